@@ -1,0 +1,1 @@
+"""The only place that starts, stops or calls a ZenML server."""
