@@ -1,0 +1,1 @@
+"""Which customers are about to leave? A small ZenML project in plain Python."""
