@@ -10,12 +10,12 @@ def logistic(rows: Rows, labels: list[int], weights: list[float], settings: dict
     """Gradient descent on the weighted log loss; `settings`: rounds, learning_rate, l2 or None."""
     coefficients, bias = [0.0] * len(rows[0]), 0.0
     step = settings["learning_rate"] / sum(weights)
+    # Dividing instead of subtracting keeps a large l2 from overshooting zero and growing.
+    shrink = 1 / (1 + settings["learning_rate"] * (settings["l2"] or 0.0))
     for number in range(1, settings["rounds"] + 1):
         slopes, bias_slope, loss = _gradient(rows, labels, weights, coefficients, bias)
-        shrink = step * (settings["l2"] or 0.0) * sum(weights)
         coefficients = [
-            value - step * slope - shrink * value
-            for value, slope in zip(coefficients, slopes, strict=True)
+            shrink * (value - step * slope) for value, slope in zip(coefficients, slopes, strict=True)
         ]
         bias -= step * bias_slope
         if number % max(1, settings["rounds"] // 5) == 0:
@@ -103,9 +103,7 @@ def _logistic_probability(model: Model, row: list[float]) -> float:
 
 
 def _stumps_probability(model: Model, row: list[float]) -> float:
-    votes = (
-        say * sign * (1 if row[column] > cut else -1) for column, cut, sign, say in model["votes"]
-    )
+    votes = (say * sign * (1 if row[column] > cut else -1) for column, cut, sign, say in model["votes"])
     return sigmoid(2 * sum(votes))
 
 

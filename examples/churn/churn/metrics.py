@@ -6,9 +6,7 @@ def accuracy(labels: list[int], guesses: list[float], threshold: float) -> float
     return right / len(labels) if labels else 0.0
 
 
-def precision_recall(
-    labels: list[int], guesses: list[float], threshold: float
-) -> tuple[float, float]:
+def precision_recall(labels: list[int], guesses: list[float], threshold: float) -> tuple[float, float]:
     flagged = [y for y, guess in zip(labels, guesses, strict=True) if guess >= threshold]
     precision = sum(flagged) / len(flagged) if flagged else 0.0
     recall = sum(flagged) / sum(labels) if sum(labels) else 0.0
@@ -25,8 +23,10 @@ def auc(labels: list[int], guesses: list[float]) -> float:
     return wins / (len(left) * len(stayed))
 
 
-def cost(labels: list[int], guesses: list[float], threshold: float, costs: dict) -> float:
+def cost(
+    labels: list[int], guesses: list[float], threshold: float, call: float, lost_customer: float
+) -> float:
     """Money lost: a call to everybody flagged, a customer for everybody missed."""
     flagged = [guess >= threshold for guess in guesses]
     missed = sum(1 for y, flag in zip(labels, flagged, strict=True) if y and not flag)
-    return sum(flagged) * costs["call"] + missed * costs["lost_customer"]
+    return sum(flagged) * call + missed * lost_customer

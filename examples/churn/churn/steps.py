@@ -5,13 +5,28 @@ from collections import defaultdict
 from datetime import date
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 from zenml import log_metadata, step
 from zenml.config.cache_policy import CachePolicy
 from zenml.types import MarkdownString
 
 from churn import learners, metrics
 from churn.data import FEATURES, REGIONS, feature_row, rate, read_customers
+
+Weight = Annotated[float, Field(gt=0, le=100)]
+
+
+class Costs(BaseModel, extra="forbid"):
+    """In money: one call, and one customer who left without having been called."""
+
+    call: float = Field(5.0, ge=0)
+    lost_customer: float = Field(90.0, ge=0)
+
+
+ALL_REGIONS = list(REGIONS)
+ALL_FEATURES = list(FEATURES)
+EQUAL_WEIGHTS = {"stayed": 1.0, "left": 1.0}
+USUAL_COSTS = Costs()
 
 
 @step(cache_policy=CachePolicy(file_dependencies=["data/customers.csv"]))
@@ -21,11 +36,9 @@ def load_customers(
     ] = date(2023, 1, 1),
     regions: Annotated[
         list[str], Field(description="Any of north, south, east, west", min_length=1)
-    ] = list(REGIONS),
+    ] = ALL_REGIONS,
     include_free_plan: bool = True,
-    max_customers: Annotated[
-        int | None, Field(ge=100, le=5000, description="Empty for all of them")
-    ] = None,
+    max_customers: Annotated[int | None, Field(ge=100, le=5000, description="Empty for all of them")] = None,
 ) -> Annotated[list, "customers"]:
     """Reads the customers worth looking at."""
     unknown = sorted(set(regions) - set(REGIONS))
@@ -66,7 +79,7 @@ def build_features(
     customers: list,
     features: Annotated[
         list[str], Field(min_length=1, description=f"Any of {', '.join(FEATURES)}")
-    ] = list(FEATURES),
+    ] = ALL_FEATURES,
     test_share: Annotated[float, Field(ge=0.1, le=0.5)] = 0.25,
     scale: Annotated[bool, Field(description="Give every column mean 0 and deviation 1")] = True,
     seed: Annotated[int, Field(ge=0)] = 7,
@@ -107,19 +120,18 @@ def _scale(training: list, test: list) -> None:
 def train(
     training_set: dict,
     kind: Literal["logistic", "stumps", "neighbours"] = "logistic",
-    rounds: Annotated[
-        int, Field(ge=1, le=1000, description="For logistic and stumps")
-    ] = 120,
-    learning_rate: Annotated[float, Field(gt=0, le=5)] = 0.8,
+    rounds: Annotated[int, Field(ge=1, le=1000, description="For logistic and stumps")] = 120,
+    learning_rate: Annotated[float, Field(gt=0, le=2)] = 0.8,
     l2: Annotated[float | None, Field(ge=0, le=1, description="For logistic")] = None,
     k: Annotated[int, Field(ge=1, le=200, description="For neighbours")] = 15,
     class_weights: Annotated[
-        dict[str, float], Field(description="How much a customer of each kind counts")
-    ] = {"stayed": 1.0, "left": 1.0},
+        dict[Literal["stayed", "left"], Weight],
+        Field(description="How much one customer counts, by what became of them"),
+    ] = EQUAL_WEIGHTS,
 ) -> Annotated[dict, "model"]:
     """Learns to tell who leaves."""
     labels = training_set["labels"]
-    weights = [class_weights["left" if label else "stayed"] for label in labels]
+    weights = [class_weights.get("left" if label else "stayed", 1.0) for label in labels]
     settings = {"rounds": rounds, "learning_rate": learning_rate, "l2": l2, "k": k}
     print(f"Training {kind} on {len(labels)} customers")
     model = learners.LEARNERS[kind](training_set["rows"], labels, weights, settings)
@@ -139,9 +151,7 @@ def evaluate(
         float, Field(gt=0, lt=1, description="Call a customer from this probability on")
     ] = 0.5,
     min_auc: Annotated[float, Field(ge=0, le=1, description="Fail the run below it")] = 0.0,
-    costs: Annotated[
-        dict[str, float], Field(description="Money per call and per customer lost")
-    ] = {"call": 5.0, "lost_customer": 90.0},
+    costs: Annotated[Costs, Field(description="What a mistake costs")] = USUAL_COSTS,
     title: Annotated[str, Field(min_length=1, max_length=80)] = "Who is about to leave?",
 ) -> tuple[Annotated[dict, "scores"], Annotated[MarkdownString, "report"]]:
     """Measures the model on customers it has not seen."""
@@ -157,14 +167,15 @@ def evaluate(
     return {**scores, "auc_by_region": by_region}, MarkdownString(report)
 
 
-def _scores(labels: list, guesses: list, threshold: float, costs: dict) -> dict:
+def _scores(labels: list, guesses: list, threshold: float, costs: Costs) -> dict:
     precision, recall = metrics.precision_recall(labels, guesses, threshold)
+    lost = metrics.cost(labels, guesses, threshold, costs.call, costs.lost_customer)
     scores = {
         "accuracy": metrics.accuracy(labels, guesses, threshold),
         "auc": metrics.auc(labels, guesses),
         "precision": precision,
         "recall": recall,
-        "cost_per_customer": metrics.cost(labels, guesses, threshold, costs) / len(labels),
+        "cost_per_customer": lost / len(labels),
     }
     return {name: round(value, 4) for name, value in scores.items()}
 

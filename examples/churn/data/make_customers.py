@@ -47,9 +47,7 @@ def customer(chance: random.Random, number: int) -> dict:
     seats = chance.randint(*SEATS[plan])
     row = {
         "customer_id": f"C{number:05d}",
-        "signup_date": (
-            FIRST_SIGNUP + timedelta(days=chance.randrange(SIGNUP_DAYS))
-        ).isoformat(),
+        "signup_date": (FIRST_SIGNUP + timedelta(days=chance.randrange(SIGNUP_DAYS))).isoformat(),
         "region": pick(chance, REGIONS),
         "plan": plan,
         "seats": seats,
