@@ -37,10 +37,6 @@ class ServerSpec:
         return f"tenant-{self.tenant_id}"
 
     @property
-    def log_file(self) -> Path:
-        return self.folder / "server.log"
-
-    @property
     def database(self) -> Path:
         return self.folder / "zenml.db"
 

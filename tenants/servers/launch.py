@@ -1,0 +1,149 @@
+"""Become one supervised program: `python launch.py program.json [digest]`, standard library only.
+
+A killed supervisor leaves its children running, and the next one would start everything twice. So every
+program starts through here: the kernel ends it when the supervisor dies, one lock per program says who runs,
+and whoever is left over from an earlier supervisor is ended first. The secrets stay in the file (mode 600),
+out of the command line and of the supervisor's own configuration.
+"""
+
+import ctypes
+import fcntl
+import json
+import os
+import signal
+import socket
+import sys
+import time
+
+PR_SET_PDEATHSIG = 1
+LEFTOVER_GRACE = 5.0  # seconds between asking and ending what is left of an earlier start
+EXIT_FOLDER, EXIT_COMMAND, EXIT_BUSY, EXIT_PORT, EXIT_ORPHAN = 95, 96, 97, 98, 99
+MARK = "--- zenpro: starting "  # one such line in the log opens each attempt
+
+
+def fail(code, sentence):
+    print(sentence, flush=True)
+    sys.exit(code)
+
+
+def die_with_parent(parent, number):
+    """Ask the kernel for a signal when the parent dies; leave at once when it died before we asked.
+
+    `parent` is a pid or the path of a pid file.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, number)
+    if os.getppid() != (parent if isinstance(parent, int) else read_pid(parent)):
+        fail(EXIT_ORPHAN, "Whoever asked for this program is gone.")
+
+
+def read_pid(pidfile):
+    with open(pidfile, encoding="ascii") as lines:
+        return int(lines.read())
+
+
+def started_at(pid):
+    """Start time of a process in clock ticks since boot: tells a process from a later one of the same pid."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as lines:
+            return int(lines.read().rpartition(")")[2].split()[19])
+    except OSError:
+        return None
+
+
+def read_record(lock):
+    os.lseek(lock, 0, os.SEEK_SET)
+    try:
+        record = json.loads(os.read(lock, 4096))
+        return record["pid"], record["started"]
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def try_lock(lock, seconds):
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except OSError:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(0.05)
+
+
+def signal_leftover(record, number):
+    """Signal the process group recorded in a lock that is still held.
+
+    Its leader may be gone while its workers hold the lock; a pid that now belongs to somebody else is left alone.
+    """
+    pid, started = record
+    if started_at(pid) in (None, started):
+        try:
+            os.killpg(pid, number)
+        except ProcessLookupError:
+            pass
+
+
+def take_over(lock, name):
+    """Hold the program's lock, ending what still holds it."""
+    if try_lock(lock, 0):
+        return
+    record = read_record(lock)
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        if record:
+            print(f"Ending {name} of an earlier start (process {record[0]}).", flush=True)
+            signal_leftover(record, number)
+        if try_lock(lock, LEFTOVER_GRACE):
+            return
+    fail(EXIT_BUSY, f"{name} still runs from an earlier start and cannot be ended.")
+
+
+def check_port(host, port):
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            fail(EXIT_PORT, f"Port {port} on {host} is taken by another program.")
+
+
+def hold_lock(program):
+    """Take the lock and keep it over exec: it falls when the last process of the program ends."""
+    lock = os.open(program["lock"], os.O_RDWR | os.O_CREAT, 0o600)
+    take_over(lock, program["name"])
+    record = {"pid": os.getpid(), "started": started_at(os.getpid()), "port": program["port"]}
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, json.dumps(record).encode(), 0)
+    os.set_inheritable(lock, True)
+
+
+def enter(folder):
+    try:
+        os.chdir(folder)
+    except OSError as error:
+        fail(EXIT_FOLDER, f"The folder {folder} cannot be used: {error.strerror}.")
+
+
+def become(program):
+    try:
+        os.execve(program["command"][0], program["command"], program["env"])  # noqa: S606 - its purpose
+    except OSError as error:
+        fail(EXIT_COMMAND, f"{program['command'][0]} cannot be started: {error.strerror}.")
+
+
+def main(path):
+    with open(path, encoding="utf-8") as lines:
+        program = json.load(lines)
+    print(f"{MARK}{program['name']} {time.strftime('%Y-%m-%d %H:%M:%S')}", flush=True)
+    die_with_parent(program["parent"], program["death_signal"])
+    if program["lock"]:
+        hold_lock(program)
+    if program["port"]:
+        check_port(program["host"], program["port"])
+    enter(program["cwd"])
+    become(program)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

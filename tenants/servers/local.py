@@ -1,0 +1,257 @@
+"""Tenant servers on this machine: one uvicorn process per tenant under our supervisor, SQLite in its folder."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import socket
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+
+from tenants.servers.base import (
+    EnvironmentFailed,
+    PortTaken,
+    ServerError,
+    ServerSpec,
+    ServerState,
+    ServerStatus,
+)
+from tenants.servers.environments import Environments, version_key
+from tenants.servers.explain import explain, tail
+from tenants.servers.supervisor import ProcessInfo, Program, Supervisor, disk_errors, private_folder
+
+HEALTH_TIMEOUT = 2.0  # seconds for one answer
+CONTROL_PLANE_TIMEOUT = 4  # seconds a tenant waits for us per question; clients retry after 30
+LOG_LINES = 2000
+# From the newest family that was tried to the oldest that speaks the protocol; one patch release each.
+VERSIONS = ("0.98.0", "0.97.0", "0.96.4", "0.95.1", "0.94.6", "0.93.3", "0.92.0", "0.91.2", "0.90.0")
+VERSIONS += ("0.85.0", "0.84.3", "0.83.1", "0.82.1", "0.81.0", "0.80.2", "0.75.0", "0.74.0")
+PASSED_ON = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "TZ")
+PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")
+
+STATUS = {
+    "STARTING": ServerStatus.STARTING,
+    "RUNNING": ServerStatus.RUNNING,
+    "BACKOFF": ServerStatus.BACKOFF,
+    "FATAL": ServerStatus.FATAL,
+}
+
+
+class LocalBackend:
+    """ServerBackend on this machine. The supervisor must run for everything that starts or stops.
+
+    `python`: interpreter of the environments. `index_env`: uv's variables for a package mirror.
+    `host`: address the servers listen on. `versions`: what may be offered beside what is installed.
+    """
+
+    def __init__(
+        self,
+        data: Path,
+        port_range: tuple[int, int],
+        *,
+        python: str = sys.executable,
+        index_env: Mapping[str, str] | None = None,
+        host: str = "127.0.0.1",
+        versions: Sequence[str] = VERSIONS,
+    ):
+        self.data = Path(data).resolve()
+        self.port_range = port_range  # first and last, both included
+        self.host = host
+        self.versions = versions
+        self.supervisor = Supervisor(self.data)
+        self.environments = Environments(self.data, python, index_env)
+
+    def install(self, version: str) -> None:
+        self.environments.install(version)
+
+    def installed(self, version: str) -> bool:
+        return self.environments.installed(version)
+
+    def known_versions(self) -> list[str]:
+        return sorted({*self.versions, *self.environments.versions()}, key=version_key, reverse=True)
+
+    def start(self, spec: ServerSpec) -> None:
+        self._check_installed(spec)
+        self._prepare(spec)
+        self._check_port(spec)
+        self.supervisor.apply(self.program(spec))
+        self.supervisor.start(spec.program)
+
+    def stop(self, spec: ServerSpec) -> None:
+        self.supervisor.stop(spec.program)
+
+    def restart(self, spec: ServerSpec) -> None:
+        self.stop(spec)
+        self.start(spec)
+
+    def state(self, spec: ServerSpec) -> ServerState:
+        info = self.supervisor.status(spec.program)
+        return server_state(info) if info else ServerState(ServerStatus.ABSENT)
+
+    def healthy(self, spec: ServerSpec) -> bool:
+        try:
+            with httpx.Client(base_url=self.address(spec), timeout=HEALTH_TIMEOUT, trust_env=False) as http:
+                return http.get("/health").is_success and is_ours(http.get("/api/v1/info"), spec)
+        except (httpx.HTTPError, ValueError):
+            return False
+
+    def tail_log(self, spec: ServerSpec, lines: int = 100) -> list[str]:
+        return tail(self.supervisor.log_file(spec.program), lines)
+
+    def remove(self, spec: ServerSpec) -> None:
+        self._check_folder(spec)
+        self.supervisor.remove(spec.program)
+        shutil.rmtree(spec.folder, ignore_errors=True)
+        for log in self.supervisor.logs.glob(f"{spec.program}.log*"):
+            log.unlink(missing_ok=True)
+
+    def free_port(self, taken: set[int]) -> int:
+        first, last = self.port_range
+        for port in range(first, last + 1):
+            if port not in taken and port_free(self.host, port):
+                return port
+        raise PortTaken(f"No port between {first} and {last} is free.")
+
+    def explain_failure(self, spec: ServerSpec) -> str:
+        return explain(self.tail_log(spec, LOG_LINES))
+
+    def address(self, spec: ServerSpec) -> str:
+        """Where this machine reaches the server, whatever its public url is."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.host, self.host)  # noqa: S104 - compared only
+        return f"http://{host}:{spec.port}"
+
+    def program(self, spec: ServerSpec) -> Program:
+        """How the supervisor runs this tenant.
+
+        Not started with the supervisor itself: the control plane must answer first, and ten cold starts at
+        once on two cores take minutes. Whoever reconciles starts them one after the other.
+        """
+        python = str(self.environments.python(spec.version))
+        app = ["-m", "uvicorn", "zenml.zen_server.zen_server_api:app", "--no-access-log"]
+        listen = ["--host", self.host, "--port", str(spec.port), "--timeout-graceful-shutdown", "8"]
+        return Program(
+            name=spec.program,
+            command=[python, *app, *listen],
+            env=environment(spec, os.environ),
+            cwd=spec.folder,
+            autostart=False,
+            startsecs=20,  # a start that fails takes up to 19 s, and must count as a failed start
+            startretries=5,
+            stopwaitsecs=12,
+            host=self.host,
+            port=spec.port,
+        )
+
+    def _check_installed(self, spec: ServerSpec) -> None:
+        if not self.installed(spec.version):
+            raise EnvironmentFailed(f"ZenML {spec.version} is not installed.")
+
+    def _check_folder(self, spec: ServerSpec) -> None:
+        """Only a folder of its own below the data folder may ever be made or deleted."""
+        if self.data not in Path(os.path.abspath(spec.folder)).parents or spec.folder.is_symlink():
+            raise ServerError(f"The folder {spec.folder} is not below the data folder.")
+
+    def _prepare(self, spec: ServerSpec) -> None:
+        self._check_folder(spec)
+        with disk_errors():
+            private_folder(spec.folder)
+            private_folder(spec.folder / "config")
+            spec.local_stores.mkdir(parents=True, exist_ok=True)
+            with open(spec.folder / ".space", "wb") as probe:  # SQLite's own message comes 15 s later
+                os.posix_fallocate(probe.fileno(), 0, 1024**2)
+            (spec.folder / ".space").unlink()
+
+    def _check_port(self, spec: ServerSpec) -> None:
+        """Refuse at once when a stranger has the port; what we left over ourselves, the launcher ends."""
+        if self.state(spec).alive or port_free(self.host, spec.port) or self.healthy(spec):
+            return
+        raise PortTaken(f"Port {spec.port} on {self.host} is taken by another program.")
+
+
+def environment(spec: ServerSpec, outer: Mapping[str, str]) -> dict[str, str]:
+    """The complete environment of a tenant server in Pro mode (protocol.md section 2)."""
+    return passed_on(spec, outer) | process_variables(spec) | server_variables(spec) | pro_variables(spec)
+
+
+def process_variables(spec: ServerSpec) -> dict[str, str]:
+    return {
+        "PATH": "/usr/local/bin:/usr/bin:/bin",
+        "HOME": str(spec.folder),
+        "LANG": "C.UTF-8",
+        "PYTHONUNBUFFERED": "1",
+        "ZENML_CONFIG_PATH": str(spec.folder / "config"),
+        "ZENML_LOCAL_STORES_PATH": str(spec.local_stores),
+        "ZENML_ANALYTICS_OPT_IN": "false",
+        "ZENML_LOGGING_COLORS_DISABLED": "true",
+        "ZENML_ENABLE_RICH_TRACEBACK": "false",
+        "ZENML_STORE_TYPE": "sql",
+        "ZENML_STORE_URL": f"sqlite:///{spec.database}",
+    }
+
+
+def server_variables(spec: ServerSpec) -> dict[str, str]:
+    return {
+        "ZENML_SERVER_DEPLOYMENT_TYPE": "cloud",
+        "ZENML_SERVER_SERVER_URL": spec.server_url,
+        "ZENML_SERVER_JWT_SECRET_KEY": spec.jwt_secret,
+        "ZENML_SERVER_ALLOW_LOCAL_FILE_ACCESS": "true",
+        "ZENML_SECRETS_STORE_TYPE": "sql",
+        "ZENML_SECRETS_STORE_ENCRYPTION_KEY": spec.encryption_key,
+    }
+
+
+def pro_variables(spec: ServerSpec) -> dict[str, str]:
+    """Both names of the tenant: WORKSPACE since 0.80, TENANT before; the other one is ignored."""
+    values = {
+        "API_URL": spec.api_url,
+        "DASHBOARD_URL": spec.dashboard_url,
+        "OAUTH2_CLIENT_SECRET": spec.oauth_secret,
+        "OAUTH2_AUDIENCE": spec.api_url,
+        "ORGANIZATION_ID": str(spec.organization_id),
+        "ORGANIZATION_NAME": spec.organization_name,
+        "WORKSPACE_ID": str(spec.tenant_id),
+        "WORKSPACE_NAME": spec.workspace_name,
+        "TENANT_ID": str(spec.tenant_id),
+        "TENANT_NAME": spec.workspace_name,
+        "HTTP_TIMEOUT": str(CONTROL_PLANE_TIMEOUT),
+    }
+    return {f"ZENML_SERVER_PRO_{name}": value for name, value in values.items()}
+
+
+def passed_on(spec: ServerSpec, outer: Mapping[str, str]) -> dict[str, str]:
+    """Certificates and proxies of this machine; never through a proxy to the control plane itself."""
+    found = {name: outer[name] for name in (*PASSED_ON, *PROXIES) if outer.get(name)}
+    if not any(name in found for name in PROXIES):
+        return found
+    direct = [outer.get("NO_PROXY") or outer.get("no_proxy") or "", "localhost", "127.0.0.1"]
+    direct.append(urlsplit(spec.api_url).hostname or "")
+    return found | dict.fromkeys(("NO_PROXY", "no_proxy"), ",".join(filter(None, direct)))
+
+
+def server_state(info: ProcessInfo) -> ServerState:
+    status = STATUS.get(info.state, ServerStatus.STOPPED)
+    return ServerState(status, info.pid, info.uptime, info.hint)
+
+
+def is_ours(answer: httpx.Response, spec: ServerSpec) -> bool:
+    """True when /info names this tenant: somebody else's server may listen on the port."""
+    info = answer.json() if answer.is_success else {}
+    workspace = info.get("pro_workspace_id") or info.get("pro_tenant_id")  # the second until 0.75
+    return workspace == str(spec.tenant_id)
+
+
+def port_free(host: str, port: int) -> bool:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            if error.errno in (errno.EADDRINUSE, errno.EACCES):
+                return False
+            raise
+    return True
