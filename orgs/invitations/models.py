@@ -1,0 +1,100 @@
+import hashlib
+import secrets
+import uuid
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import models
+from django.db.models.functions import Lower
+from django.urls import reverse
+from django.utils import timezone
+
+from orgs.models import Organization, OrgRole
+from orgs.teams.models import Team
+
+LIFETIME = timedelta(days=7)
+
+
+def hash_token(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def expiry():
+    return timezone.now() + LIFETIME
+
+
+class InvitationQuerySet(models.QuerySet):
+    def open(self):
+        """Neither accepted nor revoked; expired ones included, they can be sent again."""
+        return self.filter(accepted_at=None, revoked_at=None)
+
+    def by_token(self, token: str):
+        """Open, unexpired invitations with this token: none or one."""
+        return self.open().filter(token_hash=hash_token(token), expires_at__gt=timezone.now())
+
+
+class Invitation(models.Model):
+    """Bound to one address, good for one use. Only the SHA-256 of its token is stored."""
+
+    class Delivery(models.TextChoices):
+        NONE = "none", "No mail sent"
+        SENT = "sent", "Sent"
+        FAILED = "failed", "Delivery failed"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="invitations")
+    email = models.EmailField("e-mail")
+    role = models.CharField(max_length=60, default=OrgRole.MEMBER)
+    teams = models.ManyToManyField(Team, blank=True, related_name="invitations")
+    token_hash = models.CharField(max_length=64, unique=True, editable=False)
+    invited_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="invitations_sent"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    sent_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField(default=expiry)
+    delivery = models.CharField(max_length=8, choices=Delivery, default=Delivery.NONE)
+    delivery_error = models.CharField(max_length=300, blank=True)
+    accepted_at = models.DateTimeField(null=True, blank=True)
+    accepted_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="invitations_accepted",
+    )
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    objects = InvitationQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-sent_at"]
+        constraints = [
+            models.UniqueConstraint(
+                "organization",
+                Lower("email"),
+                condition=models.Q(accepted_at=None, revoked_at=None),
+                name="invitation_open_once_per_address",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(accepted_at=None) | models.Q(revoked_at=None),
+                name="invitation_accepted_or_revoked",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.email
+
+    def get_absolute_url(self) -> str:
+        return reverse("invitations:list", args=[self.organization.slug])
+
+    @property
+    def expired(self) -> bool:
+        return self.expires_at <= timezone.now()
+
+    def renew_token(self) -> str:
+        """Give the invitation a new token of 256 random bits, valid for 7 days; the old one is dead. Not saved."""
+        token = secrets.token_urlsafe(32)
+        self.token_hash = hash_token(token)
+        self.sent_at, self.expires_at = timezone.now(), expiry()
+        return token

@@ -1,0 +1,121 @@
+"""What the predefined roles may do: the only place where it is written down.
+
+A right is `resource:action`. Organization roles use orgs.permissions.Permission. Tenant roles use the resource types and
+actions of the ZenML server (protocol §6), plus `tenant:*` for the tenant itself in this dashboard.
+"""
+
+from collections.abc import Iterable
+
+from orgs.permissions import Permission
+
+CREATE, READ, UPDATE, DELETE, SHARE = "create", "read", "update", "delete", "share"
+ALL = (CREATE, READ, UPDATE, DELETE, SHARE)
+EXTRA_ACTIONS = {
+    "secret": ("read_secret_value", "backup_restore"),
+    "service_connector": ("read_secret_value", "client"),
+    "model": ("promote",),
+    "artifact_version": ("prune",),
+}
+GROUPS: dict[str, tuple[str, ...]] = {
+    "Pipelines & runs": (
+        "pipeline",
+        "pipeline_run",
+        "pipeline_deployment",
+        "pipeline_build",
+        "schedule",
+        "trigger",
+        "trigger_execution",
+        "event_source",
+        "action",
+        "webhook",
+        "run_metadata",
+    ),
+    "Templates": ("run_template",),
+    "Artifacts": ("artifact", "artifact_version"),
+    "Models": ("model", "model_version"),
+    "Deployments": ("deployment", "service"),
+    "Stacks & components": ("stack", "stack_component", "flavor", "code_repository"),
+    "Connectors": ("service_connector",),
+    "Secrets": ("secret",),
+    "Projects": ("project",),
+    "Service accounts": ("service_account",),
+    "Tags": ("tag",),
+}
+DASHBOARD = {"tenant": ("view", "change", "delete", "manage_access")}
+WORK = tuple(
+    resource
+    for group in ("Pipelines & runs", "Templates", "Artifacts", "Models", "Deployments")
+    for resource in GROUPS[group]
+)
+STACKS = GROUPS["Stacks & components"] + GROUPS["Connectors"]
+SETUP = ("project", "service_account", "tag")
+RESOURCES = tuple(resource for group in GROUPS.values() for resource in group)
+
+
+def actions_of(resource: str) -> tuple[str, ...]:
+    """The actions that exist for a resource type, in the order of the grid's columns."""
+    if resource in DASHBOARD:
+        return DASHBOARD[resource]
+    return ALL + EXTRA_ACTIONS.get(resource, ())
+
+
+def _rights(resources: Iterable[str], actions: Iterable[str]) -> set[str]:
+    return {f"{resource}:{action}" for resource in resources for action in actions}
+
+
+def _everything() -> set[str]:
+    resources = (*RESOURCES, *DASHBOARD)
+    return {f"{resource}:{action}" for resource in resources for action in actions_of(resource)}
+
+
+_SEEN = {"tenant:view"}
+_READ_ALL = _SEEN | _rights(RESOURCES, [READ])
+_CLIENT = {"service_connector:client"}
+
+TENANT_ROLES: dict[str, tuple[str, str, frozenset[str]]] = {
+    "admin": ("Admin", "Everything in the tenant, its members and settings.", frozenset(_everything())),
+    "developer": (
+        "Developer",
+        "Creates, reads, changes and shares; deletes only her own.",
+        frozenset(
+            _READ_ALL
+            | _CLIENT
+            | _rights(WORK, [CREATE, READ, UPDATE, SHARE])
+            | {"model:promote"}
+            | _rights([*STACKS, "secret", "tag"], [CREATE, READ, UPDATE])
+            | {"secret:read_secret_value"}
+        ),
+    ),
+    "editor": (
+        "Editor",
+        "Creates, reads and shares; does not change what others own.",
+        frozenset(
+            _READ_ALL
+            | _CLIENT
+            | _rights(WORK, [CREATE, READ, SHARE])
+            | _rights(STACKS, [CREATE, READ, SHARE])
+            | {"secret:create"}
+        ),
+    ),
+    "operator": (
+        "Operator",
+        "Reads everything and runs templates, nothing else.",
+        frozenset(_READ_ALL | _CLIENT | _rights(["pipeline_run", "pipeline_deployment"], [CREATE])),
+    ),
+    "viewer": (
+        "Viewer",
+        "Reads only; sees the names of secrets, not their values.",
+        frozenset(_READ_ALL),
+    ),
+}
+
+_MEMBER = {Permission.ORGANIZATION_VIEW}
+_VIEWER = _MEMBER | {Permission.MEMBER_VIEW, Permission.TEAM_VIEW, Permission.ROLE_VIEW}
+_EDITOR = _VIEWER | {Permission.TEAM_MANAGE, Permission.TENANT_CREATE, Permission.TENANT_MANAGE_JOINED}
+
+ORG_ROLES: dict[str, tuple[str, str, frozenset[str]]] = {
+    "admin": ("Admin", "Manages members, teams, roles and every tenant.", frozenset(Permission)),
+    "editor": ("Editor", "Creates and manages tenants and teams.", frozenset(_EDITOR)),
+    "viewer": ("Viewer", "Sees the organization; tenants only where she has a role.", frozenset(_VIEWER)),
+    "member": ("Member", "Sees her own tenants and teams. Best for most people.", frozenset(_MEMBER)),
+}

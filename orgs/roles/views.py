@@ -1,0 +1,9 @@
+from django.shortcuts import render
+
+from orgs.access import org_view
+from orgs.permissions import Permission
+
+
+@org_view(Permission.ROLE_VIEW)
+def list(request, **kwargs):
+    return render(request, "base.html")

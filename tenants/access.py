@@ -1,0 +1,84 @@
+"""Who may do what with a tenant in this dashboard. What a role may do inside the server: tenants.decisions."""
+
+from functools import wraps
+
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
+from django.shortcuts import get_object_or_404
+from guardian.core import ObjectPermissionChecker
+from guardian.shortcuts import get_objects_for_user
+
+from orgs.access import enter, permissions_of
+from orgs.models import Organization
+from orgs.permissions import Permission
+
+from .models import Tenant
+from .permissions import TenantPermission
+
+MANAGE = frozenset(
+    {TenantPermission.VIEW, TenantPermission.CHANGE, TenantPermission.DELETE, TenantPermission.ACCESS}
+)
+
+
+def tenants_visible_to(user, organization: Organization, rights=None):
+    """Tenants of the organization the user may see, as a query set without the deleted ones.
+
+    Admins see all; others those on which they hold a role. `rights`: what orgs.access.permissions_of said, when known.
+    """
+    rights = permissions_of(user, organization) if rights is None else rights
+    tenants = organization.tenants.live()
+    if Permission.TENANT_MANAGE_ALL in rights:
+        return tenants
+    if not rights:
+        return tenants.none()
+    return get_objects_for_user(user, "tenants.view_tenant", tenants, accept_global_perms=False)
+
+
+def tenant_permissions_of(user, tenant: Tenant, rights=None) -> frozenset[TenantPermission]:
+    """All dashboard rights of a user on a tenant; empty for those who cannot see it."""
+    rights = permissions_of(user, tenant.organization) if rights is None else rights
+    if user.is_superuser and user.is_active:
+        return frozenset(TenantPermission)
+    if not rights:
+        return frozenset()
+    given = set(ObjectPermissionChecker(user).get_perms(tenant)) & set(TenantPermission)
+    if Permission.TENANT_MANAGE_ALL in rights:
+        given |= MANAGE
+    elif given and Permission.TENANT_MANAGE_JOINED in rights:
+        given.add(TenantPermission.CHANGE)
+    return frozenset(TenantPermission(name) for name in given)
+
+
+def can(user, permission: TenantPermission, tenant: Tenant) -> bool:
+    """May the user do this with the tenant?"""
+    return permission in tenant_permissions_of(user, tenant)
+
+
+def tenant_view(permission: TenantPermission):
+    """Decorator of every page of a tenant: 404 for those who cannot see it, 403 without the right."""
+
+    def decorate(view):
+        @wraps(view)
+        def wrapper(request, org, tenant, *args, **kwargs):
+            if not request.user.is_authenticated:
+                return redirect_to_login(request.get_full_path())
+            enter(request, org)
+            enter_tenant(request, tenant)
+            if permission not in request.tenant_permissions:
+                raise PermissionDenied(
+                    f"You need the right “{permission}” on {request.tenant}. Its Admin can give it."
+                )
+            return view(request, *args, **kwargs)
+
+        wrapper.access = permission
+        return wrapper
+
+    return decorate
+
+
+def enter_tenant(request, slug: str) -> None:
+    """Put the tenant and the user's rights on it on the request. Raises Http404 when it is not hers to see."""
+    visible = tenants_visible_to(request.user, request.org, request.org_permissions)
+    request.tenant = get_object_or_404(visible, slug=slug)
+    request.tenant.organization = request.org
+    request.tenant_permissions = tenant_permissions_of(request.user, request.tenant, request.org_permissions)

@@ -1,0 +1,2 @@
+app_name = "control_plane"
+urlpatterns = []

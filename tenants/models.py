@@ -1,0 +1,337 @@
+import secrets
+import uuid
+
+from django.conf import settings
+from django.contrib.auth.models import Permission as AuthPermission
+from django.db import models, transaction
+from django.urls import reverse
+from django.utils import timezone
+from guardian.models import GroupObjectPermissionBase, UserObjectPermissionBase
+
+from orgs.invitations.models import Invitation
+from orgs.models import Membership, Organization, slug_validator
+from orgs.roles.models import Role
+from orgs.teams.models import Team
+
+from .permissions import codenames_of
+from .sealing import seal, unseal
+
+
+def new_secrets() -> str:
+    """Secrets of a new tenant, sealed: what its server and we know of each other."""
+    return seal(
+        {
+            "oauth_secret": secrets.token_urlsafe(32),
+            "jwt_secret": secrets.token_hex(32),
+            "encryption_key": secrets.token_hex(32),
+        }
+    )
+
+
+class TenantQuerySet(models.QuerySet):
+    def live(self):
+        """Tenants that are not deleted."""
+        return self.exclude(desired_state=Tenant.DesiredState.DELETED)
+
+    def available(self):
+        return self.filter(status=Tenant.Status.AVAILABLE)
+
+    def free_workspace_name(self, slug: str, organization: Organization) -> str:
+        """The name ZenML knows the tenant by: its slug, or slug and organization when another one has it."""
+        wishes = [slug, f"{slug}-{organization.slug}"]
+        wishes += [f"{slug}-{secrets.token_hex(3)}"]
+        taken = set(self.filter(workspace_name__in=wishes).values_list("workspace_name", flat=True))
+        return next(wish for wish in wishes if wish not in taken)
+
+
+class Tenant(models.Model):
+    """A real ZenML server. People change `desired_state`; only the agent writes `status`."""
+
+    class DesiredState(models.TextChoices):
+        AVAILABLE = "available", "Available"
+        DEACTIVATED = "deactivated", "Deactivated"
+        DELETED = "deleted", "Deleted"
+
+    class Status(models.TextChoices):
+        NOT_INITIALIZED = "not_initialized", "Not started yet"
+        PENDING = "pending", "Being created"
+        AVAILABLE = "available", "Available"
+        FAILED = "failed", "Failed"
+        DEACTIVATED = "deactivated", "Deactivated"
+        DELETED = "deleted", "Deleted"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="tenants")
+    name = models.CharField(max_length=60)
+    slug = models.SlugField(max_length=40, validators=[slug_validator])
+    workspace_name = models.CharField(max_length=100, unique=True, editable=False)
+    description = models.CharField(max_length=300, blank=True)
+    zenml_version = models.CharField(max_length=20)
+    desired_state = models.CharField(
+        max_length=12, choices=DesiredState, default=DesiredState.AVAILABLE, db_index=True
+    )
+    status = models.CharField(max_length=16, choices=Status, default=Status.NOT_INITIALIZED)
+    state_reason = models.CharField(max_length=500, blank=True)
+    progress = models.JSONField(
+        default=list, editable=False, help_text="Steps of the last start: name, state, started, ended, note."
+    )
+    port = models.PositiveIntegerField(null=True, blank=True, unique=True, editable=False)
+    server_url = models.URLField(blank=True, editable=False)
+    sealed_secrets = models.TextField(default=new_secrets, editable=False)
+    project_id = models.UUIDField(null=True, blank=True, editable=False)
+    restart_requested_at = models.DateTimeField(null=True, blank=True, editable=False)
+    restarted_at = models.DateTimeField(null=True, blank=True, editable=False)
+    reported_version = models.CharField(max_length=20, blank=True, editable=False)
+    reported_at = models.DateTimeField(null=True, blank=True, editable=False)
+    available_since = models.DateTimeField(null=True, blank=True, editable=False)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="tenants_created"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+    deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    objects = TenantQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["name"]
+        permissions = [
+            ("manage_access", "Can manage who has access"),
+            ("view_template", "Can view templates"),
+            ("create_template", "Can create templates"),
+            ("run_template", "Can run templates"),
+            ("delete_template", "Can delete templates"),
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organization", "slug"],
+                condition=~models.Q(desired_state="deleted"),
+                name="tenant_slug_once_per_organization",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(desired_state="deleted", deleted_at__isnull=False)
+                | (~models.Q(desired_state="deleted") & models.Q(deleted_at=None)),
+                name="tenant_deleted_at_iff_deleted",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        return reverse("tenants:overview", args=[self.organization.slug, self.slug])
+
+    def opened_secrets(self) -> dict[str, str]:
+        """oauth_secret, jwt_secret and encryption_key in clear. Raises SecretsUnreadable."""
+        return unseal(self.sealed_secrets)
+
+    @property
+    def is_available(self) -> bool:
+        return self.status == self.Status.AVAILABLE
+
+
+class TenantUserObjectPermission(UserObjectPermissionBase):
+    """Guardian's rows for people. They end with the tenant and with the membership."""
+
+    content_object = models.ForeignKey(Tenant, on_delete=models.CASCADE)
+    membership = models.ForeignKey(Membership, on_delete=models.CASCADE, related_name="+")
+
+    class Meta(UserObjectPermissionBase.Meta):
+        abstract = False
+
+    def save(self, **kwargs):
+        organization = self.content_object.organization_id
+        self.membership = Membership.objects.get(user=self.user, organization=organization)
+        super().save(**kwargs)
+
+
+class TenantGroupObjectPermission(GroupObjectPermissionBase):
+    """Guardian's rows for teams. They end with the tenant and with the team."""
+
+    content_object = models.ForeignKey(Tenant, on_delete=models.CASCADE)
+    team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="+")
+
+    class Meta(GroupObjectPermissionBase.Meta):
+        abstract = False
+
+    def save(self, **kwargs):
+        self.team = Team.objects.get(pk=self.group_id, organization=self.content_object.organization_id)
+        super().save(**kwargs)
+
+
+class TenantGrantQuerySet(models.QuerySet):
+    def valid(self):
+        """Grants that have not expired."""
+        return self.filter(models.Q(expires_at=None) | models.Q(expires_at__gt=timezone.now()))
+
+    def give(self, *, tenant, role, holder, by=None, expires_at=None) -> "TenantGrant":
+        """Give `role` on `tenant` to `holder` (a Membership or a Team of the tenant's organization).
+
+        Idempotent. Writes guardian's rows of that holder in the same transaction.
+        Raises ValueError when holder or role belong to another organization.
+        """
+        if not tenant.organization_id == holder.organization_id == role.organization_id:
+            raise ValueError("Holder, role and tenant must belong to one organization.")
+        if role.level != Role.Level.TENANT:
+            raise ValueError("An organization role cannot be given on a tenant.")
+        with transaction.atomic():
+            grant, _ = self.update_or_create(
+                tenant=tenant,
+                role=role,
+                **_as_holder(holder),
+                defaults={"granted_by": by, "expires_at": expires_at},
+            )
+            self.sync(tenant, holder)
+        return grant
+
+    def withdraw(self, grant: "TenantGrant") -> None:
+        """End a grant and bring guardian's rows of its holder up to date in the same transaction."""
+        with transaction.atomic():
+            tenant, holder = grant.tenant, grant.holder
+            grant.delete()
+            self.sync(tenant, holder)
+
+    def sync(self, tenant, holder) -> None:
+        """Make guardian's rows of `holder` on `tenant` equal to what her valid grants say."""
+        codenames: set[str] = set()
+        for grant in tenant.grants.valid().filter(**_as_holder(holder)).select_related("role"):
+            codenames |= codenames_of(grant.role.rights)
+        rows = _permission_rows(tenant, holder)
+        rows.exclude(permission__codename__in=codenames).delete()
+        missing = codenames - set(rows.values_list("permission__codename", flat=True))
+        permissions = AuthPermission.objects.filter(
+            content_type__app_label="tenants", content_type__model="tenant", codename__in=missing
+        )
+        rows.model.objects.bulk_create(
+            rows.model(content_object=tenant, permission=permission, **_row_holder(holder))
+            for permission in permissions
+        )
+
+
+def _as_holder(holder) -> dict:
+    return {"team": holder} if isinstance(holder, Team) else {"membership": holder}
+
+
+def _row_holder(holder) -> dict:
+    if isinstance(holder, Team):
+        return {"team": holder, "group_id": holder.pk}
+    return {"membership": holder, "user_id": holder.user_id}
+
+
+def _permission_rows(tenant, holder):
+    model = TenantGroupObjectPermission if isinstance(holder, Team) else TenantUserObjectPermission
+    return model.objects.filter(content_object=tenant, **_as_holder(holder))
+
+
+class TenantGrant(models.Model):
+    """A tenant role given to a person or a team: the source of truth for every right on a tenant."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="grants")
+    role = models.ForeignKey(Role, on_delete=models.CASCADE, related_name="grants")
+    membership = models.ForeignKey(
+        Membership, null=True, blank=True, on_delete=models.CASCADE, related_name="tenant_grants"
+    )
+    team = models.ForeignKey(
+        Team, null=True, blank=True, on_delete=models.CASCADE, related_name="tenant_grants"
+    )
+    expires_at = models.DateTimeField(null=True, blank=True)
+    granted_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = TenantGrantQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["role__rank", "created_at"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "role", "membership"],
+                condition=models.Q(team=None),
+                name="grant_once_per_person",
+            ),
+            models.UniqueConstraint(
+                fields=["tenant", "role", "team"],
+                condition=models.Q(membership=None),
+                name="grant_once_per_team",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(team=None, membership__isnull=False)
+                | models.Q(membership=None, team__isnull=False),
+                name="grant_to_person_or_team",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.holder}: {self.role} on {self.tenant}"
+
+    @property
+    def holder(self):
+        """The Membership or the Team."""
+        return self.team or self.membership
+
+
+class InvitationGrant(models.Model):
+    """A tenant role that waits for an invitation to be accepted."""
+
+    invitation = models.ForeignKey(Invitation, on_delete=models.CASCADE, related_name="tenant_grants")
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="+")
+    role = models.ForeignKey(Role, on_delete=models.CASCADE, related_name="+")
+
+    class Meta:
+        ordering = ["tenant__name"]
+        constraints = [
+            models.UniqueConstraint(fields=["invitation", "tenant", "role"], name="invitation_grant_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.role} on {self.tenant}"
+
+    def apply(self, membership: Membership) -> None:
+        """Turn the promise into a grant of the new member, unless the tenant was deleted meanwhile."""
+        if self.tenant.desired_state == Tenant.DesiredState.DELETED:
+            return
+        TenantGrant.objects.give(
+            tenant=self.tenant, role=self.role, holder=membership, by=self.invitation.invited_by
+        )
+
+
+class Share(models.Model):
+    """One action on one object inside a tenant, shared by its owner from within ZenML (protocol §3.10)."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="shares")
+    membership = models.ForeignKey(Membership, null=True, on_delete=models.CASCADE, related_name="shares")
+    team = models.ForeignKey(Team, null=True, on_delete=models.CASCADE, related_name="shares")
+    project_id = models.UUIDField(null=True)
+    resource_type = models.CharField(max_length=40)
+    resource_id = models.UUIDField()
+    action = models.CharField(max_length=40)
+    shared_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+        indexes = [models.Index(fields=["tenant", "resource_type", "resource_id"], name="share_by_resource")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "resource_id", "resource_type", "action", "membership"],
+                condition=models.Q(team=None),
+                name="share_once_per_person",
+            ),
+            models.UniqueConstraint(
+                fields=["tenant", "resource_id", "resource_type", "action", "team"],
+                condition=models.Q(membership=None),
+                name="share_once_per_team",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(team=None, membership__isnull=False)
+                | models.Q(membership=None, team__isnull=False),
+                name="share_to_person_or_team",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.resource_type}/{self.resource_id}: {self.action}"

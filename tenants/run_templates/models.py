@@ -1,0 +1,121 @@
+import uuid
+
+from django.conf import settings
+from django.db import models
+from django.urls import reverse
+
+from tenants.models import Tenant
+
+
+class RunTemplate(models.Model):
+    """A recorded run that people run again with another configuration.
+
+    `snapshot` is the stored copy of the ZenML snapshot (rerun §2.2), so the template survives its deletion.
+    The code is an immutable copy under the data folder, named by `code_hash`.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="templates")
+    name = models.CharField(max_length=80)
+    description = models.CharField(max_length=500, blank=True)
+    pipeline_name = models.CharField(max_length=200)
+    project_id = models.UUIDField()
+    source_run_id = models.UUIDField()
+    source_run_name = models.CharField(max_length=250)
+    source_snapshot_id = models.UUIDField()
+    stack_id = models.UUIDField()
+    stack_name = models.CharField(max_length=200)
+    snapshot = models.JSONField()
+    code_location = models.CharField("code directory", max_length=500)
+    code_hash = models.CharField(max_length=64)
+    requirements = models.TextField(blank=True)
+    default_configuration = models.JSONField(default=dict)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="templates_created"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "name"], name="template_name_once_per_tenant")
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        tenant = self.tenant
+        return reverse("run_templates:detail", args=[tenant.organization.slug, tenant.slug, self.pk])
+
+
+class TemplateRunQuerySet(models.QuerySet):
+    def unfinished(self):
+        """Re-runs the agent still has to look after."""
+        return self.exclude(state__in=TemplateRun.ENDED)
+
+
+class TemplateRun(models.Model):
+    """One re-run: what was sent, what differed, who, and where it stands. Kept for ever."""
+
+    class State(models.TextChoices):
+        QUEUED = "queued", "Queued"
+        PREPARING = "preparing", "Preparing"
+        STARTING = "starting", "Starting"
+        RUNNING = "running", "Running"
+        STOPPING = "stopping", "Stopping"
+        COMPLETED = "completed", "Completed"
+        FAILED = "failed", "Failed"
+        STOPPED = "stopped", "Stopped"
+
+    ENDED = (State.COMPLETED, State.FAILED, State.STOPPED)
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    template = models.ForeignKey(RunTemplate, on_delete=models.CASCADE, related_name="runs")
+    number = models.PositiveIntegerField()
+    run_name = models.CharField(max_length=250)
+    configuration = models.JSONField()
+    changes = models.JSONField(default=list, help_text="What differs from the template: path, before, after.")
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="template_runs"
+    )
+    state = models.CharField(max_length=10, choices=State, default=State.QUEUED, db_index=True)
+    state_reason = models.CharField(max_length=500, blank=True)
+    zenml_snapshot_id = models.UUIDField(null=True, blank=True)
+    zenml_run_id = models.UUIDField(null=True, blank=True, db_index=True)
+    pid = models.PositiveIntegerField(null=True, blank=True)
+    pid_started = models.CharField(
+        max_length=40,
+        blank=True,
+        help_text="Start time of the process, so a reused pid is not taken for ours.",
+    )
+    cancel_requested_at = models.DateTimeField(null=True, blank=True)
+    cancel_requested_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    queued_at = models.DateTimeField(auto_now_add=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    objects = TemplateRunQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-number"]
+        constraints = [
+            models.UniqueConstraint(fields=["template", "number"], name="template_run_number_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.template} #{self.number}"
+
+    def get_absolute_url(self) -> str:
+        tenant = self.template.tenant
+        return reverse(
+            "run_templates:run_detail",
+            args=[tenant.organization.slug, tenant.slug, self.template_id, self.number],
+        )
+
+    @property
+    def has_ended(self) -> bool:
+        return self.state in self.ENDED

@@ -1,0 +1,66 @@
+import os
+import shutil
+
+import pytest
+from factories import make_member, make_org, make_user
+
+os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")  # playwright's sync API runs a loop in the thread
+
+
+@pytest.fixture
+def org(db):
+    return make_org("Acme AI")
+
+
+@pytest.fixture
+def owner(org):
+    """Admin of `org`."""
+    return make_member(org, "admin", name="Ada Okafor")
+
+
+@pytest.fixture
+def editor(org):
+    return make_member(org, "editor", name="Bruno Keller")
+
+
+@pytest.fixture
+def viewer(org):
+    return make_member(org, "viewer", name="Chen Wei")
+
+
+@pytest.fixture
+def member(org):
+    return make_member(org, "member", name="Dana Petrova")
+
+
+@pytest.fixture
+def outsider(db):
+    """Admin of another organization."""
+    return make_member(make_org("Other"), "admin", name="Otto Outside")
+
+
+@pytest.fixture
+def superuser(db):
+    return make_user("root@example.org", superuser=True, name="Root")
+
+
+@pytest.fixture
+def as_user(client):
+    """as_user(person).get(url): a test client signed in as that person."""
+
+    def sign_in(user):
+        client.force_login(user)
+        return client
+
+    return sign_in
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args):
+    executable = os.environ.get("CHROMIUM") or shutil.which("chromium")
+    if not executable:
+        if os.environ.get("REQUIRE_BROWSER"):
+            pytest.fail("REQUIRE_BROWSER is set and there is no Chromium.")
+        pytest.skip("Chromium is not installed: apt-get install chromium")
+    flags = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
+    return {**browser_type_launch_args, "executable_path": executable, "args": flags}

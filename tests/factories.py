@@ -1,0 +1,90 @@
+"""One plain function a model; every argument has a sensible default."""
+
+import itertools
+from uuid import uuid4
+
+from django.contrib.auth import get_user_model
+
+from orgs.models import Membership, Organization
+from orgs.roles.models import Role
+from orgs.teams.models import Team
+from tenants.models import Tenant, TenantGrant
+from tenants.run_templates.models import RunTemplate, TemplateRun
+
+PASSWORD = "correct horse battery"
+_numbers = itertools.count(1)
+
+
+def make_user(email: str | None = None, *, superuser: bool = False, **fields):
+    email = email or f"person{next(_numbers)}@example.org"
+    create = get_user_model().objects.create_superuser if superuser else get_user_model().objects.create_user
+    return create(email, PASSWORD, **fields)
+
+
+def make_org(name: str | None = None) -> Organization:
+    name = name or f"Organization {next(_numbers)}"
+    organization = Organization.objects.create(name=name, slug=Organization.objects.free_slug(name))
+    Role.objects.seed(organization)
+    return organization
+
+
+def make_member(org: Organization, role: str = "member", user=None, **fields):
+    """A person of the organization; returns the user, with `membership` set on it."""
+    user = user or make_user(**fields)
+    user.membership = Membership.objects.create(organization=org, user=user, role=role)
+    return user
+
+
+def make_team(org: Organization, label: str | None = None, members=(), **fields) -> Team:
+    team = Team.objects.create(organization=org, label=label or f"team-{next(_numbers)}", **fields)
+    team.user_set.add(*members)
+    return team
+
+
+def make_tenant(org: Organization, slug: str | None = None, *, status="available", **fields) -> Tenant:
+    number = next(_numbers)
+    slug = slug or f"tenant-{number}"
+    defaults = {
+        "name": slug,
+        "slug": slug,
+        "workspace_name": f"{slug}-{uuid4().hex[:6]}",
+        "zenml_version": "0.98.0",
+        "status": status,
+        "server_url": f"http://127.0.0.1:{9000 + number}",
+    }
+    return Tenant.objects.create(organization=org, **{**defaults, **fields})
+
+
+def tenant_role(org: Organization, slug: str) -> Role:
+    return org.roles.get(level=Role.Level.TENANT, slug=slug)
+
+
+def make_grant(tenant: Tenant, holder, role: str = "viewer", **fields) -> TenantGrant:
+    """`holder` is a user made by make_member, or a team."""
+    holder = holder if isinstance(holder, Team) else tenant.organization.memberships.get(user=holder)
+    return TenantGrant.objects.give(
+        tenant=tenant, role=tenant_role(tenant.organization, role), holder=holder, **fields
+    )
+
+
+def make_template(tenant: Tenant, name: str | None = None, **fields) -> RunTemplate:
+    defaults = {
+        "name": name or f"template-{next(_numbers)}",
+        "pipeline_name": "churn_training",
+        "project_id": uuid4(),
+        "source_run_id": uuid4(),
+        "source_run_name": "churn_training-1",
+        "source_snapshot_id": uuid4(),
+        "stack_id": uuid4(),
+        "stack_name": "default",
+        "snapshot": {},
+        "code_location": "/nowhere",
+        "code_hash": "0" * 64,
+    }
+    return RunTemplate.objects.create(tenant=tenant, **{**defaults, **fields})
+
+
+def make_template_run(template: RunTemplate, by=None, **fields) -> TemplateRun:
+    number = template.runs.count() + 1
+    defaults = {"number": number, "run_name": f"{template.name}-{number}", "configuration": {}}
+    return TemplateRun.objects.create(template=template, created_by=by, **{**defaults, **fields})

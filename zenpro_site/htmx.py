@@ -1,0 +1,62 @@
+"""The only place that knows htmx's headers."""
+
+from django.conf import settings
+from django.contrib.messages import get_messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render, resolve_url
+from django.template.loader import render_to_string
+from django.utils.cache import patch_vary_headers
+from django_htmx.http import HttpResponseClientRedirect, HttpResponseLocation
+
+
+def wants(request, partial: str) -> bool:
+    """Is this htmx asking for exactly this fragment (and not for the page back in history)?"""
+    htmx = request.htmx
+    return bool(htmx) and not htmx.history_restore_request and htmx.target == partial
+
+
+def render_partial(request, template: str, context: dict, status: int = 200) -> HttpResponse:
+    """`template` is "page.html#name": the fragment for htmx aiming at #name, else the whole page."""
+    page, _, partial = template.partition("#")
+    chosen = template if wants(request, partial) else page
+    return render(request, chosen, context, status=status)
+
+
+def partial_or_redirect(request, template: str, context: dict, to) -> HttpResponse:
+    """After a change: the fragment for htmx aiming at it, else a redirect to the page."""
+    if wants(request, template.partition("#")[2]):
+        return render(request, template, context)
+    return redirect(to)
+
+
+def _leave(request, response):
+    """A redirect under htmx becomes a move of the browser, not a swap of the target page into a fragment."""
+    login = resolve_url(settings.LOGIN_URL)
+    if response.url.partition("?")[0] == login:
+        return HttpResponseClientRedirect(response.url)
+    return HttpResponseLocation(response.url)
+
+
+def responses(get_response):
+    """Vary on htmx's headers, turn redirects into moves, append messages to fragments."""
+
+    def middleware(request):
+        response = get_response(request)
+        patch_vary_headers(response, ("HX-Request", "HX-Target"))
+        if not request.htmx or request.htmx.history_restore_request:
+            return response
+        if response.status_code in (301, 302, 303):
+            moved = _leave(request, response)
+            moved.cookies = response.cookies
+            return moved
+        _append_messages(request, response)
+        return response
+
+    return middleware
+
+
+def _append_messages(request, response) -> None:
+    is_html = response.headers.get("Content-Type", "").startswith("text/html")
+    if response.streaming or not is_html or request.htmx.boosted or not get_messages(request):
+        return
+    response.write(render_to_string("components/messages.html", {"oob": True}, request))

@@ -1,0 +1,243 @@
+"""All settings, read from the environment. docs/operating.md lists the variables."""
+
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import environ
+import structlog
+
+from .keys import load_keys, make_keys
+
+env = environ.FileAwareEnv()
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+# Where everything lives that is not code: database, keys, tenants, environments, logs.
+ZENPRO_DATA = Path(env("ZENPRO_DATA", default=str(BASE_DIR / "var"))).resolve()
+KEY_FILE = ZENPRO_DATA / "keys.json"
+if "up" in sys.argv[1:2]:
+    make_keys(KEY_FILE)
+SECRET_KEY, ZENPRO_SECRET_KEYS = load_keys(env, KEY_FILE)
+DEBUG = env.bool("ZENPRO_DEBUG", default=False)
+
+# The address people and tenants' servers reach us at.
+ZENPRO_URL = env("ZENPRO_URL", default="http://127.0.0.1:8000").rstrip("/")
+ZENPRO_API_URL = f"{ZENPRO_URL}/api"
+_address = urlsplit(ZENPRO_URL)
+ALLOWED_HOSTS = [_address.hostname, "localhost", "127.0.0.1", *env.list("ZENPRO_ALLOWED_HOSTS", default=[])]
+CSRF_TRUSTED_ORIGINS = [ZENPRO_URL, *env.list("ZENPRO_TRUSTED_ORIGINS", default=[])]
+HTTPS = _address.scheme == "https"
+
+# Tenants
+ZENPRO_TENANT_HOST = env("ZENPRO_TENANT_HOST", default="127.0.0.1")
+ZENPRO_TENANT_PORTS = (
+    env.int("ZENPRO_TENANT_PORT_FIRST", default=9100),
+    env.int("ZENPRO_TENANT_PORT_LAST", default=9299),
+)
+ZENPRO_ZENML_VERSIONS = env.list("ZENPRO_ZENML_VERSIONS", default=["0.98.0"])
+ZENPRO_TENANT_TIMEOUT = env.float("ZENPRO_TENANT_TIMEOUT", default=8.0)
+ZENPRO_PARALLEL_RUNS = env.int("ZENPRO_PARALLEL_RUNS", default=0)  # 0: as many as there are cores
+ADMIN_URL = env("ZENPRO_ADMIN_URL", default="admin/").lstrip("/")
+ZENPRO_OPEN_SIGNUP = env.bool("ZENPRO_OPEN_SIGNUP", default=False)
+
+INSTALLED_APPS = [
+    "zenpro_site",
+    "orgs.users",
+    "orgs",
+    "orgs.audit",
+    "orgs.teams",
+    "orgs.roles",
+    "orgs.invitations",
+    "tenants",
+    "tenants.control_plane",
+    "tenants.run_templates",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "guardian",
+    "allauth",
+    "allauth.account",
+    "django_htmx",
+    "template_partials",
+    "django_filters",
+    "django_structlog",
+    "csp",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django_structlog.middlewares.RequestMiddleware",
+    "zenpro_site.middleware.origin",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "zenpro_site.htmx.responses",
+    "allauth.account.middleware.AccountMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "zenpro_site.urls"
+WSGI_APPLICATION = "zenpro_site.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "zenpro_site.shell.shell",
+            ],
+            "builtins": [
+                "django.templatetags.static",
+                "template_partials.templatetags.partials",
+                "django_htmx.templatetags.django_htmx",
+                "zenpro_site.templatetags.ui",
+            ],
+        },
+    }
+]
+
+# Database
+DATABASES = {"default": env.db("DATABASE_URL", default=f"sqlite:///{ZENPRO_DATA / 'zenpro.sqlite3'}")}
+DATABASES["default"]["CONN_MAX_AGE"] = None
+DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    DATABASES["default"]["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;",
+    }
+else:
+    DATABASES["default"]["OPTIONS"] = {"server_side_binding": True, "prepare_threshold": 1}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+CACHES = {
+    # Shared by all processes, so that sign-in limits hold for the whole installation.
+    "default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "zenpro_cache"},
+    # Per process, for what is cheap to make again.
+    "local": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "local"},
+}
+
+# People
+AUTH_USER_MODEL = "users.User"
+AUTHENTICATION_BACKENDS = [
+    "allauth.account.auth_backends.AuthenticationBackend",
+    "guardian.backends.ObjectPermissionBackend",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+ANONYMOUS_USER_NAME = None
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "home"
+ACCOUNT_ADAPTER = "orgs.users.adapter.AccountAdapter"
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
+ACCOUNT_USER_MODEL_USERNAME_FIELD = "username"
+ACCOUNT_EMAIL_VERIFICATION = "mandatory" if ZENPRO_OPEN_SIGNUP else "none"
+ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
+ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
+ACCOUNT_PREVENT_ENUMERATION = True
+ACCOUNT_SESSION_REMEMBER = None
+ACCOUNT_CHANGE_EMAIL = True
+SESSION_COOKIE_AGE = 14 * 24 * 3600
+
+# Mail: console unless EMAIL_URL is set, e.g. smtp+tls://user:password@mail.example.org:587
+EMAIL_CONFIG = env.email("EMAIL_URL", default="consolemail://")
+vars().update(EMAIL_CONFIG)
+EMAIL_TIMEOUT = 10
+MAIL_IS_SET_UP = not EMAIL_CONFIG["EMAIL_BACKEND"].endswith("console.EmailBackend")
+DEFAULT_FROM_EMAIL = env("ZENPRO_MAIL_FROM", default=f"ZenPro <zenpro@{_address.hostname}>")
+SERVER_EMAIL = DEFAULT_FROM_EMAIL
+
+# Files
+STATIC_URL = "static/"
+STATIC_ROOT = ZENPRO_DATA / "staticfiles"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+
+# Safety
+SELF, NONE = "'self'", "'none'"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "frame-ancestors": [NONE],
+        "base-uri": [SELF],
+        "form-action": [SELF],
+        "object-src": [NONE],
+    }
+}
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+SESSION_COOKIE_HTTPONLY = True
+if HTTPS:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    SECURE_SSL_REDIRECT = True
+    SECURE_REDIRECT_EXEMPT = [r"^livez$", r"^readyz$"]
+    SECURE_HSTS_SECONDS = env.int("ZENPRO_HSTS_SECONDS", default=31_536_000)
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = True
+    SECURE_HSTS_PRELOAD = True
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = env("ZENPRO_TIME_ZONE", default="UTC")
+USE_TZ = True
+USE_I18N = False
+
+# Logs: one JSON object a line, each with the request's id
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "json": {
+            "()": structlog.stdlib.ProcessorFormatter,
+            "processor": structlog.processors.JSONRenderer(),
+            "foreign_pre_chain": [
+                structlog.stdlib.add_log_level,
+                structlog.processors.TimeStamper(fmt="iso"),
+            ],
+        }
+    },
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "json"}},
+    "root": {"handlers": ["console"], "level": env("ZENPRO_LOG_LEVEL", default="WARNING")},
+    "loggers": {
+        "zenpro": {"level": "INFO"},
+        "django_structlog": {"level": env("ZENPRO_LOG_LEVEL", default="WARNING")},
+    },
+}
+structlog.configure(
+    processors=[
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.filter_by_level,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso"),
+        structlog.processors.StackInfoRenderer(),
+        structlog.processors.format_exc_info,
+        structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+    ],
+    logger_factory=structlog.stdlib.LoggerFactory(),
+    cache_logger_on_first_use=True,
+)

@@ -1,0 +1,23 @@
+from django.conf import settings
+from django.contrib import admin
+from django.urls import include, path
+
+from . import views
+
+urlpatterns = [
+    path("", views.home, name="home"),
+    path("livez", views.livez, name="livez"),
+    path("readyz", views.readyz, name="readyz"),
+    path("theme/", views.theme, name="theme"),
+    path(settings.ADMIN_URL, admin.site.urls),
+    path("accounts/", include("allauth.urls")),
+    path("", include("orgs.users.urls")),
+    path("", include("orgs.invitations.urls")),
+    path("o/", include("orgs.urls")),
+    path("o/<slug:org>/teams/", include("orgs.teams.urls")),
+    path("o/<slug:org>/roles/", include("orgs.roles.urls")),
+    path("o/<slug:org>/audit/", include("orgs.audit.urls")),
+    path("", include("tenants.run_templates.urls")),
+    path("o/<slug:org>/t/", include("tenants.urls")),
+    path("", include("tenants.control_plane.urls")),
+]
