@@ -133,6 +133,7 @@ def become(program):
 
 
 def main(path):
+    os.umask(0o077)
     with open(path, encoding="utf-8") as lines:
         program = json.load(lines)
     print(f"{MARK}{program['name']} {time.strftime('%Y-%m-%d %H:%M:%S')}", flush=True)

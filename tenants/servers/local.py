@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
 import socket
@@ -23,7 +24,14 @@ from tenants.servers.base import (
 )
 from tenants.servers.environments import Environments, version_key
 from tenants.servers.explain import explain, tail
-from tenants.servers.supervisor import ProcessInfo, Program, Supervisor, disk_errors, private_folder
+from tenants.servers.supervisor import (
+    ProcessInfo,
+    Program,
+    Supervisor,
+    disk_errors,
+    private_folder,
+    write_private,
+)
 
 HEALTH_TIMEOUT = 2.0  # seconds for one answer
 CONTROL_PLANE_TIMEOUT = 4  # seconds a tenant waits for us per question; clients retry after 30
@@ -33,6 +41,13 @@ VERSIONS = ("0.98.0", "0.97.0", "0.96.4", "0.95.1", "0.94.6", "0.93.3", "0.92.0"
 VERSIONS += ("0.85.0", "0.84.3", "0.83.1", "0.82.1", "0.81.0", "0.80.2", "0.75.0", "0.74.0")
 PASSED_ON = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "TZ")
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")
+
+# Our own health checks would fill the log; the server turns uvicorn's --no-access-log back on, but not this.
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "loggers": {"uvicorn.access": {"level": "WARNING"}},
+}
 
 STATUS = {
     "STARTING": ServerStatus.STARTING,
@@ -132,7 +147,7 @@ class LocalBackend:
         once on two cores take minutes. Whoever reconciles starts them one after the other.
         """
         python = str(self.environments.python(spec.version))
-        app = ["-m", "uvicorn", "zenml.zen_server.zen_server_api:app", "--no-access-log"]
+        app = ["-m", "uvicorn", "zenml.zen_server.zen_server_api:app", "--log-config", str(log_config(spec))]
         listen = ["--host", self.host, "--port", str(spec.port), "--timeout-graceful-shutdown", "8"]
         return Program(
             name=spec.program,
@@ -162,6 +177,7 @@ class LocalBackend:
             private_folder(spec.folder)
             private_folder(spec.folder / "config")
             spec.local_stores.mkdir(parents=True, exist_ok=True)
+            write_private(log_config(spec), json.dumps(LOGGING))
             with open(spec.folder / ".space", "wb") as probe:  # SQLite's own message comes 15 s later
                 os.posix_fallocate(probe.fileno(), 0, 1024**2)
             (spec.folder / ".space").unlink()
@@ -188,6 +204,7 @@ def process_variables(spec: ServerSpec) -> dict[str, str]:
         "ZENML_LOCAL_STORES_PATH": str(spec.local_stores),
         "ZENML_ANALYTICS_OPT_IN": "false",
         "ZENML_LOGGING_COLORS_DISABLED": "true",
+        "ZENML_CONSOLE_LOGGING_FORMAT": "%(asctime)s %(levelname)s %(name)s: %(message)s",
         "ZENML_ENABLE_RICH_TRACEBACK": "false",
         "ZENML_STORE_TYPE": "sql",
         "ZENML_STORE_URL": f"sqlite:///{spec.database}",
@@ -231,6 +248,10 @@ def passed_on(spec: ServerSpec, outer: Mapping[str, str]) -> dict[str, str]:
     direct = [outer.get("NO_PROXY") or outer.get("no_proxy") or "", "localhost", "127.0.0.1"]
     direct.append(urlsplit(spec.api_url).hostname or "")
     return found | dict.fromkeys(("NO_PROXY", "no_proxy"), ",".join(filter(None, direct)))
+
+
+def log_config(spec: ServerSpec) -> Path:
+    return spec.folder / "logging.json"
 
 
 def server_state(info: ProcessInfo) -> ServerState:

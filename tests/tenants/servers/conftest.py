@@ -1,0 +1,73 @@
+import sys
+import time
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from tenants.servers.base import ServerSpec
+from tenants.servers.local import LocalBackend
+from tests.tenants.servers.stub_control_plane import SECRET, ControlPlane, free_port
+
+VERSION = "0.98.0"
+
+
+def eventually(condition, seconds=60, every=0.25):
+    """Seconds until the condition held; fails when it does not in time."""
+    began = time.monotonic()
+    while not condition():
+        assert time.monotonic() - began < seconds, "did not happen in time"
+        time.sleep(every)
+    return time.monotonic() - began
+
+
+def make_spec(data: Path, plane_url="http://127.0.0.1:1", **changes) -> ServerSpec:
+    tenant = changes.pop("tenant_id", None) or uuid4()
+    port = changes.pop("port", None) or free_port()
+    values = dict(
+        tenant_id=tenant,
+        workspace_name="forecast",
+        version=VERSION,
+        port=port,
+        server_url=f"http://127.0.0.1:{port}",
+        api_url=f"{plane_url}/api",
+        dashboard_url=plane_url,
+        organization_id=uuid4(),
+        organization_name='Acme "100 %" AI; #1',
+        oauth_secret=SECRET,
+        jwt_secret="j" * 40,
+        encryption_key="e" * 40,
+        folder=data / "tenants" / str(tenant),
+        local_stores=data / "tenants" / str(tenant) / "stores",
+    )
+    return ServerSpec(**(values | changes))
+
+
+@pytest.fixture(scope="session")
+def control_plane():
+    plane = ControlPlane()
+    yield plane
+    plane.close()
+
+
+@pytest.fixture(scope="session")
+def zen_data(tmp_path_factory):
+    """Data folder with ZenML installed, shared by all slow tests."""
+    data = tmp_path_factory.mktemp("zenpro")
+    backend(data).install(VERSION)
+    return data
+
+
+@pytest.fixture
+def supervised(zen_data):
+    """A LocalBackend whose supervisor runs; everything is stopped afterwards."""
+    made = backend(zen_data)
+    child = made.supervisor.spawn()
+    yield made
+    if made.supervisor.running():
+        made.supervisor.shutdown()
+    child.wait(30)
+
+
+def backend(data: Path) -> LocalBackend:
+    return LocalBackend(data, (20000, 20100), python=sys.executable)
