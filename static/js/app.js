@@ -1,0 +1,191 @@
+// Everything here only makes pages nicer: each page works without it. Listeners sit on the document, so swapped-in markup needs no set-up.
+
+const $ = (id) => document.getElementById(id);
+const on = (type, selector, handle, capture = false) =>
+  document.addEventListener(type, (event) => {
+    const found = event.target.closest?.(selector);
+    if (found) handle(found, event);
+  }, capture);
+const say = (text) => { const live = $("live"); if (live) live.textContent = text; };
+const useOf = (element) => element.querySelector("use");
+const swapIcon = (element, name) => {
+  const use = useOf(element);
+  if (use) use.setAttribute("href", use.getAttribute("href").replace(/#.*/, `#${name}`));
+};
+
+// Copy buttons
+on("click", "[data-copy]", async (button) => {
+  try {
+    await navigator.clipboard.writeText(button.dataset.copy);
+  } catch {
+    copyByHand(button.dataset.copy);
+  }
+  say("Copied");
+  swapIcon(button, "check");
+  setTimeout(() => { swapIcon(button, button.dataset.icon ?? "copy"); say(""); }, 1600);
+});
+
+// navigator.clipboard is missing on plain-http addresses, which self-hosted installations often have.
+function copyByHand(text) {
+  const area = Object.assign(document.createElement("textarea"), { value: text, className: "sr" });
+  (document.querySelector("dialog[open]") ?? document.body).append(area);
+  area.select();
+  document.execCommand("copy");
+  area.remove();
+}
+
+// Theme: at once here, remembered by the same form the page posts without scripts
+on("submit", "form[data-theme-form]", (form, event) => {
+  event.preventDefault();
+  const root = document.documentElement;
+  const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+  const theme = dark ? "light" : "dark";
+  root.dataset.theme = theme;
+  const secure = location.protocol === "https:" ? "; secure" : "";
+  document.cookie = `theme=${theme}; path=/; max-age=31536000; samesite=lax${secure}`;
+  say(`${theme} theme`);
+});
+
+// Dialogs
+const open = (dialog) => { if (dialog && !dialog.open) dialog.showModal(); };
+on("click", "a[data-dialog]", (link, event) => {
+  const dialog = $(link.dataset.dialog);
+  if (!dialog || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
+  event.preventDefault();
+  open(dialog);
+});
+const hasCommands = "command" in HTMLButtonElement.prototype;
+on("click", "button[commandfor]", (button) => {
+  if (hasCommands) return;
+  const dialog = $(button.getAttribute("commandfor"));
+  if (button.getAttribute("command") === "show-modal") open(dialog);
+  else dialog?.close();
+});
+on("click", "dialog[closedby=any]", (dialog, event) => {
+  if (!("closedBy" in dialog) && event.target === dialog) dialog.close();
+});
+document.addEventListener("htmx:afterSwap", (event) => {
+  if (event.target.id !== "modal") return;
+  if (event.target.childElementCount) open(event.target);
+  else event.target.close();
+});
+
+// Toasts
+on("click", "[data-dismiss]", (button) => button.closest(".toast").remove());
+function tendToast(toast) {
+  if (toast.dataset.tended) return;
+  toast.dataset.tended = "1";
+  if (!toast.hasAttribute("data-stay")) leaveLater(toast, 6000);
+  else if (toast.querySelector("form")) leaveLater(toast, 12000);
+}
+function leaveLater(toast, wait) {
+  setTimeout(() => (toast.matches(":hover, :focus-within") ? leaveLater(toast, 2000) : toast.remove()), wait);
+}
+
+// Boxes that are neither on nor off: HTML has no attribute for it
+on("change", "input[data-mixed]", (box) => box.removeAttribute("data-mixed"));
+
+// A list of texts, one per line in a textarea, shown as chips
+function makeChips(area) {
+  if (area.dataset.made) return;
+  area.dataset.made = "1";
+  const box = document.createElement("div");
+  box.className = "chip-input";
+  const field = document.createElement("input");
+  field.placeholder = area.dataset.chips || "Add";
+  field.setAttribute("aria-label", area.dataset.chips || "Add");
+  box.append(field);
+  area.after(box);
+  area.hidden = true;
+  const items = () => area.value.split("\n").map((text) => text.trim()).filter(Boolean);
+  const store = (list) => {
+    area.value = list.join("\n");
+    area.dispatchEvent(new Event("input", { bubbles: true }));
+    area.dispatchEvent(new Event("change", { bubbles: true }));
+    draw();
+  };
+  const draw = () => {
+    box.querySelectorAll(".chip").forEach((chip) => chip.remove());
+    items().forEach((text, index) => field.before(chipOf(text, () => { store(items().filter((_, i) => i !== index)); field.focus(); })));
+  };
+  const add = () => {
+    const fresh = field.value.split(/[\n,;]/).map((text) => text.trim()).filter(Boolean);
+    field.value = "";
+    if (fresh.length) store([...items(), ...fresh]);
+  };
+  field.addEventListener("keydown", (event) => {
+    if ((event.key === "Enter" || event.key === ",") && field.value.trim()) { event.preventDefault(); add(); }
+    if (event.key === "Backspace" && !field.value) store(items().slice(0, -1));
+  });
+  for (const type of ["input", "change"]) field.addEventListener(type, (event) => event.stopPropagation());
+  field.addEventListener("blur", add);
+  draw();
+}
+function chipOf(text, remove) {
+  const chip = Object.assign(document.createElement("span"), { className: "chip", textContent: text });
+  const button = Object.assign(document.createElement("button"), { type: "button", textContent: "×" });
+  button.setAttribute("aria-label", `Remove ${text}`);
+  button.addEventListener("click", remove);
+  chip.append(button);
+  return chip;
+}
+
+// Leaving a form with changes asks first
+let guarded = false;
+on("input", "form[data-guard]", () => { guarded = true; });
+on("submit", "form", () => { guarded = false; });
+addEventListener("beforeunload", (event) => { if (guarded) event.preventDefault(); });
+
+// "/" goes to the search field of the page
+document.addEventListener("keydown", (event) => {
+  const typing = event.target.closest?.("input, textarea, select, [contenteditable]");
+  if (event.key !== "/" || typing || event.ctrlKey || event.metaKey || event.altKey) return;
+  const field = document.querySelector("main [data-search]") ?? document.querySelector("[data-search]");
+  if (field) { event.preventDefault(); field.focus(); }
+});
+
+// Logs that stay at their end while lines come in
+const following = () => document.querySelector('[data-follow-toggle][aria-pressed="true"]');
+const toEnd = () => document.querySelectorAll("[data-follow]").forEach((log) => { log.scrollTop = log.scrollHeight; });
+on("click", "[data-follow-toggle]", (button) => {
+  button.setAttribute("aria-pressed", String(button.getAttribute("aria-pressed") !== "true"));
+  if (following()) toEnd();
+});
+
+// Names: the slug follows the name until somebody writes a slug
+const slugOf = (text) => text.normalize("NFKD").replace(/[\u0300-\u036f]/g, "").toLowerCase()
+  .replace(/[^a-z0-9]+/g, "-").replace(/^-+|-+$/g, "").slice(0, 50);
+let slugTimer;
+document.addEventListener("input", ({ target, isTrusted }) => {
+  if (target.dataset?.slugOf && isTrusted) target.dataset.touched = "1";
+  const slug = target.id && document.querySelector(`[data-slug-of="${CSS.escape(target.id)}"]`);
+  if (!slug || slug.dataset.touched || slug.defaultValue) return;
+  clearTimeout(slugTimer);
+  slugTimer = setTimeout(() => { slug.value = slugOf(target.value); slug.dispatchEvent(new Event("input", { bubbles: true })); }, 150);
+});
+
+// Typed names open the last button
+const checkTyped = (field) => field.form?.querySelectorAll(".danger.solid").forEach((b) => { b.disabled = field.value !== field.dataset.equals; });
+on("input", "input[data-equals]", checkTyped);
+
+// Show a password
+on("click", "[data-reveal]", (button) => {
+  const field = $(button.dataset.reveal);
+  const shown = field.type === "password";
+  field.type = shown ? "text" : "password";
+  button.setAttribute("aria-label", shown ? "Hide password" : "Show password");
+  swapIcon(button, shown ? "eye-off" : "eye");
+});
+
+// Once for the page and again for every fragment htmx brings
+function tend(root) {
+  root.querySelectorAll("input[data-mixed]").forEach((box) => { box.indeterminate = true; });
+  root.querySelectorAll("textarea[data-chips]").forEach(makeChips);
+  root.querySelectorAll("input[data-equals]").forEach(checkTyped);
+  root.querySelectorAll("dialog[data-open]").forEach(open);
+  root.querySelectorAll(".toast").forEach(tendToast);
+  root.querySelector("[data-focus]")?.focus();
+  if (following()) toEnd();
+}
+tend(document);
+document.addEventListener("htmx:load", (event) => tend(event.target.parentElement ?? document));
