@@ -1,0 +1,193 @@
+"""Changes to tenants and to who has access. Each is atomic and leaves one audit row; none of them calls a server."""
+
+from collections.abc import Sequence
+
+from django.db import transaction
+from django.utils import timezone
+
+from orgs.audit.models import AuditEvent
+from orgs.models import Membership, Organization
+from orgs.roles.models import Role
+from orgs.teams.models import Team
+
+from .models import Tenant, TenantGrant
+
+Holder = Membership | Team
+
+
+class NotPossible(Exception):
+    """The change does not fit the state things are in; the text is a sentence for people."""
+
+
+@transaction.atomic
+def create_tenant(
+    *,
+    org: Organization,
+    name: str,
+    slug: str,
+    version: str,
+    by,
+    description: str = "",
+    access: Sequence[tuple[Holder, Role]] = (),
+) -> Tenant:
+    """Ask for a new tenant; the agent makes it. The creator, when she is a member, becomes its Admin.
+
+    `access`: further holders with their tenant role. Raises NotPossible for a taken slug and for
+    a holder or role of another organization; nothing is written then.
+    """
+    if org.tenants.live().filter(slug=slug).exists():
+        raise NotPossible(f"“{slug}” is taken in {org}.")
+    tenant = Tenant(
+        organization=org, name=name, slug=slug, zenml_version=version, description=description, created_by=by
+    )
+    tenant.workspace_name = Tenant.objects.free_workspace_name(slug, org)
+    tenant.save(force_insert=True)
+    given = [*_creator(org, by), *access]
+    for holder, role in given:
+        _give(tenant, holder, role, by)
+    after = {"name": name, "slug": slug, "version": version, "access": _access_words(given)}
+    _record("tenant.created", tenant, by, after=after)
+    return tenant
+
+
+def _creator(org: Organization, by) -> list[tuple[Membership, Role]]:
+    membership = org.memberships.filter(user=by).first()
+    return [(membership, org.roles.tenant_level().get(slug="admin"))] if membership else []
+
+
+def _access_words(given) -> dict[str, str]:
+    return {_holder_name(holder): role.name for holder, role in given}
+
+
+def _holder_name(holder: Holder) -> str:
+    return f"team {holder.label}" if isinstance(holder, Team) else str(holder.user)
+
+
+def _give(tenant: Tenant, holder: Holder, role: Role, by, expires_at=None) -> TenantGrant:
+    try:
+        return TenantGrant.objects.give(tenant=tenant, role=role, holder=holder, by=by, expires_at=expires_at)
+    except ValueError as error:
+        raise NotPossible(str(error)) from error
+
+
+def _record(action: str, tenant: Tenant, by, before=None, after=None) -> None:
+    AuditEvent.objects.record(
+        action, tenant, by=by, organization=tenant.organization, before=before, after=after
+    )
+
+
+def _locked(tenant: Tenant) -> Tenant:
+    """The row as it is now. Raises NotPossible when the tenant was deleted meanwhile."""
+    row = Tenant.objects.select_for_update().get(pk=tenant.pk)
+    if row.desired_state == Tenant.DesiredState.DELETED:
+        raise NotPossible(f"{row.name} is deleted.")
+    return row
+
+
+@transaction.atomic
+def update_tenant(*, tenant: Tenant, name: str, description: str, by) -> None:
+    """Change name and description. The slug stays: addresses and clients know the tenant by it."""
+    row = _locked(tenant)
+    before = {"name": row.name, "description": row.description}
+    tenant.name, tenant.description = name, description
+    tenant.save(update_fields=["name", "description", "updated_at"])
+    _record("tenant.updated", tenant, by, before, {"name": name, "description": description})
+
+
+@transaction.atomic
+def deactivate(*, tenant: Tenant, by) -> None:
+    """Ask for the server to stop; its data stay. Raises NotPossible unless the tenant is wanted available."""
+    _want(tenant, Tenant.DesiredState.AVAILABLE, Tenant.DesiredState.DEACTIVATED)
+    _record("tenant.deactivated", tenant, by)
+
+
+@transaction.atomic
+def activate(*, tenant: Tenant, by) -> None:
+    """Ask for a deactivated tenant to start again. Raises NotPossible when it is not deactivated."""
+    _want(tenant, Tenant.DesiredState.DEACTIVATED, Tenant.DesiredState.AVAILABLE)
+    _record("tenant.activated", tenant, by)
+
+
+def _want(tenant: Tenant, now: str, then: str) -> None:
+    if _locked(tenant).desired_state != now:
+        raise NotPossible(f"{tenant.name} is {Tenant.DesiredState(then).label.lower()} already.")
+    tenant.desired_state = then
+    tenant.save(update_fields=["desired_state", "updated_at"])
+
+
+@transaction.atomic
+def request_restart(*, tenant: Tenant, by) -> None:
+    """Ask for a restart of a server that runs and shall run. Raises NotPossible otherwise."""
+    row = _locked(tenant)
+    if row.desired_state != Tenant.DesiredState.AVAILABLE or not row.is_available:
+        raise NotPossible(f"{tenant.name} does not run: {row.get_status_display().lower()}.")
+    tenant.restart_requested_at = timezone.now()
+    tenant.save(update_fields=["restart_requested_at", "updated_at"])
+    _record("tenant.restart_requested", tenant, by)
+
+
+@transaction.atomic
+def retry(*, tenant: Tenant, by) -> None:
+    """Ask the agent to try a failed tenant again. Raises NotPossible when it has not failed."""
+    row = _locked(tenant)
+    if row.status != Tenant.Status.FAILED:
+        raise NotPossible(f"{tenant.name} has not failed.")
+    tenant.status, tenant.state_reason = Tenant.Status.PENDING, ""
+    tenant.desired_state = Tenant.DesiredState.AVAILABLE
+    tenant.save(update_fields=["status", "state_reason", "desired_state", "updated_at"])
+    _record("tenant.retried", tenant, by, before={"reason": row.state_reason})
+
+
+@transaction.atomic
+def delete_tenant(*, tenant: Tenant, by) -> None:
+    """Mark the tenant as deleted: it is gone from every page at once, the agent removes its server."""
+    _locked(tenant)
+    tenant.desired_state, tenant.deleted_at = Tenant.DesiredState.DELETED, timezone.now()
+    tenant.save(update_fields=["desired_state", "deleted_at", "updated_at"])
+    _record("tenant.deleted", tenant, by, before={"name": tenant.name, "slug": tenant.slug})
+
+
+@transaction.atomic
+def give_grant(*, tenant: Tenant, holder: Holder, role: Role, by, expires_at=None) -> TenantGrant:
+    """Make `role` the direct role of a Membership or Team on the tenant; it replaces the one she held.
+
+    Raises NotPossible, with nothing written, when holder or role are not the organization's own.
+    """
+    _locked(tenant)
+    earlier = _direct(tenant, holder)
+    before = {"holder": _holder_name(holder), "role": ", ".join(grant.role.name for grant in earlier)}
+    grant = _give(tenant, holder, role, by, expires_at)
+    for old in earlier:
+        if old.pk != grant.pk:
+            TenantGrant.objects.withdraw(old)
+    _record("tenant.access_given", tenant, by, before, {**before, "role": role.name})
+    return grant
+
+
+def _direct(tenant: Tenant, holder: Holder) -> list[TenantGrant]:
+    kind = "team" if isinstance(holder, Team) else "membership"
+    return list(tenant.grants.filter(**{kind: holder}).select_related("role", "team", "membership__user"))
+
+
+@transaction.atomic
+def withdraw_grant(*, grant: TenantGrant, by) -> None:
+    """End a direct role. What the holder has through teams or the organization stays."""
+    tenant = grant.tenant
+    before = {"holder": _holder_name(grant.holder), "role": grant.role.name}
+    TenantGrant.objects.withdraw(grant)
+    _record("tenant.access_withdrawn", tenant, by, before)
+
+
+@transaction.atomic
+def join_tenant(*, tenant: Tenant, role: Role, by) -> TenantGrant:
+    """An organization Admin gives herself a role; the tenant's Admins see that she did.
+
+    Raises NotPossible when she is no member of the organization (a superuser needs no role).
+    """
+    _locked(tenant)
+    membership = tenant.organization.memberships.filter(user=by).first()
+    if membership is None:
+        raise NotPossible(f"You are not a member of {tenant.organization}.")
+    grant = _give(tenant, membership, role, by)
+    _record("tenant.joined", tenant, by, after={"role": role.name})
+    return grant
