@@ -19,7 +19,9 @@ LAYER_GAP, LAYER_GAP_MAX = 34, 84
 # Long flat curves are hard to follow: the wider the edges of a gap run, the higher it gets.
 SLOPE = 0.11
 SHELF_WIDTH = 1000
-ORDER_SWEEPS, PLACE_SWEEPS = 12, 6
+ORDER_SWEEPS, PLACE_SWEEPS = 24, 6
+BALANCE_TURNS, STRAIGHTEN_TURNS = 6, 30
+HOLD = 10_000
 # Bends pull each other harder than nodes do, so that a long edge runs straight in its middle.
 PULL_NODES, PULL_MIXED, PULL_BENDS = 1, 2, 8
 
@@ -98,7 +100,7 @@ class _Graph:
         self.down: list[list[int]] = [[] for _ in nodes]
         self.layer = _layers(len(nodes), links)
         self.chains = {link: self._chain(*link) for link in links}
-        self.rows = self._first_order()
+        self.order(self._first_order())
 
     def _chain(self, source: int, target: int) -> list[int]:
         """Source, a new bend in every layer between, target."""
@@ -127,6 +129,13 @@ class _Graph:
                 rows[self.layer[item]].append(item)
                 waiting.extend(reversed(self.down[item]))
         return rows
+
+    def order(self, rows: list[list[int]]) -> None:
+        self.rows = rows
+        self.place = [0] * len(self.layer)
+        for row in rows:
+            for place, item in enumerate(row):
+                self.place[item] = place
 
     def is_bend(self, item: int) -> bool:
         return item >= len(self.nodes)
@@ -213,7 +222,7 @@ def _topological(parents: list[list[int]], children: list[list[int]]) -> list[in
 
 def _draw(nodes: list[Node], links: list[tuple[int, int]]) -> _Drawing:
     graph = _Graph(nodes, links)
-    graph.rows = _with_few_crossings(graph)
+    graph.order(_with_few_crossings(graph))
     middles = _middles(graph)
     tops, heights = _heights(graph, middles)
     boxes = tuple(_box(graph, item, middles, tops, heights) for item in range(len(nodes)))
@@ -221,7 +230,7 @@ def _draw(nodes: list[Node], links: list[tuple[int, int]]) -> _Drawing:
         (nodes[a].key, nodes[b].key): _route(graph, chain, boxes, middles, tops, heights)
         for (a, b), chain in graph.chains.items()
     }
-    width = max(round(middle + width / 2) for middle, width in zip(middles, graph.widths, strict=True))
+    width = max(middle - width // 2 + width for middle, width in zip(middles, graph.widths, strict=True))
     return _Drawing(width, tops[-1] + heights[-1], boxes, routes)
 
 
@@ -290,33 +299,130 @@ def _crossings(graph: _Graph, rows: list[list[int]]) -> int:
 # Places from left to right
 
 
-def _middles(graph: _Graph) -> list[float]:
+def _middles(graph: _Graph) -> list[int]:
     """x of every item's middle; the leftmost border is at 0."""
     middles = [0.0] * len(graph.layer)
     for row in graph.rows:
         for left, right in pairwise(row):
             middles[right] = middles[left] + graph.distance(left, right)
-    for sides in _sweeps(graph):
-        _sweep_places(graph, middles, sides)
-    left = min(middle - width / 2 for middle, width in zip(middles, graph.widths, strict=True))
-    return [round(middle - left) for middle in middles]
+    for rows, neighbours in _sweeps(graph):
+        for row in rows:
+            _put(graph, row, [_wish(graph, item, neighbours[item], middles) for item in row], middles)
+    _straighten(graph, middles)
+    whole = [round(middle) for middle in middles]
+    left = min(middle - width // 2 for middle, width in zip(whole, graph.widths, strict=True))
+    return [middle - left for middle in whole]
 
 
 def _sweeps(graph: _Graph) -> Iterator[tuple[Iterable[list[int]], list[list[int]]]]:
-    """First towards one side, which straightens chains at once; then towards both, which balances."""
+    """First towards one side, which brings chains together at once; then towards both, which balances."""
     both = [above + below for above, below in zip(graph.up, graph.down, strict=True)]
     upwards = graph.rows[::-1]
     yield from [(graph.rows, graph.up), (upwards, graph.down)] * 2
     yield from [(graph.rows, both), (upwards, both)] * (PLACE_SWEEPS // 2)
 
 
-def _sweep_places(graph: _Graph, middles: list[float], sweep: tuple) -> None:
-    rows, neighbours = sweep
-    for row in rows:
-        wishes = [_wish(graph, item, neighbours[item], middles) for item in row]
-        gaps = [graph.distance(left, right) for left, right in pairwise(row)]
-        for item, middle in zip(row, _nearest(wishes, gaps), strict=True):
-            middles[item] = middle
+def _put(graph: _Graph, row: list[int], wishes: list[tuple[float, float]], middles: list[float]) -> None:
+    gaps = [graph.distance(left, right) for left, right in pairwise(row)]
+    for item, middle in zip(row, _nearest(wishes, gaps), strict=True):
+        middles[item] = middle
+
+
+def _straighten(graph: _Graph, middles: list[float]) -> None:
+    """Brings every chain to one x, by turns between that and the distances within the layers.
+
+    Both demands are convex and chains do not cross, so the turns come to an end that meets both.
+    """
+    chains = _chains(graph)
+    for turn in range(STRAIGHTEN_TURNS):
+        wishes: list[tuple[float, float]] = [(middle, 1) for middle in middles]
+        for chain in chains:
+            wish = _chain_wish(graph, chain, middles, balance=turn < BALANCE_TURNS)
+            for item in chain:
+                wishes[item] = wish
+        for row in graph.rows:
+            _put(graph, row, [wishes[item] for item in row], middles)
+    _balance_the_lone(graph, chains, middles)
+    for chain in chains:
+        _snap(chain, middles)
+
+
+def _balance_the_lone(graph: _Graph, chains: list[list[int]], middles: list[float]) -> None:
+    """Chains are where they stay; what is left goes to the middle of its neighbours."""
+    held = {item for chain in chains if len(chain) > 1 for item in chain}
+    for row in graph.rows + graph.rows[::-1]:
+        wishes = [
+            (middles[item], HOLD)
+            if item in held
+            else _wish(graph, item, graph.up[item] + graph.down[item], middles)
+            for item in row
+        ]
+        _put(graph, row, wishes, middles)
+
+
+def _chain_wish(graph: _Graph, chain: list[int], middles: list[float], balance: bool) -> tuple[float, float]:
+    """The chain's mean; to balance it as well, half the way to the mean of its neighbours outside."""
+    mean = sum(middles[item] for item in chain) / len(chain)
+    if not balance:
+        return mean, len(chain)
+    inside = set(chain)
+    pulls = [
+        (graph.pull(item, other), middles[other])
+        for item in chain
+        for other in graph.up[item] + graph.down[item]
+        if other not in inside
+    ]
+    total = sum(pull for pull, _ in pulls)
+    if not total:
+        return mean, len(chain)
+    return (mean + sum(pull * middle for pull, middle in pulls) / total) / 2, len(chain)
+
+
+def _snap(chain: list[int], middles: list[float]) -> None:
+    """Rounding must not put a kink of one pixel into a straight line."""
+    mean = sum(middles[item] for item in chain) / len(chain)
+    for item in chain:
+        if abs(middles[item] - mean) < 1.5:
+            middles[item] = mean
+
+
+def _chains(graph: _Graph) -> list[list[int]]:
+    """Runs of items, each the middle neighbour of the next, that no other run crosses; lone items too."""
+    after: dict[int, int] = {}
+    for row in graph.rows[:-1]:
+        after.update(_matches(graph, row))
+    chains, followers = [], set(after.values())
+    for item in range(len(graph.layer)):
+        if item not in followers:
+            chain = [item]
+            while chain[-1] in after:
+                chain.append(after[chain[-1]])
+            chains.append(chain)
+    return chains
+
+
+def _matches(graph: _Graph, row: list[int]) -> list[tuple[int, int]]:
+    """Pairs of this layer and the next, bends first; none crosses another."""
+    pairs = [(item, _middle_one(graph, graph.down[item])) for item in row]
+    pairs = [(item, child) for item, child in pairs if child is not None]
+    pairs = [pair for pair in pairs if _middle_one(graph, graph.up[pair[1]]) == pair[0]]
+    pairs.sort(key=lambda pair: -graph.pull(*pair))
+    chosen: list[tuple[int, int]] = []
+    for one in pairs:
+        if not any(_cross(graph, one, other) for other in chosen):
+            chosen.append(one)
+    return chosen
+
+
+def _middle_one(graph: _Graph, items: list[int]) -> int | None:
+    if len(items) % 2 == 0:
+        return None
+    return sorted(items, key=graph.place.__getitem__)[len(items) // 2]
+
+
+def _cross(graph: _Graph, one: tuple[int, int], other: tuple[int, int]) -> bool:
+    above = graph.place[one[0]] < graph.place[other[0]]
+    return above != (graph.place[one[1]] < graph.place[other[1]])
 
 
 def _wish(graph: _Graph, item: int, others: list[int], middles: list[float]) -> tuple[float, float]:
@@ -353,7 +459,7 @@ def _nearest(wishes: list[tuple[float, float]], gaps: list[float]) -> list[float
 # Places from top to bottom, lines
 
 
-def _heights(graph: _Graph, middles: list[float]) -> tuple[list[int], list[int]]:
+def _heights(graph: _Graph, middles: list[int]) -> tuple[list[int], list[int]]:
     """Top and height of every layer."""
     heights = [max([graph.nodes[i].height for i in row if not graph.is_bend(i)] or [0]) for row in graph.rows]
     tops = [0]
@@ -363,9 +469,9 @@ def _heights(graph: _Graph, middles: list[float]) -> tuple[list[int], list[int]]
     return tops, heights
 
 
-def _box(graph: _Graph, item: int, middles: list[float], tops: list[int], heights: list[int]) -> Box:
+def _box(graph: _Graph, item: int, middles: list[int], tops: list[int], heights: list[int]) -> Box:
     node, layer = graph.nodes[item], graph.layer[item]
-    x = round(middles[item]) - node.width // 2
+    x = middles[item] - node.width // 2
     return Box(node.key, x, tops[layer] + (heights[layer] - node.height) // 2, node.width, node.height)
 
 
@@ -373,7 +479,7 @@ def _route(graph: _Graph, chain: list[int], boxes, middles, tops, heights) -> li
     source, target = boxes[chain[0]], boxes[chain[-1]]
     layers = [graph.layer[item] for item in chain]
     bends = [
-        _Stop(round(middles[item]), tops[layer], tops[layer] + heights[layer])
+        _Stop(middles[item], tops[layer], tops[layer] + heights[layer])
         for item, layer in zip(chain[1:-1], layers[1:-1], strict=True)
     ]
     start = _Stop(source.middle, source.bottom, tops[layers[0]] + heights[layers[0]])
