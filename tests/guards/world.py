@@ -1,0 +1,54 @@
+"""An organization with one object of everything, and the values of all URL parameters."""
+
+from functools import cached_property
+from uuid import uuid4
+
+from factories import (
+    make_grant,
+    make_member,
+    make_org,
+    make_team,
+    make_template,
+    make_template_run,
+    make_tenant,
+)
+
+from orgs.invitations.models import Invitation
+
+
+class World:
+    def __init__(self, name: str):
+        self.org = make_org(name)
+        self.admin = make_member(self.org, "admin", name="Ada Admin")
+        self.person = make_member(self.org, "member", name="Dana Member")
+        self.team = make_team(self.org, members=[self.person])
+        self.tenant = make_tenant(self.org)
+        self.grant = make_grant(self.tenant, self.admin, "admin")
+        self.template = make_template(self.tenant)
+        self.template_run = make_template_run(self.template, by=self.admin)
+
+    @cached_property
+    def invitation(self) -> Invitation:
+        invitation = Invitation(organization=self.org, email="new@example.org", invited_by=self.admin)
+        invitation.token = invitation.renew_token()
+        invitation.save()
+        return invitation
+
+    @cached_property
+    def values(self) -> dict:
+        """Parameter name in urls.py -> value that leads to an object of this organization."""
+        return {
+            "org": self.org.slug,
+            "membership": self.person.membership.pk,
+            "user": self.person.pk,
+            "team": self.team.uuid,
+            "invitation": self.invitation.pk,
+            "token": self.invitation.token,
+            "tenant": self.tenant.slug,
+            "name": self.tenant.workspace_name,
+            "grant": self.grant.pk,
+            "template": self.template.pk,
+            "number": self.template_run.number,
+            "run": uuid4(),
+            "step": uuid4(),
+        }
