@@ -11,6 +11,7 @@ from tenants.servers.launch import MARK
 
 TAIL_BYTES = 256 * 1024
 LINE_LENGTH = 300
+LAST_WORDS = 200  # lines before the end; what went wrong days earlier did not end the server
 
 # First match wins, so the cause comes before what follows from it.
 CAUSES = [
@@ -64,6 +65,7 @@ def attempts(lines: Sequence[str]) -> list[list[str]]:
 
 
 def explain_attempt(lines: Sequence[str]) -> str:
+    lines = lines[-LAST_WORDS:]
     text = "\n".join(lines)
     for pattern, sentence in CAUSES:
         if found := re.search(pattern, text, re.IGNORECASE):

@@ -1,0 +1,587 @@
+"""A tenant's REST API as one person sees it: every call is made with her token, so the server's own RBAC decides.
+
+Facts about the wire are in the specification pages protocol.md (sections 3.4, 4, 6, 7) and rerun.md (2, 5, 6, 9).
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Any
+from uuid import UUID
+
+import httpx
+
+from tenants.servers.base import TenantConflict, TenantNotFound, TenantRefused, TenantUnreachable
+
+TIMEOUT = 8.0  # seconds without a sign of the server; web threads wait no longer
+CONNECT_TIMEOUT = 2.0
+KEEP_ALIVE = 4.0  # seconds; uvicorn closes idle connections after 5
+JWT_LEEWAY = 60.0  # seconds before its end at which a session is renewed
+MAX_PAGE = 100
+REASON_LENGTH = 500
+RETRIED = frozenset({"GET"})  # once, on a connection that broke; nothing else may run twice
+GATEWAY = (502, 503, 504)
+# One line per field in the text of a 422: {'type': ..., 'loc': ('body', 'name'), 'msg': 'Field required', ...
+VALIDATION = re.compile(r"""'loc': \('\w+', ([^)]*?),?\), 'msg': ["'](.*?)["'], 'input'""")
+
+Json = dict[str, Any]
+Id = UUID | str
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page of a list; `items` are Run, Step or plain dicts."""
+
+    items: list
+    total: int
+    index: int = 1  # from 1
+    pages: int = 1
+    size: int = 20
+
+
+@dataclass(frozen=True)
+class Run:
+    """One pipeline run (rerun.md section 2). Times are aware and UTC. Fields the person may not read are ""/None."""
+
+    id: UUID
+    name: str
+    status: str  # initializing provisioning running completed cached failed stopping stopped ...
+    in_progress: bool
+    reason: str  # why it has this status; often ""
+    index: int  # 1, 2, 3... within the pipeline
+    project_id: UUID | None
+    pipeline: str
+    pipeline_id: UUID | None
+    user: str  # username, the same in tenant and dashboard
+    user_id: UUID | None  # the tenant's own id of that person
+    stack: str
+    stack_id: UUID | None
+    snapshot_id: UUID | None
+    original_run_id: UUID | None  # set on a replay
+    tags: tuple[str, ...]
+    created: datetime | None
+    start: datetime | None
+    end: datetime | None
+    raw: Json = field(repr=False, compare=False, default_factory=dict)
+
+    @property
+    def seconds(self) -> float | None:
+        """Duration; of a run in progress until now."""
+        return duration(self.start, self.end, self.in_progress)
+
+    @property
+    def metadata(self) -> Json:
+        """Metrics of the whole run; only in a hydrated answer."""
+        return meta(self.raw).get("run_metadata") or {}
+
+    @property
+    def config(self) -> Json:
+        return meta(self.raw).get("config") or {}
+
+    @property
+    def python_version(self) -> str:
+        return (meta(self.raw).get("client_environment") or {}).get("python_version") or ""
+
+    @property
+    def python_packages(self) -> list[str]:
+        """`name==version` lines; only when asked for, and only if that environment had pip."""
+        return ((meta(self.raw).get("client_environment") or {}).get("python_packages") or "").splitlines()
+
+    @property
+    def code_reference(self) -> Json | None:
+        """ZenML's own record of repository and commit."""
+        return resources(self.raw).get("code_reference")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a run, hydrated (rerun.md section 5)."""
+
+    id: UUID
+    name: str
+    status: str  # running completed cached failed skipped stopped retrying ...
+    start: datetime | None
+    end: datetime | None
+    parameters: Json
+    metadata: Json  # metrics the step logged
+    upstream: tuple[str, ...]  # names of the steps it waits for
+    message: str  # of the exception it failed with, else ""
+    traceback: str
+    source_code: str
+    doc: str
+    log_sources: tuple[str, ...]  # "step", "prepare_step"
+    raw: Json = field(repr=False, compare=False, default_factory=dict)
+
+    @property
+    def seconds(self) -> float | None:
+        return duration(self.start, self.end, self.status == "running")
+
+
+@dataclass(frozen=True)
+class LogLine:
+    """One piece of output. `time` is when its batch was written, not when it was printed."""
+
+    message: str
+    level: int  # as in logging: 20 info, 30 warning, 40 error
+    time: datetime | None
+
+
+class TenantClient:
+    """Calls to one tenant as one person.
+
+    `token_source` gives a control-plane user token of that person; it is exchanged for the server's own session
+    when needed (protocol.md section 7: the server calls us back while it does, so we need a free thread).
+    Thread-safe. Every call raises TenantUnreachable, TenantRefused, TenantNotFound or TenantConflict.
+    """
+
+    def __init__(
+        self,
+        server_url: str,
+        token_source: Callable[[], str],
+        timeout: float = TIMEOUT,
+        http: httpx.Client | None = None,
+    ):
+        self.api = f"{server_url.rstrip('/')}/api/v1"
+        self.token_source = token_source
+        self.timeout = httpx.Timeout(timeout, connect=min(timeout, CONNECT_TIMEOUT))
+        self.http = http or make_http()
+        self._lock = threading.Lock()
+        self._jwt, self._jwt_ends = "", 0.0
+
+    # -- session
+
+    def login(self, bearer: str) -> str:
+        """Exchange a control-plane token for the server's JWT (60 min). TenantRefused 401: not a member."""
+        answer = self._send("POST", "/login", bearer)
+        body = json_of(answer)
+        if not body.get("access_token"):
+            raise TenantRefused(answer.status_code, "The server gave no session.")
+        self._jwt = body["access_token"]
+        self._jwt_ends = time.monotonic() + (body.get("expires_in") or 3600) - JWT_LEEWAY
+        return self._jwt
+
+    def session(self) -> str:
+        """The current JWT, renewed when it is about to end."""
+        with self._lock:
+            if time.monotonic() >= self._jwt_ends:
+                self.login(self.token_source())
+            return self._jwt
+
+    def forget_session(self, jwt: str) -> None:
+        with self._lock:
+            if self._jwt == jwt:
+                self._jwt_ends = 0.0
+
+    # -- any call
+
+    def call(self, method: str, path: str, *, json: Any = None, **params: Any) -> Any:
+        """One call below /api/v1, for what has no method of its own. Parameters that are None are left out.
+
+        A session the server no longer knows is renewed once. Only a GET is repeated when its connection broke.
+        """
+        jwt = self.session()
+        try:
+            return json_of(self._send(method, path, jwt, json, params))
+        except TenantRefused as refused:
+            if refused.status != 401:
+                raise
+        self.forget_session(jwt)
+        return json_of(self._send(method, path, self.session(), json, params))
+
+    def _send(self, method: str, path: str, bearer: str, json: Any = None, params: Json | None = None):
+        wanted = {key: query_value(value) for key, value in (params or {}).items() if value is not None}
+        headers = {"Authorization": f"Bearer {bearer}"}
+        for left in (1, 0) if method in RETRIED else (0,):
+            try:
+                answer = self.http.request(
+                    method, self.api + path, json=json, params=wanted, headers=headers, timeout=self.timeout
+                )
+                return checked(answer)
+            except httpx.HTTPError as error:
+                if not (left and isinstance(error, httpx.RemoteProtocolError | httpx.ReadError)):
+                    raise unreachable(error) from error
+
+    def pages(self, path: str, page: int, size: int, **params: Any) -> Page:
+        """One page of any list, items as plain dicts."""
+        return page_of(self.call("GET", path, page=page, size=min(size, MAX_PAGE), **params), dict)
+
+    # -- the server and its people
+
+    def info(self) -> Json:
+        """{"id", "name", "version", "deployment_type", "pro_workspace_id", ...}; asks without a session."""
+        return json_of(self._send("GET", "/info", "none"))
+
+    def current_user(self) -> Json:
+        """The tenant's account of this person; `metadata.external_user_id` is her id in the dashboard."""
+        return self.call("GET", "/current-user")
+
+    def projects(self) -> list[Json]:
+        """[{"id", "name", "body": {"display_name"}, ...}], by name; at most 100."""
+        return self.pages("/projects", 1, MAX_PAGE, sort_by="asc:name").items
+
+    def create_project(self, name: str, display_name: str = "", description: str = "") -> Json:
+        """TenantConflict when the name exists; TenantRefused 402 when the quota is reached."""
+        body = {"name": name, "display_name": display_name or name, "description": description}
+        return self.call("POST", "/projects", json=body)
+
+    def pipelines(self, project: Id, page: int = 1, size: int = 20, **filters: Any) -> Page:
+        """Page of {"id", "name", "resources": {"latest_run_id", "latest_run_status"}, ...}."""
+        return self.pages("/pipelines", page, size, project=project, **filters)
+
+    def stacks(self) -> list[Json]:
+        """[{"id", "name", "metadata": {"components": {type: [component]}}, ...}]; at most 100."""
+        return self.pages("/stacks", 1, MAX_PAGE, hydrate=True).items
+
+    def ensure_local_stack(self, name: str, path: str) -> Json:
+        """The stack `name` with a local orchestrator and a local artifact store at `path`, made where it is missing.
+
+        Unlike the default stack its store has one path for everybody, so that logs and pictures can be read
+        through the server (rerun.md section 9). What exists under that name is taken as it is.
+        """
+        parts = {"orchestrator": {}, "artifact_store": {"path": path}}
+        components = {kind: [self._ensure_component(name, kind, parts[kind])["id"]] for kind in parts}
+        return self._ensure("/stacks", {"name": name, "components": components}, name=name)
+
+    def _ensure_component(self, name: str, kind: str, configuration: Json) -> Json:
+        body = {"name": name, "type": kind, "flavor": "local", "configuration": configuration}
+        return self._ensure("/components", body, name=name, type=kind)
+
+    def _ensure(self, path: str, body: Json, **found_by: Any) -> Json:
+        try:
+            return self.call("POST", path, json=body)
+        except TenantConflict:
+            if not (existing := self.pages(path, 1, 1, **found_by).items):
+                raise
+            return existing[0]
+
+    # -- runs
+
+    def runs(self, project: Id, page: int = 1, size: int = 20, **filters: Any) -> Page:
+        """Page of Run, newest first. Filters are the server's: status, pipeline, user, name, tag, stack...
+
+        Hydrated, because start and end are missing otherwise (about 2 ms per run).
+        """
+        filters = {"sort_by": "desc:created", "hydrate": True} | filters
+        answer = self.call("GET", "/runs", project=project, page=page, size=min(size, MAX_PAGE), **filters)
+        return page_of(answer, run_of)
+
+    def run(self, run_id: Id, packages: bool = False) -> Run:
+        """`packages` adds the Python packages the run was made with."""
+        wanted = True if packages else None
+        return run_of(self.call("GET", f"/runs/{checked_id(run_id)}", include_python_packages=wanted))
+
+    def run_dag(self, run_id: Id) -> Json:
+        """{"status", "nodes": [{"node_id", "type": "step"|"artifact", "id", "name", "metadata": {"status",
+        "start_time", "duration" in seconds}}], "edges": [{"source", "target"}]}; enough for a live page."""
+        return self.call("GET", f"/runs/{checked_id(run_id)}/dag")
+
+    def run_status(self, run_id: Id) -> str:
+        return self.call("GET", f"/runs/{checked_id(run_id)}/status")
+
+    def steps(self, run_id: Id, project: Id | None = None) -> list[Step]:
+        """Steps of a run in the order they started, with parameters and metrics; at most 100.
+
+        The server wants the project as well; without it the run is fetched first.
+        """
+        project = project or self.run(run_id).project_id
+        answer = self.call(
+            "GET", "/steps", pipeline_run_id=checked_id(run_id), project=project, hydrate=True, size=MAX_PAGE,
+            sort_by="asc:start_time",
+        )  # fmt: skip
+        return page_of(answer, step_of).items
+
+    def step_logs(self, step_id: Id, source: str = "step") -> list[LogLine]:
+        """All output of a step; [] when it has not written any. 20 000 lines take 0.5 s: for finished steps."""
+        try:
+            answer = self.call("GET", f"/steps/{checked_id(step_id)}/logs", source=source)
+        except TenantNotFound as missing:
+            if "No logs" in missing.reason:
+                return []
+            raise
+        return log_lines(answer)
+
+    def create_run(self, body: Json) -> Run:
+        """A run without a process: {name, snapshot, project, status: "initializing", start_time, tags}.
+
+        TenantConflict when a run of that name exists (rerun.md section 2, step 5).
+        """
+        run, _created = self.call("POST", "/runs", json=body)
+        return run_of(run)
+
+    def update_run(self, run_id: Id, body: Json) -> Run:
+        """{status, status_reason, add_tags, ...}; a finished status cannot be changed: TenantRefused 403."""
+        return run_of(self.call("PUT", f"/runs/{checked_id(run_id)}", json=body))
+
+    def update_step(self, step_id: Id, body: Json) -> Step:
+        """{status, end_time, exception_info: {message, traceback}}."""
+        return step_of(self.call("PUT", f"/steps/{checked_id(step_id)}", json=body))
+
+    def workload_token(self, run_id: Id) -> str:
+        """JWT for the process of one run, with this person's rights, until 1 h after the run ended.
+
+        TenantRefused 400 when the run is over.
+        """
+        return self.call("GET", "/api_token", token_type="workload", pipeline_run_id=run_id)  # noqa: S106
+
+    # -- snapshots
+
+    def snapshot(self, snapshot_id: Id) -> Json:
+        """The compiled pipeline: metadata.{pipeline_configuration, step_configurations, pipeline_spec, ...}."""
+        return self.call("GET", f"/pipeline_snapshots/{checked_id(snapshot_id)}")
+
+    def create_snapshot(self, body: Json) -> Json:
+        """Body: rerun.md section 2, step 4. Unknown step parameters are accepted silently: validate before."""
+        return self.call("POST", "/pipeline_snapshots", json=body)
+
+    def name_snapshot(
+        self,
+        snapshot_id: Id,
+        name: str,
+        description: str = "",
+        *,
+        replace: bool = False,
+        tags: Sequence[str] = (),
+    ) -> Json:
+        """Make a snapshot show up in lists. TenantConflict when the pipeline has that name and not `replace`."""
+        body: Json = {"name": name, "replace": replace}
+        body |= {"description": description} if description else {}
+        body |= {"add_tags": list(tags)} if tags else {}
+        try:
+            return self.call("PUT", f"/pipeline_snapshots/{checked_id(snapshot_id)}", json=body)
+        except TenantRefused as refused:
+            if (
+                refused.reason == "Snapshot update failed."
+            ):  # what 0.98 says, with 500, to a name that is taken
+                raise TenantConflict("The pipeline has a snapshot of that name already.") from refused
+            raise
+
+    def delete_snapshot(self, snapshot_id: Id) -> None:
+        self.call("DELETE", f"/pipeline_snapshots/{checked_id(snapshot_id)}")
+
+
+class TenantClients:
+    """Clients kept between requests, least recently used dropped, all on one pool of connections.
+
+    `key` must name server and person: a client holds that person's session.
+    """
+
+    def __init__(self, size: int = 200, timeout: float = TIMEOUT):
+        self.size, self.timeout = size, timeout
+        self.http = make_http()
+        self._clients: OrderedDict[Hashable, TenantClient] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: Hashable, server_url: str, token_source: Callable[[], str]) -> TenantClient:
+        with self._lock:
+            client = self._clients.get(key)
+            if client is None or not client.api.startswith(f"{server_url.rstrip('/')}/api/"):
+                client = TenantClient(server_url, token_source, self.timeout, self.http)
+            client.token_source = token_source
+            self._clients[key] = client
+            self._clients.move_to_end(key)
+            while len(self._clients) > self.size:
+                self._clients.popitem(last=False)
+            return client
+
+    def forget(self, key: Hashable) -> None:
+        """Drop a person's session, for instance when she loses her role."""
+        with self._lock:
+            self._clients.pop(key, None)
+
+
+def make_http(transport: httpx.BaseTransport | None = None) -> httpx.Client:
+    """Connections without memory of cookies: the server sets its session cookie at every login, and a shared
+    client would send one person's session with another's request."""
+    return httpx.Client(
+        transport=transport,
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+        limits=httpx.Limits(max_connections=64, max_keepalive_connections=16, keepalive_expiry=KEEP_ALIVE),
+        follow_redirects=False,
+        trust_env=False,
+        headers={"User-Agent": "ZenPro", "Accept": "application/json"},
+    )
+
+
+# -- answers
+
+
+def checked(answer: httpx.Response) -> httpx.Response:
+    """Raise the exception that belongs to a status (protocol.md section 4)."""
+    if answer.is_success:
+        return answer
+    reason = reason_of(answer)
+    if answer.status_code in GATEWAY and not reason:
+        raise TenantUnreachable("The server is not ready.")
+    reason = reason or f"The server answered with status {answer.status_code}."
+    if answer.status_code == 404:
+        raise TenantNotFound(reason)
+    if answer.status_code == 409:
+        raise TenantConflict(reason)
+    raise TenantRefused(answer.status_code, reason)
+
+
+def reason_of(answer: httpx.Response) -> str:
+    """The server's own sentence from {"detail": [name, message]}, {"detail": text}, [name, message] or
+    [{"loc", "msg"}]; "" when there is none."""
+    try:
+        body = answer.json()
+    except ValueError:
+        return ""
+    detail = body.get("detail") if isinstance(body, dict) else body
+    return clean(sentence(detail))
+
+
+def sentence(detail: Any) -> str:
+    if isinstance(detail, str):
+        return detail
+    if not isinstance(detail, list) or not detail:
+        return ""
+    if all(isinstance(one, dict) for one in detail):
+        return "; ".join(
+            f"{'.'.join(map(str, one.get('loc', ())[1:]))}: {one.get('msg', '')}" for one in detail
+        )
+    return str(detail[-1])
+
+
+def clean(text: str) -> str:
+    """A validation error as "field: what is wrong; ...", and a KeyError without its quotes."""
+    if fields := VALIDATION.findall(text):
+        text = "; ".join(f"{where.replace(chr(39), '').replace(', ', '.')}: {what}" for where, what in fields)
+    text = text.strip()
+    if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"":
+        text = text[1:-1]
+    return text[:REASON_LENGTH]
+
+
+def unreachable(error: httpx.HTTPError) -> TenantUnreachable:
+    if isinstance(error, httpx.TimeoutException):
+        return TenantUnreachable("The server does not answer in time.")
+    if isinstance(error, httpx.ConnectError):
+        return TenantUnreachable("The server cannot be reached.")
+    return TenantUnreachable("The connection to the server broke.")
+
+
+def json_of(answer: httpx.Response) -> Any:
+    try:
+        return answer.json() if answer.content else None
+    except ValueError as error:
+        raise TenantRefused(
+            answer.status_code, "The server answered with something that is not JSON."
+        ) from error
+
+
+def page_of(answer: Json, make: Callable[[Json], Any]) -> Page:
+    items = [make(item) for item in answer["items"]]
+    return Page(items, answer["total"], answer["index"], answer["total_pages"], answer["max_size"])
+
+
+def run_of(raw: Json) -> Run:
+    body, more, linked = raw.get("body") or {}, meta(raw), resources(raw)
+    return Run(
+        id=UUID(raw["id"]),
+        name=raw.get("name") or "",
+        status=body.get("status") or "",
+        in_progress=bool(body.get("in_progress")),
+        reason=body.get("status_reason") or "",
+        index=body.get("index") or 0,
+        project_id=uuid_of(body.get("project_id")),
+        pipeline=name_of(linked.get("pipeline")),
+        pipeline_id=id_of(linked.get("pipeline")),
+        user=name_of(linked.get("user")),
+        user_id=id_of(linked.get("user")),
+        stack=name_of(linked.get("stack")),
+        stack_id=id_of(linked.get("stack")),
+        snapshot_id=id_of(linked.get("snapshot")),
+        original_run_id=id_of(linked.get("original_run")),
+        tags=tuple(name_of(tag) for tag in linked.get("tags") or ()),
+        created=time_of(body.get("created")),
+        start=time_of(more.get("start_time")),
+        end=time_of(more.get("end_time")),
+        raw=raw,
+    )
+
+
+def step_of(raw: Json) -> Step:
+    body, more = raw.get("body") or {}, meta(raw)
+    failure = more.get("exception_info") or {}
+    return Step(
+        id=UUID(raw["id"]),
+        name=raw.get("name") or "",
+        status=body.get("status") or "",
+        start=time_of(body.get("start_time")),
+        end=time_of(body.get("end_time")),
+        parameters=(more.get("config") or {}).get("parameters") or {},
+        metadata=more.get("run_metadata") or {},
+        upstream=tuple((more.get("spec") or {}).get("upstream_steps") or ()),
+        message=failure.get("message") or "",
+        traceback=failure.get("traceback") or "",
+        source_code=more.get("source_code") or "",
+        doc=more.get("docstring") or "",
+        log_sources=log_sources(raw),
+        raw=raw,
+    )
+
+
+def log_sources(raw: Json) -> tuple[str, ...]:
+    logs = resources(raw).get("log_collection") or ()
+    return tuple((one.get("body") or {}).get("source") or "" for one in logs)
+
+
+def log_lines(answer: Any) -> list[LogLine]:
+    """Entries since 0.80, before that one text."""
+    if isinstance(answer, str):
+        return [LogLine(line, 20, None) for line in answer.splitlines()]
+    return [LogLine(one["message"], one.get("level") or 20, time_of(one.get("timestamp"))) for one in answer]
+
+
+def meta(raw: Json) -> Json:
+    return raw.get("metadata") or {}
+
+
+def resources(raw: Json) -> Json:
+    return raw.get("resources") or {}
+
+
+def name_of(linked: Json | None) -> str:
+    return (linked or {}).get("name") or ""
+
+
+def id_of(linked: Json | None) -> UUID | None:
+    return uuid_of((linked or {}).get("id"))
+
+
+def uuid_of(value: str | None) -> UUID | None:
+    return UUID(value) if value else None
+
+
+def time_of(value: str | None) -> datetime | None:
+    """The server writes UTC without saying so."""
+    if not value:
+        return None
+    moment = datetime.fromisoformat(value)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def duration(start: datetime | None, end: datetime | None, running: bool) -> float | None:
+    if start is None or (end is None and not running):
+        return None
+    return max(0.0, ((end or datetime.now(UTC)) - start).total_seconds())
+
+
+def query_value(value: Any) -> Any:
+    return value if isinstance(value, bool | int | float | list | tuple) else str(value)
+
+
+def checked_id(value: Id) -> UUID:
+    """Ids become parts of paths: nothing but a UUID may."""
+    try:
+        return value if isinstance(value, UUID) else UUID(value)
+    except ValueError as error:
+        raise TenantNotFound("There is no such object.") from error
