@@ -34,6 +34,9 @@ ZENPRO_TENANT_PORTS = (
     env.int("ZENPRO_TENANT_PORT_FIRST", default=9100),
     env.int("ZENPRO_TENANT_PORT_LAST", default=9299),
 )
+ZENPRO_TENANT_PUBLIC_HOST = env("ZENPRO_TENANT_PUBLIC_HOST", default=ZENPRO_TENANT_HOST)
+ZENPRO_LOCAL_STORES = env("ZENPRO_LOCAL_STORES", default="")  # one folder for all, or each tenant's own
+ZENPRO_KEEP_DELETED_DAYS = env.int("ZENPRO_KEEP_DELETED_DAYS", default=7)
 ZENPRO_ZENML_VERSIONS = env.list("ZENPRO_ZENML_VERSIONS", default=["0.98.0"])
 ZENPRO_TENANT_TIMEOUT = env.float("ZENPRO_TENANT_TIMEOUT", default=8.0)
 ZENPRO_PARALLEL_RUNS = env.int("ZENPRO_PARALLEL_RUNS", default=0)  # 0: as many as there are cores

@@ -9,6 +9,7 @@ urlpatterns = [
     path("livez", views.livez, name="livez"),
     path("readyz", views.readyz, name="readyz"),
     path("theme/", views.theme, name="theme"),
+    path("first-sign-in/<str:uid>/<str:token>/", views.first_sign_in, name="first_sign_in"),
     path(settings.ADMIN_URL, admin.site.urls),
     path("accounts/", include("allauth.urls")),
     path("", include("orgs.users.urls")),

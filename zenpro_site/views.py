@@ -1,13 +1,16 @@
 from django.conf import settings
+from django.contrib.auth import login
 from django.contrib.auth.decorators import login_required
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpResponse, JsonResponse
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from orgs.models import Organization
+from orgs.users.links import user_of
 
 THEMES = {"light", "dark"}
 
@@ -49,3 +52,15 @@ def theme(request):
     else:
         response.delete_cookie("theme")
     return response
+
+
+@never_cache
+def first_sign_in(request, uid, token):
+    """The link that the first start prints. GET only asks, so that a mail or chat preview cannot use it up."""
+    user = user_of(uid, token)
+    if user is None:
+        return render(request, "users/first_sign_in.html", {"person": None}, status=404)
+    if request.method == "POST":
+        login(request, user, backend="allauth.account.auth_backends.AuthenticationBackend")
+        return redirect("home")
+    return render(request, "users/first_sign_in.html", {"person": user})

@@ -1,0 +1,287 @@
+"""Brings every tenant's server to where its row wants it to be.
+
+Level-triggered: each pass looks at the row and at the real process, does the next thing, and can be killed at
+any moment; the next pass, of this agent or of a new one, carries on. Only this module writes `status`.
+"""
+
+import threading
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import timedelta
+from uuid import UUID
+
+import structlog
+from django.conf import settings
+from django.db import IntegrityError, close_old_connections, transaction
+from django.utils import timezone
+
+from tenants.connection import connect
+from tenants.hosting import backend, spec_of
+from tenants.models import Tenant
+from tenants.sealing import SecretsUnreadable
+from tenants.servers.base import ServerError, ServerStatus, TenantConflict, TenantError
+
+from . import progress
+
+log = structlog.get_logger("zenpro.agent")
+Status, Desired = Tenant.Status, Tenant.DesiredState
+
+START_TIMEOUT = 180.0  # seconds from process start to the first healthy answer
+LOOK_EVERY = 5.0  # seconds between looks at a server that is well
+RETRY_EVERY = 30.0  # seconds before a server that once worked is started again
+HEALTH_EVERY = 0.25  # seconds between looks while a server starts
+SWEEP_EVERY = 10.0  # seconds between looks for servers without a tenant
+STARTS_AT_ONCE = 2  # a cold start keeps a core busy
+
+
+class Superseded(Exception):
+    """The row wants something else by now: end this pass, the next one sees the new wish."""
+
+
+class TenantLoop:
+    """One per agent. `tick()` returns at once; passes run in threads, one a tenant at a time."""
+
+    def __init__(self, hosting=None):
+        self.hosting = hosting or backend()
+        self.pool = ThreadPoolExecutor(max_workers=8, thread_name_prefix="tenant")
+        self.starts = threading.Semaphore(STARTS_AT_ONCE)
+        self.passes: dict[UUID, Future] = {}
+        self.looked: dict[UUID, float] = {}
+
+    def tick(self) -> None:
+        """Begin a pass for every tenant that needs one and has none under way."""
+        for tenant in Tenant.objects.exclude(status=Status.DELETED, port=None):
+            if not self._busy(tenant.pk) and self._due(tenant):
+                self.looked[tenant.pk] = time.monotonic()
+                self.passes[tenant.pk] = self.pool.submit(self.run_pass, tenant.pk)
+
+    def run_forever(self, stop: threading.Event, interval: float = 0.5) -> None:
+        swept = 0.0
+        while not stop.is_set():
+            try:
+                self.tick()
+                if time.monotonic() - swept >= SWEEP_EVERY:
+                    self.sweep()
+                    swept = time.monotonic()
+            except Exception:
+                log.exception("tick failed")
+            stop.wait(interval)
+        self.pool.shutdown(wait=False, cancel_futures=True)
+
+    def _busy(self, pk: UUID) -> bool:
+        return pk in self.passes and not self.passes[pk].done()
+
+    def _due(self, tenant: Tenant) -> bool:
+        settled = tenant.status == tenant.desired_state or tenant.status == Status.FAILED
+        if not settled or self._restart_wanted(tenant):
+            return True
+        return time.monotonic() - self.looked.get(tenant.pk, 0) >= LOOK_EVERY
+
+    def run_pass(self, pk: UUID) -> None:
+        """One pass over one tenant, in a thread of its own."""
+        close_old_connections()
+        try:
+            tenant = Tenant.objects.select_related("organization", "created_by").get(pk=pk)
+            self._towards(tenant)
+        except (Superseded, Tenant.DoesNotExist):
+            pass
+        except Exception:
+            log.exception("pass failed", tenant=str(pk))
+        finally:
+            close_old_connections()
+
+    def _towards(self, tenant: Tenant) -> None:
+        steps = {Desired.AVAILABLE: self._up, Desired.DEACTIVATED: self._down, Desired.DELETED: self._gone}
+        try:
+            steps[tenant.desired_state](tenant)
+        except (ServerError, TenantError) as error:
+            self._fail(tenant, error.reason)
+        except SecretsUnreadable as error:
+            self._fail(tenant, str(error))
+
+    # -- wanted: available
+
+    def _up(self, tenant: Tenant) -> None:
+        if tenant.status == Status.FAILED and not self._worth_another_try(tenant):
+            return
+        if tenant.status == Status.AVAILABLE and self._restart_wanted(tenant):
+            self._restart(tenant)
+        elif tenant.status != Status.AVAILABLE:
+            self._start(tenant)
+        elif not self._well(tenant):
+            self._set(tenant, status=Status.PENDING, state_reason="The server stopped and is starting again.")
+
+    def _worth_another_try(self, tenant: Tenant) -> bool:
+        """A server that worked once is tried again by itself; a new one waits for Retry."""
+        waited = timezone.now() - tenant.updated_at >= timedelta(seconds=RETRY_EVERY)
+        return tenant.available_since is not None and waited
+
+    def _restart_wanted(self, tenant: Tenant) -> bool:
+        asked, done = tenant.restart_requested_at, tenant.restarted_at
+        return asked is not None and (done is None or done < asked)
+
+    def _restart(self, tenant: Tenant) -> None:
+        self._set(
+            tenant, status=Status.PENDING, state_reason="The server restarts.", restarted_at=timezone.now()
+        )
+        self.hosting.restart(spec_of(tenant))
+        self._start(tenant)
+
+    def _well(self, tenant: Tenant) -> bool:
+        spec = spec_of(tenant)
+        return self.hosting.state(spec).alive and self.hosting.healthy(spec)
+
+    def _start(self, tenant: Tenant) -> None:
+        """From nothing, or from wherever an earlier pass was killed, to available."""
+        steps = progress.fresh()
+        self._set(tenant, status=Status.PENDING, progress=progress.begin(steps, "reserve"))
+        self._reserve(tenant, steps)
+        self._install(tenant, steps)
+        with self.starts:
+            self._still_wanted(tenant)
+            self._run(tenant, steps)
+        self._make_project(tenant, steps)
+        progress.finish(steps, "ready")
+        self._set(
+            tenant, status=Status.AVAILABLE, state_reason="", progress=steps, available_since=timezone.now()
+        )
+
+    def _reserve(self, tenant: Tenant, steps: list[dict]) -> None:
+        """A port of its own; two agents or tenants can never get the same, the column is unique."""
+        while tenant.port is None:
+            taken = set(Tenant.objects.exclude(port=None).values_list("port", flat=True))
+            port = self.hosting.free_port(taken)
+            try:
+                with transaction.atomic():
+                    self._set(tenant, port=port)
+            except IntegrityError:
+                tenant.port = None
+        url = f"http://{settings.ZENPRO_TENANT_PUBLIC_HOST}:{tenant.port}"
+        note = f"Port {tenant.port} is reserved"
+        self._set(tenant, server_url=url, progress=progress.finish(steps, "reserve", note))
+
+    def _install(self, tenant: Tenant, steps: list[dict]) -> None:
+        version = tenant.zenml_version
+        there = self.hosting.installed(version)
+        note = f"ZenML {version} is installed already" if there else f"Installing ZenML {version}"
+        self._set(tenant, progress=progress.begin(steps, "environment", note))
+        self.hosting.install(version)
+        note = note if there else f"ZenML {version} was installed"
+        self._set(tenant, progress=progress.finish(steps, "environment", note))
+
+    def _run(self, tenant: Tenant, steps: list[dict]) -> None:
+        spec, began = spec_of(tenant), timezone.now()
+        self._set(tenant, progress=progress.begin(steps, "start"))
+        self.hosting.start(spec)
+        progress.finish(steps, "start", f"Process {self.hosting.state(spec).pid or ''} on port {spec.port}")
+        self._set(tenant, progress=progress.begin(steps, "database", "The server prepares its database"))
+        deadline = time.monotonic() + START_TIMEOUT
+        while not self.hosting.healthy(spec):
+            self._still_wanted(tenant)
+            self._note_report(tenant, steps, began)
+            self._give_up_when_dead(spec, deadline)
+            time.sleep(HEALTH_EVERY)
+        self._note_report(tenant, steps, began)
+        for key in ("database", "register", "health"):
+            progress.finish(steps, key)
+
+    def _note_report(self, tenant: Tenant, steps: list[dict], began) -> None:
+        """The server's first call to us says that its database is ready."""
+        tenant.refresh_from_db(fields=["reported_at", "reported_version"])
+        reported = tenant.reported_at
+        if reported is None or reported < began or steps[4]["state"] == "done":
+            return
+        progress.finish(steps, "database", "Database is ready", at=reported)
+        progress.finish(steps, "register", f"ZenML {tenant.reported_version} signed in here", at=reported)
+        self._set(tenant, progress=progress.begin(steps, "health", "Waiting for the first answer"))
+
+    def _give_up_when_dead(self, spec, deadline: float) -> None:
+        state = self.hosting.state(spec)
+        if state.status in (ServerStatus.FATAL, ServerStatus.STOPPED, ServerStatus.ABSENT):
+            raise ServerError(self.hosting.explain_failure(spec) or state.hint or "The server ended at once.")
+        if state.status == ServerStatus.BACKOFF and self.hosting.explain_failure(spec):
+            raise ServerError(self.hosting.explain_failure(spec))
+        if time.monotonic() > deadline:
+            raise ServerError(f"The server did not answer within {START_TIMEOUT:.0f} s.")
+
+    def _make_project(self, tenant: Tenant, steps: list[dict]) -> None:
+        """A Pro server begins without any project (protocol §14). Made as a person who may."""
+        if tenant.project_id:
+            progress.finish(steps, "project")
+            return
+        self._set(tenant, progress=progress.begin(steps, "project"))
+        person = self._somebody(tenant)
+        if person is None:
+            progress.finish(steps, "project", "Nobody has a role yet: made later")
+            return
+        with connect(person, tenant) as client:
+            self._set(tenant, project_id=default_project(client))
+        progress.finish(steps, "project", "Project default is there")
+
+    def _somebody(self, tenant: Tenant):
+        """A person who may create projects: one with the role Admin on the tenant."""
+        grants = tenant.grants.valid().filter(role__permissions__resource="project")
+        grants = grants.filter(role__permissions__action="create", membership__user__is_active=True)
+        grant = grants.select_related("membership__user").first()
+        return grant.membership.user if grant else None
+
+    # -- wanted: deactivated, deleted
+
+    def _down(self, tenant: Tenant) -> None:
+        self._stop(tenant)
+        self._set(tenant, status=Status.DEACTIVATED, state_reason="")
+
+    def _gone(self, tenant: Tenant) -> None:
+        """Stopped at once; data and port are kept for a grace period."""
+        self._stop(tenant)
+        if tenant.status != Status.DELETED:
+            self._set(tenant, status=Status.DELETED, state_reason="")
+        kept = timedelta(days=settings.ZENPRO_KEEP_DELETED_DAYS)
+        if tenant.port is not None and timezone.now() - tenant.deleted_at >= kept:
+            self.hosting.remove(spec_of(tenant))
+            self._set(tenant, port=None)
+
+    def sweep(self) -> None:
+        """Stop servers whose tenants are gone from the database, as after deleting an organization."""
+        known = {f"tenant-{pk}" for pk in Tenant.objects.values_list("pk", flat=True)}
+        for name in self.hosting.supervisor.names():
+            if name.startswith("tenant-") and name not in known:
+                log.warning("server without a tenant is stopped", program=name)
+                self.hosting.supervisor.remove(name)
+
+    def _stop(self, tenant: Tenant) -> None:
+        if tenant.port is not None and self.hosting.state(spec_of(tenant)).status != ServerStatus.ABSENT:
+            self.hosting.stop(spec_of(tenant))
+
+    # -- rows
+
+    def _fail(self, tenant: Tenant, reason: str) -> None:
+        """Say why, and leave nothing half made running."""
+        log.warning("tenant failed", tenant=str(tenant.pk), reason=reason)
+        try:
+            self._stop(tenant)
+        except (ServerError, SecretsUnreadable) as error:
+            log.warning("could not stop", tenant=str(tenant.pk), reason=str(error))
+        steps = progress.fail(tenant.progress or progress.fresh(), reason)
+        self._set(tenant, status=Status.FAILED, state_reason=reason[:500], progress=steps)
+
+    def _still_wanted(self, tenant: Tenant) -> None:
+        wish = Tenant.objects.values_list("desired_state", flat=True).get(pk=tenant.pk)
+        if wish != tenant.desired_state:
+            raise Superseded
+
+    def _set(self, tenant: Tenant, **values) -> None:
+        """Write only these columns: people may change others at the same time."""
+        now = timezone.now()
+        for name, value in values.items():
+            setattr(tenant, name, value)
+        Tenant.objects.filter(pk=tenant.pk).update(**values, updated_at=now)
+
+
+def default_project(client) -> UUID:
+    """Id of the project `default`, made when it is not there. Raises TenantError."""
+    try:
+        return UUID(str(client.create_project("default")["id"]))
+    except TenantConflict:
+        found = next(project for project in client.projects() if project["name"] == "default")
+        return UUID(str(found["id"]))

@@ -1,0 +1,56 @@
+"""From a tenant's row to its server: which backend, which configuration, where on disk."""
+
+from functools import cache
+from pathlib import Path
+
+from django.conf import settings
+
+from .models import Tenant
+from .servers.base import ServerSpec
+from .servers.local import LocalBackend
+
+
+@cache
+def backend() -> LocalBackend:
+    """The backend of this installation; one object a process."""
+    return LocalBackend(
+        settings.ZENPRO_DATA,
+        settings.ZENPRO_TENANT_PORTS,
+        host=settings.ZENPRO_TENANT_HOST,
+        versions=settings.ZENPRO_ZENML_VERSIONS,
+    )
+
+
+def folder_of(tenant: Tenant) -> Path:
+    return settings.ZENPRO_DATA / "tenants" / str(tenant.pk)
+
+
+def local_stores_of(tenant: Tenant) -> Path:
+    """Where local artifact stores of the tenant live: its server and its runners must agree (rerun §9)."""
+    return Path(settings.ZENPRO_LOCAL_STORES or folder_of(tenant) / "stores")
+
+
+def spec_of(tenant: Tenant) -> ServerSpec:
+    """The configuration its server shall run with. Needs a reserved port. Raises SecretsUnreadable."""
+    secrets = tenant.opened_secrets()
+    return ServerSpec(
+        tenant_id=tenant.pk,
+        workspace_name=tenant.workspace_name,
+        version=tenant.zenml_version,
+        port=tenant.port,
+        server_url=tenant.server_url,
+        api_url=settings.ZENPRO_API_URL,
+        dashboard_url=settings.ZENPRO_URL,
+        organization_id=tenant.organization_id,
+        organization_name=tenant.organization.name,
+        oauth_secret=secrets["oauth_secret"],
+        jwt_secret=secrets["jwt_secret"],
+        encryption_key=secrets["encryption_key"],
+        folder=folder_of(tenant),
+        local_stores=local_stores_of(tenant),
+    )
+
+
+def tail_log(tenant: Tenant, lines: int = 200) -> list[str]:
+    """Last lines of the server's log, oldest first; none before the first start."""
+    return backend().tail_log(spec_of(tenant), lines) if tenant.port else []

@@ -1,0 +1,42 @@
+"""The agent: looks after tenants and re-runs until it is told to stop. One per data folder."""
+
+import fcntl
+import signal
+import threading
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from tenants.agent import chores, run_loop
+from tenants.agent.tenant_loop import TenantLoop
+
+
+class Command(BaseCommand):
+    help = (
+        "Brings tenants and re-runs to where they should be. `zenpro up` starts it; run it alone elsewhere."
+    )
+
+    def handle(self, *args, **options):
+        lock = self._lock()
+        stop = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stop.set())
+        loops = (TenantLoop().run_forever, run_loop.run_forever, chores.run_forever)
+        threads = [threading.Thread(target=loop, args=(stop,), daemon=True) for loop in loops]
+        for thread in threads:
+            thread.start()
+        stop.wait()
+        for thread in threads:
+            thread.join(timeout=5)
+        lock.close()
+
+    def _lock(self):
+        """Held for life: the kernel lets it go however we end."""
+        folder = settings.ZENPRO_DATA / "run"
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = open(folder / "agent.lock", "a")  # noqa: SIM115 - kept open on purpose
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise CommandError("Another agent looks after this data folder already.") from error
+        return lock

@@ -1,0 +1,126 @@
+"""The demo of the first start: an organization, a real tenant, a real run, a template of it.
+
+Every step looks first whether it is done already, so a start that was interrupted carries on.
+"""
+
+import os
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from django.conf import settings
+from orgs.actions import create_organization
+from tenants.connection import connect
+from tenants.run_templates.actions import create_template
+
+from orgs.models import Organization
+from tenants.actions import create_tenant
+from tenants.agent import progress
+from tenants.hosting import backend, local_stores_of
+from tenants.models import Tenant
+
+CODE = Path(settings.BASE_DIR) / "examples" / "churn"
+START_LIMIT = 600.0  # seconds: the first start also downloads ZenML
+RUN_LIMIT = 180.0
+
+
+class DemoFailed(Exception):
+    """A step of the demo did not work; the message is for people."""
+
+
+def organization(by) -> Organization:
+    """The organization Demo."""
+    found = Organization.objects.filter(slug="demo").first()
+    return found or create_organization(name="Demo", slug="demo", by=by)
+
+
+def tenant(org: Organization, by) -> Tenant:
+    """The tenant demo, made or found; its server starts in the background."""
+    found = org.tenants.live().filter(slug="demo").first()
+    return found or create_tenant(
+        org=org,
+        name="demo",
+        slug="demo",
+        version=settings.ZENPRO_ZENML_VERSIONS[0],
+        description="A first tenant to try things in.",
+        by=by,
+    )
+
+
+def wait_until_available(tenant: Tenant, say) -> None:
+    """Block until the server works; `say(step, seconds)` is called as each step ends. Raises DemoFailed."""
+    deadline, told = time.monotonic() + START_LIMIT, set()
+    while time.monotonic() < deadline:
+        tenant.refresh_from_db()
+        for step in tenant.progress:
+            if step["state"] == "done" and step["key"] not in told:
+                told.add(step["key"])
+                say(step["note"] or step["key"], progress.seconds(step))
+        if tenant.status == Tenant.Status.AVAILABLE:
+            return
+        if tenant.status == Tenant.Status.FAILED:
+            raise DemoFailed(tenant.state_reason)
+        time.sleep(0.2)
+    raise DemoFailed(f"The tenant did not start within {START_LIMIT:.0f} s.")
+
+
+def first_run(tenant: Tenant, by) -> str:
+    """Id of a run of the example, made by the unmodified client if there is none yet."""
+    with connect(by, tenant) as client:
+        found = client.runs(tenant.project_id, size=1).items
+        if not found:
+            _run_example(tenant, client.token)
+            found = client.runs(tenant.project_id, size=1).items
+    if not found:
+        raise DemoFailed("The example ran, and the tenant shows no run of it.")
+    return found[0].id
+
+
+def _run_example(tenant: Tenant, token: str) -> None:
+    """`python run.py` in examples/churn, as a data scientist would start it."""
+    python = backend().environments.python(tenant.zenml_version)
+    with tempfile.TemporaryDirectory(prefix="zenpro-demo-") as scratch:
+        done = subprocess.run(
+            [str(python), "run.py"],
+            cwd=CODE,
+            env=_example_environment(tenant, token, scratch),
+            capture_output=True,
+            text=True,
+            timeout=RUN_LIMIT,
+            check=False,
+        )
+    if done.returncode:
+        raise DemoFailed(f"The example pipeline failed: {(done.stderr or done.stdout).strip()[-400:]}")
+
+
+def _example_environment(tenant: Tenant, token: str, scratch: str) -> dict[str, str]:
+    return {
+        "PATH": os.defpath,
+        "HOME": scratch,
+        "ZENML_CONFIG_PATH": scratch,
+        "ZENML_STORE_TYPE": "rest",
+        "ZENML_STORE_URL": tenant.server_url,
+        "ZENML_STORE_API_TOKEN": token,
+        "ZENML_ACTIVE_PROJECT_ID": str(tenant.project_id),
+        "ZENML_LOCAL_STORES_PATH": str(local_stores_of(tenant)),
+        "ZENML_USER_ID": str(tenant.pk),
+        "ZENML_ANALYTICS_OPT_IN": "false",
+        "ZENML_LOGGING_COLORS_DISABLED": "true",
+        "ZENML_ENABLE_RICH_TRACEBACK": "false",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+
+
+def template(tenant: Tenant, run_id: str, by):
+    """The template of the example's run."""
+    found = tenant.templates.filter(name="churn").first()
+    return found or create_template(
+        tenant=tenant,
+        run_id=run_id,
+        name="churn",
+        description="Which customers are about to leave? Trains and scores a model.",
+        code_location=str(CODE),
+        requirements="",
+        by=by,
+    )

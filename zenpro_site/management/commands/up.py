@@ -1,0 +1,180 @@
+"""`zenpro up`: everything in one command, on a fresh machine and on every later day."""
+
+import contextlib
+import fcntl
+import json
+import os
+import secrets
+import signal
+import socket
+import time
+from pathlib import Path
+
+import httpx
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+
+from orgs.users.links import make_path
+from tenants.servers.base import ServerError, SupervisorGone, TenantError
+from tenants.servers.supervisor import Supervisor
+from zenpro_site import demo, processes
+
+ADMIN_EMAIL = "admin@example.com"
+READY_TIMEOUT = 60.0  # seconds for the web process to answer
+
+
+class Command(BaseCommand):
+    help = "Start ZenPro: database, web, agent and every tenant. Ctrl-C stops everything, the data stay."
+
+    def add_arguments(self, parser):
+        parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
+        parser.add_argument("--port", type=int, default=8000, help="port to listen on (default 8000)")
+        parser.add_argument("--no-demo", action="store_true", help="leave a new installation empty")
+
+    def handle(self, *, host, port, no_demo, **options):
+        self.began = time.monotonic()
+        with self._only_one(), contextlib.suppress(KeyboardInterrupt):
+            signal.signal(signal.SIGTERM, signal.default_int_handler)
+            check_port(host, port)
+            self._run(host, port, no_demo)
+
+    def _run(self, host: str, port: int, no_demo: bool) -> None:
+        url = os.environ.get("ZENPRO_URL") or f"http://{reachable(host)}:{port}"
+        self.stdout.write(f"ZenPro, data in {settings.ZENPRO_DATA}\n")
+        self._prepare()
+        admin, password = self._first_account(no_demo)
+        supervisor = Supervisor(settings.ZENPRO_DATA)
+        for program in (processes.web(host, port, url), processes.agent(url)):
+            supervisor.write(program)
+        with self._step("Web and agent"):
+            child = supervisor.spawn()
+        try:
+            self._wait_ready(child, host, port)
+            self._demo()
+            self._tell(url, admin, password)
+            child.wait()
+        finally:
+            self._stop(supervisor, child)
+
+    # -- steps
+
+    @contextlib.contextmanager
+    def _step(self, name: str):
+        began = time.monotonic()
+        yield
+        self._line(name, time.monotonic() - began)
+
+    def _line(self, name: str, seconds: float) -> None:
+        self.stdout.write(f"  {self.style.SUCCESS('✓')} {name:<52} {seconds:6.1f} s")
+        self.stdout.flush()
+
+    @contextlib.contextmanager
+    def _only_one(self):
+        """One `zenpro up` per data folder; the kernel lets the lock go however we end."""
+        folder = settings.ZENPRO_DATA / "run"
+        folder.mkdir(parents=True, exist_ok=True)
+        with open(folder / "up.lock", "a") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise CommandError(
+                    f"ZenPro is already running on {settings.ZENPRO_DATA}. Stop it first, "
+                    "or set ZENPRO_DATA to another folder."
+                ) from error
+            yield
+
+    def _prepare(self) -> None:
+        with self._step("Database"):
+            call_command("migrate", verbosity=0, interactive=False)
+            call_command("createcachetable", verbosity=0)
+        with self._step("Pages and styles"):
+            call_command("collectstatic", verbosity=0, interactive=False)
+
+    def _first_account(self, no_demo: bool):
+        """(superuser, password) on the very first start, else (None, "")."""
+        users = get_user_model().objects
+        if users.exists():
+            return None, ""
+        password = secrets.token_urlsafe(15)
+        with self._step("First account"):
+            admin = users.create_superuser(
+                os.environ.get("ZENPRO_ADMIN_EMAIL", ADMIN_EMAIL), password, name="Admin"
+            )
+        demo_file().write_text(json.dumps({"wanted": not no_demo, "admin": str(admin.pk)}))
+        return admin, password
+
+    def _wait_ready(self, child, host: str, port: int) -> None:
+        deadline = time.monotonic() + READY_TIMEOUT
+        while time.monotonic() < deadline and child.poll() is None:
+            with contextlib.suppress(httpx.HTTPError):
+                if httpx.get(f"http://{reachable(host)}:{port}/livez", timeout=2, trust_env=False).is_success:
+                    return
+            time.sleep(0.1)
+        log = Path(settings.ZENPRO_DATA) / "logs" / "web.log"
+        raise CommandError(f"The web process does not answer. See {log}.")
+
+    def _demo(self) -> None:
+        """Make what is missing of the demo. A failure is told, and ZenPro goes on without it."""
+        state = json.loads(demo_file().read_text()) if demo_file().exists() else {"wanted": False}
+        admin = get_user_model().objects.filter(pk=state.get("admin")).first()
+        if not state["wanted"] or admin is None:
+            return
+        try:
+            self._make_demo(admin)
+            demo_file().write_text(json.dumps(state | {"wanted": False}))
+        except (demo.DemoFailed, ServerError, TenantError) as error:
+            self.stderr.write(self.style.ERROR(f"  ✗ The demo is not complete: {error}"))
+            self.stderr.write("    The next start tries again.")
+
+    def _make_demo(self, admin) -> None:
+        with self._step("Organization Demo"):
+            org = demo.organization(admin)
+        tenant = demo.tenant(org, admin)
+        demo.wait_until_available(tenant, lambda note, seconds: self._line(f"Tenant demo: {note}", seconds))
+        with self._step("Example pipeline, one run"):
+            run_id = demo.first_run(tenant, admin)
+        with self._step("Template of that run"):
+            demo.template(tenant, run_id, admin)
+
+    def _tell(self, url: str, admin, password: str) -> None:
+        seconds = time.monotonic() - self.began
+        self.stdout.write(f"\nZenPro is ready after {seconds:.0f} s: {self.style.SUCCESS(url)}")
+        if admin:
+            self.stdout.write(f"  Sign in at once (works once):  {url}{make_path(admin)}")
+            self.stdout.write(f"  or with {admin.email} and the password {password}")
+            self.stdout.write("  Both are shown only now.")
+        self.stdout.write("Ctrl-C stops everything; the data stay.\n")
+        self.stdout.flush()
+
+    def _stop(self, supervisor: Supervisor, child) -> None:
+        self.stdout.write("\nStopping ...")
+        self.stdout.flush()
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        with contextlib.suppress(SupervisorGone):
+            supervisor.shutdown()
+        child.wait(timeout=60)
+        self.stdout.write("Stopped.")
+
+
+def demo_file() -> Path:
+    return settings.ZENPRO_DATA / "demo.json"
+
+
+def reachable(host: str) -> str:
+    """An address this machine can call: 0.0.0.0 and :: are only for listening."""
+    return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104
+
+
+def check_port(host: str, port: int) -> None:
+    """Refuse a busy port at once, with what to do."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise CommandError(
+                f"{host}:{port} cannot be used: {error.strerror}. Choose another with --port."
+            ) from error

@@ -1,0 +1,53 @@
+"""The programs that make up a running ZenPro: web and agent, under one supervisor."""
+
+import os
+import sys
+from pathlib import Path
+
+from django.conf import settings
+
+from tenants.servers.supervisor import Program
+
+WEB_THREADS = 32  # tenants call us back while we call them, so a thread must always be free
+
+
+def environment(url: str) -> dict[str, str]:
+    """Ours, with the address that was asked for."""
+    ours = {key: value for key, value in os.environ.items() if key != "DJANGO_SETTINGS_MODULE"}
+    fixed = {
+        "DJANGO_SETTINGS_MODULE": "zenpro_site.settings",
+        "ZENPRO_DATA": str(settings.ZENPRO_DATA),
+        "ZENPRO_URL": url,
+        "PYTHONUNBUFFERED": "1",
+    }
+    return ours | fixed
+
+
+def web(host: str, port: int, url: str) -> Program:
+    gunicorn = [sys.executable, "-m", "gunicorn", "zenpro_site.wsgi", "--no-control-socket"]
+    serving = ["--worker-class", "gthread", "--workers", "2", "--threads", str(WEB_THREADS)]
+    keeping = ["--keep-alive", "75", "--timeout", "60", "--graceful-timeout", "20"]
+    return Program(
+        name="web",
+        command=[*gunicorn, "--bind", f"{host}:{port}", *serving, *keeping],
+        env=environment(url),
+        cwd=Path(settings.BASE_DIR),
+        startsecs=2,
+        startretries=20,
+        stopwaitsecs=25,
+        priority=1,
+        host=host,
+        port=port,
+    )
+
+
+def agent(url: str) -> Program:
+    return Program(
+        name="agent",
+        command=[sys.executable, "-m", "zenpro_site", "agent"],
+        env=environment(url),
+        cwd=Path(settings.BASE_DIR),
+        startretries=20,
+        stopwaitsecs=15,
+        priority=2,
+    )
