@@ -67,11 +67,11 @@ def wait_until_available(tenant: Tenant, say) -> None:
 
 def first_run(tenant: Tenant, by) -> str:
     """Id of a run of the example, made by the unmodified client if there is none yet."""
-    with connect(by, tenant) as client:
+    client = connect(by, tenant)
+    found = client.runs(tenant.project_id, size=1).items
+    if not found:
+        _run_example(tenant, client.session())
         found = client.runs(tenant.project_id, size=1).items
-        if not found:
-            _run_example(tenant, client.token)
-            found = client.runs(tenant.project_id, size=1).items
     if not found:
         raise DemoFailed("The example ran, and the tenant shows no run of it.")
     return found[0].id

@@ -214,8 +214,7 @@ class TenantLoop:
         if person is None:
             progress.finish(steps, "project", "Nobody has a role yet: made later")
             return
-        with connect(person, tenant) as client:
-            self._set(tenant, project_id=default_project(client))
+        self._set(tenant, project_id=default_project(connect(person, tenant)))
         progress.finish(steps, "project", "Project default is there")
 
     def _somebody(self, tenant: Tenant):
