@@ -1,0 +1,149 @@
+"""Changes to organizations and their members. Each is atomic and leaves one audit row."""
+
+from django.db import transaction
+
+from .access import permissions_of
+from .audit.models import AuditEvent
+from .models import Membership, Organization, OrgRole
+from .roles.models import Role
+
+
+class Refused(Exception):
+    """The change breaks a rule; the text is a sentence for people. Nothing has been written."""
+
+
+@transaction.atomic
+def create_organization(*, name: str, slug: str, by, description: str = "") -> Organization:
+    """Create an organization with its predefined roles; the creator becomes its first Admin.
+
+    Raises Refused when another organization has the slug.
+    """
+    if Organization.objects.filter(slug=slug).exists():
+        raise Refused(f"“{slug}” is taken.")
+    organization = Organization.objects.create(name=name, slug=slug, description=description)
+    Role.objects.seed(organization)
+    Membership.objects.create(organization=organization, user=by, role=OrgRole.ADMIN)
+    _record("organization.created", organization, organization, by, after=_words(organization))
+    return organization
+
+
+@transaction.atomic
+def update_organization(*, organization: Organization, name: str, description: str, by) -> None:
+    """Rename and describe. The slug stays, so that links keep working."""
+    before = _words(Organization.objects.select_for_update().get(pk=organization.pk))
+    organization.name, organization.description = name, description
+    organization.save(update_fields=["name", "description", "updated_at"])
+    _record("organization.updated", organization, organization, by, before, _words(organization))
+
+
+@transaction.atomic
+def delete_organization(*, organization: Organization, by) -> None:
+    """Delete the organization with its members, teams, roles and invitations; its audit rows stay.
+
+    Raises Refused while one of its tenants still has a server: only the agent can stop and remove those.
+    """
+    _lock(organization)
+    left = organization.tenants.exclude(status="deleted").order_by("name").values_list("name", flat=True)
+    if left:
+        raise Refused(f"Delete its tenants first, and wait until they are gone: {', '.join(left)}.")
+    before = {**_words(organization), "people": organization.memberships.count()}
+    _record("organization.deleted", organization, organization, by, before)
+    # Teams one by one: deleting a team through its organization leaves the group it is built on behind.
+    for team in organization.teams.all():
+        team.delete()
+    organization.delete()
+
+
+@transaction.atomic
+def change_role(*, membership: Membership, role: Role, by) -> None:
+    """Give a member another organization role. Nothing happens when she has it already.
+
+    Raises Refused for a role of elsewhere, for one's own role, for a role stronger than what `by` may do, and when
+    no active Admin would be left.
+    """
+    organization = _lock(membership.organization)
+    if role.organization_id != organization.pk or role.level != Role.Level.ORGANIZATION:
+        raise Refused(f"{organization} has no such role.")
+    membership.refresh_from_db(fields=["role"])
+    if membership.user_id == by.pk:
+        raise Refused("Nobody changes her own role. Ask another Admin.")
+    if membership.role == role.slug:
+        return
+    refuse_stronger(organization, by, membership.role, role.slug)
+    before = membership.role
+    membership.role = role.slug
+    membership.save(update_fields=["role"])
+    refuse_without_admin(organization)
+    _record("member.role_changed", organization, membership, by, {"role": before}, {"role": role.slug})
+
+
+@transaction.atomic
+def remove_member(*, membership: Membership, by) -> None:
+    """End a membership: organization role, teams, tenant roles and shares, at once. What she made stays.
+
+    Raises Refused for oneself (that is `leave`), for somebody stronger, and for the last active Admin.
+    """
+    if membership.user_id == by.pk:
+        raise Refused("To remove yourself, leave the organization.")
+    refuse_stronger(membership.organization, by, membership.role)
+    _end(membership, "member.removed", by)
+
+
+@transaction.atomic
+def leave(*, membership: Membership, by) -> None:
+    """End one's own membership. Raises Refused for the last active Admin and for anybody else's."""
+    if membership.user_id != by.pk:
+        raise Refused("Nobody leaves for somebody else.")
+    _end(membership, "member.left", by)
+
+
+def _end(membership: Membership, action: str, by) -> None:
+    organization = _lock(membership.organization)
+    teams = organization.teams.filter(user=membership.user)
+    before = {"role": membership.role, "teams": sorted(team.label for team in teams)}
+    membership.user.groups.remove(*teams)
+    _record(action, organization, membership, by, before)
+    membership.delete()
+    refuse_without_admin(organization)
+
+
+@transaction.atomic
+def deactivate_person(*, person, by) -> None:
+    """Stop a person from signing in. Raises Refused when an organization would be without an active Admin."""
+    organizations = Organization.objects.filter(memberships__user=person, memberships__role=OrgRole.ADMIN)
+    for organization in organizations.order_by("pk").select_for_update():
+        others = organization.memberships.active_admins().exclude(user=person)
+        if not others.exists():
+            raise Refused(f"{person} is the last Admin of {organization}. Make somebody else Admin first.")
+    person.is_active = False
+    person.save(update_fields=["is_active"])
+    AuditEvent.objects.record("person.deactivated", person, by=by)
+
+
+def refuse_without_admin(organization: Organization) -> None:
+    """Call it inside the transaction of a change, after the change. Raises Refused when nobody is Admin any more."""
+    if not organization.memberships.active_admins().exists():
+        raise Refused("An organization needs an Admin. Make somebody else Admin first.")
+
+
+def refuse_stronger(organization: Organization, by, *roles: str) -> None:
+    """Raises Refused when one of the organization roles (slugs) may do something that `by` may not."""
+    held = permissions_of(by, organization)
+    for role in (
+        organization.roles.organization_level().filter(slug__in=roles).prefetch_related("permissions")
+    ):
+        if not role.rights <= held:
+            raise Refused(f"{role.name} may do more than you. Ask an Admin.")
+
+
+def _lock(organization: Organization) -> Organization:
+    """Changes of who is Admin happen one after another."""
+    return Organization.objects.select_for_update().get(pk=organization.pk)
+
+
+def _words(organization: Organization) -> dict[str, str]:
+    return {"name": organization.name, "slug": organization.slug, "description": organization.description}
+
+
+def _record(action, organization, target, by, before=None, after=None) -> None:
+    AuditEvent.objects.record(action, target, by=by, organization=organization, before=before, after=after)

@@ -1,0 +1,212 @@
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from django.contrib.auth.models import Group
+from django.db import connection
+from factories import make_grant, make_member, make_org, make_team, make_tenant, make_user
+
+from orgs import actions
+from orgs.access import can
+from orgs.audit.models import AuditEvent
+from orgs.models import Membership, Organization
+from orgs.permissions import Permission
+
+
+def role(org, slug, level="organization"):
+    return org.roles.get(level=level, slug=slug)
+
+
+def make_helper(org):
+    """A person who manages members through a role of her own, without being Admin."""
+    helper = org.roles.create(level="organization", slug="helper", name="Helper")
+    helper.set_rights(["organization:view", "member:view", "member:manage"])
+    return make_member(org, "helper", name="Hana Helper")
+
+
+def audit(org=None):
+    return list(
+        AuditEvent.objects.filter(organization=org).values_list("action", "actor_label", "target_label")
+    )
+
+
+# Refusals
+
+
+def test_the_last_admin_is_not_demoted(org, owner, superuser):
+    with pytest.raises(actions.Refused, match="needs an Admin"):
+        actions.change_role(membership=owner.membership, role=role(org, "editor"), by=superuser)
+    assert Membership.objects.get(pk=owner.membership.pk).role == "admin"
+    assert audit(org) == []
+
+
+def test_the_last_admin_is_not_removed(org, owner, superuser):
+    make_team(org, members=[owner])
+    with pytest.raises(actions.Refused, match="needs an Admin"):
+        actions.remove_member(membership=owner.membership, by=superuser)
+    assert org.memberships.filter(user=owner).exists()
+    assert owner.groups.count() == 1
+    assert audit(org) == []
+
+
+def test_the_last_admin_does_not_leave(org, owner):
+    with pytest.raises(actions.Refused, match="needs an Admin"):
+        actions.leave(membership=owner.membership, by=owner)
+    assert org.memberships.filter(user=owner).exists()
+
+
+def test_the_last_admin_is_not_deactivated(org, owner, superuser):
+    with pytest.raises(actions.Refused, match="last Admin of Acme AI"):
+        actions.deactivate_person(person=owner, by=superuser)
+    owner.refresh_from_db()
+    assert owner.is_active
+
+
+@pytest.mark.parametrize("fields", [{"is_active": False}, {"is_service_account": True}])
+def test_an_admin_who_cannot_sign_in_does_not_count(org, owner, superuser, fields):
+    make_member(org, "admin", **fields)
+    with pytest.raises(actions.Refused):
+        actions.change_role(membership=owner.membership, role=role(org, "member"), by=superuser)
+
+
+def test_nobody_changes_her_own_role(org, owner):
+    make_member(org, "admin")
+    with pytest.raises(actions.Refused, match="her own role"):
+        actions.change_role(membership=owner.membership, role=role(org, "viewer"), by=owner)
+
+
+def test_a_role_of_elsewhere_is_refused(org, owner, member):
+    for wrong in (role(make_org(), "admin"), role(org, "admin", "tenant")):
+        with pytest.raises(actions.Refused, match="no such role"):
+            actions.change_role(membership=member.membership, role=wrong, by=owner)
+    assert Membership.objects.get(pk=member.membership.pk).role == "member"
+
+
+def test_nobody_gives_or_takes_more_than_she_may(org, owner, member, editor):
+    helper = make_helper(org)
+    make_member(org, "admin")
+    for membership, slug in ((member.membership, "admin"), (owner.membership, "member")):
+        with pytest.raises(actions.Refused, match="may do more than you"):
+            actions.change_role(membership=membership, role=role(org, slug), by=helper)
+    with pytest.raises(actions.Refused, match="may do more than you"):
+        actions.remove_member(membership=editor.membership, by=helper)
+    actions.remove_member(membership=member.membership, by=helper)
+    assert audit(org) == [("member.removed", "Hana Helper", "Dana Petrova in Acme AI")]
+
+
+def test_nobody_leaves_for_somebody_else_or_removes_herself(org, owner, member):
+    make_member(org, "admin")
+    with pytest.raises(actions.Refused):
+        actions.leave(membership=member.membership, by=owner)
+    with pytest.raises(actions.Refused):
+        actions.remove_member(membership=owner.membership, by=owner)
+    assert org.memberships.count() == 3
+
+
+def test_a_taken_slug_is_refused(org, superuser):
+    with pytest.raises(actions.Refused, match="taken"):
+        actions.create_organization(name="Second", slug=org.slug, by=superuser)
+    assert Organization.objects.count() == 1
+
+
+def test_an_organization_with_a_tenant_stays(org, owner):
+    make_tenant(org, "production", status="deactivated")
+    with pytest.raises(actions.Refused, match="production"):
+        actions.delete_organization(organization=org, by=owner)
+    assert Organization.objects.filter(pk=org.pk).exists()
+    assert audit(org) == []
+
+
+# What they do
+
+
+def test_create_seeds_roles_and_makes_the_creator_admin(superuser):
+    made = actions.create_organization(name="Acme AI", slug="acme-ai", by=superuser)
+    assert made.memberships.get().role == "admin"
+    assert made.roles.count() == 9
+    assert audit(made) == [("organization.created", "Root", "Acme AI")]
+
+
+def test_update_keeps_the_slug(org, owner):
+    actions.update_organization(organization=org, name="Acme", description="Models", by=owner)
+    org.refresh_from_db()
+    assert (org.name, org.slug, org.description) == ("Acme", "acme-ai", "Models")
+    event = AuditEvent.objects.get(action="organization.updated")
+    assert (event.before["name"], event.after["name"]) == ("Acme AI", "Acme")
+
+
+def test_delete_takes_teams_and_their_groups_along(org, owner):
+    make_team(org, members=[owner])
+    make_tenant(org, status="deleted", desired_state="deleted", deleted_at="2026-01-01T00:00:00Z")
+    actions.delete_organization(organization=org, by=owner)
+    assert not Organization.objects.exists()
+    assert not Group.objects.exists()
+    event = AuditEvent.objects.get()
+    assert (event.action, event.target_label, event.organization) == ("organization.deleted", "Acme AI", None)
+
+
+def test_change_role(org, owner, member):
+    actions.change_role(membership=member.membership, role=role(org, "editor"), by=owner)
+    assert can(member, Permission.TENANT_CREATE, org)
+    event = AuditEvent.objects.get()
+    assert (event.action, event.before, event.after) == (
+        "member.role_changed",
+        {"role": "member"},
+        {"role": "editor"},
+    )
+    actions.change_role(membership=member.membership, role=role(org, "editor"), by=owner)
+    assert AuditEvent.objects.count() == 1
+
+
+def test_remove_ends_teams_and_tenant_roles_here_only(org, owner, member):
+    team, tenant = make_team(org, members=[member]), make_tenant(org)
+    make_grant(tenant, member, "admin")
+    other = make_org("Other")
+    make_member(other, "viewer", user=member)
+    elsewhere = make_team(other, members=[member])
+    actions.remove_member(membership=org.memberships.get(user=member), by=owner)
+    assert not org.memberships.filter(user=member).exists()
+    assert not team.user_set.exists()
+    assert not tenant.grants.exists()
+    assert list(elsewhere.user_set.all()) == [member]
+    assert audit(org) == [("member.removed", "Ada Okafor", "Dana Petrova in Acme AI")]
+
+
+def test_leave(org, owner, member):
+    actions.leave(membership=member.membership, by=member)
+    assert list(org.memberships.values_list("user__name", flat=True)) == ["Ada Okafor"]
+    assert audit(org) == [("member.left", "Dana Petrova", "Dana Petrova in Acme AI")]
+
+
+def test_deactivate_person(org, owner, superuser):
+    make_member(org, "admin")
+    actions.deactivate_person(person=owner, by=superuser)
+    owner.refresh_from_db()
+    assert not owner.is_active
+    assert not can(owner, Permission.ORGANIZATION_VIEW, org)
+    assert AuditEvent.objects.get().action == "person.deactivated"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_admins_who_demote_each_other_at_once_leave_one():
+    org = make_org()
+    first, second = make_member(org, "admin"), make_member(org, "admin")
+
+    def demote(pair):
+        by, other = pair
+        try:
+            actions.change_role(membership=other.membership, role=role(org, "member"), by=by)
+        except actions.Refused:
+            return False
+        finally:
+            connection.close()
+        return True
+
+    with ThreadPoolExecutor(2) as pool:
+        done = list(pool.map(demote, [(first, second), (second, first)]))
+    assert done.count(True) == 1
+    assert org.memberships.active_admins().count() == 1
+
+
+def test_deactivating_a_stranger_changes_no_organization(org, owner):
+    actions.deactivate_person(person=make_user(), by=owner)
+    assert org.memberships.active_admins().count() == 1
