@@ -2,7 +2,8 @@
 
 The steps are those of Sugiyama: every node gets a layer below its predecessors; an edge that
 skips layers gets a bend in each of them; the layers are ordered for few crossings; then every
-layer is placed left to right, as near to its neighbours as the distances between nodes allow.
+layer is placed left to right, as near to its neighbours as the distances between nodes allow,
+and runs of single followers are made straight.
 The same input always gives the same drawing.
 """
 
@@ -20,7 +21,8 @@ LAYER_GAP, LAYER_GAP_MAX = 34, 84
 SLOPE = 0.11
 SHELF_WIDTH = 1000
 ORDER_SWEEPS, PLACE_SWEEPS = 24, 6
-BALANCE_TURNS, STRAIGHTEN_TURNS = 6, 30
+BALANCE_TURNS, STRAIGHTEN_TURNS = 6, 60
+OVERSHOOT = 0.8
 HOLD = 10_000
 # Bends pull each other harder than nodes do, so that a long edge runs straight in its middle.
 PULL_NODES, PULL_MIXED, PULL_BENDS = 1, 2, 8
@@ -335,13 +337,14 @@ def _straighten(graph: _Graph, middles: list[float]) -> None:
     """
     chains = _chains(graph)
     for turn in range(STRAIGHTEN_TURNS):
-        wishes: list[tuple[float, float]] = [(middle, 1) for middle in middles]
+        wishes = [(0.0, 0.0)] * len(middles)
         for chain in chains:
-            wish = _chain_wish(graph, chain, middles, balance=turn < BALANCE_TURNS)
-            for item in chain:
-                wishes[item] = wish
+            for item, wish in zip(chain, _chain_wishes(graph, chain, middles, turn), strict=True):
+                wishes[item] = (wish, len(chain))
         for row in graph.rows:
             _put(graph, row, [wishes[item] for item in row], middles)
+        if turn >= BALANCE_TURNS and all(_is_straight(chain, middles) for chain in chains):
+            break
     _balance_the_lone(graph, chains, middles)
     for chain in chains:
         _snap(chain, middles)
@@ -360,11 +363,15 @@ def _balance_the_lone(graph: _Graph, chains: list[list[int]], middles: list[floa
         _put(graph, row, wishes, middles)
 
 
-def _chain_wish(graph: _Graph, chain: list[int], middles: list[float], balance: bool) -> tuple[float, float]:
-    """The chain's mean; to balance it as well, half the way to the mean of its neighbours outside."""
+def _chain_wishes(graph: _Graph, chain: list[int], middles: list[float], turn: int) -> list[float]:
+    """The chain's mean, in the first turns half the way to its neighbours, later beyond it: that ends sooner."""
     mean = sum(middles[item] for item in chain) / len(chain)
-    if not balance:
-        return mean, len(chain)
+    if turn < BALANCE_TURNS:
+        return [(mean + _mean_outside(graph, chain, middles, mean)) / 2] * len(chain)
+    return [mean + OVERSHOOT * (mean - middles[item]) for item in chain]
+
+
+def _mean_outside(graph: _Graph, chain: list[int], middles: list[float], otherwise: float) -> float:
     inside = set(chain)
     pulls = [
         (graph.pull(item, other), middles[other])
@@ -373,9 +380,11 @@ def _chain_wish(graph: _Graph, chain: list[int], middles: list[float], balance: 
         if other not in inside
     ]
     total = sum(pull for pull, _ in pulls)
-    if not total:
-        return mean, len(chain)
-    return (mean + sum(pull * middle for pull, middle in pulls) / total) / 2, len(chain)
+    return sum(pull * middle for pull, middle in pulls) / total if total else otherwise
+
+
+def _is_straight(chain: list[int], middles: list[float]) -> bool:
+    return max(middles[item] for item in chain) - min(middles[item] for item in chain) < 1
 
 
 def _snap(chain: list[int], middles: list[float]) -> None:
