@@ -143,6 +143,14 @@ class TestShapes:
         drawing = draw("a>b", "b>c", "c>d", "d>e", "a>e")
         assert path(drawing, "a", "e").count("C") == 2
 
+    def test_runs_of_single_followers_stay_straight_in_company(self):
+        arrows = "raw>check raw>profile check>build build>split split>xgb split>mlp split>base"
+        more = "xgb>judge mlp>judge base>judge judge>register judge>report profile>report"
+        drawing = draw(*arrows.split(), *more.split())
+        assert len({box(drawing, key).x for key in "check build split mlp judge".split()}) == 1
+        assert path(drawing, "profile", "report").count("C") == 1
+        assert_sound(drawing)
+
     def test_late_source_stands_above_its_only_target(self):
         drawing = draw("a>b", "b>c", "c>d", "settings>d")
         assert box(drawing, "settings").y == box(drawing, "c").y
