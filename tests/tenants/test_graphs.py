@@ -147,7 +147,7 @@ class TestShapes:
         arrows = "raw>check raw>profile check>build build>split split>xgb split>mlp split>base"
         more = "xgb>judge mlp>judge base>judge judge>register judge>report profile>report"
         drawing = draw(*arrows.split(), *more.split())
-        assert len({box(drawing, key).x for key in "check build split mlp judge".split()}) == 1
+        assert len({box(drawing, key).x for key in ["check", "build", "split", "mlp", "judge"]}) == 1
         assert path(drawing, "profile", "report").count("C") == 1
         assert_sound(drawing)
 
