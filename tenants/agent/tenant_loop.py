@@ -7,6 +7,7 @@ any moment; the next pass, of this agent or of a new one, carries on. Only this 
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
 from uuid import UUID
 
@@ -53,7 +54,7 @@ class TenantLoop:
         for tenant in Tenant.objects.exclude(status=Status.DELETED, port=None):
             if not self._busy(tenant.pk) and self._due(tenant):
                 self.looked[tenant.pk] = time.monotonic()
-                self.passes[tenant.pk] = self.pool.submit(self.run_pass, tenant.pk)
+                self.passes[tenant.pk] = self.pool.submit(self._in_thread, tenant.pk)
 
     def run_forever(self, stop: threading.Event, interval: float = 0.5) -> None:
         swept = 0.0
@@ -77,18 +78,21 @@ class TenantLoop:
             return True
         return time.monotonic() - self.looked.get(tenant.pk, 0) >= LOOK_EVERY
 
-    def run_pass(self, pk: UUID) -> None:
-        """One pass over one tenant, in a thread of its own."""
+    def _in_thread(self, pk: UUID) -> None:
         close_old_connections()
         try:
-            tenant = Tenant.objects.select_related("organization", "created_by").get(pk=pk)
-            self._towards(tenant)
-        except (Superseded, Tenant.DoesNotExist):
-            pass
+            self.run_pass(pk)
         except Exception:
             log.exception("pass failed", tenant=str(pk))
         finally:
             close_old_connections()
+
+    def run_pass(self, pk: UUID) -> None:
+        """One pass over one tenant."""
+        tenant = Tenant.objects.select_related("organization", "created_by").filter(pk=pk).first()
+        if tenant is not None:
+            with suppress(Superseded):
+                self._towards(tenant)
 
     def _towards(self, tenant: Tenant) -> None:
         steps = {Desired.AVAILABLE: self._up, Desired.DEACTIVATED: self._down, Desired.DELETED: self._gone}
