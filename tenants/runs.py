@@ -1,0 +1,385 @@
+"""What a tenant's server says about its runs, turned into what the pages show."""
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+
+from django.utils import timezone
+
+from zenpro_site.templatetags.ui import duration
+
+from .connection import connect
+from .graphs import NODE_HEIGHT, NODE_WIDTH, Layout, Node, layout
+from .models import Tenant
+from .run_templates.models import TemplateRun
+from .servers.base import TenantError, TenantNotFound, TenantRefused, TenantUnreachable
+from .servers.client import LogLine, Page, Run, Step, TenantClient, time_of
+
+PAGE_SIZE = 20
+LOG_LINES = 500  # more are in the download
+GRAPH_LIMIT = 150  # steps; above it the list comes first
+LABEL_LENGTH = 19  # letters that fit into a node
+BAR_MINIMUM = 0.8  # per cent, so that a short step is still seen
+UPSTREAM_FAILED = "not_run"
+STATUSES = ("running", "completed", "failed", "initializing", "stopped", "cached")
+
+
+# -- asking
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Why there is no answer from the server; `kind` chooses what the page offers."""
+
+    kind: str  # state, unreachable, no_role, refused
+    title: str
+    text: str
+
+
+def ask(user, tenant: Tenant, question: Callable[[TenantClient], Any]) -> tuple[Any, Trouble | None]:
+    """What `question` finds out, as this person, or why not. Raises TenantNotFound."""
+    if not tenant.is_available:
+        return None, _not_running(tenant)
+    try:
+        return question(connect(user, tenant)), None
+    except TenantNotFound:
+        raise
+    except TenantUnreachable as error:
+        return None, Trouble("unreachable", f"{tenant.name} does not answer", error.reason)
+    except TenantRefused as error:
+        return None, _refusal(tenant, error)
+    except TenantError as error:
+        return None, Trouble("refused", "The server could not answer", error.reason)
+
+
+def _not_running(tenant: Tenant) -> Trouble:
+    texts = {
+        Tenant.Status.DEACTIVATED: "Its data are kept. Runs can be seen once it is activated.",
+        Tenant.Status.FAILED: tenant.state_reason,
+    }
+    text = texts.get(tenant.status, "Runs can be seen as soon as the server has started.")
+    return Trouble("state", f"{tenant.name} is not running", text)
+
+
+def _refusal(tenant: Tenant, error: TenantRefused) -> Trouble:
+    if error.status in (401, 403):
+        return Trouble("no_role", f"You have no role inside {tenant.name}", error.reason)
+    return Trouble("refused", "The server could not answer", error.reason)
+
+
+# -- list
+
+
+@dataclass(frozen=True)
+class RunList:
+    """One page of runs and what it was chosen by."""
+
+    page: Page
+    project: dict | None
+    projects: list[dict] = field(default_factory=list)
+
+
+def list_runs(client: TenantClient, tenant: Tenant, page=1, status="", project="", size=PAGE_SIZE) -> RunList:
+    """Newest runs of a project, by name; of the first one, `default` if it is there, without a name."""
+    projects = client.projects()
+    chosen = _project(projects, project, tenant)
+    if chosen is None:
+        return RunList(Page([], 0), None)
+    filters = {"status": status} if status else {}
+    return RunList(client.runs(chosen["id"], page, size, **filters), chosen, projects)
+
+
+def _project(projects: list[dict], name: str, tenant: Tenant) -> dict | None:
+    ours = [one for one in projects if one["name"] == name]
+    ours += [one for one in projects if one["id"] == str(tenant.project_id)]
+    return next(iter(ours or projects), None)
+
+
+def people_by_username(tenant: Tenant, runs: Iterable[Run]) -> dict[str, Any]:
+    """Our users behind the accounts of these runs: tenants know them by username."""
+    names = {run.user for run in runs} - {""}
+    memberships = tenant.organization.memberships.filter(user__username__in=names)
+    return {membership.user.username: membership.user for membership in memberships.select_related("user")}
+
+
+# -- one run
+
+
+@dataclass(frozen=True)
+class StepRow:
+    """A step in list and graph. `x` and `width` of its bar are per cent of the run's time."""
+
+    name: str
+    status: str  # "waiting" and "not_run" are ours
+    id: UUID | None = None
+    start: datetime | None = None
+    seconds: float | None = None
+    x: float = 0
+    width: float = 0
+    message: str = ""
+
+    @property
+    def started(self) -> bool:
+        return self.id is not None
+
+    @property
+    def words(self) -> str:
+        """Under the name in the graph: its duration, or why it has none."""
+        if self.status == "failed" and self.seconds is not None:
+            return f"Failed after {duration(self.seconds)}"
+        if self.status in ("completed", "running") and self.seconds is not None:
+            return duration(self.seconds)
+        return self.status.replace("_", " ").capitalize()
+
+    @property
+    def label(self) -> str:
+        return self.name if len(self.name) <= LABEL_LENGTH else f"{self.name[: LABEL_LENGTH - 1]}…"
+
+
+@dataclass(frozen=True)
+class GraphNode:
+    """A step with its place in the drawing."""
+
+    step: StepRow
+    x: int
+    y: int
+    width: int = NODE_WIDTH
+    height: int = NODE_HEIGHT
+
+
+@dataclass(frozen=True)
+class GraphEdge:
+    path: str
+    waiting: bool
+
+
+@dataclass(frozen=True)
+class Graph:
+    width: int
+    height: int
+    nodes: list[GraphNode]
+    edges: list[GraphEdge]
+
+
+@dataclass(frozen=True)
+class LogPane:
+    """Output of the chosen step; `note` says why there is none or not all."""
+
+    lines: list[LogLine] = field(default_factory=list)
+    note: str = ""
+    first: int = 1  # number of the first line shown
+
+    @property
+    def text(self) -> str:
+        return "\n".join(line.message for line in self.lines)
+
+
+@dataclass(frozen=True)
+class RunPage:
+    """Everything the page of one run shows, from two to four answers of its server."""
+
+    run: Run
+    steps: list[StepRow]
+    edges: tuple[tuple[str, str], ...]
+    details: dict[str, Step]
+    chosen: StepRow | None
+    log: LogPane
+    status: str
+
+    @property
+    def live(self) -> bool:
+        return self.run.in_progress
+
+    @property
+    def alert(self) -> StepRow | None:
+        """The first step that failed."""
+        return next((step for step in self.steps if step.status == "failed"), None)
+
+    @property
+    def summary(self) -> str:
+        """How many steps are in which state."""
+        return ", ".join(f"{count} {word}" for word, count in self._counts().items() if count)
+
+    def _counts(self) -> dict[str, int]:
+        counts = dict.fromkeys(("done", "cached", "failed", "running", "waiting", "not run"), 0)
+        words = {"completed": "done", "not_run": "not run"}
+        for step in self.steps:
+            word = words.get(step.status, step.status)
+            counts[word] = counts.get(word, 0) + 1
+        return counts
+
+    @property
+    def too_large(self) -> bool:
+        return len(self.steps) > GRAPH_LIMIT
+
+    def graph(self) -> Graph:
+        return draw(self.steps, self.edges)
+
+    @property
+    def metrics(self) -> list[tuple[str, str, Any]]:
+        """(step, name, value) of every number that was logged; nested ones by their path."""
+        found = [("", name, value) for name, value in numbers(self.run.metadata)]
+        for row in self.steps:
+            if row.name in self.details:
+                logged = numbers(self.details[row.name].metadata)
+                found += [(row.name, name, value) for name, value in logged]
+        return found
+
+
+def open_run(client: TenantClient, run_id: UUID, chosen: str = "", *, details=False) -> RunPage:
+    """Ask for a run, its steps and the chosen step's output. Raises TenantNotFound for an unknown run.
+
+    `chosen` names a step; without it the first failed, running or last started one. `details` adds
+    parameters and metrics of the steps; they are fetched anyway when a step failed.
+    """
+    run, dag = client.run(run_id), client.run_dag(run_id)
+    rows = step_rows(dag, run)
+    failed = any(row.status == "failed" for row in rows)
+    known = {}
+    if details or failed or not run.in_progress:
+        known = {step.name: step for step in client.steps(run_id, run.project_id)}
+        rows = [replace(row, message=known[row.name].message) if row.name in known else row for row in rows]
+    step = _chosen(rows, chosen)
+    edges = step_edges(dag, known.values())
+    return RunPage(run, rows, edges, known, step, _log(client, step, known), dag.get("status") or run.status)
+
+
+def _chosen(rows: list[StepRow], name: str) -> StepRow | None:
+    for wanted in (
+        lambda row: row.name == name,
+        lambda row: row.status == "failed",
+        lambda row: row.status == "running",
+    ):
+        if found := next(filter(wanted, rows), None):
+            return found
+    started = [row for row in rows if row.started]
+    return started[-1] if started else next(iter(rows), None)
+
+
+# -- steps
+
+
+def step_rows(dag: dict, run: Run) -> list[StepRow]:
+    """Steps in the server's topological order, with bars over the time of the run."""
+    nodes = [node for node in dag["nodes"] if node["type"] == "step"]
+    rows = [_step_row(node, run) for node in nodes]
+    starts = [row.start for row in rows if row.start]
+    begin = min([*starts, *filter(None, [run.start])], default=None)
+    ends = [row.start.timestamp() + (row.seconds or 0) for row in rows if row.start]
+    if not starts or begin is None:
+        return rows
+    span = max(max(ends) - begin.timestamp(), 0.001)
+    return [_with_bar(row, begin, span) for row in rows]
+
+
+def _step_row(node: dict, run: Run) -> StepRow:
+    more = node.get("metadata") or {}
+    status = more.get("status") or ("waiting" if run.in_progress else UPSTREAM_FAILED)
+    start, seconds = time_of(more.get("start_time")), more.get("duration")
+    if seconds is None and start and status in ("running", "retrying"):
+        seconds = max(0.0, (timezone.now() - start).total_seconds())
+    return StepRow(node["name"], status, UUID(node["id"]) if node.get("id") else None, start, seconds)
+
+
+def _with_bar(row: StepRow, begin: datetime, span: float) -> StepRow:
+    if row.start is None:
+        return row
+    x = (row.start - begin).total_seconds() / span * 100
+    width = max((row.seconds or 0) / span * 100, BAR_MINIMUM)
+    return replace(row, x=round(min(x, 100 - BAR_MINIMUM), 2), width=round(min(width, 100 - min(x, 99.2)), 2))
+
+
+def step_edges(dag: dict, steps: Iterable[Step] = ()) -> tuple[tuple[str, str], ...]:
+    """Which step waits for which: artifacts in the middle are left out, `after=` is added where known."""
+    nodes = {node["node_id"]: node for node in dag["nodes"]}
+    maker = {edge["target"]: edge["source"] for edge in dag["edges"] if _is_step(nodes, edge["source"])}
+    pairs = [
+        (maker.get(edge["source"], edge["source"]), edge["target"])
+        for edge in dag["edges"]
+        if _is_step(nodes, edge["target"])
+    ]
+    found = [(nodes[a]["name"], nodes[b]["name"]) for a, b in pairs if _is_step(nodes, a)]
+    names = {node["name"] for node in nodes.values() if node["type"] == "step"}
+    after = [(before, step.name) for step in steps for before in step.upstream]
+    return tuple(dict.fromkeys([*found, *(pair for pair in after if names.issuperset(pair))]))
+
+
+def _is_step(nodes: dict, node_id: str) -> bool:
+    return node_id in nodes and nodes[node_id]["type"] == "step"
+
+
+# -- graph
+
+
+@lru_cache(maxsize=256)
+def places(names: tuple[str, ...], edges: tuple[tuple[str, str], ...]) -> Layout:
+    """The drawing of a pipeline never changes, only the colours do."""
+    return layout([Node(name) for name in names], edges)
+
+
+def draw(steps: list[StepRow], edges: tuple[tuple[str, str], ...]) -> Graph:
+    by_name = {step.name: step for step in steps}
+    drawing = places(tuple(by_name), edges)
+    nodes = [GraphNode(by_name[box.key], box.x, box.y, box.width, box.height) for box in drawing.nodes]
+    lines = [GraphEdge(line.path, not by_name[line.target].started) for line in drawing.edges]
+    return Graph(drawing.width, drawing.height, nodes, lines)
+
+
+# -- output
+
+
+def _log(client: TenantClient, step: StepRow | None, known: dict[str, Step]) -> LogPane:
+    if step is None:
+        return LogPane(note="This run has no steps.")
+    if step.id is None:
+        note = "This step has not started yet." if step.status == "waiting" else "This step was not run."
+        return LogPane(note=note)
+    lines = client.step_logs(step.id)
+    if not lines and step.status == "cached":
+        original = _original(known.get(step.name))
+        lines = client.step_logs(original) if original else []
+        return _pane(lines, "Cached: this is the output of the step the result was taken from.")
+    return _pane(lines, "" if lines else "No output yet." if step.status == "running" else "No output.")
+
+
+def _original(step: Step | None) -> UUID | None:
+    value = (step.raw.get("metadata") or {}).get("original_step_run_id") if step else None
+    return UUID(value) if value else None
+
+
+def _pane(lines: list[LogLine], note: str) -> LogPane:
+    if not lines and note.startswith("Cached"):
+        return LogPane(note="Cached: the result was taken from an earlier run, there is no output.")
+    skipped = max(len(lines) - LOG_LINES, 0)
+    if skipped:
+        note = f"The first {skipped} lines are in the download."
+    return LogPane(lines[skipped:], note, skipped + 1)
+
+
+# -- small things
+
+
+def numbers(metadata: dict, prefix: str = "") -> list[tuple[str, Any]]:
+    """Numbers of a metadata object, nested ones as "auc_by_region.north"."""
+    found = []
+    for name, value in metadata.items():
+        if isinstance(value, dict):
+            found += numbers(value, f"{prefix}{name}.")
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            found.append((f"{prefix}{name}", value))
+    return found
+
+
+def rerun_of(tenant: Tenant, run_id: UUID) -> TemplateRun | None:
+    """The re-run of a template that made this run, if one did."""
+    runs = TemplateRun.objects.filter(template__tenant=tenant, zenml_run_id=run_id)
+    return runs.select_related("template__tenant__organization", "created_by").first()
+
+
+def file_name(*parts: str) -> str:
+    """A safe name for a download."""
+    return re.sub(r"[^\w.-]+", "_", "-".join(parts))[:120]

@@ -1,0 +1,220 @@
+"""Doubles of what talks to real servers. A test compares their signatures with the real ones."""
+
+import copy
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import UUID, uuid4
+
+from tenants.servers.base import TenantNotFound
+from tenants.servers.client import LogLine, Page, log_lines, page_of, run_of, step_of
+
+DATA = Path(__file__).parent / "data"
+RUN_ID = UUID("3eee631c-799b-4d99-9ed7-6070a22c1c6c")
+PROJECT = {"id": "a51045a2-aa6a-441d-b0dc-5bcc700eeab4", "name": "default"}
+
+
+def churn(name: str) -> dict:
+    """A recorded answer of a real server: run, dag, steps or snapshot."""
+    return json.loads((DATA / f"churn_{name}.json").read_text())
+
+
+class FakeTenantClient:
+    """One project with recorded runs. Tests change `run_answers`, `dags`, `step_answers`, `logs` and `error`."""
+
+    def __init__(self):
+        self.calls: list[str] = []
+        self.error: Exception | None = None
+        self.project_answers = [PROJECT]
+        self.run_answers = {str(RUN_ID): churn("run")}
+        self.dags = {str(RUN_ID): churn("dag")}
+        self.step_answers = {str(RUN_ID): churn("steps")}
+        self.snapshots = {churn("snapshot")["id"]: churn("snapshot")}
+        self.logs: dict[str, list] = {}
+        self.created: list[dict] = []
+
+    # -- for tests
+
+    def add_run(self, **body) -> UUID:
+        """One more recorded run under a new id; `body` overrides what the list shows."""
+        raw, new = churn("run"), uuid4()
+        raw["id"], raw["name"] = str(new), body.pop("name", f"churn-{len(self.run_answers) + 1}")
+        raw["body"] |= body
+        self.run_answers[str(new)] = raw
+        self.dags[str(new)] = {**churn("dag"), "id": str(new)}
+        self.step_answers[str(new)] = churn("steps")
+        return new
+
+    def half_way(self, running: str = "train", run_id=RUN_ID) -> None:
+        """Let the run be in the middle: steps before `running` done, it running, the others waiting."""
+        begin = datetime.now(UTC).replace(tzinfo=None) - timedelta(seconds=12)
+        raw = self.run_answers[str(run_id)]
+        raw["body"] |= {"status": "running", "in_progress": True}
+        raw["metadata"] |= {"start_time": begin.isoformat(), "end_time": None}
+        state = "before"
+        for place, node in enumerate(n for n in self.dags[str(run_id)]["nodes"] if n["type"] == "step"):
+            start = (begin + timedelta(seconds=1 + 2 * place)).isoformat()
+            if node["name"] == running:
+                node["metadata"] = {"status": "running", "start_time": start}
+                state = "after"
+            elif state == "after":
+                node |= {"id": None, "metadata": {}}
+            else:
+                node["metadata"] = {"status": "completed", "start_time": start, "duration": 1.8}
+        self.dags[str(run_id)]["status"] = "running"
+
+    def fail(self, name: str = "train", message: str = "Input y contains NaN.", run_id=RUN_ID) -> None:
+        """Let the run have failed at a step; the steps after it were not run."""
+        raw = self.run_answers[str(run_id)]
+        raw["body"]["status"] = self.dags[str(run_id)]["status"] = "failed"
+        seen = False
+        for node in (n for n in self.dags[str(run_id)]["nodes"] if n["type"] == "step"):
+            if seen:
+                node |= {"id": None, "metadata": {}}
+            if node["name"] == name:
+                node["metadata"]["status"], seen = "failed", True
+        for step in self.step_answers[str(run_id)]["items"]:
+            if step["name"] == name:
+                step["body"]["status"] = "failed"
+                step["metadata"]["exception_info"] = {
+                    "message": message,
+                    "traceback": f"Traceback\n{message}",
+                }
+
+    def _asked(self, what: str) -> None:
+        self.calls.append(what)
+        if self.error:
+            raise self.error
+
+    def _known(self, answers: dict, key):
+        if str(key) not in answers:
+            raise TenantNotFound("There is no such object.")
+        return copy.deepcopy(answers[str(key)])
+
+    # -- the client's public methods
+
+    def login(self, bearer):
+        return "jwt"
+
+    def session(self):
+        return "jwt"
+
+    def forget_session(self, jwt):
+        self._asked("forget_session")
+
+    def call(self, method, path, *, json=None, **params):
+        self._asked(f"{method} {path}")
+        return {}
+
+    def pages(self, path, page, size, **params):
+        self._asked(f"GET {path}")
+        return Page([], 0)
+
+    def info(self):
+        self._asked("info")
+        return {"version": "0.98.0"}
+
+    def current_user(self):
+        self._asked("current_user")
+        return {"name": "ada"}
+
+    def projects(self):
+        self._asked("projects")
+        return self.project_answers
+
+    def create_project(self, name, display_name="", description=""):
+        self._asked("create_project")
+        return {"id": PROJECT["id"], "name": name}
+
+    def pipelines(self, project, page=1, size=20, **filters):
+        self._asked("pipelines")
+        return Page([], 0)
+
+    def stacks(self):
+        self._asked("stacks")
+        return [{"id": "484bdf2e-6fd5-4786-ac53-6134d3248fb6", "name": "default", "metadata": {}}]
+
+    def ensure_local_stack(self, name, path):
+        self._asked("ensure_local_stack")
+        return {"id": "484bdf2e-6fd5-4786-ac53-6134d3248fb6", "name": name}
+
+    def runs(self, project, page=1, size=20, **filters):
+        self._asked("runs")
+        raws = [
+            raw for raw in self.run_answers.values() if filters.get("status") in (None, raw["body"]["status"])
+        ]
+        total = len(raws)
+        answer = {
+            "items": raws[(page - 1) * size : page * size],
+            "total": total,
+            "index": page,
+            "total_pages": max(1, -(-total // size)),
+            "max_size": size,
+        }
+        return page_of(copy.deepcopy(answer), run_of)
+
+    def run(self, run_id, packages=False):
+        self._asked("run")
+        return run_of(self._known(self.run_answers, run_id))
+
+    def run_dag(self, run_id):
+        self._asked("run_dag")
+        return self._known(self.dags, run_id)
+
+    def run_status(self, run_id):
+        self._asked("run_status")
+        return self._known(self.run_answers, run_id)["body"]["status"]
+
+    def steps(self, run_id, project=None):
+        self._asked("steps")
+        return page_of(self._known(self.step_answers, run_id), step_of).items
+
+    def step_logs(self, step_id, source="step"):
+        self._asked("step_logs")
+        lines = self.logs.get(str(step_id), [])
+        return lines if all(isinstance(line, LogLine) for line in lines) else log_lines(lines)
+
+    def create_run(self, body):
+        self._asked("create_run")
+        self.created.append(body)
+        return run_of({**churn("run"), "id": str(uuid4()), "name": body["name"]})
+
+    def update_run(self, run_id, body):
+        self._asked("update_run")
+        self.run_answers[str(run_id)]["body"] |= {k: v for k, v in body.items() if k == "status"}
+        return run_of(self._known(self.run_answers, run_id))
+
+    def update_step(self, step_id, body):
+        self._asked("update_step")
+        steps = [step for answer in self.step_answers.values() for step in answer["items"]]
+        return step_of(next(step for step in steps if step["id"] == str(step_id)))
+
+    def workload_token(self, run_id):
+        self._asked("workload_token")
+        return "workload"
+
+    def snapshot(self, snapshot_id):
+        self._asked("snapshot")
+        return self._known(self.snapshots, snapshot_id)
+
+    def create_snapshot(self, body):
+        self._asked("create_snapshot")
+        self.created.append(body)
+        return {**churn("snapshot"), "id": str(uuid4())}
+
+    def name_snapshot(self, snapshot_id, name, description="", *, replace=False, tags=()):
+        self._asked("name_snapshot")
+        return {**self._known(self.snapshots, snapshot_id), "name": name}
+
+    def delete_snapshot(self, snapshot_id):
+        self._asked("delete_snapshot")
+        self.snapshots.pop(str(snapshot_id), None)
+
+
+def connect_to(client: FakeTenantClient):
+    """What to put in place of tenants.connection.connect: always this client."""
+
+    def connect(user, tenant):
+        return client
+
+    return connect
