@@ -236,7 +236,7 @@ class Supervisor:
 
     def shutdown(self) -> None:
         """Stop all programs at the same time and then the supervisor; returns at once."""
-        self._call("signalAllProcesses", "TERM")
+        self._call("stopAllProcesses", False)
         self._call("shutdown")
 
     # -- programs

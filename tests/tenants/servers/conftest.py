@@ -24,22 +24,22 @@ def eventually(condition, seconds=60, every=0.25):
 def make_spec(data: Path, plane_url="http://127.0.0.1:1", **changes) -> ServerSpec:
     tenant = changes.pop("tenant_id", None) or uuid4()
     port = changes.pop("port", None) or free_port()
-    values = dict(
-        tenant_id=tenant,
-        workspace_name="forecast",
-        version=VERSION,
-        port=port,
-        server_url=f"http://127.0.0.1:{port}",
-        api_url=f"{plane_url}/api",
-        dashboard_url=plane_url,
-        organization_id=uuid4(),
-        organization_name='Acme "100 %" AI; #1',
-        oauth_secret=SECRET,
-        jwt_secret="j" * 40,
-        encryption_key="e" * 40,
-        folder=data / "tenants" / str(tenant),
-        local_stores=data / "tenants" / str(tenant) / "stores",
-    )
+    values = {
+        "tenant_id": tenant,
+        "workspace_name": "forecast",
+        "version": VERSION,
+        "port": port,
+        "server_url": f"http://127.0.0.1:{port}",
+        "api_url": f"{plane_url}/api",
+        "dashboard_url": plane_url,
+        "organization_id": uuid4(),
+        "organization_name": 'Acme "100 %" AI; #1',
+        "oauth_secret": SECRET,
+        "jwt_secret": "j" * 40,
+        "encryption_key": "e" * 40,
+        "folder": data / "tenants" / str(tenant),
+        "local_stores": data / "tenants" / str(tenant) / "stores",
+    }
     return ServerSpec(**(values | changes))
 
 

@@ -1,6 +1,7 @@
 """The least control plane a real ZenML server is content with, in one thread per connection."""
 
 import json
+import random
 import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -63,7 +64,12 @@ class ControlPlane:
         }
         if "/entitlement/" in path:
             return self.entitlement(path)
-        known = ("/api/workspace_status", "/api/usage-event", "/api/rbac/resources", "/api/rbac/resource_members")
+        known = (
+            "/api/workspace_status",
+            "/api/usage-event",
+            "/api/rbac/resources",
+            "/api/rbac/resource_members",
+        )
         if path in known:
             return 200, {}
         return routes.get(path, self.missing)(query, body, headers)
@@ -102,6 +108,9 @@ def resource_type(resource: str) -> str:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Below the range the kernel gives to outgoing connections, which could take it before the server does."""
+    while True:
+        port = random.randint(21000, 31000)
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)):
+                return port

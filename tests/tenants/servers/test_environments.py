@@ -1,0 +1,124 @@
+import errno
+import os
+import stat
+
+import pytest
+
+from tenants.servers.base import EnvironmentFailed, NoSpace
+from tenants.servers.environments import Environments, failure, requirements, version_key
+
+RESOLVER = """  × No solution found when resolving dependencies:
+  ╰─▶ Because there is no version of zenml[server]==9.9.9 and you require
+      zenml[server]==9.9.9, we can conclude that your requirements are
+      unsatisfiable.
+"""
+
+
+@pytest.fixture
+def fake_uv(tmp_path, monkeypatch):
+    """A uv that makes bin/python, or does what the script given says; keeps its arguments."""
+
+    def install(
+        script='[ "$1" = venv ] && for last; do :; done && mkdir -p "$last/bin" && touch "$last/bin/python"',
+    ):
+        path = tmp_path / "uv"
+        path.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/calls\n{script}\nexit $?\n')
+        path.chmod(path.stat().st_mode | stat.S_IXUSR)
+        monkeypatch.setattr("uv.find_uv_bin", lambda: str(path))
+
+    install()
+    return install
+
+
+def calls(tmp_path):
+    path = tmp_path / "calls"
+    return path.read_text().splitlines() if path.exists() else []
+
+
+SUCCEED = '[ "$1" = pip ] && exit 0; for last; do :; done; mkdir -p "$last/bin"; touch "$last/bin/python"'
+
+
+def test_install_builds_beside_and_renames(tmp_path, fake_uv):
+    fake_uv(SUCCEED)
+    environments = Environments(tmp_path / "data")
+
+    environments.install("0.98.0")
+
+    assert environments.installed("0.98.0")
+    assert environments.versions() == ["0.98.0"]
+    assert [path.name for path in environments.folder.iterdir() if path.is_dir()] == ["server-0.98.0"]
+    assert calls(tmp_path)[0].startswith("venv --relocatable")
+    assert calls(tmp_path)[1].endswith("zenml[server]==0.98.0")
+
+
+def test_install_again_does_nothing(tmp_path, fake_uv):
+    fake_uv(SUCCEED)
+    environments = Environments(tmp_path / "data")
+    environments.install("0.98.0")
+    environments.install("0.98.0")
+    assert len(calls(tmp_path)) == 2
+
+
+def test_install_clears_what_a_killed_build_left(tmp_path, fake_uv):
+    fake_uv(SUCCEED)
+    environments = Environments(tmp_path / "data")
+    remains = environments.folder / ".build-0.98.0-x1"
+    remains.mkdir(parents=True)
+
+    assert not environments.installed("0.98.0")
+    environments.install("0.98.0")
+
+    assert not remains.exists()
+
+
+def test_failed_install_leaves_nothing_and_says_what_uv_said(tmp_path, fake_uv):
+    fake_uv(f"{SUCCEED.replace('exit 0', 'echo broken wheel >&2 && exit 1')}")
+    environments = Environments(tmp_path / "data")
+
+    with pytest.raises(EnvironmentFailed, match="ZenML could not be installed: broken wheel"):
+        environments.install("0.98.0")
+
+    assert not environments.installed("0.98.0")
+    assert not [path for path in environments.folder.iterdir() if path.is_dir()]
+
+
+@pytest.mark.parametrize("version", ["../../etc", "0.98.0; rm", "", "latest", "0.98.0\n", "--help"])
+def test_only_versions_become_paths_and_arguments(tmp_path, fake_uv, version):
+    environments = Environments(tmp_path / "data")
+    with pytest.raises(EnvironmentFailed, match="is not a ZenML version"):
+        environments.install(version)
+    assert calls(tmp_path) == []
+
+
+def test_full_disk_is_said_before_anything_is_built(tmp_path, fake_uv, monkeypatch):
+    monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 1024})())
+    with pytest.raises(NoSpace, match="512 MB"):
+        Environments(tmp_path / "data").install("0.98.0")
+    assert calls(tmp_path) == []
+
+
+def test_resolver_message_is_readable():
+    error = failure(RESOLVER)
+    assert isinstance(error, EnvironmentFailed)
+    assert error.reason == (
+        "ZenML could not be installed: No solution found when resolving dependencies: Because there is no version "
+        "of zenml[server]==9.9.9 and you require zenml[server]==9.9.9, we can conclude that your requirements are "
+        "unsatisfiable."
+    )
+
+
+def test_disk_that_fills_up_while_installing():
+    assert isinstance(failure(f"error: failed to write: {os.strerror(errno.ENOSPC)} (os error 28)"), NoSpace)
+
+
+def test_long_messages_are_cut():
+    assert len(failure("x" * 5000).reason) < 700
+
+
+def test_old_versions_need_old_setuptools():
+    assert requirements("0.75.1") == ["zenml[server]==0.75.1", "setuptools<81"]
+    assert requirements("0.80.0") == ["zenml[server]==0.80.0"]
+
+
+def test_versions_sort_by_number():
+    assert sorted(["0.98.0", "0.100.0", "0.9.3"], key=version_key) == ["0.9.3", "0.98.0", "0.100.0"]
