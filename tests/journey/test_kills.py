@@ -1,0 +1,144 @@
+"""kill -9 of every process of a running ZenPro: nothing is double, nothing is stuck, nothing is lost."""
+
+import os
+import signal
+
+import httpx
+import pytest
+
+from .installation import wait_for
+
+pytestmark = [pytest.mark.zenml, pytest.mark.enable_socket]
+
+TENANT = "from tenants.models import Tenant\nt = Tenant.objects.get(slug='demo')\n"
+QUEUE = (
+    "from tenants.run_templates.models import RunTemplate\n"
+    "from tenants.run_templates.actions import queue_run\n"
+    "t = RunTemplate.objects.get(name='churn')\n"
+    "c = t.default_configuration\n"
+    "c['enable_cache'] = False\n"
+    "c['steps']['train']['parameters'].update(kind='stumps', rounds=1000)\n"
+    "answer = str(queue_run(template=t, configuration=c, by=t.created_by).pk)\n"
+)
+
+
+def row(installed, pk: str) -> dict:
+    return installed.ask(
+        "from tenants.run_templates.models import TemplateRun\n"
+        f"answer = TemplateRun.objects.values('state', 'state_reason', 'pid', 'zenml_run_id').get(pk='{pk}')"
+    )
+
+
+def ended(installed, pk: str):
+    found = row(installed, pk)
+    return found if found["state"] in ("completed", "failed", "stopped") else None
+
+
+def running(installed, pk: str):
+    found = row(installed, pk)
+    assert found["state"] not in ("failed", "stopped"), found
+    return found if found["state"] == "running" and found["pid"] else None
+
+
+def zenml_run(installed, run_id: str) -> dict:
+    """Status of the run and of its steps, as the tenant itself says."""
+    return installed.ask(
+        TENANT + "from tenants.connection import connect\n"
+        "client = connect(t.created_by, t)\n"
+        f"answer = {{'status': client.run('{run_id}').status, "
+        f"'steps': [step.status for step in client.steps('{run_id}')]}}"
+    )
+
+
+def processes_with(words: str) -> list[int]:
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/cmdline", "rb") as line:
+                text = line.read().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if words in text:
+            found.append(int(pid))
+    return found
+
+
+def test_a_killed_tenant_server_comes_back_by_itself(installed):
+    tenant = installed.ask(TENANT + "answer = {'pk': str(t.pk), 'url': t.server_url}")
+    old = installed.program_pid(f"tenant-{tenant['pk']}")
+    os.kill(old, signal.SIGKILL)
+    wait_for(lambda: installed.program_pid(f"tenant-{tenant['pk']}") not in (None, old))
+    wait_for(lambda: healthy(tenant["url"]))
+    wait_for(lambda: installed.ask(TENANT + "answer = t.status") == "available")
+
+
+def healthy(url: str) -> bool:
+    try:
+        return httpx.get(url + "/health", timeout=2, trust_env=False).is_success
+    except httpx.HTTPError:
+        return False
+
+
+def test_a_killed_web_process_comes_back_and_sessions_stay(installed):
+    old = installed.program_pid("web")
+    os.kill(old, signal.SIGKILL)
+    wait_for(lambda: installed.program_pid("web") not in (None, old))
+    wait_for(lambda: web_answers(installed))
+
+
+def web_answers(installed) -> bool:
+    try:
+        return installed.get("/readyz").is_success
+    except httpx.HTTPError:
+        return False
+
+
+def test_an_agent_killed_during_a_re_run_adopts_it(installed):
+    pk = installed.ask(QUEUE)
+    found = wait_for(lambda: running(installed, pk))
+    old = installed.program_pid("agent")
+    os.kill(old, signal.SIGKILL)
+    wait_for(lambda: installed.program_pid("agent") not in (None, old))
+    result = wait_for(lambda: ended(installed, pk), limit=90)
+    assert result["state"] == "completed", result
+    assert result["pid"] == found["pid"], "the run was started a second time"
+    assert zenml_run(installed, result["zenml_run_id"])["status"] == "completed"
+
+
+def test_an_agent_killed_at_the_start_of_a_re_run_starts_it_once(installed):
+    pk = installed.ask(QUEUE)
+    os.kill(installed.program_pid("agent"), signal.SIGKILL)
+    result = wait_for(lambda: ended(installed, pk), limit=120)
+    assert result["state"] == "completed", result
+    name = installed.ask(
+        "from tenants.run_templates.models import TemplateRun\n"
+        f"answer = TemplateRun.objects.get(pk='{pk}').run_name"
+    )
+    same = installed.ask(
+        TENANT + "from tenants.connection import connect\n"
+        f"answer = connect(t.created_by, t).runs(t.project_id, name={name!r}).total"
+    )
+    assert same == 1
+
+
+def test_a_killed_runner_ends_as_failed_with_a_reason(installed):
+    pk = installed.ask(QUEUE)
+    found = wait_for(lambda: running(installed, pk))
+    os.kill(found["pid"], signal.SIGKILL)
+    result = wait_for(lambda: ended(installed, pk), limit=30)
+    assert result["state"] == "failed"
+    assert result["state_reason"]
+    inside = zenml_run(installed, result["zenml_run_id"])
+    assert inside["status"] == "failed"
+    assert "running" not in inside["steps"]
+    assert processes_with(result["zenml_run_id"]) == []
+
+
+def test_a_runner_killed_together_with_the_agent_ends_as_failed(installed):
+    pk = installed.ask(QUEUE)
+    found = wait_for(lambda: running(installed, pk))
+    for pid in (installed.program_pid("agent"), found["pid"]):
+        os.kill(pid, signal.SIGKILL)
+    result = wait_for(lambda: ended(installed, pk), limit=60)
+    assert result["state"] == "failed"
+    assert zenml_run(installed, result["zenml_run_id"])["status"] == "failed"
