@@ -30,7 +30,7 @@ class Mailbox:
     def __init__(self):
         self.mails = []
 
-    async def handle_DATA(self, server, session, envelope):  # noqa: N802 - aiosmtpd's name
+    async def handle_DATA(self, server, session, envelope):
         self.mails.append((envelope.rcpt_tos, envelope.content.decode(errors="replace")))
         return "250 OK"
 
