@@ -3,12 +3,11 @@
 from functools import wraps
 
 from django.contrib.auth.views import redirect_to_login
-from django.core.exceptions import PermissionDenied
 from django.shortcuts import get_object_or_404
 from guardian.core import ObjectPermissionChecker
 from guardian.shortcuts import get_objects_for_user
 
-from orgs.access import enter, permissions_of
+from orgs.access import enter, permissions_of, refuse
 from orgs.models import Organization
 from orgs.permissions import Permission
 
@@ -65,9 +64,7 @@ def tenant_view(permission: TenantPermission):
             enter(request, org)
             enter_tenant(request, tenant)
             if permission not in request.tenant_permissions:
-                raise PermissionDenied(
-                    f"You need the right “{permission}” on {request.tenant}. Its Admin can give it."
-                )
+                refuse(request, permission, request.tenant)
             return view(request, *args, **kwargs)
 
         wrapper.access = permission

@@ -36,6 +36,13 @@ class TenantQuerySet(models.QuerySet):
     def available(self):
         return self.filter(status=Tenant.Status.AVAILABLE)
 
+    def held_by(self, user):
+        """Tenants, not deleted, on which the user holds a valid role, directly or through a team."""
+        grants = TenantGrant.objects.valid().filter(
+            models.Q(membership__user=user) | models.Q(team__user=user)
+        )
+        return self.live().filter(pk__in=grants.values("tenant"))
+
     def free_workspace_name(self, slug: str, organization: Organization) -> str:
         """The name ZenML knows the tenant by: its slug, or slug and organization when another one has it."""
         wishes = [slug, f"{slug}-{organization.slug}"]

@@ -1,9 +1,199 @@
-from django.shortcuts import render
+from django.contrib import messages
+from django.db.models import Count, OuterRef, Q, Subquery
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from orgs.access import org_view
+from orgs.actions import Refused
+from orgs.audit.sentences import told
 from orgs.permissions import Permission
+from zenpro_site.htmx import partial_or_redirect, render_partial
+
+from . import actions
+from .forms import MemberForm, TeamForm
+from .models import Team
+
+OFFERED = 8
+RECENT = 6
 
 
+@require_safe
 @org_view(Permission.ORGANIZATION_VIEW)
-def list(request, **kwargs):
-    return render(request, "base.html")
+def team_list(request):
+    known = Q(tenant_grants__tenant__in=_known_tenants(request))
+    teams = _teams(request).annotate(
+        people=Count("user", distinct=True),
+        tenants=Count("tenant_grants__tenant", filter=known, distinct=True),
+    )
+    context = {
+        "teams": teams.prefetch_related("user_set"),
+        "can_manage": Permission.TEAM_MANAGE in request.org_permissions,
+        "sees_all": Permission.TEAM_VIEW in request.org_permissions,
+    }
+    return render(request, "teams/list.html", context)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@org_view(Permission.TEAM_MANAGE)
+def team_create(request):
+    form = _form(request, Team(organization=request.org))
+    if request.method == "POST" and form.is_valid():
+        try:
+            team = actions.create_team(organization=request.org, by=request.user, **form.words)
+        except Refused as error:
+            form.add_error(None, str(error))
+        else:
+            messages.success(request, f"Team {team} created. Add its members.")
+            return redirect(team)
+    return render(request, "teams/create.html", {"form": form}, status=_status(form))
+
+
+@require_safe
+@org_view(Permission.ORGANIZATION_VIEW)
+def team_detail(request, team):
+    team = get_object_or_404(_teams(request), uuid=team)
+    context = _detail(request, team)
+    if "q" in request.GET and context["can_manage"]:
+        context["offered"] = _offered(request, team, request.GET["q"].strip())
+        return render_partial(request, "teams/detail.html#candidates", context)
+    return render(request, "teams/detail.html", context)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@org_view(Permission.TEAM_MANAGE)
+def team_edit(request, team):
+    team = get_object_or_404(_teams(request), uuid=team)
+    name, form = team.label, _form(request, team)
+    if request.method == "POST" and form.is_valid():
+        try:
+            actions.update_team(team=team, by=request.user, **form.words)
+        except Refused as error:
+            form.add_error(None, str(error))
+        else:
+            messages.success(request, "Saved.")
+            return redirect(team)
+    return render(
+        request, "teams/edit.html", {"team": team, "name": name, "form": form}, status=_status(form)
+    )
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@org_view(Permission.TEAM_MANAGE)
+def team_delete(request, team):
+    team = get_object_or_404(_teams(request), uuid=team)
+    refusal = ""
+    if request.method == "POST":
+        try:
+            actions.delete_team(team=team, by=request.user)
+        except Refused as error:
+            refusal = str(error)
+        else:
+            messages.success(request, f"Team {team} deleted.")
+            return redirect("teams:list", request.org.slug)
+    context = {
+        "team": team,
+        "refusal": refusal,
+        "people": team.user_set.count(),
+        "grants": _grants(request, team),
+    }
+    return render_partial(request, "teams/delete.html#modal", context)
+
+
+@require_POST
+@org_view(Permission.TEAM_MANAGE)
+def member_add(request, team):
+    team = get_object_or_404(_teams(request), uuid=team)
+    form = MemberForm(request.POST, people=_others(request, team))
+    if form.is_valid():
+        user = form.cleaned_data["membership"].user
+        _change(request, actions.add_member, team, user, f"{user} is in {team} now.")
+    else:
+        messages.error(request, "Choose somebody of this organization who is not in the team yet.")
+    return partial_or_redirect(
+        request, "teams/detail.html#members", {**_detail(request, team), "again": True}, to=team
+    )
+
+
+@require_POST
+@org_view(Permission.TEAM_MANAGE)
+def member_remove(request, team, membership):
+    team = get_object_or_404(_teams(request), uuid=team)
+    people = request.org.memberships.filter(user__groups=team)
+    user = get_object_or_404(people.select_related("user"), pk=membership).user
+    _change(request, actions.remove_member, team, user, f"{user} is no longer in {team}.")
+    return partial_or_redirect(request, "teams/detail.html#members", _detail(request, team), to=team)
+
+
+def _change(request, action, team, user, done: str) -> None:
+    try:
+        action(team=team, user=user, by=request.user)
+    except Refused as error:
+        messages.error(request, str(error))
+    else:
+        messages.success(request, done)
+
+
+def _teams(request):
+    """All teams for those who may see them, else the person's own."""
+    teams = request.org.teams.annotate(org_role_name=_role_name(request, "org_role"))
+    if Permission.TEAM_VIEW in request.org_permissions:
+        return teams
+    return teams.filter(pk__in=request.user.groups.values("pk"))
+
+
+def _known_tenants(request):
+    """Tenants whose names the person may read: a team's role must not give away the others."""
+    if Permission.TENANT_MANAGE_ALL in request.org_permissions:
+        return request.org.tenants.live()
+    return request.org.tenants.held_by(request.user)
+
+
+def _grants(request, team):
+    known = _known_tenants(request)
+    grants = team.tenant_grants.valid().filter(tenant__in=known)
+    return grants.select_related("tenant", "role", "granted_by").order_by("tenant__name", "role__rank")
+
+
+def _role_name(request, field: str) -> Subquery:
+    """The name of the organization role whose slug is in `field`; None without a role."""
+    return Subquery(request.org.roles.organization_level().filter(slug=OuterRef(field)).values("name"))
+
+
+def _others(request, team):
+    """Members of the organization who are not in the team."""
+    inside = request.org.memberships.filter(user__groups=team.pk)
+    return request.org.memberships.exclude(pk__in=inside.values("pk")).select_related("user")
+
+
+def _offered(request, team, search: str) -> list:
+    found = Q(user__name__icontains=search) | Q(user__email__icontains=search)
+    return list(_others(request, team).filter(found, user__is_active=True)[: OFFERED + 1])
+
+
+def _form(request, team) -> TeamForm:
+    return TeamForm(request.POST or None, instance=team, rights=request.org_permissions)
+
+
+def _status(form) -> int:
+    return 422 if form.errors else 200
+
+
+def _detail(request, team) -> dict:
+    rights = request.org_permissions
+    members = request.org.memberships.filter(user__groups=team.pk)
+    return {
+        "team": team,
+        "members": members.annotate(role_name=_role_name(request, "role")).select_related("user"),
+        "grants": _grants(request, team),
+        "activity": _activity(request, team),
+        "can_manage": Permission.TEAM_MANAGE in rights,
+        "can_see_people": Permission.MEMBER_VIEW in rights,
+        "can_see_audit": Permission.AUDIT_VIEW in rights,
+    }
+
+
+def _activity(request, team) -> list:
+    if Permission.AUDIT_VIEW not in request.org_permissions:
+        return []
+    events = request.org.audit_events.filter(target_type="team", target_id=str(team.pk))
+    return told(events[:RECENT])

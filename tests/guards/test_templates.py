@@ -33,7 +33,7 @@ def partial_names():
 def test_partial_loads_and_its_name_is_an_id_in_the_page(name):
     template = get_template(name)
     page, _, partial = name.partition("#")
-    source = get_template(page).template.source
+    source = get_template(page).template.source + get_template("base.html").template.source
     assert template and f'id="{partial}"' in source, f'{page} has no id="{partial}" for htmx to aim at.'
 
 

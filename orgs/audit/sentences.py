@@ -1,0 +1,142 @@
+"""One sentence for every kind of event. A guard test compares this list with what the code records."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from string import Formatter
+
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from .models import AuditEvent
+
+# {actor}, {target}, {before.x} and {after.x} are filled from the event.
+SENTENCES = {
+    "access.refused": "{actor} was refused “{after.right}” in {target}",
+    "organization.created": "{actor} created organization {target}",
+    "organization.updated": "{actor} changed name or description of {target}",
+    "organization.deleted": "{actor} deleted organization {target}",
+    "member.role_changed": "{actor} changed {target} from {before.role} to {after.role}",
+    "member.removed": "{actor} removed {target}",
+    "member.left": "{actor} left the organization",
+    "person.deactivated": "{actor} deactivated {target}",
+    "team.created": "{actor} created team {target}",
+    "team.updated": "{actor} changed team {target}",
+    "team.deleted": "{actor} deleted team {target}",
+    "team.member_added": "{actor} added {after.member} to team {target}",
+    "team.member_removed": "{actor} removed {before.member} from team {target}",
+    "tenant.created": "{actor} created tenant {target}",
+    "tenant.updated": "{actor} changed tenant {target}",
+    "tenant.activated": "{actor} reactivated tenant {target}",
+    "tenant.deactivated": "{actor} deactivated tenant {target}",
+    "tenant.restart_requested": "{actor} restarted tenant {target}",
+    "tenant.retried": "{actor} tried again to start tenant {target}",
+    "tenant.deleted": "{actor} deleted tenant {target}",
+    "tenant.joined": "{actor} gave herself a role on tenant {target}",
+    "tenant.access_given": "{actor} gave {after.holder} the role {after.role} on {target}",
+    "tenant.access_withdrawn": "{actor} took the role {before.role} on {target} from {before.holder}",
+    "grant.expired": "The role {before.role} of {before.holder} on {target} ended by itself",
+}
+ICONS = {
+    "access": "ban",
+    "organization": "building-2",
+    "member": "user-round",
+    "person": "user-round",
+    "team": "users-round",
+    "invitation": "mail",
+    "tenant": "server",
+    "template": "layout-template",
+    "template_run": "play",
+    "grant": "clock",
+}
+GAIN = ("created", "added", "given", "joined", "accepted", "activated")
+LOSS = ("deleted", "removed", "withdrawn", "revoked", "left", "expired", "deactivated")
+
+
+@dataclass(frozen=True)
+class Change:
+    name: str
+    before: str
+    after: str
+
+    @property
+    def differs(self) -> bool:
+        return self.before != self.after
+
+
+@dataclass(frozen=True)
+class Told:
+    """An event as a page shows it."""
+
+    event: AuditEvent
+    sentence: SafeString
+    icon: str
+    tone: str
+    tenant: str
+    changes: list[Change]
+
+
+def told(events: Iterable[AuditEvent]) -> list[Told]:
+    """The events with sentence, icon and changed fields; no queries besides that for the events."""
+    return [
+        Told(event, tell(event), icon_of(event), tone_of(event), _tenant(event), changes_of(event))
+        for event in events
+    ]
+
+
+def tell(event: AuditEvent) -> SafeString:
+    """The event as one sentence, names in bold. An action without a sentence is told by its own words."""
+    words = event.action.partition(".")[2].replace("_", " ") or event.action
+    sentence = SENTENCES.get(event.action, "{actor}: " + words + " {target}")
+    parts = Formatter().parse(sentence)
+    return format_html_join("", "{}{}", ((literal, _bold(event, field)) for literal, field, _, _ in parts))
+
+
+def _bold(event: AuditEvent, field: str | None):
+    if not field:
+        return ""
+    if field in ("actor", "target"):
+        return format_html("<b>{}</b>", getattr(event, f"{field}_label"))
+    side, _, key = field.partition(".")
+    return format_html("<b>{}</b>", _word(key, getattr(event, side).get(key)))
+
+
+def _word(key: str, value) -> str:
+    """A stored value as people read it; roles are stored by slug."""
+    if value in (None, "", [], {}):
+        return "none" if key == "role" else "–"
+    if isinstance(value, dict):
+        return ", ".join(f"{name}: {_word('', inner)}" for name, inner in value.items())
+    if isinstance(value, list):
+        return ", ".join(_word("", inner) for inner in value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value).capitalize() if key == "role" else str(value)
+
+
+def changes_of(event: AuditEvent) -> list[Change]:
+    """Every stored field with its value before and after, in the order they were recorded."""
+    names = dict.fromkeys([*event.before, *event.after])
+    return [
+        Change(
+            name.replace("_", " "), _word(name, event.before.get(name)), _word(name, event.after.get(name))
+        )
+        for name in names
+    ]
+
+
+def icon_of(event: AuditEvent) -> str:
+    return ICONS.get(event.action.partition(".")[0], "history")
+
+
+def tone_of(event: AuditEvent) -> str:
+    """Tone class of the icon: bad for refusals, ok for what is new, off for what has ended."""
+    if event.outcome == AuditEvent.Outcome.REFUSED:
+        return "bad"
+    verb = event.action.rpartition(".")[2].rpartition("_")[2]
+    return "ok" if verb in GAIN else "off" if verb in LOSS else "run"
+
+
+def _tenant(event: AuditEvent) -> str:
+    if event.target_type == "tenant":
+        return event.target_label
+    return str(event.after.get("tenant") or event.before.get("tenant") or "")

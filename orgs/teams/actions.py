@@ -1,0 +1,123 @@
+"""Changes to teams and who is in them. Each is atomic and leaves one audit row."""
+
+from django.db import transaction
+
+from orgs.access import permissions_of
+from orgs.actions import Refused, refuse_stronger
+from orgs.audit.models import AuditEvent
+from orgs.models import Organization
+from orgs.permissions import Permission
+
+from .models import Team
+
+
+@transaction.atomic
+def create_team(
+    *, organization: Organization, label: str, by, description: str = "", org_role: str = ""
+) -> Team:
+    """Create a team without members. `org_role`: slug of an organization role that all members will inherit.
+
+    Raises Refused for a taken name, an unknown role and a role that may do more than `by`.
+    """
+    _refuse_role(organization, by, org_role)
+    _refuse_taken(organization, label)
+    team = Team.objects.create(
+        organization=organization, label=label, description=description, org_role=org_role
+    )
+    _record("team.created", team, by, after=_words(team))
+    return team
+
+
+@transaction.atomic
+def update_team(*, team: Team, label: str, description: str, org_role: str, by) -> None:
+    """Rename, describe, and change the organization role of all members. Same refusals as create_team.
+
+    The old role counts as well: nobody takes away what is stronger than her own.
+    """
+    row = _locked(team)
+    if org_role != row.org_role:
+        refuse_stronger(row.organization, by, row.org_role)
+        _refuse_role(row.organization, by, org_role)
+    _refuse_taken(row.organization, label, besides=row)
+    before = _words(row)
+    team.label, team.description, team.org_role = label, description, org_role
+    team.save(update_fields=["label", "description", "org_role"])
+    _record("team.updated", team, by, before, _words(team))
+
+
+@transaction.atomic
+def delete_team(*, team: Team, by) -> None:
+    """Delete the team; its members lose at once what they had through it. Raises Refused for a stronger team."""
+    row = _locked(team)
+    refuse_stronger(row.organization, by, row.org_role)
+    before = {**_words(row), "members": sorted(str(user) for user in row.user_set.all())}
+    _record("team.deleted", row, by, before)
+    row.delete()
+
+
+@transaction.atomic
+def add_member(*, team: Team, user, by) -> None:
+    """Put a member of the organization into the team; she has its rights at once.
+
+    Nothing happens when she is in it. Raises Refused for people of elsewhere, when the team may do more than
+    `by`, and when `by` would give herself tenant roles.
+    """
+    row = _locked(team)
+    if not row.organization.memberships.filter(user=user).exists():
+        raise Refused(f"{user} is not in {row.organization}.")
+    refuse_stronger(row.organization, by, row.org_role)
+    _refuse_own_gain(row, user, by)
+    if row.user_set.filter(pk=user.pk).exists():
+        return
+    row.user_set.add(user)
+    _record("team.member_added", row, by, after=_person(user))
+
+
+@transaction.atomic
+def remove_member(*, team: Team, user, by) -> None:
+    """Take a person out of the team; she loses its rights at once. Nothing happens when she is not in it.
+
+    Raises Refused when the team may do more than `by`.
+    """
+    row = _locked(team)
+    refuse_stronger(row.organization, by, row.org_role)
+    if not row.user_set.filter(pk=user.pk).exists():
+        return
+    row.user_set.remove(user)
+    _record("team.member_removed", row, by, before=_person(user))
+
+
+def _locked(team: Team) -> Team:
+    return Team.objects.select_for_update().select_related("organization").get(pk=team.pk)
+
+
+def _refuse_role(organization: Organization, by, slug: str) -> None:
+    if slug and not organization.roles.organization_level().filter(slug=slug).exists():
+        raise Refused(f"{organization} has no such role.")
+    refuse_stronger(organization, by, slug)
+
+
+def _refuse_taken(organization: Organization, label: str, besides: Team | None = None) -> None:
+    others = organization.teams.filter(label=label).exclude(pk=besides.pk if besides else None)
+    if others.exists():
+        raise Refused(f"{organization} has a team “{label}” already.")
+
+
+def _refuse_own_gain(team: Team, user, by) -> None:
+    """Whoever manages teams but not access must not let herself into tenants through a team."""
+    if user != by or Permission.TENANT_MANAGE_ALL in permissions_of(by, team.organization):
+        return
+    if team.tenant_grants.valid().exists():
+        raise Refused("This team has roles on tenants. Nobody gives them to herself; ask an Admin.")
+
+
+def _words(team: Team) -> dict[str, str]:
+    return {"name": team.label, "description": team.description, "role": team.org_role}
+
+
+def _person(user) -> dict[str, str]:
+    return {"member": str(user), "e-mail": user.email}
+
+
+def _record(action: str, team: Team, by, before=None, after=None) -> None:
+    AuditEvent.objects.record(action, team, by=by, organization=team.organization, before=before, after=after)

@@ -1,0 +1,49 @@
+from django import forms
+
+from orgs.permissions import Permission
+
+from .models import Team
+
+
+class TeamForm(forms.ModelForm):
+    """Name and description; the organization role only for those who may hand out roles."""
+
+    class Meta:
+        model = Team
+        fields = ["label", "description", "org_role"]
+        help_texts = {"description": "What the team works on, in one sentence."}
+
+    def __init__(self, *args, rights, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.fields["label"].widget.attrs["autocomplete"] = "off"
+        if Permission.MEMBER_MANAGE not in rights:
+            del self.fields["org_role"]
+            return
+        roles = self.instance.organization.roles.organization_level()
+        self.fields["org_role"] = forms.ChoiceField(
+            label="Organization role",
+            required=False,
+            choices=[("", "None"), *((role.slug, role.name) for role in roles)],
+            help_text="All members have it in addition to their own.",
+        )
+
+    def clean_label(self) -> str:
+        label, team = self.cleaned_data["label"], self.instance
+        if team.organization.teams.filter(label=label).exclude(pk=team.pk).exists():
+            raise forms.ValidationError("There is a team of this name already.")
+        return label
+
+    @property
+    def words(self) -> dict[str, str]:
+        """What to write, for the actions; the role stays as it was where it may not be changed."""
+        return {"org_role": self.initial["org_role"], **self.cleaned_data}
+
+
+class MemberForm(forms.Form):
+    """Somebody of the organization who is not in the team yet."""
+
+    membership = forms.ModelChoiceField(queryset=None)
+
+    def __init__(self, *args, people, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.fields["membership"].queryset = people
