@@ -1,0 +1,263 @@
+"""LocalBackend and TenantClient with unmodified ZenML servers. Slow: each start takes 4-12 s."""
+
+import os
+import shutil
+import signal
+import socket
+import sqlite3
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tenants.servers.base import (
+    EnvironmentFailed,
+    PortTaken,
+    ServerStatus,
+    SupervisorGone,
+    TenantConflict,
+    TenantNotFound,
+    TenantRefused,
+    TenantUnreachable,
+)
+from tenants.servers.client import TenantClient
+from tests.tenants.servers.conftest import eventually, make_spec
+from tests.tenants.servers.stub_control_plane import free_port, user_id
+
+pytestmark = pytest.mark.zenml
+
+
+@pytest.fixture
+def spec(supervised, control_plane):
+    made = make_spec(supervised.data, control_plane.url)
+    yield made
+    if supervised.supervisor.running():
+        supervised.remove(made)
+
+
+@pytest.fixture
+def up(supervised, spec):
+    """The spec of a server that answers."""
+    supervised.start(spec)
+    eventually(lambda: supervised.healthy(spec))
+    return spec
+
+
+def as_user(spec, name="ada"):
+    return TenantClient(spec.server_url, lambda: f"user-{name}")
+
+
+def servers_of(spec):
+    """Pids of all processes that run this tenant's server, however they were started."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            if f"ZENML_STORE_URL=sqlite:///{spec.database}".encode() in path.read_bytes():
+                found.append(int(path.parent.name))
+        except OSError:
+            continue
+    return found
+
+
+# -- life of a server
+
+
+def test_life(supervised, control_plane, spec):
+    control_plane.calls.clear()
+    assert supervised.state(spec).status == ServerStatus.ABSENT
+
+    supervised.start(spec)
+    eventually(lambda: supervised.healthy(spec))
+
+    assert control_plane.calls == ["POST /api/auth/login", "PATCH /api/workspace_status"]
+    pid = supervised.state(spec).pid
+    assert servers_of(spec) == [pid]
+    assert spec.folder.stat().st_mode & 0o777 == 0o700
+    assert spec.database.stat().st_mode & 0o077 == 0
+    assert any("Application startup complete" in line for line in supervised.tail_log(spec))
+
+    supervised.start(spec)
+    assert supervised.state(spec).pid == pid
+
+    changed = replace(spec, workspace_name="renamed")
+    supervised.start(changed)
+    assert supervised.state(spec).pid != pid
+    eventually(lambda: supervised.healthy(spec))
+    assert as_user(spec).info()["pro_workspace_name"] == "renamed"
+    assert len(servers_of(spec)) == 1
+
+    supervised.stop(spec)
+    assert supervised.state(spec).status == ServerStatus.STOPPED
+    assert not supervised.healthy(spec)
+    assert servers_of(spec) == []
+    assert spec.database.exists()
+
+    supervised.remove(spec)
+    supervised.remove(spec)
+    assert supervised.state(spec).status == ServerStatus.ABSENT
+    assert not spec.folder.exists()
+    assert supervised.tail_log(spec) == []
+
+
+def test_killed_server_comes_back_with_its_data(supervised, up):
+    project = as_user(up).create_project("default")
+    before = supervised.state(up).pid
+
+    os.kill(before, signal.SIGKILL)
+
+    eventually(lambda: supervised.healthy(up) and supervised.state(up).pid != before)
+    assert [one["id"] for one in as_user(up).projects()] == [project["id"]]
+    assert len(servers_of(up)) == 1
+
+
+def test_killed_supervisor_leaves_no_server_and_the_next_has_one(supervised, up):
+    project = as_user(up).create_project("default")
+    supervisord = int(supervised.supervisor.pidfile.read_text())
+
+    os.kill(supervisord, signal.SIGKILL)
+    eventually(lambda: servers_of(up) == [], 5, 0.01)
+    with pytest.raises(SupervisorGone):
+        supervised.start(up)
+
+    child = supervised.supervisor.spawn()
+    supervised.start(up)
+    eventually(lambda: supervised.healthy(up))
+    assert servers_of(up) == [supervised.state(up).pid]
+    assert [one["id"] for one in as_user(up).projects()] == [project["id"]]
+    supervised.remove(up)
+    supervised.supervisor.shutdown()
+    child.wait(20)
+
+
+def test_two_tenants_at_once(supervised, control_plane):
+    specs = [make_spec(supervised.data, control_plane.url) for _ in range(2)]
+    for one in specs:
+        supervised.start(one)
+    for one in specs:
+        eventually(lambda one=one: supervised.healthy(one), 90)
+    crossed = replace(specs[0], port=specs[1].port)
+    assert not supervised.healthy(crossed)
+    for one in specs:
+        supervised.remove(one)
+
+
+# -- what goes wrong
+
+
+def test_version_that_does_not_exist(supervised):
+    with pytest.raises(EnvironmentFailed, match=r"no version of zenml.*9\.9\.9"):
+        supervised.install("9.9.9")
+    assert not supervised.installed("9.9.9")
+
+
+def test_port_of_a_stranger(supervised, spec):
+    with socket.create_server(("127.0.0.1", spec.port)):
+        assert not supervised.healthy(spec)
+        with pytest.raises(PortTaken, match=f"Port {spec.port}"):
+            supervised.start(spec)
+    assert supervised.state(spec).status == ServerStatus.ABSENT
+
+
+def test_secret_that_the_control_plane_refuses(supervised, spec):
+    supervised.start(replace(spec, oauth_secret="wrong"))
+    eventually(lambda: supervised.state(spec).status == ServerStatus.BACKOFF)
+    assert supervised.explain_failure(spec) == "ZenPro did not accept this server: its secret is wrong."
+
+
+def test_control_plane_that_is_down(supervised, spec):
+    supervised.start(replace(spec, api_url=f"http://127.0.0.1:{free_port()}/api"))
+    eventually(lambda: supervised.state(spec).status == ServerStatus.BACKOFF)
+    assert supervised.explain_failure(spec) == "The server cannot reach ZenPro."
+
+
+def test_database_of_a_newer_version(supervised, up):
+    supervised.stop(up)
+    with sqlite3.connect(up.database) as database:
+        database.execute("UPDATE alembic_version SET version_num = '99.0.0'")
+    database.close()
+    supervised.start(up)
+    eventually(lambda: supervised.state(up).status == ServerStatus.BACKOFF)
+    assert supervised.explain_failure(up) == "The database could not be brought to this ZenML version."
+
+
+def test_damaged_database(supervised, up):
+    supervised.stop(up)
+    up.database.write_bytes(b"not a database, " * 1000)
+    supervised.start(up)
+    eventually(lambda: supervised.state(up).status == ServerStatus.BACKOFF)
+    assert supervised.explain_failure(up) == "The server's database file is damaged."
+
+
+def test_folder_that_somebody_removed(supervised, up):
+    supervised.stop(up)
+    shutil.rmtree(up.folder)
+    supervised.supervisor.start(up.program)
+    eventually(lambda: supervised.state(up).status == ServerStatus.BACKOFF, 10)
+    assert supervised.explain_failure(up).startswith(f"The folder {up.folder} cannot be used: No such file")
+
+
+# -- as a person
+
+
+def test_people_are_who_they_are(up):
+    ada = as_user(up).current_user()
+    assert ada["name"] == "ada"
+    assert ada["metadata"]["external_user_id"] == user_id("ada")
+    with pytest.raises(TenantRefused, match="Not authorized to access this server") as refused:
+        as_user(up, "stranger-1").current_user()
+    assert refused.value.status == 401
+
+
+def test_sessions_of_two_people_do_not_mix(up):
+    ada = as_user(up)
+    bo = TenantClient(up.server_url, lambda: "user-bo", http=ada.http)
+    assert [one.current_user()["name"] for one in (ada, bo, ada)] == ["ada", "bo", "ada"]
+
+
+def test_lost_session_is_renewed(supervised, up):
+    ada = as_user(up)
+    ada.current_user()
+    changed = replace(up, jwt_secret="k" * 40)
+    supervised.start(changed)
+    eventually(lambda: supervised.healthy(changed))
+    assert ada.current_user()["name"] == "ada"
+
+
+def test_refusals_carry_the_servers_sentence(control_plane, up):
+    ada = as_user(up)
+    project = ada.create_project("default")
+    with pytest.raises(TenantConflict, match="another existing project with the same name"):
+        ada.create_project("default")
+    with pytest.raises(TenantNotFound, match="No pipeline run with this ID found"):
+        ada.run(project["id"])
+    with pytest.raises(TenantRefused, match=r"name: Field required") as invalid:
+        ada.call("POST", "/projects", json={})
+    assert invalid.value.status == 422
+    control_plane.features_used_up.add("project")
+    control_plane.denied.add(("read", "project"))
+    try:
+        with pytest.raises(TenantRefused, match="Your subscription reached its `project` limit") as quota:
+            ada.create_project("second")
+        assert quota.value.status == 402
+        with pytest.raises(TenantRefused, match="Insufficient permissions to READ") as denied:
+            ada.call("GET", f"/projects/{project['id']}")
+        assert denied.value.status == 403
+        assert ada.projects() == []
+    finally:
+        control_plane.features_used_up.clear()
+        control_plane.denied.clear()
+
+
+def test_local_stack_is_made_once(up):
+    ada = as_user(up)
+    made = ada.ensure_local_stack("machine", str(up.local_stores / "machine"))
+    assert ada.ensure_local_stack("machine", "/elsewhere")["id"] == made["id"]
+    assert {one["name"] for one in ada.stacks()} == {"default", "machine"}
+
+
+def test_server_that_is_stopped(supervised, up):
+    ada = as_user(up)
+    ada.current_user()
+    supervised.stop(up)
+    with pytest.raises(TenantUnreachable, match="cannot be reached"):
+        ada.current_user()
