@@ -12,21 +12,20 @@ Admin without a role has none; a superuser has all.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import islice
 from uuid import UUID
 
 from django.db import connection
 from django.db.models import DateTimeField, UUIDField
 from django.utils import timezone
 
-from orgs.roles.permissions import READ
+from orgs.roles.permissions import READ, RESOURCES
 
 from .models import Tenant
 
-AT_ONCE = 400  # resources in one statement
-LIST_LENGTHS = (1, 8, 64, AT_ONCE)  # few shapes of statement, so that a database can keep its plans
-NO_ID = UUID(int=0)
+LIST_LENGTHS = (1, 8, len(RESOURCES))  # few shapes of statement, so that a database can keep its plans
 SUPERUSER = "*"
+
+UUIDS, TIMES, KNOWN = UUIDField(), DateTimeField(), frozenset(RESOURCES)
 
 PERSON = """
 FROM users_user u
@@ -49,6 +48,11 @@ SHARED = f"{ME} AND s.tenant_id = %(tenant)s"
 NO_UUID = "CAST(NULL AS uuid)"
 YES_TO_ALL = f"SELECT '{SUPERUSER}', {NO_UUID}, {NO_UUID} FROM users_user u {ME} AND u.is_superuser"
 
+# Whoever got an object may read the project it is in, else she could not reach it.
+HOMES = [
+    f"SELECT 'project', s.project_id, {NO_UUID} {shares}\n{SHARED} AND s.project_id IS NOT NULL"
+    for shares in SHARES
+]
 MAY_CONNECT = "\nUNION ALL ".join(
     [
         f"SELECT 1 FROM users_user u {ME} AND u.is_superuser",
@@ -68,6 +72,14 @@ class Resource:
     tenant: UUID | None = None
 
     @classmethod
+    def parse_or_none(cls, text) -> "Resource | None":
+        """As `parse`, for whatever came over the wire: None when it is no resource."""
+        try:
+            return cls.parse(text) if isinstance(text, str) else None
+        except ValueError:
+            return None
+
+    @classmethod
     def parse(cls, text: str) -> "Resource":
         """Raises ValueError when the text has neither form."""
         scope, colon, rest = text.rpartition(":")
@@ -85,39 +97,36 @@ class Answer:
     """What a person may do with one action: with whole types, and with single objects in their project."""
 
     types: frozenset[str]
-    objects: frozenset[tuple[str, UUID, UUID | None]]
+    objects: dict[tuple[str, UUID], set[UUID | None]]  # (type, id): projects it was shared in, None for any
 
     def covers(self, kind: str) -> bool:
         """All objects of the type."""
         return SUPERUSER in self.types or kind in self.types
 
-    def ids(self, kind: str, project: UUID | None) -> set[UUID]:
-        """Objects of the type she may touch one by one; without a project, those of all projects."""
-        return {
+    def ids(self, kind: str, project: UUID | None) -> list[UUID]:
+        """Objects of the type she may touch one by one; without a project, those of all projects. Sorted."""
+        return sorted(
             number
-            for found, number, home in self.objects
-            if found == kind and (project is None or home is None or home == project)
-        }
+            for found, number in self.objects
+            if found == kind and Resource(kind, number, project) in self
+        )
 
     def __contains__(self, resource: Resource) -> bool:
-        return self.covers(resource.type) or resource.id in self.ids(resource.type, resource.project)
+        if self.covers(resource.type):
+            return True
+        homes = self.objects.get((resource.type, resource.id), ())
+        return bool(homes) and (resource.project is None or not homes.isdisjoint({None, resource.project}))
 
 
 def allowed(user_id: UUID, tenant: Tenant, action: str, resources: Iterable[str]) -> dict[str, bool]:
-    """May the person do `action` with each of the resource strings? One statement per 400 of them.
+    """May the person do `action` with each of the resource strings? One statement, however many there are.
 
     Every string is a key of the answer, exactly as it came; what cannot be read, is unknown or belongs to another
     tenant is False. Without an id the question is about the whole type. Never raises for odd input.
     """
-    answers = dict.fromkeys(resources, False)
-    parsed = {text: resource for text in answers if (resource := _readable(text, tenant))}
-    waiting = iter(parsed.items())
-    while part := dict(islice(waiting, AT_ONCE)):
-        types = {resource.type for resource in part.values()}
-        ids = {resource.id for resource in part.values() if resource.id}
-        rights = _ask(user_id, tenant, action, types, ids)
-        answers |= {text: resource in rights for text, resource in part.items()}
-    return answers
+    read = {text: _readable(text, tenant) for text in resources}
+    rights = _ask(user_id, tenant, action, {resource.type for resource in read.values() if resource})
+    return {text: resource is not None and resource in rights for text, resource in read.items()}
 
 
 def allowed_ids(
@@ -127,10 +136,10 @@ def allowed_ids(
 
     Says yes to exactly the objects that `allowed` says yes to. `ids` is sorted, and empty with full access.
     """
-    rights = _ask(user_id, tenant, action, {resource_type}, None)
+    rights = _ask(user_id, tenant, action, {resource_type})
     if rights.covers(resource_type):
         return True, []
-    return False, sorted(rights.ids(resource_type, project))
+    return False, rights.ids(resource_type, project)
 
 
 def may_connect(user, tenant: Tenant) -> bool:
@@ -146,32 +155,28 @@ def may_connect(user, tenant: Tenant) -> bool:
 
 
 def _readable(text: str, tenant: Tenant) -> Resource | None:
-    try:
-        resource = Resource.parse(text)
-    except ValueError:
-        return None
-    return resource if resource.tenant in (None, tenant.pk) else None
+    resource = Resource.parse_or_none(text)
+    return resource if resource and resource.tenant in (None, tenant.pk) else None
 
 
-def _ask(user_id, tenant, action: str, types: set[str], ids: set[UUID] | None) -> Answer:
-    """Rights of a person on whole types, and on the objects `ids` (None: on all there are)."""
-    kinds = _filled(sorted(types), "")
-    numbers = None if ids is None else _filled(sorted(ids), NO_ID)
-    projects = action == READ and "project" in types
-    parameters = _parameters(user_id, tenant) | {"action": action}
+def _ask(user_id, tenant, action: str, types: set[str]) -> Answer:
+    """Everything that decides about one action on these types: a row a type, and one a shared object."""
+    kinds = sorted(types & KNOWN)
+    length = next(length for length in LIST_LENGTHS if len(kinds) <= length)
+    kinds += [""] * (length - len(kinds))
+    parameters = _parameters(user_id, tenant) | {"action": action if action.isprintable() else ""}
     parameters |= {f"type{place}": kind for place, kind in enumerate(kinds)}
-    parameters |= {f"id{place}": _as_stored(number) for place, number in enumerate(numbers or ())}
-    statement = _statement(len(kinds), None if numbers is None else len(numbers), projects)
     with connection.cursor() as cursor:
-        cursor.execute(statement, parameters)
+        cursor.execute(_statement(length, action == READ and "project" in types), parameters)
         return _read(cursor.fetchall())
 
 
 def _read(rows) -> Answer:
-    return Answer(
-        types=frozenset(kind for kind, number, _ in rows if number is None),
-        objects=frozenset((kind, _uuid(number), _uuid(home)) for kind, number, home in rows if number),
-    )
+    objects = {}
+    for kind, number, home in rows:
+        if number is not None:
+            objects.setdefault((kind, _uuid(number)), set()).add(_uuid(home))
+    return Answer(frozenset(kind for kind, number, _ in rows if number is None), objects)
 
 
 def _uuid(value) -> UUID | None:
@@ -179,41 +184,17 @@ def _uuid(value) -> UUID | None:
 
 
 @lru_cache
-def _statement(types: int, ids: int | None, projects: bool) -> str:
-    """One SELECT of (type, id, project); without an id the row is about the whole type."""
-    kinds = _list("type", types)
-    only = "" if ids is None else f"AND s.resource_id IN {_list('id', ids)}"
+def _statement(types: int, projects: bool) -> str:
+    """One SELECT of (type, id, project) for a number of types; without an id a row is about the whole type."""
+    kinds = ", ".join(f"%(type{place})s" for place in range(types))
+    rights = f"SELECT p.resource, {NO_UUID}, {NO_UUID}"
+    wanted = f"p.action = %(action)s AND p.resource IN ({kinds})"
+    objects = "SELECT s.resource_type, s.resource_id, s.project_id"
+    shared = f"s.action = %(action)s AND s.resource_type IN ({kinds})"
     parts = [YES_TO_ALL]
-    for grants in GRANTS:
-        parts.append(
-            f"SELECT p.resource, {NO_UUID}, {NO_UUID} {grants} {RIGHTS}\n{HELD}"
-            f" AND p.action = %(action)s AND p.resource IN {kinds}"
-        )
-    for shares in SHARES:
-        parts.append(
-            f"SELECT s.resource_type, s.resource_id, s.project_id {shares}\n{SHARED}"
-            f" AND s.action = %(action)s AND s.resource_type IN {kinds} {only}"
-        )
-    return "\nUNION ALL ".join(parts + (_homes(ids) if projects else []))
-
-
-def _homes(ids: int | None) -> list[str]:
-    """Whoever got an object may read the project it is in, else she could not reach it."""
-    only = "" if ids is None else f"AND s.project_id IN {_list('id', ids)}"
-    return [
-        f"SELECT 'project', s.project_id, {NO_UUID} {shares}\n{SHARED} AND s.project_id IS NOT NULL {only}"
-        for shares in SHARES
-    ]
-
-
-def _list(name: str, length: int) -> str:
-    return f"({', '.join(f'%({name}{place})s' for place in range(length))})"
-
-
-def _filled(values: list, filler) -> list:
-    """The values, filled up to the next of the lengths that statements come in."""
-    length = next(length for length in LIST_LENGTHS if len(values) <= length)
-    return values + [filler] * (length - len(values))
+    parts += [f"{rights} {grants} {RIGHTS}\n{HELD} AND {wanted}" for grants in GRANTS]
+    parts += [f"{objects} {shares}\n{SHARED} AND {shared}" for shares in SHARES]
+    return "\nUNION ALL ".join(parts + (HOMES if projects else []))
 
 
 def _parameters(user_id, tenant) -> dict:
@@ -221,9 +202,9 @@ def _parameters(user_id, tenant) -> dict:
         "user": _as_stored(user_id),
         "tenant": _as_stored(tenant.pk),
         "organization": _as_stored(tenant.organization_id),
-        "now": DateTimeField().get_db_prep_value(timezone.now(), connection),
+        "now": TIMES.get_db_prep_value(timezone.now(), connection),
     }
 
 
 def _as_stored(value: UUID):
-    return UUIDField().get_db_prep_value(value, connection)
+    return UUIDS.get_db_prep_value(value, connection)

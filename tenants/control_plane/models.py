@@ -17,7 +17,8 @@ def hash_token(token: str) -> str:
 
 class AccessTokenQuerySet(models.QuerySet):
     def issue(self, *, kind: str, lifetime: timedelta, user=None, tenant=None) -> str:
-        """Store a new token and return it in clear, the only time it can be seen."""
+        """Store a new token and return it in clear, the only time it can be seen. Its expired like are deleted."""
+        self.expired().filter(kind=kind, user=user, tenant=tenant).delete()
         token = f"zp{kind[0]}_{secrets.token_urlsafe(32)}"
         self.create(
             token_hash=hash_token(token),

@@ -178,13 +178,11 @@ def test_nobody_connects_to_a_tenant_that_is_not_wanted_running(tenant, superuse
     assert not may_connect(superuser, tenant)
 
 
-@pytest.mark.parametrize(("number", "statements"), [(1, 1), (100, 1), (400, 1), (401, 2)])
-def test_one_statement_answers_up_to_400_questions(
-    tenant, member, django_assert_num_queries, number, statements
-):
+@pytest.mark.parametrize("number", [1, 100, 1000])
+def test_one_statement_answers_any_number_of_questions(tenant, member, django_assert_num_queries, number):
     make_grant(tenant, member, "viewer")
-    asked = [f"{PROJECT}:pipeline/{uuid4()}" for _ in range(number)]
-    with django_assert_num_queries(statements):
+    asked = [f"{PROJECT}:{RESOURCES[one % len(RESOURCES)]}/{uuid4()}" for one in range(number)]
+    with django_assert_num_queries(1):
         assert allowed(member.pk, tenant, "read", asked) == dict.fromkeys(asked, True)
     with django_assert_num_queries(1):
         allowed_ids(member.pk, tenant, "pipeline", PROJECT, "read")
@@ -203,14 +201,13 @@ def test_custom_roles_of_another_level_or_organization_do_not_leak(tenant, org, 
 
 
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="Reads SQLite's plan")
-@pytest.mark.parametrize("ids", [None, 1, 64])
-def test_sqlite_needs_no_scan_and_no_index_of_its_own(tenant, member, ids):
-    asked = None if ids is None else {uuid4() for _ in range(ids)}
+@pytest.mark.parametrize("types", [1, 5, 20])
+def test_sqlite_needs_no_scan_and_no_index_of_its_own(tenant, member, types):
     statements = []
     with connection.execute_wrapper(
         lambda run, sql, *rest: statements.append((sql, rest[0])) or run(sql, *rest)
     ):
-        decisions._ask(member.pk, tenant, "read", {"pipeline", "project"}, asked)
+        decisions._ask(member.pk, tenant, "read", {"project", *RESOURCES[:types]})
         may_connect(member, tenant)
     assert len(statements) == 2
     for statement, parameters in statements:

@@ -1,0 +1,97 @@
+"""What a tenant's server changes here: its token, what it reports, and what was shared inside it."""
+
+import hmac
+from collections.abc import Iterable
+from datetime import timedelta
+from uuid import UUID
+
+from django.db import models, transaction
+from django.utils import timezone
+
+from orgs.audit.models import AuditEvent
+from orgs.teams.models import Team
+from tenants.decisions import Resource
+from tenants.models import Share, Tenant
+
+from .models import AccessToken, UsageEvent
+
+SERVER_TOKEN_LIFETIME = timedelta(hours=1)  # servers renew 5 minutes before the end (protocol §3.3c)
+
+
+def log_in_server(*, tenant_id: UUID | None, secret: str) -> str | None:
+    """A new token for the tenant's server, or None when id and secret do not belong together.
+
+    None as well for a tenant that is not wanted running. Secrets are compared in constant time. Only the token's
+    hash is kept, in the database, so it outlives our restarts. Raises SecretsUnreadable when a key was lost.
+    """
+    wanted = Tenant.DesiredState.AVAILABLE
+    tenant = Tenant.objects.filter(pk=tenant_id, desired_state=wanted).first()
+    known = tenant.opened_secrets()["oauth_secret"] if tenant else ""
+    if not (known and hmac.compare_digest(known.encode(), secret.encode(errors="replace"))):
+        return None
+    kind = AccessToken.Kind.SERVER
+    return AccessToken.objects.issue(kind=kind, tenant=tenant, lifetime=SERVER_TOKEN_LIFETIME)
+
+
+def record_start(*, tenant: Tenant, version: str) -> None:
+    """The server has migrated its database and is about to serve (protocol §3.7)."""
+    now = timezone.now()
+    fields = {"reported_at": now, "updated_at": now} | ({"reported_version": version} if version else {})
+    Tenant.objects.filter(pk=tenant.pk).update(**fields)
+
+
+def record_usage(*, tenant: Tenant, feature: str, total: int, resource_id: str) -> None:
+    """Keep a usage event; the same one again changes nothing (protocol §3.13)."""
+    event = UsageEvent(
+        organization_id=tenant.organization_id,
+        tenant=tenant,
+        feature=feature,
+        total=total,
+        resource_id=resource_id,
+    )
+    UsageEvent.objects.bulk_create([event], ignore_conflicts=True)
+
+
+@transaction.atomic
+def share(*, tenant: Tenant, resource: Resource, holder, actions: Iterable[str], by) -> None:
+    """Make `actions` all that is shared of one object with `holder` (Membership or Team); none ends the share.
+
+    Whether `by` may share was decided by the server, which knows the owner (protocol §3.10, §11).
+    """
+    key = {"team": holder} if isinstance(holder, Team) else {"membership": holder}
+    rows = tenant.shares.filter(**key, resource_type=resource.type, resource_id=resource.id)
+    before, after = set(rows.values_list("action", flat=True)), set(actions)
+    if before == after:
+        return
+    rows.exclude(action__in=after).delete()
+    shared = {"resource_type": resource.type, "resource_id": resource.id, "project_id": resource.project}
+    Share.objects.bulk_create(
+        Share(tenant=tenant, **key, **shared, action=action, shared_by=by)
+        for action in sorted(after - before)
+    )
+    whom = {"with": str(holder if isinstance(holder, Team) else holder.user)}
+    change = {"before": whom | {"actions": sorted(before)}, "after": whom | {"actions": sorted(after)}}
+    _record("tenant.share_changed", tenant, resource, by, **change)
+
+
+@transaction.atomic
+def forget(*, tenant: Tenant, resources: Iterable[Resource]) -> None:
+    """End everything shared of objects that were deleted, and with a project of all that was in it (§3.11)."""
+    for resource in resources:
+        gone = models.Q(resource_type=resource.type, resource_id=resource.id)
+        if resource.type == "project":
+            gone |= models.Q(project_id=resource.id)
+        if tenant.shares.filter(gone).delete()[0]:
+            _record("tenant.share_ended", tenant, resource)
+
+
+def _record(action: str, tenant: Tenant, resource: Resource, by=None, *, before=None, after=None) -> None:
+    what = {"resource": f"{resource.type}/{resource.id}"}
+    AuditEvent.objects.record(
+        action,
+        tenant,
+        by=by,
+        organization=tenant.organization,
+        before=what | (before or {}),
+        after=after and what | after,
+    )

@@ -1,0 +1,49 @@
+"""Where the addresses lead that ZenML servers and clients print for browsers (protocol §3.14)."""
+
+import re
+from uuid import UUID
+
+from django.http import Http404
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
+
+from orgs.models import Organization
+from tenants.access import tenants_visible_to
+from tenants.models import Tenant
+
+RUN = re.compile(r"(?:^|/)runs/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:/|$)")
+
+
+def live_tenant(tenant_id: UUID | None) -> Tenant | None:
+    """The tenant a server says it is, unless it was deleted."""
+    return Tenant.objects.live().filter(pk=tenant_id).first()
+
+
+def visible_workspace(user, name: str) -> Tenant:
+    """The tenant that ZenML knows by this name. Raises Http404 when the user may not see it."""
+    return _visible(user, get_object_or_404(Tenant.objects.live(), workspace_name=name))
+
+
+def visible_tenant(user, organization_id: UUID, tenant_id: UUID) -> Tenant:
+    """A tenant by the ids in an address of ZenML until 0.75. Raises Http404 when the user may not see it."""
+    tenants = Tenant.objects.live().filter(organization=organization_id)
+    return _visible(user, get_object_or_404(tenants, pk=tenant_id))
+
+
+def _visible(user, tenant: Tenant) -> Tenant:
+    if not tenants_visible_to(user, tenant.organization).filter(pk=tenant.pk).exists():
+        raise Http404("No such tenant.")
+    return tenant
+
+
+def visible_organization(user, organization_id: UUID) -> Organization:
+    """Raises Http404 for outsiders."""
+    return get_object_or_404(Organization.objects.of(user), pk=organization_id)
+
+
+def page_for(tenant: Tenant, rest: str) -> str:
+    """Our page for what follows the tenant in ZenML's address: the run it names, else the tenant."""
+    run = RUN.search(rest)
+    if run:
+        return reverse("tenants:run_detail", args=[tenant.organization.slug, tenant.slug, UUID(run[1])])
+    return tenant.get_absolute_url()

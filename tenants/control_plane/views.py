@@ -1,0 +1,227 @@
+"""The endpoints an unmodified ZenML server calls, and the pages behind the addresses it prints (protocol §3)."""
+
+from http import HTTPStatus
+
+from django.conf import settings
+from django.contrib.auth.decorators import login_required
+from django.shortcuts import redirect
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_safe
+
+from orgs.roles.permissions import RESOURCES, actions_of
+from tenants import decisions
+from tenants.decisions import Resource
+from tenants.models import Tenant
+
+from . import actions, links, wire
+from .access import endpoint, server_endpoint, user_endpoint
+
+CLIENT_CREDENTIALS = "client_credentials"
+LONGEST_VERSION = 20
+
+
+@csrf_exempt
+def auth_login(request):
+    """One path for two: servers POST for a token, browsers are sent here to sign in (§1, §10)."""
+    return token(request) if request.method == "POST" else sign_in(request)
+
+
+@endpoint("POST")
+def token(request):
+    """A token for a tenant's server: 200 {access_token, token_type, expires_in} or 401 (§3.3c)."""
+    if request.POST.get("grant_type") != CLIENT_CREDENTIALS:
+        raise wire.WireError(HTTPStatus.BAD_REQUEST, "ValueError", "This grant type is not supported.")
+    tenant_id = wire.uuid_or_none(request.POST.get("client_id"))
+    issued = actions.log_in_server(tenant_id=tenant_id, secret=request.POST.get("client_secret", ""))
+    if issued is None:
+        raise wire.not_signed_in("Client id and secret do not belong together.")
+    lifetime = int(actions.SERVER_TOKEN_LIFETIME.total_seconds())
+    return {"access_token": issued, "token_type": "bearer", "expires_in": lifetime}
+
+
+@require_safe
+@login_required
+def sign_in(request):
+    """Where a tenant's server sends browsers: after signing in, to where everybody lands."""
+    return redirect(settings.LOGIN_REDIRECT_URL)
+
+
+@user_endpoint("GET")
+def authorize_server(request):
+    """Who the bearer is, for the tenant she wants a session with; 401 or 403 keep her out (§3.4).
+
+    Nobody is announced as superuser or service account: servers let both go past our decisions.
+    """
+    user = request.token.user
+    tenant = links.live_tenant(wire.uuid_or_none(request.GET.get("server_id")))
+    if tenant is None or request.token.tenant_id not in (None, tenant.pk):
+        raise wire.forbidden("You have no access to this tenant.")
+    if not decisions.may_connect(user, tenant):
+        raise wire.forbidden("You have no access to this tenant.")
+    return {
+        "id": str(user.pk),
+        "username": user.username,
+        "email": user.email,
+        "name": user.name or None,
+        "is_superuser": False,
+        "is_service_account": False,
+        "avatar_url": None,
+        "oidc_claims": None,
+    }
+
+
+@server_endpoint("PATCH", "POST")
+def workspace_status(request):
+    """The server starts: after its migrations, before it serves. What it says is in the headers (§3.7)."""
+    version = request.headers.get("zenml-server-version", "")
+    actions.record_start(tenant=request.tenant, version=version[:LONGEST_VERSION])
+    return {"id": str(request.tenant.pk)}
+
+
+@server_endpoint("POST", "GET")
+def check_permissions(request):
+    """{resource: bool} for every resource asked about; they come in the body, until 0.82 in the query (§3.8)."""
+    if request.method == "POST":
+        asked = wire.strings(wire.json_body(request), "The body")
+    else:
+        asked = request.GET.getlist("resources")
+    person, action = _who_and_what(request)
+    return decisions.allowed(person, request.tenant, action, asked)
+
+
+@server_endpoint("GET")
+def allowed_resource_ids(request):
+    """{full_access, ids} for a type of resource (§3.9)."""
+    person, action = _who_and_what(request)
+    resource = _resource(request.GET.get("resource", ""))
+    if resource.tenant not in (None, request.tenant.pk):
+        return {"full_access": False, "ids": []}
+    full, ids = decisions.allowed_ids(person, request.tenant, resource.type, resource.project, action)
+    return {"full_access": full, "ids": [str(one) for one in ids]}
+
+
+@server_endpoint("POST")
+def resource_members(request):
+    """Make a list of actions all that a person or a team got of one object; an empty list ends it (§3.10)."""
+    body = wire.json_object(request)
+    resource = _shareable(_resource(body.get("resource")), request.tenant)
+    wanted = wire.strings(body.get("actions"), "actions")
+    if not set(wanted) <= set(actions_of(resource.type)):
+        raise wire.invalid(f"There are no such actions on {resource.type}.")
+    organization = request.tenant.organization
+    holder = _holder(organization, body.get("user_id"), body.get("team_id"))
+    by = _sharing(organization, body.get("sharing_user_id"), request.origin)
+    actions.share(tenant=request.tenant, resource=resource, holder=holder, actions=wanted, by=by)
+    return {}
+
+
+@server_endpoint("DELETE")
+def resources(request):
+    """Objects were deleted: forget what was shared of them (§3.11)."""
+    named = [Resource.parse_or_none(text) for text in request.GET.getlist("resources")]
+    gone = [one for one in named if one and one.id and one.tenant in (None, request.tenant.pk)]
+    actions.forget(tenant=request.tenant, resources=gone)
+    return {}
+
+
+@server_endpoint("GET")
+def entitlement(request, organization, feature):
+    """May the organization have one more of `feature`? Always (§3.12)."""
+    _check_organization(request, organization)
+    return {"feature": feature, "allowed": True}
+
+
+@server_endpoint("POST")
+def usage_event(request):
+    """Something was created (+1) or deleted (-1) in the tenant; repeated by the server at will (§3.13)."""
+    body = wire.json_object(request)
+    about = body.get("metadata") if isinstance(body.get("metadata"), dict) else {}
+    _check_organization(request, wire.uuid_or_none(body.get("organization_id")))
+    if wire.uuid_or_none(about.get("workspace_id", about.get("tenant_id"))) != request.tenant.pk:
+        raise wire.forbidden("This token belongs to another tenant.")
+    if body.get("total") not in (1, -1):
+        raise wire.invalid("total is neither 1 nor -1.")
+    actions.record_usage(
+        tenant=request.tenant,
+        feature=wire.text(body.get("feature"), "feature", 40),
+        total=int(body["total"]),
+        resource_id=wire.text(about.get("resource_id"), "resource_id", 64),
+    )
+    return {}
+
+
+@endpoint("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD")
+def missing(request, rest):
+    """Whatever else is asked for below /api gets an answer that ZenML can read."""
+    raise wire.WireError(HTTPStatus.NOT_FOUND, "KeyError", "There is no such endpoint.")
+
+
+@require_safe
+@login_required
+def workspace(request, name, rest=""):
+    """The address that a server calls its dashboard, and what it prints below it (§3.14)."""
+    return redirect(links.page_for(links.visible_workspace(request.user, name), rest))
+
+
+@require_safe
+@login_required
+def organization(request, organization):
+    """The organization in ZenML's error hints (§3.14)."""
+    return redirect(links.visible_organization(request.user, organization))
+
+
+@require_safe
+@login_required
+def organization_tenant(request, organization, tenant, rest=""):
+    """The same as `workspace`, as it was until 0.75 (§3.14)."""
+    return redirect(links.page_for(links.visible_tenant(request.user, organization, tenant), rest))
+
+
+def _who_and_what(request):
+    """The person asked about (None when that is no id at all: she may nothing) and the action."""
+    person = wire.uuid_or_none(request.GET.get("user_id"))
+    return person, wire.text(request.GET.get("action"), "action", 40)
+
+
+def _resource(text) -> Resource:
+    found = Resource.parse_or_none(text)
+    if found is None:
+        raise wire.invalid("This is not a resource.")
+    return found
+
+
+def _shareable(resource: Resource, tenant: Tenant) -> Resource:
+    if resource.tenant not in (None, tenant.pk):
+        raise wire.forbidden("This token belongs to another tenant.")
+    if resource.id is None or resource.type not in RESOURCES:
+        raise wire.invalid("This cannot be shared.")
+    return resource
+
+
+def _holder(organization, user_id, team_id):
+    """The Membership or Team something is shared with. Raises WireError 422 unless exactly one is named, 403 for
+    people and teams of elsewhere."""
+    if bool(user_id) == bool(team_id):
+        raise wire.invalid("Name either a user or a team.")
+    if user_id:
+        found = (
+            organization.memberships.filter(user=wire.uuid(user_id, "user_id")).select_related("user").first()
+        )
+    else:
+        found = organization.teams.filter(uuid=wire.uuid(team_id, "team_id")).first()
+    if found is None:
+        raise wire.forbidden("Objects are shared with members and teams of the organization only.")
+    return found
+
+
+def _sharing(organization, user_id, origin):
+    """The member who shares; None for a superuser from outside, or before 0.81, where nobody is named."""
+    found = organization.memberships.filter(user=wire.uuid_or_none(user_id)).select_related("user").first()
+    if found:
+        found.user.origin = origin
+    return found.user if found else None
+
+
+def _check_organization(request, organization_id) -> None:
+    if organization_id != request.tenant.organization_id:
+        raise wire.forbidden("This token belongs to another organization.")

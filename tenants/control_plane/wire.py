@@ -1,0 +1,76 @@
+"""How the unmodified ZenML client and server talk: error bodies, forms, JSON (protocol §4)."""
+
+import json
+from http import HTTPStatus
+from uuid import UUID
+
+from django.http import JsonResponse
+
+
+class WireError(Exception):
+    """An answer other than 200: `name` is the exception that ZenML raises on its side."""
+
+    def __init__(self, status: int, name: str, message: str):
+        super().__init__(message)
+        self.status, self.name, self.message = status, name, message
+
+    def response(self) -> JsonResponse:
+        return JsonResponse({"detail": [self.name, self.message]}, status=self.status)
+
+
+def not_signed_in(message: str) -> WireError:
+    return WireError(HTTPStatus.UNAUTHORIZED, "CredentialsNotValid", message)
+
+
+def forbidden(message: str) -> WireError:
+    """A server passes this one on to its client, so the message is for people."""
+    return WireError(HTTPStatus.FORBIDDEN, "IllegalOperationError", message)
+
+
+def invalid(message: str) -> WireError:
+    return WireError(HTTPStatus.UNPROCESSABLE_ENTITY, "ValueError", message)
+
+
+def json_body(request):
+    """The request's JSON. Raises WireError 422."""
+    try:
+        return json.loads(request.body)
+    except (ValueError, RecursionError) as error:
+        raise invalid("The body is not JSON.") from error
+
+
+def json_object(request) -> dict:
+    """The request's JSON object. Raises WireError 422."""
+    body = json_body(request)
+    if not isinstance(body, dict):
+        raise invalid("The body is not a JSON object.")
+    return body
+
+
+def strings(value, name: str) -> list[str]:
+    """Raises WireError 422 unless it is a list of strings."""
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        raise invalid(f"{name} is not a list of strings.")
+    return value
+
+
+def text(value, name: str, longest: int) -> str:
+    """A line of printable text. Raises WireError 422."""
+    if not isinstance(value, str) or not value.isprintable() or not 0 < len(value) <= longest:
+        raise invalid(f"{name} is not a text of at most {longest} characters.")
+    return value
+
+
+def uuid(value, name: str) -> UUID:
+    """Raises WireError 422."""
+    found = uuid_or_none(value)
+    if found is None:
+        raise invalid(f"{name} is not a UUID.")
+    return found
+
+
+def uuid_or_none(value) -> UUID | None:
+    try:
+        return UUID(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
