@@ -47,7 +47,12 @@ on("submit", "form[data-theme-form]", (form, event) => {
 });
 
 // Dialogs
-const open = (dialog) => { if (dialog && !dialog.open) dialog.showModal(); };
+const firstField = "[autofocus], [aria-invalid=true], input:not([type=hidden], [type=radio]), textarea, select";
+function open(dialog) {
+  if (!dialog || dialog.open) return;
+  dialog.showModal();
+  dialog.querySelector(firstField)?.focus();
+}
 on("click", "a[data-dialog]", (link, event) => {
   const dialog = $(link.dataset.dialog);
   if (!dialog || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
