@@ -92,6 +92,15 @@ class Invitation(models.Model):
     def expired(self) -> bool:
         return self.expires_at <= timezone.now()
 
+    @property
+    def state(self) -> str:
+        """invited, accepted, revoked, expired or delivery_failed."""
+        if self.accepted_at or self.revoked_at:
+            return "accepted" if self.accepted_at else "revoked"
+        if self.expired:
+            return "expired"
+        return "delivery_failed" if self.delivery == self.Delivery.FAILED else "invited"
+
     def renew_token(self) -> str:
         """Give the invitation a new token of 256 random bits, valid for 7 days; the old one is dead. Not saved."""
         token = secrets.token_urlsafe(32)

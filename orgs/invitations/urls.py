@@ -5,4 +5,8 @@ from . import views
 app_name = "invitations"
 urlpatterns = [
     path("o/<slug:org>/invitations/", views.list, name="list"),
+    path("o/<slug:org>/invitations/new/", views.create, name="create"),
+    path("o/<slug:org>/invitations/<uuid:invitation>/renew/", views.renew, name="renew"),
+    path("o/<slug:org>/invitations/<uuid:invitation>/revoke/", views.revoke, name="revoke"),
+    path("invite/<str:token>/", views.accept, name="accept"),
 ]

@@ -1,0 +1,279 @@
+"""Invite, renew, revoke, accept. Each is atomic; mail goes out after the commit."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+
+from allauth.account.models import EmailAddress
+from django.contrib.auth import get_user_model
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.db import IntegrityError, transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from orgs.access import permissions_of
+from orgs.actions import Refused
+from orgs.audit.models import AuditEvent
+from orgs.models import Membership, Organization
+from orgs.permissions import Permission
+from orgs.roles.models import Role
+from orgs.teams.models import Team
+
+from . import mail
+from .models import Invitation, hash_token
+
+COOLDOWN = timedelta(seconds=60)
+
+
+class Gone(Exception):
+    """There is no invitation to accept: unknown, used, expired, revoked, or its inviter may not invite any more."""
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What an invitation promises. `tenant_roles`: pairs of a tenant and a tenant-level role."""
+
+    role: Role
+    teams: Sequence[Team] = ()
+    tenant_roles: Sequence[tuple] = ()
+
+
+class Outcome(StrEnum):
+    SENT = "sent"
+    MEMBER = "member"
+    INVITED = "invited"
+    INVALID = "invalid"
+
+
+@dataclass
+class Result:
+    """What became of one address. `token` is known here for the only time."""
+
+    address: str
+    outcome: Outcome
+    invitation: Invitation | None = None
+    token: str = field(default="", repr=False)
+
+    @property
+    def link(self) -> str:
+        return mail.link_of(self.token) if self.token else ""
+
+
+@transaction.atomic
+def invite(*, organization: Organization, addresses: Sequence[str], offer: Offer, by) -> list[Result]:
+    """Invite each address to the same offer; one Result per address, in order.
+
+    Raises Refused, with nothing written, when a part of the offer belongs elsewhere or `by` may not give it.
+    """
+    _refuse_foreign(organization, offer)
+    if reason := _why_not(by, organization, offer.role, offer.teams, bool(offer.tenant_roles)):
+        raise Refused(reason)
+    results = [_invite_one(organization, address, offer, by) for address in addresses]
+    parcels = [(result.invitation, result.token) for result in results if result.token]
+    transaction.on_commit(lambda: mail.deliver(parcels), robust=True)
+    return results
+
+
+def _refuse_foreign(organization: Organization, offer: Offer) -> None:
+    parts = [offer.role, *offer.teams, *(part for pair in offer.tenant_roles for part in pair)]
+    levels = {offer.role.level == Role.Level.ORGANIZATION}
+    levels |= {role.level == Role.Level.TENANT for _, role in offer.tenant_roles}
+    if levels != {True} or any(part.organization_id != organization.pk for part in parts):
+        raise Refused(f"A role, team or tenant does not belong to {organization}.")
+
+
+def _why_not(by, organization: Organization, role: Role | None, teams, has_tenants: bool) -> str:
+    """Why `by` may not promise this, as a sentence; empty when she may. Asked when inviting and again when accepting."""
+    held = permissions_of(by, organization) if by else frozenset()
+    if Permission.INVITATION_MANAGE not in held:
+        return f"You may not invite people to {organization}."
+    brought = {role.slug if role else "", *(team.org_role for team in teams if team.org_role)}
+    roles = organization.roles.organization_level().filter(slug__in=brought).prefetch_related("permissions")
+    if len(roles) != len(brought) or any(not found.rights <= held for found in roles):
+        return "A role in this invitation may do more than you."
+    if teams and Permission.TEAM_MANAGE not in held:
+        return "You may not put people into teams."
+    if has_tenants and Permission.TENANT_MANAGE_ALL not in held:
+        return "You may not give roles on tenants."
+    return ""
+
+
+def _invite_one(organization: Organization, address: str, offer: Offer, by) -> Result:
+    address = address.strip().lower()
+    if not _is_address(address):
+        return Result(address, Outcome.INVALID)
+    if _is_member(organization, address):
+        return Result(address, Outcome.MEMBER)
+    waiting = organization.invitations.open().filter(email__iexact=address).first()
+    if waiting and not waiting.expired:
+        return Result(address, Outcome.INVITED, waiting)
+    if waiting:
+        _end(waiting, by)
+    try:
+        with transaction.atomic():
+            return _create(organization, address, offer, by)
+    except IntegrityError:  # somebody else invited the same address at the same moment
+        return Result(address, Outcome.INVITED)
+
+
+def _is_address(address: str) -> bool:
+    try:
+        validate_email(address)
+    except ValidationError:
+        return False
+    return len(address) <= 254
+
+
+def _is_member(organization: Organization, address: str) -> bool:
+    person = account_of(address)
+    return bool(person) and organization.memberships.filter(user=person).exists()
+
+
+def _create(organization: Organization, address: str, offer: Offer, by) -> Result:
+    invitation = Invitation(organization=organization, email=address, role=offer.role.slug, invited_by=by)
+    token = invitation.renew_token()
+    invitation.save()
+    invitation.teams.set(offer.teams)
+    for tenant, role in offer.tenant_roles:
+        invitation.tenant_grants.create(tenant=tenant, role=role)
+    _record("invitation.sent", invitation, by, after=_promise(invitation))
+    return Result(address, Outcome.SENT, invitation, token)
+
+
+@transaction.atomic
+def renew(*, invitation: Invitation, by) -> Result:
+    """Make a new link, mail it, and kill the old one; `by` becomes the inviter.
+
+    Raises Refused within COOLDOWN of the last mail, for a member, and when `by` may not give what it promises.
+    """
+    now, organization = timezone.now(), invitation.organization
+    wait = (invitation.sent_at + COOLDOWN - now).total_seconds()
+    if wait > 0:
+        raise Refused(f"Sent just now. You can make a new link in {int(wait) + 1} s.")
+    if _is_member(organization, invitation.email):
+        raise Refused(f"{invitation.email} is a member already. Revoke the invitation.")
+    if reason := _reason_against(invitation, by):
+        raise Refused(reason)
+    last_sent = invitation.sent_at
+    token = invitation.renew_token()
+    invitation.invited_by = by
+    changed = organization.invitations.open().filter(pk=invitation.pk, sent_at=last_sent)
+    if not changed.update(
+        token_hash=invitation.token_hash,
+        sent_at=invitation.sent_at,
+        expires_at=invitation.expires_at,
+        invited_by=by,
+        delivery=Invitation.Delivery.NONE,
+        delivery_error="",
+    ):
+        raise Refused("Somebody else changed this invitation just now.")
+    _record("invitation.renewed", invitation, by, before={"sent_at": last_sent.isoformat()})
+    transaction.on_commit(lambda: mail.deliver([(invitation, token)]), robust=True)
+    return Result(invitation.email, Outcome.SENT, invitation, token)
+
+
+@transaction.atomic
+def revoke(*, invitation: Invitation, by) -> None:
+    """Kill the link. Raises Refused when it was accepted or revoked meanwhile."""
+    if not _end(invitation, by):
+        raise Refused("This invitation was accepted or revoked meanwhile.")
+
+
+def _end(invitation: Invitation, by) -> bool:
+    ended = Invitation.objects.open().filter(pk=invitation.pk).update(revoked_at=timezone.now())
+    if ended:
+        _record("invitation.revoked", invitation, by, before=_promise(invitation))
+    return bool(ended)
+
+
+def find(token: str) -> Invitation | None:
+    """The invitation that this token can accept now, or None. Changes nothing."""
+    found = Invitation.objects.by_token(token).select_related("organization", "invited_by").first()
+    return None if found is None or _reason_against(found, found.invited_by) else found
+
+
+def _reason_against(invitation: Invitation, by) -> str:
+    organization = invitation.organization
+    role = organization.roles.organization_level().filter(slug=invitation.role).first()
+    teams, has_tenants = list(invitation.teams.all()), invitation.tenant_grants.exists()
+    return _why_not(by, organization, role, teams, has_tenants)
+
+
+def account_of(address: str):
+    """The User who signs in with this address or has proved that it is hers, or None."""
+    is_hers = Q(email__iexact=address) | Q(
+        pk__in=EmailAddress.objects.filter(email__iexact=address, verified=True).values("user")
+    )
+    return get_user_model().objects.filter(is_hers).first()
+
+
+@transaction.atomic
+def accept(*, token: str, by) -> Membership:
+    """Join as the signed-in User `by`, with everything the invitation promises.
+
+    Raises Gone, and Refused when the invitation is for another address.
+    """
+    invitation = _claim(token)
+    if account_of(invitation.email) != by:
+        raise Refused(f"This invitation is for {invitation.email}, you are {by.email}.")
+    return _apply(invitation, by)
+
+
+@transaction.atomic
+def accept_as_new(*, token: str, name: str, password: str, origin) -> Membership:
+    """Join with a new account. The link came by mail, so the address counts as verified.
+
+    `origin`: where the request comes from, for the audit row. Raises Gone, and Refused when an account exists:
+    an invitation never sets the password of somebody who has one.
+    """
+    invitation = _claim(token)
+    if account_of(invitation.email):
+        raise Refused(f"There is an account for {invitation.email}. Sign in to accept.")
+    person = get_user_model().objects.create_user(invitation.email, password, name=name)
+    EmailAddress.objects.create(user=person, email=person.email, verified=True, primary=True)
+    person.origin = origin
+    return _apply(invitation, person)
+
+
+def _claim(token: str) -> Invitation:
+    """Use the token up. One conditional UPDATE: of many at once exactly one finds the row open."""
+    if not Invitation.objects.by_token(token).update(accepted_at=timezone.now()):
+        raise Gone
+    claimed = Invitation.objects.select_related("organization", "invited_by")
+    invitation = claimed.get(token_hash=hash_token(token))
+    if _reason_against(invitation, invitation.invited_by):
+        raise Gone
+    return invitation
+
+
+def _apply(invitation: Invitation, person) -> Membership:
+    """Membership, teams and tenant roles. Who is a member already keeps her organization role."""
+    membership, _ = invitation.organization.memberships.get_or_create(
+        user=person, defaults={"role": invitation.role}
+    )
+    for team in invitation.teams.all():
+        team.user_set.add(person)
+    for waiting in invitation.tenant_grants.select_related("tenant", "role", "invitation__invited_by"):
+        waiting.apply(membership)
+    invitation.accepted_by = person
+    invitation.save(update_fields=["accepted_by"])
+    _record("invitation.accepted", invitation, person, after=_promise(invitation))
+    return membership
+
+
+def _promise(invitation: Invitation) -> dict:
+    grants = invitation.tenant_grants.select_related("tenant", "role")
+    return {
+        "email": invitation.email,
+        "role": invitation.role,
+        "teams": sorted(team.label for team in invitation.teams.all()),
+        "tenants": {grant.tenant.name: grant.role.name for grant in grants},
+    }
+
+
+def _record(action: str, invitation: Invitation, by, before=None, after=None) -> None:
+    AuditEvent.objects.record(
+        action, invitation, by=by, organization=invitation.organization, before=before, after=after
+    )

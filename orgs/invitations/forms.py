@@ -1,0 +1,150 @@
+import re
+
+import django_filters
+from django import forms
+from django.contrib.auth import get_user_model
+from django.contrib.auth.password_validation import validate_password
+from django.core.validators import validate_email
+from django.utils import timezone
+
+from orgs.permissions import Permission
+
+from .actions import Offer
+
+MOST_ADDRESSES = 100
+BETWEEN_ADDRESSES = re.compile(r"[,;\r\n]+")
+IN_BRACKETS = re.compile(r"<([^<>]+)>\s*$")
+TENANT_FIELD = "tenant-"
+
+
+def split_addresses(text: str) -> list[str]:
+    """Addresses of a pasted text, lower-cased, each once: commas, semicolons, new lines, `Ada <ada@example.org>`."""
+    found = []
+    for part in BETWEEN_ADDRESSES.split(text):
+        bracketed = IN_BRACKETS.search(part)
+        found += [bracketed[1]] if bracketed else part.split()
+    return list(dict.fromkeys(address.strip().lower() for address in found))
+
+
+def is_address(text: str) -> bool:
+    try:
+        validate_email(text)
+    except forms.ValidationError:
+        return False
+    return True
+
+
+class InviteForm(forms.Form):
+    """Addresses and one offer for all of them. Choices are the organization's own and what the inviter may give."""
+
+    addresses = forms.CharField(
+        label="Email addresses",
+        max_length=20_000,
+        widget=forms.Textarea({"rows": 3, "placeholder": "grace@example.org, linus@example.org"}),
+        error_messages={"required": "Enter at least one address."},
+    )
+    role = forms.ModelChoiceField(
+        queryset=None, to_field_name="slug", label="Organization role", initial="member"
+    )
+    teams = forms.ModelMultipleChoiceField(
+        queryset=None,
+        to_field_name="uuid",
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+    )
+
+    def __init__(self, *args, org, rights, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.roles = [
+            role
+            for role in org.roles.organization_level().prefetch_related("permissions")
+            if role.rights <= rights
+        ]
+        self.fields["role"].queryset = org.roles.organization_level().filter(
+            pk__in=[role.pk for role in self.roles]
+        )
+        teams = org.teams.all() if Permission.TEAM_MANAGE in rights else org.teams.none()
+        self.fields["teams"].queryset = teams
+        self.tenants = list(org.tenants.live()) if Permission.TENANT_MANAGE_ALL in rights else []
+        self.tenant_roles = {role.slug: role for role in org.roles.tenant_level()} if self.tenants else {}
+        self._add_tenant_fields()
+
+    def _add_tenant_fields(self) -> None:
+        choices = [("", "No access"), *((slug, role.name) for slug, role in self.tenant_roles.items())]
+        for tenant in self.tenants:
+            self.fields[f"{TENANT_FIELD}{tenant.pk}"] = forms.ChoiceField(
+                choices=choices, required=False, label=tenant.name
+            )
+
+    def tenant_fields(self):
+        """Bound fields of the tenants, for the template."""
+        return [self[name] for name in self.fields if name.startswith(TENANT_FIELD)]
+
+    def clean_addresses(self) -> list[str]:
+        addresses = split_addresses(self.cleaned_data["addresses"])
+        if len(addresses) > MOST_ADDRESSES:
+            raise forms.ValidationError(
+                f"At most {MOST_ADDRESSES} addresses at once; these are {len(addresses)}."
+            )
+        if not any(map(is_address, addresses)):
+            raise forms.ValidationError("Enter addresses such as grace@example.org.")
+        return addresses
+
+    def clean(self):
+        strange = [name for name in self.data if name.startswith(TENANT_FIELD) and name not in self.fields]
+        if strange:
+            raise forms.ValidationError("You may not give access to one of these tenants.")
+        return super().clean()
+
+    @property
+    def offer(self) -> Offer:
+        """What the valid form promises."""
+        chosen = [(tenant, self.cleaned_data[f"{TENANT_FIELD}{tenant.pk}"]) for tenant in self.tenants]
+        return Offer(
+            role=self.cleaned_data["role"],
+            teams=self.cleaned_data["teams"],
+            tenant_roles=[(tenant, self.tenant_roles[slug]) for tenant, slug in chosen if slug],
+        )
+
+
+class NewAccountForm(forms.Form):
+    """Name and password of a person who accepts an invitation and has no account yet."""
+
+    name = forms.CharField(
+        label="Your name", max_length=150, widget=forms.TextInput({"autocomplete": "name"})
+    )
+    password = forms.CharField(
+        strip=False, max_length=1024, widget=forms.PasswordInput({"autocomplete": "new-password"})
+    )
+
+    def __init__(self, *args, email: str, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.email = email
+
+    def clean_name(self) -> str:
+        return " ".join(self.cleaned_data["name"].split())
+
+    def clean_password(self) -> str:
+        password = self.cleaned_data["password"]
+        person = get_user_model()(email=self.email, name=self.cleaned_data.get("name", ""))
+        validate_password(password, person)
+        return password
+
+
+class InvitationFilter(django_filters.FilterSet):
+    """Search and state of the invitations list."""
+
+    q = django_filters.CharFilter(field_name="email", lookup_expr="icontains")
+    state = django_filters.ChoiceFilter(
+        choices=[("invited", "Pending"), ("expired", "Expired"), ("delivery_failed", "Delivery failed")],
+        method="in_state",
+        empty_label="All states",
+    )
+
+    def in_state(self, invitations, name, value):
+        if value == "expired":
+            return invitations.filter(expires_at__lte=timezone.now())
+        invitations = invitations.filter(expires_at__gt=timezone.now())
+        if value == "delivery_failed":
+            return invitations.filter(delivery="failed")
+        return invitations.exclude(delivery="failed")
