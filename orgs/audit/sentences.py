@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import date
 from string import Formatter
 
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.timezone import localtime
 
 from .models import AuditEvent
 
@@ -18,6 +20,10 @@ SENTENCES = {
     "member.role_changed": "{actor} changed {target} from {before.role} to {after.role}",
     "member.removed": "{actor} removed {target}",
     "member.left": "{actor} left the organization",
+    "invitation.sent": "{actor} invited {target} as {after.role}",
+    "invitation.renewed": "{actor} sent the invitation of {target} again",
+    "invitation.revoked": "{actor} revoked the invitation of {target}",
+    "invitation.accepted": "{actor} accepted the invitation and is {after.role}",
     "person.deactivated": "{actor} deactivated {target}",
     "team.created": "{actor} created team {target}",
     "team.updated": "{actor} changed team {target}",
@@ -31,9 +37,13 @@ SENTENCES = {
     "tenant.restart_requested": "{actor} restarted tenant {target}",
     "tenant.retried": "{actor} tried again to start tenant {target}",
     "tenant.deleted": "{actor} deleted tenant {target}",
-    "tenant.joined": "{actor} gave herself a role on tenant {target}",
-    "tenant.access_given": "{actor} gave {after.holder} the role {after.role} on {target}",
-    "tenant.access_withdrawn": "{actor} took the role {before.role} on {target} from {before.holder}",
+    "tenant.joined": "{actor} gave herself the role {after.role} on tenant {target}",
+    "tenant.share_changed": "{actor} changed what is shared with {after.with} in tenant {target}",
+    "tenant.share_ended": "Something shared was deleted in tenant {target}",
+    "grant.given": "{actor} gave {after.holder} the role {after.role} on tenant {target}",
+    "grant.withdrawn": "{actor} took the role {before.role} on tenant {target} from {before.holder}",
+    "tenant.share_changed": "{actor} shared {after.resource} in {target} with {after.with}",
+    "tenant.share_ended": "Sharing of {before.resource} in {target} ended: it was deleted",
     "grant.expired": "The role {before.role} of {before.holder} on {target} ended by itself",
 }
 ICONS = {
@@ -74,6 +84,15 @@ class Told:
     tenant: str
     changes: list[Change]
 
+    @property
+    def day(self) -> date:
+        return localtime(self.event.at).date()
+
+
+def words_of(action: str) -> str:
+    """ "team.member_added" -> "Team member added", for choosing an action."""
+    return action.replace(".", " ").replace("_", " ").capitalize()
+
 
 def told(events: Iterable[AuditEvent]) -> list[Told]:
     """The events with sentence, icon and changed fields; no queries besides that for the events."""
@@ -94,10 +113,18 @@ def tell(event: AuditEvent) -> SafeString:
 def _bold(event: AuditEvent, field: str | None):
     if not field:
         return ""
-    if field in ("actor", "target"):
-        return format_html("<b>{}</b>", getattr(event, f"{field}_label"))
+    if field == "actor":
+        return format_html("<b>{}</b>", event.actor_label)
+    if field == "target":
+        return format_html("<b>{}</b>", _target(event))
     side, _, key = field.partition(".")
     return format_html("<b>{}</b>", _word(key, getattr(event, side).get(key)))
+
+
+def _target(event: AuditEvent) -> str:
+    """A membership is called "Dana in Acme AI"; within Acme AI that is Dana."""
+    label = event.target_label
+    return label.rpartition(" in ")[0] or label if event.target_type == "membership" else label
 
 
 def _word(key: str, value) -> str:

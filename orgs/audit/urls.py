@@ -4,5 +4,5 @@ from . import views
 
 app_name = "audit"
 urlpatterns = [
-    path("", views.list, name="list"),
+    path("", views.event_list, name="list"),
 ]
