@@ -1,0 +1,171 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tenants.run_templates.schema import Kind, describe, same, topological
+
+from .samples import churn_snapshot, dynamic_snapshot, snapshot_of
+
+COLOR = {"$defs": {"Color": {"enum": ["red", "green"], "type": "string", "title": "Color"}}}
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=25,
+)
+KEYS = [
+    "type",
+    "anyOf",
+    "oneOf",
+    "allOf",
+    "$ref",
+    "enum",
+    "const",
+    "items",
+    "properties",
+    "minimum",
+    "format",
+]
+KEYS += ["exclusiveMaximum", "minItems", "default", "description", "required", "prefixItems", "$defs"]
+odd_schemas = st.dictionaries(st.sampled_from(KEYS), json_values, max_size=5)
+
+
+def field(schema, recorded=None, **spec):
+    values = {} if recorded is None else {"x": recorded}
+    [entry] = describe(snapshot_of({"x": schema}, values, **spec)).steps[0].fields
+    return entry
+
+
+def test_the_example_has_its_steps_in_the_order_of_the_graph():
+    description = describe(churn_snapshot())
+    names = [step.name for step in description.steps]
+    assert names == ["load_customers", "build_features", "profile", "train", "evaluate"]
+    assert len(description.fields) == 19
+    assert description.by_path["steps.train.parameters.kind"].step == "train"
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "words"),
+    [
+        ("load_customers.signed_up_from", Kind.DATE, "date"),
+        ("load_customers.regions", Kind.LIST, "list of text, at least 1"),
+        ("load_customers.include_free_plan", Kind.BOOLEAN, ""),
+        ("load_customers.max_customers", Kind.INTEGER, "100 to 5000 or none"),
+        ("build_features.seed", Kind.INTEGER, "whole number, at least 0"),
+        ("train.kind", Kind.ENUM, "choice"),
+        ("train.rounds", Kind.INTEGER, "1 to 1000"),
+        ("train.learning_rate", Kind.NUMBER, "more than 0, up to 2"),
+        ("train.l2", Kind.NUMBER, "0 to 1 or none"),
+        ("train.class_weights", Kind.JSON, "JSON"),
+        ("evaluate.threshold", Kind.NUMBER, "between 0 and 1"),
+        ("evaluate.costs", Kind.JSON, "JSON"),
+        ("evaluate.title", Kind.STRING, "text, 1 to 80 characters"),
+    ],
+)
+def test_every_kind_of_the_example_is_known(path, kind, words):
+    step, name = path.split(".")
+    entry = describe(churn_snapshot()).by_path[f"steps.{step}.parameters.{name}"]
+    assert (entry.kind, entry.range) == (kind, words)
+
+
+@pytest.mark.parametrize(
+    ("schema", "kind", "nullable", "words"),
+    [
+        ({"type": "integer"}, Kind.INTEGER, False, "whole number"),
+        ({"type": ["integer", "null"]}, Kind.INTEGER, True, "whole number or none"),
+        ({"oneOf": [{"type": "boolean"}, {"type": "null"}]}, Kind.BOOLEAN, True, "on, off or none"),
+        ({"enum": ["a", "b", None]}, Kind.ENUM, True, "choice or none"),
+        ({"const": 3, "type": "integer"}, Kind.ENUM, False, "choice"),
+        ({"$ref": "#/$defs/Color"}, Kind.ENUM, False, "choice"),
+        ({"allOf": [{"$ref": "#/$defs/Color"}]}, Kind.ENUM, False, "choice"),
+        ({"anyOf": [{"$ref": "#/$defs/Color"}, {"type": "null"}]}, Kind.ENUM, True, "choice or none"),
+        ({"type": "array", "items": {"$ref": "#/$defs/Color"}}, Kind.LIST, False, "list of choices"),
+        (
+            {"type": "array", "items": {"type": "number"}, "minItems": 1, "maxItems": 6},
+            Kind.LIST,
+            False,
+            "list of numbers, 1 to 6",
+        ),
+        ({"anyOf": [{"type": "integer"}, {"type": "string"}]}, Kind.JSON, False, "JSON"),
+        (
+            {"anyOf": [{"type": "integer"}, {"type": "string"}, {"type": "null"}]},
+            Kind.JSON,
+            True,
+            "JSON or none",
+        ),
+        ({"type": "object"}, Kind.JSON, False, "JSON"),
+        ({"type": "array", "prefixItems": [{"type": "integer"}]}, Kind.JSON, False, "JSON"),
+        ({"type": "array", "items": {"type": "object"}}, Kind.JSON, False, "JSON"),
+        ({"type": "array", "items": {"type": ["integer", "null"]}}, Kind.JSON, False, "JSON"),
+        ({"type": "string", "format": "date-time"}, Kind.DATETIME, False, "date and time"),
+        ({"title": "Anything"}, Kind.JSON, False, "JSON"),
+        ({"$ref": "#/$defs/Missing"}, Kind.JSON, False, "JSON"),
+        ({"$ref": "#"}, Kind.JSON, False, "JSON"),
+        ({"type": "integer", "maximum": 9}, Kind.INTEGER, False, "whole number, up to 9"),
+        ({"type": "string", "maxLength": 9}, Kind.STRING, False, "text, up to 9 characters"),
+    ],
+)
+def test_a_schema_becomes_a_field(schema, kind, nullable, words):
+    entry = field({"default": [] if schema.get("type") == "array" else 0, **schema}, **COLOR)
+    assert (entry.kind, entry.nullable, entry.range) == (kind, nullable, words)
+
+
+def test_the_default_is_what_the_run_used_not_what_the_code_says():
+    assert field({"type": "integer", "default": 1}, 7).default == 7
+
+
+def test_choices_that_are_not_text_are_sent_as_json():
+    entry = field({"enum": [1, "1", None, True], "default": 1})
+    assert [(option.value, option.raw) for option in entry.choices] == [(1, "1"), ("1", "1"), (True, "true")]
+
+
+def test_a_list_that_does_not_fit_one_item_a_line_is_json():
+    assert field({"type": "array", "items": {"type": "string"}}, ["a\nb"]).kind == Kind.JSON
+    assert field({"type": "array", "items": {"type": "string"}}, ["a", "b"]).kind == Kind.LIST
+
+
+def test_values_recorded_without_a_schema_are_guessed():
+    snapshot = snapshot_of({}, {"rounds": 5, "rate": 0.5, "on": True, "name": "x", "rest": [1]})
+    kinds = {entry.name: entry.kind for entry in describe(snapshot).fields}
+    assert kinds == {
+        "rounds": Kind.INTEGER,
+        "rate": Kind.NUMBER,
+        "on": Kind.BOOLEAN,
+        "name": Kind.STRING,
+        "rest": Kind.JSON,
+    }
+
+
+def test_only_dynamic_pipelines_have_parameters_of_their_own():
+    assert [entry.path for entry in describe(dynamic_snapshot()).parameters] == ["parameters.days"]
+    static = dynamic_snapshot() | {"body": {"is_dynamic": False}}
+    assert describe(static).parameters == ()
+
+
+def test_steps_that_wait_for_each_other_still_come_out_once():
+    assert sorted(topological({"a": ["b"], "b": ["a"], "c": ["nobody"]})) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "equal"),
+    [
+        (1, 1.0, True),
+        (True, 1, False),
+        ([1], [True], False),
+        ({"a": 0}, {"a": False}, False),
+        (None, 0, False),
+    ],
+)
+def test_values_are_compared_as_json(one, other, equal):
+    assert same(one, other) is equal
+
+
+@given(odd_schemas, json_values)
+def test_no_schema_breaks_the_description(schema, recorded):
+    for entry in describe(snapshot_of({"x": schema}, {"x": recorded})).fields:
+        assert isinstance(entry.range, str)
+
+
+@given(json_values)
+def test_no_snapshot_breaks_the_description(value):
+    for snapshot in ({"metadata": value}, {"metadata": {"step_configurations": {"a": value}}}):
+        assert describe(snapshot).is_dynamic is False
