@@ -38,8 +38,6 @@ SENTENCES = {
     "tenant.retried": "{actor} tried again to start tenant {target}",
     "tenant.deleted": "{actor} deleted tenant {target}",
     "tenant.joined": "{actor} gave herself the role {after.role} on tenant {target}",
-    "tenant.share_changed": "{actor} changed what is shared with {after.with} in tenant {target}",
-    "tenant.share_ended": "Something shared was deleted in tenant {target}",
     "grant.given": "{actor} gave {after.holder} the role {after.role} on tenant {target}",
     "grant.withdrawn": "{actor} took the role {before.role} on tenant {target} from {before.holder}",
     "tenant.share_changed": "{actor} shared {after.resource} in {target} with {after.with}",
