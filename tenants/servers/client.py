@@ -27,6 +27,7 @@ JWT_LEEWAY = 60.0  # seconds before its end at which a session is renewed
 MAX_PAGE = 100
 REASON_LENGTH = 500
 RETRIED = frozenset({"GET"})  # once, on a connection that broke; nothing else may run twice
+FINISHED = frozenset({"completed", "cached", "failed", "skipped", "stopped", "cancelled", "retried"})
 GATEWAY = (502, 503, 504)
 # One line per field in the text of a 422: {'type': ..., 'loc': ('body', 'name'), 'msg': 'Field required', ...
 VALIDATION = re.compile(r"""'loc': \('\w+', ([^)]*?),?\), 'msg': ["'](.*?)["'], 'input'""")
@@ -53,7 +54,7 @@ class Run:
     id: UUID
     name: str
     status: str  # initializing provisioning running completed cached failed stopping stopped ...
-    in_progress: bool
+    in_progress: bool  # see finished
     reason: str  # why it has this status; often ""
     index: int  # 1, 2, 3... within the pipeline
     project_id: UUID | None
@@ -72,9 +73,19 @@ class Run:
     raw: Json = field(repr=False, compare=False, default_factory=dict)
 
     @property
+    def finished(self) -> bool:
+        """True when the status will not change any more.
+
+        `in_progress` says something else: a failed run whose other branches go on is still in progress, and one
+        that failed before its first step is for ever, without an end (static pipelines, continue_on_failure).
+        """
+        return self.status in FINISHED
+
+    @property
     def seconds(self) -> float | None:
-        """Duration; of a run in progress until now."""
-        return duration(self.start, self.end, self.in_progress)
+        """Duration: until now when not finished, until its last change when it has no end."""
+        updated = time_of((self.raw.get("body") or {}).get("updated"))
+        return duration(self.start, self.end or (updated if self.finished else None), not self.finished)
 
     @property
     def metadata(self) -> Json:
@@ -316,7 +327,10 @@ class TenantClient:
         return run_of(run)
 
     def update_run(self, run_id: Id, body: Json) -> Run:
-        """{status, status_reason, add_tags, ...}; a finished status cannot be changed: TenantRefused 403."""
+        """{status, status_reason, add_tags, ...}; a finished status cannot be changed: TenantRefused 403.
+
+        The server computes the status of a static pipeline from its steps as well; see Run.finished.
+        """
         return run_of(self.call("PUT", f"/runs/{checked_id(run_id)}", json=body))
 
     def update_step(self, step_id: Id, body: Json) -> Step:

@@ -5,6 +5,7 @@ import shutil
 import signal
 import socket
 import sqlite3
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -261,3 +262,103 @@ def test_server_that_is_stopped(supervised, up):
     supervised.stop(up)
     with pytest.raises(TenantUnreachable, match="cannot be reached"):
         ada.current_user()
+
+
+# -- runs
+
+PIPELINE = """
+from zenml import log_metadata, pipeline, step
+
+@step
+def load(rows: int = 10) -> int:
+    print("loading")
+    return rows
+
+@step
+def train(rows: int, depth: int = 3) -> float:
+    \"\"\"Learns.\"\"\"
+    log_metadata({"accuracy": 0.5})
+    if depth > 9:
+        raise ValueError("too deep")
+    return rows / depth
+
+@pipeline
+def churn(depth: int = 3):
+    train(load(), depth=depth)
+
+if __name__ == "__main__":
+    import sys
+    churn(depth=int(sys.argv[1]))
+"""
+
+
+def run_pipeline(supervised, spec, project, folder, depth):
+    """As a data scientist would, with her own token, in the environment of the server."""
+    (folder / "pipe.py").write_text(PIPELINE)
+    env = {"PATH": os.environ["PATH"], "HOME": str(folder), "ZENML_CONFIG_PATH": str(folder / "config")}
+    env |= {"ZENML_STORE_TYPE": "rest", "ZENML_STORE_URL": spec.server_url, "ZENML_ANALYTICS_OPT_IN": "false"}
+    env |= {"ZENML_STORE_API_TOKEN": as_user(spec).session(), "ZENML_ACTIVE_PROJECT_ID": project["id"]}
+    env |= {"ZENML_LOCAL_STORES_PATH": str(spec.local_stores)}
+    python = supervised.environments.python(spec.version)
+    subprocess.run(
+        [python, "pipe.py", str(depth)], cwd=folder, env=env, capture_output=True, timeout=120, check=False
+    )
+
+
+def test_runs_and_re_runs(supervised, up, tmp_path):
+    ada = as_user(up)
+    project = ada.create_project("default")
+    run_pipeline(supervised, up, project, tmp_path, 3)
+    run_pipeline(supervised, up, project, tmp_path, 10)
+
+    failed, run = ada.runs(project["id"]).items
+    assert (run.status, run.user, run.pipeline, run.stack) == ("completed", "ada", "churn", "default")
+    assert 0 < run.seconds < 60
+    assert ada.run_status(failed.id) == "failed"
+    assert ada.runs(project["id"], status="failed").total == 1
+    assert ada.pipelines(project["id"]).items[0]["resources"]["latest_run_id"] == str(failed.id)
+
+    load, train = ada.steps(run.id)
+    assert (load.name, train.name, train.upstream) == ("load", "train", ("load",))
+    assert (train.parameters, train.metadata, train.doc) == ({"depth": 3}, {"accuracy": 0.5}, "Learns.")
+    assert [line.message for line in ada.step_logs(load.id)] == ["loading"]
+    assert ada.step_logs(load.id, source="nothing") == []
+    assert ada.steps(failed.id)[1].message == "too deep"
+    nodes = {node["name"]: node for node in ada.run_dag(run.id)["nodes"] if node["type"] == "step"}
+    assert nodes["train"]["metadata"]["status"] == "completed"
+    with pytest.raises(TenantRefused, match="already concluded"):
+        ada.workload_token(run.id)
+
+    again(ada, project, run)
+
+
+def again(ada, project, run):
+    """The calls of a re-run, up to where a process would be started."""
+    snapshot = ada.snapshot(run.snapshot_id)
+    kept = ("run_name_template", "pipeline_configuration", "step_configurations", "pipeline_spec", "source_code",
+            "pipeline_version_hash", "client_version", "server_version")  # fmt: skip
+    body = {key: snapshot["metadata"][key] for key in kept} | {"client_environment": {}, "is_dynamic": False}
+    body |= {"project": project["id"], "stack": str(run.stack_id), "pipeline": str(run.pipeline_id)}
+
+    named = ada.name_snapshot(ada.create_snapshot(body)["id"], "monthly", "every month", tags=["kept"])
+    assert named["name"] == "monthly"
+    with pytest.raises(TenantConflict, match="of that name"):
+        ada.name_snapshot(run.snapshot_id, "monthly")
+
+    new = ada.create_snapshot(body | {"source_snapshot": named["id"]})
+    placeholder = {"name": "again", "snapshot": new["id"], "project": project["id"], "status": "initializing"}
+    made = ada.create_run(placeholder | {"tags": ["zenpro"]})
+    assert (made.status, made.in_progress, made.tags, made.user) == ("initializing", True, ("zenpro",), "ada")
+    assert ada.workload_token(made.id).count(".") == 2
+    with pytest.raises(TenantConflict, match="already exists"):
+        ada.create_run(placeholder)
+
+    ended = ada.update_run(made.id, {"status": "failed", "status_reason": "nobody ran it"})
+    assert (ended.status, ended.reason, ended.finished) == ("failed", "nobody ran it", True)
+    with pytest.raises(TenantRefused, match="finished run"):
+        ada.update_run(made.id, {"status": "completed"})
+
+    unused = ada.create_snapshot(body)
+    ada.delete_snapshot(unused["id"])
+    with pytest.raises(TenantNotFound):
+        ada.snapshot(unused["id"])
