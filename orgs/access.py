@@ -69,6 +69,8 @@ def enter(request, slug: str) -> None:
     request.membership = request.org.memberships.filter(user=request.user).first()
     request.org_permissions = permissions_of(request.user, request.org)
     request.user.origin = request.origin
+    if not (request.htmx and request.method == "GET"):  # a page left open polls, which is nobody's activity
+        get_user_model().objects.saw(request.user)
 
 
 def refuse(request, permission: str, target: Model) -> NoReturn:

@@ -5,7 +5,6 @@ from functools import wraps
 from django.contrib.auth.views import redirect_to_login
 from django.shortcuts import get_object_or_404
 from guardian.core import ObjectPermissionChecker
-from guardian.shortcuts import get_objects_for_user
 
 from orgs.access import enter, permissions_of, refuse
 from orgs.models import Organization
@@ -25,12 +24,7 @@ def tenants_visible_to(user, organization: Organization, rights=None):
     Admins see all; others those on which they hold a role. `rights`: what orgs.access.permissions_of said, when known.
     """
     rights = permissions_of(user, organization) if rights is None else rights
-    tenants = organization.tenants.live()
-    if Permission.TENANT_MANAGE_ALL in rights:
-        return tenants
-    if not rights:
-        return tenants.none()
-    return get_objects_for_user(user, "tenants.view_tenant", tenants, accept_global_perms=False)
+    return organization.tenants.visible_to(user, rights)
 
 
 def tenant_permissions_of(user, tenant: Tenant, rights=None) -> frozenset[TenantPermission]:

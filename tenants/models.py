@@ -7,9 +7,11 @@ from django.db import models, transaction
 from django.urls import reverse
 from django.utils import timezone
 from guardian.models import GroupObjectPermissionBase, UserObjectPermissionBase
+from guardian.shortcuts import get_objects_for_user
 
 from orgs.invitations.models import Invitation
 from orgs.models import Membership, Organization, slug_validator
+from orgs.permissions import Permission
 from orgs.roles.models import Role
 from orgs.teams.models import Team
 
@@ -32,6 +34,18 @@ class TenantQuerySet(models.QuerySet):
     def live(self):
         """Tenants that are not deleted."""
         return self.exclude(desired_state=Tenant.DesiredState.DELETED)
+
+    def visible_to(self, user, rights):
+        """Live ones the user may see: all with TENANT_MANAGE_ALL among `rights`, else those she holds a role on.
+
+        `rights` is what orgs.access.permissions_of says; nothing is visible to outsiders, who have none.
+        """
+        tenants = self.live()
+        if Permission.TENANT_MANAGE_ALL in rights:
+            return tenants
+        if not rights:
+            return tenants.none()
+        return get_objects_for_user(user, "tenants.view_tenant", tenants, accept_global_perms=False)
 
     def available(self):
         return self.filter(status=Tenant.Status.AVAILABLE)

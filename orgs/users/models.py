@@ -1,6 +1,7 @@
 import hashlib
 import uuid
 from dataclasses import dataclass
+from datetime import timedelta
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
 from django.core.validators import RegexValidator
@@ -8,6 +9,8 @@ from django.db import models
 from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.text import slugify
+
+ACTIVE_STEP = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,15 @@ class UserManager(BaseUserManager):
             number += 1
             name = f"{stem}-{number}"
         return name
+
+    def saw(self, user: "User") -> None:
+        """Note that the person is active, at most once in five minutes. No query while that is fresh."""
+        now = timezone.now()
+        if user.last_active_at and user.last_active_at > now - ACTIVE_STEP:
+            return
+        is_old = models.Q(last_active_at=None) | models.Q(last_active_at__lte=now - ACTIVE_STEP)
+        self.filter(is_old, pk=user.pk).update(last_active_at=now)
+        user.last_active_at = now
 
 
 class User(AbstractBaseUser, PermissionsMixin):
