@@ -25,6 +25,7 @@ STATES = {
     "initializing": ("run", "loader-circle", "Initializing"),
     "provisioning": ("run", "loader-circle", "Provisioning"),
     "requested": ("run", "loader-circle", "Requested"),
+    "preparing": ("run", "loader-circle", "Preparing"),
     "starting": ("run", "loader-circle", "Starting"),
     "submitting": ("run", "loader-circle", "Submitting"),
     "submitted": ("run", "loader-circle", "Submitted"),
@@ -85,7 +86,9 @@ def status_icon(state, **attrs):
     tone, mark = _icon_for(state, **attrs)
     if attrs:
         return mark
-    return format_html('<span class="tone t-{}">{}<span class="sr">{}</span></span>', tone, mark, _state(state)[2])
+    return format_html(
+        '<span class="tone t-{}">{}<span class="sr">{}</span></span>', tone, mark, _state(state)[2]
+    )
 
 
 @register.simple_tag
@@ -111,15 +114,24 @@ def state_word(state):
 
 @register.simple_tag
 def avatar(who, size=""):
-    """Round initials of a person (`initials`, `hue`); of a team or organization by its name. Sizes xs, sm, lg."""
-    name = getattr(who, "name", "") or str(who or "?")
-    initials = getattr(who, "initials", "") or _initials(name)
+    """Round initials of a person, square ones of a team or organization, a robot for a service account.
+
+    Sizes: xs, sm, "" and lg. Decorative: the name stands beside it.
+    """
+    if getattr(who, "is_service_account", False):
+        return format_html('<span class="avatar ghost {}" aria-hidden="true">{}</span>', size, icon("bot"))
+    name = _name(who)
     hue = getattr(who, "hue", None)
-    hue = (getattr(who, "pk", None) or len(name)) if hue is None else hue
-    is_person = hasattr(who, "email") or not hasattr(who, "name")
-    shape = "" if is_person else "team"
-    classes = " ".join(filter(None, ["avatar", size, shape, f"h{_hue(hue)}"]))
+    shape = "" if hasattr(who, "email") or isinstance(who, str) else "team"
+    classes = " ".join(filter(None, ["avatar", size, shape, f"h{_hue(name if hue is None else hue)}"]))
+    initials = getattr(who, "initials", "") or _initials(name)
     return format_html('<span class="{}" aria-hidden="true">{}</span>', classes, initials)
+
+
+def _name(who):
+    return str(
+        getattr(who, "label", "") or getattr(who, "name", "") or getattr(who, "email", "") or who or "?"
+    )
 
 
 def _initials(name):
@@ -138,7 +150,7 @@ def avatar_stack(people, total=None, size="sm", limit=4):
     people = list(people)
     total = len(people) if total is None else total
     shown = people[:limit]
-    names = ", ".join(str(getattr(person, "name", "") or person) for person in shown)
+    names = ", ".join(_name(person) for person in shown)
     return {"shown": shown, "rest": total - len(shown), "size": size, "names": names}
 
 
