@@ -7,8 +7,9 @@ import httpx
 import pytest
 
 from tenants.servers.base import EnvironmentFailed, PortTaken, ServerError, ServerStatus
-from tenants.servers.local import LocalBackend, environment, is_ours
+from tenants.servers.local import LocalBackend, is_ours
 from tenants.servers.supervisor import ProcessInfo
+from tenants.servers.variables import environment
 from tests.tenants.servers.conftest import make_spec
 
 

@@ -1,0 +1,73 @@
+"""A ZenML server that somebody else runs: we know its address, give out its variables and ask how it is."""
+
+from __future__ import annotations
+
+import shlex
+
+import httpx
+
+from tenants.servers.base import ServerError, ServerSpec, ServerState, ServerStatus
+from tenants.servers.local import HEALTH_TIMEOUT, is_ours
+from tenants.servers.variables import pro_variables, server_variables
+
+NOT_OURS = "Somebody else runs this server; it can only be started and stopped where it runs."
+OWN_BUSINESS = (
+    "ZENML_SERVER_ALLOW_LOCAL_FILE_ACCESS",
+    "ZENML_SECRETS_STORE_TYPE",
+    "ZENML_SECRETS_STORE_ENCRYPTION_KEY",
+)
+
+
+class EnrolledBackend:
+    """ServerBackend for servers elsewhere. Nothing is installed, and starting or stopping raises ServerError."""
+
+    def install(self, version: str) -> None:
+        pass
+
+    def installed(self, version: str) -> bool:
+        return True
+
+    def known_versions(self) -> list[str]:
+        return []
+
+    def start(self, spec: ServerSpec) -> None:
+        """Accepts a server that runs, because then there is nothing to do."""
+        if not self.healthy(spec):
+            raise ServerError(NOT_OURS)
+
+    def stop(self, spec: ServerSpec) -> None:
+        raise ServerError(NOT_OURS)
+
+    def restart(self, spec: ServerSpec) -> None:
+        raise ServerError(NOT_OURS)
+
+    def state(self, spec: ServerSpec) -> ServerState:
+        return ServerState(ServerStatus.RUNNING if self.healthy(spec) else ServerStatus.ABSENT)
+
+    def healthy(self, spec: ServerSpec) -> bool:
+        """Asks at the public address, through this machine's proxy where there is one."""
+        try:
+            with httpx.Client(base_url=spec.server_url, timeout=HEALTH_TIMEOUT) as http:
+                return http.get("/health").is_success and is_ours(http.get("/api/v1/info"), spec)
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError):
+            return False
+
+    def tail_log(self, spec: ServerSpec, lines: int = 100) -> list[str]:
+        return []
+
+    def remove(self, spec: ServerSpec) -> None:
+        """Nothing of ours is there to remove."""
+
+    def free_port(self, taken: set[int]) -> int:
+        raise ServerError(NOT_OURS)
+
+    def explain_failure(self, spec: ServerSpec) -> str:
+        return "" if self.healthy(spec) else f"{spec.server_url} does not answer as this tenant."
+
+
+def environment_block(spec: ServerSpec) -> str:
+    """Lines for the environment of that server, to be copied by its administrator. Holds its secrets."""
+    wanted = server_variables(spec) | pro_variables(spec)
+    return "\n".join(
+        f"{name}={shlex.quote(value)}" for name, value in wanted.items() if name not in OWN_BUSINESS
+    )
