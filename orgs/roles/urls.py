@@ -4,5 +4,5 @@ from . import views
 
 app_name = "roles"
 urlpatterns = [
-    path("", views.list, name="list"),
+    path("", views.role_list, name="list"),
 ]

@@ -1,0 +1,134 @@
+"""Rights in words, for the roles page: which rows and columns there are, and what a cell says."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from orgs.permissions import Permission
+
+from .permissions import (
+    ALL,
+    CREATE,
+    DASHBOARD,
+    DELETE,
+    EXTRA_ACTIONS,
+    GROUPS,
+    READ,
+    SHARE,
+    UPDATE,
+    actions_of,
+)
+
+ORGANIZATION_WORDS: dict[Permission, str] = {
+    Permission.ORGANIZATION_VIEW: "See the organization, her own teams and tenants",
+    Permission.MEMBER_VIEW: "See all members",
+    Permission.TEAM_VIEW: "See all teams",
+    Permission.ROLE_VIEW: "See roles and their rights",
+    Permission.TEAM_MANAGE: "Create and change teams, add and remove their members",
+    Permission.TENANT_CREATE: "Create tenants, and become Admin of them",
+    Permission.TENANT_MANAGE_JOINED: "Change settings of tenants she is in",
+    Permission.TENANT_MANAGE_ALL: "See every tenant, manage its settings and members, join it with any role",
+    Permission.INVITATION_MANAGE: "Invite people",
+    Permission.MEMBER_MANAGE: "Change roles of members, remove members",
+    Permission.ROLE_MANAGE: "Make roles of the organization’s own",
+    Permission.AUDIT_VIEW: "Read the audit log",
+    Permission.ORGANIZATION_CHANGE: "Change name and description of the organization",
+    Permission.ORGANIZATION_DELETE: "Delete the organization",
+}
+COLUMNS = (READ, CREATE, UPDATE, DELETE, SHARE)
+ICONS = {
+    "Pipelines & runs": "workflow",
+    "Templates": "layout-template",
+    "Artifacts": "boxes",
+    "Models": "brain-circuit",
+    "Deployments": "rocket",
+    "Stacks & components": "layers",
+    "Connectors": "plug",
+    "Secrets": "lock",
+    "Projects": "folder",
+    "Service accounts": "bot",
+    "Tags": "tag",
+    "The tenant itself": "server",
+}
+RESOURCE_WORDS = {
+    "pipeline_deployment": "snapshots",
+    "pipeline_build": "builds",
+    "run_template": "templates",
+    "run_metadata": "metadata of runs",
+    "stack_component": "components",
+    "service_connector": "connectors",
+    "code_repository": "code repositories",
+    "tenant": "tenant",
+}
+ACTION_WORDS = {
+    "read_secret_value": "read values",
+    "backup_restore": "back up",
+    "client": "use",
+    "view": "see it",
+    "change": "change settings",
+    "manage_access": "manage members",
+}
+TENANT_GROUPS: dict[str, tuple[str, ...]] = {"The tenant itself": tuple(DASHBOARD), **GROUPS}
+
+
+@dataclass(frozen=True)
+class Cell:
+    words: str
+    given: bool
+
+
+@dataclass(frozen=True)
+class Row:
+    resource: str
+    cells: list[Cell]
+    special: list[Cell]
+
+
+def resource_words(resource: str) -> str:
+    """ "pipeline_run" -> "pipeline runs"."""
+    return RESOURCE_WORDS.get(resource) or resource.replace("_", " ") + "s"
+
+
+def action_words(action: str) -> str:
+    return ACTION_WORDS.get(action) or action.replace("_", " ")
+
+
+def summary(rights: Iterable[str], resources: Iterable[str]) -> str:
+    """What a set of rights may do with a group of resource types: "All", "Read", "Read, create runs", or ""."""
+    rights, resources = frozenset(rights), tuple(resources)
+    existing = [f"{resource}:{action}" for resource in resources for action in actions_of(resource)]
+    if all(right in rights for right in existing):
+        return "Everything"
+    parts = [_action_summary(action, rights, resources) for action in _actions(resources)]
+    return ", ".join(filter(None, parts)).capitalize()
+
+
+def _actions(resources: tuple[str, ...]) -> list[str]:
+    found = dict.fromkeys(action for resource in resources for action in actions_of(resource))
+    known = [action for action in COLUMNS if action in found]
+    return known + [action for action in found if action not in known]
+
+
+def _action_summary(action: str, rights: frozenset[str], resources: tuple[str, ...]) -> str:
+    possible = [resource for resource in resources if action in actions_of(resource)]
+    given = [resource for resource in possible if f"{resource}:{action}" in rights]
+    if not given:
+        return ""
+    if len(given) == len(possible):
+        return action_words(action)
+    return f"{action_words(action)} {' and '.join(resource_words(resource) for resource in given)}"
+
+
+def grid(rights: Iterable[str]) -> dict[str, list[Row]]:
+    """Every resource type of every group with a cell for each action, for one role of a tenant."""
+    rights = frozenset(rights)
+    return {group: [_row(resource, rights) for resource in resources] for group, resources in GROUPS.items()}
+
+
+def _row(resource: str, rights: frozenset[str]) -> Row:
+    cells = [_cell(resource, action, rights) for action in COLUMNS]
+    special = [_cell(resource, action, rights) for action in EXTRA_ACTIONS.get(resource, ())]
+    return Row(resource_words(resource), cells, special)
+
+
+def _cell(resource: str, action: str, rights: frozenset[str]) -> Cell:
+    return Cell(action_words(action), f"{resource}:{action}" in rights)
