@@ -40,6 +40,9 @@ ZENPRO_KEEP_DELETED_DAYS = env.int("ZENPRO_KEEP_DELETED_DAYS", default=7)
 ZENPRO_ZENML_VERSIONS = env.list("ZENPRO_ZENML_VERSIONS", default=["0.98.0"])
 ZENPRO_TENANT_TIMEOUT = env.float("ZENPRO_TENANT_TIMEOUT", default=8.0)
 ZENPRO_PARALLEL_RUNS = env.int("ZENPRO_PARALLEL_RUNS", default=0)  # 0: as many as there are cores
+ZENPRO_CODE_ROOTS = env.list(
+    "ZENPRO_CODE_ROOTS", default=[]
+)  # where templates may take code from; empty: anywhere
 ADMIN_URL = env("ZENPRO_ADMIN_URL", default="admin/").lstrip("/")
 ZENPRO_OPEN_SIGNUP = env.bool("ZENPRO_OPEN_SIGNUP", default=False)
 

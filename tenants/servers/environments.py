@@ -48,6 +48,10 @@ class Environments:
     def installed(self, version: str) -> bool:
         return self.python(version).exists()
 
+    def packages(self, version: str) -> list[str]:
+        """What goes into the environment; runs of templates want something else than servers."""
+        return requirements(version)
+
     def versions(self) -> list[str]:
         """Installed versions, newest first."""
         found = [path.name.removeprefix("server-") for path in self.folder.glob("server-*")]
@@ -70,7 +74,9 @@ class Environments:
             self._uv(lock, "venv", "--relocatable", "--allow-existing", "--python", self.interpreter, build)
             python = build / "bin" / "python"
             # Compiling costs 3 s here, once, and saves 7 s of each first start.
-            self._uv(lock, "pip", "install", "--compile-bytecode", "--python", python, *requirements(version))
+            self._uv(
+                lock, "pip", "install", "--compile-bytecode", "--python", python, *self.packages(version)
+            )
             build.chmod(0o755)
             build.rename(self.path(version))
         except BaseException:

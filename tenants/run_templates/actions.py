@@ -1,0 +1,216 @@
+"""Changes to templates and their re-runs. Each is atomic and leaves one audit row.
+
+Only create_template asks the tenant's server, as the person who creates; all before anything is written.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC
+from typing import Any
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+from django.db.models import Max
+from django.utils import timezone
+
+from orgs.actions import Refused
+from orgs.audit.models import AuditEvent
+from tenants.connection import connect
+from tenants.models import Tenant
+from tenants.servers.client import Run
+
+from .code import CodeError, check_modules, checked_location, freeze
+from .configuration import (
+    Problem,
+    changes,
+    complete,
+    default_configuration,
+    expand_run_name,
+    validate,
+)
+from .environments import RequirementsRefused, check_requirements
+from .models import RunTemplate, TemplateRun
+
+TAKEN = "This tenant has a template of that name already."
+
+
+class TemplateRefused(Refused):
+    """A template cannot be made or changed; `field` names the form field it is about, "" for none."""
+
+    def __init__(self, reason: str, field: str = ""):
+        super().__init__(reason)
+        self.reason, self.field = reason, field
+
+
+class InvalidConfiguration(Refused):
+    """A configuration that may not run; `problems` says what is wrong where. Nothing has been written."""
+
+    def __init__(self, problems: list[Problem]):
+        super().__init__(problems[0].message)
+        self.problems = problems
+
+
+def create_template(
+    *,
+    tenant: Tenant,
+    run_id: UUID | str,
+    name: str,
+    description: str,
+    code_location: str,
+    requirements: str,
+    by,
+) -> RunTemplate:
+    """A template of a recorded run, with a copy of its snapshot and of its code.
+
+    Raises TemplateRefused (its `field` is "name", "code_location", "requirements" or "") and
+    TenantError when the server does not answer or does not show the run to her.
+    """
+    _check_name(tenant, name)
+    _check_requirements(requirements)
+    client = connect(by, tenant)
+    run = client.run(run_id)
+    if run.snapshot_id is None or run.stack_id is None:
+        raise TemplateRefused("This run has no snapshot or stack any more, so that it cannot be run again.")
+    snapshot = client.snapshot(run.snapshot_id)
+    code_hash = _freeze(code_location, snapshot)
+    template = RunTemplate(
+        tenant=tenant,
+        name=name,
+        description=description,
+        requirements=requirements,
+        code_location=code_location,
+        code_hash=code_hash,
+        snapshot=snapshot,
+        default_configuration=default_configuration(snapshot),
+        created_by=by,
+        **_source(run),
+    )
+    return _insert(template, by)
+
+
+def _source(run: Run) -> dict[str, Any]:
+    return {
+        "pipeline_name": run.pipeline,
+        "project_id": run.project_id,
+        "source_run_id": run.id,
+        "source_run_name": run.name,
+        "source_snapshot_id": run.snapshot_id,
+        "stack_id": run.stack_id,
+        "stack_name": run.stack,
+    }
+
+
+def _check_name(tenant: Tenant, name: str, template: RunTemplate | None = None) -> None:
+    others = tenant.templates.exclude(pk=template.pk) if template else tenant.templates.all()
+    if others.filter(name=name).exists():
+        raise TemplateRefused(TAKEN, "name")
+
+
+def _check_requirements(requirements: str) -> None:
+    try:
+        check_requirements(requirements)
+    except RequirementsRefused as error:
+        raise TemplateRefused(str(error), "requirements") from error
+
+
+def _freeze(location: str, snapshot: Mapping[str, Any]) -> str:
+    try:
+        check_modules(checked_location(location), snapshot)
+        return freeze(location)
+    except CodeError as error:
+        raise TemplateRefused(error.reason, "code_location") from error
+
+
+def _insert(template: RunTemplate, by) -> RunTemplate:
+    try:
+        with transaction.atomic():
+            template.save(force_insert=True)
+            _record("template.created", template, by, after=_words(template))
+    except IntegrityError as error:
+        raise TemplateRefused(TAKEN, "name") from error
+    return template
+
+
+def update_template(*, template: RunTemplate, name: str, description: str, requirements: str, by) -> None:
+    """Rename, describe, or change what its environment holds. Raises TemplateRefused."""
+    _check_name(template.tenant, name, template)
+    _check_requirements(requirements)
+    try:
+        with transaction.atomic():
+            before = _words(RunTemplate.objects.select_for_update().get(pk=template.pk))
+            template.name, template.description, template.requirements = name, description, requirements
+            template.save(update_fields=["name", "description", "requirements", "updated_at"])
+            _record("template.updated", template, by, before, _words(template))
+    except IntegrityError as error:
+        raise TemplateRefused(TAKEN, "name") from error
+
+
+@transaction.atomic
+def delete_template(*, template: RunTemplate, by) -> None:
+    """Delete a template and the record of its re-runs; the runs inside ZenML stay.
+
+    Raises TemplateRefused while one of them is under way.
+    """
+    locked = RunTemplate.objects.select_for_update().get(pk=template.pk)
+    if locked.runs.unfinished().exists():
+        raise TemplateRefused("A run of this template is under way: wait for its end or cancel it.")
+    _record("template.deleted", locked, by, before={**_words(locked), "runs": locked.runs.count()})
+    locked.delete()
+
+
+@transaction.atomic
+def queue_run(*, template: RunTemplate, configuration: Mapping[str, Any], by) -> TemplateRun:
+    """Ask for a re-run; the agent starts it as this person.
+
+    `configuration` is a document, what it leaves out is as in the template. It is checked again here: raises
+    InvalidConfiguration, and Refused when the tenant is not running.
+    """
+    # The lock on the template numbers its runs one after the other.
+    locked = RunTemplate.objects.select_for_update().select_related("tenant").get(pk=template.pk)
+    _check_tenant(locked.tenant)
+    if problems := validate(configuration, locked.snapshot):
+        raise InvalidConfiguration(problems)
+    document = complete(configuration, locked.snapshot)
+    differences = [change.as_json() for change in changes(locked.default_configuration, document)]
+    last = locked.runs.aggregate(last=Max("number"))["last"] or 0
+    run = TemplateRun.objects.create(
+        template=locked,
+        number=last + 1,
+        run_name=expand_run_name(document["run_name"], locked.snapshot, timezone.now().astimezone(UTC)),
+        configuration=document,
+        changes=differences,
+        created_by=by,
+    )
+    _record("template_run.queued", run, by, after={"run": run.run_name, "changes": differences})
+    return run
+
+
+def _check_tenant(tenant: Tenant) -> None:
+    if tenant.desired_state != Tenant.DesiredState.AVAILABLE:
+        raise Refused(f"{tenant.name} is deactivated: activate it before you run its templates.")
+    if not tenant.is_available:
+        raise Refused(f"{tenant.name} is not running at the moment. {tenant.state_reason}".strip())
+
+
+@transaction.atomic
+def cancel_run(*, run: TemplateRun, by) -> None:
+    """Ask for the end of a re-run; the agent ends it. Raises Refused when it has ended; once asked is enough."""
+    locked = TemplateRun.objects.select_for_update().select_related("template__tenant").get(pk=run.pk)
+    if locked.has_ended:
+        raise Refused("This run has ended already.")
+    if locked.cancel_requested_at is None:
+        locked.cancel_requested_at, locked.cancel_requested_by = timezone.now(), by
+        locked.save(update_fields=["cancel_requested_at", "cancel_requested_by"])
+        _record("template_run.cancelled", locked, by, after={"run": locked.run_name})
+    run.cancel_requested_at = locked.cancel_requested_at
+
+
+def _words(template: RunTemplate) -> dict[str, Any]:
+    fields = ("name", "description", "pipeline_name", "source_run_name", "code_location", "requirements")
+    return {name: getattr(template, name) for name in fields}
+
+
+def _record(action: str, target: RunTemplate | TemplateRun, by, before=None, after=None) -> None:
+    tenant = (target.template if isinstance(target, TemplateRun) else target).tenant
+    AuditEvent.objects.record(
+        action, target, by=by, organization=tenant.organization, before=before, after=after
+    )
