@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from orgs.permissions import Permission
 
 from .permissions import (
-    ALL,
     CREATE,
     DASHBOARD,
     DELETE,
