@@ -1,0 +1,41 @@
+import environ
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from tenants import sealing
+from zenpro_site.keys import load_keys, make_keys
+
+
+class Empty(environ.Env):
+    ENVIRON = {}
+
+
+def test_without_keys_nothing_starts_and_the_message_says_what_to_do(tmp_path):
+    with pytest.raises(ImproperlyConfigured, match="zenpro up"):
+        load_keys(Empty(), tmp_path / "keys.json")
+
+
+def test_keys_are_made_once_and_only_for_their_owner(tmp_path):
+    file = tmp_path / "deep" / "keys.json"
+    make_keys(file)
+    first = load_keys(Empty(), file)
+    make_keys(file)
+    assert load_keys(Empty(), file) == first
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_the_environment_wins(tmp_path):
+    class Full(environ.Env):
+        ENVIRON = {"ZENPRO_SECRET_KEY": "k", "ZENPRO_SECRET_KEYS": "new,old"}
+
+    assert load_keys(Full(), tmp_path / "keys.json") == ("k", ["new", "old"])
+
+
+def test_sealed_with_an_old_key_opens_with_old_and_new(settings):
+    old, new = settings.ZENPRO_SECRET_KEYS[0], "bmV3bmV3bmV3bmV3bmV3bmV3bmV3bmV3bmV3bmV3bmU="
+    sealed = sealing.seal({"a": "b"})
+    settings.ZENPRO_SECRET_KEYS = [new, old]
+    assert sealing.unseal(sealed) == {"a": "b"}
+    settings.ZENPRO_SECRET_KEYS = [new]
+    with pytest.raises(sealing.SecretsUnreadable):
+        sealing.unseal(sealed)
