@@ -1,9 +1,17 @@
 from django.urls import path
 
-from . import views
+from . import run_views, views
 
 app_name = "run_templates"
+ONE = "o/<slug:org>/t/<slug:tenant>/templates/<uuid:template>/"
 urlpatterns = [
     path("o/<slug:org>/templates/", views.org_list, name="org_list"),
     path("o/<slug:org>/t/<slug:tenant>/templates/", views.list, name="list"),
+    path("o/<slug:org>/t/<slug:tenant>/templates/new/", views.create, name="create"),
+    path(ONE, views.detail, name="detail"),
+    path(f"{ONE}edit/", views.edit, name="edit"),
+    path(f"{ONE}delete/", views.delete, name="delete"),
+    path(f"{ONE}run/", run_views.run, name="run"),
+    path(f"{ONE}runs/<int:number>/", run_views.run_detail, name="run_detail"),
+    path(f"{ONE}runs/<int:number>/cancel/", run_views.cancel, name="cancel"),
 ]

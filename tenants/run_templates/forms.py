@@ -1,0 +1,52 @@
+from django import forms
+
+from tenants.models import Tenant
+
+from .models import RunTemplate
+
+LONGEST_REQUIREMENTS = 20_000
+
+
+class EditForm(forms.Form):
+    """What may be changed later. Names are taken per tenant."""
+
+    name = forms.CharField(max_length=80)
+    description = forms.CharField(
+        max_length=500, required=False, help_text="What it is for, in one sentence."
+    )
+    requirements = forms.CharField(
+        required=False,
+        max_length=LONGEST_REQUIREMENTS,
+        strip=True,
+        widget=forms.Textarea({"rows": 5, "spellcheck": "false", "class": "mono"}),
+        help_text="One package a line, as in requirements.txt. ZenML itself comes by itself, in the tenant's version.",
+    )
+
+    def __init__(self, *args, tenant: Tenant, template: RunTemplate | None = None, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.tenant, self.template = tenant, template
+        self.fields["name"].widget.attrs["autocomplete"] = "off"
+
+    def clean_name(self) -> str:
+        name = self.cleaned_data["name"]
+        others = self.tenant.templates.exclude(pk=self.template and self.template.pk)
+        if others.filter(name=name).exists():
+            raise forms.ValidationError(f"There is a template “{name}” in {self.tenant} already.")
+        return name
+
+    def add_problem(self, field: str, reason: str) -> None:
+        """What an action refused, at its field where the form has it."""
+        self.add_error(field if field in self.fields else None, reason)
+
+
+class TemplateForm(EditForm):
+    """A new template of a run."""
+
+    code_location = forms.CharField(
+        label="Code directory",
+        max_length=500,
+        widget=forms.TextInput({"spellcheck": "false", "class": "mono", "placeholder": "/home/ada/churn"}),
+        help_text="The folder on this machine that the run was started in: the modules of the pipeline are found "
+        "from there. It is copied, so later changes in it do not reach this template.",
+    )
+    field_order = ["name", "description", "code_location", "requirements"]

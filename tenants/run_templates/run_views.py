@@ -1,0 +1,153 @@
+"""The form that runs a template with other values, and a re-run until its pipeline has started."""
+
+from django.contrib import messages
+from django.shortcuts import get_object_or_404, redirect
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from orgs.access import refuse
+from orgs.actions import Refused
+from tenants.access import tenant_view
+from tenants.permissions import TenantPermission
+from zenpro_site.htmx import render_partial, wants
+
+from . import actions
+from .drafts import TABS, default_of, described, examined, fresh, from_post, from_query, reset
+from .presentation import Editor, RunRow, recent_runs, recorded_changes, stages, typical_time, url_of
+
+TAB_WORDS = {"form": "Form", "yaml": "YAML", "diff": "Diff"}
+OFFERED = 10
+NOT_VALUES = {"tab", "from"}
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@tenant_view(TenantPermission.TEMPLATE_RUN)
+def run(request, template):
+    template = get_object_or_404(request.tenant.templates, pk=template)
+    description = described(template)
+    if request.method == "POST":
+        return _posted(request, template, description)
+    start = _start(request, template)
+    draft = fresh(template, start.configuration if start else None)
+    values = {name: request.GET[name] for name in request.GET if name not in NOT_VALUES}
+    editor = Editor(template, examined(from_query(draft, description, values), template), description)
+    tab = _tab(request.GET.get("tab", ""), editor)
+    return _form(request, editor, tab, start=start, summarize=bool(editor.troubles))
+
+
+def _posted(request, template, description):
+    data = request.POST
+    draft = from_post(template, description, data, request.FILES)
+    if data.get("reset"):
+        draft = reset(draft, description, default_of(template), data["reset"])
+    editor = Editor(template, examined(draft, template), description)
+    shown = data.get("shown", "form")
+    tab = _tab(data.get("tab") or shown, editor)
+    if data.get("do") == "run":
+        return _queue(request, editor, tab)
+    if wants(request, "bar"):
+        return _form(request, editor, tab, live=True)
+    return _form(request, editor, tab, summarize=bool(editor.troubles) and not data.get("reset"))
+
+
+def _queue(request, editor, tab):
+    """Run it, or come back with everything that is wrong; then nothing has been made."""
+    if editor.troubles:
+        return _form(request, editor, tab, status=422, summarize=True, tried=True)
+    try:
+        made = actions.queue_run(
+            template=editor.template, configuration=editor.draft.document, by=request.user
+        )
+    except actions.InvalidConfiguration as error:
+        editor.draft.problems.extend(error.problems)
+        again = Editor(editor.template, editor.draft, editor.description)
+        return _form(request, again, tab, status=422, summarize=True, tried=True)
+    except Refused as error:
+        return _form(request, editor, tab, status=422, refused=str(error))
+    return redirect(made)
+
+
+def _tab(wanted: str, editor) -> str:
+    """Text that could not be read as YAML is only to be seen as text."""
+    if editor.draft.unread:
+        return "yaml"
+    return wanted if wanted in TABS else "form"
+
+
+def _start(request, template):
+    """The earlier re-run the form begins as, or None for the template's own values."""
+    number = request.GET.get("from", "")
+    if not (number.isdecimal() and len(number) < 9):
+        return None
+    return get_object_or_404(template.runs.all(), number=int(number))
+
+
+def _form(request, editor, tab, status=200, **more):
+    earlier = [] if more.get("live") else recent_runs(editor.template)
+    context = {
+        "template": editor.template,
+        "editor": editor,
+        "tab": tab,
+        "tabs": [*TAB_WORDS.items()],
+        "run_url": _url(request, "run", editor.template.pk),
+        "site": f"{request.scheme}://{request.get_host()}",
+        "earlier": [RunRow(run) for run in earlier[:OFFERED]],
+        "typical": typical_time(earlier),
+        **more,
+    }
+    page = "run_templates/run.html#bar" if more.get("live") else "run_templates/run.html#editor"
+    return render_partial(request, page, context, status=status)
+
+
+def _url(request, name: str, *args) -> str:
+    return reverse(f"run_templates:{name}", args=[request.org.slug, request.tenant.slug, *args])
+
+
+# -- one re-run
+
+
+@require_safe
+@tenant_view(TenantPermission.TEMPLATE_VIEW)
+def run_detail(request, template, number):
+    made = _run_of(request, template, number)
+    if made.zenml_run_id:
+        return redirect(url_of(made))
+    context = {
+        "template": made.template,
+        "run": made,
+        "number_words": f"Run #{made.number}",
+        "stages": stages(made),
+        "changes": recorded_changes(made),
+        "run_url": _url(request, "run", made.template.pk),
+        "cancel_url": _url(request, "cancel", made.template.pk, made.number),
+        "can_run": TenantPermission.TEMPLATE_RUN in request.tenant_permissions,
+        "can_cancel": _may_cancel(request, made) and not (made.has_ended or made.cancel_requested_at),
+    }
+    return render_partial(request, "run_templates/rerun.html#status", context)
+
+
+@require_POST
+@tenant_view(TenantPermission.TEMPLATE_RUN)
+def cancel(request, template, number):
+    made = _run_of(request, template, number)
+    if not _may_cancel(request, made):
+        refuse(request, TenantPermission.CHANGE, request.tenant)
+    try:
+        actions.cancel_run(run=made, by=request.user)
+    except Refused as error:
+        messages.error(request, str(error))
+    else:
+        messages.success(request, f"{made} is being cancelled.")
+    return redirect(url_of(made))
+
+
+def _run_of(request, template, number):
+    template = get_object_or_404(request.tenant.templates.defer("snapshot"), pk=template)
+    return get_object_or_404(template.runs.select_related("created_by"), number=number)
+
+
+def _may_cancel(request, made) -> bool:
+    """One's own; anybody's for those who manage the tenant."""
+    rights = request.tenant_permissions
+    own = made.created_by_id == request.user.pk and TenantPermission.TEMPLATE_RUN in rights
+    return own or {TenantPermission.TEMPLATE_RUN, TenantPermission.CHANGE} <= rights
