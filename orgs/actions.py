@@ -55,6 +55,22 @@ def delete_organization(*, organization: Organization, by) -> None:
 
 
 @transaction.atomic
+def add_member(*, organization: Organization, person, role: Role, by) -> Membership:
+    """Make a person a member without an invitation; for superusers.
+
+    Raises Refused for a role of elsewhere, one that may do more than `by`, and somebody who is in it already.
+    """
+    if role.organization_id != organization.pk or role.level != Role.Level.ORGANIZATION:
+        raise Refused(f"{organization} has no such role.")
+    refuse_stronger(organization, by, role.slug)
+    if organization.memberships.filter(user=person).exists():
+        raise Refused(f"{person} is in {organization} already.")
+    membership = Membership.objects.create(organization=organization, user=person, role=role.slug)
+    _record("member.added", organization, membership, by, after={"role": role.slug})
+    return membership
+
+
+@transaction.atomic
 def change_role(*, membership: Membership, role: Role, by) -> None:
     """Give a member another organization role. Nothing happens when she has it already.
 
@@ -118,6 +134,15 @@ def deactivate_person(*, person, by) -> None:
     person.is_active = False
     person.save(update_fields=["is_active"])
     AuditEvent.objects.record("person.deactivated", person, by=by)
+
+
+@transaction.atomic
+def rename_person(*, person, name: str, by) -> None:
+    """Change the name that others see. The username, which tenants know her by, stays."""
+    before = {"name": type(person).objects.get(pk=person.pk).name}
+    person.name = name
+    person.save(update_fields=["name"])
+    AuditEvent.objects.record("person.renamed", person, by=by, before=before, after={"name": name})
 
 
 def refuse_without_admin(organization: Organization) -> None:

@@ -57,7 +57,7 @@ INSTALLED_APPS = [
     "tenants",
     "tenants.control_plane",
     "tenants.run_templates",
-    "django.contrib.admin",
+    "zenpro_site.admin_config.ZenProAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

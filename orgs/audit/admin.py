@@ -1,0 +1,20 @@
+from django.contrib import admin
+
+from zenpro_site.admin import ReadOnlyAdmin
+
+from .models import AuditEvent
+from .sentences import tell
+
+
+@admin.register(AuditEvent)
+class AuditEventAdmin(ReadOnlyAdmin):
+    list_display = ["at", "sentence", "outcome", "organization", "via", "ip"]
+    list_filter = ["outcome", "via", "action", "organization"]
+    list_select_related = ["organization"]
+    search_fields = ["actor_label", "target_label", "action", "request_id"]
+    date_hierarchy = "at"
+    show_full_result_count = False
+
+    @admin.display(description="event", ordering="action")
+    def sentence(self, event) -> str:
+        return tell(event)

@@ -1,0 +1,53 @@
+"""Changes to accounts by a superuser. Each is atomic and leaves its audit row."""
+
+from django.db import transaction
+
+from orgs.actions import Refused, deactivate_person
+from orgs.audit.models import AuditEvent
+
+FLAGS = ("name", "email", "is_active", "is_staff", "is_superuser", "is_service_account")
+
+
+@transaction.atomic
+def create_person(*, person, by) -> None:
+    """Store a new account; the address makes the username. Its password is set on the object already."""
+    person.username = type(person).objects.free_username(person.email.partition("@")[0])
+    person.save(force_insert=True)
+    _record("person.created", person, by, after=_words(person))
+
+
+@transaction.atomic
+def change_person(*, person, by) -> None:
+    """Store changed fields of an account.
+
+    Raises Refused when `by` would lock herself out, and when an organization would be without an active Admin.
+    """
+    row = type(person).objects.select_for_update().get(pk=person.pk)
+    before, after = _words(row), _words(person)
+    if row == by and not (person.is_active and person.is_superuser):
+        raise Refused("Nobody takes these rights from herself. Ask another superuser.")
+    if row.is_active and not person.is_active:
+        deactivate_person(person=row, by=by)
+        before["is_active"] = False
+    person.save(update_fields=FLAGS)
+    if before != after:
+        changed = [name for name in FLAGS if before[name] != after[name]]
+        _record("person.changed", person, by, _only(before, changed), _only(after, changed))
+
+
+@transaction.atomic
+def password_was_set(*, person, by) -> None:
+    """Tell the audit log that somebody else chose a person's password."""
+    _record("person.password_set", person, by)
+
+
+def _words(person) -> dict:
+    return {name: getattr(person, name) for name in FLAGS}
+
+
+def _only(words: dict, names: list[str]) -> dict:
+    return {name: words[name] for name in names}
+
+
+def _record(action: str, person, by, before=None, after=None) -> None:
+    AuditEvent.objects.record(action, person, by=by, before=before, after=after)

@@ -1,0 +1,67 @@
+from allauth.account.admin import EmailAddress
+from django.contrib import admin
+from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.forms import BaseUserCreationForm
+from django.contrib.auth.models import Group
+
+from zenpro_site.admin import ActionsAdmin, ReadOnlyAdmin
+
+from . import actions
+from .models import User
+
+# Teams are groups; changed as bare groups they would lose their organization.
+admin.site.unregister(Group)
+# Addresses are confirmed by their owners.
+admin.site.unregister(EmailAddress)
+
+
+class PersonCreationForm(BaseUserCreationForm):
+    """The username follows from the address, so nobody types it."""
+
+    class Meta:
+        model = User
+        fields = ["email", "name"]
+
+    def clean_email(self) -> str:
+        return self.cleaned_data["email"].lower()
+
+
+@admin.register(User)
+class PersonAdmin(ActionsAdmin, UserAdmin):
+    add_form = PersonCreationForm
+    list_display = ["email", "name", "is_active", "is_superuser", "is_service_account", "last_active_at"]
+    list_filter = ["is_active", "is_superuser", "is_service_account", "memberships__organization"]
+    search_fields = ["email", "name", "username"]
+    ordering = ["email"]
+    filter_horizontal = []
+    readonly_fields = ["username", "date_joined", "last_active_at", "last_login"]
+    fieldsets = [
+        (None, {"fields": ["email", "name", "username", "password"]}),
+        ("May", {"fields": ["is_active", "is_staff", "is_superuser"]}),
+        ("When", {"fields": ["date_joined", "last_login", "last_active_at"]}),
+    ]
+    add_fieldsets = [(None, {"fields": ["email", "name", "password1", "password2"]})]
+
+    def save_model(self, request, obj, form, change):
+        if change:
+            actions.change_person(person=obj, by=request.user)
+        else:
+            actions.create_person(person=obj, by=request.user)
+
+    def user_change_password(self, request, id, form_url=""):
+        response = super().user_change_password(request, id, form_url)
+        if request.method == "POST" and response.status_code == 302:
+            actions.password_was_set(person=self.get_object(request, id), by=request.user)
+        return response
+
+    def has_delete_permission(self, request, obj=None) -> bool:
+        """Usernames are never given again, so accounts are made inactive instead."""
+        return False
+
+
+@admin.register(EmailAddress)
+class EmailAddressAdmin(ReadOnlyAdmin):
+    list_display = ["email", "user", "verified", "primary"]
+    list_filter = ["verified", "primary"]
+    list_select_related = ["user"]
+    search_fields = ["email", "user__email", "user__name"]

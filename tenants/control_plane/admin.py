@@ -1,0 +1,25 @@
+from django.contrib import admin
+
+from zenpro_site.admin import ReadOnlyAdmin
+
+from .models import AccessToken, UsageEvent
+
+
+@admin.register(AccessToken)
+class AccessTokenAdmin(ReadOnlyAdmin):
+    """Only that they exist; the tokens themselves are stored nowhere."""
+
+    list_display = ["kind", "user", "tenant", "created_at", "expires_at"]
+    list_filter = ["kind", "expires_at"]
+    list_select_related = ["user", "tenant"]
+    search_fields = ["user__email", "user__name", "tenant__name"]
+    hidden = ("token_hash",)
+
+
+@admin.register(UsageEvent)
+class UsageEventAdmin(ReadOnlyAdmin):
+    list_display = ["created_at", "tenant", "organization", "feature", "total", "resource_id"]
+    list_filter = ["feature", "organization"]
+    list_select_related = ["tenant", "organization"]
+    search_fields = ["tenant__name", "resource_id"]
+    date_hierarchy = "created_at"

@@ -1,0 +1,80 @@
+from django.contrib import admin
+
+from zenpro_site.admin import ActionsAdmin, ReadOnlyAdmin
+
+from . import actions
+from .models import RunTemplate, TemplateRun
+
+
+@admin.register(RunTemplate)
+class RunTemplateAdmin(ActionsAdmin):
+    """Made from a run on its page; renamed, described and deleted here as well."""
+
+    list_display = [
+        "name",
+        "tenant",
+        "organization",
+        "pipeline_name",
+        "stack_name",
+        "created_by",
+        "updated_at",
+    ]
+    list_filter = ["tenant__organization", "pipeline_name"]
+    list_select_related = ["tenant__organization", "created_by"]
+    search_fields = ["name", "description", "pipeline_name", "tenant__name"]
+    changeable = ["name", "description", "requirements"]
+    fixed = [
+        "tenant",
+        "pipeline_name",
+        "stack_name",
+        "source_run_name",
+        "code_location",
+        "code_hash",
+        "default_configuration",
+        "created_by",
+        "created_at",
+    ]
+
+    def get_fields(self, request, obj=None):
+        return [*self.changeable, *self.fixed]
+
+    def get_readonly_fields(self, request, obj=None):
+        return self.fixed
+
+    @admin.display(ordering="tenant__organization__name")
+    def organization(self, template) -> str:
+        return template.tenant.organization.name
+
+    def has_add_permission(self, request) -> bool:
+        return False
+
+    def save_model(self, request, obj, form, change):
+        words = {name: getattr(obj, name) for name in self.changeable}
+        actions.update_template(template=obj, by=request.user, **words)
+
+    def delete_model(self, request, obj):
+        actions.delete_template(template=obj, by=request.user)
+
+
+@admin.register(TemplateRun)
+class TemplateRunAdmin(ReadOnlyAdmin):
+    """Kept for ever as they were sent."""
+
+    list_display = [
+        "run_name",
+        "template",
+        "tenant",
+        "number",
+        "state",
+        "created_by",
+        "queued_at",
+        "ended_at",
+    ]
+    list_filter = ["state", "template__tenant__organization"]
+    list_select_related = ["template__tenant", "created_by"]
+    search_fields = ["run_name", "template__name", "created_by__email", "zenml_run_id"]
+    date_hierarchy = "queued_at"
+
+    @admin.display(ordering="template__tenant__name")
+    def tenant(self, run) -> str:
+        return run.template.tenant.name
