@@ -14,7 +14,8 @@ const swapIcon = (element, name) => {
 };
 
 // Copy buttons
-on("click", "[data-copy]", async (button) => {
+on("click", "[data-copy]", async (button, event) => {
+  event.preventDefault(); // a link that is copied leads there only without scripts
   try {
     await navigator.clipboard.writeText(button.dataset.copy);
   } catch {
@@ -157,6 +158,23 @@ on("click", "[data-follow-toggle]", (button) => {
   if (following()) toEnd();
 });
 
+// What is scrolled inside a polled fragment stays where it was
+const places = new Map();
+const kept = (root, each) => root.querySelectorAll?.("[data-keep-scroll][id]").forEach(each);
+document.addEventListener("htmx:beforeSwap", ({ target }) => kept(target, (e) => places.set(e.id, [e.scrollLeft, e.scrollTop])));
+document.addEventListener("htmx:afterSwap", () => {
+  kept(document, (e) => { if (places.has(e.id)) [e.scrollLeft, e.scrollTop] = places.get(e.id); });
+  places.clear();
+});
+
+// A link inside a drawing does what its twin in the list does (htmx does not know links in SVG)
+on("click", "a[data-click]", (link, event) => {
+  const twin = $(link.dataset.click);
+  if (!twin || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
+  event.preventDefault();
+  twin.click();
+});
+
 // Names: the slug follows the name until somebody writes a slug
 const slugOf = (text) => text.normalize("NFKD").replace(/[\u0300-\u036f]/g, "").toLowerCase()
   .replace(/[^a-z0-9]+/g, "-").replace(/^-+|-+$/g, "").slice(0, 50);
@@ -173,6 +191,18 @@ document.addEventListener("input", ({ target, isTrusted }) => {
 const checkTyped = (field) => field.form?.querySelectorAll(".danger.solid").forEach((b) => { b.disabled = field.value !== field.dataset.equals; });
 on("input", "input[data-equals]", checkTyped);
 
+// "No value" empties its field, and writing in the field takes the tick away
+on("change", "input[data-none]", (box) => {
+  const field = $(box.dataset.none);
+  if (!field || !box.checked) return;
+  field.value = "";
+  field.parentElement.querySelectorAll(".chip-input .chip").forEach((chip) => chip.remove());
+});
+on("input", "input, textarea", (field) => {
+  const box = field.id && field.value && document.querySelector(`[data-none="${CSS.escape(field.id)}"]`);
+  if (box) box.checked = false;
+});
+
 // Show a password
 on("click", "[data-reveal]", (button) => {
   const field = $(button.dataset.reveal);
@@ -182,12 +212,19 @@ on("click", "[data-reveal]", (button) => {
   swapIcon(button, shown ? "eye-off" : "eye");
 });
 
+// What the server says below a field is also said by the field
+const markField = (marks) => {
+  const field = $(marks.dataset.marks);
+  if (field?.matches("input, select, textarea")) field.ariaInvalid = marks.hasAttribute("data-wrong") ? "true" : null;
+};
+
 // Once for the page and again for every fragment htmx brings
 function tend(root) {
   root.querySelectorAll("input[data-mixed]").forEach((box) => { box.indeterminate = true; });
   root.querySelectorAll("textarea[data-chips]").forEach(makeChips);
   root.querySelectorAll("input[data-equals]").forEach(checkTyped);
   root.querySelectorAll("dialog[data-open]").forEach(open);
+  root.querySelectorAll("[data-marks]").forEach(markField);
   root.querySelectorAll(".toast").forEach(tendToast);
   root.querySelector("[data-focus]")?.focus();
   if (following()) toEnd();
