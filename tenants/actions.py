@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from django.db import transaction
 from django.utils import timezone
 
+from orgs.actions import Refused
 from orgs.audit.models import AuditEvent
 from orgs.models import Membership, Organization
 from orgs.roles.models import Role
@@ -13,10 +14,6 @@ from orgs.teams.models import Team
 from .models import Tenant, TenantGrant
 
 Holder = Membership | Team
-
-
-class NotPossible(Exception):
-    """The change does not fit the state things are in; the text is a sentence for people."""
 
 
 @transaction.atomic
@@ -32,11 +29,11 @@ def create_tenant(
 ) -> Tenant:
     """Ask for a new tenant; the agent makes it. The creator, when she is a member, becomes its Admin.
 
-    `access`: further holders with their tenant role. Raises NotPossible for a taken slug and for
+    `access`: further holders with their tenant role. Raises Refused for a taken slug and for
     a holder or role of another organization; nothing is written then.
     """
     if org.tenants.live().filter(slug=slug).exists():
-        raise NotPossible(f"“{slug}” is taken in {org}.")
+        raise Refused(f"“{slug}” is taken in {org}.")
     tenant = Tenant(
         organization=org, name=name, slug=slug, zenml_version=version, description=description, created_by=by
     )
@@ -56,10 +53,11 @@ def _creator(org: Organization, by) -> list[tuple[Membership, Role]]:
 
 
 def _access_words(given) -> dict[str, str]:
-    return {_holder_name(holder): role.name for holder, role in given}
+    return {holder_name(holder): role.name for holder, role in given}
 
 
-def _holder_name(holder: Holder) -> str:
+def holder_name(holder: Holder) -> str:
+    """How messages and audit rows call a holder."""
     return f"team {holder.label}" if isinstance(holder, Team) else str(holder.user)
 
 
@@ -67,7 +65,7 @@ def _give(tenant: Tenant, holder: Holder, role: Role, by, expires_at=None) -> Te
     try:
         return TenantGrant.objects.give(tenant=tenant, role=role, holder=holder, by=by, expires_at=expires_at)
     except ValueError as error:
-        raise NotPossible(str(error)) from error
+        raise Refused(str(error)) from error
 
 
 def _record(action: str, tenant: Tenant, by, before=None, after=None) -> None:
@@ -77,10 +75,10 @@ def _record(action: str, tenant: Tenant, by, before=None, after=None) -> None:
 
 
 def _locked(tenant: Tenant) -> Tenant:
-    """The row as it is now. Raises NotPossible when the tenant was deleted meanwhile."""
+    """The row as it is now. Raises Refused when the tenant was deleted meanwhile."""
     row = Tenant.objects.select_for_update().get(pk=tenant.pk)
     if row.desired_state == Tenant.DesiredState.DELETED:
-        raise NotPossible(f"{row.name} is deleted.")
+        raise Refused(f"{row.name} is deleted.")
     return row
 
 
@@ -96,31 +94,31 @@ def update_tenant(*, tenant: Tenant, name: str, description: str, by) -> None:
 
 @transaction.atomic
 def deactivate(*, tenant: Tenant, by) -> None:
-    """Ask for the server to stop; its data stay. Raises NotPossible unless the tenant is wanted available."""
+    """Ask for the server to stop; its data stay. Raises Refused unless the tenant is wanted available."""
     _want(tenant, Tenant.DesiredState.AVAILABLE, Tenant.DesiredState.DEACTIVATED)
     _record("tenant.deactivated", tenant, by)
 
 
 @transaction.atomic
 def activate(*, tenant: Tenant, by) -> None:
-    """Ask for a deactivated tenant to start again. Raises NotPossible when it is not deactivated."""
+    """Ask for a deactivated tenant to start again. Raises Refused when it is not deactivated."""
     _want(tenant, Tenant.DesiredState.DEACTIVATED, Tenant.DesiredState.AVAILABLE)
     _record("tenant.activated", tenant, by)
 
 
 def _want(tenant: Tenant, now: str, then: str) -> None:
     if _locked(tenant).desired_state != now:
-        raise NotPossible(f"{tenant.name} is {Tenant.DesiredState(then).label.lower()} already.")
+        raise Refused(f"{tenant.name} is {Tenant.DesiredState(then).label.lower()} already.")
     tenant.desired_state = then
     tenant.save(update_fields=["desired_state", "updated_at"])
 
 
 @transaction.atomic
 def request_restart(*, tenant: Tenant, by) -> None:
-    """Ask for a restart of a server that runs and shall run. Raises NotPossible otherwise."""
+    """Ask for a restart of a server that runs and shall run. Raises Refused otherwise."""
     row = _locked(tenant)
     if row.desired_state != Tenant.DesiredState.AVAILABLE or not row.is_available:
-        raise NotPossible(f"{tenant.name} does not run: {row.get_status_display().lower()}.")
+        raise Refused(f"{tenant.name} does not run: {row.get_status_display().lower()}.")
     tenant.restart_requested_at = timezone.now()
     tenant.save(update_fields=["restart_requested_at", "updated_at"])
     _record("tenant.restart_requested", tenant, by)
@@ -128,10 +126,10 @@ def request_restart(*, tenant: Tenant, by) -> None:
 
 @transaction.atomic
 def retry(*, tenant: Tenant, by) -> None:
-    """Ask the agent to try a failed tenant again. Raises NotPossible when it has not failed."""
+    """Ask the agent to try a failed tenant again. Raises Refused when it has not failed."""
     row = _locked(tenant)
     if row.status != Tenant.Status.FAILED:
-        raise NotPossible(f"{tenant.name} has not failed.")
+        raise Refused(f"{tenant.name} has not failed.")
     tenant.status, tenant.state_reason = Tenant.Status.PENDING, ""
     tenant.desired_state = Tenant.DesiredState.AVAILABLE
     tenant.save(update_fields=["status", "state_reason", "desired_state", "updated_at"])
@@ -151,20 +149,21 @@ def delete_tenant(*, tenant: Tenant, by) -> None:
 def give_grant(*, tenant: Tenant, holder: Holder, role: Role, by, expires_at=None) -> TenantGrant:
     """Make `role` the direct role of a Membership or Team on the tenant; it replaces the one she held.
 
-    Raises NotPossible, with nothing written, when holder or role are not the organization's own.
+    Raises Refused, with nothing written, when holder or role are not the organization's own.
     """
     _locked(tenant)
-    earlier = _direct(tenant, holder)
-    before = {"holder": _holder_name(holder), "role": ", ".join(grant.role.name for grant in earlier)}
+    earlier = direct_roles(tenant=tenant, holder=holder)
+    before = {"holder": holder_name(holder), "role": ", ".join(grant.role.name for grant in earlier)}
     grant = _give(tenant, holder, role, by, expires_at)
     for old in earlier:
         if old.pk != grant.pk:
             TenantGrant.objects.withdraw(old)
-    _record("tenant.access_given", tenant, by, before, {**before, "role": role.name})
+    _record("grant.given", tenant, by, before, {**before, "role": role.name})
     return grant
 
 
-def _direct(tenant: Tenant, holder: Holder) -> list[TenantGrant]:
+def direct_roles(*, tenant: Tenant, holder: Holder) -> list[TenantGrant]:
+    """Grants given to this very person or team, strongest first."""
     kind = "team" if isinstance(holder, Team) else "membership"
     return list(tenant.grants.filter(**{kind: holder}).select_related("role", "team", "membership__user"))
 
@@ -173,21 +172,21 @@ def _direct(tenant: Tenant, holder: Holder) -> list[TenantGrant]:
 def withdraw_grant(*, grant: TenantGrant, by) -> None:
     """End a direct role. What the holder has through teams or the organization stays."""
     tenant = grant.tenant
-    before = {"holder": _holder_name(grant.holder), "role": grant.role.name}
+    before = {"holder": holder_name(grant.holder), "role": grant.role.name}
     TenantGrant.objects.withdraw(grant)
-    _record("tenant.access_withdrawn", tenant, by, before)
+    _record("grant.withdrawn", tenant, by, before)
 
 
 @transaction.atomic
 def join_tenant(*, tenant: Tenant, role: Role, by) -> TenantGrant:
     """An organization Admin gives herself a role; the tenant's Admins see that she did.
 
-    Raises NotPossible when she is no member of the organization (a superuser needs no role).
+    Raises Refused when she is no member of the organization (a superuser needs no role).
     """
     _locked(tenant)
     membership = tenant.organization.memberships.filter(user=by).first()
     if membership is None:
-        raise NotPossible(f"You are not a member of {tenant.organization}.")
+        raise Refused(f"You are not a member of {tenant.organization}.")
     grant = _give(tenant, membership, role, by)
     _record("tenant.joined", tenant, by, after={"role": role.name})
     return grant

@@ -1,5 +1,6 @@
 """What a tenant's server says about its runs, turned into what the pages show."""
 
+import json
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
@@ -99,11 +100,20 @@ def _project(projects: list[dict], name: str, tenant: Tenant) -> dict | None:
     return next(iter(ours or projects), None)
 
 
-def people_by_username(tenant: Tenant, runs: Iterable[Run]) -> dict[str, Any]:
-    """Our users behind the accounts of these runs: tenants know them by username."""
+@dataclass(frozen=True)
+class RunRow:
+    """A run and, when the tenant's account is one of ours, its person."""
+
+    run: Run
+    person: Any = None
+
+
+def rows_of(tenant: Tenant, runs: Iterable[Run]) -> list[RunRow]:
+    """Runs with our users behind their accounts: tenants know them by username. One query."""
     names = {run.user for run in runs} - {""}
     memberships = tenant.organization.memberships.filter(user__username__in=names)
-    return {membership.user.username: membership.user for membership in memberships.select_related("user")}
+    people = {found.user.username: found.user for found in memberships.select_related("user")}
+    return [RunRow(run, people.get(run.user)) for run in runs]
 
 
 # -- one run
@@ -150,6 +160,26 @@ class GraphNode:
     width: int = NODE_WIDTH
     height: int = NODE_HEIGHT
 
+    @property
+    def icon_x(self) -> int:
+        return self.x + 12
+
+    @property
+    def icon_y(self) -> int:
+        return self.y + (self.height - 16) // 2
+
+    @property
+    def text_x(self) -> int:
+        return self.x + 38
+
+    @property
+    def name_y(self) -> int:
+        return self.y + self.height // 2 - 4
+
+    @property
+    def words_y(self) -> int:
+        return self.y + self.height // 2 + 14
+
 
 @dataclass(frozen=True)
 class GraphEdge:
@@ -172,6 +202,7 @@ class LogPane:
     lines: list[LogLine] = field(default_factory=list)
     note: str = ""
     first: int = 1  # number of the first line shown
+    step_id: UUID | None = None  # whose output it is: that of the original for a cached step
 
     @property
     def text(self) -> str:
@@ -198,6 +229,15 @@ class RunPage:
     def alert(self) -> StepRow | None:
         """The first step that failed."""
         return next((step for step in self.steps if step.status == "failed"), None)
+
+    @property
+    def traceback(self) -> str:
+        """Of the chosen step, when it failed."""
+        return (
+            self.details[self.chosen.name].traceback
+            if self.chosen and self.chosen.name in self.details
+            else ""
+        )
 
     @property
     def summary(self) -> str:
@@ -338,12 +378,20 @@ def _log(client: TenantClient, step: StepRow | None, known: dict[str, Step]) -> 
     if step.id is None:
         note = "This step has not started yet." if step.status == "waiting" else "This step was not run."
         return LogPane(note=note)
-    lines = client.step_logs(step.id)
-    if not lines and step.status == "cached":
-        original = _original(known.get(step.name))
-        lines = client.step_logs(original) if original else []
-        return _pane(lines, "Cached: this is the output of the step the result was taken from.")
-    return _pane(lines, "" if lines else "No output yet." if step.status == "running" else "No output.")
+    if step.status == "cached":
+        return _cached_log(client, _original(known.get(step.name)) or step.id)
+    return _pane(
+        client.step_logs(step.id), step.id, "No output yet." if step.status == "running" else "No output."
+    )
+
+
+def _cached_log(client: TenantClient, original: UUID) -> LogPane:
+    lines = client.step_logs(original)
+    if not lines:
+        return LogPane(note="Cached: the result was taken from an earlier run, there is no output.")
+    return replace(
+        _pane(lines, original), note="Cached: this is the output of the step the result was taken from."
+    )
 
 
 def _original(step: Step | None) -> UUID | None:
@@ -351,13 +399,24 @@ def _original(step: Step | None) -> UUID | None:
     return UUID(value) if value else None
 
 
-def _pane(lines: list[LogLine], note: str) -> LogPane:
-    if not lines and note.startswith("Cached"):
-        return LogPane(note="Cached: the result was taken from an earlier run, there is no output.")
+def _pane(lines: list[LogLine], step_id: UUID, empty: str = "") -> LogPane:
     skipped = max(len(lines) - LOG_LINES, 0)
-    if skipped:
-        note = f"The first {skipped} lines are in the download."
-    return LogPane(lines[skipped:], note, skipped + 1)
+    note = f"The first {skipped} lines are in the download." if skipped else ""
+    return LogPane(lines[skipped:], note if lines else empty, skipped + 1, step_id)
+
+
+# -- configuration
+
+
+def configuration_of(client: TenantClient, page: RunPage) -> list[tuple[str, list[tuple[str, str]]]]:
+    """[(step, [(parameter, value as JSON)])] in the order of the steps, also of those that have not started."""
+    snapshot = client.snapshot(page.run.snapshot_id) if page.run.snapshot_id else {}
+    steps = (snapshot.get("metadata") or {}).get("step_configurations") or {}
+    found = []
+    for row in page.steps:
+        parameters = ((steps.get(row.name) or {}).get("config") or {}).get("parameters") or {}
+        found.append((row.name, [(name, json.dumps(value)) for name, value in parameters.items()]))
+    return found
 
 
 # -- small things

@@ -1,12 +1,24 @@
 from django.urls import path
 
-from . import views
+from . import member_views, run_views, views
 
 app_name = "tenants"
 urlpatterns = [
     path("new/", views.create, name="create"),
     path("<slug:tenant>/", views.overview, name="overview"),
-    path("<slug:tenant>/runs/", views.runs, name="runs"),
-    path("<slug:tenant>/members/", views.members, name="members"),
+    path("<slug:tenant>/progress/", views.progress, name="progress"),
+    path("<slug:tenant>/log/", views.log, name="log"),
     path("<slug:tenant>/settings/", views.settings, name="settings"),
+    path("<slug:tenant>/deactivate/", views.deactivate, name="deactivate"),
+    path("<slug:tenant>/activate/", views.activate, name="activate"),
+    path("<slug:tenant>/restart/", views.restart, name="restart"),
+    path("<slug:tenant>/retry/", views.retry, name="retry"),
+    path("<slug:tenant>/delete/", views.delete, name="delete"),
+    path("<slug:tenant>/members/", member_views.members, name="members"),
+    path("<slug:tenant>/members/give/", member_views.grant_give, name="grant_give"),
+    path("<slug:tenant>/members/<uuid:grant>/withdraw/", member_views.grant_withdraw, name="grant_withdraw"),
+    path("<slug:tenant>/join/", member_views.join, name="join"),
+    path("<slug:tenant>/runs/", run_views.runs, name="runs"),
+    path("<slug:tenant>/runs/<uuid:run>/", run_views.run_detail, name="run_detail"),
+    path("<slug:tenant>/runs/<uuid:run>/steps/<uuid:step>/log/", run_views.step_log, name="step_log"),
 ]

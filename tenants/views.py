@@ -1,31 +1,273 @@
-from django.shortcuts import render
+"""A tenant's own pages: creation, overview, settings, log. Members: member_views, runs: run_views."""
+
+from dataclasses import dataclass
+
+from django.conf import settings as site
+from django.contrib import messages
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from orgs.access import org_view
+from orgs.actions import Refused
 from orgs.permissions import Permission
-from tenants.access import tenant_view
-from tenants.permissions import TenantPermission
+from zenpro_site.htmx import reload_page, render_partial, wants
+
+from . import actions
+from .access import tenant_view
+from .forms import DeleteForm, SettingsForm, SlugForm, TenantForm, access_formset
+from .hosting import tail_log
+from .members import people_of
+from .permissions import TenantPermission
+from .runs import ask, list_runs, rows_of
+from .servers.base import ServerError, TenantNotFound
+from .snippets import snippets_of
+from .startup import startup_of
+
+SHOWN_RUNS, SHOWN_PEOPLE = 5, 5
+LOG_LINES = (200, 1000)
 
 
-@tenant_view(TenantPermission.VIEW)
-def overview(request, **kwargs):
-    return render(request, "base.html")
-
-
-@tenant_view(TenantPermission.VIEW)
-def runs(request, **kwargs):
-    return render(request, "base.html")
-
-
-@tenant_view(TenantPermission.VIEW)
-def members(request, **kwargs):
-    return render(request, "base.html")
-
-
-@tenant_view(TenantPermission.CHANGE)
-def settings(request, **kwargs):
-    return render(request, "base.html")
-
-
+@require_http_methods(["GET", "HEAD", "POST"])
 @org_view(Permission.TENANT_CREATE)
-def create(request, **kwargs):
-    return render(request, "base.html")
+def create(request):
+    if wants(request, "slug_note"):
+        return _slug_note(request)
+    data = request.POST if request.method == "POST" else None
+    versions = site.ZENPRO_ZENML_VERSIONS
+    form = TenantForm(data, org=request.org, versions=versions)
+    access = access_formset(request.org, _more_rows(data))
+    if data and "add_row" not in data and form.is_valid() and access.is_valid():
+        try:
+            tenant = _create(request, form.cleaned_data, access.pairs())
+        except Refused as error:
+            form.add_error(None, str(error))
+        else:
+            return redirect("tenants:progress", request.org.slug, tenant.slug)
+    asked_for_row = data is not None and "add_row" in data
+    context = {"form": form, "access": access, "newest": versions[0]}
+    status = 422 if data and not asked_for_row else 200
+    return render_partial(request, "tenants/create.html#access", context, status=status)
+
+
+def _slug_note(request):
+    form = SlugForm(request.GET, org=request.org)
+    return render(
+        request, "tenants/create.html#slug_note", {"form": form, "slug": request.GET.get("slug", "")}
+    )
+
+
+def _more_rows(data):
+    """The posted rows, and one more when "Add another" was pressed."""
+    if data is None or "add_row" not in data:
+        return data
+    data = data.copy()
+    count = data.get("access-TOTAL_FORMS", "")
+    data["access-TOTAL_FORMS"] = str(int(count) + 1 if count.isdecimal() and len(count) < 4 else 1)
+    return data
+
+
+def _create(request, values, pairs):
+    return actions.create_tenant(
+        org=request.org,
+        name=values["name"],
+        slug=values["slug"],
+        version=values["version"],
+        description=values["description"],
+        access=pairs,
+        by=request.user,
+    )
+
+
+@require_safe
+@tenant_view(TenantPermission.VIEW)
+def progress(request):
+    startup = startup_of(request.tenant)
+    if wants(request, "log_tail"):
+        context = {"lines": _tail(request, LOG_LINES[0]), "startup": startup}
+        return render(request, "tenants/progress.html#log_tail", context)
+    context = {"startup": startup, "tenant": request.tenant, **_rights(request)}
+    if not wants(request, "progress"):
+        context["lines"] = _tail(request, LOG_LINES[0])
+        context["grants"] = request.tenant.grants.valid().select_related("role", "membership__user", "team")
+    return render_partial(request, "tenants/progress.html#progress", context)
+
+
+def _rights(request) -> dict[str, bool]:
+    given = request.tenant_permissions
+    return {
+        "can_change": TenantPermission.CHANGE in given,
+        "can_delete": TenantPermission.DELETE in given,
+        "can_access": TenantPermission.ACCESS in given,
+        "can_join": Permission.TENANT_MANAGE_ALL in request.org_permissions
+        and request.membership is not None,
+        "can_see_templates": TenantPermission.TEMPLATE_VIEW in given,
+        "can_make_template": TenantPermission.TEMPLATE_CREATE in given,
+    }
+
+
+def _tail(request, lines: int) -> list[str]:
+    """End of the server's log for those who run the tenant; it may name what others must not know."""
+    if TenantPermission.CHANGE not in request.tenant_permissions:
+        return []
+    try:
+        return tail_log(request.tenant, lines)
+    except (ServerError, OSError):
+        return []
+
+
+@require_safe
+@tenant_view(TenantPermission.VIEW)
+def overview(request):
+    tenant = request.tenant
+    context = {"tenant": tenant, "startup": startup_of(tenant), **_rights(request)}
+    if wants(request, "last_runs"):
+        return render(request, "tenants/overview.html#last_runs", {**context, **_last_runs(request)})
+    if wants(request, "state"):
+        return (
+            reload_page()
+            if context["startup"].over
+            else render(request, "tenants/overview.html#state", context)
+        )
+    people = people_of(tenant)
+    context |= _connect(request, people)
+    if not wants(request, "connect"):
+        shown = {"people": people[:SHOWN_PEOPLE], "people_count": len(people)}
+        context |= {**shown, **_todo(request, people)}
+    return render_partial(request, "tenants/overview.html#connect", context)
+
+
+def _connect(request, people) -> dict:
+    snippets = snippets_of(request.tenant, site.ZENPRO_API_URL)
+    chosen = request.GET.get("connect", "cli")
+    chosen = chosen if chosen in snippets else "cli"
+    my_role = next((row.role for row in people if row.user == request.user), None)
+    return {"snippets": snippets, "connect": chosen, "shown": snippets[chosen], "my_role": my_role}
+
+
+def _last_runs(request) -> dict:
+    tenant = request.tenant
+    found, trouble = None, None
+    try:
+        found, trouble = ask(request.user, tenant, lambda client: list_runs(client, tenant, size=SHOWN_RUNS))
+    except TenantNotFound:
+        pass
+    runs = found.page.items if found else []
+    return {
+        "rows": rows_of(tenant, runs),
+        "total": found.page.total if found else 0,
+        "live": any(run.in_progress for run in runs),
+        "trouble": trouble,
+        "asked": True,
+        **_todo(request, people_of(tenant), bool(runs)),
+    }
+
+
+@dataclass(frozen=True)
+class Todo:
+    title: str
+    text: str
+    done: bool
+    url: str = ""
+    action: str = ""
+
+
+def _todo(request, people, has_runs: bool = False) -> dict:
+    """What is left to do in a new tenant; each ticks itself, and the list goes when all is done."""
+    tenant = request.tenant
+    path = tenant.get_absolute_url()
+    has_templates = tenant.templates.exists()
+    others = len(people) > 1
+    todo = [
+        Todo("Server is running", f"ZenML {tenant.zenml_version}", tenant.is_available),
+        Todo("Run a pipeline", "From your machine, with the zenml client", has_runs or has_templates),
+        Todo(
+            "Make a template of a run",
+            "So that others run it from a form",
+            has_templates,
+            f"{path}runs/",
+            "Runs",
+        ),
+        Todo("Give a colleague a role", "A person or a whole team", others, f"{path}members/give/", "Give"),
+    ]
+    return {"todo": todo, "todo_done": all(item.done for item in todo)}
+
+
+@require_safe
+@tenant_view(TenantPermission.CHANGE)
+def log(request):
+    count = LOG_LINES[1] if request.GET.get("all") else LOG_LINES[0]
+    lines = _tail(request, count)
+    context = {"tenant": request.tenant, "lines": lines, "count": count, "more": len(lines) == LOG_LINES[0]}
+    return render_partial(request, "tenants/log.html#log", context)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@tenant_view(TenantPermission.CHANGE)
+def settings(request):
+    tenant = request.tenant
+    data = request.POST if request.method == "POST" else None
+    form = SettingsForm(data, initial={"name": tenant.name, "description": tenant.description})
+    if (
+        form.is_bound
+        and form.is_valid()
+        and _done(request, actions.update_tenant, "Saved.", **form.cleaned_data)
+    ):
+        return redirect("tenants:settings", request.org.slug, tenant.slug)
+    context = {"tenant": tenant, "form": form, **_rights(request)}
+    return render(request, "tenants/settings.html", context, status=422 if form.is_bound else 200)
+
+
+def _done(request, action, text: str, **values) -> bool:
+    """Do it and say so, or say why not."""
+    try:
+        action(tenant=request.tenant, by=request.user, **values)
+    except Refused as error:
+        messages.error(request, str(error))
+        return False
+    messages.success(request, text)
+    return True
+
+
+@require_POST
+@tenant_view(TenantPermission.CHANGE)
+def deactivate(request):
+    _done(request, actions.deactivate, f"{request.tenant} is being stopped. Its data are kept.")
+    return redirect(request.tenant)
+
+
+@require_POST
+@tenant_view(TenantPermission.CHANGE)
+def activate(request):
+    _done(request, actions.activate, f"{request.tenant} starts again.")
+    return redirect(request.tenant)
+
+
+@require_POST
+@tenant_view(TenantPermission.CHANGE)
+def restart(request):
+    _done(request, actions.request_restart, f"{request.tenant} restarts.")
+    return redirect(request.tenant)
+
+
+@require_POST
+@tenant_view(TenantPermission.CHANGE)
+def retry(request):
+    _done(request, actions.retry, f"Trying {request.tenant} again.")
+    return redirect("tenants:progress", request.org.slug, request.tenant.slug)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@tenant_view(TenantPermission.DELETE)
+def delete(request):
+    tenant = request.tenant
+    form = DeleteForm(request.POST if request.method == "POST" else None, tenant=tenant)
+    if form.is_bound and form.is_valid() and _done(request, actions.delete_tenant, f"{tenant} is deleted."):
+        return redirect(request.org)
+    context = {
+        "tenant": tenant,
+        "form": form,
+        "templates": tenant.templates.count(),
+        "people": len(people_of(tenant)),
+        "days": site.ZENPRO_KEEP_DELETED_DAYS,
+    }
+    return render_partial(request, "tenants/delete.html#modal", context, status=422 if form.is_bound else 200)

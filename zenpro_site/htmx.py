@@ -6,7 +6,7 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render, resolve_url
 from django.template.loader import render_to_string
 from django.utils.cache import patch_vary_headers
-from django_htmx.http import HttpResponseClientRedirect, HttpResponseLocation
+from django_htmx.http import HttpResponseClientRedirect, HttpResponseClientRefresh, HttpResponseLocation
 
 
 def wants(request, partial: str) -> bool:
@@ -27,6 +27,11 @@ def partial_or_redirect(request, template: str, context: dict, to) -> HttpRespon
     if wants(request, template.partition("#")[2]):
         return render(request, template, context)
     return redirect(to)
+
+
+def reload_page() -> HttpResponse:
+    """The whole page once more: what a fragment waited for has changed all of it."""
+    return HttpResponseClientRefresh()
 
 
 def _leave(request, response):

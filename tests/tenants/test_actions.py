@@ -2,6 +2,7 @@ import pytest
 from django.utils import timezone
 from factories import make_grant, make_member, make_org, make_team, make_tenant, make_user, tenant_role
 
+from orgs.actions import Refused
 from orgs.audit.models import AuditEvent
 from tenants import actions
 from tenants.access import can, tenants_visible_to
@@ -20,7 +21,7 @@ def last_event():
 
 def test_create_with_role_of_another_organization_writes_nothing(org, owner, member):
     foreign = tenant_role(make_org("Other"), "admin")
-    with pytest.raises(actions.NotPossible, match="one organization"):
+    with pytest.raises(Refused, match="one organization"):
         create(org, owner, access=[(member.membership, foreign)])
     assert not org.tenants.exists()
     assert not AuditEvent.objects.exists()
@@ -28,14 +29,14 @@ def test_create_with_role_of_another_organization_writes_nothing(org, owner, mem
 
 def test_create_with_team_of_another_organization_writes_nothing(org, owner):
     foreign = make_team(make_org("Other"))
-    with pytest.raises(actions.NotPossible, match="one organization"):
+    with pytest.raises(Refused, match="one organization"):
         create(org, owner, access=[(foreign, tenant_role(org, "viewer"))])
     assert not org.tenants.exists()
 
 
 def test_create_with_a_taken_slug_is_refused(org, owner):
     make_tenant(org, "research")
-    with pytest.raises(actions.NotPossible, match="taken"):
+    with pytest.raises(Refused, match="taken"):
         create(org, owner)
     assert org.tenants.count() == 1
 
@@ -73,7 +74,7 @@ def test_update_changes_and_records_both_sides(org, owner):
 def test_changes_to_a_deleted_tenant_are_refused(org, owner):
     tenant = make_tenant(org, desired_state="deleted", deleted_at=timezone.now())
     for change in (actions.deactivate, actions.request_restart, actions.retry, actions.delete_tenant):
-        with pytest.raises(actions.NotPossible, match="deleted"):
+        with pytest.raises(Refused, match="deleted"):
             change(tenant=tenant, by=owner)
     assert not AuditEvent.objects.exists()
 
@@ -83,7 +84,7 @@ def test_deactivate_and_activate_change_only_the_wish(org, owner):
     actions.deactivate(tenant=tenant, by=owner)
     tenant.refresh_from_db()
     assert (tenant.desired_state, tenant.status) == ("deactivated", "available")
-    with pytest.raises(actions.NotPossible, match="deactivated already"):
+    with pytest.raises(Refused, match="deactivated already"):
         actions.deactivate(tenant=tenant, by=owner)
     actions.activate(tenant=tenant, by=owner)
     tenant.refresh_from_db()
@@ -96,7 +97,7 @@ def test_deactivate_and_activate_change_only_the_wish(org, owner):
 
 def test_restart_of_a_deactivated_tenant_is_refused(org, owner):
     tenant = make_tenant(org, desired_state="deactivated", status="deactivated")
-    with pytest.raises(actions.NotPossible, match="does not run"):
+    with pytest.raises(Refused, match="does not run"):
         actions.request_restart(tenant=tenant, by=owner)
     tenant.refresh_from_db()
     assert tenant.restart_requested_at is None
@@ -111,7 +112,7 @@ def test_restart_is_asked_for(org, owner):
 
 
 def test_retry_of_a_healthy_tenant_is_refused(org, owner):
-    with pytest.raises(actions.NotPossible, match="not failed"):
+    with pytest.raises(Refused, match="not failed"):
         actions.retry(tenant=make_tenant(org), by=owner)
 
 
@@ -135,7 +136,7 @@ def test_deleted_tenant_is_gone_from_every_list(org, owner, member):
 
 def test_give_role_of_another_organization_writes_nothing(org, owner, member):
     tenant, foreign = make_tenant(org), tenant_role(make_org("Other"), "viewer")
-    with pytest.raises(actions.NotPossible):
+    with pytest.raises(Refused):
         actions.give_grant(tenant=tenant, holder=member.membership, role=foreign, by=owner)
     assert not tenant.grants.exists()
     assert not AuditEvent.objects.exists()
@@ -143,7 +144,7 @@ def test_give_role_of_another_organization_writes_nothing(org, owner, member):
 
 def test_give_to_a_member_of_another_organization_writes_nothing(org, owner):
     tenant, stranger = make_tenant(org), make_member(make_org("Other"))
-    with pytest.raises(actions.NotPossible):
+    with pytest.raises(Refused):
         actions.give_grant(
             tenant=tenant, holder=stranger.membership, role=tenant_role(org, "viewer"), by=owner
         )
@@ -172,7 +173,7 @@ def test_withdrawn_role_is_gone_at_once_and_the_team_stays(org, owner, member):
 
 def test_join_needs_membership(org):
     tenant, root = make_tenant(org), make_user(superuser=True)
-    with pytest.raises(actions.NotPossible, match="not a member"):
+    with pytest.raises(Refused, match="not a member"):
         actions.join_tenant(tenant=tenant, role=tenant_role(org, "admin"), by=root)
 
 

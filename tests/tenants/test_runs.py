@@ -107,8 +107,8 @@ def test_list_is_filtered_and_paged_by_the_server(org, client):
 
 def test_accounts_are_matched_by_username_within_the_organization(org, client):
     person = make_member(org, username="admin")
-    run = client.run(RUN_ID)
-    assert runs.people_by_username(make_tenant(org), [run]) == {"admin": person}
+    row = runs.rows_of(make_tenant(org), [client.run(RUN_ID)])[0]
+    assert row.person == person
 
 
 # -- one run
@@ -205,6 +205,14 @@ def test_long_log_is_cut_at_its_beginning(client):
 def test_metrics_are_the_numbers_nested_ones_by_path():
     logged = {"auc": 0.84, "ok": True, "name": "x", "by": {"north": 1, "south": {"a": 2.5}}}
     assert runs.numbers(logged) == [("auc", 0.84), ("by.north", 1), ("by.south.a", 2.5)]
+
+
+def test_configuration_lists_every_step_with_its_parameters(client):
+    client.half_way("train")
+    page = runs.open_run(client, RUN_ID)
+    found = dict(runs.configuration_of(client, page))
+    assert list(found) == [row.name for row in page.steps]
+    assert ("kind", '"logistic"') in found["train"]
 
 
 def test_metrics_of_a_real_run(client):

@@ -1,0 +1,184 @@
+from django import forms
+from django.core.validators import RegexValidator
+
+from orgs.models import RESERVED_SLUGS, slug_validator
+from orgs.teams.models import Team
+
+OTHER = "other"
+version_validator = RegexValidator(
+    r"^\d+(\.\d+){1,3}((a|b|rc)\d+)?(\.post\d+)?(\.dev\d+)?$", "Write a version as on PyPI, such as 0.98.0."
+)
+ROWS = 2  # empty rows in which to choose who gets access
+MAX_ROWS = 50
+
+
+def holder_choices(org) -> list:
+    """Teams and people of the organization as options: "team:<uuid>" and "person:<membership uuid>"."""
+    teams = [(f"team:{team.uuid}", team.label) for team in org.teams.all()]
+    members = org.memberships.filter(user__is_active=True).select_related("user")
+    people = [(f"person:{member.pk}", f"{member.user} ({member.user.email})") for member in members]
+    return [("", "Choose…"), ("Teams", teams), ("People", people)]
+
+
+def holder_value(holder) -> str:
+    return f"team:{holder.uuid}" if isinstance(holder, Team) else f"person:{holder.pk}"
+
+
+class HolderField(forms.ChoiceField):
+    """Chosen among the organization's teams and people; cleans to a Team, a Membership or None."""
+
+    def __init__(self, *, org, choices=None, **kwargs):
+        super().__init__(choices=choices or holder_choices(org), **kwargs)
+        self.org = org
+
+    def clean(self, value):
+        kind, _, key = super().clean(value).partition(":")
+        if not kind:
+            return None
+        return self.org.teams.get(uuid=key) if kind == "team" else self.org.memberships.get(pk=key)
+
+
+class RoleField(forms.ModelChoiceField):
+    """A role of the organization that can be given on a tenant."""
+
+    def __init__(self, *, org, **kwargs):
+        super().__init__(queryset=org.roles.tenant_level(), empty_label=None, **kwargs)
+
+
+class AccessForm(forms.Form):
+    """One row of "who gets access"."""
+
+    def __init__(self, *args, org, choices, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.fields["holder"] = HolderField(org=org, choices=choices, required=False, label="Team or person")
+        self.fields["role"] = RoleField(org=org, required=False, label="Role")
+
+
+class BaseAccessFormSet(forms.BaseFormSet):
+    def clean(self):
+        """One row per holder: which of two roles was meant nobody can know."""
+        chosen = [holder for holder, _ in self.pairs()]
+        if len(set(chosen)) < len(chosen):
+            raise forms.ValidationError("Somebody is chosen twice. Give each one role.")
+
+    def pairs(self) -> list:
+        """[(holder, role)] of the filled rows."""
+        rows = [form.cleaned_data for form in self.forms if form.is_valid()]
+        return [(row["holder"], row["role"]) for row in rows if row.get("holder") and row.get("role")]
+
+
+_AccessFormSet = forms.formset_factory(
+    AccessForm, formset=BaseAccessFormSet, extra=ROWS, max_num=MAX_ROWS, absolute_max=MAX_ROWS
+)
+
+
+def access_formset(org, data=None) -> BaseAccessFormSet:
+    """The rows of "who gets access" on the page that creates a tenant."""
+    kwargs = {"org": org, "choices": holder_choices(org)}
+    return _AccessFormSet(data, prefix="access", form_kwargs=kwargs)
+
+
+class TenantForm(forms.Form):
+    """A new tenant, without who gets access."""
+
+    name = forms.CharField(max_length=60, widget=forms.TextInput(attrs={"autocomplete": "off"}))
+    slug = forms.CharField(
+        max_length=40,
+        label="Address",
+        validators=[slug_validator],
+        help_text="In addresses and for the zenml client. It cannot be changed later.",
+        widget=forms.TextInput(
+            attrs={"data-slug-of": "id_name", "autocomplete": "off", "spellcheck": "false"}
+        ),
+    )
+    version = forms.ChoiceField(label="ZenML version")
+    other_version = forms.CharField(
+        max_length=20,
+        required=False,
+        label="Another version",
+        validators=[version_validator],
+        help_text="Any release on PyPI. It is installed first; one that cannot be installed ends as failed, with the reason.",
+        widget=forms.TextInput(attrs={"placeholder": "0.98.0", "autocomplete": "off"}),
+    )
+    description = forms.CharField(
+        max_length=300, required=False, widget=forms.TextInput(attrs={"autocomplete": "off"})
+    )
+
+    def __init__(self, *args, org, versions, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.org = org
+        self.fields["version"].choices = [*((v, v) for v in versions), (OTHER, "Another version…")]
+
+    def clean_slug(self) -> str:
+        slug = self.cleaned_data["slug"]
+        if slug in RESERVED_SLUGS or self.org.tenants.live().filter(slug=slug).exists():
+            raise forms.ValidationError(f"“{slug}” is taken.")
+        return slug
+
+    def clean(self):
+        super().clean()
+        if self.cleaned_data.get("version") != OTHER:
+            return
+        if self.cleaned_data.get("other_version"):
+            self.cleaned_data["version"] = self.cleaned_data["other_version"]
+        elif "other_version" not in self.errors:
+            self.add_error("other_version", "Which version?")
+
+
+class SlugForm(forms.Form):
+    """Only to say whether a slug could be had."""
+
+    slug = TenantForm.base_fields["slug"]
+    clean_slug = TenantForm.clean_slug
+
+    def __init__(self, *args, org, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.org = org
+
+
+class SettingsForm(forms.Form):
+    name = forms.CharField(max_length=60, widget=forms.TextInput(attrs={"autocomplete": "off"}))
+    description = forms.CharField(
+        max_length=300, required=False, widget=forms.TextInput(attrs={"autocomplete": "off"})
+    )
+
+
+class DeleteForm(forms.Form):
+    """The name typed once more."""
+
+    confirm = forms.CharField(label="Name", required=False)
+
+    def __init__(self, *args, tenant, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.tenant = tenant
+        self.fields["confirm"].label = f"Type {tenant.name} to confirm"
+        attrs = {"data-equals": tenant.name, "autocomplete": "off", "spellcheck": "false"}
+        self.fields["confirm"].widget.attrs.update(attrs)
+
+    def clean_confirm(self) -> str:
+        if self.cleaned_data["confirm"] != self.tenant.name:
+            raise forms.ValidationError(f"This is not “{self.tenant.name}”.")
+        return self.cleaned_data["confirm"]
+
+
+class GrantForm(forms.Form):
+    """A role for a member or a team."""
+
+    def __init__(self, *args, org, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.fields["holder"] = HolderField(org=org, label="Team or person")
+        self.fields["role"] = RoleField(org=org, label="Role")
+        self.fields["expires_on"] = forms.DateField(
+            required=False,
+            label="Until",
+            help_text="The last day. Empty: no end.",
+            widget=forms.DateInput(attrs={"type": "date"}),
+        )
+
+
+class RoleForm(forms.Form):
+    """A role for oneself."""
+
+    def __init__(self, *args, org, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.fields["role"] = RoleField(org=org, label="Role")

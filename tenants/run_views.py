@@ -1,0 +1,125 @@
+"""Runs, straight from the tenant's server and with the rights of the person who looks."""
+
+from django.core.paginator import Paginator
+from django.http import Http404, HttpResponse
+from django.views.decorators.http import require_safe
+
+from orgs.permissions import Permission
+from zenpro_site.htmx import render_partial
+
+from .access import tenant_view
+from .permissions import TenantPermission
+from .runs import (
+    PAGE_SIZE,
+    STATUSES,
+    ask,
+    configuration_of,
+    file_name,
+    list_runs,
+    open_run,
+    rerun_of,
+    rows_of,
+)
+from .servers.base import TenantNotFound
+
+VIEWS = ("graph", "configuration", "metrics")
+MAX_PAGE = 100_000
+
+
+@require_safe
+@tenant_view(TenantPermission.VIEW)
+def runs(request):
+    tenant, asked = request.tenant, request.GET
+    status = asked.get("status", "") if asked.get("status") in STATUSES else ""
+    found, trouble = _ask(
+        request, lambda client: list_runs(client, tenant, _page(request), status, asked.get("project", ""))
+    )
+    shown = found.page.items if found else []
+    context = {
+        "tenant": tenant,
+        "trouble": trouble,
+        "found": found,
+        "rows": rows_of(tenant, shown),
+        "page": _pager(found.page) if found else None,
+        "status": status,
+        "statuses": STATUSES,
+        "live": any(run.in_progress for run in shown),
+        **_rights(request),
+    }
+    return render_partial(request, "tenants/runs.html#runs", context)
+
+
+def _ask(request, question):
+    try:
+        return ask(request.user, request.tenant, question)
+    except TenantNotFound as error:
+        raise Http404(error.reason) from error
+
+
+def _page(request) -> int:
+    text = request.GET.get("page", "1")
+    return min(max(int(text), 1), MAX_PAGE) if text.isdecimal() and len(text) < 9 else 1
+
+
+def _pager(page):
+    """The server's page as Django's own, for the page links."""
+    return Paginator(range(page.total), page.size or PAGE_SIZE).get_page(page.index)
+
+
+def _rights(request) -> dict[str, bool]:
+    given = request.tenant_permissions
+    return {
+        "can_make_template": TenantPermission.TEMPLATE_CREATE in given,
+        "can_run": TenantPermission.TEMPLATE_RUN in given,
+        "can_change": TenantPermission.CHANGE in given,
+        "can_join": Permission.TENANT_MANAGE_ALL in request.org_permissions
+        and request.membership is not None,
+    }
+
+
+@require_safe
+@tenant_view(TenantPermission.VIEW)
+def run_detail(request, run):
+    view = request.GET.get("view", "graph")
+    view = view if view in VIEWS else "graph"
+    answer, trouble = _ask(request, lambda client: _shown(client, run, request.GET.get("step", ""), view))
+    context = {"tenant": request.tenant, "run_id": run, "trouble": trouble, "view": view, **_rights(request)}
+    if answer:
+        context |= _run(request, *answer)
+    return render_partial(request, "tenants/run.html#run", context)
+
+
+def _shown(client, run, step: str, view: str):
+    page = open_run(client, run, step, details=view == "metrics")
+    return page, configuration_of(client, page) if view == "configuration" else []
+
+
+def _run(request, page, configuration) -> dict:
+    show_graph = not page.too_large or "graph" in request.GET
+    return {
+        "page": page,
+        "run": page.run,
+        "configuration": configuration,
+        "who": rows_of(request.tenant, [page.run])[0].person,
+        "rerun": rerun_of(request.tenant, page.run.id),
+        "graph": page.graph() if show_graph and page.steps else None,
+    }
+
+
+@require_safe
+@tenant_view(TenantPermission.VIEW)
+def step_log(request, run, step):
+    """The whole output of a step as a file."""
+    answer, trouble = _ask(request, lambda client: _output(client, run, step))
+    if trouble:
+        return HttpResponse(f"{trouble.title}. {trouble.text}\n", content_type="text/plain", status=503)
+    name, text = answer
+    response = HttpResponse(text, content_type="text/plain; charset=utf-8")
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response
+
+
+def _output(client, run, step) -> tuple[str, str]:
+    known = client.run(run)
+    lines = client.step_logs(step)
+    return file_name(known.name, str(step)[:8]) + ".log", "".join(f"{line.message}\n" for line in lines)

@@ -1,0 +1,34 @@
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from factories import make_tenant
+from fakes import PROJECT, FakeTenantClient, connect_to
+
+from tenants import runs, views
+
+
+@pytest.fixture
+def server(monkeypatch):
+    """Every tenant answers the pages with this client."""
+    client = FakeTenantClient()
+    monkeypatch.setattr(runs, "connect", connect_to(client))
+    monkeypatch.setattr(views, "tail_log", lambda tenant, lines: ["INFO: first line", "INFO: last line"])
+    return client
+
+
+@pytest.fixture
+def tenant(org):
+    return make_tenant(org, "production", name="production", project_id=PROJECT["id"])
+
+
+@pytest.fixture
+def count_queries():
+    """count_queries(function): how many queries it makes the second time, when nothing has to be warmed up."""
+
+    def count(function) -> int:
+        function()
+        with CaptureQueriesContext(connection) as captured:
+            function()
+        return len(captured)
+
+    return count

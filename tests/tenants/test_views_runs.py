@@ -1,0 +1,261 @@
+"""Runs as the person who looks may see them; the server is a fake with recorded answers."""
+
+from uuid import uuid4
+
+import pytest
+from django.urls import reverse
+from factories import make_grant, make_member, make_template, make_template_run
+from fakes import RUN_ID, churn
+
+from tenants.models import Tenant
+from tenants.servers.base import TenantConflict, TenantRefused, TenantUnreachable
+from tenants.servers.client import LogLine
+
+TROUBLES = [
+    (TenantUnreachable("The server cannot be reached."), "does not answer"),
+    (TenantRefused(401, "Not authorized to access this server."), "no role inside"),
+    (TenantRefused(403, "Insufficient permissions."), "no role inside"),
+    (TenantRefused(500, "Boom."), "Boom."),
+    (TenantConflict("Strange."), "Strange."),
+]
+
+
+def url(name, tenant, *args):
+    return reverse(f"tenants:{name}", args=[tenant.organization.slug, tenant.slug, *args])
+
+
+@pytest.fixture
+def developer(member, tenant):
+    make_grant(tenant, member, "developer")
+    return member
+
+
+@pytest.fixture
+def looks(as_user, developer, tenant, server):
+    """looks(name, *args, **query): the page as the developer gets it."""
+
+    def get(name, *args, target="", **query):
+        headers = {"HTTP_HX_REQUEST": "true", "HTTP_HX_TARGET": target} if target else {}
+        return as_user(developer).get(url(name, tenant, *args), query, **headers)
+
+    return get
+
+
+def run_page(looks, **query):
+    return looks("run_detail", RUN_ID, **query).content.decode()
+
+
+# -- when the server says no
+
+
+@pytest.mark.parametrize(("error", "text"), TROUBLES)
+@pytest.mark.parametrize("page", ["runs", "run_detail"])
+def test_no_answer_is_a_state_not_an_error(looks, server, page, error, text):
+    server.error = error
+    answer = looks(page, *([RUN_ID] if page == "run_detail" else []))
+    assert answer.status_code == 200
+    assert text in answer.content.decode()
+
+
+def test_org_admin_without_a_role_is_offered_to_join(owner, tenant, as_user, server):
+    server.error = TenantRefused(403, "You have no role on this tenant.")
+    page = as_user(owner).get(url("runs", tenant)).content.decode()
+    assert url("join", tenant) in page
+    assert "recorded" in page
+
+
+def test_others_without_a_role_are_not(looks, server, tenant):
+    server.error = TenantRefused(403, "No.")
+    assert url("join", tenant) not in looks("runs").content.decode()
+
+
+@pytest.mark.parametrize("status", ["pending", "failed", "deactivated"])
+def test_server_that_does_not_run_is_not_asked(looks, server, tenant, status):
+    Tenant.objects.filter(pk=tenant.pk).update(status=status)
+    assert "is not running" in looks("runs").content.decode()
+    assert server.calls == []
+
+
+def test_unknown_run_is_not_found(looks):
+    assert looks("run_detail", uuid4()).status_code == 404
+    assert looks("step_log", uuid4(), uuid4()).status_code == 404
+
+
+def test_outsider_finds_no_run(outsider, tenant, as_user, server):
+    assert as_user(outsider).get(url("run_detail", tenant, RUN_ID)).status_code == 404
+    assert server.calls == []
+
+
+# -- list
+
+
+def test_list_shows_runs_with_our_people(org, looks, server):
+    make_member(org, username="admin", name="Ada Lovelace")
+    page = looks("runs").content.decode()
+    assert "churn-2026_11_23-14_16_54_963429" in page
+    assert "Ada Lovelace" in page
+
+
+def test_list_is_filtered_by_status(looks, server):
+    server.add_run(name="broken", status="failed")
+    page = looks("runs", status="failed").content.decode()
+    assert "broken" in page
+    assert "churn-2026" not in page
+
+
+def test_filter_without_a_hit_is_not_the_first_use(looks, server):
+    assert "Clear filters" in looks("runs", status="stopped").content.decode()
+
+
+@pytest.mark.parametrize("page", ["0", "-1", "x", "99999999999", "2"])
+def test_list_survives_any_page_number(looks, server, page):
+    assert looks("runs", page=page).status_code == 200
+
+
+def test_list_is_paged(looks, server):
+    for _ in range(24):
+        server.add_run()
+    page = looks("runs").content.decode()
+    assert "Page 1 of 2" in page
+    assert "25 runs" in page
+    assert "Page 2 of 2" in looks("runs", page="2").content.decode()
+
+
+def test_first_use_tells_how_to_run_a_pipeline(looks, server, tenant):
+    server.run_answers = {}
+    page = looks("runs").content.decode()
+    assert "No runs yet" in page
+    assert f"zenml login {tenant.server_url}" in page
+
+
+def test_server_without_projects_says_so(looks, server):
+    server.project_answers = []
+    assert "No project you may see" in looks("runs").content.decode()
+
+
+def test_list_polls_only_while_something_runs(looks, server):
+    assert "every 3s" not in looks("runs").content.decode()
+    server.half_way()
+    assert "every 3s" in looks("runs").content.decode()
+
+
+def test_list_needs_the_same_queries_for_more_runs(looks, server, count_queries):
+    numbers = [count_queries(lambda: looks("runs"))]
+    for _ in range(2):
+        server.add_run()
+    numbers.append(count_queries(lambda: looks("runs")))
+    assert numbers[0] == numbers[1]
+
+
+# -- one run
+
+
+def test_run_page_shows_header_graph_steps(looks, server):
+    page = run_page(looks)
+    assert "Completed" in page
+    assert page.count('class="node t-ok') == 5
+    assert page.count('id="step-') == 5
+    assert "5 done" in page
+    assert "every 2s" not in page
+
+
+def test_running_run_is_polled_and_ends_by_itself(looks, server):
+    server.half_way("train")
+    page = run_page(looks, step="evaluate")
+    assert 'hx-trigger="every 2s"' in page
+    assert "step=evaluate" in page.partition('id="run"')[2].partition(">")[0]
+    assert "This step has not started yet." in page
+    server.run_answers[str(RUN_ID)] = churn("run")
+    server.dags[str(RUN_ID)] = churn("dag")
+    fragment = run_page(looks, step="evaluate", target="run")
+    assert "<html" not in fragment
+    assert "every 2s" not in fragment
+    assert "Completed" in fragment
+
+
+def test_chosen_step_is_marked_in_list_and_graph(looks, server):
+    page = run_page(looks, step="profile")
+    assert page.count('aria-current="true"') >= 2
+    assert "Log of profile" not in page
+
+
+def test_failed_run_leads_to_its_first_failing_step(looks, server):
+    server.fail("train", "Input y contains <NaN>.")
+    page = run_page(looks)
+    assert "<b>train</b> failed: Input y contains &lt;NaN&gt;." in page
+    assert "?step=train#log" in page
+    assert "Not run" in page
+    assert "Traceback" in page
+
+
+def test_log_has_numbers_levels_and_a_download(looks, server, tenant):
+    step = server.dags[str(RUN_ID)]["nodes"][0]["id"]
+    server.logs[step] = [LogLine("Loaded 5000 rows", 20, None), LogLine("<b>3 columns</b> dropped", 30, None)]
+    page = run_page(looks, step="load_customers")
+    assert 'id="L2" class="wrn"' in page
+    assert "&lt;b&gt;3 columns" in page
+    assert url("step_log", tenant, RUN_ID, step) in page
+
+
+def test_download_is_plain_text_with_a_name(looks, server):
+    step = server.dags[str(RUN_ID)]["nodes"][0]["id"]
+    server.logs[step] = [LogLine("one", 20, None), LogLine("two", 20, None)]
+    answer = looks("step_log", RUN_ID, step)
+    assert answer.content == b"one\ntwo\n"
+    assert answer["Content-Type"].startswith("text/plain")
+    assert f"churn-2026_11_23-14_16_54_963429-{step[:8]}.log" in answer["Content-Disposition"]
+
+
+def test_download_from_a_silent_server_says_so(looks, server):
+    server.error = TenantUnreachable("The server cannot be reached.")
+    assert looks("step_log", RUN_ID, uuid4()).status_code == 503
+
+
+def test_configuration_shows_parameters_of_every_step(looks, server):
+    page = run_page(looks, view="configuration")
+    assert "learning_rate" in page
+    assert "include_free_plan" in page
+
+
+def test_metrics_are_listed(looks, server):
+    assert "auc_by_region.north" in run_page(looks, view="metrics")
+
+
+def test_large_graph_is_drawn_on_demand(looks, server, monkeypatch):
+    monkeypatch.setattr("tenants.runs.GRAPH_LIMIT", 3)
+    assert '<svg class="dag"' not in run_page(looks)
+    assert '<svg class="dag"' in run_page(looks, graph="1")
+
+
+# -- templates
+
+
+def test_make_template_is_offered_to_those_who_may(looks, tenant, server, org, as_user):
+    link = f"{reverse('run_templates:create', args=[org.slug, tenant.slug])}?run={RUN_ID}"
+    assert link in run_page(looks)
+    operator = make_member(org)
+    make_grant(tenant, operator, "operator")
+    assert link not in as_user(operator).get(url("run_detail", tenant, RUN_ID)).content.decode()
+
+
+def test_rerun_names_its_template_its_changes_and_can_be_stopped(looks, tenant, server, developer):
+    server.half_way()
+    template = make_template(tenant, "nightly-churn")
+    rerun = make_template_run(
+        template, by=developer, zenml_run_id=RUN_ID, state="running",
+        changes=[{"path": "train.rounds", "before": 120, "after": 300}],
+    )  # fmt: skip
+    page = run_page(looks)
+    assert template.get_absolute_url() in page
+    assert rerun.get_absolute_url() in page
+    assert "/cancel/" in page
+    assert "1 changed" in page
+    assert "train.rounds" in run_page(looks, view="configuration")
+
+
+def test_viewer_cannot_stop(tenant, server, org, as_user):
+    server.half_way()
+    make_template_run(make_template(tenant), zenml_run_id=RUN_ID, state="running")
+    viewer = make_member(org)
+    make_grant(tenant, viewer, "viewer")
+    assert "/cancel/" not in as_user(viewer).get(url("run_detail", tenant, RUN_ID)).content.decode()
