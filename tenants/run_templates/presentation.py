@@ -18,6 +18,7 @@ from django.utils import timezone
 from tenants.models import Tenant
 from tenants.servers.base import TenantNotFound
 from tenants.servers.client import Run, TenantClient
+from zenpro_site.templatetags.ui import duration
 
 from .code import CodeError, check_modules, checked_location
 from .configuration import Change, Problem, changes, dump_yaml, summary, value_of
@@ -27,7 +28,7 @@ from .models import RunTemplate, TemplateRun
 from .schema import Choice, Description, Field, Kind, Step, describe, mapping, plain
 
 BARS = 20
-ROWS = 20
+ROWS = 8
 CHIPS = 3
 VALUE_LENGTH = 40
 WORDS = {None: "none", True: "on", False: "off"}
@@ -459,9 +460,14 @@ class Bar:
         return self.x + self.width // 2
 
     @property
+    def is_low(self) -> bool:
+        """Too low to be drawn on: the mark stands above it."""
+        return self.height < 24
+
+    @property
     def mark(self) -> str:
         """A drawing on the bar, so that colour is not the only sign."""
-        x, y = self.middle, self.y + min(14, self.height // 2)
+        x, y = self.middle, self.y - 8 if self.is_low else self.y + 13
         crosses = {
             "failed": f"M{x - 4} {y - 4}l8 8M{x + 4} {y - 4}l-8 8",
             "stopped": f"M{x - 3} {y - 4}v8M{x + 3} {y - 4}v8",
@@ -519,9 +525,9 @@ def _clock(seconds: float) -> str:
 
 def _bar(position: int, run: TemplateRun, seconds: float, scale: float, count: int) -> Bar:
     height = max(round(seconds * scale), 3)
-    x = 70 + (BARS - count) * 0 + position * SLOT
+    x = 74 + position * SLOT
     label = str(run.number) if count <= 7 or (count - 1 - position) % 3 == 0 else ""
-    words = f"Run {run.number}, {run.get_state_display()}"
+    words = f"Run {run.number}, {run.get_state_display()}, {duration(seconds_of(run))}".rstrip(", ")
     return Bar(run, x, BASE - height, 24, height, label, words)
 
 

@@ -68,7 +68,7 @@ def list(request):
 def detail(request, template):
     template = get_object_or_404(request.tenant.templates.select_related("created_by"), pk=template)
     page = _page(request, template.runs.select_related("created_by").defer("configuration"), ROWS)
-    newest = [*page] if page.number == 1 else recent_runs(template)
+    newest = recent_runs(template)
     context = {
         "template": template,
         "run_url": _url(request, "run", template),

@@ -1,0 +1,378 @@
+"""Pages of templates: who may not, then what they show and change."""
+
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+from factories import make_grant, make_member, make_org, make_template, make_template_run, make_tenant
+from fakes import RUN_ID, churn, connect_to
+
+from orgs.audit.models import AuditEvent
+from tenants.run_templates import actions
+from tenants.run_templates.configuration import changes, default_configuration
+from tenants.run_templates.models import RunTemplate, TemplateRun
+from tenants.servers.base import TenantUnreachable
+
+SNAPSHOT = churn("snapshot")
+
+
+@pytest.fixture
+def template(tenant):
+    fields = {"snapshot": SNAPSHOT, "default_configuration": default_configuration(SNAPSHOT)}
+    return make_template(tenant, "nightly-churn", pipeline_name="churn", **fields)
+
+
+@pytest.fixture
+def holds(org, tenant):
+    """holds("viewer"): a new person with that role on the tenant."""
+
+    def make(role: str, name: str = "Eve Example"):
+        person = make_member(org, "member", name=name)
+        make_grant(tenant, person, role)
+        return person
+
+    return make
+
+
+def url(name: str, template=None, *args, tenant=None) -> str:
+    tenant = tenant or template.tenant
+    pk = [template.pk] if template else []
+    return reverse(f"run_templates:{name}", args=[tenant.organization.slug, tenant.slug, *pk, *args])
+
+
+def audit(action: str):
+    return AuditEvent.objects.filter(action=action)
+
+
+def texts(response) -> str:
+    return response.content.decode()
+
+
+# -- refusals
+
+
+@pytest.mark.parametrize("name", ["detail", "edit", "delete", "run"])
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_outsider_gets_404(name, method, template, outsider, as_user):
+    response = getattr(as_user(outsider), method)(url(name, template))
+    assert response.status_code == (405 if (name, method) == ("detail", "post") else 404)
+
+
+@pytest.mark.parametrize("name", ["detail", "edit", "delete", "run"])
+def test_member_without_a_role_on_the_tenant_gets_404(name, template, member, as_user):
+    assert as_user(member).get(url(name, template)).status_code == 404
+
+
+@pytest.mark.parametrize("name", ["detail", "edit", "delete", "run"])
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_template_of_another_tenant_is_404(name, method, template, holds, org, as_user):
+    person, other = holds("admin"), make_tenant(org, "staging")
+    make_grant(other, person, "admin")
+    address = reverse(f"run_templates:{name}", args=[org.slug, other.slug, template.pk])
+    status = getattr(as_user(person), method)(address).status_code
+    assert status == (405 if (name, method) == ("detail", "post") else 404)
+
+
+def test_org_admin_without_a_role_inside_gets_403(template, owner, as_user):
+    client = as_user(owner)
+    assert client.get(url("detail", template)).status_code == 403
+    assert client.get(url("list", tenant=template.tenant)).status_code == 403
+
+
+@pytest.mark.parametrize("role", ["viewer", "operator"])
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_create_without_the_right_is_403(role, method, tenant, holds, server, as_user):
+    address = f"{url('create', tenant=tenant)}?run={RUN_ID}"
+    data = {"name": "mine", "code_location": "/srv/churn"}
+    response = getattr(as_user(holds(role)), method)(address, data)
+    assert (response.status_code, RunTemplate.objects.count(), server.calls) == (403, 0, [])
+
+
+@pytest.mark.parametrize("role", ["viewer", "operator", "editor", "developer"])
+@pytest.mark.parametrize("name", ["edit", "delete"])
+def test_somebody_elses_template_is_not_changed(role, name, template, holds, as_user):
+    client = as_user(holds(role))
+    assert client.get(url(name, template)).status_code == 403
+    assert client.post(url(name, template), {"name": "stolen"}).status_code == 403
+    assert [*RunTemplate.objects.values_list("name", flat=True)] == ["nightly-churn"]
+    assert audit("access.refused").get().outcome == "refused"
+
+
+def test_her_own_template_is_not_changed_any_more_without_the_right_to_make_some(template, holds, as_user):
+    viewer = holds("viewer")
+    RunTemplate.objects.update(created_by=viewer)
+    assert as_user(viewer).post(url("delete", template)).status_code == 403
+    assert RunTemplate.objects.count() == 1
+
+
+def test_viewer_sees_no_way_to_run_or_change(template, holds, as_user):
+    page = texts(as_user(holds("viewer")).get(url("detail", template)))
+    assert url("run", template) not in page
+    assert url("edit", template) not in page
+    assert "not run them" in page
+
+
+# -- lists
+
+
+def test_list_shows_templates_of_this_tenant_only(template, holds, org, as_user):
+    make_template(make_tenant(org, "staging"), "hidden-one")
+    page = texts(as_user(holds("viewer")).get(url("list", tenant=template.tenant)))
+    assert "nightly-churn" in page
+    assert "hidden-one" not in page
+
+
+def test_org_list_shows_templates_of_her_tenants_only(template, holds, org, as_user):
+    make_template(make_tenant(org, "staging"), "hidden-one")
+    make_template(make_tenant(make_org("Globex")), "foreign-one")
+    page = texts(as_user(holds("viewer")).get(reverse("run_templates:org_list", args=[org.slug])))
+    assert "nightly-churn" in page
+    assert "hidden-one" not in page
+    assert "foreign-one" not in page
+
+
+def test_org_admin_without_roles_sees_no_templates(template, owner, org, as_user):
+    page = texts(as_user(owner).get(reverse("run_templates:org_list", args=[org.slug])))
+    assert "nightly-churn" not in page
+    assert "No templates for you yet" in page
+
+
+def test_org_list_is_searched(template, holds, org, as_user):
+    client, address = as_user(holds("viewer")), reverse("run_templates:org_list", args=[org.slug])
+    assert "nightly-churn" in texts(client.get(address, {"q": "CHURN"}))
+    assert "No templates match" in texts(client.get(address, {"q": "nothing"}))
+
+
+@pytest.mark.parametrize(
+    ("role", "hint"), [("viewer", "People with the role Developer"), ("developer", "Choose a run")]
+)
+def test_empty_list_says_what_comes_next(role, hint, tenant, holds, as_user):
+    assert hint in texts(as_user(holds(role)).get(url("list", tenant=tenant)))
+
+
+@pytest.mark.parametrize("name", ["list", "org_list"])
+def test_lists_ask_the_same_number_of_queries_for_1_and_3(name, tenant, holds, org, as_user, count_queries):
+    person = holds("viewer")
+    client = as_user(person)
+    slugs = [org.slug] if name == "org_list" else [org.slug, tenant.slug]
+    address = reverse(f"run_templates:{name}", args=slugs)
+
+    def one_more():
+        made = make_template(tenant, created_by=make_member(org))
+        make_template_run(made, by=make_member(org), state="completed")
+
+    one_more()
+    client.get(address)
+    first = count_queries(lambda: client.get(address))
+    one_more()
+    one_more()
+    assert count_queries(lambda: client.get(address)) == first
+
+
+# -- one template
+
+
+def ran(template, by, state="completed", seconds=4.0, **parameters):
+    document = default_configuration(SNAPSHOT)
+    for path, value in parameters.items():
+        step, name = path.split("__")
+        document["steps"][step]["parameters"][name] = value
+    differences = [change.as_json() for change in changes(template.default_configuration, document)]
+    start = timezone.now() - timedelta(hours=1)
+    times = {"started_at": start, "ended_at": start + timedelta(seconds=seconds)}
+    return make_template_run(
+        template, by=by, configuration=document, changes=differences, state=state, **times
+    )
+
+
+def test_detail_shows_history_and_parameters(template, holds, as_user):
+    operator = holds("operator", "Olga Operator")
+    ran(template, operator, seconds=12)
+    ran(template, operator, state="failed", train__rounds=600)
+    page = texts(as_user(operator).get(url("detail", template)))
+    assert "as template" in page
+    assert "<b>rounds</b> 600" in page
+    assert "Run 1, Completed, 12 s" in page
+    assert "Run 2, Failed, 4.0 s" in page
+    assert "Olga Operator" in page
+    assert f"{url('run', template)}?from=2" in page
+    assert "logistic, stumps, neighbours" in page
+    assert "100 to 5000 or none" in page
+
+
+def test_row_leads_to_the_live_page_once_there_is_one(template, holds, as_user):
+    viewer, run_id = holds("viewer"), uuid4()
+    waiting = make_template_run(template, by=viewer)
+    make_template_run(template, by=viewer, state="running", zenml_run_id=run_id)
+    page = texts(as_user(viewer).get(url("detail", template)))
+    assert waiting.get_absolute_url() in page
+    assert (
+        reverse("tenants:run_detail", args=[template.tenant.organization.slug, "production", run_id]) in page
+    )
+
+
+def test_detail_polls_only_while_something_runs(template, holds, as_user):
+    client = as_user(holds("viewer"))
+    run = ran(template, None)
+    assert "every 3s" not in texts(client.get(url("detail", template)))
+    TemplateRun.objects.filter(pk=run.pk).update(state="running")
+    headers = {"HX-Request": "true", "HX-Target": "activity"}
+    fragment = texts(client.get(url("detail", template), headers=headers))
+    assert "every 3s" in fragment
+    assert "<html" not in fragment
+
+
+def test_detail_of_a_template_without_runs_and_without_parameters(tenant, holds, as_user):
+    page = texts(as_user(holds("operator")).get(url("detail", make_template(tenant, snapshot={}))))
+    assert "Not run yet" in page
+    assert "No parameters" in page
+
+
+def test_detail_asks_the_same_number_of_queries_for_1_and_3(template, holds, org, as_user, count_queries):
+    client = as_user(holds("operator"))
+    ran(template, make_member(org))
+    client.get(url("detail", template))
+    first = count_queries(lambda: client.get(url("detail", template)))
+    ran(template, make_member(org))
+    ran(template, make_member(org))
+    assert count_queries(lambda: client.get(url("detail", template))) == first
+
+
+# -- making one
+
+
+@pytest.fixture
+def code(tmp_path):
+    folder = tmp_path / "project"
+    (folder / "churn").mkdir(parents=True)
+    for name in ("__init__", "steps", "pipelines"):
+        (folder / "churn" / f"{name}.py").write_text("x = 1\n")
+    return folder
+
+
+@pytest.fixture
+def connected(server, monkeypatch):
+    monkeypatch.setattr(actions, "connect", connect_to(server))
+    return server
+
+
+def new(tenant, run=RUN_ID) -> str:
+    return f"{url('create', tenant=tenant)}?run={run}"
+
+
+def test_create_shows_the_run_and_proposes_a_name(tenant, holds, connected, as_user):
+    page = texts(as_user(holds("editor")).get(new(tenant)))
+    assert churn("run")["name"] in page
+    assert 'value="churn"' in page
+    assert "load_customers" in page
+    assert "19 values can be changed" in page
+
+
+@pytest.mark.parametrize("run", ["", "nonsense", uuid4()])
+def test_create_of_an_unknown_run_is_404(run, tenant, holds, connected, as_user):
+    assert as_user(holds("editor")).get(new(tenant, run)).status_code == 404
+
+
+def test_create_tells_that_the_tenant_does_not_answer(tenant, holds, connected, as_user):
+    connected.error = TenantUnreachable("The server does not answer in time.")
+    response = as_user(holds("editor")).get(new(tenant))
+    assert response.status_code == 503
+    assert "production does not answer" in texts(response)
+    response = as_user(holds("editor")).post(new(tenant), {"name": "x", "code_location": "/srv"})
+    assert (response.status_code, RunTemplate.objects.count()) == (503, 0)
+
+
+def test_created_template_keeps_the_run_and_is_recorded(tenant, holds, connected, code, as_user):
+    editor = holds("editor")
+    data = {"name": "nightly", "description": "Every night.", "code_location": str(code), "requirements": ""}
+    response = as_user(editor).post(new(tenant), data)
+    made = RunTemplate.objects.get()
+    assert response.url == made.get_absolute_url()
+    assert (made.name, made.created_by, made.source_run_id) == ("nightly", editor, RUN_ID)
+    assert made.snapshot["id"] == SNAPSHOT["id"]
+    assert audit("template.created").get().target_id == str(made.pk)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("name", "", "This field is required."),
+        ("name", "nightly-churn", "already"),
+        ("code_location", "/no/such/place", "There is no directory"),
+        ("code_location", "relative", "full path"),
+        ("requirements", "-r /etc/passwd", "options are not supported"),
+    ],
+)
+def test_create_says_at_the_field_what_is_wrong(
+    field, value, message, template, holds, connected, code, as_user
+):
+    data = {"name": "nightly", "code_location": str(code), "requirements": "", field: value}
+    response = as_user(holds("editor")).post(new(template.tenant), data)
+    assert response.status_code == 422
+    assert message in " ".join(response.context["form"].errors[field])
+    assert RunTemplate.objects.count() == 1
+    assert not audit("template.created").exists()
+
+
+def test_check_ticks_the_steps_and_makes_nothing(tenant, holds, connected, code, as_user):
+    (code / "churn" / "steps.py").unlink()
+    data = {"name": "nightly", "code_location": str(code), "do": "check"}
+    response = as_user(holds("editor")).post(new(tenant), data)
+    assert texts(response).count("in this directory</span>") == 5
+    assert RunTemplate.objects.count() == 0
+    (code / "churn" / "steps.py").write_text("x = 1\n")
+    assert [tick.problem for tick in as_user(holds("editor")).post(new(tenant), data).context["ticks"]] == [
+        ""
+    ] * 5
+
+
+def test_the_last_code_of_the_same_pipeline_is_proposed(template, holds, connected, as_user):
+    page = texts(as_user(holds("editor")).get(new(template.tenant)))
+    assert f'value="{template.code_location}"' in page
+
+
+# -- changing and deleting
+
+
+@pytest.mark.parametrize("role", ["admin", "maker"])
+def test_edit_changes_and_records(role, template, holds, as_user):
+    person = holds("admin" if role == "admin" else "editor")
+    if role == "maker":
+        RunTemplate.objects.update(created_by=person)
+    response = as_user(person).post(
+        url("edit", template), {"name": "weekly", "description": "d", "requirements": ""}
+    )
+    assert response.url == template.get_absolute_url()
+    template.refresh_from_db()
+    assert (template.name, template.description) == ("weekly", "d")
+    assert audit("template.updated").get().before["name"] == "nightly-churn"
+
+
+def test_edit_refuses_a_taken_name(template, holds, as_user):
+    make_template(template.tenant, "weekly")
+    response = as_user(holds("admin")).post(url("edit", template), {"name": "weekly"})
+    assert response.status_code == 422
+    assert "already" in response.context["form"].errors["name"][0]
+    template.refresh_from_db()
+    assert template.name == "nightly-churn"
+
+
+def test_delete_asks_then_deletes_and_records(template, holds, as_user):
+    client = as_user(holds("admin"))
+    ran(template, None)
+    assert "its history of 1 run:" in texts(client.get(url("delete", template)))
+    assert RunTemplate.objects.count() == 1
+    response = client.post(url("delete", template))
+    assert response.url == url("list", tenant=template.tenant)
+    assert RunTemplate.objects.count() == 0
+    assert audit("template.deleted").count() == 1
+
+
+def test_delete_waits_for_what_is_under_way(template, holds, as_user):
+    make_template_run(template)
+    response = as_user(holds("admin")).post(url("delete", template))
+    assert response.status_code == 422
+    assert "under way" in texts(response)
+    assert RunTemplate.objects.count() == 1
