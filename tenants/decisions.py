@@ -2,7 +2,7 @@
 
 A tenant asks up to 25 times per pipeline run and remembers nothing, so each set of questions is one hand-written
 statement. It starts from the person, two keys away from what she holds, and never from a big table; an OR over
-people and teams, or a common table expression for "me", makes SQLite build indexes for each question instead.
+people and teams, or a common table expression for "me", would make SQLite build indexes for each question.
 Rights come from roles given to the person or to her teams, and from single objects shared with either. An organization
 Admin without a role has none; a superuser has all.
 """
@@ -27,37 +27,39 @@ SUPERUSER = "*"
 
 UUIDS, TIMES, KNOWN = UUIDField(), DateTimeField(), frozenset(RESOURCES)
 
-PERSON = """
-FROM users_user u
-JOIN orgs_membership m ON m.user_id = u.id AND m.organization_id = %(organization)s"""
-TEAMS = """
-JOIN users_user_groups ug ON ug.user_id = u.id
-JOIN teams_team t ON t.group_ptr_id = ug.group_id AND t.organization_id = m.organization_id"""
+# SQLite takes tables joined by CROSS JOIN in the order written, and no index for NOT ... <>: without either it
+# would go through all that was ever given on the tenant. PostgreSQL reads both as what they mean.
+PERSON = "FROM users_user u CROSS JOIN orgs_membership m"
+TEAMS = "CROSS JOIN users_user_groups ug CROSS JOIN teams_team t"
+ME = """
+WHERE u.id = %(user)s AND u.is_active"""
+MEMBER = f"{ME} AND m.user_id = u.id AND m.organization_id = %(organization)s"
+IN_TEAM = f"{MEMBER} AND ug.user_id = u.id AND t.group_ptr_id = ug.group_id AND t.organization_id = m.organization_id"
+HELD = "AND NOT g.tenant_id <> %(tenant)s AND (g.expires_at IS NULL OR g.expires_at > %(now)s)"
+SHARED = "AND NOT s.tenant_id <> %(tenant)s"
 GRANTS = (
-    f"{PERSON} JOIN tenants_tenantgrant g ON g.membership_id = m.id",
-    f"{PERSON} {TEAMS} JOIN tenants_tenantgrant g ON g.team_id = t.group_ptr_id",
+    (f"{PERSON} CROSS JOIN tenants_tenantgrant g", f"{MEMBER} AND g.membership_id = m.id {HELD}"),
+    (
+        f"{PERSON} {TEAMS} CROSS JOIN tenants_tenantgrant g",
+        f"{IN_TEAM} AND g.team_id = t.group_ptr_id {HELD}",
+    ),
 )
 SHARES = (
-    f"{PERSON} JOIN tenants_share s ON s.membership_id = m.id",
-    f"{PERSON} {TEAMS} JOIN tenants_share s ON s.team_id = t.group_ptr_id",
+    (f"{PERSON} CROSS JOIN tenants_share s", f"{MEMBER} AND s.membership_id = m.id {SHARED}"),
+    (f"{PERSON} {TEAMS} CROSS JOIN tenants_share s", f"{IN_TEAM} AND s.team_id = t.group_ptr_id {SHARED}"),
 )
-RIGHTS = "JOIN roles_rolepermission p ON p.role_id = g.role_id"
-ME = "WHERE u.id = %(user)s AND u.is_active"
-HELD = f"{ME} AND g.tenant_id = %(tenant)s AND (g.expires_at IS NULL OR g.expires_at > %(now)s)"
-SHARED = f"{ME} AND s.tenant_id = %(tenant)s"
 NO_UUID = "CAST(NULL AS uuid)"
 YES_TO_ALL = f"SELECT '{SUPERUSER}', {NO_UUID}, {NO_UUID} FROM users_user u {ME} AND u.is_superuser"
 
 # Whoever got an object may read the project it is in, else she could not reach it.
 HOMES = [
-    f"SELECT 'project', s.project_id, {NO_UUID} {shares}\n{SHARED} AND s.project_id IS NOT NULL"
-    for shares in SHARES
+    f"SELECT 'project', s.project_id, {NO_UUID} {tables} {where} AND s.project_id IS NOT NULL"
+    for tables, where in SHARES
 ]
 MAY_CONNECT = "\nUNION ALL ".join(
     [
         f"SELECT 1 FROM users_user u {ME} AND u.is_superuser",
-        *(f"SELECT 1 {grants} {HELD}" for grants in GRANTS),
-        *(f"SELECT 1 {shares} {SHARED}" for shares in SHARES),
+        *(f"SELECT 1 {tables} {where}" for tables, where in GRANTS + SHARES),
     ]
 )
 
@@ -188,12 +190,14 @@ def _statement(types: int, projects: bool) -> str:
     """One SELECT of (type, id, project) for a number of types; without an id a row is about the whole type."""
     kinds = ", ".join(f"%(type{place})s" for place in range(types))
     rights = f"SELECT p.resource, {NO_UUID}, {NO_UUID}"
-    wanted = f"p.action = %(action)s AND p.resource IN ({kinds})"
+    given = f"AND p.role_id = g.role_id AND p.action = %(action)s AND p.resource IN ({kinds})"
     objects = "SELECT s.resource_type, s.resource_id, s.project_id"
-    shared = f"s.action = %(action)s AND s.resource_type IN ({kinds})"
+    shared = f"AND s.action = %(action)s AND s.resource_type IN ({kinds})"
     parts = [YES_TO_ALL]
-    parts += [f"{rights} {grants} {RIGHTS}\n{HELD} AND {wanted}" for grants in GRANTS]
-    parts += [f"{objects} {shares}\n{SHARED} AND {shared}" for shares in SHARES]
+    parts += [
+        f"{rights} {tables} CROSS JOIN roles_rolepermission p {where} {given}" for tables, where in GRANTS
+    ]
+    parts += [f"{objects} {tables} {where} {shared}" for tables, where in SHARES]
     return "\nUNION ALL ".join(parts + (HOMES if projects else []))
 
 

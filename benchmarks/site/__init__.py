@@ -1,0 +1,1 @@
+"""ZenPro with two more views, to be measured beside its own."""

@@ -1,0 +1,3 @@
+from zenpro_site.settings import *
+
+ROOT_URLCONF = "benchmarks.site.urls"
