@@ -1,0 +1,126 @@
+"""How re-runs end: what the tenant says about a run, and telling it about one whose process is dead (rerun §6)."""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from tenants.run_templates import runner
+from tenants.run_templates.models import TemplateRun
+from tenants.servers.base import TenantNotFound, TenantRefused
+from tenants.servers.client import Run, Step, TenantClient
+
+State = TemplateRun.State
+REASON_LENGTH = 500
+ZENML_REASON_LENGTH = 250  # a short text column there
+ENDS = {
+    "completed": State.COMPLETED,
+    "cached": State.COMPLETED,
+    "skipped": State.COMPLETED,
+    "failed": State.FAILED,
+    "stopped": State.STOPPED,
+    "cancelled": State.STOPPED,
+}
+EXCEPTION = re.compile(r"^(?:[\w.]+\.)?\w*(?:Error|Exception|Interrupt|Exit|Killed)\b.*")
+PREFIX = re.compile(r"^(?:\[[^\]]*\]\s*)+")
+
+
+@dataclass(frozen=True)
+class End:
+    """How a re-run ended, with a sentence for people."""
+
+    state: str
+    reason: str = ""
+
+
+def read_end(run: TemplateRun, client: TenantClient, exit_code: int | None) -> End:
+    """The end of a run whose process is gone, told to the tenant when it does not know it yet.
+
+    Raises TenantUnreachable: then ask again later.
+    """
+    try:
+        seen = client.run(run.zenml_run_id)
+    except TenantNotFound:
+        return End(State.FAILED, "The run was deleted inside the tenant.")
+    if not seen.finished:
+        return reap(run, client, why_it_died(run, exit_code))
+    if seen.status == "failed":
+        close_steps(run, client, "failed", "The process of the run has ended.")
+        return End(State.FAILED, why_it_failed(run, client, seen))
+    return End(ENDS.get(seen.status, State.FAILED), seen.reason)
+
+
+def reap(run: TemplateRun, client: TenantClient, reason: str) -> End:
+    """Tell the tenant that a run is over. Of one that was cancelled it says stopped, else failed."""
+    cancelled = run.cancel_requested_at is not None
+    status, state = ("stopped", State.STOPPED) if cancelled else ("failed", State.FAILED)
+    reason = stopped_by(run) if cancelled else reason
+    try:
+        close_run(run, client, status, reason)
+        close_steps(run, client, status, reason)
+    except TenantRefused as refused:
+        return End(state, f"{reason} (The tenant did not take it down: {refused.reason})")
+    return End(state, reason)
+
+
+def close_run(run: TemplateRun, client: TenantClient, status: str, reason: str) -> None:
+    body = {"status": status, "status_reason": reason[:ZENML_REASON_LENGTH], "end_time": utc_now()}
+    client.update_run(run.zenml_run_id, body)
+
+
+def close_steps(run: TemplateRun, client: TenantClient, status: str, reason: str) -> None:
+    """No step of a dead process is running."""
+    for step in client.steps(run.zenml_run_id, run.template.project_id):
+        if step.status in ("running", "initializing", "provisioning", "retrying", "stopping"):
+            body: dict[str, Any] = {"status": status, "end_time": utc_now()}
+            if status == "failed":
+                body["exception_info"] = {"message": reason, "traceback": reason}
+            client.update_step(step.id, body)
+
+
+def utc_now() -> str:
+    """The way the server writes times: UTC without saying so."""
+    return datetime.now(UTC).replace(tzinfo=None).isoformat()
+
+
+# Sentences
+
+
+def stopped_by(run: TemplateRun) -> str:
+    return f"Stopped by {run.cancel_requested_by or 'somebody'}."
+
+
+def why_it_failed(run: TemplateRun, client: TenantClient, seen: Run) -> str:
+    """From the step that failed first, the tenant's own reason, or the output."""
+    failed = [step for step in client.steps(run.zenml_run_id, run.template.project_id) if is_failed(step)]
+    if failed:
+        message = failed[0].message.strip() or seen.reason
+        return (
+            f"The step {failed[0].name} failed: {message}"
+            if message
+            else f"The step {failed[0].name} failed."
+        )
+    return seen.reason or last_error(run) or "The run failed without a reason."
+
+
+def is_failed(step: Step) -> bool:
+    return step.status == "failed"
+
+
+def why_it_died(run: TemplateRun, exit_code: int | None) -> str:
+    """The process is gone, and the run was not over."""
+    if exit_code is not None and exit_code < 0:
+        return f"The process of the run was killed (signal {-exit_code})."
+    error = last_error(run)
+    if error:
+        return f"The process of the run ended with an error: {error}"
+    return "The process of the run was killed, or the machine was restarted."
+
+
+def last_error(run: TemplateRun) -> str:
+    """The last line of the output that reads like an exception, without its log prefix; "" when there is none."""
+    for line in reversed(runner.tail(run.pk)):
+        text = PREFIX.sub("", line).strip()
+        if EXCEPTION.match(text):
+            return text
+    return ""

@@ -1,0 +1,213 @@
+"""ZenML's own runner as a process of this machine (rerun §2.7): started once, watched, ended.
+
+Each re-run has a folder data/runs/<id> with its output, its scratch and a lock. The runner inherits the lock, so
+the kernel itself says whether one is alive: two agents cannot start the same re-run twice.
+"""
+
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+from uuid import UUID
+
+from django.conf import settings
+
+from tenants.servers.launch import started_at
+
+SOURCE = "zenml.zen_server.pipeline_execution.runner_entrypoint_configuration.RunnerEntrypointConfiguration"
+MODULE = "zenml.entrypoints.entrypoint"
+SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
+TAIL_BYTES = 64 * 1024
+
+
+class AlreadyRunning(Exception):
+    """A runner of this re-run is alive: adopt it."""
+
+
+class RunnerFailed(Exception):
+    """The process could not be started; `reason` is a sentence for people."""
+
+    def __init__(self, reason: str):
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Order:
+    """All that one runner needs."""
+
+    run_id: UUID  # of our TemplateRun
+    zenml_run_id: UUID
+    snapshot_id: UUID
+    python: Path
+    code: Path
+    server_url: str
+    token: str
+    project_id: UUID
+    stack_id: UUID
+    local_stores: Path
+    user_id: UUID  # one per tenant, or nothing would ever be cached (rerun §8)
+
+
+def folder_of(run_id: UUID) -> Path:
+    return settings.ZENPRO_DATA / "runs" / str(run_id)
+
+
+def output_file(run_id: UUID) -> Path:
+    """What the runner and its steps print."""
+    return folder_of(run_id) / "output.log"
+
+
+def command(order: Order) -> list[str]:
+    """ZenML's runner for one placeholder run."""
+    source = ["--entrypoint_config_source", SOURCE]
+    ids = ["--snapshot_id", str(order.snapshot_id), "--run_id", str(order.zenml_run_id)]
+    return [str(order.python), "-m", MODULE, *source, *ids]
+
+
+def environment(order: Order) -> dict[str, str]:
+    """The complete environment: nothing of ours reaches the code of a template."""
+    folder = folder_of(order.run_id)
+    return {
+        "PATH": f"{order.python.parent}:{SYSTEM_PATH}",
+        "HOME": str(folder / "home"),
+        "ZENML_CONFIG_PATH": str(folder / "config"),
+        "ZENML_STORE_TYPE": "rest",
+        "ZENML_STORE_URL": order.server_url,
+        "ZENML_STORE_API_TOKEN": order.token,
+        "ZENML_ACTIVE_PROJECT_ID": str(order.project_id),
+        "ZENML_ACTIVE_STACK_ID": str(order.stack_id),
+        "ZENML_LOCAL_STORES_PATH": str(order.local_stores),
+        "ZENML_CUSTOM_SOURCE_ROOT": str(order.code),
+        "ZENML_USER_ID": str(order.user_id),
+        "ZENML_LOGS_OTEL_SCHEDULE_DELAY_MILLIS": "500",
+        "ZENML_ANALYTICS_OPT_IN": "false",
+        "PYTHONUNBUFFERED": "1",
+        "ZENML_LOGGING_COLORS_DISABLED": "true",
+        "ZENML_ENABLE_RICH_TRACEBACK": "false",
+    }
+
+
+def start(order: Order) -> subprocess.Popen:
+    """Start the runner in a session of its own. Raises AlreadyRunning, RunnerFailed."""
+    folder = folder_of(order.run_id)
+    try:
+        for inner in (folder, folder / "home", folder / "config"):
+            inner.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with _lock(order.run_id) as lock, open(output_file(order.run_id), "ab") as output:
+            return _spawn(order, lock, output)
+    except OSError as error:
+        raise RunnerFailed(f"The runner could not be started: {error.strerror}.") from error
+
+
+def _spawn(order: Order, lock: int, output: BinaryIO) -> subprocess.Popen:
+    return subprocess.Popen(
+        command(order),
+        cwd=order.code,
+        env=environment(order),
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        pass_fds=[lock],
+    )
+
+
+@contextmanager
+def _lock(run_id: UUID) -> Iterator[int]:
+    """Held by us until the runner has it; it falls when its last process ends."""
+    lock = os.open(folder_of(run_id) / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise AlreadyRunning from error
+        yield lock
+    finally:
+        os.close(lock)
+
+
+def mark_of(pid: int) -> str:
+    """What tells a process from a later one of the same number, also after a reboot; "" when there is none."""
+    started = started_at(pid)
+    return f"{started}/{_boot()}" if started is not None else ""
+
+
+def _boot() -> str:
+    with suppress(OSError):
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()[:8]
+    return ""
+
+
+def alive(pid: int | None, mark: str) -> bool:
+    """Does this very process still run? One that only waits to be buried does not."""
+    return pid is not None and mark_of(pid) == mark != "" and _state(pid) not in "ZX"
+
+
+def _state(pid: int) -> str:
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+    except OSError:
+        return "X"
+    return text.rpartition(")")[2].split()[0]
+
+
+def find(zenml_run_id: UUID) -> int | None:
+    """Pid of a runner that was started before anybody could write it down."""
+    wanted = [b"--run_id", str(zenml_run_id).encode()]
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes().split(b"\0")
+        except OSError:
+            continue
+        pid = int(path.parent.name)
+        if MODULE.encode() in words and words[-3:-1] == wanted and _state(pid) not in "ZX":
+            return pid
+    return None
+
+
+def terminate(pid: int, mark: str) -> None:
+    """Ask the runner alone: ZenML's own handler ends the step."""
+    if alive(pid, mark):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+
+
+def kill(pid: int | None, mark: str) -> None:
+    """End what is left of a runner's session: the runner, and whatever its steps started.
+
+    As long as one of them lives the kernel gives the number to nobody else, so it is safe after the runner's end.
+    """
+    if pid is not None and mark.endswith(f"/{_boot()}") and mark_of(pid) in ("", mark):
+        with suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGKILL)
+
+
+def tail(run_id: UUID, lines: int = 200) -> list[str]:
+    """Last lines of the output, oldest first; [] before the start. Reads at most 64 KB."""
+    try:
+        with open(output_file(run_id), "rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - TAIL_BYTES))
+            text = file.read().decode(errors="replace")
+    except OSError:
+        return []
+    return text.splitlines()[-lines:] if lines > 0 else []
+
+
+def unsettled(run_id: UUID | None = None) -> Path:
+    """A mark for an ended re-run of whose end the tenant has not heard; without an id, the folder of all marks."""
+    folder = settings.ZENPRO_DATA / "runs" / ".unsettled"
+    return folder / str(run_id) if run_id else folder
+
+
+def tidy(run_id: UUID) -> None:
+    """Throw away what only the runner needed; the output stays."""
+    for name in ("home", "config"):
+        shutil.rmtree(folder_of(run_id) / name, ignore_errors=True)
+    (folder_of(run_id) / "lock").unlink(missing_ok=True)

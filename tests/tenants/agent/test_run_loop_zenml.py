@@ -1,0 +1,310 @@
+"""Re-runs of the example on a real, unmodified ZenML server, asked and started as the people who click."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import httpx
+import pytest
+from factories import make_grant, make_member, make_org, make_tenant
+
+from tenants.agent.run_loop import RunLoop
+from tenants.connection import connect
+from tenants.hosting import local_stores_of, spec_of
+from tenants.models import new_secrets
+from tenants.run_templates import runner
+from tenants.run_templates.actions import cancel_run, create_template, queue_run
+from tenants.run_templates.environments import RunEnvironments
+from tenants.run_templates.models import TemplateRun
+from tenants.servers.environments import Environments
+from tenants.servers.local import environment
+
+pytestmark = [pytest.mark.zenml, pytest.mark.django_db(transaction=True)]
+CHURN = Path(__file__).parents[3] / "examples" / "churn"
+VERSION = "0.98.0"
+
+
+def eventually(check, limit=60.0, every=0.05):
+    deadline = time.monotonic() + limit
+    while time.monotonic() < deadline:
+        if found := check():
+            return found
+        time.sleep(every)
+    raise AssertionError(f"not within {limit} s")
+
+
+class Site:
+    """One tenant server for this module. Its rows are made anew for each test, always the same."""
+
+    def __init__(self, data, url):
+        self.data, self.url, self.process = data, url, None
+        self.ids = {name: uuid4() for name in ("org", "tenant", "ada", "dev", "viewer")}
+        self.secrets = new_secrets()
+        self.port, self.project, self.source_run = 21000 + os.getpid() % 9000, None, None
+
+    def rows(self):
+        org = make_org("Acme")
+        people = {
+            name: make_member(org, role, id=self.ids[name], email=f"{name}@example.org", username=name)
+            for name, role in (("ada", "admin"), ("dev", "member"), ("viewer", "viewer"))
+        }
+        tenant = make_tenant(
+            org,
+            "real",
+            id=self.ids["tenant"],
+            workspace_name="real",
+            zenml_version=VERSION,
+            port=self.port,
+            server_url=f"http://127.0.0.1:{self.port}",
+            sealed_secrets=self.secrets,
+            project_id=self.project,
+        )
+        for name, role in (("ada", "admin"), ("dev", "developer"), ("viewer", "viewer")):
+            make_grant(tenant, people[name], role)
+        return tenant, people
+
+    def start(self, tenant):
+        python = Environments(self.data).python(VERSION)
+        spec = spec_of(tenant)
+        (spec.folder / "config").mkdir(parents=True, exist_ok=True)
+        command = [python, "-m", "uvicorn", "zenml.zen_server.zen_server_api:app", "--port", str(self.port)]
+        with open(self.data / "server.log", "ab") as log:
+            self.process = subprocess.Popen(
+                command, env=environment(spec, {}), cwd=spec.folder, stdout=log, stderr=log
+            )
+        eventually(self.healthy, 120)
+
+    def healthy(self):
+        assert self.process.poll() is None, (self.data / "server.log").read_text()[-3000:]
+        try:
+            return httpx.get(f"http://127.0.0.1:{self.port}/health", trust_env=False).is_success
+        except httpx.HTTPError:
+            return False
+
+    def stop(self):
+        if self.process:
+            self.process.terminate()
+            self.process.wait(30)
+
+    def run_the_example(self, tenant, ada):
+        client = connect(ada, tenant)
+        self.project = client.create_project("default")["id"]
+        scratch = self.data / "scratch"
+        env = {
+            "PATH": os.defpath,
+            "HOME": str(scratch),
+            "ZENML_CONFIG_PATH": str(scratch),
+            "ZENML_STORE_TYPE": "rest",
+            "ZENML_STORE_URL": tenant.server_url,
+            "ZENML_STORE_API_TOKEN": client.session(),
+            "ZENML_ACTIVE_PROJECT_ID": self.project,
+            "ZENML_LOCAL_STORES_PATH": str(local_stores_of(tenant)),
+            "ZENML_USER_ID": str(tenant.pk),
+            "ZENML_ANALYTICS_OPT_IN": "false",
+        }
+        python = Environments(self.data).python(VERSION)
+        subprocess.run([python, "run.py"], cwd=CHURN, env=env, check=True, capture_output=True)
+        self.source_run = client.runs(self.project).items[0].id
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory, live_server):
+    data = tmp_path_factory.mktemp("zenpro")
+    Environments(data, sys.executable).install(VERSION)
+    RunEnvironments(data).prepare(VERSION, "")
+    site = Site(data, live_server.url)
+    yield site
+    site.stop()
+
+
+@pytest.fixture
+def here(site, settings, live_server, transactional_db):
+    """(tenant, people) with the server running and the example run once."""
+    settings.ZENPRO_DATA = site.data
+    settings.ZENPRO_URL, settings.ZENPRO_API_URL = live_server.url, f"{live_server.url}/api"
+    tenant, people = site.rows()
+    if site.process is None:
+        site.start(tenant)
+        site.run_the_example(tenant, people["ada"])
+    tenant.project_id = site.project
+    tenant.save()
+    return tenant, people
+
+
+@pytest.fixture
+def template(here, site):
+    tenant, people = here
+    return create_template(
+        tenant=tenant,
+        run_id=site.source_run,
+        name="churn",
+        description="",
+        code_location=str(CHURN),
+        requirements="",
+        by=people["dev"],
+    )
+
+
+@contextmanager
+def agent():
+    stop, loop = threading.Event(), RunLoop()
+    thread = threading.Thread(target=loop.run_forever, args=(stop,))
+    thread.start()
+    try:
+        yield loop
+    finally:
+        stop.set()
+        thread.join()
+        loop.pool.shutdown(wait=True)
+
+
+def fresh(run):
+    return TemplateRun.objects.select_related("template__tenant").get(pk=run.pk)
+
+
+def ended(run):
+    return eventually(lambda: fresh(run).has_ended and fresh(run))
+
+
+def in_state(run, state):
+    def check():
+        now = fresh(run)
+        assert not now.has_ended or now.state == state, (now.state, now.state_reason, runner.tail(run.pk))
+        return now if now.state == state else None
+
+    return eventually(check)
+
+
+SLOW = {"enable_cache": False, "steps": {"train": {"parameters": {"kind": "stumps", "rounds": 1000}}}}
+
+
+def test_a_re_run_has_exactly_the_values_and_the_owner(template, here):
+    tenant, people = here
+    configuration = {
+        "run_name": "with-other-values-{time}",
+        "tags": ["nightly"],
+        "extra": {"ticket": "$HOME {x}"},
+        "steps": {
+            "train": {"parameters": {"kind": "neighbours", "k": 9, "class_weights": {"left": 2}}},
+            "load_customers": {"parameters": {"regions": ["north", "east"], "signed_up_from": "2023-06-01"}},
+            "evaluate": {"parameters": {"costs": {"call": 1}}},
+        },
+    }
+    with agent():
+        run = queue_run(template=template, configuration=configuration, by=people["dev"])
+        done = ended(run)
+    assert (done.state, done.state_reason) == ("completed", ""), runner.tail(run.pk)
+    client = connect(people["ada"], tenant)
+    seen = client.run(done.zenml_run_id)
+    assert (seen.user, seen.name, seen.status) == ("dev", done.run_name, "completed")
+    assert seen.tags == ("nightly",)
+    assert seen.config["extra"] == {"ticket": "$HOME {x}"}
+    steps = client.steps(done.zenml_run_id)
+    assert {step.name: step.parameters for step in steps} == {
+        name: step["parameters"] for name, step in done.configuration["steps"].items()
+    }
+    print(f"\nclick to first step: {(min(s.start for s in steps) - done.queued_at).total_seconds():.2f} s")
+    print(f"click to end: {(done.ended_at - done.queued_at).total_seconds():.2f} s")
+
+
+def test_the_same_again_comes_from_the_cache_and_without_it_when_it_is_off(template, here):
+    tenant, people = here
+    with agent():
+        cached = ended(queue_run(template=template, configuration={}, by=people["dev"]))
+        fully = ended(
+            queue_run(template=template, configuration={"enable_cache": False}, by=people["dev"])
+        )
+    client = connect(people["dev"], tenant)
+    assert {step.status for step in client.steps(cached.zenml_run_id)} == {"cached"}
+    assert {step.status for step in client.steps(fully.zenml_run_id)} == {"completed"}
+
+
+def test_a_failing_step_is_named(template, here):
+    tenant, people = here
+    configuration = {"steps": {"evaluate": {"parameters": {"min_auc": 0.99}}}}
+    with agent():
+        done = ended(queue_run(template=template, configuration=configuration, by=people["dev"]))
+    assert done.state == "failed"
+    assert done.state_reason.startswith("The step evaluate failed: AUC 0.")
+
+
+def test_a_taken_name_fails_and_leaves_no_snapshot(template, here):
+    tenant, people = here
+    client = connect(people["dev"], tenant)
+    before = client.pages("/pipeline_snapshots", 1, 1, project=tenant.project_id).total
+    taken = client.run(template.source_run_id).name
+    with agent():
+        done = ended(queue_run(template=template, configuration={"run_name": taken}, by=people["dev"]))
+    assert done.state == "failed"
+    assert done.state_reason.startswith(f"There is a run named “{taken}” already.")
+    assert client.pages("/pipeline_snapshots", 1, 1, project=tenant.project_id).total == before
+
+
+def test_a_viewer_is_refused_by_the_tenant_itself(template, here):
+    tenant, people = here
+    with agent():
+        done = ended(queue_run(template=template, configuration={}, by=people["viewer"]))
+    assert done.state == "failed"
+    assert "not" in done.state_reason
+    assert done.zenml_run_id is None
+
+
+def test_a_killed_runner_ends_as_failed_everywhere(template, here):
+    tenant, people = here
+    with agent():
+        run = queue_run(template=template, configuration=SLOW, by=people["dev"])
+        running = in_state(run, "running")
+        eventually(lambda: "Training" in "".join(runner.tail(run.pk)))
+        began = time.monotonic()
+        os.kill(running.pid, signal.SIGKILL)
+        done = ended(run)
+        print(f"\nkilled to failed: {time.monotonic() - began:.2f} s")
+    assert (done.state, done.state_reason) == ("failed", "The process of the run was killed (signal 9).")
+    client = connect(people["dev"], tenant)
+    seen = client.run(done.zenml_run_id)
+    assert (seen.status, seen.reason) == ("failed", done.state_reason)
+    assert {step.status for step in client.steps(done.zenml_run_id)} == {"completed", "failed"}
+
+
+def test_a_cancelled_run_is_stopped_everywhere(template, here):
+    tenant, people = here
+    with agent():
+        run = queue_run(template=template, configuration=SLOW, by=people["dev"])
+        in_state(run, "running")
+        eventually(lambda: "Training" in "".join(runner.tail(run.pk)))
+        began = time.monotonic()
+        cancel_run(run=run, by=people["ada"])
+        done = ended(run)
+        print(f"\ncancelled to stopped: {time.monotonic() - began:.2f} s")
+    assert done.state == "stopped", (done.state_reason, runner.tail(run.pk))
+    seen = connect(people["dev"], tenant).run(done.zenml_run_id)
+    assert (seen.status, seen.reason) == ("stopped", f"Stopped by {people['ada']}.")
+
+
+def test_a_run_is_adopted_by_the_next_agent_and_by_one_without_its_pid(template, here):
+    tenant, people = here
+    with agent():
+        run = queue_run(template=template, configuration=SLOW, by=people["dev"])
+        first = in_state(run, "running")
+    TemplateRun.objects.filter(pk=run.pk).update(pid=None, pid_started="", state="starting")
+    with agent():
+        done = ended(run)
+    assert (done.state, done.pid) == ("completed", first.pid), done.state_reason
+    assert connect(people["dev"], tenant).runs(tenant.project_id, name=done.run_name).total == 1
+
+
+def test_a_broken_package_and_a_missing_module_say_so(template, here):
+    tenant, people = here
+    template.requirements = "no-such-package-at-all-zenpro==9"
+    template.save()
+    with agent():
+        run = queue_run(template=template, configuration={}, by=people["dev"])
+        done = ended(run)
+    assert done.state == "failed"
+    assert "no-such-package-at-all-zenpro" in done.state_reason
