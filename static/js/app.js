@@ -51,6 +51,8 @@ on("submit", "form[data-theme-form]", (form, event) => {
 const firstField = "[autofocus], [aria-invalid=true], input:not([type=hidden], [type=radio]), textarea, select";
 function open(dialog) {
   if (!dialog || dialog.open) return;
+  const heading = dialog.querySelector("h1, h2");
+  if (heading && !dialog.hasAttribute("aria-labelledby")) dialog.setAttribute("aria-label", heading.textContent);
   dialog.showModal();
   dialog.querySelector(firstField)?.focus();
 }
@@ -69,6 +71,12 @@ on("click", "button[commandfor]", (button) => {
 });
 on("click", "dialog[closedby=any]", (dialog, event) => {
   if (!("closedBy" in dialog) && event.target === dialog) dialog.close();
+});
+// Cancel in a form that came into the page leads to where it already is
+on("click", "#modal a.btn", (link, event) => {
+  if (link.pathname !== location.pathname) return;
+  event.preventDefault();
+  $("modal").close();
 });
 document.addEventListener("htmx:afterSwap", (event) => {
   if (event.target.id !== "modal") return;
