@@ -92,6 +92,17 @@ function tendToast(toast) {
   if (!toast.hasAttribute("data-stay")) leaveLater(toast, 6000);
   else if (toast.querySelector("form")) leaveLater(toast, 12000);
 }
+const refusals = { 403: "You may not do this. Nothing was changed.", 404: "This is not there any more. Reload the page.", 0: "The server cannot be reached. Nothing was changed." };
+function complain({ detail }) {
+  if (!detail.requestConfig?.triggeringEvent?.isTrusted) return; // a poll tries again by itself
+  const toast = Object.assign(document.createElement("div"), { className: "toast t-bad" });
+  const text = document.createElement("span");
+  text.textContent = refusals[detail.xhr?.status ?? 0] ?? "Something went wrong on our side. Try again in a moment.";
+  toast.append(text);
+  $("messages")?.append(toast);
+  tendToast(toast);
+}
+for (const type of ["htmx:responseError", "htmx:sendError"]) document.addEventListener(type, complain);
 function leaveLater(toast, wait) {
   setTimeout(() => (toast.matches(":hover, :focus-within") ? leaveLater(toast, 2000) : toast.remove()), wait);
 }
