@@ -1,5 +1,6 @@
 """Changes to organizations and their members. Each is atomic and leaves one audit row."""
 
+from django.contrib.auth import get_user_model
 from django.db import transaction
 
 from .access import permissions_of
@@ -119,7 +120,9 @@ def _end(membership: Membership, action: str, by) -> None:
     before = {"role": membership.role, "teams": sorted(team.label for team in teams)}
     membership.user.groups.remove(*teams)
     _record(action, organization, membership, by, before)
-    membership.delete()
+    organization.memberships.filter(
+        pk=membership.pk
+    ).delete()  # the object in hand keeps its key if this is refused
     refuse_without_admin(organization)
 
 
@@ -139,7 +142,7 @@ def deactivate_person(*, person, by) -> None:
 @transaction.atomic
 def rename_person(*, person, name: str, by) -> None:
     """Change the name that others see. The username, which tenants know her by, stays."""
-    before = {"name": type(person).objects.get(pk=person.pk).name}
+    before = {"name": get_user_model().objects.get(pk=person.pk).name}
     person.name = name
     person.save(update_fields=["name"])
     AuditEvent.objects.record("person.renamed", person, by=by, before=before, after={"name": name})

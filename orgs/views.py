@@ -1,23 +1,261 @@
-from django.shortcuts import render
+from django.conf import settings as site_settings
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
+from django.db.models import Q
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils.http import urlencode
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from orgs.access import org_view
-from orgs.permissions import Permission
+from zenpro_site.htmx import partial_or_redirect, render_partial, wants
+
+from . import actions
+from . import home as overview
+from . import members as people
+from .access import org_view
+from .audit.sentences import told
+from .forms import DeleteForm, MemberFilter, NewOrganizationForm, OrganizationForm, RoleForm
+from .permissions import Permission
+
+ROWS = 50
+EVENTS = 8
 
 
-def create(request, **kwargs):
-    return render(request, "base.html")
+@require_http_methods(["GET", "HEAD", "POST"])
+@login_required
+def create(request):
+    if not request.user.is_superuser:
+        raise PermissionDenied("Only an administrator of this installation creates organizations.")
+    form = NewOrganizationForm(request.POST if request.method == "POST" else None)
+    if wants(request, "slug-state"):
+        tone, sentence = form.slug_state(request.GET.get("slug", ""))
+        return render(request, "orgs/create.html#slug-state", {"tone": tone, "sentence": sentence})
+    if form.is_valid():
+        request.user.origin = request.origin
+        try:
+            organization = actions.create_organization(by=request.user, **form.cleaned_data)
+        except actions.Refused as refused:
+            form.add_error("slug", str(refused))
+        else:
+            messages.success(request, f"{organization} is ready. You are its Admin.")
+            return redirect(organization)
+    return render(request, "orgs/create.html", {"form": form}, status=422 if form.errors else 200)
 
 
+@require_safe
 @org_view(Permission.ORGANIZATION_VIEW)
-def home(request, **kwargs):
-    return render(request, "base.html")
+def home(request):
+    rights, org = request.org_permissions, request.org
+    tenants = list(people.visible_tenants(request).order_by("name"))
+    recent = overview.last_runs(org, request.user, limit=overview.LOOKED_AT) if tenants else []
+    needs = overview.needs(org, tenants, recent, rights)
+    shown = request.GET.get("runs", "")
+    runs = recent[: overview.RUNS]
+    if shown in ("mine", "failed"):
+        runs = overview.last_runs(org, request.user, mine=shown == "mine", failed=shown == "failed")
+    seen = overview.signature(tenants, runs, needs)
+    if request.GET.get("seen") == seen and wants(request, "now"):
+        return HttpResponse(status=204)
+    last = {run.slug: run for run in reversed(recent)}
+    context = {
+        "tenants": [(tenant, last.get(tenant.slug)) for tenant in tenants],
+        "needs": needs,
+        "runs": runs,
+        "shown": shown,
+        "seen": seen,
+        "can_create_tenant": Permission.TENANT_CREATE in rights,
+        "can_invite": Permission.INVITATION_MANAGE in rights,
+    }
+    if not wants(request, "now"):
+        context.update(_around(request))
+    return render_partial(request, "orgs/home.html#now", context)
 
 
+def _around(request) -> dict:
+    """What the home page shows beside what is polled."""
+    org, user = request.org, request.user
+    roles = org.roles.organization_level()
+    invitations = org.invitations.open().prefetch_related("teams")
+    may_invite = Permission.INVITATION_MANAGE in request.org_permissions
+    return {
+        "role": roles.filter(slug=request.membership.role).first() if request.membership else None,
+        "teams": org.teams.filter(user=user),
+        "admins": org.memberships.active_admins().select_related("user")[:3],
+        "people": org.memberships.count(),
+        "team_count": org.teams.count(),
+        "sees_people": Permission.MEMBER_VIEW in request.org_permissions,
+        "invitations": invitations[:5] if may_invite else (),
+        "invitation_count": invitations.count() if may_invite else 0,
+        "mail_is_set_up": site_settings.MAIL_IS_SET_UP,
+    }
+
+
+@require_safe
 @org_view(Permission.MEMBER_VIEW)
-def members(request, **kwargs):
-    return render(request, "base.html")
+def members(request):
+    return render_partial(request, "orgs/members.html#rows", _list_context(request))
 
 
+def _list_context(request) -> dict:
+    everybody = request.org.memberships.filter(user__is_service_account=False)
+    filtered = MemberFilter(request.GET, everybody, org=request.org)
+    found = filtered.qs.select_related("user").order_by("user__name", "user__email")
+    page = Paginator(found, ROWS).get_page(request.GET.get("page"))
+    return {
+        "page": page,
+        "rows": people.rows(request, page.object_list),
+        "is_filtered": any(request.GET.get(name) for name in ("q", "role", "team")),
+        "people": everybody.count(),
+        "invitations": request.org.invitations.open().count(),
+        "roles": request.org.roles.organization_level(),
+        "teams": request.org.teams.all(),
+        **_rights(request),
+    }
+
+
+def _rights(request) -> dict:
+    rights = request.org_permissions
+    return {
+        "can_manage": Permission.MEMBER_MANAGE in rights,
+        "can_invite": Permission.INVITATION_MANAGE in rights,
+        "can_see_audit": Permission.AUDIT_VIEW in rights,
+    }
+
+
+def _membership(request, pk):
+    found = request.org.memberships.select_related("user", "organization")
+    return get_object_or_404(found, pk=pk)
+
+
+@require_safe
+@org_view(Permission.MEMBER_VIEW)
+def member_detail(request, membership):
+    return render(request, "orgs/member.html", _detail_context(request, _membership(request, membership)))
+
+
+def _detail_context(request, member) -> dict:
+    about = Q(actor=member.user) | Q(target_type="membership", target_id=str(member.pk))
+    about |= Q(target_type="user", target_id=str(member.user_id))
+    sees_audit = Permission.AUDIT_VIEW in request.org_permissions
+    [row] = people.rows(request, [member])
+    return {
+        "row": row,
+        "member": member,
+        "tenant_roles": people.tenant_roles(request, member),
+        "is_admin": row.tenants.startswith("All"),
+        "events": told(request.org.audit_events.filter(about)[:EVENTS]) if sees_audit else (),
+        **_rights(request),
+    }
+
+
+@require_POST
+@org_view(Permission.MEMBER_MANAGE)
+def member_role(request, membership):
+    member = _membership(request, membership)
+    before, form = member.role, RoleForm(request.POST, org=request.org)
+    if not form.is_valid():
+        return _not_changed(request, member, " ".join(form.errors["role"]), 422)
+    try:
+        actions.change_role(membership=member, role=form.cleaned_data["role"], by=request.user)
+    except actions.Refused as refused:
+        return _not_changed(request, member, str(refused), 409)
+    if member.role != before:
+        back = {"role": before, "on": request.POST.get("on", "")}
+        undo = reverse("orgs:member_role", args=[request.org.slug, member.pk]) + "?" + urlencode(back)
+        role = form.cleaned_data["role"]
+        messages.success(request, f"{member.user} is now {role}", extra_tags=f"undo:{undo}")
+    return _changed(request, member)
+
+
+def _changed(request, member):
+    """The rows for htmx, else the page the change was made on."""
+    if request.POST.get("on") == "person":
+        return redirect(member)
+    to = reverse("orgs:members", args=[request.org.slug])
+    return partial_or_redirect(request, "orgs/members.html#rows", _list_context(request), to=to)
+
+
+def _not_changed(request, member, reason: str, status: int):
+    if request.POST.get("on") == "person":
+        context = {**_detail_context(request, member), "refused": reason}
+        return render(request, "orgs/member.html", context, status=status)
+    if wants(request, "rows"):
+        status = 422  # the only error status whose answer is put into the page
+    context = {**_list_context(request), "refused": reason}
+    return render_partial(request, "orgs/members.html#rows", context, status=status)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@org_view(Permission.MEMBER_MANAGE)
+def member_remove(request, membership):
+    member = _membership(request, membership)
+    refused = ""
+    if request.method == "POST":
+        try:
+            actions.remove_member(membership=member, by=request.user)
+        except actions.Refused as reason:
+            refused = str(reason)
+        else:
+            messages.success(request, f"{member.user} is no longer in {request.org}.")
+            return redirect("orgs:members", request.org.slug)
+    context = {"member": member, "teams": request.org.teams.filter(user=member.user), "refused": refused}
+    context["tenant_roles"] = people.tenant_roles(request, member)
+    return render_partial(request, "orgs/member_remove.html#modal", context, status=409 if refused else 200)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@org_view(Permission.ORGANIZATION_VIEW)
+def leave(request):
+    refused = "" if request.membership else f"You are not a member of {request.org}."
+    if request.method == "POST" and not refused:
+        try:
+            actions.leave(membership=request.membership, by=request.user)
+        except actions.Refused as reason:
+            refused = str(reason)
+        else:
+            messages.success(request, f"You have left {request.org}.")
+            return redirect("home")
+    status = 409 if refused and request.method == "POST" else 200
+    return render_partial(request, "orgs/leave.html#modal", {"refused": refused}, status=status)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
 @org_view(Permission.ORGANIZATION_CHANGE)
-def settings(request, **kwargs):
-    return render(request, "base.html")
+def settings(request):
+    data = request.POST if request.method == "POST" else None
+    name = request.org.name
+    form = OrganizationForm(data, instance=request.org)
+    if form.is_valid():
+        actions.update_organization(organization=request.org, by=request.user, **form.cleaned_data)
+        messages.success(request, "Saved.")
+        return redirect("orgs:settings", request.org.slug)
+    request.org.name = name  # the form has written into the instance that the frame of the page shows
+    context = {"form": form, "can_delete": Permission.ORGANIZATION_DELETE in request.org_permissions}
+    return render(request, "orgs/settings.html", context, status=422 if form.errors else 200)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@org_view(Permission.ORGANIZATION_DELETE)
+def delete(request):
+    org = request.org
+    form = DeleteForm(request.POST if request.method == "POST" else None, wanted=org.name)
+    if form.is_valid():
+        try:
+            actions.delete_organization(organization=org, by=request.user)
+        except actions.Refused as refused:
+            form.add_error(None, str(refused))
+        else:
+            messages.success(request, f"{form.wanted} is deleted.")
+            return redirect("home")
+    context = {
+        "form": form,
+        "tenants": org.tenants.exclude(status="deleted").order_by("name"),
+        "people": org.memberships.count(),
+        "teams": org.teams.count(),
+        "invitations": org.invitations.open().count(),
+    }
+    wrong = 409 if form.non_field_errors() else 422
+    return render_partial(request, "orgs/delete.html#modal", context, status=wrong if form.errors else 200)

@@ -45,7 +45,11 @@ class TenantQuerySet(models.QuerySet):
             return tenants
         if not rights:
             return tenants.none()
-        return get_objects_for_user(user, "tenants.view_tenant", tenants, accept_global_perms=False)
+        return self.with_right(user, "view_tenant")
+
+    def with_right(self, user, codename: str):
+        """Live ones on which the user's own roles give this object-level right; all of them for a superuser."""
+        return get_objects_for_user(user, f"tenants.{codename}", self.live(), accept_global_perms=False)
 
     def available(self):
         return self.filter(status=Tenant.Status.AVAILABLE)

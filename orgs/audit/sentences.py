@@ -47,6 +47,11 @@ SENTENCES = {
     "grant.withdrawn": "{actor} took the role {before.role} on tenant {target} from {before.holder}",
     "tenant.share_changed": "{actor} shared {after.resource} in {target} with {after.with}",
     "tenant.share_ended": "Sharing of {before.resource} in {target} ended: it was deleted",
+    "template.created": "{actor} made template {target} from run {after.source_run_name}",
+    "template.updated": "{actor} changed template {target}",
+    "template.deleted": "{actor} deleted template {target}",
+    "template_run.queued": "{actor} ran template {target}",
+    "template_run.cancelled": "{actor} cancelled {target}",
     "grant.expired": "The role {before.role} of {before.holder} on {target} ended by itself",
 }
 ICONS = {

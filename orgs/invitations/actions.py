@@ -209,6 +209,14 @@ def account_of(address: str):
     return get_user_model().objects.filter(is_hers).first()
 
 
+def waiting_for(person):
+    """Invitations that wait for this person, newest first. She needs the link of the mail to accept one."""
+    proved = EmailAddress.objects.filter(user=person, verified=True).values_list("email", flat=True)
+    hers = Q(email__iexact=person.email) | Q(email__in=[address.lower() for address in proved])
+    waiting = Invitation.objects.open().filter(hers, expires_at__gt=timezone.now())
+    return waiting.select_related("organization", "invited_by")
+
+
 @transaction.atomic
 def accept(*, token: str, by) -> Membership:
     """Join as the signed-in User `by`, with everything the invitation promises.

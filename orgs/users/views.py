@@ -1,9 +1,37 @@
-from django.shortcuts import render
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_http_methods, require_safe
+
+from orgs import actions
+from orgs.invitations.actions import waiting_for
+
+from .forms import ProfileForm
 
 
-def settings(request, **kwargs):
-    return render(request, "base.html")
+@require_http_methods(["GET", "HEAD", "POST"])
+@login_required
+def settings(request):
+    name = request.user.name
+    form = ProfileForm(request.POST if request.method == "POST" else None, instance=request.user)
+    if form.is_valid():
+        request.user.origin = request.origin
+        actions.rename_person(person=request.user, name=form.cleaned_data["name"], by=request.user)
+        messages.success(request, "Saved.")
+        return redirect("users:settings")
+    request.user.name = name  # the form has written into the person that the frame of the page shows
+    context = {
+        "form": form,
+        "memberships": request.user.memberships.select_related("organization").order_by("organization__name"),
+        "invitations": waiting_for(request.user),
+    }
+    return render(request, "users/settings.html", context, status=422 if form.errors else 200)
 
 
-def no_organization(request, **kwargs):
-    return render(request, "base.html")
+@require_safe
+@login_required
+def no_organization(request):
+    """For somebody who is in no organization (yet, or any more)."""
+    if request.user.memberships.exists():
+        return redirect("home")
+    return render(request, "users/no_organization.html", {"invitations": waiting_for(request.user)})

@@ -1,0 +1,149 @@
+"""What the home page of an organization shows. Runs and tenants are reached from the organization."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.db.models import Q
+from django.urls import reverse
+from django.utils import timezone
+
+from .models import Organization
+from .permissions import Permission
+
+RUNS = 8
+LOOKED_AT = 60
+RECENT = timedelta(days=7)
+RUN_FIELDS = {
+    "slug": "slug",
+    "tenant": "name",
+    "template": "templates__name",
+    "template_id": "templates__pk",
+    "number": "templates__runs__number",
+    "state": "templates__runs__state",
+    "reason": "templates__runs__state_reason",
+    "queued": "templates__runs__queued_at",
+    "started": "templates__runs__started_at",
+    "ended": "templates__runs__ended_at",
+    "changes": "templates__runs__changes",
+    "person_id": "templates__runs__created_by",
+    "person": "templates__runs__created_by__name",
+    "email": "templates__runs__created_by__email",
+}
+
+
+@dataclass
+class Run:
+    """A re-run of a template, as the list shows it."""
+
+    name: str
+    url: str
+    tenant: str
+    slug: str
+    state: str
+    reason: str
+    template_id: object
+    person_id: object
+    person: str
+    changes: int
+    at: object
+    seconds: float | None
+
+
+@dataclass
+class Need:
+    """Something that wants attention, with the page to deal with it."""
+
+    tone: str
+    icon: str
+    title: str
+    text: str
+    url: str
+    action: str
+
+
+def last_runs(organization: Organization, user, *, mine=False, failed=False, limit=RUNS) -> list[Run]:
+    """The newest re-runs in tenants where the user may see templates, newest first. One query."""
+    wanted = Q(
+        templates__runs__isnull=False
+    )  # one filter() for all conditions: each call would join runs anew
+    if mine:
+        wanted &= Q(templates__runs__created_by=user)
+    if failed:
+        wanted &= Q(templates__runs__state="failed")
+    tenants = organization.tenants.with_right(user, "view_template").filter(wanted)
+    found = tenants.order_by("-templates__runs__queued_at").values_list(*RUN_FIELDS.values())
+    return [_run(organization, dict(zip(RUN_FIELDS, row, strict=True))) for row in found[:limit]]
+
+
+def _run(organization: Organization, row: dict) -> Run:
+    args = [organization.slug, row["slug"], row["template_id"], row["number"]]
+    seconds = (row["ended"] - row["started"]).total_seconds() if row["started"] and row["ended"] else None
+    return Run(
+        name=f"{row['template']} #{row['number']}",
+        url=reverse("run_templates:run_detail", args=args),
+        person=row["person"] or row["email"] or "",
+        changes=len(row["changes"] or ()),
+        at=row["started"] or row["queued"],
+        seconds=seconds,
+        **{name: row[name] for name in ("tenant", "slug", "state", "reason", "template_id", "person_id")},
+    )
+
+
+def needs(organization: Organization, tenants: Iterable, runs: Iterable[Run], rights) -> list[Need]:
+    """What wants attention, worst first: tenants that failed, templates that fail, invitations that did not arrive."""
+    found = [_failed_tenant(organization, tenant) for tenant in tenants if tenant.status == "failed"]
+    found += _failing_templates(runs)
+    if Permission.INVITATION_MANAGE in rights:
+        found += _lost_invitations(organization)
+    return found
+
+
+def _failed_tenant(organization: Organization, tenant) -> Need:
+    url = reverse("tenants:overview", args=[organization.slug, tenant.slug])
+    return Need("bad", "server-off", f"{tenant.name} does not run", tenant.state_reason, url, "Open")
+
+
+def _failing_templates(runs: Iterable[Run]) -> list[Need]:
+    """Templates whose newest run failed within the last days. `runs` are newest first."""
+    histories: dict[object, list[Run]] = {}
+    for run in runs:
+        histories.setdefault(run.template_id, []).append(run)
+    return [
+        _failing(history)
+        for history in histories.values()
+        if history[0].state == "failed" and history[0].at > timezone.now() - RECENT
+    ]
+
+
+def _failing(history: list[Run]) -> Need:
+    times = next((n for n, run in enumerate(history) if run.state != "failed"), len(history))
+    name = history[0].name.rpartition(" #")[0] if times > 1 else history[0].name
+    title = f"{name} failed {times} times in a row" if times > 1 else f"{name} failed"
+    text = ": ".join(filter(None, [history[0].tenant, history[0].reason]))
+    return Need("bad", "circle-x", title, text, history[0].url, "Open run")
+
+
+def _lost_invitations(organization: Organization) -> list[Need]:
+    url = reverse("invitations:list", args=[organization.slug])
+    waiting = organization.invitations.open()
+    lost = waiting.filter(delivery="failed", expires_at__gt=timezone.now())
+    expired = waiting.filter(expires_at__lte=timezone.now()).count()
+    found = [
+        Need("warn", "mail-x", f"{row.email} got no mail", row.delivery_error, url, "New link")
+        for row in lost[:3]
+    ]
+    if expired:
+        title = "An invitation has expired" if expired == 1 else f"{expired} invitations have expired"
+        found.append(
+            Need("warn", "clock", title, "A new link makes it valid for 7 days again.", url, "Review")
+        )
+    return found
+
+
+def signature(tenants: Iterable, runs: Iterable[Run], found: Iterable[Need]) -> str:
+    """Differs when something on the page does: a page that polls is answered only then."""
+    parts = [(tenant.pk, tenant.status, tenant.state_reason, tenant.zenml_version) for tenant in tenants]
+    text = repr([parts, [(run.url, run.state) for run in runs], [need.title for need in found]])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
