@@ -4,12 +4,12 @@ from datetime import datetime, time
 from urllib.parse import urlencode
 
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from orgs.access import refuse
 from orgs.actions import Refused
 from orgs.permissions import Permission
 from zenpro_site.htmx import partial_or_redirect, render_partial
@@ -114,7 +114,7 @@ def grant_withdraw(request, grant):
 def join(request):
     """An organization Admin gives herself a role. Others ask somebody else."""
     if Permission.TENANT_MANAGE_ALL not in request.org_permissions:
-        raise PermissionDenied("Only an Admin of the organization can add herself to a tenant.")
+        refuse(request, Permission.TENANT_MANAGE_ALL, request.org)
     form = RoleForm(request.POST if request.method == "POST" else None, org=request.org)
     if form.is_bound and form.is_valid():
         try:

@@ -10,7 +10,7 @@ from tenants.permissions import TenantPermission, codenames_of
 from .walk import modules
 
 # Where rights are named or handed out, which does not count as asking for them.
-DEFINING = {"orgs.permissions", "orgs.roles.permissions", "tenants.permissions"}
+DEFINING = {"orgs.permissions", "orgs.roles.permissions", "orgs.roles.grid", "tenants.permissions"}
 # Rights that nothing asks for yet, each with its reason.
 WAITING = {
     Permission.ROLE_MANAGE: "only the predefined roles exist so far, and nobody changes them",

@@ -12,8 +12,12 @@ from factories import (
     make_template_run,
     make_tenant,
 )
+from fakes import churn
 
 from orgs.invitations.models import Invitation
+from tenants.run_templates.configuration import default_configuration
+
+SNAPSHOT = churn("snapshot")
 
 
 class World:
@@ -24,7 +28,9 @@ class World:
         self.team = make_team(self.org, members=[self.person])
         self.tenant = make_tenant(self.org)
         self.grant = make_grant(self.tenant, self.admin, "admin")
-        self.template = make_template(self.tenant)
+        self.template = make_template(
+            self.tenant, snapshot=SNAPSHOT, default_configuration=default_configuration(SNAPSHOT)
+        )
         self.template_run = make_template_run(self.template, by=self.admin)
 
     @cached_property

@@ -1,0 +1,193 @@
+"""Every URL that changes something leaves exactly one audit row when somebody does what she may."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import pytest
+from django.core.cache import cache
+from django.utils import timezone
+from factories import make_grant, make_member, tenant_role
+from fakes import RUN_ID, FakeTenantClient, connect_to
+
+from orgs.audit.models import AuditEvent
+from orgs.invitations.models import Invitation
+from tenants import runs
+from tenants.models import Tenant
+from tenants.run_templates import actions as template_actions
+from tests.guards.world import World
+
+from .walk import all_pages
+
+# URLs that take a POST and change nothing people need to know of later, each with its reason.
+WITHOUT_ROW = {
+    "theme": "a cookie in the person's own browser",
+    "first_sign_in": "a sign-in",
+    "control_plane:auth_login": "a sign-in",
+    "control_plane:authorize_server": "hands out a token for a sign-in",
+    "control_plane:workspace_status": "a server tells how it is",
+    "control_plane:tenant_status": "a server tells how it is",
+    "control_plane:check_permissions": "a question",
+    "control_plane:allowed_resource_ids": "a question",
+    "control_plane:entitlement": "a question",
+    "control_plane:usage_event": "stored as a usage event, which is its own record",
+    "control_plane:missing": "answers that there is nothing",
+    "control_plane:resource_members": "its body comes from a server; tests of the control plane count the rows",
+    "control_plane:resources": "its body comes from a server; tests of the control plane count the rows",
+}
+READING = {"GET", "HEAD", "OPTIONS"}
+
+
+@dataclass
+class Deed:
+    """How to do what the page is for: what is posted, after what preparation, and by whom."""
+
+    data: Callable[[World], dict] = lambda world: {}
+    before: Callable[[World], None] = lambda world: None
+    by: Callable[[World], object] = lambda world: world.admin
+    query: str = ""
+    values: Callable[[World], dict] = field(default=lambda world: {})
+
+
+def empty_organization(world):
+    Tenant.objects.all().delete()
+
+
+def accepted_by(world):
+    return make_member(World("Elsewhere").org, user=None, email=world.invitation.email)
+
+
+def waited(world):
+    """The invitation is old enough to be sent again."""
+    long_ago = timezone.now() - timedelta(days=1)
+    Invitation.objects.filter(pk=world.invitation.pk).update(sent_at=long_ago)
+
+
+def becomes_superuser(world):
+    world.admin.is_superuser = True
+    world.admin.save()
+
+
+def state(**fields):
+    return lambda world: Tenant.objects.filter(pk=world.tenant.pk).update(**fields)
+
+
+def second_grant(world):
+    return {"grant": make_grant(world.tenant, world.person, "viewer").pk}
+
+
+def role_on_tenant(world):
+    return tenant_role(world.org, "viewer").pk
+
+
+def new_member_of_team(world):
+    return {"membership": make_member(world.org).membership.pk}
+
+
+DEEDS = {
+    "users:settings": Deed(lambda w: {"name": "Ada A."}),
+    "orgs:create": Deed(lambda w: {"name": "New", "slug": "new-one"}, becomes_superuser),
+    "orgs:settings": Deed(lambda w: {"name": "Acme", "description": "All of it"}),
+    "orgs:delete": Deed(lambda w: {"name": w.org.name}, empty_organization),
+    "orgs:member_role": Deed(lambda w: {"role": "viewer"}),
+    "orgs:member_remove": Deed(),
+    "orgs:leave": Deed(by=lambda w: w.person),
+    "teams:create": Deed(lambda w: {"label": "fraud"}),
+    "teams:edit": Deed(lambda w: {"label": "fraud"}),
+    "teams:delete": Deed(),
+    "teams:member_add": Deed(new_member_of_team),
+    "teams:member_remove": Deed(),
+    "invitations:create": Deed(lambda w: {"addresses": "grace@example.org", "role": "member"}),
+    "invitations:renew": Deed(before=waited),
+    "invitations:revoke": Deed(),
+    "invitations:accept": Deed(by=accepted_by),
+    "tenants:create": Deed(
+        lambda w: {
+            "name": "Staging",
+            "slug": "staging",
+            "version": "0.98.0",
+            "access-TOTAL_FORMS": 0,
+            "access-INITIAL_FORMS": 0,
+        }
+    ),
+    "tenants:settings": Deed(lambda w: {"name": "Live", "description": ""}),
+    "tenants:deactivate": Deed(),
+    "tenants:activate": Deed(before=state(desired_state="deactivated", status="deactivated")),
+    "tenants:restart": Deed(),
+    "tenants:retry": Deed(before=state(status="failed")),
+    "tenants:delete": Deed(lambda w: {"confirm": w.tenant.name}),
+    "tenants:grant_give": Deed(lambda w: {"holder": f"team:{w.team.uuid}", "role": role_on_tenant(w)}),
+    "tenants:grant_withdraw": Deed(values=second_grant),
+    "tenants:join": Deed(lambda w: {"role": role_on_tenant(w)}, lambda w: w.grant.delete()),
+    "run_templates:create": Deed(
+        lambda w: {"name": "weekly", "code_location": w.code}, query=f"?run={RUN_ID}"
+    ),
+    "run_templates:edit": Deed(lambda w: {"name": "weekly"}),
+    "run_templates:delete": Deed(before=lambda w: w.template_run.delete()),
+    "run_templates:run": Deed(lambda w: {"do": "run"}),
+    "run_templates:cancel": Deed(),
+}
+
+
+def changing_pages():
+    return [page for page in all_pages() if page.methods - READING and page.name not in WITHOUT_ROW]
+
+
+@pytest.fixture
+def prepared(world, monkeypatch, tmp_path):
+    """The world with a server that answers and a directory of code."""
+    for module in (runs, template_actions):
+        monkeypatch.setattr(module, "connect", connect_to(FakeTenantClient()))
+    (tmp_path / "churn").mkdir()
+    for name in ("__init__", "steps", "pipelines"):
+        (tmp_path / "churn" / f"{name}.py").write_text("x = 1\n")
+    world.code = str(tmp_path)
+    assert world.invitation
+    cache.clear()
+    return world
+
+
+def test_every_page_that_takes_a_post_is_declared():
+    missing = [f"{page} ({page.route})" for page in changing_pages() if page.name not in DEEDS]
+    assert not missing, f"Tell DEEDS how to do these, or WITHOUT_ROW why they leave no row: {missing}"
+
+
+def test_declarations_are_not_stale():
+    names = {page.name for page in all_pages() if page.methods - READING}
+    stale = (set(DEEDS) | set(WITHOUT_ROW)) - names
+    assert not stale, f"No such pages (any more), or they only read: {stale}"
+
+
+@pytest.mark.parametrize("page", [page for page in changing_pages() if page.name in DEEDS], ids=str)
+def test_doing_it_leaves_one_row(page, prepared, as_user):
+    world, deed = prepared, DEEDS[page.name]
+    deed.before(world)
+    path = page.path({**world.values, **deed.values(world)}) + deed.query
+    data, person = deed.data(world), deed.by(world)
+    before = AuditEvent.objects.count()
+    response = as_user(person).post(path, data)
+    assert response.status_code < 400, (
+        f"{page} was refused: {response.status_code}\n{response.content.decode()[:3000]}"
+    )
+    rows = list(AuditEvent.objects.all()[: AuditEvent.objects.count() - before])
+    assert len(rows) == 1, f"{page} left {len(rows)} audit rows: {rows}"
+    assert (rows[0].actor, rows[0].outcome, rows[0].via) == (person, "done", "page")
+    if page.name not in ("users:settings", "orgs:create", "orgs:delete"):
+        assert rows[0].organization == world.org
+
+
+@pytest.mark.parametrize("page", [page for page in changing_pages() if page.route.startswith("o/<")], ids=str)
+def test_being_refused_leaves_one_row_that_says_so(page, prepared, as_user):
+    """A member with a viewer's role on the tenant may do none of it, besides leaving."""
+    if page.name == "orgs:leave":
+        return
+    world, deed = prepared, DEEDS[page.name]
+    person = make_member(world.org, "viewer")
+    make_grant(world.tenant, person, "viewer")
+    path = page.path({**world.values, **deed.values(world)}) + deed.query
+    data = deed.data(world)
+    before = AuditEvent.objects.count()
+    response = as_user(person).post(path, data)
+    assert response.status_code == 403
+    rows = list(AuditEvent.objects.all()[: AuditEvent.objects.count() - before])
+    assert [(row.action, row.outcome, row.actor) for row in rows] == [("access.refused", "refused", person)]
