@@ -9,9 +9,11 @@ Admin without a role has none; a superuser has all.
 
 # ruff: noqa: S608 - the statements are put together from the constants below, values travel as parameters
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 from uuid import UUID
 
 from django.db import connection
@@ -24,6 +26,10 @@ from .models import Tenant
 
 LIST_LENGTHS = (1, 8, len(RESOURCES))  # few shapes of statement, so that a database can keep its plans
 SUPERUSER = "*"
+ID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+RESOURCE = re.compile(
+    f"(?:(?:(?P<project>{ID})|(?P<tenant>{ID})@server):)?(?P<type>[a-z_]+)(?:/(?P<id>{ID}))?"
+)
 
 UUIDS, TIMES, KNOWN = UUIDField(), DateTimeField(), frozenset(RESOURCES)
 
@@ -64,34 +70,20 @@ MAY_CONNECT = "\nUNION ALL ".join(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Resource:
-    """`[<project>:]<type>[/<id>]`, or until 0.75 `<tenant>@server:<type>[/<id>]` (protocol §6)."""
+class Resource(NamedTuple):
+    """`[<project>:]<type>[/<id>]`, or until 0.75 `<tenant>@server:<type>[/<id>]` (protocol §6). Ids as they are
+    written: dashed and lower-case."""
 
     type: str
-    id: UUID | None = None
-    project: UUID | None = None
-    tenant: UUID | None = None
+    id: str | None = None
+    project: str | None = None
+    tenant: str | None = None
 
     @classmethod
-    def parse_or_none(cls, text) -> "Resource | None":
-        """As `parse`, for whatever came over the wire: None when it is no resource."""
-        try:
-            return cls.parse(text) if isinstance(text, str) else None
-        except ValueError:
-            return None
-
-    @classmethod
-    def parse(cls, text: str) -> "Resource":
-        """Raises ValueError when the text has neither form."""
-        scope, colon, rest = text.rpartition(":")
-        kind, slash, number = rest.partition("/")
-        if not kind.isascii() or not kind.isidentifier():
-            raise ValueError("A resource begins with its type.")
-        found = UUID(number) if slash else None
-        if scope.endswith("@server"):
-            return cls(kind, found, tenant=UUID(scope.removesuffix("@server")))
-        return cls(kind, found, project=UUID(scope) if colon else None)
+    def parse(cls, text) -> "Resource | None":
+        """None for whatever has neither form."""
+        found = RESOURCE.fullmatch(text) if isinstance(text, str) else None
+        return cls(found["type"], found["id"], found["project"], found["tenant"]) if found else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +91,13 @@ class Answer:
     """What a person may do with one action: with whole types, and with single objects in their project."""
 
     types: frozenset[str]
-    objects: dict[tuple[str, UUID], set[UUID | None]]  # (type, id): projects it was shared in, None for any
+    objects: dict[tuple[str, str], set[str | None]]  # (type, id): projects it was shared in, None for any
 
     def covers(self, kind: str) -> bool:
         """All objects of the type."""
-        return SUPERUSER in self.types or kind in self.types
+        return kind in self.types or SUPERUSER in self.types
 
-    def ids(self, kind: str, project: UUID | None) -> list[UUID]:
+    def ids(self, kind: str, project: str | None) -> list[str]:
         """Objects of the type she may touch one by one; without a project, those of all projects. Sorted."""
         return sorted(
             number
@@ -126,14 +118,18 @@ def allowed(user_id: UUID, tenant: Tenant, action: str, resources: Iterable[str]
     Every string is a key of the answer, exactly as it came; what cannot be read, is unknown or belongs to another
     tenant is False. Without an id the question is about the whole type. Never raises for odd input.
     """
-    read = {text: _readable(text, tenant) for text in resources}
-    rights = _ask(user_id, tenant, action, {resource.type for resource in read.values() if resource})
-    return {text: resource is not None and resource in rights for text, resource in read.items()}
+    parsed = {text: Resource.parse(text) for text in resources}
+    rights = _ask(user_id, tenant, action, {resource.type for resource in parsed.values() if resource})
+    here = (None, str(tenant.pk))
+    return {
+        text: resource is not None and resource.tenant in here and resource in rights
+        for text, resource in parsed.items()
+    }
 
 
 def allowed_ids(
-    user_id: UUID, tenant: Tenant, resource_type: str, project: UUID | None, action: str
-) -> tuple[bool, list[UUID]]:
+    user_id: UUID, tenant: Tenant, resource_type: str, project: str | None, action: str
+) -> tuple[bool, list[str]]:
     """(full access, ids): with all objects of the type in the project, or only with these. One statement.
 
     Says yes to exactly the objects that `allowed` says yes to. `ids` is sorted, and empty with full access.
@@ -156,11 +152,6 @@ def may_connect(user, tenant: Tenant) -> bool:
         return cursor.fetchone() is not None
 
 
-def _readable(text: str, tenant: Tenant) -> Resource | None:
-    resource = Resource.parse_or_none(text)
-    return resource if resource and resource.tenant in (None, tenant.pk) else None
-
-
 def _ask(user_id, tenant, action: str, types: set[str]) -> Answer:
     """Everything that decides about one action on these types: a row a type, and one a shared object."""
     kinds = sorted(types & KNOWN)
@@ -177,12 +168,13 @@ def _read(rows) -> Answer:
     objects = {}
     for kind, number, home in rows:
         if number is not None:
-            objects.setdefault((kind, _uuid(number)), set()).add(_uuid(home))
+            objects.setdefault((kind, _text(number)), set()).add(_text(home))
     return Answer(frozenset(kind for kind, number, _ in rows if number is None), objects)
 
 
-def _uuid(value) -> UUID | None:
-    return UUID(value) if isinstance(value, str) else value
+def _text(value) -> str | None:
+    """A stored id as it is written: SQLite keeps it as hexadecimal digits, PostgreSQL as a UUID."""
+    return None if value is None else str(UUID(value) if isinstance(value, str) else value)
 
 
 @lru_cache

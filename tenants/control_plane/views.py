@@ -94,10 +94,10 @@ def allowed_resource_ids(request):
     """{full_access, ids} for a type of resource (§3.9)."""
     person, action = _who_and_what(request)
     resource = _resource(request.GET.get("resource", ""))
-    if resource.tenant not in (None, request.tenant.pk):
+    if resource.tenant not in (None, str(request.tenant.pk)):
         return {"full_access": False, "ids": []}
     full, ids = decisions.allowed_ids(person, request.tenant, resource.type, resource.project, action)
-    return {"full_access": full, "ids": [str(one) for one in ids]}
+    return {"full_access": full, "ids": ids}
 
 
 @server_endpoint("POST")
@@ -118,8 +118,8 @@ def resource_members(request):
 @server_endpoint("DELETE")
 def resources(request):
     """Objects were deleted: forget what was shared of them (§3.11)."""
-    named = [Resource.parse_or_none(text) for text in request.GET.getlist("resources")]
-    gone = [one for one in named if one and one.id and one.tenant in (None, request.tenant.pk)]
+    named = [Resource.parse(text) for text in request.GET.getlist("resources")]
+    gone = [one for one in named if one and one.id and one.tenant in (None, str(request.tenant.pk))]
     actions.forget(tenant=request.tenant, resources=gone)
     return {}
 
@@ -184,14 +184,14 @@ def _who_and_what(request):
 
 
 def _resource(text) -> Resource:
-    found = Resource.parse_or_none(text)
+    found = Resource.parse(text)
     if found is None:
         raise wire.invalid("This is not a resource.")
     return found
 
 
 def _shareable(resource: Resource, tenant: Tenant) -> Resource:
-    if resource.tenant not in (None, tenant.pk):
+    if resource.tenant not in (None, str(tenant.pk)):
         raise wire.forbidden("This token belongs to another tenant.")
     if resource.id is None or resource.type not in RESOURCES:
         raise wire.invalid("This cannot be shared.")

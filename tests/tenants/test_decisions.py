@@ -14,7 +14,7 @@ from tenants import decisions
 from tenants.decisions import Resource, allowed, allowed_ids, may_connect
 from tenants.models import Share, Tenant
 
-PROJECT, OTHER_PROJECT = uuid4(), uuid4()
+PROJECT, OTHER_PROJECT = str(uuid4()), str(uuid4())
 RUNS = f"{PROJECT}:pipeline_run"
 
 
@@ -119,7 +119,7 @@ def test_a_share_opens_one_object_for_its_actions_in_its_project(tenant, org, me
     assert not ask(member, tenant, "update", f"{PROJECT}:pipeline")
     assert not ask(member, tenant, "update", f"{PROJECT}:model/{number}")
     assert not ask(member, make_tenant(org), "update", f"{PROJECT}:pipeline/{number}")
-    assert allowed_ids(member.pk, tenant, "pipeline", PROJECT, "update") == (False, [number])
+    assert allowed_ids(member.pk, tenant, "pipeline", PROJECT, "update") == (False, [str(number)])
     assert allowed_ids(member.pk, tenant, "pipeline", OTHER_PROJECT, "update") == (False, [])
     assert may_connect(member, tenant)
 
@@ -167,9 +167,10 @@ def test_another_tenant_of_the_old_form_is_refused(tenant, superuser):
 
 
 def test_both_forms_of_resources_parse():
-    number = uuid4()
-    assert Resource.parse(f"{PROJECT}:pipeline/{number}") == Resource("pipeline", number, PROJECT)
-    assert Resource.parse(f"{PROJECT}@server:stack/{number}") == Resource("stack", number, tenant=PROJECT)
+    one, two = str(uuid4()), str(uuid4())
+    assert Resource.parse(f"{one}:pipeline/{two}") == Resource("pipeline", two, one)
+    assert Resource.parse(f"{one}@server:stack/{two}") == Resource("stack", two, tenant=one)
+    assert Resource.parse(f"{one}:pipeline_run") == Resource("pipeline_run", project=one)
     assert Resource.parse("secret") == Resource("secret")
 
 
