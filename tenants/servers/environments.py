@@ -21,7 +21,7 @@ VERSION = re.compile(r"\d+\.\d+(\.\d+)?((a|b|rc|\.post|\.dev)\d+)?")
 INSTALL_TIMEOUT = 900  # seconds for one call of uv
 MIN_FREE = 512 * 1024**2  # bytes; an environment is about 200 MB
 REASON_LENGTH = 600
-NEEDS_OLD_SETUPTOOLS = (0, 76)  # versions before import pkg_resources
+NEEDS_OLD_SETUPTOOLS = (0, 84)  # earlier versions import pkg_resources
 
 
 def version_key(version: str) -> tuple[int, ...]:

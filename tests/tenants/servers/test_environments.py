@@ -1,11 +1,15 @@
 import errno
 import os
 import stat
+import subprocess
+import sys
+import time
 
 import pytest
 
 from tenants.servers.base import EnvironmentFailed, NoSpace
 from tenants.servers.environments import Environments, failure, requirements, version_key
+from tests.tenants.servers.conftest import eventually
 
 RESOLVER = """  × No solution found when resolving dependencies:
   ╰─▶ Because there is no version of zenml[server]==9.9.9 and you require
@@ -115,10 +119,46 @@ def test_long_messages_are_cut():
     assert len(failure("x" * 5000).reason) < 700
 
 
-def test_old_versions_need_old_setuptools():
-    assert requirements("0.75.1") == ["zenml[server]==0.75.1", "setuptools<81"]
-    assert requirements("0.80.0") == ["zenml[server]==0.80.0"]
+@pytest.mark.parametrize("version", ["0.74.0", "0.75.1", "0.80.2", "0.83.1"])
+def test_old_versions_need_old_setuptools(version):
+    assert requirements(version) == [f"zenml[server]=={version}", "setuptools<81"]
+
+
+def test_newer_versions_do_not():
+    assert requirements("0.84.0") == ["zenml[server]==0.84.0"]
 
 
 def test_versions_sort_by_number():
     assert sorted(["0.98.0", "0.100.0", "0.9.3"], key=version_key) == ["0.9.3", "0.98.0", "0.100.0"]
+
+
+INSTALL = "import sys; from tenants.servers.environments import Environments; "
+INSTALL += "import uv; uv.find_uv_bin = lambda: sys.argv[2]; Environments(sys.argv[1]).install('0.98.0')"
+
+
+def installer(tmp_path):
+    return subprocess.Popen([sys.executable, "-c", INSTALL, str(tmp_path / "data"), str(tmp_path / "uv")])
+
+
+def test_two_installs_at_once_build_once(tmp_path, fake_uv):
+    fake_uv(f"sleep 0.3; {SUCCEED}")
+    both = [installer(tmp_path), installer(tmp_path)]
+    assert [process.wait(30) for process in both] == [0, 0]
+    assert len(calls(tmp_path)) == 2
+
+
+def test_killed_install_leaves_no_half_environment(tmp_path, fake_uv):
+    fake_uv(f"sleep 1; {SUCCEED}")
+    environments = Environments(tmp_path / "data")
+    process = installer(tmp_path)
+    eventually(lambda: calls(tmp_path), 20, 0.01)
+    process.kill()
+    process.wait()
+
+    assert not environments.installed("0.98.0")
+    began = time.monotonic()
+    environments.install("0.98.0")
+
+    assert time.monotonic() - began > 2.5  # first the uv that was left had to end, then two calls of our own
+    assert environments.installed("0.98.0")
+    assert not list(environments.folder.glob(".build-*"))
