@@ -48,10 +48,10 @@ class RoleField(forms.ModelChoiceField):
 class AccessForm(forms.Form):
     """One row of "who gets access"."""
 
-    def __init__(self, *args, org, choices, **kwargs):
+    def __init__(self, *args, org, choices, role, **kwargs):
         super().__init__(*args, **kwargs)
         self.fields["holder"] = HolderField(org=org, choices=choices, required=False, label="Team or person")
-        self.fields["role"] = RoleField(org=org, required=False, label="Role")
+        self.fields["role"] = RoleField(org=org, required=False, label="Role", initial=role)
 
 
 class BaseAccessFormSet(forms.BaseFormSet):
@@ -74,7 +74,8 @@ _AccessFormSet = forms.formset_factory(
 
 def access_formset(org, data=None) -> BaseAccessFormSet:
     """The rows of "who gets access" on the page that creates a tenant."""
-    kwargs = {"org": org, "choices": holder_choices(org)}
+    role = org.roles.tenant_level().filter(slug="developer").first()
+    kwargs = {"org": org, "choices": holder_choices(org), "role": role}
     return _AccessFormSet(data, prefix="access", form_kwargs=kwargs)
 
 

@@ -49,6 +49,11 @@ class Startup:
         return next((step for step in self.steps if step.state != "done"), None)
 
     @property
+    def number(self) -> int:
+        """Of the step it stands at; the last one when all are done."""
+        return self.current.number if self.current else len(self.steps)
+
+    @property
     def failed(self) -> bool:
         return self.tenant.status == Tenant.Status.FAILED
 

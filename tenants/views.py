@@ -86,9 +86,9 @@ def progress(request):
         context = {"lines": _tail(request, LOG_LINES[0]), "startup": startup}
         return render(request, "tenants/progress.html#log_tail", context)
     context = {"startup": startup, "tenant": request.tenant, **_rights(request)}
+    context["grants"] = request.tenant.grants.valid().select_related("role", "membership__user", "team")
     if not wants(request, "progress"):
         context["lines"] = _tail(request, LOG_LINES[0])
-        context["grants"] = request.tenant.grants.valid().select_related("role", "membership__user", "team")
     return render_partial(request, "tenants/progress.html#progress", context)
 
 

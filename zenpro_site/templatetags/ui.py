@@ -37,6 +37,7 @@ STATES = {
     "cancelling": ("warn", "loader-circle", "Cancelling"),
     "cancelled": ("off", "circle-stop", "Cancelled"),
     "skipped": ("off", "skip-forward", "Skipped"),
+    "not_run": ("off", "circle-slash", "Not run"),
     "queued": ("off", "circle-dashed", "Queued"),
     "waiting": ("off", "circle-dashed", "Waiting"),
     "paused": ("off", "circle-pause", "Paused"),
