@@ -34,7 +34,7 @@ class Command(BaseCommand):
         """Held for life: the kernel lets it go however we end."""
         folder = settings.ZENPRO_DATA / "run"
         folder.mkdir(parents=True, exist_ok=True)
-        lock = open(folder / "agent.lock", "a")  # noqa: SIM115 - kept open on purpose
+        lock = open(folder / "only-agent.lock", "a")  # noqa: SIM115 - kept open on purpose
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
