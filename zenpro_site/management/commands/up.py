@@ -36,7 +36,8 @@ class Command(BaseCommand):
     def handle(self, *, host, port, no_demo, **options):
         self.began = time.monotonic()
         with self._only_one(), contextlib.suppress(KeyboardInterrupt):
-            signal.signal(signal.SIGTERM, signal.default_int_handler)
+            for number in (signal.SIGINT, signal.SIGTERM):  # also when a shell started us with them ignored
+                signal.signal(number, signal.default_int_handler)
             check_port(host, port)
             self._run(host, port, no_demo)
 
