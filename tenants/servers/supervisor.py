@@ -204,9 +204,9 @@ class Supervisor:
         file = self.run / "supervisord.json"
         with disk_errors():
             write_private(file, self._spawn_text())
-        child = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(LAUNCHER), str(file)], stdout=subprocess.DEVNULL
-        )
+        launch = [sys.executable, "-I", "-S", str(LAUNCHER), str(file)]
+        # A session of its own: Ctrl-C reaches only us, and we stop all programs at the same time.
+        child = subprocess.Popen(launch, stdout=subprocess.DEVNULL, start_new_session=True)
         self._wait_answer(child)
         return child
 
