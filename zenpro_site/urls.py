@@ -5,6 +5,7 @@ from django.urls import include, path
 from . import views
 
 urlpatterns = [
+    path("", include("tenants.control_plane.urls")),  # first: tenants ask at every request of theirs
     path("", views.home, name="home"),
     path("livez", views.livez, name="livez"),
     path("readyz", views.readyz, name="readyz"),
@@ -20,5 +21,4 @@ urlpatterns = [
     path("o/<slug:org>/audit/", include("orgs.audit.urls")),
     path("", include("tenants.run_templates.urls")),
     path("o/<slug:org>/t/", include("tenants.urls")),
-    path("", include("tenants.control_plane.urls")),
 ]

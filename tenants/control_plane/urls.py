@@ -1,24 +1,27 @@
-from django.urls import path
+from django.urls import include, path
 
 from . import views
 
 app_name = "control_plane"
-urlpatterns = [
-    path("api/auth/login", views.auth_login, name="auth_login"),
-    path("api/users/authorize_server", views.authorize_server, name="authorize_server"),
-    path("api/workspace_status", views.workspace_status, name="workspace_status"),
-    path("api/tenant_status", views.workspace_status, name="tenant_status"),
-    path("api/rbac/check_permissions", views.check_permissions, name="check_permissions"),
-    path("api/rbac/allowed_resource_ids", views.allowed_resource_ids, name="allowed_resource_ids"),
-    path("api/rbac/resource_members", views.resource_members, name="resource_members"),
-    path("api/rbac/resources", views.resources, name="resources"),
+api = [
+    path("auth/login", views.auth_login, name="auth_login"),
+    path("users/authorize_server", views.authorize_server, name="authorize_server"),
+    path("workspace_status", views.workspace_status, name="workspace_status"),
+    path("tenant_status", views.workspace_status, name="tenant_status"),
+    path("rbac/check_permissions", views.check_permissions, name="check_permissions"),
+    path("rbac/allowed_resource_ids", views.allowed_resource_ids, name="allowed_resource_ids"),
+    path("rbac/resource_members", views.resource_members, name="resource_members"),
+    path("rbac/resources", views.resources, name="resources"),
     path(
-        "api/organizations/<uuid:organization>/entitlement/<slug:feature>",
+        "organizations/<uuid:organization>/entitlement/<slug:feature>",
         views.entitlement,
         name="entitlement",
     ),
-    path("api/usage-event", views.usage_event, name="usage_event"),
-    path("api/<path:rest>", views.missing, name="missing"),
+    path("usage-event", views.usage_event, name="usage_event"),
+    path("<path:rest>", views.missing, name="missing"),
+]
+urlpatterns = [
+    path("api/", include(api)),
     path("workspaces/<slug:name>", views.workspace, name="workspace"),
     path("workspaces/<slug:name>/<path:rest>", views.workspace, name="workspace_page"),
     path("organizations/<uuid:organization>", views.organization, name="organization"),
