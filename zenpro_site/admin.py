@@ -10,6 +10,14 @@ from django.shortcuts import redirect
 
 from orgs.actions import Refused
 
+APP_NAMES = {
+    "account": "E-mail addresses",
+    "control_plane": "Control plane",
+    "orgs": "Organizations",
+    "run_templates": "Templates",
+    "users": "People",
+}
+
 
 class Site(AdminSite):
     """Signs in and out, and changes passwords, on our own pages."""
@@ -20,6 +28,13 @@ class Site(AdminSite):
 
     def has_permission(self, request) -> bool:
         return request.user.is_active and request.user.is_superuser
+
+    def get_app_list(self, request, app_label=None) -> list[dict]:
+        """App names as words: "Control plane", "Organizations"."""
+        found = super().get_app_list(request, app_label)
+        for app in found:
+            app["name"] = APP_NAMES.get(app["app_label"], app["name"])
+        return found
 
     def login(self, request, extra_context=None):
         if self.has_permission(request):

@@ -13,7 +13,7 @@ from .models import AuditEvent
 
 # {actor}, {target}, {before.x} and {after.x} are filled from the event.
 SENTENCES = {
-    "access.refused": "{actor} was refused “{after.right}” in {target}",
+    "access.refused": "{actor} was refused: {after.right} in {target}",
     "organization.created": "{actor} created organization {target}",
     "organization.updated": "{actor} changed name or description of {target}",
     "organization.deleted": "{actor} deleted organization {target}",
@@ -64,7 +64,7 @@ ICONS = {
     "tenant": "server",
     "template": "layout-template",
     "template_run": "play",
-    "grant": "clock",
+    "grant": "shield-check",
 }
 GAIN = ("created", "added", "given", "joined", "accepted", "activated")
 LOSS = ("deleted", "removed", "withdrawn", "revoked", "left", "expired", "deactivated")
@@ -145,7 +145,15 @@ def _word(key: str, value) -> str:
         return ", ".join(_word("", inner) for inner in value)
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if key == "right":
+        return _right(str(value))
     return str(value).capitalize() if key == "role" else str(value)
+
+
+def _right(name: str) -> str:
+    """ "team:manage" and "manage_access" -> "manage team", "manage access"."""
+    resource, _, action = name.rpartition(":")
+    return f"{action} {resource}".strip().replace("_", " ")
 
 
 def changes_of(event: AuditEvent) -> list[Change]:
@@ -160,7 +168,9 @@ def changes_of(event: AuditEvent) -> list[Change]:
 
 
 def icon_of(event: AuditEvent) -> str:
-    return ICONS.get(event.action.partition(".")[0], "history")
+    """Icon of what the event is about; a clock for what ended by itself."""
+    noun, _, verb = event.action.partition(".")
+    return "clock" if verb == "expired" else ICONS.get(noun, "history")
 
 
 def tone_of(event: AuditEvent) -> str:

@@ -26,7 +26,7 @@ def team_list(request):
         tenants=Count("tenant_grants__tenant", filter=known, distinct=True),
     )
     context = {
-        "teams": teams.prefetch_related("user_set"),
+        "teams": teams.order_by("label").prefetch_related("user_set"),
         "can_manage": Permission.TEAM_MANAGE in request.org_permissions,
         "sees_all": Permission.TEAM_VIEW in request.org_permissions,
     }
