@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
+from django.contrib.auth import get_user_model
 from django.db.models import Q
 from django.urls import reverse
 from django.utils import timezone
@@ -44,8 +45,7 @@ class Run:
     state: str
     reason: str
     template_id: object
-    person_id: object
-    person: str
+    person: object
     changes: int
     at: object
     seconds: float | None
@@ -83,12 +83,19 @@ def _run(organization: Organization, row: dict) -> Run:
     return Run(
         name=f"{row['template']} #{row['number']}",
         url=reverse("run_templates:run_detail", args=args),
-        person=row["person"] or row["email"] or "",
+        person=_person(row),
         changes=len(row["changes"] or ()),
         at=row["started"] or row["queued"],
         seconds=seconds,
-        **{name: row[name] for name in ("tenant", "slug", "state", "reason", "template_id", "person_id")},
+        **{name: row[name] for name in ("tenant", "slug", "state", "reason", "template_id")},
     )
+
+
+def _person(row):
+    """Enough of a User for name and avatar, without another query; None when nobody is known."""
+    if not row["person_id"]:
+        return None
+    return get_user_model()(pk=row["person_id"], name=row["person"], email=row["email"])
 
 
 def needs(organization: Organization, tenants: Iterable, runs: Iterable[Run], rights) -> list[Need]:
@@ -143,7 +150,8 @@ def _lost_invitations(organization: Organization) -> list[Need]:
 
 
 def signature(tenants: Iterable, runs: Iterable[Run], found: Iterable[Need]) -> str:
-    """Differs when something on the page does: a page that polls is answered only then."""
+    """Differs when something on the page does: a page that polls is answered only then, and once a minute."""
+    minute = timezone.now().strftime("%H:%M")  # "5 min ago" grows old
     parts = [(tenant.pk, tenant.status, tenant.state_reason, tenant.zenml_version) for tenant in tenants]
-    text = repr([parts, [(run.url, run.state) for run in runs], [need.title for need in found]])
+    text = repr([minute, parts, [(run.url, run.state) for run in runs], [need.title for need in found]])
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -68,14 +68,13 @@ def home(request):
         "seen": seen,
         "can_create_tenant": Permission.TENANT_CREATE in rights,
         "can_invite": Permission.INVITATION_MANAGE in rights,
+        **_around(request),
     }
-    if not wants(request, "now"):
-        context.update(_around(request))
     return render_partial(request, "orgs/home.html#now", context)
 
 
 def _around(request) -> dict:
-    """What the home page shows beside what is polled."""
+    """What the home page shows beside tenants and runs."""
     org, user = request.org, request.user
     roles = org.roles.organization_level()
     invitations = org.invitations.open().prefetch_related("teams")
