@@ -371,9 +371,13 @@ def write_private(path: Path, text: str) -> None:
     if path.exists() and path.read_text() == text:
         return
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
-    with open(handle, "w") as file:
-        file.write(text)
-    os.replace(temporary, path)
+    try:
+        with open(handle, "w") as file:
+            file.write(text)
+        os.replace(temporary, path)
+    except OSError:
+        Path(temporary).unlink(missing_ok=True)
+        raise
 
 
 @contextlib.contextmanager

@@ -1,4 +1,5 @@
 import configparser
+import errno
 import json
 import os
 import signal
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tenants.servers import launch
-from tenants.servers.base import StartFailed, SupervisorGone
+from tenants.servers.base import NoSpace, StartFailed, SupervisorGone
 from tenants.servers.supervisor import LAUNCHER, Program, Supervisor, private_folder, write_private
 from tests.tenants.servers.conftest import eventually
 from tests.tenants.servers.stub_control_plane import free_port
@@ -336,3 +337,15 @@ def test_launcher_in_a_folder_that_is_gone(tmp_path):
     process = launcher(tmp_path, cwd=str(tmp_path / "gone"))
     assert process.wait(5) == launch.EXIT_FOLDER
     assert "gone cannot be used: No such file" in process.communicate()[0]
+
+
+def test_full_disk_is_said_and_leaves_no_half_file(written, tmp_path, monkeypatch):
+    written.prepare()
+
+    def full(*args):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("tenants.servers.supervisor.os.replace", full)
+    with pytest.raises(NoSpace, match="disk is full"):
+        written.write(program(tmp_path))
+    assert list(written.programs.iterdir()) == []
