@@ -12,8 +12,10 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from factories import make_grant, make_member, make_org, make_tenant
+from factories import make_grant, make_member, make_tenant
 
+from orgs.models import Organization
+from orgs.roles.models import Role
 from tenants.agent.run_loop import RunLoop
 from tenants.connection import connect
 from tenants.hosting import local_stores_of, spec_of
@@ -30,7 +32,7 @@ CHURN = Path(__file__).parents[3] / "examples" / "churn"
 VERSION = "0.98.0"
 
 
-def eventually(check, limit=60.0, every=0.05):
+def eventually(check, limit=120.0, every=0.05):
     deadline = time.monotonic() + limit
     while time.monotonic() < deadline:
         if found := check():
@@ -49,7 +51,8 @@ class Site:
         self.port, self.project, self.source_run = 21000 + os.getpid() % 9000, None, None
 
     def rows(self):
-        org = make_org("Acme")
+        org = Organization.objects.create(id=self.ids["org"], name="Acme", slug="acme")
+        Role.objects.seed(org)
         people = {
             name: make_member(org, role, id=self.ids[name], email=f"{name}@example.org", username=name)
             for name, role in (("ada", "admin"), ("dev", "member"), ("viewer", "viewer"))
@@ -78,7 +81,7 @@ class Site:
             self.process = subprocess.Popen(
                 command, env=environment(spec, {}), cwd=spec.folder, stdout=log, stderr=log
             )
-        eventually(self.healthy, 120)
+        eventually(self.healthy, 300, every=0.5)
 
     def healthy(self):
         assert self.process.poll() is None, (self.data / "server.log").read_text()[-3000:]
@@ -217,16 +220,14 @@ def test_the_same_again_comes_from_the_cache_and_without_it_when_it_is_off(templ
     tenant, people = here
     with agent():
         cached = ended(queue_run(template=template, configuration={}, by=people["dev"]))
-        fully = ended(
-            queue_run(template=template, configuration={"enable_cache": False}, by=people["dev"])
-        )
+        fully = ended(queue_run(template=template, configuration={"enable_cache": False}, by=people["dev"]))
     client = connect(people["dev"], tenant)
     assert {step.status for step in client.steps(cached.zenml_run_id)} == {"cached"}
     assert {step.status for step in client.steps(fully.zenml_run_id)} == {"completed"}
 
 
 def test_a_failing_step_is_named(template, here):
-    tenant, people = here
+    people = here[1]
     configuration = {"steps": {"evaluate": {"parameters": {"min_auc": 0.99}}}}
     with agent():
         done = ended(queue_run(template=template, configuration=configuration, by=people["dev"]))
@@ -247,7 +248,7 @@ def test_a_taken_name_fails_and_leaves_no_snapshot(template, here):
 
 
 def test_a_viewer_is_refused_by_the_tenant_itself(template, here):
-    tenant, people = here
+    people = here[1]
     with agent():
         done = ended(queue_run(template=template, configuration={}, by=people["viewer"]))
     assert done.state == "failed"
@@ -300,7 +301,7 @@ def test_a_run_is_adopted_by_the_next_agent_and_by_one_without_its_pid(template,
 
 
 def test_a_broken_package_and_a_missing_module_say_so(template, here):
-    tenant, people = here
+    people = here[1]
     template.requirements = "no-such-package-at-all-zenpro==9"
     template.save()
     with agent():

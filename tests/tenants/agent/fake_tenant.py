@@ -1,0 +1,126 @@
+"""A tenant's REST API in memory, and a stand-in for ZenML's runner that does what its code folder says."""
+
+from types import SimpleNamespace
+from uuid import uuid4
+
+from tenants.servers.base import TenantConflict, TenantNotFound, TenantRefused
+from tenants.servers.client import Page
+
+# Python finds this module before any installed ZenML, because -m looks into the working directory first.
+RUNNER = """
+import os, signal, sys, time
+from pathlib import Path
+
+behaviour = Path("behaviour").read_text().split()
+print("runner started", *sys.argv[1:], flush=True)
+if "environment" in behaviour:
+    print("\\n".join(f"{key}={value}" for key, value in sorted(os.environ.items())), flush=True)
+if "stubborn" in behaviour:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+if "child" in behaviour:
+    import subprocess
+    print("child", subprocess.Popen(["sleep", "600"]).pid, flush=True)
+if "raise" in behaviour:
+    raise ModuleNotFoundError("No module named 'x'")
+if "sleep" in behaviour:
+    time.sleep(600)
+"""
+
+
+class FakeTenant:
+    """Answers like a TenantClient; `log` holds the changing calls; `down` and `refuse` make it fail."""
+
+    def __init__(self):
+        self.snapshots, self.runs_by_id, self.log = {}, {}, []
+        self.down, self.refuse, self.lose_next = None, {}, ""
+        self.step_rows = []
+
+    def _called(self, name):
+        if self.down:
+            raise self.down
+        if name in self.refuse:
+            raise self.refuse[name]
+        self.log.append(name)
+
+    def _answer(self, name, value):
+        """The change happens, the answer gets lost."""
+        if self.lose_next == name:
+            self.lose_next = ""
+            raise self.lost
+        return value
+
+    def pages(self, path, page, size, **filters):
+        if self.down:
+            raise self.down
+        return Page(list(self.snapshots.values()), len(self.snapshots))
+
+    def runs(self, project, page=1, size=20, snapshot_id=None, **filters):
+        if self.down:
+            raise self.down
+        found = [run for run in self.runs_by_id.values() if run.body["snapshot"] == str(snapshot_id)]
+        return Page(found, len(found))
+
+    def create_snapshot(self, body):
+        self._called("create_snapshot")
+        number = str(uuid4())
+        self.snapshots[number] = {"id": number, "metadata": body}
+        return self._answer("create_snapshot", {"id": number})
+
+    def delete_snapshot(self, snapshot_id):
+        self._called("delete_snapshot")
+        del self.snapshots[str(snapshot_id)]
+
+    def create_run(self, body):
+        self._called("create_run")
+        if any(run.name == body["name"] for run in self.runs_by_id.values()):
+            raise TenantConflict("exists")
+        run = SimpleNamespace(
+            id=uuid4(), name=body["name"], status="initializing", reason="", body=body, finished=False
+        )
+        self.runs_by_id[run.id] = run
+        return self._answer("create_run", run)
+
+    def workload_token(self, run_id):
+        self._called("workload_token")
+        return "token-of-the-run"
+
+    def run(self, run_id):
+        if self.down:
+            raise self.down
+        if run_id not in self.runs_by_id:
+            raise TenantNotFound("gone")
+        return self.runs_by_id[run_id]
+
+    def run_status(self, run_id):
+        return self.run(run_id).status
+
+    def update_run(self, run_id, body):
+        self._called("update_run")
+        if self.run(run_id).finished:
+            raise TenantRefused(403, "Cannot update the status of a finished run.")
+        self.set(body["status"], body.get("status_reason", ""))
+
+    def steps(self, run_id, project=None):
+        if self.down:
+            raise self.down
+        return self.step_rows
+
+    def update_step(self, step_id, body):
+        self._called("update_step")
+        self.step_rows[step_id].status = body["status"]
+
+    # -- what the tests do
+
+    @property
+    def only_run(self):
+        [run] = self.runs_by_id.values()
+        return run
+
+    def set(self, status, reason=""):
+        run = self.only_run
+        run.status, run.reason = status, reason
+        run.finished = status in ("completed", "failed", "stopped")
+
+    def add_step(self, name, status, message=""):
+        row = SimpleNamespace(id=len(self.step_rows), name=name, status=status, message=message)
+        self.step_rows.append(row)

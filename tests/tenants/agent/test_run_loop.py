@@ -1,0 +1,558 @@
+"""The loop with a tenant in memory and real processes; with a real server: test_run_loop_zenml.py."""
+
+import os
+import signal
+import sys
+import time
+from concurrent.futures import Executor, Future
+from pathlib import Path
+
+import pytest
+from django.utils import timezone
+from factories import make_template, make_template_run, make_tenant
+
+from tenants.agent import run_loop
+from tenants.agent.run_loop import RunLoop
+from tenants.run_templates import runner
+from tenants.run_templates.configuration import default_configuration
+from tenants.run_templates.models import TemplateRun
+from tenants.servers.base import EnvironmentFailed, TenantRefused, TenantUnreachable
+
+from ..run_templates.samples import churn_snapshot
+from .fake_tenant import RUNNER, FakeTenant
+
+UNREACHABLE = TenantUnreachable("The server cannot be reached.")
+
+
+class AtOnce(Executor):
+    """Does the work where it is handed in."""
+
+    def submit(self, work, *args):
+        future = Future()
+        future.set_result(work(*args))
+        return future
+
+
+class Later(Executor):
+    """Keeps the work until a test does it."""
+
+    def __init__(self):
+        self.work = []
+
+    def submit(self, work, *args):
+        self.work.append(lambda: work(*args))
+        return Future()
+
+
+class FakeEnvironments:
+    def __init__(self):
+        self.made, self.error = True, None
+
+    def ready(self, version, requirements):
+        return self.made
+
+    def prepare(self, version, requirements):
+        if self.error:
+            raise self.error
+        self.made = True
+        return Path(sys.executable)
+
+
+@pytest.fixture
+def here(db, settings, tmp_path, monkeypatch):
+    settings.ZENPRO_DATA, settings.ZENPRO_PARALLEL_RUNS = tmp_path, 2
+    monkeypatch.setattr(run_loop, "close_old_connections", lambda: None)  # threads only
+    monkeypatch.setattr(run_loop, "PATIENCE", 0)
+    monkeypatch.setattr(run_loop, "ASK_EVERY", 0)
+    code = tmp_path / "code" / ("0" * 64)
+    (code / "zenml" / "entrypoints").mkdir(parents=True)
+    (code / "zenml" / "entrypoints" / "entrypoint.py").write_text(RUNNER)
+    (code / "behaviour").write_text("sleep")
+    yield code
+    for process in TemplateRun.objects.exclude(pid=None):
+        runner.kill(process.pid, process.pid_started)
+
+
+@pytest.fixture
+def server():
+    return FakeTenant()
+
+
+def new_loop(server, **options):
+    """An agent that has just been started."""
+    options = {"environments": FakeEnvironments(), "pool": AtOnce(), "builders": AtOnce()} | options
+    return RunLoop(open_client=lambda user, tenant: server, **options)
+
+
+@pytest.fixture
+def loop(here, server):
+    return new_loop(server)
+
+
+@pytest.fixture
+def template(org):
+    snapshot = churn_snapshot()
+    return make_template(make_tenant(org, "prod"), snapshot=snapshot, name="churn")
+
+
+@pytest.fixture
+def run(template, member):
+    return queued(template, member)
+
+
+def queued(template, by):
+    return make_template_run(template, by, configuration=default_configuration(template.snapshot))
+
+
+def fresh(run):
+    return TemplateRun.objects.get(pk=run.pk)
+
+
+def state(run):
+    now = fresh(run)
+    return now.state, now.state_reason
+
+
+def ticks(loop, until, limit=10.0):
+    """Tick until something is so."""
+    deadline = time.monotonic() + limit
+    while not until():
+        assert time.monotonic() < deadline, "did not happen"
+        loop.tick()
+        time.sleep(0.02)
+
+
+def kill(run):
+    os.kill(fresh(run).pid, signal.SIGKILL)
+
+
+def dead(run):
+    now = fresh(run)
+    return not runner.alive(now.pid, now.pid_started)
+
+
+def cancel(run, by):
+    TemplateRun.objects.filter(pk=run.pk).update(cancel_requested_at=timezone.now(), cancel_requested_by=by)
+
+
+# The way to a process
+
+
+def test_a_queued_run_is_derived_and_started_once(loop, run, server):
+    loop.tick()
+    loop.tick()
+    now = fresh(run)
+    assert now.state == "starting"
+    assert runner.alive(now.pid, now.pid_started)
+    assert now.zenml_run_id == server.only_run.id
+    assert server.log == ["create_snapshot", "create_run", "workload_token"]
+
+
+def test_it_runs_when_the_tenant_says_so_and_ends_with_its_process(loop, run, server):
+    loop.tick()
+    server.set("running")
+    loop.tick()
+    assert state(run) == ("running", "")
+    server.set("completed")
+    loop.tick()
+    assert fresh(run).state == "running"
+    kill(run)
+    ticks(loop, lambda: fresh(run).has_ended)
+    assert state(run) == ("completed", "")
+    assert fresh(run).ended_at
+
+
+def test_the_runner_gets_the_exact_environment_and_nothing_of_ours(loop, run, server, here):
+    (here / "behaviour").write_text("environment sleep")
+    loop.tick()
+    ticks(loop, lambda: "ZENML_USER_ID" in "\n".join(runner.tail(run.pk)))
+    lines = runner.tail(run.pk)
+    names = {line.partition("=")[0] for line in lines[1:]} - {"LC_CTYPE"}  # Python's own addition
+    tenant = run.template.tenant
+    assert names == {
+        *("PATH", "HOME", "PYTHONUNBUFFERED", "ZENML_CONFIG_PATH", "ZENML_STORE_TYPE", "ZENML_STORE_URL"),
+        *("ZENML_STORE_API_TOKEN", "ZENML_ACTIVE_PROJECT_ID", "ZENML_ACTIVE_STACK_ID", "ZENML_USER_ID"),
+        *("ZENML_LOCAL_STORES_PATH", "ZENML_CUSTOM_SOURCE_ROOT", "ZENML_LOGS_OTEL_SCHEDULE_DELAY_MILLIS"),
+        *("ZENML_ANALYTICS_OPT_IN", "ZENML_LOGGING_COLORS_DISABLED", "ZENML_ENABLE_RICH_TRACEBACK"),
+    }
+    assert f"ZENML_USER_ID={tenant.pk}" in lines
+    assert f"ZENML_STORE_URL={tenant.server_url}" in lines
+    now = fresh(run)
+    assert lines[0].endswith(f"--snapshot_id {now.zenml_snapshot_id} --run_id {now.zenml_run_id}")
+
+
+def test_no_more_at_once_than_the_limit(loop, template, member, server, settings):
+    settings.ZENPRO_PARALLEL_RUNS = 1
+    first, second = queued(template, member), queued(template, member)
+    loop.tick()
+    assert fresh(first).state == "starting"
+    assert state(second) == ("queued", "Waits for another run to end.")
+    server.set("failed", "because")
+    kill(first)
+    ticks(loop, lambda: fresh(second).state == "starting")
+    assert state(first) == ("failed", "because")
+
+
+def test_an_environment_in_the_making_delays_nobody_else(here, server, template, member):
+    builders, environments = Later(), FakeEnvironments()
+    loop = new_loop(server, builders=builders, environments=environments)
+    environments.made = False
+    slow = queued(template, member)
+    loop.tick()
+    loop.tick()
+    assert state(slow) == ("preparing", "The Python environment is being made.")
+    assert len(builders.work) == 1
+    environments.made = True
+    other = queued(template, member)
+    loop.tick()
+    assert fresh(other).state == "starting"
+
+
+def test_an_environment_that_cannot_be_made_is_the_end_with_the_message(loop, run, server):
+    loop.environments.made = False
+    loop.environments.error = EnvironmentFailed("The packages could not be installed: no such package.")
+    loop.tick()
+    assert state(run) == ("failed", "The packages could not be installed: no such package.")
+    assert server.log == []
+
+
+def test_missing_code_is_the_end_with_a_sentence_in_the_tenant_too(loop, run, server, here):
+    here.rename(here.with_name("elsewhere"))
+    loop.tick()
+    assert state(run) == ("failed", "The copy of the template's code is missing in the data folder.")
+    assert server.only_run.status == "failed"
+
+
+# Tenants that do not answer, people without rights
+
+
+def test_a_tenant_that_does_not_run_is_waited_for(loop, run, server):
+    tenant = run.template.tenant
+    tenant.status = "pending"
+    tenant.save()
+    loop.tick()
+    assert state(run) == ("queued", "Waits until prod is running.")
+    tenant.status = "available"
+    tenant.save()
+    loop.tick()
+    assert fresh(run).state == "starting"
+
+
+def test_a_tenant_that_does_not_answer_keeps_no_place_and_loses_nothing(loop, run, server):
+    server.down = UNREACHABLE
+    loop.tick()
+    assert state(run) == ("queued", "Waits for prod: The server cannot be reached.")
+    server.down = None
+    loop.tick()
+    assert fresh(run).state == "starting"
+
+
+@pytest.mark.parametrize("status", [401, 500, 503])
+def test_a_tenant_in_trouble_is_asked_again(loop, run, server, status):
+    server.refuse["create_run"] = TenantRefused(status, "Failed to verify permissions")
+    loop.tick()
+    assert state(run) == ("queued", "Waits for prod: Failed to verify permissions")
+    server.refuse.clear()
+    loop.tick()
+    assert fresh(run).state == "starting"
+    assert len(server.snapshots) == 1
+
+
+def test_trouble_without_end_is_an_end(loop, run, server, monkeypatch):
+    server.refuse["create_snapshot"] = TenantRefused(500, "Something broke")
+    loop.tick()
+    monkeypatch.setattr(run_loop, "LONG_PATIENCE", 0)
+    loop.tick()
+    assert state(run) == ("failed", "Something broke")
+
+
+@pytest.mark.parametrize("call", ["create_snapshot", "create_run"])
+def test_an_answer_that_gets_lost_makes_nothing_double(loop, run, server, call):
+    server.lose_next, server.lost = call, UNREACHABLE
+    loop.tick()
+    assert fresh(run).state == "queued"
+    loop.tick()
+    assert fresh(run).state == "starting"
+    assert (len(server.snapshots), len(server.runs_by_id)) == (1, 1)
+
+
+@pytest.mark.parametrize("call", ["create_snapshot", "create_run"])
+def test_an_agent_killed_after_a_call_is_followed_without_doing_it_twice(here, run, server, call):
+    class Killed(BaseException):
+        pass
+
+    server.lose_next, server.lost = call, Killed()
+    with pytest.raises(Killed):
+        new_loop(server).tick()
+    new_loop(server).tick()
+    assert fresh(run).state == "starting"
+    assert runner.alive(fresh(run).pid, fresh(run).pid_started)
+    assert (len(server.snapshots), len(server.runs_by_id)) == (1, 1)
+
+
+def test_a_person_the_tenant_refuses_ends_it(loop, run, server):
+    server.refuse["create_snapshot"] = TenantRefused(403, "Insufficient permissions to CREATE")
+    loop.tick()
+    assert state(run) == (
+        "failed",
+        "The tenant did not accept the configuration: Insufficient permissions to CREATE",
+    )
+
+
+def test_a_run_refused_leaves_no_snapshot(loop, run, server):
+    server.refuse["create_run"] = TenantRefused(402, "Your quota is used up")
+    loop.tick()
+    assert state(run) == ("failed", "The tenant did not accept the run: Your quota is used up")
+    assert server.snapshots == {}
+
+
+def test_a_taken_name_says_so(loop, template, member, server):
+    first, second = queued(template, member), queued(template, member)
+    TemplateRun.objects.update(run_name="same")
+    loop.tick()
+    assert fresh(first).state == "starting"
+    assert state(second)[1] == (
+        "There is a run named “same” already. Choose another name, or use {time} in it."
+    )
+    assert len(server.snapshots) == 1
+
+
+def test_whoever_is_gone_cannot_run(loop, run):
+    TemplateRun.objects.update(created_by=None)
+    loop.tick()
+    assert state(run) == ("failed", "Whoever asked for this run is not here any more.")
+
+
+def test_a_deleted_tenant_ends_its_queue(loop, run):
+    tenant = run.template.tenant
+    tenant.desired_state, tenant.deleted_at = "deleted", timezone.now()
+    tenant.save()
+    loop.tick()
+    assert state(run) == ("failed", "The tenant is deleted.")
+
+
+# Ends
+
+
+def test_a_killed_runner_fails_in_the_tenant_too(loop, run, server):
+    loop.tick()
+    server.set("running")
+    server.add_step("load", "completed")
+    server.add_step("train", "running")
+    loop.tick()
+    kill(run)
+    ticks(loop, lambda: fresh(run).has_ended)
+    assert state(run) == ("failed", "The process of the run was killed (signal 9).")
+    assert (server.only_run.status, server.only_run.reason) == ("failed", state(run)[1])
+    assert [step.status for step in server.step_rows] == ["completed", "failed"]
+
+
+def test_a_runner_that_dies_before_it_begins_says_why(loop, run, server, here):
+    (here / "behaviour").write_text("raise")
+    loop.tick()
+    ticks(loop, lambda: fresh(run).has_ended)
+    assert state(run) == (
+        "failed",
+        "The process of the run ended with an error: ModuleNotFoundError: No module named 'x'",
+    )
+    assert server.only_run.status == "failed"
+
+
+def test_a_failed_step_is_named(loop, run, server):
+    loop.tick()
+    server.set("failed")
+    server.add_step("train", "failed", "AUC is too low.")
+    kill(run)
+    ticks(loop, lambda: fresh(run).has_ended)
+    assert state(run) == ("failed", "The step train failed: AUC is too low.")
+
+
+def test_what_a_step_left_running_is_ended(loop, run, server, here):
+    (here / "behaviour").write_text("child sleep")
+    loop.tick()
+    ticks(loop, lambda: any(line.startswith("child") for line in runner.tail(run.pk)))
+    child = int(runner.tail(run.pk)[-1].split()[1])
+    kill(run)
+    ticks(loop, lambda: fresh(run).has_ended)
+    ticks(loop, lambda: not runner.mark_of(child) or runner._state(child) == "Z")
+
+
+def test_a_process_that_stays_after_the_end_of_its_run_is_ended(loop, run, server, monkeypatch):
+    monkeypatch.setattr(run_loop, "OVER_GRACE", 0)
+    loop.tick()
+    server.set("completed")
+    ticks(loop, lambda: fresh(run).has_ended)
+    assert state(run) == ("completed", "")
+    assert dead(run)
+
+
+def test_a_tenant_down_at_the_end_is_waited_for(loop, run, server):
+    loop.tick()
+    server.set("completed")
+    server.down = UNREACHABLE
+    kill(run)
+    ticks(loop, lambda: "Waits for prod" in state(run)[1])
+    server.down = None
+    ticks(loop, lambda: fresh(run).has_ended)
+    assert state(run) == ("completed", "")
+
+
+def test_a_run_of_a_tenant_deactivated_meanwhile_ends_here_and_later_there(loop, run, server):
+    loop.tick()
+    tenant = run.template.tenant
+    tenant.desired_state = tenant.status = "deactivated"
+    tenant.save()
+    server.down = TenantUnreachable("The tenant is deactivated.")
+    kill(run)
+    ticks(loop, lambda: fresh(run).has_ended)
+    assert state(run) == ("failed", "prod was deactivated while the run was under way.")
+    assert server.only_run.status == "initializing"
+    server.down = None
+    loop.settled = 0
+    loop.tick()
+    assert server.only_run.status == "failed"
+    assert list(runner.unsettled().iterdir()) == []
+
+
+def test_a_person_who_lost_her_role_meanwhile_ends_with_her_process(loop, run, server, member):
+    loop.tick()
+    server.down = TenantRefused(403, "You have no role on this tenant.")
+    loop.tick()
+    assert not fresh(run).has_ended
+    kill(run)
+    ticks(loop, lambda: fresh(run).has_ended)
+    assert state(run)[1].startswith(f"{member} has no access to the tenant any more")
+
+
+# Cancel
+
+
+def test_a_cancelled_run_that_waits_just_ends(loop, run, server, owner):
+    cancel(run, owner)
+    loop.tick()
+    assert state(run) == ("stopped", f"Stopped by {owner}.")
+    assert server.log == []
+
+
+def test_a_cancelled_run_is_told_to_stop_and_its_runner_too(loop, run, server, owner):
+    loop.tick()
+    server.set("running")
+    cancel(run, owner)
+    loop.tick()
+    assert state(run) == ("stopping", f"Stopped by {owner}.")
+    assert (server.only_run.status, server.only_run.reason) == ("stopping", f"Stopped by {owner}.")
+    ticks(loop, lambda: fresh(run).has_ended)
+    assert state(run) == ("stopped", f"Stopped by {owner}.")
+    assert server.only_run.status == "stopped"
+
+
+def test_a_runner_that_does_not_listen_is_killed(loop, run, server, owner, here, monkeypatch):
+    (here / "behaviour").write_text("stubborn sleep")
+    loop.tick()
+    ticks(loop, lambda: runner.tail(run.pk))
+    server.set("running")
+    cancel(run, owner)
+    loop.tick()
+    time.sleep(0.1)
+    loop.tick()
+    assert not fresh(run).has_ended
+    monkeypatch.setattr(run_loop, "STOP_GRACE", 0)
+    ticks(loop, lambda: fresh(run).has_ended)
+    assert fresh(run).state == "stopped"
+    assert server.only_run.status == "stopped"
+
+
+def test_a_run_cancelled_between_placeholder_and_process_is_stopped_there_too(here, run, server, owner):
+    loop = new_loop(server)
+    server.refuse["workload_token"] = UNREACHABLE
+    loop.tick()
+    server.refuse.clear()
+    cancel(run, owner)
+    loop.tick()
+    loop.settled = 0
+    loop.tick()
+    assert fresh(run).state == "stopped"
+    assert server.only_run.status == "stopped"
+
+
+# The next agent
+
+
+def test_the_next_agent_takes_on_a_living_runner(here, run, server):
+    new_loop(server).tick()
+    first = fresh(run)
+    server.set("running")
+    second = new_loop(server)
+    second.tick()
+    assert (fresh(run).state, fresh(run).pid) == ("running", first.pid)
+
+
+def test_the_next_agent_finds_a_runner_whose_number_was_never_written_down(here, run, server):
+    new_loop(server).tick()
+    first = fresh(run)
+    TemplateRun.objects.update(pid=None, pid_started="")
+    second = new_loop(server)
+    second.tick()
+    assert (fresh(run).pid, fresh(run).pid_started) == (first.pid, first.pid_started)
+    assert server.log.count("workload_token") == 1
+
+
+def test_a_runner_that_ended_while_nobody_looked_is_not_started_again(here, run, server):
+    new_loop(server).tick()
+    kill(run)
+    os.waitpid(fresh(run).pid, 0)
+    TemplateRun.objects.update(pid=None, pid_started="")
+    server.set("completed")
+    new_loop(server).tick()
+    assert state(run) == ("completed", "")
+    assert fresh(run).pid is None
+
+
+def test_two_agents_start_a_run_once(here, run, server):
+    one, other = new_loop(server, pool=Later()), new_loop(server)
+    one.tick()
+    assert fresh(run).state == "starting"
+    other.tick()
+    pid = fresh(run).pid
+    for work in one.pool.work:
+        work()
+    assert fresh(run).pid == pid
+    assert (len(server.snapshots), len(server.runs_by_id)) == (1, 1)
+
+
+def test_a_rebooted_machine_ends_what_ran(here, run, server):
+    new_loop(server).tick()
+    server.set("running")
+    pid = fresh(run).pid
+    TemplateRun.objects.update(pid_started=runner.mark_of(pid).partition("/")[0] + "/deadbeef")
+    loop = new_loop(server)
+    loop.tick()
+    assert state(run) == (
+        "failed",
+        "The process of the run was killed, or the machine was restarted.",
+    )
+    assert runner.mark_of(pid), "a process of another boot is not ours to kill"
+    os.kill(pid, signal.SIGKILL)
+
+
+def test_a_fault_of_ours_is_tried_again_and_ends_some_day(loop, run, server, monkeypatch):
+    server.refuse["create_snapshot"] = RuntimeError("No space left on device")
+    loop.tick()
+    loop.tick()
+    assert fresh(run).state == "starting"
+    monkeypatch.setattr(run_loop, "LONG_PATIENCE", 0)
+    loop.tick()
+    assert state(run) == ("failed", "ZenPro could not go on: No space left on device")
+
+
+def test_a_tick_costs_the_same_for_one_run_and_for_three(
+    loop, template, member, server, django_assert_num_queries
+):
+    loop.tick()
+    with django_assert_num_queries(1):
+        loop.tick()
+    rows = [queued(template, member) for _ in range(3)]
+    TemplateRun.objects.filter(pk__in=[row.pk for row in rows]).update(state="running")
+    loop.pool = Later()
+    with django_assert_num_queries(1):
+        loop.tick()
