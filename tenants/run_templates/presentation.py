@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import re
 import statistics
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -209,11 +210,11 @@ class ChangeView:
 
     @property
     def before_short(self) -> str:
-        return shortened(self.before, 24)
+        return shortened(self.before, 20)
 
     @property
     def after_short(self) -> str:
-        return shortened(self.after, 24)
+        return shortened(self.after, 20)
 
 
 class Editor:
@@ -365,6 +366,36 @@ class Line:
     equal: bool = True
     skipped: int = 0
 
+    @property
+    def cells(self) -> list["Cell"]:
+        """Both sides for the table; the value is marked where only it differs."""
+        one, other = split_line(self.left), split_line(self.right)
+        whole = not self.equal and one[0] == other[0] != ""
+        return [
+            Cell(*one, self.left_number, "" if self.equal or not self.left_number else "del", whole),
+            Cell(*other, self.right_number, "" if self.equal or not self.right_number else "add", whole),
+        ]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One side of a row; `mark` is "del", "add" or nothing."""
+
+    key: str
+    rest: str
+    number: int | None
+    mark: str
+    value_differs: bool
+
+
+KEY = re.compile(r"( *(?:- )?[\w./-]+:)( .*)?")
+
+
+def split_line(line: str) -> tuple[str, str]:
+    """A line of YAML as key with its colon, and what follows; without a key all of it follows."""
+    found = KEY.fullmatch(line)
+    return (found[1], found[2] or "") if found else ("", line)
+
 
 def side_by_side(before: str, after: str, context: int = 2) -> list[Line]:
     """Rows for a table of two columns; equal rows far from a difference are folded."""
@@ -484,14 +515,14 @@ class Chart:
     median: int | None
     width: int = 760
     height: int = 156
-    left: int = 62
+    left: int = 86
 
     @property
     def right(self) -> int:
         return self.width - 4
 
 
-BASE, TOP, SLOT = 128, 12, 34
+BASE, TOP, SLOT = 128, 12, 33
 SCALES = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400)
 
 
@@ -525,7 +556,7 @@ def _clock(seconds: float) -> str:
 
 def _bar(position: int, run: TemplateRun, seconds: float, scale: float, count: int) -> Bar:
     height = max(round(seconds * scale), 3)
-    x = 74 + position * SLOT
+    x = 95 + position * SLOT
     label = str(run.number) if count <= 7 or (count - 1 - position) % 3 == 0 else ""
     words = f"Run {run.number}, {run.get_state_display()}, {duration(seconds_of(run))}".rstrip(", ")
     return Bar(run, x, BASE - height, 24, height, label, words)
