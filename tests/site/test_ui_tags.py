@@ -204,3 +204,13 @@ def test_message_level_has_tone_and_icon(level, tone, name):
 def test_session_days_come_from_settings(settings):
     settings.SESSION_COOKIE_AGE = 3 * 86400
     assert ui.session_days() == 3
+
+
+def test_style_sheet_stays_small():
+    """Budget of a first visit: the sheet is one file that people read, not a framework."""
+    assert (settings.BASE_DIR / "static/css/app.css").stat().st_size <= 40 * 1024
+
+
+def test_vendored_files_carry_their_licence():
+    names = {"fonts/inter-OFL.txt", "fonts/jetbrains-mono-OFL.txt", "icons/LICENSE"}
+    assert all((settings.BASE_DIR / "static" / name).stat().st_size for name in names)
