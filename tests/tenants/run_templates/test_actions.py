@@ -1,0 +1,228 @@
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from factories import make_grant, make_template, make_template_run, make_tenant
+from fakes import RUN_ID, FakeTenantClient
+
+from orgs.actions import Refused
+from orgs.audit.models import AuditEvent
+from tenants.run_templates import actions
+from tenants.run_templates.actions import InvalidConfiguration, TemplateRefused
+from tenants.run_templates.code import code_folder
+from tenants.run_templates.configuration import default_configuration
+from tenants.run_templates.models import RunTemplate, TemplateRun
+from tenants.servers.base import TenantNotFound, TenantUnreachable
+
+from .samples import churn_snapshot
+
+CHURN = Path(__file__).parents[3] / "examples" / "churn"
+
+
+@pytest.fixture
+def tenant(org, member):
+    tenant = make_tenant(org, "prod")
+    make_grant(tenant, member, "developer")
+    return tenant
+
+
+@pytest.fixture
+def server(monkeypatch, settings, tmp_path):
+    settings.ZENPRO_DATA, settings.ZENPRO_CODE_ROOTS = tmp_path, []
+    server = FakeTenantClient()
+    monkeypatch.setattr(actions, "connect", lambda user, tenant: server)
+    return server
+
+
+@pytest.fixture
+def template(tenant):
+    snapshot = churn_snapshot()
+    return make_template(
+        tenant, "churn", snapshot=snapshot, default_configuration=default_configuration(snapshot)
+    )
+
+
+def create(tenant, by, **changed):
+    values = {
+        "run_id": RUN_ID,
+        "name": "nightly",
+        "description": "Every night",
+        "code_location": str(CHURN),
+        "requirements": "",
+    }
+    return actions.create_template(tenant=tenant, by=by, **{**values, **changed})
+
+
+def events():
+    return list(AuditEvent.objects.values_list("action", flat=True))
+
+
+# Create, change, delete
+
+
+@pytest.mark.parametrize(
+    ("changed", "field", "message"),
+    [
+        ({"name": "churn"}, "name", "This tenant has a template of that name already."),
+        ({"code_location": "/nowhere"}, "code_location", "There is no directory /nowhere on this machine."),
+        ({"code_location": str(CHURN / "churn")}, "code_location", "There is no churn/steps.py"),
+        ({"requirements": "-e ."}, "requirements", "options are not supported"),
+    ],
+)
+def test_create_is_refused_at_its_field_and_writes_nothing(
+    tenant, member, server, template, changed, field, message
+):
+    with pytest.raises(TemplateRefused) as refusal:
+        create(tenant, member, **changed)
+    assert refusal.value.field == field
+    assert message in str(refusal.value)
+    assert RunTemplate.objects.get() == template
+    assert events() == []
+
+
+def test_create_lets_the_tenants_own_answer_through(tenant, member, server):
+    with pytest.raises(TenantNotFound):
+        create(tenant, member, run_id=uuid4())
+    server.error = TenantUnreachable("The server cannot be reached.")
+    with pytest.raises(TenantUnreachable):
+        create(tenant, member)
+    assert not RunTemplate.objects.exists()
+
+
+def test_a_template_keeps_the_run_its_snapshot_and_its_code(tenant, member, server):
+    template = create(tenant, member)
+    assert template.snapshot == churn_snapshot()
+    assert template.default_configuration == default_configuration(churn_snapshot())
+    assert (template.pipeline_name, template.stack_name) == ("churn", "default")
+    assert template.source_run_id == RUN_ID
+    assert template.created_by == member
+    assert (code_folder(template.code_hash) / "churn" / "steps.py").is_file()
+    assert (code_folder(template.code_hash) / "data" / "customers.csv").is_file()
+    assert events() == ["template.created"]
+
+
+def test_two_at_once_with_one_name_are_told_apart_by_the_database(tenant, member, server, monkeypatch):
+    create(tenant, member)
+    monkeypatch.setattr(actions, "_check_name", lambda *args: None)
+    with pytest.raises(TemplateRefused) as refusal:
+        create(tenant, member)
+    assert refusal.value.field == "name"
+    assert events() == ["template.created"]
+
+
+def test_update_changes_words_and_requirements(template, member):
+    actions.update_template(
+        template=template, name="weekly", description="d", requirements="pandas", by=member
+    )
+    template.refresh_from_db()
+    assert (template.name, template.description, template.requirements) == ("weekly", "d", "pandas")
+    event = AuditEvent.objects.get()
+    assert (event.action, event.before["name"], event.after["name"]) == (
+        "template.updated",
+        "churn",
+        "weekly",
+    )
+
+
+def test_update_to_a_taken_name_is_refused(template, tenant, member):
+    make_template(tenant, "weekly")
+    with pytest.raises(TemplateRefused) as refusal:
+        actions.update_template(template=template, name="weekly", description="", requirements="", by=member)
+    assert refusal.value.field == "name"
+    assert events() == []
+
+
+def test_delete_waits_for_runs_under_way(template, member):
+    run = make_template_run(template, member, state="running")
+    with pytest.raises(TemplateRefused, match="under way"):
+        actions.delete_template(template=template, by=member)
+    TemplateRun.objects.filter(pk=run.pk).update(state="completed")
+    actions.delete_template(template=template, by=member)
+    assert not RunTemplate.objects.exists()
+    assert events() == ["template.deleted"]
+
+
+# Run and cancel
+
+
+def test_an_invalid_configuration_queues_nothing(template, member):
+    bad = {"steps": {"train": {"parameters": {"rounds": 0, "bogus": 1}}}}
+    with pytest.raises(InvalidConfiguration) as refusal:
+        actions.queue_run(template=template, configuration=bad, by=member)
+    assert [problem.path for problem in refusal.value.problems] == [
+        "steps.train.parameters.rounds",
+        "steps.train.parameters.bogus",
+    ]
+    assert not TemplateRun.objects.exists()
+    assert events() == []
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"desired_state": "deactivated", "status": "deactivated"}, "prod is deactivated: activate it"),
+        (
+            {"status": "failed", "state_reason": "The disk is full."},
+            "prod is not running at the moment. The disk",
+        ),
+    ],
+)
+def test_a_tenant_that_does_not_run_takes_no_runs(template, tenant, member, change, message):
+    vars(tenant).update(change)
+    tenant.save()
+    with pytest.raises(Refused, match=message):
+        actions.queue_run(template=template, configuration={}, by=member)
+    assert not TemplateRun.objects.exists()
+
+
+def test_a_queued_run_keeps_all_that_is_sent_and_what_differs(template, member):
+    document = {"run_name": "mine-{date}", "steps": {"train": {"parameters": {"rounds": 9.0}}}}
+    before = datetime.now(UTC)
+    run = actions.queue_run(template=template, configuration=document, by=member)
+    run.refresh_from_db()
+    assert (run.number, run.state, run.created_by) == (1, "queued", member)
+    assert run.run_name == f"mine-{before:%Y_%m_%d}"
+    assert len(run.configuration["steps"]) == 5
+    assert run.configuration["steps"]["train"]["parameters"]["rounds"] == 9
+    assert run.changes == [
+        {
+            "path": "steps.train.parameters.rounds",
+            "step": "train",
+            "name": "rounds",
+            "before": 120,
+            "after": 9,
+        }
+    ]
+    assert events() == ["template_run.queued"]
+
+
+def test_runs_are_numbered_per_template(template, tenant, member):
+    other = make_template(tenant, snapshot=template.snapshot)
+    numbers = [
+        actions.queue_run(template=one, configuration={}, by=member).number
+        for one in (template, other, template)
+    ]
+    assert numbers == [1, 1, 2]
+
+
+def test_two_runs_of_one_moment_have_different_names(template, member):
+    names = {actions.queue_run(template=template, configuration={}, by=member).run_name for _ in range(3)}
+    assert len(names) == 3
+
+
+def test_cancel_is_a_wish_recorded_once(template, member, owner):
+    run = make_template_run(template, member, state="running")
+    actions.cancel_run(run=run, by=owner)
+    actions.cancel_run(run=run, by=member)
+    run.refresh_from_db()
+    assert (run.state, run.cancel_requested_by) == ("running", owner)
+    assert run.cancel_requested_at
+    assert events() == ["template_run.cancelled"]
+
+
+def test_an_ended_run_cannot_be_cancelled(template, member):
+    run = make_template_run(template, member, state="completed")
+    with pytest.raises(Refused, match="has ended already"):
+        actions.cancel_run(run=run, by=member)
+    assert events() == []
