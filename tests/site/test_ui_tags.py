@@ -206,6 +206,13 @@ def test_session_days_come_from_settings(settings):
     assert ui.session_days() == 3
 
 
+def test_sign_in_page_offers_an_account_only_where_sign_up_is_open(client, db, settings):
+    settings.ZENPRO_OPEN_SIGNUP = False
+    assert "/accounts/signup/" not in client.get("/accounts/login/").content.decode()
+    settings.ZENPRO_OPEN_SIGNUP = True
+    assert "/accounts/signup/" in client.get("/accounts/login/").content.decode()
+
+
 def test_style_sheet_stays_small():
     """Budget of a first visit: the sheet is one file that people read, not a framework."""
     assert (settings.BASE_DIR / "static/css/app.css").stat().st_size <= 40 * 1024

@@ -234,6 +234,12 @@ def session_days():
     return settings.SESSION_COOKIE_AGE // 86400
 
 
+@register.simple_tag
+def open_signup():
+    """Whether anybody may make an account."""
+    return settings.ZENPRO_OPEN_SIGNUP
+
+
 @register.filter
 def undo_of(message):
     """Undo of a message with extra_tags "undo:/path?field=value": {"url", "fields"} for its form, or None."""
