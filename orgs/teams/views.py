@@ -109,9 +109,8 @@ def member_add(request, team):
         _change(request, actions.add_member, team, user, f"{user} is in {team} now.")
     else:
         messages.error(request, "Choose somebody of this organization who is not in the team yet.")
-    return partial_or_redirect(
-        request, "teams/detail.html#members", {**_detail(request, team), "again": True}, to=team
-    )
+    context = {**_detail(request, team), "again": True, "offered": _offered(request, team, "")}
+    return partial_or_redirect(request, "teams/detail.html#members", context, to=team)
 
 
 @require_POST
