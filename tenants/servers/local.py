@@ -152,7 +152,7 @@ class LocalBackend:
             env=environment(spec, os.environ),
             cwd=spec.folder,
             autostart=False,
-            startsecs=45,  # a start that fails takes 5 to 40 s, and must count as a failed start
+            startsecs=180,  # a start that fails takes 5 s, or a minute on a busy machine, and must count as failed
             startretries=5,
             stopwaitsecs=12,
             host=self.host,

@@ -161,13 +161,13 @@ def test_port_of_a_stranger(supervised, spec):
 
 def test_secret_that_the_control_plane_refuses(supervised, spec):
     supervised.start(replace(spec, oauth_secret="wrong"))
-    eventually(lambda: supervised.state(spec).status == ServerStatus.BACKOFF)
+    eventually(lambda: supervised.state(spec).status == ServerStatus.BACKOFF, 300, 0.05)
     assert supervised.explain_failure(spec) == "ZenPro did not accept this server: its secret is wrong."
 
 
 def test_control_plane_that_is_down(supervised, spec):
     supervised.start(replace(spec, api_url=f"http://127.0.0.1:{free_port()}/api"))
-    eventually(lambda: supervised.state(spec).status == ServerStatus.BACKOFF)
+    eventually(lambda: supervised.state(spec).status == ServerStatus.BACKOFF, 300, 0.05)
     assert supervised.explain_failure(spec) == "The server cannot reach ZenPro."
 
 
@@ -177,7 +177,7 @@ def test_database_of_a_newer_version(supervised, up):
         database.execute("UPDATE alembic_version SET version_num = '99.0.0'")
     database.close()
     supervised.start(up)
-    eventually(lambda: supervised.state(up).status == ServerStatus.BACKOFF)
+    eventually(lambda: supervised.state(up).status == ServerStatus.BACKOFF, 300, 0.05)
     assert supervised.explain_failure(up) == "The database could not be brought to this ZenML version."
 
 
@@ -185,7 +185,7 @@ def test_damaged_database(supervised, up):
     supervised.stop(up)
     up.database.write_bytes(b"not a database, " * 1000)
     supervised.start(up)
-    eventually(lambda: supervised.state(up).status == ServerStatus.BACKOFF)
+    eventually(lambda: supervised.state(up).status == ServerStatus.BACKOFF, 300, 0.05)
     assert supervised.explain_failure(up) == "The server's database file is damaged."
 
 
