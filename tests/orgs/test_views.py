@@ -442,7 +442,8 @@ def test_home_shows_runs_only_where_the_person_sees_templates(as_user, org, owne
 
 
 def test_home_polls_one_fragment_and_answers_only_changes(as_user, org, owner, monkeypatch):
-    monkeypatch.setattr("orgs.home.timezone.now", lambda moment=timezone.now(): moment)
+    moment = timezone.now()
+    monkeypatch.setattr("orgs.home.timezone.now", lambda: moment)
     tenant = make_tenant(org, "production", status="pending")
     client = as_user(owner)
     seen = client.get(org.get_absolute_url()).context["seen"]
