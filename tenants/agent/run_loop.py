@@ -69,6 +69,7 @@ class RunLoop:
         self.stopping: dict[UUID, float] = {}
         self.seen_over: dict[UUID, float] = {}
         self.settled = 0.0
+        self.free = 0  # places for further re-runs, counted anew by each tick
 
     @property
     def limit(self) -> int:
@@ -77,7 +78,9 @@ class RunLoop:
     def tick(self) -> None:
         """Let waiting re-runs in, and begin a pass for every other one that has none under way."""
         self._bury()
-        for run in _rows().unfinished().order_by("queued_at", "pk"):
+        runs = list(_rows().unfinished().order_by("queued_at", "pk"))
+        self.free = self.limit - sum(run.state in BUSY for run in runs)
+        for run in runs:
             if self._busy(run.pk):
                 continue
             if run.state in (State.QUEUED, State.PREPARING):
@@ -140,7 +143,7 @@ class RunLoop:
             self._end(run, End(State.FAILED, "The tenant is deleted."))
         elif not self._environment_ready(run):
             self._prepare(run)
-        elif TemplateRun.objects.filter(state__in=BUSY).count() < self.limit:
+        elif self.free > 0:
             self._let_in(run)
         else:
             self._note(run, "Waits for another run to end.")
@@ -177,6 +180,7 @@ class RunLoop:
         first = run.started_at is None
         started = timezone.now() if first else run.started_at
         if self._move(run, run.state, State.STARTING, "", started_at=started):
+            self.free -= 1
             if first:
                 self.claimed.add(run.pk)
             self._submit(self.run_pass, run.pk)
@@ -349,6 +353,9 @@ class RunLoop:
             self._move(run, State.STARTING, State.QUEUED, words)
         elif tenant.desired_state == Tenant.DesiredState.AVAILABLE:
             self._note(run, words)
+        elif tenant.desired_state == Tenant.DesiredState.DELETED:
+            runner.kill(run.pid, run.pid_started)
+            self._end(run, End(State.FAILED, "The tenant was deleted while the run was under way."))
         elif not runner.alive(run.pid, run.pid_started):
             sentence = f"{tenant.name} was {tenant.desired_state} while the run was under way."
             self._end_unsettled(run, End(State.FAILED, sentence))

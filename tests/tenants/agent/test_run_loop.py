@@ -414,6 +414,17 @@ def test_a_run_of_a_tenant_deactivated_meanwhile_ends_here_and_later_there(loop,
     assert list(runner.unsettled().iterdir()) == []
 
 
+def test_the_process_of_a_deleted_tenant_is_ended(loop, run, server):
+    loop.tick()
+    tenant = run.template.tenant
+    tenant.desired_state, tenant.deleted_at = "deleted", timezone.now()
+    tenant.save()
+    server.down = TenantUnreachable("The tenant is deactivated.")
+    ticks(loop, lambda: fresh(run).has_ended)
+    assert state(run) == ("failed", "The tenant was deleted while the run was under way.")
+    ticks(loop, lambda: dead(run))
+
+
 def test_a_person_who_lost_her_role_meanwhile_ends_with_her_process(loop, run, server, member):
     loop.tick()
     server.down = TenantRefused(403, "You have no role on this tenant.")

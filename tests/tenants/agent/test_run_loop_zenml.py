@@ -16,14 +16,17 @@ from factories import make_grant, make_member, make_tenant
 
 from orgs.models import Organization
 from orgs.roles.models import Role
+from tenants import connection
 from tenants.agent.run_loop import RunLoop
 from tenants.connection import connect
 from tenants.hosting import local_stores_of, spec_of
 from tenants.models import new_secrets
 from tenants.run_templates import runner
 from tenants.run_templates.actions import cancel_run, create_template, queue_run
+from tenants.run_templates.derive import derive
 from tenants.run_templates.environments import RunEnvironments
 from tenants.run_templates.models import TemplateRun
+from tenants.servers.client import TenantClients
 from tenants.servers.environments import Environments
 from tenants.servers.local import environment
 
@@ -97,7 +100,7 @@ class Site:
 
     def run_the_example(self, tenant, ada):
         client = connect(ada, tenant)
-        self.project = client.create_project("default")["id"]
+        self.project = self.project or client.create_project("default")["id"]
         scratch = self.data / "scratch"
         env = {
             "PATH": os.defpath,
@@ -127,13 +130,15 @@ def site(tmp_path_factory, live_server):
 
 
 @pytest.fixture
-def here(site, settings, live_server, transactional_db):
+def here(site, settings, live_server, transactional_db, monkeypatch):
     """(tenant, people) with the server running and the example run once."""
+    monkeypatch.setattr(connection, "_clients", TenantClients(timeout=60))  # machines that run tests are busy
     settings.ZENPRO_DATA = site.data
     settings.ZENPRO_URL, settings.ZENPRO_API_URL = live_server.url, f"{live_server.url}/api"
     tenant, people = site.rows()
     if site.process is None:
         site.start(tenant)
+    if site.source_run is None:
         site.run_the_example(tenant, people["ada"])
     tenant.project_id = site.project
     tenant.save()
@@ -298,6 +303,18 @@ def test_a_run_is_adopted_by_the_next_agent_and_by_one_without_its_pid(template,
         done = ended(run)
     assert (done.state, done.pid) == ("completed", first.pid), done.state_reason
     assert connect(people["dev"], tenant).runs(tenant.project_id, name=done.run_name).total == 1
+
+
+def test_what_a_killed_agent_made_is_found_again(template, here):
+    tenant, people = here
+    client = connect(people["dev"], tenant)
+    run = queue_run(template=template, configuration={}, by=people["dev"])
+    derive(run, client)
+    made = run.zenml_snapshot_id, run.zenml_run_id
+    TemplateRun.objects.filter(pk=run.pk).update(zenml_snapshot_id=None, zenml_run_id=None)
+    again = fresh(run)
+    derive(again, client, again=True)
+    assert (again.zenml_snapshot_id, again.zenml_run_id) == made
 
 
 def test_a_broken_package_and_a_missing_module_say_so(template, here):
