@@ -31,23 +31,25 @@ def run(request, template):
     draft = fresh(template, start.configuration if start else None)
     values = {name: request.GET[name] for name in request.GET if name not in NOT_VALUES}
     editor = Editor(template, examined(from_query(draft, description, values), template), description)
-    tab = _tab(request.GET.get("tab", ""), editor)
+    tab = _tab(request.GET.get("tab", ""), "", editor)
     return _form(request, editor, tab, start=start, summarize=bool(editor.troubles))
 
 
 def _posted(request, template, description):
-    data = request.POST
-    draft = from_post(template, description, data, request.FILES)
-    if data.get("reset"):
-        draft = reset(draft, description, default_of(template), data["reset"])
+    """What a button of the form asks for; a change while typing only wants to know what follows from it."""
+    data, typing = request.POST, wants(request, "bar")
+    draft = from_post(template, description, data, {} if typing else request.FILES)
+    # htmx sends the button that has the focus along with a change: nobody has pressed it.
+    undone = "" if typing else data.get("reset", "")
+    if undone:
+        draft = reset(draft, description, default_of(template), undone)
     editor = Editor(template, examined(draft, template), description)
-    shown = data.get("shown", "form")
-    tab = _tab(data.get("tab") or shown, editor)
-    if data.get("do") == "run":
-        return _queue(request, editor, tab)
-    if wants(request, "bar"):
+    tab = _tab("" if typing else data.get("tab", ""), data.get("shown", ""), editor)
+    if typing:
         return _form(request, editor, tab, live=True)
-    return _form(request, editor, tab, summarize=bool(editor.troubles) and not data.get("reset"))
+    if data.get("do") == "run" and not request.htmx:
+        return _queue(request, editor, tab)
+    return _form(request, editor, tab, summarize=bool(editor.troubles) and not undone)
 
 
 def _queue(request, editor, tab):
@@ -67,11 +69,11 @@ def _queue(request, editor, tab):
     return redirect(made)
 
 
-def _tab(wanted: str, editor) -> str:
-    """Text that could not be read as YAML is only to be seen as text."""
+def _tab(wanted: str, shown: str, editor) -> str:
+    """The tab to show; text that could not be read as YAML is only to be seen as text."""
     if editor.draft.unread:
         return "yaml"
-    return wanted if wanted in TABS else "form"
+    return next((tab for tab in (wanted, shown) if tab in TABS), "form")
 
 
 def _start(request, template):

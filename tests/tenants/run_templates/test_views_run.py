@@ -467,3 +467,11 @@ def test_form_asks_the_same_number_of_queries_for_1_and_3_runs(form, operator, o
     make_template_run(form.template, by=make_member(org), configuration=DEFAULT)
     make_template_run(form.template, by=make_member(org), configuration=DEFAULT)
     assert count_queries(form.get) == first
+
+
+@pytest.mark.parametrize("pressed", [{"do": "run"}, {"reset": "all"}, {"tab": "yaml"}])
+def test_change_does_not_press_the_button_that_has_the_focus(pressed, form):
+    response = form.post(headers=HTMX_BAR, **{ROUNDS: "600"}, **pressed)
+    assert "1 of 19 values changes" in texts(response)
+    assert response.context["tab"] == "form"
+    assert TemplateRun.objects.count() == 0

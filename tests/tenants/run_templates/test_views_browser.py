@@ -1,0 +1,184 @@
+"""The form of a re-run in a real browser, with and without scripts."""
+
+import re
+from pathlib import Path
+
+import pytest
+from django.test import Client
+from factories import make_grant, make_member, make_org, make_template, make_template_run, make_tenant
+from fakes import PROJECT, RUN_ID, churn
+from playwright.sync_api import expect
+
+from tenants.run_templates.configuration import default_configuration
+from tenants.run_templates.models import TemplateRun
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+AXE = Path(__file__).resolve().parents[2] / "vendor" / "axe.min.js"
+RULES = ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"]
+SNAPSHOT = churn("snapshot")
+MAXIMUM = "steps.load_customers.parameters.max_customers"
+
+
+@pytest.fixture
+def template(transactional_db):
+    org = make_org("Acme AI")
+    owner = make_member(org, "admin", name="Ada Okafor")
+    tenant = make_tenant(org, "production", name="production", project_id=PROJECT["id"])
+    make_grant(tenant, owner, "admin", by=owner)
+    default = default_configuration(SNAPSHOT)
+    return make_template(
+        tenant, "nightly", snapshot=SNAPSHOT, default_configuration=default, created_by=owner
+    )
+
+
+def signed_in(context, template, live_server):
+    client = Client()
+    client.force_login(template.created_by)
+    cookie = {"name": "sessionid", "value": client.cookies["sessionid"].value, "url": live_server.url}
+    context.add_cookies([cookie])
+    return context.new_page()
+
+
+@pytest.fixture
+def visit(template, server, live_server, context):
+    """visit("run/"): that page of the template; console errors fail the test."""
+    page, errors = signed_in(context, template, live_server), []
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+
+    def go(path=""):
+        page.goto(f"{live_server.url}{template.get_absolute_url()}{path}")
+        return page
+
+    yield go
+    assert errors == []
+
+
+@pytest.fixture
+def plain(template, server, live_server, new_context):
+    """The page of a browser without scripts."""
+    page = signed_in(new_context(java_script_enabled=False), template, live_server)
+    page.goto(f"{live_server.url}{template.get_absolute_url()}run/")
+    return page
+
+
+def test_bar_marks_and_steps_follow_while_typing(visit):
+    page = visit("run/")
+    rounds = page.get_by_label("rounds", exact=True)
+    rounds.fill("600")
+    expect(page.locator("#bar")).to_contain_text("1 of 19 values change")
+    expect(rounds).to_be_focused()
+    expect(page.locator("#step-list")).to_contain_text("1 changed")
+    expect(page.locator(".field", has=rounds)).to_contain_text("was 120")
+    rounds.fill("0")
+    expect(page.locator(".field", has=rounds)).to_contain_text("Enter a whole number from 1 to 1000.")
+    expect(rounds).to_have_attribute("aria-invalid", "true")
+    page.get_by_role("button", name="Undo rounds").click()
+    expect(page.locator("#bar")).to_contain_text("None of 19 values changes")
+    expect(rounds).to_have_value("120")
+    assert not TemplateRun.objects.exists()
+
+
+def test_tabs_show_one_document(visit):
+    page = visit("run/")
+    page.get_by_label("Add a value").first.fill("mars")
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="YAML", exact=True).click()
+    text = page.get_by_label("Configuration as YAML")
+    expect(text).to_have_value(re.compile("- mars"))
+    page.get_by_role("button", name="Diff").click()
+    expect(page.get_by_role("row", name="regions")).to_contain_text("north, south, east, west, mars")
+    page.get_by_role("button", name="Form", exact=True).click()
+    expect(page.locator(".chip-input").first).to_contain_text("mars")
+
+
+def test_uploaded_file_fills_the_yaml(visit):
+    page = visit("run/")
+    content = b"steps:\n  train:\n    parameters: {rounds: 77}\n"
+    page.locator("input[type=file]").set_input_files(
+        {"name": "c.yaml", "mimeType": "text/yaml", "buffer": content}
+    )
+    expect(page.get_by_label("Configuration as YAML")).to_have_value(content.decode())
+    expect(page.locator("#bar")).to_contain_text("1 of 19 values change")
+    page.get_by_role("button", name="Form", exact=True).click()
+    expect(page.get_by_label("rounds", exact=True)).to_have_value("77")
+
+
+def test_no_value_is_ticked_and_unticked_by_writing(visit):
+    page = visit("run/")
+    limit, tick = page.get_by_label("max_customers", exact=True), page.locator(f'[name="{MAXIMUM}.none"]')
+    limit.fill("500")
+    expect(tick).not_to_be_checked()
+    expect(page.locator("#bar")).to_contain_text("1 of 19 values change")
+    tick.check()
+    expect(limit).to_have_value("")
+    expect(page.locator("#bar")).to_contain_text("None of 19 values changes")
+
+
+def test_enter_never_runs_anything(visit):
+    page = visit("run/")
+    page.get_by_label("Run name").fill("mine-{time}")
+    page.keyboard.press("Enter")
+    page.get_by_label("rounds", exact=True).fill("600")
+    page.keyboard.press("Enter")
+    expect(page.locator("#bar")).to_contain_text("1 of 19 values change")
+    expect(page.get_by_label("Run name")).to_have_value("mine-{time}")
+    assert not TemplateRun.objects.exists()
+
+
+def test_waiting_run_moves_to_its_live_page_by_itself(visit, template):
+    page = visit("run/")
+    page.get_by_role("button", name="Run", exact=True).click()
+    expect(page.get_by_role("heading", name="nightly #1")).to_be_visible()
+    expect(page.locator("#status")).to_contain_text("Queued")
+    TemplateRun.objects.update(state="preparing")
+    expect(page.locator("li.now")).to_contain_text("Preparing")
+    TemplateRun.objects.update(state="running", zenml_run_id=RUN_ID)
+    page.wait_for_url(f"**/runs/{RUN_ID}/")
+
+
+def test_everything_works_without_scripts(plain):
+    plain.get_by_label("rounds", exact=True).fill("600")
+    plain.get_by_label("regions", exact=True).fill("north\nmars")
+    plain.get_by_role("button", name="Diff").click()
+    expect(plain.locator("#bar")).to_contain_text("2 of 19 values change")
+    plain.get_by_role("button", name="YAML", exact=True).click()
+    text = plain.get_by_label("Configuration as YAML")
+    text.fill(text.input_value().replace("rounds: 600", "rounds: 0"))
+    plain.get_by_role("button", name="Run", exact=True).click()
+    expect(plain.get_by_role("alert")).to_contain_text("train, rounds: Enter a whole number from 1 to 1000.")
+    text.fill(text.input_value().replace("rounds: 0", "rounds: 700"))
+    plain.get_by_role("button", name="Form", exact=True).click()
+    plain.get_by_role("button", name="Reset regions").click()
+    plain.get_by_role("button", name="Run", exact=True).click()
+    expect(plain.get_by_role("heading", name="nightly #1")).to_be_visible()
+    assert [change["after"] for change in TemplateRun.objects.get().changes] == [700]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1440, 390])
+def test_pages_have_no_axe_findings(theme, width, visit, template):
+    make_template_run(template, by=template.created_by, state="failed", state_reason="No such package.")
+    make_template_run(template, by=template.created_by, state="completed", zenml_run_id=RUN_ID)
+    new = f"../new/?run={RUN_ID}"
+    wrong = "run/?steps.train.parameters.rounds=0&steps.load_customers.parameters.regions=7"
+    paths = [
+        "",
+        "run/",
+        wrong,
+        "run/?tab=yaml",
+        f"{wrong}&tab=diff",
+        "edit/",
+        "delete/",
+        "runs/1/",
+        "../",
+        new,
+    ]
+    for path in paths:
+        page = visit(path)
+        page.emulate_media(color_scheme=theme)
+        # As tall as the form, or what lies half under the bar at the bottom would count as too small to hit.
+        page.set_viewport_size({"width": width, "height": 5000})
+        page.evaluate(AXE.read_text() + ";0")
+        found = page.evaluate("async rules => (await axe.run(document, {runOnly: rules})).violations", RULES)
+        assert [(path, one["id"], one["nodes"][0]["html"]) for one in found] == []
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
