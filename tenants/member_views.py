@@ -17,7 +17,7 @@ from zenpro_site.htmx import partial_or_redirect, render_partial
 from . import actions
 from .access import tenant_view
 from .forms import GrantForm, RoleForm, holder_value
-from .members import PersonRow, TeamRow, people_of, teams_of
+from .members import PersonRow, TeamRow, grants_of, people_of, teams_of
 from .permissions import TenantPermission
 
 
@@ -29,7 +29,8 @@ def members(request):
 
 def _members(request) -> dict:
     tenant, asked = request.tenant, request.GET
-    people, teams = people_of(tenant), teams_of(tenant)
+    grants = grants_of(tenant)
+    people, teams = people_of(tenant, grants), teams_of(grants)
     me = next((row for row in people if row.user == request.user), None)
     return {
         "tenant": tenant,

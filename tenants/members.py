@@ -84,9 +84,12 @@ class TeamRow:
         return str(self.team.uuid)
 
 
-def people_of(tenant: Tenant) -> list[PersonRow]:
-    """Everybody who has a role on the tenant or manages it, by name. A fixed number of queries."""
-    grants = _grants(tenant)
+def people_of(tenant: Tenant, grants: list[TenantGrant] | None = None) -> list[PersonRow]:
+    """Everybody who has a role on the tenant or manages it, by name. A fixed number of queries.
+
+    `grants`: what grants_of said, when known.
+    """
+    grants = grants_of(tenant) if grants is None else grants
     rows: dict = {}
     for grant in grants:
         if grant.membership:
@@ -100,14 +103,15 @@ def people_of(tenant: Tenant) -> list[PersonRow]:
     return sorted(rows.values(), key=lambda row: str(row.user).lower())
 
 
-def teams_of(tenant: Tenant) -> list[TeamRow]:
-    """Teams with a role on the tenant, by name."""
-    grants = [grant for grant in _grants(tenant) if grant.team]
-    rows = [TeamRow(grant.team, grant, len(grant.team.user_set.all())) for grant in grants]
+def teams_of(grants: list[TenantGrant]) -> list[TeamRow]:
+    """The teams among the holders, by name."""
+    given = [grant for grant in grants if grant.team]
+    rows = [TeamRow(grant.team, grant, len(grant.team.user_set.all())) for grant in given]
     return sorted(rows, key=lambda row: row.team.label.lower())
 
 
-def _grants(tenant: Tenant) -> list[TenantGrant]:
+def grants_of(tenant: Tenant) -> list[TenantGrant]:
+    """Valid grants with their holders, roles and teams' people. Two queries."""
     grants = tenant.grants.valid().select_related("role", "membership__user", "team", "granted_by")
     found = list(grants.prefetch_related("team__user_set"))
     for grant in found:
