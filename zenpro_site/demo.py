@@ -10,15 +10,15 @@ import time
 from pathlib import Path
 
 from django.conf import settings
-from orgs.actions import create_organization
-from tenants.connection import connect
-from tenants.run_templates.actions import create_template
 
+from orgs.actions import create_organization
 from orgs.models import Organization
 from tenants.actions import create_tenant
 from tenants.agent import progress
+from tenants.connection import connect
 from tenants.hosting import backend, local_stores_of
 from tenants.models import Tenant
+from tenants.run_templates.actions import create_template
 
 CODE = Path(settings.BASE_DIR) / "examples" / "churn"
 START_LIMIT = 600.0  # seconds: the first start also downloads ZenML

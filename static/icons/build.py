@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-BODY = re.compile(r"<svg[^>]*>(.*)</svg>", re.S)
+BODY = re.compile(r"<svg[^>]*>(.*)</svg>", re.DOTALL)
 
 
 def symbol(name, source):
