@@ -20,6 +20,7 @@ import threading
 import time
 from datetime import timedelta
 from pathlib import Path
+from typing import NamedTuple
 from uuid import uuid4
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -183,6 +184,18 @@ def throughput(port: int, data: bytes) -> float:
     return sum(counts) / SECONDS
 
 
+def worker_of(server: subprocess.Popen) -> int:
+    """The process that answers: gunicorn's only child."""
+    children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
+    return int(children[0])
+
+
+def processor_time(pid: int) -> float:
+    """Seconds of processor a process has used, in user mode and in the kernel."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def serve(port: int) -> subprocess.Popen:
     command = [sys.executable, "-m", "gunicorn", "benchmarks.site.wsgi", "--no-control-socket"]
     command += [
@@ -211,27 +224,40 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def measure(port: int, wanted: dict[str, bytes]) -> dict[str, tuple[float, float]]:
-    """Name -> (requests a second, median ms): medians over rounds in which all take turns."""
+class Result(NamedTuple):
+    rate: float  # requests a second
+    latency: float  # median, ms
+    work: float  # processor time of the server for one request, ms; the steadiest of the three on a busy machine
+
+
+def once(port: int, worker: int, data: bytes) -> Result:
+    before = processor_time(worker)
+    rate = throughput(port, data)
+    work = (processor_time(worker) - before) / (rate * SECONDS) * 1000
+    return Result(rate, median_latency(port, data), work)
+
+
+def measure(port: int, worker: int, wanted: dict[str, bytes]) -> dict[str, Result]:
+    """Medians over rounds in which all take turns."""
     for data in wanted.values():
         throughput(port, data)  # warms up every thread's database connection
-    rounds = [
-        {name: (throughput(port, data), median_latency(port, data)) for name, data in wanted.items()}
-        for _ in range(ROUNDS)
-    ]
+    rounds = [{name: once(port, worker, data) for name, data in wanted.items()} for _ in range(ROUNDS)]
     return {
-        name: tuple(statistics.median(each[name][side] for each in rounds) for side in (0, 1))
-        for name in wanted
+        name: Result(*map(statistics.median, zip(*(r[name] for r in rounds), strict=True))) for name in wanted
     }
 
 
-def show(results: dict[str, tuple[float, float]]) -> None:
-    hello_rate, hello_time = results["hello"]
-    print(f"{'':34}{'requests/s':>12}{'x hello':>9}{'p50 ms':>9}{'x hello':>9}")
-    for name, (rate, latency) in results.items():
-        print(f"{name:34}{rate:12.0f}{rate / hello_rate:9.2f}{latency:9.2f}{latency / hello_time:9.2f}")
-    one, hundred = (results[f"check_permissions, {what}"][1] for what in ("1 resource", "100 resources"))
-    print(f"100 resources cost {hundred / one:.2f} x one")
+def show(results: dict[str, Result]) -> None:
+    hello = results["hello"]
+    print(f"{'':34}{'requests/s':>12}{'x hello':>9}{'p50 ms':>9}{'x hello':>9}{'CPU ms':>9}{'x hello':>9}")
+    for name, result in results.items():
+        print(f"{name:34}{result.rate:12.0f}{result.rate / hello.rate:9.2f}", end="")
+        print(f"{result.latency:9.2f}{result.latency / hello.latency:9.2f}", end="")
+        print(f"{result.work:9.2f}{result.work / hello.work:9.2f}")
+    one, hundred = (results[f"check_permissions, {what}"] for what in ("1 resource", "100 resources"))
+    print(
+        f"100 resources: {hundred.latency / one.latency:.2f} x the time of one, {hundred.work / one.work:.2f} x its CPU"
+    )
 
 
 def main() -> None:
@@ -240,7 +266,7 @@ def main() -> None:
         wanted, port = requests(fill()), free_port()
         server = serve(port)
         try:
-            show(measure(port, wanted))
+            show(measure(port, worker_of(server), wanted))
         finally:
             server.terminate()
             server.wait()
