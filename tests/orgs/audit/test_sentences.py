@@ -38,6 +38,24 @@ def test_values_are_words(event, value, text):
 
 
 @pytest.mark.parametrize(
+    ("right", "words"), [("team:manage", "manage team"), ("manage_access", "manage access"), (None, "–")]
+)
+def test_refused_right_is_told_in_words(event, right, words):
+    text = tell(event("access.refused", after={"right": right}))
+    assert text == f"<b>Ada Okafor</b> was refused: <b>{words}</b> in <b>risk</b>"
+
+
+def test_what_ends_by_itself_has_a_clock(event):
+    told_events = told([event("grant.expired"), event("grant.given"), event("new.thing")])
+    assert [one.icon for one in told_events] == ["clock", "shield-check", "history"]
+
+
+def test_tenant_of_an_event_is_named(event):
+    (one,) = told([event("team.updated", before={"tenant": "production"})])
+    assert one.tenant == "production"
+
+
+@pytest.mark.parametrize(
     ("action", "outcome", "tone"),
     [
         ("team.created", "done", "ok"),

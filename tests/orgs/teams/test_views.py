@@ -4,7 +4,9 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from factories import make_grant, make_member, make_org, make_team, make_tenant
 
+from orgs.actions import Refused
 from orgs.audit.models import AuditEvent
+from orgs.teams import actions
 from orgs.teams.models import Team
 
 
@@ -209,3 +211,27 @@ def test_remove(org, owner, member, as_user):
 def test_remove_of_somebody_who_is_not_in_it_is_not_found(org, owner, member, as_user):
     response = as_user(owner).post(url("member_remove", make_team(org).uuid, member.membership.pk, org=org))
     assert response.status_code == 404
+
+
+@pytest.mark.parametrize("name", ["create", "edit"])
+def test_what_the_action_refuses_is_said_in_the_form(org, owner, as_user, monkeypatch, name):
+    team = make_team(org, "risk")
+
+    def refuse(**values):
+        raise Refused("Somebody was quicker.")
+
+    monkeypatch.setattr(actions, f"{'create' if name == 'create' else 'update'}_team", refuse)
+    args = [] if name == "create" else [team.uuid]
+    response = as_user(owner).post(url(name, *args, org=org), {"label": "fraud"})
+    assert (response.status_code, Team.objects.get().label) == (422, "risk")
+    assert "Somebody was quicker." in response.content.decode()
+
+
+def test_edit_shows_what_is_stored(org, owner, as_user):
+    team = make_team(org, "risk", description="Models", org_role="viewer")
+    form = as_user(owner).get(url("edit", team.uuid, org=org)).context["form"]
+    assert [form[name].value() for name in ("label", "description", "org_role")] == [
+        "risk",
+        "Models",
+        "viewer",
+    ]

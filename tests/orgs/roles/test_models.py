@@ -1,0 +1,31 @@
+from orgs.roles.models import Role
+from orgs.roles.permissions import TENANT_ROLES
+
+
+def stored(organization):
+    return organization.roles.tenant_level().get(slug="operator")
+
+
+def test_seed_twice_changes_nothing(org):
+    before = {role.pk: role.rights for role in org.roles.all()}
+    Role.objects.seed(org)
+    assert {role.pk: role.rights for role in org.roles.all()} == before
+    assert len(before) == 9
+
+
+def test_seed_brings_rights_up_to_date(org):
+    stored(org).set_rights({"secret:delete", "model:read"})
+    Role.objects.seed(org)
+    assert stored(org).rights == TENANT_ROLES["operator"][2]
+
+
+def test_set_rights_touches_only_what_differs(org):
+    role = stored(org)
+    kept = role.permissions.get(resource="model", action="read").pk
+    role.set_rights({"model:read", "model:create"})
+    assert stored(org).rights == {"model:read", "model:create"}
+    assert stored(org).permissions.get(resource="model", action="read").pk == kept
+
+
+def test_every_role_has_a_place_on_the_roles_page(org):
+    assert stored(org).get_absolute_url() == "/o/acme-ai/roles/#tenant-operator"
