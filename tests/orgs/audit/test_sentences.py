@@ -8,7 +8,8 @@ from orgs.audit.sentences import SENTENCES, tell, told
 @pytest.fixture
 def event(org, owner):
     def make(action, **fields):
-        return AuditEvent.objects.record(action, make_team(org, "risk"), by=owner, organization=org, **fields)
+        team = org.teams.filter(label="risk").first() or make_team(org, "risk")
+        return AuditEvent.objects.record(action, team, by=owner, organization=org, **fields)
 
     return make
 
