@@ -5,14 +5,16 @@ import signal
 import sys
 import time
 from concurrent.futures import Executor, Future
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from django.utils import timezone
 from factories import make_template, make_template_run, make_tenant
 
-from tenants.agent import run_loop
+from tenants.agent import run_ends, run_loop
 from tenants.agent.run_loop import RunLoop
+from tenants.run_templates import derive as derivation
 from tenants.run_templates import runner
 from tenants.run_templates.configuration import default_configuration
 from tenants.run_templates.models import TemplateRun
@@ -288,6 +290,67 @@ def test_an_agent_killed_after_a_call_is_followed_without_doing_it_twice(here, r
     assert fresh(run).state == "starting"
     assert runner.alive(fresh(run).pid, fresh(run).pid_started)
     assert (len(server.snapshots), len(server.runs_by_id)) == (1, 1)
+
+
+KILL_POINTS = [
+    (run_loop, "derive"),
+    (derivation, "_create_snapshot"),
+    (derivation, "_create_run"),
+    (derivation, "_save"),
+    (RunLoop, "_begin"),
+    (RunLoop, "_order"),
+    (RunLoop, "_start"),
+    (RunLoop, "_record_process"),
+    (RunLoop, "_look"),
+    (RunLoop, "_close"),
+    (RunLoop, "_end"),
+    (runner, "start"),
+    (runner, "tidy"),
+    (run_ends, "read_end"),
+]
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("point", KILL_POINTS, ids=lambda point: point[1])
+def test_an_agent_killed_anywhere_is_followed_and_nothing_is_double(
+    here, run, server, monkeypatch, point, after
+):
+    class Killed(BaseException):
+        pass
+
+    place, name = point
+    real = getattr(place, name)
+
+    def deadly(*args, **kwargs):
+        monkeypatch.setattr(place, name, real)
+        if after:
+            real(*args, **kwargs)
+        raise Killed
+
+    monkeypatch.setattr(place, name, deadly)
+    deaths, looks, loop = 0, 0, new_loop(server)
+    while not fresh(run).has_ended:
+        try:
+            loop.tick()
+        except Killed:
+            deaths, loop = deaths + 1, new_loop(server)
+        if dead(run):
+            continue
+        looks += 1
+        if looks >= 3 and runner.tail(run.pk):
+            server.set("completed")
+            kill(run)
+            reap_child(run)
+    assert deaths == 1
+    assert state(run) == ("completed", "")
+    assert (len(server.snapshots), len(server.runs_by_id)) == (1, 1)
+    assert server.log.count("create_run") == 1
+    assert len(runner.tail(run.pk)) == 1, "it was started twice"
+
+
+def reap_child(run):
+    with suppress(ChildProcessError):
+        os.waitpid(fresh(run).pid, 0)
 
 
 def test_a_person_the_tenant_refuses_ends_it(loop, run, server):
