@@ -4,6 +4,7 @@ from datetime import datetime, time
 from urllib.parse import urlencode
 
 from django.contrib import messages
+from django.core.paginator import Paginator
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 from django.utils import timezone
@@ -12,13 +13,15 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from orgs.access import refuse
 from orgs.actions import Refused
 from orgs.permissions import Permission
-from zenpro_site.htmx import partial_or_redirect, render_partial
+from zenpro_site.htmx import partial_or_redirect, render_partial, wants
 
 from . import actions
 from .access import tenant_view
 from .forms import GrantForm, RoleForm, holder_value
 from .members import PersonRow, TeamRow, grants_of, people_of, teams_of
 from .permissions import TenantPermission
+
+PAGE_SIZE = 100
 
 
 @require_safe
@@ -31,11 +34,12 @@ def _members(request) -> dict:
     tenant, asked = request.tenant, request.GET
     grants = grants_of(tenant)
     people, teams = people_of(tenant, grants), teams_of(grants)
+    matching = [row for row in people if _matches(row, asked)]
     me = next((row for row in people if row.user == request.user), None)
     return {
         "tenant": tenant,
         "show": "teams" if asked.get("show") == "teams" else "people",
-        "people": [row for row in people if _matches(row, asked)],
+        "people": Paginator(matching, PAGE_SIZE).get_page(asked.get("page")),
         "teams": [row for row in teams if _team_matches(row, asked)],
         "people_count": len(people),
         "team_count": len(teams),
@@ -64,6 +68,9 @@ def grant_give(request):
     form = GrantForm(request.POST if request.method == "POST" else None, org=request.org)
     if form.is_bound and form.is_valid():
         return _give(request, form.cleaned_data)
+    if form.is_bound and wants(request, "members"):
+        messages.error(request, "Nothing was changed: choose somebody and a role of this organization.")
+        return _back(request)
     context = {"tenant": request.tenant, "form": form, "roles": request.org.roles.tenant_level()}
     status = 422 if form.is_bound else 200
     return render_partial(request, "tenants/grant.html#modal", context, status=status)

@@ -33,8 +33,7 @@ def create(request):
     if wants(request, "slug_note"):
         return _slug_note(request)
     data = request.POST if request.method == "POST" else None
-    versions = site.ZENPRO_ZENML_VERSIONS
-    form = TenantForm(data, org=request.org, versions=versions)
+    form = TenantForm(data, org=request.org, versions=site.ZENPRO_ZENML_VERSIONS)
     access = access_formset(request.org, _more_rows(data))
     if data and "add_row" not in data and form.is_valid() and access.is_valid():
         try:
@@ -44,7 +43,7 @@ def create(request):
         else:
             return redirect("tenants:progress", request.org.slug, tenant.slug)
     asked_for_row = data is not None and "add_row" in data
-    context = {"form": form, "access": access, "newest": versions[0]}
+    context = {"form": form, "access": access}
     status = 422 if data and not asked_for_row else 200
     return render_partial(request, "tenants/create.html#access", context, status=status)
 

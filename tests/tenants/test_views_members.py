@@ -109,6 +109,16 @@ def test_role_changed_in_place_comes_back_as_a_fragment_with_undo(owner, member,
     assert "Undo" in page
 
 
+def test_refused_change_in_place_says_so_and_changes_nothing(owner, member, tenant, as_user):
+    make_grant(tenant, member, "viewer")
+    data = {"holder": person(member), "role": tenant_role(make_org("Other"), "admin").pk}
+    answer = as_user(owner).post(
+        url("grant_give", tenant), data, HTTP_HX_REQUEST="true", HTTP_HX_TARGET="members"
+    )
+    assert "Nothing was changed" in answer.content.decode()
+    assert tenant.grants.get().role.slug == "viewer"
+
+
 def test_withdraw_ends_the_role_and_offers_undo(owner, member, tenant, as_user):
     grant = make_grant(tenant, member, "viewer")
     answer = as_user(owner).post(url("grant_withdraw", tenant, grant.pk), follow=True)
@@ -199,6 +209,15 @@ def test_viewer_sees_the_list_without_buttons(member, tenant, as_user):
     assert "Dana Petrova" in page
     assert url("grant_give", tenant) not in page
     assert "withdraw" not in page
+
+
+def test_long_list_has_pages(org, owner, tenant, as_user, monkeypatch):
+    monkeypatch.setattr("tenants.member_views.PAGE_SIZE", 2)
+    for _ in range(3):
+        make_grant(tenant, make_member(org), "viewer")
+    answer = as_user(owner).get(url("members", tenant), {"page": "2"})
+    assert len(answer.context["people"]) == 2
+    assert "4 of 4 people" in answer.content.decode()
 
 
 @pytest.mark.parametrize("show", ["people", "teams"])
