@@ -175,3 +175,17 @@ def test_a_raw_api_key_is_refused_even_if_it_were_a_token(client, tenant, member
     assert authorize(Caller(client, "zpu_x"), tenant.pk).status_code == 401
     monkeypatch.undo()
     assert authorize(Caller(client, "ZENPROKEY_abc"), tenant.pk).status_code == 401
+
+
+def test_neither_secrets_nor_tokens_reach_the_log(client, person, tenant, member, caplog):
+    caplog.set_level("DEBUG")
+    make_grant(tenant, member, "viewer")
+    caller = person(member)
+    issued = log_in(client, tenant).json()["access_token"]
+    log_in(client, tenant, client_secret="wrong-secret")
+    authorize(caller, tenant.pk)
+    authorize(Caller(client, "made-up-token"), tenant.pk)
+    Caller(client, issued)("PATCH", "/workspace_status")
+    assert "/api/auth/login" in caplog.text
+    hidden = [issued, caller.headers["Authorization"].partition(" ")[2], "wrong-secret", "made-up-token"]
+    assert [text for text in [*hidden, tenant.opened_secrets()["oauth_secret"]] if text in caplog.text] == []
