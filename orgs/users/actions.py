@@ -1,6 +1,8 @@
 """Changes to accounts by a superuser. Each is atomic and leaves its audit row."""
 
+from allauth.account.models import EmailAddress
 from django.db import transaction
+from django.db.models import Q
 
 from orgs.actions import Refused, deactivate_person
 from orgs.audit.models import AuditEvent
@@ -39,6 +41,21 @@ def change_person(*, person, by) -> None:
 def password_was_set(*, person, by) -> None:
     """Tell the audit log that somebody else chose a person's password."""
     _record("person.password_set", person, by)
+
+
+@transaction.atomic
+def settle_address(*, person) -> None:
+    """Let allauth know the address a person signs in with as her confirmed first one.
+
+    Accounts a superuser made have no such row, and after a change in the administration it names the old address.
+    allauth would then take the current address for one still to be confirmed, and remove it with the next change.
+    """
+    current = Q(user=person, email=person.email)
+    EmailAddress.objects.filter(Q(user=person, primary=True) | Q(email=person.email)).exclude(
+        current
+    ).delete()
+    defaults = {"verified": True, "primary": True}
+    EmailAddress.objects.update_or_create(user=person, email=person.email, defaults=defaults)
 
 
 def _words(person) -> dict:

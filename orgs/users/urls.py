@@ -4,6 +4,7 @@ from . import views
 
 app_name = "users"
 urlpatterns = [
+    path("accounts/email/", views.email, name="email"),  # stands before allauth's own
     path("settings/", views.settings, name="settings"),
     path("welcome/", views.no_organization, name="no_organization"),
 ]

@@ -1,3 +1,4 @@
+from allauth.account.views import email as change_email
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.shortcuts import redirect, render
@@ -6,6 +7,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from orgs import actions
 from orgs.invitations.actions import waiting_for
 
+from .actions import settle_address
 from .forms import ProfileForm
 
 
@@ -35,3 +37,10 @@ def no_organization(request):
     if request.user.memberships.exists():
         return redirect("home")
     return render(request, "users/no_organization.html", {"invitations": waiting_for(request.user)})
+
+
+@login_required
+def email(request):
+    """allauth's page to change the address; the address in use has to be known to it first."""
+    settle_address(person=request.user)
+    return change_email(request)
