@@ -130,7 +130,7 @@ DEEDS = {
 
 
 def changing_pages():
-    return [page for page in all_pages() if page.methods - READING and page.name not in WITHOUT_ROW]
+    return [entry for entry in all_pages() if entry.methods - READING and entry.name not in WITHOUT_ROW]
 
 
 @pytest.fixture
@@ -148,43 +148,45 @@ def prepared(world, monkeypatch, tmp_path):
 
 
 def test_every_page_that_takes_a_post_is_declared():
-    missing = [f"{page} ({page.route})" for page in changing_pages() if page.name not in DEEDS]
+    missing = [f"{entry} ({entry.route})" for entry in changing_pages() if entry.name not in DEEDS]
     assert not missing, f"Tell DEEDS how to do these, or WITHOUT_ROW why they leave no row: {missing}"
 
 
 def test_declarations_are_not_stale():
-    names = {page.name for page in all_pages() if page.methods - READING}
+    names = {entry.name for entry in all_pages() if entry.methods - READING}
     stale = (set(DEEDS) | set(WITHOUT_ROW)) - names
     assert not stale, f"No such pages (any more), or they only read: {stale}"
 
 
-@pytest.mark.parametrize("page", [page for page in changing_pages() if page.name in DEEDS], ids=str)
-def test_doing_it_leaves_one_row(page, prepared, as_user):
-    world, deed = prepared, DEEDS[page.name]
+@pytest.mark.parametrize("entry", [entry for entry in changing_pages() if entry.name in DEEDS], ids=str)
+def test_doing_it_leaves_one_row(entry, prepared, as_user):
+    world, deed = prepared, DEEDS[entry.name]
     deed.before(world)
-    path = page.path({**world.values, **deed.values(world)}) + deed.query
+    path = entry.path({**world.values, **deed.values(world)}) + deed.query
     data, person = deed.data(world), deed.by(world)
     before = AuditEvent.objects.count()
     response = as_user(person).post(path, data)
     assert response.status_code < 400, (
-        f"{page} was refused: {response.status_code}\n{response.content.decode()[:3000]}"
+        f"{entry} was refused: {response.status_code}\n{response.content.decode()[:3000]}"
     )
     rows = list(AuditEvent.objects.all()[: AuditEvent.objects.count() - before])
-    assert len(rows) == 1, f"{page} left {len(rows)} audit rows: {rows}"
+    assert len(rows) == 1, f"{entry} left {len(rows)} audit rows: {rows}"
     assert (rows[0].actor, rows[0].outcome, rows[0].via) == (person, "done", "page")
-    if page.name not in ("users:settings", "orgs:create", "orgs:delete"):
+    if entry.name not in ("users:settings", "orgs:create", "orgs:delete"):
         assert rows[0].organization == world.org
 
 
-@pytest.mark.parametrize("page", [page for page in changing_pages() if page.route.startswith("o/<")], ids=str)
-def test_being_refused_leaves_one_row_that_says_so(page, prepared, as_user):
+@pytest.mark.parametrize(
+    "entry", [entry for entry in changing_pages() if entry.route.startswith("o/<")], ids=str
+)
+def test_being_refused_leaves_one_row_that_says_so(entry, prepared, as_user):
     """A member with a viewer's role on the tenant may do none of it, besides leaving."""
-    if page.name == "orgs:leave":
+    if entry.name == "orgs:leave":
         return
-    world, deed = prepared, DEEDS[page.name]
+    world, deed = prepared, DEEDS[entry.name]
     person = make_member(world.org, "viewer")
     make_grant(world.tenant, person, "viewer")
-    path = page.path({**world.values, **deed.values(world)}) + deed.query
+    path = entry.path({**world.values, **deed.values(world)}) + deed.query
     data = deed.data(world)
     before = AuditEvent.objects.count()
     response = as_user(person).post(path, data)
