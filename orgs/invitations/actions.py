@@ -240,7 +240,8 @@ def accept_as_new(*, token: str, name: str, password: str, origin) -> Membership
     if account_of(invitation.email):
         raise Refused(f"There is an account for {invitation.email}. Sign in to accept.")
     person = get_user_model().objects.create_user(invitation.email, password, name=name)
-    EmailAddress.objects.create(user=person, email=person.email, verified=True, primary=True)
+    is_proved = {"verified": True, "primary": True}
+    EmailAddress.objects.update_or_create(user=person, email=person.email, defaults=is_proved)
     person.origin = origin
     return _apply(invitation, person)
 

@@ -102,6 +102,19 @@ def test_nobody_leaves_for_somebody_else_or_removes_herself(org, owner, member):
     assert org.memberships.count() == 3
 
 
+def test_nobody_is_added_twice_with_a_foreign_role_or_by_somebody_weaker(org, owner, member):
+    person = make_user()
+    with pytest.raises(actions.Refused, match="no such role"):
+        actions.add_member(organization=org, person=person, role=role(make_org(), "admin"), by=owner)
+    with pytest.raises(actions.Refused, match="may do more than you"):
+        actions.add_member(organization=org, person=person, role=role(org, "admin"), by=make_helper(org))
+    with pytest.raises(actions.Refused, match="already"):
+        actions.add_member(organization=org, person=member, role=role(org, "viewer"), by=owner)
+    assert audit(org) == []
+    assert actions.add_member(organization=org, person=person, role=role(org, "viewer"), by=owner)
+    assert audit(org)[0][0] == "member.added"
+
+
 def test_a_taken_slug_is_refused(org, superuser):
     with pytest.raises(actions.Refused, match="taken"):
         actions.create_organization(name="Second", slug=org.slug, by=superuser)

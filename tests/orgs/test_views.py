@@ -15,6 +15,7 @@ from factories import (
     tenant_role,
 )
 
+from orgs import actions
 from orgs.audit.models import AuditEvent
 from orgs.invitations import actions as invitations
 from orgs.models import Membership, Organization
@@ -165,6 +166,16 @@ def test_create_puts_errors_at_the_field(as_user, org, superuser, changes, field
     assert Organization.objects.count() == 1
 
 
+def test_a_slug_taken_meanwhile_is_an_error_at_the_field(as_user, superuser, monkeypatch):
+    def fail(**kwargs):
+        raise actions.Refused("“second” is taken.")
+
+    monkeypatch.setattr("orgs.actions.create_organization", fail)
+    response = as_user(superuser).post(reverse("orgs:create"), {"name": "Second", "slug": "second"})
+    assert response.status_code == 422
+    assert response.context["form"].errors["slug"] == ["“second” is taken."]
+
+
 # Create, settings, delete
 
 
@@ -294,6 +305,16 @@ def test_own_row_and_last_admin_say_why_they_are_locked(as_user, org, owner, mem
     page = text(client.get(url("members", org)))
     assert "The only Admin" not in page and "Your own role" in page
     assert url("member_role", org, owner.membership.pk) not in page
+
+
+def test_somebody_stronger_is_locked_for_a_custom_role(as_user, org, owner, editor, member):
+    make_member(org, "admin")
+    helper = org.roles.create(level="organization", slug="helper", name="Helper")
+    helper.set_rights(["organization:view", "member:view", "member:manage"])
+    response = as_user(make_member(org, "helper")).get(url("members", org))
+    rows = {row.membership.user: row for row in response.context["rows"]}
+    assert [rows[person].locked for person in (owner, editor, member)] == ["May do more than you"] * 2 + [""]
+    assert [role.slug for role in rows[member].choices] == ["member", "helper"]
 
 
 def test_a_viewer_reads_roles_without_controls(as_user, org, owner, viewer, member):

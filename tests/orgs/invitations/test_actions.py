@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from allauth.account.models import EmailAddress
 from django.contrib.auth import get_user_model
-from django.db import connection
+from django.db import IntegrityError, connection
 from django.utils import timezone
 from factories import make_member, make_org, make_team, make_tenant, make_user, tenant_role
 
@@ -314,6 +314,14 @@ def test_revoke_once(send, owner):
     with pytest.raises(Refused):
         actions.revoke(invitation=result.invitation, by=owner)
     assert audit() == ["invitation.sent", "invitation.revoked"]
+
+
+def test_the_slower_of_two_inviters_is_told(send, org, monkeypatch):
+    def fail(*args):
+        raise IntegrityError
+
+    monkeypatch.setattr(actions, "_create", fail)
+    assert str(send().outcome) == "invited"
 
 
 def test_an_expired_address_can_be_invited_again(send, org):

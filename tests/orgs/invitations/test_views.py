@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 from factories import make_grant, make_member, make_org, make_team, make_tenant, make_user
 
+from orgs.actions import Refused
 from orgs.audit.models import AuditEvent
 from orgs.invitations.forms import split_addresses
 from orgs.invitations.models import Invitation
@@ -198,6 +199,32 @@ def taken_after(looks):
         return real(token) if len(asked) <= looks else Invitation.objects.none()
 
     return by_token
+
+
+@pytest.fixture
+def refuse(monkeypatch):
+    """refuse("revoke"): the action answers with a refusal, as when somebody else was quicker."""
+
+    def refuse(name):
+        def fail(**kwargs):
+            raise Refused("Somebody was quicker.")
+
+        monkeypatch.setattr(f"orgs.invitations.actions.{name}", fail)
+
+    return refuse
+
+
+def test_refusals_of_actions_are_shown(as_user, client, org, owner, send, refuse):
+    result = send()
+    for name in ("invite", "revoke", "accept_as_new"):
+        refuse(name)
+    response = client.post(accept_url(result), NEW_PERSON)
+    assert (response.status_code, "Somebody was quicker." in response.content.decode()) == (422, True)
+    response = as_user(owner).post(url("create", org), offer())
+    assert (response.status_code, "Somebody was quicker." in response.content.decode()) == (422, True)
+    response = client.post(url("revoke", org, result.invitation.pk), follow=True)
+    assert "Somebody was quicker." in response.content.decode()
+    assert Invitation.objects.get().revoked_at is None
 
 
 # What they do
