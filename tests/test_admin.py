@@ -1,11 +1,22 @@
 import pytest
+from allauth.account.models import EmailAddress
 from django.apps import apps
 from django.contrib import admin
+from django.core import mail
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
-from factories import make_member, make_org, make_team, make_template, make_tenant, make_user, tenant_role
+from factories import (
+    PASSWORD,
+    make_member,
+    make_org,
+    make_team,
+    make_template,
+    make_tenant,
+    make_user,
+    tenant_role,
+)
 
 from orgs.audit.models import AuditEvent
 from orgs.models import Membership, Organization
@@ -214,6 +225,19 @@ def test_new_flags_of_an_account_are_recorded(root, member):
     event = AuditEvent.objects.get()
     assert event.action == "person.changed"
     assert event.after == {"name": "Dana P.", "is_superuser": True}
+
+
+def test_after_a_change_of_address_the_old_one_is_worth_nothing(root, client, member):
+    EmailAddress.objects.create(user=member, email=member.email, verified=True, primary=True)
+    old = member.email
+    change_person(root, member, email="dana@new.example.org")
+    assert list(EmailAddress.objects.values_list("email", "verified", "primary")) == [
+        ("dana@new.example.org", True, True)
+    ]
+    root.logout()
+    assert not client.login(email=old, password=PASSWORD)
+    client.post("/accounts/password/reset/", {"email": old})
+    assert not [message for message in mail.outbox if "/password/reset/key/" in message.body]
 
 
 def test_superuser_does_not_lock_herself_out(root, superuser):

@@ -32,6 +32,8 @@ def change_person(*, person, by) -> None:
         deactivate_person(person=row, by=by)
         before["is_active"] = False
     person.save(update_fields=FLAGS)
+    if before["email"] != after["email"]:
+        settle_address(person=person)  # the old one must neither sign in nor receive a new password
     if before != after:
         changed = [name for name in FLAGS if before[name] != after[name]]
         _record("person.changed", person, by, _only(before, changed), _only(after, changed))

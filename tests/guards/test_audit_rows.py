@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from django.core.cache import cache
@@ -13,16 +14,20 @@ from fakes import RUN_ID, FakeTenantClient, connect_to
 from orgs.audit.models import AuditEvent
 from orgs.invitations.models import Invitation
 from tenants import runs
+from tenants.control_plane import devices
+from tenants.control_plane.models import DeviceLogin
 from tenants.models import Tenant
 from tenants.run_templates import actions as template_actions
 from tests.guards.world import World
 
 from .walk import all_pages
 
+CLIENT_QUESTIONS = ("workspaces", "workspace", "tenants", "tenant", "organizations", "organization")
 # URLs that take a POST and change nothing people need to know of later, each with its reason.
 WITHOUT_ROW = {
     "theme": "a cookie in the person's own browser",
     "first_sign_in": "a sign-in",
+    "users:email": "allauth's own page: sends a link, and the address changes when its owner follows it",
     "control_plane:auth_login": "a sign-in",
     "control_plane:authorize_server": "hands out a token for a sign-in",
     "control_plane:workspace_status": "a server tells how it is",
@@ -31,6 +36,8 @@ WITHOUT_ROW = {
     "control_plane:allowed_resource_ids": "a question",
     "control_plane:entitlement": "a question",
     "control_plane:usage_event": "stored as a usage event, which is its own record",
+    "control_plane:device_authorization": "a computer asks; the person's answer leaves the row",
+    **{f"control_plane:api_{name}": "a question" for name in CLIENT_QUESTIONS},
     "control_plane:missing": "answers that there is nothing",
     "control_plane:resource_members": "its body comes from a server; tests of the control plane count the rows",
     "control_plane:resources": "its body comes from a server; tests of the control plane count the rows",
@@ -84,6 +91,29 @@ def new_member_of_team(world):
     return {"membership": make_member(world.org).membership.pk}
 
 
+def can_sign_in(world):
+    make_grant(world.tenant, world.admin, "viewer")
+
+
+def a_request():
+    return devices.ask(client_id=uuid4(), user_agent="Host/laptop ZenML/0.98.0", ip="127.0.0.1")
+
+
+def answer_to_a_computer(world):
+    login = a_request().login
+    choice = {"answer": "approve", "tenant": world.tenant.pk}
+    return {"device_id": login.pk, "user_code": login.user_code, **choice}
+
+
+def a_signed_in_computer(world):
+    asked = a_request()
+    DeviceLogin.objects.filter(pk=asked.login.pk).update(
+        state="approved", user=world.admin, tenant=world.tenant
+    )
+    devices.collect(device_code=asked.device_code, client_id=asked.login.client_id)
+    return {"device": asked.login.pk}
+
+
 DEEDS = {
     "users:settings": Deed(lambda w: {"name": "Ada A."}),
     "orgs:create": Deed(lambda w: {"name": "New", "slug": "new-one"}, becomes_superuser),
@@ -126,6 +156,8 @@ DEEDS = {
     "run_templates:delete": Deed(before=lambda w: w.template_run.delete()),
     "run_templates:run": Deed(lambda w: {"do": "run"}),
     "run_templates:cancel": Deed(),
+    "control_plane:device_verify": Deed(answer_to_a_computer, can_sign_in),
+    "control_plane:device_sign_out": Deed(before=can_sign_in, values=a_signed_in_computer),
 }
 
 
