@@ -175,7 +175,7 @@ def _todo(request, people, has_runs: bool = False) -> dict:
     tenant = request.tenant
     path = tenant.get_absolute_url()
     has_templates = tenant.templates.exists()
-    others = len(people) > 1
+    others = sum(row.role is not None for row in people) > 1
     todo = [
         Todo("Server is running", f"ZenML {tenant.zenml_version}", tenant.is_available),
         Todo("Run a pipeline", "From your machine, with the zenml client", has_runs or has_templates),
