@@ -52,6 +52,9 @@ SENTENCES = {
     "template.deleted": "{actor} deleted template {target}",
     "template_run.queued": "{actor} ran template {target}",
     "template_run.cancelled": "{actor} cancelled {target}",
+    "device.approved": "{actor} let the computer {after.computer} act as her",
+    "device.denied": "{actor} denied the computer {after.computer}",
+    "device.signed_out": "{actor} signed the computer {before.computer} out",
     "grant.expired": "The role {before.role} of {before.holder} on {target} ended by itself",
 }
 ICONS = {
@@ -65,6 +68,7 @@ ICONS = {
     "template": "layout-template",
     "template_run": "play",
     "grant": "shield-check",
+    "device": "terminal",
 }
 GAIN = ("created", "added", "given", "joined", "accepted", "activated")
 LOSS = ("deleted", "removed", "withdrawn", "revoked", "left", "expired", "deactivated")

@@ -82,6 +82,7 @@ def _admit_person(request) -> None:
     if request.token is None:
         raise not_signed_in("This token is not valid or has expired. Sign in again.")
     request.token.user.origin = request.origin
+    request.token.note_use()
 
 
 def tenant_of(token: str) -> Tenant | None:

@@ -2,7 +2,7 @@ from django.contrib import admin
 
 from zenpro_site.admin import ReadOnlyAdmin
 
-from .models import AccessToken, UsageEvent
+from .models import AccessToken, DeviceLogin, UsageEvent
 
 
 @admin.register(AccessToken)
@@ -23,3 +23,14 @@ class UsageEventAdmin(ReadOnlyAdmin):
     list_select_related = ["tenant", "organization"]
     search_fields = ["tenant__name", "resource_id"]
     date_hierarchy = "created_at"
+
+
+@admin.register(DeviceLogin)
+class DeviceLoginAdmin(ReadOnlyAdmin):
+    """Computers on which people signed in; the codes are no use any more."""
+
+    list_display = ["created_at", "host", "user", "tenant", "state", "ip", "trusted"]
+    list_filter = ["state", "trusted"]
+    list_select_related = ["user", "tenant"]
+    search_fields = ["host", "user__email", "user__name", "tenant__name"]
+    hidden = ("device_code_hash", "user_code")

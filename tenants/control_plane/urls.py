@@ -1,6 +1,6 @@
 from django.urls import include, path
 
-from . import views
+from . import device_views, views
 
 app_name = "control_plane"
 api = [
@@ -18,10 +18,20 @@ api = [
         name="entitlement",
     ),
     path("usage-event", views.usage_event, name="usage_event"),
+    path("auth/device_authorization", device_views.device_authorization, name="device_authorization"),
+    path("workspaces", device_views.workspaces, name="api_workspaces"),
+    path("workspaces/<uuid:workspace>", device_views.workspace, name="api_workspace"),
+    path("tenants", device_views.workspaces, name="api_tenants"),
+    path("tenants/<uuid:workspace>", device_views.workspace, name="api_tenant"),
+    path("organizations", device_views.organizations, name="api_organizations"),
+    path("organizations/<str:name>", device_views.organization, name="api_organization"),
     path("<path:rest>", views.missing, name="missing"),
 ]
 urlpatterns = [
     path("api/", include(api)),
+    path("devices/verify", device_views.device_verify, name="device_verify"),
+    path("settings/devices/", device_views.device_list, name="device_list"),
+    path("settings/devices/<uuid:device>/sign-out/", device_views.device_sign_out, name="device_sign_out"),
     path("workspaces/<slug:name>", views.workspace, name="workspace"),
     path("workspaces/<slug:name>/<path:rest>", views.workspace, name="workspace_page"),
     path("organizations/<uuid:organization>", views.organization, name="organization"),

@@ -15,15 +15,19 @@ from tenants.models import Tenant
 
 from . import actions, links, wire
 from .access import endpoint, server_endpoint, user_endpoint
+from .device_views import device_token
 
 CLIENT_CREDENTIALS = "client_credentials"
+DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
 LONGEST_VERSION = 20
 
 
 @csrf_exempt
 def auth_login(request):
-    """One path for two: servers POST for a token, browsers are sent here to sign in (§1, §10)."""
-    return token(request) if request.method == "POST" else sign_in(request)
+    """One path for three: computers and servers POST for a token, browsers are sent here to sign in (§1, §10)."""
+    if request.method != "POST":
+        return sign_in(request)
+    return device_token(request) if request.POST.get("grant_type") == DEVICE_CODE else token(request)
 
 
 @endpoint("POST")

@@ -74,3 +74,12 @@ def uuid_or_none(value) -> UUID | None:
         return UUID(value) if isinstance(value, str) else None
     except ValueError:
         return None
+
+
+def count(value, default: int) -> int:
+    """A number of things, 0 to 1000. Raises WireError 422."""
+    if value is None:
+        return default
+    if not (isinstance(value, str) and value.isascii() and value.isdigit() and int(value) <= 1000):
+        raise invalid("This is not a number from 0 to 1000.")
+    return int(value)

@@ -1,0 +1,160 @@
+"""The unmodified `zenml` client against a running ZenPro: sign in with the browser, then work."""
+
+import os
+import re
+import subprocess
+import time
+
+import pytest
+from playwright.sync_api import expect
+
+from .installation import ROOT
+from .test_journey import Visitor
+
+pytestmark = [pytest.mark.browser, pytest.mark.zenml, pytest.mark.enable_socket]
+
+
+class Computer:
+    """A data scientist's machine: the client with a configuration folder of its own."""
+
+    def __init__(self, installed, folder):
+        self.zenml = installed.data / "envs" / "server-0.98.0" / "bin" / "zenml"
+        self.env = {
+            "PATH": os.defpath,
+            "HOME": str(folder),
+            "BROWSER": "true",
+            "COLUMNS": "300",
+            "ZENML_CONFIG_PATH": str(folder / "zenml"),
+            "ZENML_ANALYTICS_OPT_IN": "false",
+            "ZENML_LOGGING_COLORS_DISABLED": "true",
+            "ZENML_ENABLE_RICH_TRACEBACK": "false",
+            "PYTHONUNBUFFERED": "1",
+        }
+
+    def begin(self, *args: str) -> subprocess.Popen:
+        return subprocess.Popen(
+            [str(self.zenml), *args],
+            env=self.env,
+            cwd=self.env["HOME"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def run(self, *args: str, limit: float = 180) -> tuple[int, str]:
+        process = self.begin(*args)
+        output, _ = process.communicate(timeout=limit)
+        return process.returncode, output
+
+
+def url_in(process: subprocess.Popen, limit: float = 120) -> str:
+    """The address of the approval page, as the client prints it."""
+    text, deadline = "", time.monotonic() + limit
+    while time.monotonic() < deadline and process.poll() is None:
+        text += process.stdout.readline()
+        if found := re.search(r"http\S+/devices/verify\?\S+", text):
+            return found[0].rstrip(".'\"")
+    raise AssertionError(f"the client never showed where to approve:\n{text}")
+
+
+@pytest.fixture(scope="module")
+def tenant_url(installed):
+    return installed.ask(
+        "from tenants.models import Tenant\nanswer = Tenant.objects.get(slug='demo').server_url"
+    )
+
+
+@pytest.fixture(scope="module")
+def person(installed, browser):
+    """Somebody signed in with the role Developer on the tenant demo."""
+    email, password = "dana@example.org", "a long and honest sentence"
+    installed.ask(
+        "from orgs.models import Membership, Organization\nfrom orgs.users.models import User\n"
+        "from tenants.actions import give_grant\n"
+        f"user = User.objects.create_user('{email}', '{password}', name='Dana Petrova')\n"
+        "org = Organization.objects.get(slug='demo')\n"
+        "member = Membership.objects.create(organization=org, user=user)\n"
+        "tenant = org.tenants.get(slug='demo')\n"
+        "role = org.roles.tenant_level().get(slug='developer')\n"
+        "give_grant(tenant=tenant, role=role, holder=member, by=tenant.created_by)\nanswer = 1"
+    )
+    visitor = Visitor(browser, installed.url)
+    visitor.page.goto("/accounts/login/")
+    visitor.page.get_by_label("Email").fill(email)
+    visitor.page.get_by_label("Password", exact=True).fill(password)
+    visitor.page.get_by_role("button", name="Sign in", exact=True).click()
+    visitor.page.wait_for_url("**/o/demo/")
+    yield visitor
+    visitor.context.close()
+
+
+@pytest.fixture(scope="module")
+def computer(installed, tmp_path_factory):
+    return Computer(installed, tmp_path_factory.mktemp("computer"))
+
+
+def test_a_denied_computer_gets_nothing(installed, tenant_url, person, tmp_path):
+    process = Computer(installed, tmp_path).begin("login", tenant_url)
+    person.page.goto(url_in(process))
+    person.page.get_by_role("button", name="Deny").click()
+    expect(person.page.get_by_role("heading", name="Denied")).to_be_visible()
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "access_denied" in output
+
+
+def test_login_with_the_tenants_address(computer, tenant_url, person):
+    process = computer.begin("login", tenant_url)
+    page = person.page
+    page.goto(url_in(process))
+    expect(page.get_by_role("radio", name=re.compile("demo"))).to_be_checked()
+    expect(page.get_by_role("main")).to_contain_text("0.98.0")
+    person.seen("40-zenml-login")
+    page.get_by_role("button", name="Approve").click()
+    expect(page.get_by_role("main")).to_contain_text("You can close this tab")
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, output
+    assert "Connected to ZenML Pro server" in output
+
+
+@pytest.mark.parametrize("ending", ["", "/"])
+def test_the_next_login_needs_no_browser(computer, tenant_url, ending):
+    code, output = computer.run("login", tenant_url + ending)
+    assert code == 0, output
+    assert "verify" not in output
+
+
+def test_she_runs_a_pipeline_and_finds_it_in_the_dashboard(computer, installed, tenant_url, person):
+    code, output = computer.run("project", "set", "default")
+    assert code == 0, output
+    done = subprocess.run(
+        [str(computer.zenml.with_name("python")), "run.py"],
+        cwd=ROOT / "examples" / "churn",
+        env=computer.env,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    printed = re.search(rf"{installed.url}/workspaces/\S+/runs/[0-9a-f-]{{36}}", done.stdout + done.stderr)
+    person.page.goto(printed[0])
+    person.page.wait_for_url("**/o/demo/t/demo/runs/**")
+    expect(person.page.get_by_role("main")).to_contain_text("Dana Petrova")
+
+
+def test_what_her_role_does_not_allow_is_refused_by_the_server(computer):
+    code, output = computer.run("project", "register", "mine")
+    assert code != 0
+    assert "Insufficient permissions to CREATE" in output
+
+
+def test_a_signed_out_computer_is_out_at_once(computer, tenant_url, person):
+    page = person.page
+    page.goto("/settings/devices/")
+    person.seen("41-devices")
+    page.get_by_role("button", name=re.compile("Sign out")).first.click()
+    expect(page.get_by_role("main")).to_contain_text("No device is signed in")
+    code, output = computer.run("login", tenant_url)
+    assert code == 1
+    assert "CredentialsNotValid" in output
