@@ -716,7 +716,7 @@ def stages(run: TemplateRun) -> list[tuple[str, str, str]]:
     if run.state in names:
         at = names.index(run.state)
     else:
-        at = 2 if run.zenml_snapshot_id else 1 if run.started_at else 0
+        at = 2 if run.zenml_snapshot_id else 1 if run.state == run.State.FAILED else 0
     now = {"failed": "failed", "stopped": ""}.get(run.state, "now")
     marks = ["done" if number < at else now if number == at else "" for number in range(len(STAGES))]
     return [(mark, title, text) for mark, (_, title, text) in zip(marks, STAGES, strict=True)]

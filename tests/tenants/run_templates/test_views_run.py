@@ -475,3 +475,20 @@ def test_change_does_not_press_the_button_that_has_the_focus(pressed, form):
     assert "1 of 19 values changes" in texts(response)
     assert response.context["tab"] == "form"
     assert TemplateRun.objects.count() == 0
+
+
+@pytest.mark.parametrize(
+    ("state", "snapshot", "marks"),
+    [
+        ("queued", None, ["now", "", ""]),
+        ("preparing", None, ["done", "now", ""]),
+        ("starting", uuid4(), ["done", "done", "now"]),
+        ("failed", None, ["done", "failed", ""]),
+        ("failed", uuid4(), ["done", "done", "failed"]),
+        ("stopped", None, ["", "", ""]),
+    ],
+)
+def test_stages_tell_how_far_it_came(state, snapshot, marks, template, viewer, as_user):
+    run = make_template_run(template, by=viewer, state=state, zenml_snapshot_id=snapshot)
+    stages = as_user(viewer).get(run.get_absolute_url()).context["stages"]
+    assert [mark for mark, _, _ in stages] == marks
