@@ -197,12 +197,16 @@ def _forget(document: dict[str, Any], original: dict[str, Any], path: str) -> No
         holder[key] = source[key]
 
 
-def line_of(text: str, path: str) -> int | None:
-    """The line of YAML text where a path is written, or that of the nearest one above it."""
+def tree_of(text: str) -> yaml.Node | None:
+    """YAML text with its line numbers, or None where it is none."""
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        return yaml.compose(text, Loader=yaml.SafeLoader)
     except (yaml.YAMLError, RecursionError):
         return None
+
+
+def line_of(node: yaml.Node | None, path: str) -> int | None:
+    """The line where a path is written, or that of the nearest one above it."""
     line, rest = None, path
     while rest and isinstance(node, yaml.MappingNode):
         found = [pair for pair in node.value if rest == pair[0].value or rest.startswith(f"{pair[0].value}.")]

@@ -23,7 +23,7 @@ from zenpro_site.templatetags.ui import duration
 
 from .code import CodeError, check_modules, checked_location
 from .configuration import Change, Problem, changes, dump_yaml, summary, value_of
-from .drafts import Draft, default_of, line_of, link_of
+from .drafts import Draft, default_of, line_of, link_of, tree_of
 from .form_data import NONE, initial
 from .models import RunTemplate, TemplateRun
 from .schema import Choice, Description, Field, Kind, Step, describe, mapping, plain
@@ -286,7 +286,7 @@ class Editor:
 
     def _trouble(self, problem: Problem) -> Trouble:
         entry = self._field_of(problem)
-        line = None if self.draft.unread or not problem.path else line_of(self.yaml, problem.path)
+        line = None if self.draft.unread or not problem.path else line_of(self._tree, problem.path)
         if entry is None:
             return Trouble(
                 problem.message, problem.path, "run-name" if problem.path == "run_name" else "", line
@@ -309,6 +309,10 @@ class Editor:
     def yaml(self) -> str:
         """As it was typed, or as the document is written."""
         return dump_yaml(self.draft.document) if self.draft.text is None else self.draft.text
+
+    @cached_property
+    def _tree(self):
+        return tree_of(self.yaml)
 
     @property
     def document_json(self) -> str:
