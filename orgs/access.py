@@ -18,18 +18,21 @@ from .teams.models import Team
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
-def permissions_of(user, organization: Organization) -> frozenset[Permission]:
-    """All organization rights of a user: union of her own role and those of her teams. Empty for outsiders."""
+def permissions_of(user, organization: Organization, membership=None) -> frozenset[Permission]:
+    """All organization rights of a user: union of her own role and those of her teams. Empty for outsiders.
+
+    `membership`: hers in this organization, when the caller has it already.
+    """
     if not user.is_active:
         return frozenset()
     if user.is_superuser:
         return frozenset(Permission)
-    own = Membership.objects.filter(organization=organization, user=user)
-    if not own.exists():
+    membership = membership or Membership.objects.filter(organization=organization, user=user).first()
+    if membership is None:
         return frozenset()
     through_teams = Team.objects.filter(organization=organization, user=user).exclude(org_role="")
     rows = RolePermission.objects.filter(
-        Q(role__slug__in=own.values("role")) | Q(role__slug__in=through_teams.values("org_role")),
+        Q(role__slug=membership.role) | Q(role__slug__in=through_teams.values("org_role")),
         role__organization=organization,
         role__level=Role.Level.ORGANIZATION,
     )
@@ -64,10 +67,19 @@ def people_who_can(permission: Permission, organization: Organization):
 
 
 def enter(request, slug: str) -> None:
-    """Put organization, membership and rights on the request. Raises Http404 for outsiders."""
-    request.org = get_object_or_404(Organization.objects.of(request.user), slug=slug)
-    request.membership = request.org.memberships.filter(user=request.user).first()
-    request.org_permissions = permissions_of(request.user, request.org)
+    """Put organization, membership and rights on the request. Raises Http404 for outsiders.
+
+    All her memberships are read at once: the frame of the page lists them anyway.
+    """
+    user = request.user
+    request.memberships = list(user.memberships.select_related("organization").order_by("organization__name"))
+    here = (one for one in request.memberships if one.organization.slug == slug)
+    request.membership = next(here, None)
+    if request.membership:
+        request.org = request.membership.organization
+    else:
+        request.org = get_object_or_404(Organization.objects.of(user), slug=slug)
+    request.org_permissions = permissions_of(user, request.org, request.membership)
     request.user.origin = request.origin
     if not (request.htmx and request.method == "GET"):  # a page left open polls, which is nobody's activity
         get_user_model().objects.saw(request.user)

@@ -3,7 +3,7 @@
 from functools import wraps
 
 from django.contrib.auth.views import redirect_to_login
-from django.shortcuts import get_object_or_404
+from django.http import Http404
 from guardian.core import ObjectPermissionChecker
 
 from orgs.access import enter, permissions_of, refuse
@@ -69,7 +69,9 @@ def tenant_view(permission: TenantPermission):
 
 def enter_tenant(request, slug: str) -> None:
     """Put the tenant and the user's rights on it on the request. Raises Http404 when it is not hers to see."""
-    visible = tenants_visible_to(request.user, request.org, request.org_permissions)
-    request.tenant = get_object_or_404(visible, slug=slug)
+    request.tenants = list(tenants_visible_to(request.user, request.org, request.org_permissions))
+    request.tenant = next((tenant for tenant in request.tenants if tenant.slug == slug), None)
+    if request.tenant is None:
+        raise Http404("No such tenant.")
     request.tenant.organization = request.org
     request.tenant_permissions = tenant_permissions_of(request.user, request.tenant, request.org_permissions)

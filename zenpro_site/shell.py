@@ -3,11 +3,12 @@
 from dataclasses import dataclass, field
 
 from django.conf import settings
-from django.db.models import Count
+from django.db.models import Count, OuterRef, Subquery
 from django.urls import reverse
 
 from orgs.models import Membership, Organization
 from orgs.permissions import Permission
+from orgs.teams.models import Team
 from tenants.access import tenants_visible_to
 from tenants.permissions import TenantPermission
 
@@ -57,17 +58,19 @@ def shell(request) -> dict:
     if user.is_superuser:
         frame.create_org_url = reverse("orgs:create")
     frame.org = getattr(request, "org", None)
-    frame.orgs = _organizations(user, frame.org)
+    frame.orgs = _organizations(request, frame.org)
     if frame.org:
         _fill(frame, request)
     return {"shell": frame}
 
 
-def _organizations(user, current) -> list[dict]:
-    memberships = Membership.objects.filter(user=user).select_related("organization")
+def _organizations(request, current) -> list[dict]:
+    memberships = getattr(request, "memberships", None)
+    if memberships is None:
+        memberships = request.user.memberships.select_related("organization").order_by("organization__name")
     found = [
         {"org": m.organization, "role_name": m.role.capitalize(), "active": m.organization == current}
-        for m in memberships.order_by("organization__name")
+        for m in memberships
     ]
     if current and not any(entry["active"] for entry in found):
         found.insert(0, {"org": current, "role_name": "Superuser", "active": True})
@@ -120,10 +123,17 @@ def _section(request) -> set[str]:
 
 
 def _counts(org) -> dict[str, int]:
-    row = Organization.objects.filter(pk=org.pk).aggregate(
-        people=Count("memberships", distinct=True), teams=Count("teams", distinct=True)
+    """Both in one statement, each counted by itself: joined they would multiply."""
+    people, teams = (
+        model.objects.filter(organization=OuterRef("pk"))
+        .order_by()
+        .values("organization")
+        .annotate(number=Count("pk"))
+        .values("number")
+        for model in (Membership, Team)
     )
-    return {"orgs:members": row["people"], "teams:list": row["teams"]}
+    row = Organization.objects.filter(pk=org.pk).values_list(Subquery(people), Subquery(teams)).get()
+    return {"orgs:members": row[0] or 0, "teams:list": row[1] or 0}
 
 
 TENANT_NAVIGATION = (
@@ -137,8 +147,9 @@ TENANT_NAVIGATION = (
 
 def _tenants(request, rights, slug) -> list[TenantItem]:
     current = getattr(request, "tenant", None)
+    tenants = getattr(request, "tenants", None)
     items = []
-    for tenant in tenants_visible_to(request.user, request.org, rights).order_by("name"):
+    for tenant in tenants_visible_to(request.user, request.org, rights) if tenants is None else tenants:
         item = TenantItem(
             tenant, reverse("tenants:overview", args=[slug, tenant.slug]), tenant == current, tenant.status
         )
