@@ -22,7 +22,7 @@ from orgs.audit.models import AuditEvent
 from orgs.models import Membership, Organization
 from orgs.teams.models import Team
 from orgs.users.models import User
-from tenants.control_plane.models import AccessToken, UsageEvent
+from tenants.control_plane.models import AccessToken, DeviceLogin, UsageEvent
 from tenants.models import InvitationGrant, Share, Tenant
 from tenants.run_templates.models import RunTemplate
 from tests.guards.walk import PACKAGES
@@ -32,6 +32,7 @@ REGISTERED = sorted(admin.site._registry, key=lambda model: model._meta.label)
 LOOK_ONLY = [
     "audit.AuditEvent",
     "control_plane.AccessToken",
+    "control_plane.DeviceLogin",
     "control_plane.UsageEvent",
     "invitations.Invitation",
     "roles.Role",
@@ -74,6 +75,16 @@ def fill(name: str) -> World:
         AccessToken.objects.create(
             token_hash=f"{name}-{kind}", kind=kind, expires_at=timezone.now(), **subject
         )
+    DeviceLogin.objects.create(
+        client_id=world.org.pk,
+        device_code_hash=f"{name}-device",
+        user_code=name[:9],
+        state="collected",
+        user=world.person,
+        tenant=world.tenant,
+        host="laptop",
+        expires_at=timezone.now(),
+    )
     UsageEvent.objects.create(
         organization=world.org, tenant=world.tenant, feature="pipeline", total=1, resource_id=name
     )
@@ -383,8 +394,15 @@ def test_no_page_shows_a_secret(root):
         page(Tenant, "change", world.tenant.pk),
         page(type(world.invitation), "change", world.invitation.pk),
         page(AccessToken, "change", AccessToken.objects.first().pk),
+        page(DeviceLogin, "change", DeviceLogin.objects.first().pk),
     ]
-    secrets = [world.tenant.sealed_secrets, world.invitation.token_hash, "Acme AI-user", "Acme AI-server"]
+    secrets = [
+        world.tenant.sealed_secrets,
+        world.invitation.token_hash,
+        "Acme AI-user",
+        "Acme AI-server",
+        "Acme AI-device",
+    ]
     for address in pages:
         body = root.get(address).content.decode()
         assert not [secret for secret in secrets if secret in body], address
