@@ -25,7 +25,7 @@ from tenants.run_templates import runner
 from tenants.run_templates.code import code_folder
 from tenants.run_templates.derive import DeriveFailed, derive, is_passing
 from tenants.run_templates.environments import RunEnvironments
-from tenants.run_templates.models import TemplateRun
+from tenants.run_templates.models import RunTemplate, TemplateRun
 from tenants.servers.base import ServerError, TenantError, TenantRefused, TenantUnreachable
 from tenants.servers.client import TenantClient
 
@@ -68,6 +68,7 @@ class RunLoop:
         self.troubled: dict[UUID, float] = {}
         self.stopping: dict[UUID, float] = {}
         self.seen_over: dict[UUID, float] = {}
+        self.ahead: set[tuple[str, str]] = set()  # environments made, or tried, before anybody ran them
         self.settled = 0.0
         self.free = 0  # places for further re-runs, counted anew by each tick
 
@@ -90,6 +91,7 @@ class RunLoop:
         if time.monotonic() - self.settled >= SETTLE_EVERY:
             self.settled = time.monotonic()
             self._settle_all()
+            self._prepare_ahead()
 
     def _submit(self, work: Callable[[UUID], None], pk: UUID) -> None:
         self.passes[pk] = self.pool.submit(self._in_thread, work, pk)
@@ -174,6 +176,22 @@ class RunLoop:
             self.environments.prepare(run.template.tenant.zenml_version, run.template.requirements)
         except ServerError as error:
             self._end(run, End(State.FAILED, error.reason))
+
+    def _prepare_ahead(self) -> None:
+        """Make the environments of new templates at once, so that their first re-run need not wait for it."""
+        templates = RunTemplate.objects.filter(tenant__desired_state=Tenant.DesiredState.AVAILABLE)
+        wanted = templates.order_by().values_list("tenant__zenml_version", "requirements").distinct()
+        for version, requirements in set(wanted) - self.ahead:
+            self.ahead.add((version, requirements))
+            self.builders.submit(self.build_ahead, version, requirements)
+
+    def build_ahead(self, version: str, requirements: str) -> None:
+        try:
+            self.environments.prepare(version, requirements)
+        except ServerError as error:
+            log.info(
+                "environment was not made ahead", reason=error.reason
+            )  # a re-run will say it to a person
 
     def _let_in(self, run: TemplateRun) -> None:
         self.builds.pop(run.pk, None)

@@ -198,7 +198,7 @@ def test_no_more_at_once_than_the_limit(loop, template, member, server, settings
 def test_an_environment_in_the_making_delays_nobody_else(here, server, template, member):
     builders, environments = Later(), FakeEnvironments()
     loop = new_loop(server, builders=builders, environments=environments)
-    environments.made = False
+    environments.made, loop.settled = False, float("inf")
     slow = queued(template, member)
     loop.tick()
     loop.tick()
@@ -211,11 +211,23 @@ def test_an_environment_in_the_making_delays_nobody_else(here, server, template,
 
 
 def test_an_environment_that_cannot_be_made_is_the_end_with_the_message(loop, run, server):
-    loop.environments.made = False
+    loop.environments.made, loop.settled = False, float("inf")
     loop.environments.error = EnvironmentFailed("The packages could not be installed: no such package.")
     loop.tick()
     assert state(run) == ("failed", "The packages could not be installed: no such package.")
     assert server.log == []
+
+
+def test_the_environment_of_a_new_template_is_made_before_anybody_runs_it(here, server, template):
+    environments = FakeEnvironments()
+    environments.made = False
+    loop = new_loop(server, environments=environments)
+    loop.tick()
+    assert environments.made
+    environments.made, environments.error = False, EnvironmentFailed("no such package")
+    loop.settled = 0
+    loop.tick()
+    new_loop(server, environments=environments).tick()
 
 
 def test_missing_code_is_the_end_with_a_sentence_in_the_tenant_too(loop, run, server, here):
@@ -623,6 +635,7 @@ def test_a_tick_costs_the_same_for_one_run_and_for_three(
     loop, template, member, server, django_assert_num_queries
 ):
     loop.tick()
+    loop.settled = float("inf")
     with django_assert_num_queries(1):
         loop.tick()
     rows = [queued(template, member) for _ in range(3)]

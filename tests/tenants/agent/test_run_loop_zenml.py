@@ -189,6 +189,12 @@ def in_state(run, state):
     return eventually(check)
 
 
+def process_start(run):
+    """Epoch seconds at which the runner was started."""
+    boot = time.time() - float(Path("/proc/uptime").read_text().split()[0])
+    return boot + int(run.pid_started.partition("/")[0]) / os.sysconf("SC_CLK_TCK")
+
+
 SLOW = {"enable_cache": False, "steps": {"train": {"parameters": {"kind": "stumps", "rounds": 1000}}}}
 
 
@@ -217,7 +223,8 @@ def test_a_re_run_has_exactly_the_values_and_the_owner(template, here):
     assert {step.name: step.parameters for step in steps} == {
         name: step["parameters"] for name, step in done.configuration["steps"].items()
     }
-    print(f"\nclick to first step: {(min(s.start for s in steps) - done.queued_at).total_seconds():.2f} s")
+    print(f"\nclick to process: {process_start(done) - done.queued_at.timestamp():.2f} s")
+    print(f"click to first step: {(min(s.start for s in steps) - done.queued_at).total_seconds():.2f} s")
     print(f"click to end: {(done.ended_at - done.queued_at).total_seconds():.2f} s")
 
 
