@@ -175,6 +175,8 @@ class TenantLoop:
 
     def _run(self, tenant: Tenant, steps: list[dict]) -> None:
         spec, began = spec_of(tenant), timezone.now()
+        if tenant.available_since and not self.hosting.has_data(spec):
+            raise ServerError(f"The tenant's database is missing: {spec.database}. Put it back, then Retry.")
         self._set(tenant, progress=progress.begin(steps, "start"))
         self.hosting.start(spec)
         progress.finish(steps, "start", f"Process {self.hosting.state(spec).pid or ''} on port {spec.port}")

@@ -159,6 +159,9 @@ class ServerBackend(Protocol):
     def healthy(self, spec: ServerSpec) -> bool:
         """True when the server answers and says it is this tenant's. At most about 4 s, never raises."""
 
+    def has_data(self, spec: ServerSpec) -> bool:
+        """True when the tenant's database is there: a start without it would begin an empty one."""
+
     def tail_log(self, spec: ServerSpec, lines: int = 100) -> list[str]:
         """Last lines of the server's log, oldest first, without line ends."""
 

@@ -112,6 +112,10 @@ class LocalBackend:
         except (httpx.HTTPError, ValueError):
             return False
 
+    def has_data(self, spec: ServerSpec) -> bool:
+        """True when the tenant's database is there: a start without it would begin an empty one."""
+        return spec.database.exists()
+
     def tail_log(self, spec: ServerSpec, lines: int = 100) -> list[str]:
         return tail(self.supervisor.log_file(spec.program), lines)
 

@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.zenml, pytest.mark.enable_socket]
 
 AXE = (Path(__file__).parents[1] / "vendor" / "axe.min.js").read_text()
 RULES = ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa"]
-LONG = 90_000  # milliseconds for what a server does
+LONG = 180_000  # milliseconds for what a server does
 COLLEAGUE = "grace@example.org"
 PASSWORD = "a long and honest sentence"
 

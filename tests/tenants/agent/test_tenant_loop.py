@@ -22,6 +22,7 @@ class FakeHosting:
 
     def __init__(self):
         self.calls, self.running, self.error, self.dead = [], set(), None, ""
+        self.data = True
         self.supervisor = self
 
     def names(self):
@@ -64,6 +65,9 @@ class FakeHosting:
     def healthy(self, spec):
         return spec.tenant_id in self.running and not self.dead
 
+    def has_data(self, spec):
+        return self.data
+
     def explain_failure(self, spec):
         return self.dead
 
@@ -100,7 +104,17 @@ def passed(loop, tenant):
 
 
 def test_the_stand_in_has_the_signatures_of_the_real_backend():
-    for name in ("installed", "install", "free_port", "start", "stop", "restart", "state", "healthy"):
+    for name in (
+        "has_data",
+        "installed",
+        "install",
+        "free_port",
+        "start",
+        "stop",
+        "restart",
+        "state",
+        "healthy",
+    ):
         real, fake = getattr(LocalBackend, name), getattr(FakeHosting, name)
         assert list(inspect.signature(real).parameters) == list(inspect.signature(fake).parameters), name
 
@@ -158,6 +172,17 @@ def test_a_server_that_vanished_is_started_again(org, member, loop, hosting):
     assert passed(loop, tenant).status == Status.PENDING
     assert passed(loop, tenant).status == Status.AVAILABLE
     assert hosting.calls.count("start") == 2
+
+
+def test_a_server_whose_database_vanished_is_not_begun_anew(org, member, loop, hosting):
+    tenant = passed(loop, a_new_tenant(org, member))
+    hosting.running.clear()
+    hosting.data = False
+    passed(loop, tenant)
+    tenant = passed(loop, tenant)
+    assert tenant.status == Status.FAILED
+    assert "database is missing" in tenant.state_reason
+    assert hosting.calls.count("start") == 1
 
 
 def test_a_restart_happens_once(org, member, loop, hosting):
