@@ -11,7 +11,7 @@ from django.shortcuts import redirect
 from orgs.actions import Refused
 
 APP_NAMES = {
-    "account": "E-mail addresses",
+    "account": "Email addresses",
     "control_plane": "Control plane",
     "orgs": "Organizations",
     "run_templates": "Templates",

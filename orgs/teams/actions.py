@@ -116,7 +116,7 @@ def _words(team: Team) -> dict[str, str]:
 
 
 def _person(user) -> dict[str, str]:
-    return {"member": str(user), "e-mail": user.email}
+    return {"member": str(user), "email": user.email}
 
 
 def _record(action: str, team: Team, by, before=None, after=None) -> None:
