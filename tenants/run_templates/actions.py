@@ -66,25 +66,28 @@ def create_template(
     """
     _check_name(tenant, name)
     _check_requirements(requirements)
-    client = connect(by, tenant)
-    run = client.run(run_id)
-    if run.snapshot_id is None or run.stack_id is None:
-        raise TemplateRefused("This run has no snapshot or stack any more, so that it cannot be run again.")
-    snapshot = client.snapshot(run.snapshot_id)
-    code_hash = _freeze(code_location, snapshot)
+    run, snapshot = _recorded(tenant, run_id, by)
     template = RunTemplate(
         tenant=tenant,
         name=name,
         description=description,
         requirements=requirements,
         code_location=code_location,
-        code_hash=code_hash,
+        code_hash=_freeze(code_location, snapshot),
         snapshot=snapshot,
         default_configuration=default_configuration(snapshot),
         created_by=by,
         **_source(run),
     )
     return _insert(template, by)
+
+
+def _recorded(tenant: Tenant, run_id: UUID | str, by) -> tuple[Run, dict[str, Any]]:
+    client = connect(by, tenant)
+    run = client.run(run_id)
+    if run.snapshot_id is None or run.stack_id is None:
+        raise TemplateRefused("This run has no snapshot or stack any more, so that it cannot be run again.")
+    return run, client.snapshot(run.snapshot_id)
 
 
 def _source(run: Run) -> dict[str, Any]:
@@ -165,7 +168,7 @@ def queue_run(*, template: RunTemplate, configuration: Mapping[str, Any], by) ->
     InvalidConfiguration, and Refused when the tenant is not running.
     """
     # The lock on the template numbers its runs one after the other.
-    locked = RunTemplate.objects.select_for_update().select_related("tenant").get(pk=template.pk)
+    locked = RunTemplate.objects.select_for_update(of=("self",)).select_related("tenant").get(pk=template.pk)
     _check_tenant(locked.tenant)
     if problems := validate(configuration, locked.snapshot):
         raise InvalidConfiguration(problems)
@@ -194,7 +197,9 @@ def _check_tenant(tenant: Tenant) -> None:
 @transaction.atomic
 def cancel_run(*, run: TemplateRun, by) -> None:
     """Ask for the end of a re-run; the agent ends it. Raises Refused when it has ended; once asked is enough."""
-    locked = TemplateRun.objects.select_for_update().select_related("template__tenant").get(pk=run.pk)
+    locked = (
+        TemplateRun.objects.select_for_update(of=("self",)).select_related("template__tenant").get(pk=run.pk)
+    )
     if locked.has_ended:
         raise Refused("This run has ended already.")
     if locked.cancel_requested_at is None:
