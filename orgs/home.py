@@ -98,6 +98,13 @@ def _person(row):
     return get_user_model()(pk=row["person_id"], name=row["person"], email=row["email"])
 
 
+def step_of(tenant) -> str:
+    """How far the start of a tenant is, in words; empty unless it is starting."""
+    steps = tenant.progress if tenant.status == "pending" else ()
+    done = sum(step["state"] == "done" for step in steps)
+    return f"step {min(done + 1, len(steps))} of {len(steps)}" if steps else ""
+
+
 def needs(organization: Organization, tenants: Iterable, runs: Iterable[Run], rights) -> list[Need]:
     """What wants attention, worst first: tenants that failed, templates that fail, invitations that did not arrive."""
     found = [_failed_tenant(organization, tenant) for tenant in tenants if tenant.status == "failed"]
@@ -152,6 +159,6 @@ def _lost_invitations(organization: Organization) -> list[Need]:
 def signature(tenants: Iterable, runs: Iterable[Run], found: Iterable[Need]) -> str:
     """Differs when something on the page does: a page that polls is answered only then, and once a minute."""
     minute = timezone.now().strftime("%H:%M")  # "5 min ago" grows old
-    parts = [(tenant.pk, tenant.status, tenant.state_reason, tenant.zenml_version) for tenant in tenants]
+    parts = [(row.pk, row.status, row.state_reason, row.zenml_version, step_of(row)) for row in tenants]
     text = repr([minute, parts, [(run.url, run.state) for run in runs], [need.title for need in found]])
     return hashlib.sha256(text.encode()).hexdigest()[:16]

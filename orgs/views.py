@@ -61,7 +61,7 @@ def home(request):
         return HttpResponse(status=204)
     last = {run.slug: run for run in reversed(recent)}
     context = {
-        "tenants": [(tenant, last.get(tenant.slug)) for tenant in tenants],
+        "tenants": [(tenant, last.get(tenant.slug), overview.step_of(tenant)) for tenant in tenants],
         "needs": needs,
         "runs": runs,
         "shown": shown,

@@ -469,6 +469,10 @@ def test_home_polls_one_fragment_and_answers_only_changes(as_user, org, owner, m
     client = as_user(owner)
     seen = client.get(org.get_absolute_url()).context["seen"]
     assert client.get(org.get_absolute_url(), {"seen": seen}, headers=NOW).status_code == 204
+    tenant.progress = [{"state": "done"}, {"state": "running"}, {"state": "waiting"}]
+    tenant.save()
+    response = client.get(org.get_absolute_url(), {"seen": seen}, headers=NOW)
+    assert "step 2 of 3" in text(response)
     tenant.status = "available"
     tenant.save()
     response = client.get(org.get_absolute_url(), {"seen": seen}, headers=NOW)
