@@ -41,6 +41,7 @@ PATIENCE = 2.0  # seconds after a tenant did not answer
 LONG_PATIENCE = 300.0  # seconds for which errors of a tenant count as passing
 SETTLE_EVERY = 5.0  # seconds between looks for runs that a deactivated tenant still believes to be under way
 STOP_GRACE = 20.0  # seconds from the wish to stop to SIGKILL; a step usually ends within 2
+BURIAL = 5.0  # seconds until a process that ended is gone
 OVER_GRACE = 30.0  # seconds a process may take to end after its run has
 LOST = "{who} has no access to the tenant any more, so that nobody knows how the run ended."
 
@@ -339,10 +340,17 @@ class RunLoop:
 
     def _close(self, run: TemplateRun) -> None:
         """The process is gone: find out how the run ended."""
-        process = self.processes.get(run.pk)
-        code = process.poll() if process else None
         runner.kill(run.pid, run.pid_started)
-        self._end(run, run_ends.read_end(run, self._client(run), code))
+        self._end(run, run_ends.read_end(run, self._client(run), self._exit_code(run)))
+
+    def _exit_code(self, run: TemplateRun) -> int | None:
+        """None when another agent started the process."""
+        process = self.processes.get(run.pk)
+        try:
+            # Not poll(): it says None while another thread is just asking.
+            return process.wait(timeout=BURIAL) if process else None
+        except subprocess.TimeoutExpired:
+            return None
 
     def _fail(self, run: TemplateRun, reason: str) -> None:
         """An end before there was a process; the tenant is told when it knows the run already."""
