@@ -59,13 +59,16 @@ def delete_organization(*, organization: Organization, by) -> None:
 def add_member(*, organization: Organization, person, role: Role, by) -> Membership:
     """Make a person a member without an invitation; for superusers.
 
-    Raises Refused for a role of elsewhere, one that may do more than `by`, and somebody who is in it already.
+    Raises Refused for a role of elsewhere, one that may do more than `by`, somebody who is in it already, and a
+    service account: it belongs to the organization that made it.
     """
     if role.organization_id != organization.pk or role.level != Role.Level.ORGANIZATION:
         raise Refused(f"{organization} has no such role.")
     refuse_stronger(organization, by, role.slug)
     if organization.memberships.filter(user=person).exists():
         raise Refused(f"{person} is in {organization} already.")
+    if person.is_service_account and person.memberships.exists():
+        raise Refused(f"{person} is a service account of another organization.")
     membership = Membership.objects.create(organization=organization, user=person, role=role.slug)
     _record("member.added", organization, membership, by, after={"role": role.slug})
     return membership

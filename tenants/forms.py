@@ -16,8 +16,13 @@ def holder_choices(org) -> list:
     """Teams and people of the organization as options: "team:<uuid>" and "person:<membership uuid>"."""
     teams = [(f"team:{team.uuid}", team.label) for team in org.teams.all()]
     members = org.memberships.filter(user__is_active=True).select_related("user")
-    people = [(f"person:{member.pk}", f"{member.user} ({member.user.email})") for member in members]
-    return [("", "Choose…"), ("Teams", teams), ("People", people)]
+    people, robots = [], []
+    for member in members:
+        is_robot = member.user.is_service_account
+        label = str(member.user) if is_robot else f"{member.user} ({member.user.email})"
+        (robots if is_robot else people).append((f"person:{member.pk}", label))
+    groups = [("", "Choose…"), ("Teams", teams), ("People", people)]
+    return [*groups, ("Service accounts", robots)] if robots else groups
 
 
 def holder_value(holder) -> str:

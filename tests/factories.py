@@ -8,6 +8,7 @@ from django.contrib.auth import get_user_model
 from orgs.models import Membership, Organization
 from orgs.roles.models import Role
 from orgs.teams.models import Team
+from tenants.control_plane.models import ApiKey
 from tenants.models import Tenant, TenantGrant
 from tenants.run_templates.models import RunTemplate, TemplateRun
 
@@ -33,6 +34,21 @@ def make_member(org: Organization, role: str = "member", user=None, **fields):
     user = user or make_user(**fields)
     user.membership = Membership.objects.create(organization=org, user=user, role=role)
     return user
+
+
+def make_service_account(org: Organization, name: str = "ci", role: str = "member"):
+    """The user, with `membership` set on it."""
+    fields = {"username": get_user_model().objects.free_username(name), "is_service_account": True}
+    user = get_user_model().objects.create_user(f"{fields['username']}@service.invalid", name=name, **fields)
+    return make_member(org, role, user=user)
+
+
+def make_key(user, label: str = "nightly", **fields) -> ApiKey:
+    """A key with its secret in clear as `secret`."""
+    key = ApiKey(user=user, label=label, created_by=user, **fields)
+    key.secret = key.new_secret()
+    key.save()
+    return key
 
 
 def make_team(org: Organization, label: str | None = None, members=(), **fields) -> Team:

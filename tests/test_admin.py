@@ -22,7 +22,7 @@ from orgs.audit.models import AuditEvent
 from orgs.models import Membership, Organization
 from orgs.teams.models import Team
 from orgs.users.models import User
-from tenants.control_plane.models import AccessToken, DeviceLogin, UsageEvent
+from tenants.control_plane.models import AccessToken, ApiKey, DeviceLogin, UsageEvent
 from tenants.models import InvitationGrant, Share, Tenant
 from tenants.run_templates.models import RunTemplate
 from tests.guards.walk import PACKAGES
@@ -32,6 +32,7 @@ REGISTERED = sorted(admin.site._registry, key=lambda model: model._meta.label)
 LOOK_ONLY = [
     "audit.AuditEvent",
     "control_plane.AccessToken",
+    "control_plane.ApiKey",
     "control_plane.DeviceLogin",
     "control_plane.UsageEvent",
     "invitations.Invitation",
@@ -85,6 +86,7 @@ def fill(name: str) -> World:
         host="laptop",
         expires_at=timezone.now(),
     )
+    ApiKey.objects.create(user=world.person, label="nightly", prefix="ZENPROKEY_abc", key_hash=f"{name}-key")
     UsageEvent.objects.create(
         organization=world.org, tenant=world.tenant, feature="pipeline", total=1, resource_id=name
     )

@@ -35,6 +35,10 @@ SENTENCES = {
     "team.deleted": "{actor} deleted team {target}",
     "team.member_added": "{actor} added {after.member} to team {target}",
     "team.member_removed": "{actor} removed {before.member} from team {target}",
+    "role.created": "{actor} made the role {target}",
+    "role.updated": "{actor} changed name or description of the role {target}",
+    "role.rights_changed": "{actor} changed what the role {target} may do",
+    "role.deleted": "{actor} deleted the role {target}",
     "tenant.created": "{actor} created tenant {target}",
     "tenant.updated": "{actor} changed tenant {target}",
     "tenant.activated": "{actor} reactivated tenant {target}",
@@ -55,6 +59,12 @@ SENTENCES = {
     "device.approved": "{actor} let the computer {after.computer} act as her",
     "device.denied": "{actor} denied the computer {after.computer}",
     "device.signed_out": "{actor} signed the computer {before.computer} out",
+    "service_account.created": "{actor} created the service account {target}",
+    "service_account.deactivated": "{actor} deactivated the service account {target}",
+    "service_account.activated": "{actor} reactivated the service account {target}",
+    "api_key.created": "{actor} created the key {target} of {after.account}",
+    "api_key.rotated": "{actor} rotated the key {target} of {after.account}",
+    "api_key.revoked": "{actor} revoked the key {target} of {before.account}",
     "grant.expired": "The role {before.role} of {before.holder} on {target} ended by itself",
 }
 ICONS = {
@@ -68,7 +78,10 @@ ICONS = {
     "template": "layout-template",
     "template_run": "play",
     "grant": "shield-check",
+    "role": "shield-check",
     "device": "terminal",
+    "service_account": "bot",
+    "api_key": "key-round",
 }
 GAIN = ("created", "added", "given", "joined", "accepted", "activated")
 LOSS = ("deleted", "removed", "withdrawn", "revoked", "left", "expired", "deactivated")

@@ -12,10 +12,10 @@ from django.views.decorators.csrf import csrf_exempt
 
 from tenants.models import Tenant
 
-from .models import AccessToken, hash_token
+from .models import AccessToken, ApiKey, hash_token
 from .wire import WireError, forbidden, not_signed_in, uuid_or_none
 
-API_KEY = "ZENPROKEY_"
+API_KEY = ApiKey.START
 TIMES = DateTimeField()
 # By hand: asked at every question of every server, where building a query set costs five times as much.
 TENANT_WITH = """

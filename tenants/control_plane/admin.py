@@ -2,7 +2,7 @@ from django.contrib import admin
 
 from zenpro_site.admin import ReadOnlyAdmin
 
-from .models import AccessToken, DeviceLogin, UsageEvent
+from .models import AccessToken, ApiKey, DeviceLogin, UsageEvent
 
 
 @admin.register(AccessToken)
@@ -34,3 +34,23 @@ class DeviceLoginAdmin(ReadOnlyAdmin):
     list_select_related = ["user", "tenant"]
     search_fields = ["host", "user__email", "user__name", "tenant__name"]
     hidden = ("device_code_hash", "user_code")
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(ReadOnlyAdmin):
+    """Keys of service accounts and people; they are revoked on their own pages."""
+
+    list_display = [
+        "label",
+        "user",
+        "prefix",
+        "tenant",
+        "created_by",
+        "created_at",
+        "expires_at",
+        "revoked_at",
+    ]
+    list_filter = ["user__is_service_account", "expires_at", "revoked_at"]
+    list_select_related = ["user", "tenant", "created_by"]
+    search_fields = ["label", "prefix", "user__email", "user__name", "tenant__name"]
+    hidden = ("key_hash", "previous_hash")

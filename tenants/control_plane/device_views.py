@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from orgs.models import Organization
 
-from . import devices, wire
+from . import devices, keys, wire
 from .access import endpoint, user_endpoint
 from .forms import AnswerForm
 from .models import DeviceLogin
@@ -67,14 +67,34 @@ def device_token(request) -> JsonResponse:
     )
 
 
+@endpoint("POST")
+def key_token(request):
+    """A client exchanges an API key, which comes as `password` without a grant type, for a token (§3.3b)."""
+    issued = keys.exchange(secret=request.POST.get("password", ""))
+    if issued is None:
+        raise wire.not_signed_in("This API key is not valid (any more).")
+    return {"access_token": issued[0], "token_type": "bearer", "expires_in": issued[1]}
+
+
 # -- what a signed-in client asks
+
+
+def _tenants(token, *, member_only: bool):
+    """What she may see with this token: a key may be bound to one tenant."""
+    found = devices.tenants_of(token.user, member_only=member_only)
+    return found.filter(pk=token.tenant_id) if token.tenant_id else found
+
+
+def _organizations(token):
+    found = Organization.objects.of(token.user)
+    return found.filter(tenants=token.tenant_id) if token.tenant_id else found
 
 
 @user_endpoint("GET")
 def workspaces(request):
     """A bare list of the tenants she may see; by name, by address, or only those she may use (§3.5)."""
     query = request.GET
-    found = devices.tenants_of(request.token.user, member_only=query.get("member_only", "").lower() == "true")
+    found = _tenants(request.token, member_only=query.get("member_only", "").lower() == "true")
     name = query.get("workspace_name") or query.get("tenant_name")
     if name:
         found = found.filter(workspace_name=name)
@@ -91,7 +111,7 @@ def workspaces(request):
 @user_endpoint("GET")
 def workspace(request, workspace):
     """One tenant; 404 for what she may not see (§3.5)."""
-    tenant = devices.tenants_of(request.token.user, member_only=False).filter(pk=workspace).first()
+    tenant = _tenants(request.token, member_only=False).filter(pk=workspace).first()
     if tenant is None:
         raise wire.WireError(HTTPStatus.NOT_FOUND, "KeyError", "There is no such workspace.")
     return workspace_body(tenant)
@@ -100,7 +120,7 @@ def workspace(request, workspace):
 @user_endpoint("GET")
 def organizations(request):
     """A bare list of her organizations (§3.6)."""
-    mine = Organization.objects.of(request.token.user).order_by("name")
+    mine = _organizations(request.token).order_by("name")
     start = wire.count(request.GET.get("offset"), 0)
     return [
         organization_body(one) for one in mine[start : start + wire.count(request.GET.get("limit"), PAGE)]
@@ -112,7 +132,7 @@ def organization(request, name):
     """One of her organizations by id or slug (§3.6)."""
     key = wire.uuid_or_none(name)
     wanted = {"pk": key} if key else {"slug": name}
-    found = Organization.objects.of(request.token.user).filter(**wanted).first()
+    found = _organizations(request.token).filter(**wanted).first()
     if found is None:
         raise wire.WireError(HTTPStatus.NOT_FOUND, "KeyError", "There is no such organization.")
     return organization_body(found)

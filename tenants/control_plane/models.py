@@ -16,7 +16,9 @@ def hash_token(token: str) -> str:
 
 
 class AccessTokenQuerySet(models.QuerySet):
-    def issue(self, *, kind: str, lifetime: timedelta, user=None, tenant=None, device=None) -> str:
+    def issue(
+        self, *, kind: str, lifetime: timedelta, user=None, tenant=None, device=None, api_key=None
+    ) -> str:
         """Store a new token and return it in clear, the only time it can be seen. Its expired like are deleted."""
         self.expired().filter(kind=kind, user=user, tenant=tenant).delete()
         token = f"zp{kind[0]}_{secrets.token_urlsafe(32)}"
@@ -26,6 +28,7 @@ class AccessTokenQuerySet(models.QuerySet):
             user=user,
             tenant=tenant,
             device=device,
+            api_key=api_key,
             expires_at=timezone.now() + lifetime,
         )
         return token
@@ -95,6 +98,78 @@ class DeviceLogin(models.Model):
         return self.host or "A computer"
 
 
+class ApiKeyQuerySet(models.QuerySet):
+    def with_secret(self, secret: str):
+        """Keys that this text opens now, by itself or as the one before the last rotation: none or one."""
+        now, digest = timezone.now(), hash_token(secret)
+        older = models.Q(previous_hash=digest, previous_valid_until__gt=now)
+        lives = models.Q(expires_at=None) | models.Q(expires_at__gt=now)
+        return self.filter(models.Q(key_hash=digest) | older, lives, revoked_at=None)
+
+    def shown(self):
+        """As pages list them: newest first, with what stands beside each."""
+        return self.select_related("tenant", "created_by").order_by("revoked_at", "-created_at")
+
+
+class ApiKey(models.Model):
+    """What a script signs in with, as a service account or as a person. Only hashes are stored.
+
+    A key that was rotated keeps its row: the secret before stays good until `previous_valid_until`.
+    """
+
+    START = "ZENPROKEY_"  # by which clients know that it has to be exchanged (protocol §3.3b)
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="api_keys")
+    label = models.CharField(max_length=60)
+    tenant = models.ForeignKey(Tenant, null=True, on_delete=models.CASCADE, related_name="api_keys")
+    prefix = models.CharField(max_length=20, editable=False)
+    key_hash = models.CharField(max_length=64, unique=True, editable=False)
+    previous_hash = models.CharField(max_length=64, blank=True, db_index=True, editable=False)
+    previous_valid_until = models.DateTimeField(null=True)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField(null=True)
+    last_used_at = models.DateTimeField(null=True)
+    revoked_at = models.DateTimeField(null=True)
+
+    objects = ApiKeyQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-created_at"]
+
+    def __str__(self) -> str:
+        return self.label
+
+    def new_secret(self) -> str:
+        """Make another secret the key's own and return it in clear, the only time it can be seen. Not saved."""
+        secret = self.START + secrets.token_urlsafe(32)
+        self.prefix, self.key_hash = secret[: len(self.START) + 6], hash_token(secret)
+        return secret
+
+    def opens(self, secret: str) -> bool:
+        """Is this its present secret, not the one before?"""
+        return self.key_hash == hash_token(secret)
+
+    @property
+    def state(self) -> str:
+        """revoked, expired or active."""
+        if self.revoked_at:
+            return "revoked"
+        return "expired" if self.expires_at and self.expires_at <= timezone.now() else "active"
+
+    @property
+    def is_active(self) -> bool:
+        return self.state == "active"
+
+    @property
+    def in_grace(self) -> bool:
+        """Does the secret before the last rotation still work?"""
+        return bool(self.previous_valid_until and self.previous_valid_until > timezone.now())
+
+
 class AccessToken(models.Model):
     """A bearer token: of a person (`user`), or of a tenant's server (`server`). Only its hash is stored."""
 
@@ -110,6 +185,7 @@ class AccessToken(models.Model):
     )
     tenant = models.ForeignKey(Tenant, null=True, on_delete=models.CASCADE, related_name="access_tokens")
     device = models.ForeignKey(DeviceLogin, null=True, on_delete=models.CASCADE, related_name="tokens")
+    api_key = models.ForeignKey(ApiKey, null=True, on_delete=models.CASCADE, related_name="tokens")
     last_used_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField(db_index=True)
@@ -130,10 +206,12 @@ class AccessToken(models.Model):
         return f"{self.kind} token of {self.user or self.tenant}"
 
     def note_use(self) -> None:
-        """Remember that it was used, at most once a minute."""
+        """Remember that it was used, at most once a minute; the key it comes from as well."""
         now = timezone.now()
         if self.last_used_at is None or now - self.last_used_at > timedelta(minutes=1):
             AccessToken.objects.filter(pk=self.pk).update(last_used_at=now)
+            if self.api_key_id:
+                ApiKey.objects.filter(pk=self.api_key_id).update(last_used_at=now)
 
 
 class UsageEvent(models.Model):

@@ -15,7 +15,7 @@ from tenants.models import Tenant
 
 from . import actions, links, wire
 from .access import endpoint, server_endpoint, user_endpoint
-from .device_views import device_token
+from .device_views import device_token, key_token
 
 CLIENT_CREDENTIALS = "client_credentials"
 DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
@@ -24,10 +24,13 @@ LONGEST_VERSION = 20
 
 @csrf_exempt
 def auth_login(request):
-    """One path for three: computers and servers POST for a token, browsers are sent here to sign in (§1, §10)."""
+    """One path for four: computers, scripts and servers POST for a token, browsers are sent here to sign in (§1, §10)."""
     if request.method != "POST":
         return sign_in(request)
-    return device_token(request) if request.POST.get("grant_type") == DEVICE_CODE else token(request)
+    grant = request.POST.get("grant_type", "")
+    if grant == DEVICE_CODE:
+        return device_token(request)
+    return key_token(request) if not grant and "password" in request.POST else token(request)
 
 
 @endpoint("POST")

@@ -1,0 +1,205 @@
+"""Service accounts and API keys: what scripts sign in with instead of a person's browser (protocol §3.3b)."""
+
+from datetime import datetime, timedelta
+
+from django.contrib.auth import get_user_model
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from orgs.actions import Refused, refuse_stronger
+from orgs.audit.models import AuditEvent
+from orgs.models import Membership, Organization, OrgRole
+from tenants.models import Tenant
+
+from .models import AccessToken, ApiKey
+
+TOKEN_LIFETIME = timedelta(hours=1)  # clients keep the key and exchange it again by themselves
+NOWHERE = "service.invalid"  # no mail can ever arrive there (RFC 2606)
+MOST_KEYS = 20  # working keys of one account
+
+
+# -- service accounts
+
+
+@transaction.atomic
+def create_service_account(*, organization: Organization, name: str, by, role: str = OrgRole.MEMBER):
+    """An account for scripts: a member of the organization with the role (slug), that no page lets in.
+
+    Its address and username are made of the name; a username is never given twice. Raises Refused for a role that
+    may do more than `by`, and for a name that another service account of the organization has.
+    """
+    refuse_stronger(organization, by, role)
+    if accounts_of(organization).filter(user__name__iexact=name).exists():
+        raise Refused(f"A service account called {name} is here already.")
+    users = get_user_model().objects
+    username = users.free_username(name)
+    address = f"{username}@{NOWHERE}"
+    try:
+        with transaction.atomic():
+            user = users.create_user(address, username=username, name=name, is_service_account=True)
+    except (IntegrityError, ValidationError) as error:
+        raise Refused("This name cannot be had. Choose another one.") from error
+    account = Membership.objects.create(organization=organization, user=user, role=role)
+    _account_record("service_account.created", account, by, after={"name": name, "role": role})
+    return account
+
+
+@transaction.atomic
+def deactivate(*, account: Membership, by) -> None:
+    """Its keys, tokens and open sessions stop at the next request. Nothing happens when it is inactive."""
+    if _switch(account, by, active=False):
+        AccessToken.objects.filter(user=account.user).delete()
+        _account_record("service_account.deactivated", account, by)
+
+
+@transaction.atomic
+def activate(*, account: Membership, by) -> None:
+    """Its keys that are neither expired nor revoked work again. Nothing happens when it is active."""
+    if _switch(account, by, active=True):
+        _account_record("service_account.activated", account, by)
+
+
+def _switch(account: Membership, by, *, active: bool) -> bool:
+    """Raises Refused for accounts that are not wholly the organization's. False when it is so already."""
+    user = get_user_model().objects.select_for_update().get(pk=account.user_id)
+    refuse_foreign(account, by)
+    if user.is_active == active:
+        return False
+    user.is_active = account.user.is_active = active
+    user.save(update_fields=["is_active"])
+    return True
+
+
+def accounts_of(organization: Organization):
+    """Memberships of the organization's service accounts, by name."""
+    found = organization.memberships.filter(user__is_service_account=True)
+    return found.select_related("user", "organization").order_by("user__name", "user__username")
+
+
+def refuse_foreign(account: Membership, by) -> None:
+    """Raises Refused unless all the account may do comes from its organization, and is no more than `by` may."""
+    user = account.user
+    if not user.is_service_account:
+        raise Refused(f"{user} is a person and makes her own keys.")
+    elsewhere = user.memberships.exclude(pk=account.pk).exists()
+    if (elsewhere or user.is_superuser) and not by.is_superuser:
+        raise Refused(f"{user} works outside {account.organization} as well. Ask a superuser.")
+    refuse_stronger(account.organization, by, account.role)
+
+
+# -- keys
+
+
+@transaction.atomic
+def create_key(
+    *,
+    user,
+    label: str,
+    by,
+    account: Membership | None = None,
+    tenant: Tenant | None = None,
+    expires_at: datetime | None = None,
+) -> tuple[ApiKey, str]:
+    """(key, secret): the secret can be seen this once. With `tenant` it opens that one only.
+
+    `account`: the membership when it is a service account's key. Raises Refused for keys of others.
+    """
+    _refuse(user, account, by)
+    get_user_model().objects.select_for_update().get(pk=user.pk)
+    if sum(key.is_active for key in user.api_keys.filter(revoked_at=None)) >= MOST_KEYS:
+        raise Refused(f"{user} has {MOST_KEYS} keys. Revoke one that is not used.")
+    key = ApiKey(user=user, label=label, tenant=tenant, expires_at=expires_at, created_by=by)
+    secret = key.new_secret()
+    key.save(force_insert=True)
+    _record("api_key.created", key, by, account, after=_words(key))
+    return key, secret
+
+
+@transaction.atomic
+def rotate_key(*, key: ApiKey, grace: timedelta, by, account: Membership | None = None) -> str:
+    """Another secret for the same key; the one before works on for `grace`. The new one can be seen this once.
+
+    Raises Refused for keys of others and for those that work no more. A second rotation ends the grace of the first.
+    """
+    _refuse(key.user, account, by)
+    row = ApiKey.objects.select_for_update().select_related("user", "tenant__organization").get(pk=key.pk)
+    if not row.is_active:
+        raise Refused("This key works no more. Create another one.")
+    before, until = {"prefix": row.prefix}, timezone.now() + grace
+    row.previous_hash, row.previous_valid_until = row.key_hash, until
+    secret = row.new_secret()
+    row.save()
+    row.tokens.filter(expires_at__gt=until).update(
+        expires_at=until
+    )  # who came with the old secret ends with it
+    after = {"account": str(row.user), "prefix": row.prefix, "old_until": until.isoformat()}
+    _record("api_key.rotated", row, by, account, before, after)
+    return secret
+
+
+@transaction.atomic
+def revoke_key(*, key: ApiKey, by, account: Membership | None = None) -> None:
+    """End a key and the tokens it gave, at once. Nothing happens when it is revoked. Raises Refused for keys of
+    others."""
+    _refuse(key.user, account, by)
+    if ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=timezone.now()):
+        key.tokens.all().delete()
+        _record("api_key.revoked", key, by, account, before=_words(key))
+
+
+def _refuse(user, account: Membership | None, by) -> None:
+    if account is None and user.pk != by.pk:
+        raise Refused("Nobody makes keys for another person.")
+    if account is not None:
+        if account.user_id != user.pk:
+            raise Refused("This is another account's key.")
+        refuse_foreign(account, by)
+
+
+@transaction.atomic
+def exchange(*, secret: str) -> tuple[str, int] | None:
+    """(token, seconds it lives) for a key that works now, else None.
+
+    None as well when its account is inactive, or a service account that was taken out of its organization. The token
+    opens what the key opens and never outlives it. Only its hash is stored.
+    """
+    if not secret.startswith(ApiKey.START):
+        return None
+    found = ApiKey.objects.with_secret(secret).filter(user__is_active=True).select_related("user", "tenant")
+    key = found.select_for_update(of=("self",)).first()
+    if key is None or (key.user.is_service_account and not key.user.memberships.exists()):
+        return None
+    lifetime = _lifetime(key, secret)
+    issued = AccessToken.objects.issue(
+        kind=AccessToken.Kind.USER, lifetime=lifetime, user=key.user, tenant=key.tenant, api_key=key
+    )
+    ApiKey.objects.filter(pk=key.pk).update(last_used_at=timezone.now())
+    return issued, max(1, int(lifetime.total_seconds()))
+
+
+def _lifetime(key: ApiKey, secret: str) -> timedelta:
+    ends = [key.expires_at, None if key.opens(secret) else key.previous_valid_until]
+    return min([TOKEN_LIFETIME, *(end - timezone.now() for end in ends if end)])
+
+
+# -- records
+
+
+def _words(key: ApiKey) -> dict:
+    return {
+        "account": str(key.user),
+        "prefix": key.prefix,
+        "tenant": key.tenant.name if key.tenant else "",
+        "ends": key.expires_at.isoformat() if key.expires_at else "",
+    }
+
+
+def _record(action: str, key: ApiKey, by, account: Membership | None, before=None, after=None) -> None:
+    """A person's key is the organization's business only where it is bound to one of its tenants."""
+    organization = account.organization if account else key.tenant and key.tenant.organization
+    AuditEvent.objects.record(action, key, by=by, organization=organization, before=before, after=after)
+
+
+def _account_record(action: str, account: Membership, by, after=None) -> None:
+    AuditEvent.objects.record(action, account, by=by, organization=account.organization, after=after)
