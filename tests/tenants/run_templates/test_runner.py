@@ -2,6 +2,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from uuid import uuid4
 
@@ -53,6 +54,8 @@ def test_a_second_runner_of_the_same_run_is_refused_by_the_kernel(order, started
 
 
 def test_a_runner_is_found_by_its_run_and_only_by_it(order, started):
+    while not runner.tail(order.run_id):  # its command line can be read a moment after its start
+        time.sleep(0.01)
     assert runner.find(order.zenml_run_id) == started.pid
     assert runner.find(uuid4()) is None
 
