@@ -108,6 +108,7 @@ def _list_context(request) -> dict:
         "rows": people.rows(request, page.object_list),
         "is_filtered": any(request.GET.get(name) for name in ("q", "role", "team")),
         "people": everybody.count(),
+        "robots": request.org.memberships.filter(user__is_service_account=True).count(),
         "invitations": request.org.invitations.open().count(),
         "roles": request.org.roles.organization_level(),
         "teams": request.org.teams.all(),

@@ -140,7 +140,13 @@ def _connect(request, people) -> dict:
     chosen = request.GET.get("connect", "cli")
     chosen = chosen if chosen in snippets else "cli"
     my_role = next((row.role for row in people if row.user == request.user), None)
-    return {"snippets": snippets, "connect": chosen, "shown": snippets[chosen], "my_role": my_role}
+    return {
+        "snippets": snippets,
+        "connect": chosen,
+        "shown": snippets[chosen],
+        "my_role": my_role,
+        "can_manage_members": Permission.MEMBER_MANAGE in request.org_permissions,
+    }
 
 
 def _last_runs(request) -> dict:

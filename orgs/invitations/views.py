@@ -93,7 +93,9 @@ def _list_context(request) -> dict:
         "page": page,
         "filter": filtered,
         "is_filtered": any(request.GET.get(name) for name in ("q", "state")),
-        "people": request.org.memberships.count(),
+        "people": request.org.memberships.filter(user__is_service_account=False).count(),
+        "robots": request.org.memberships.filter(user__is_service_account=True).count(),
+        "can_manage": Permission.MEMBER_MANAGE in request.org_permissions,
         "invitations": found.count(),
         "mail_is_set_up": settings.MAIL_IS_SET_UP,
     }

@@ -1,4 +1,7 @@
+from datetime import timedelta
+
 from django import forms
+from django.utils import timezone
 
 from tenants.models import Tenant
 
@@ -36,3 +39,57 @@ class AnswerForm(forms.Form):
             self.add_error("tenant", "Choose a tenant.")
         data["tenant"] = next((one for one in self.tenants if str(one.pk) == data.get("tenant")), None)
         return data
+
+
+class ServiceAccountForm(forms.Form):
+    name = forms.CharField(
+        max_length=60,
+        help_text="What it is for, such as nightly-training. Tenants know its runs by it.",
+        widget=forms.TextInput(attrs={"autocomplete": "off", "placeholder": "nightly-training"}),
+    )
+
+    def clean_name(self) -> str:
+        return " ".join(self.cleaned_data["name"].split())
+
+
+class KeyForm(forms.Form):
+    """A new key. `tenants`: a query set of those it may be bound to."""
+
+    label = forms.CharField(
+        max_length=60,
+        label="Name",
+        help_text="Where it is used, such as github-actions.",
+        widget=forms.TextInput(attrs={"autocomplete": "off", "placeholder": "github-actions"}),
+    )
+    days = forms.ChoiceField(
+        label="Ends",
+        required=False,
+        initial="90",
+        choices=[("30", "in 30 days"), ("90", "in 90 days"), ("365", "in a year"), ("", "never")],
+    )
+    tenant = forms.ModelChoiceField(
+        queryset=None, label="Opens", required=False, empty_label="every tenant it has a role on"
+    )
+
+    def __init__(self, *args, tenants, every="every tenant it has a role on", **kwargs):
+        super().__init__(*args, **kwargs)
+        self.fields["tenant"].queryset = tenants
+        self.fields["tenant"].empty_label = every
+
+    @property
+    def words(self) -> dict:
+        """Arguments of keys.create_key."""
+        data = self.cleaned_data
+        ends = timezone.now() + timedelta(days=int(data["days"])) if data["days"] else None
+        return {"label": data["label"], "tenant": data["tenant"], "expires_at": ends}
+
+
+class RotateForm(forms.Form):
+    """How long the old secret works on, in minutes."""
+
+    grace = forms.TypedChoiceField(
+        label="The old key works on for",
+        initial="1440",
+        coerce=lambda minutes: timedelta(minutes=int(minutes)),
+        choices=[("60", "an hour"), ("1440", "a day"), ("10080", "a week"), ("0", "no time at all")],
+    )

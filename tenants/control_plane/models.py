@@ -107,8 +107,9 @@ class ApiKeyQuerySet(models.QuerySet):
         return self.filter(models.Q(key_hash=digest) | older, lives, revoked_at=None)
 
     def shown(self):
-        """As pages list them: newest first, with what stands beside each."""
-        return self.select_related("tenant", "created_by").order_by("revoked_at", "-created_at")
+        """As pages list them: newest first, the revoked ones last, with what stands beside each."""
+        revoked_last = models.F("revoked_at").asc(nulls_first=True)
+        return self.select_related("tenant", "created_by").order_by(revoked_last, "-created_at")
 
 
 class ApiKey(models.Model):

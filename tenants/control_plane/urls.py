@@ -1,6 +1,6 @@
 from django.urls import include, path
 
-from . import device_views, views
+from . import device_views, key_views, views
 
 app_name = "control_plane"
 api = [
@@ -27,11 +27,24 @@ api = [
     path("organizations/<str:name>", device_views.organization, name="api_organization"),
     path("<path:rest>", views.missing, name="missing"),
 ]
+accounts = [
+    path("", key_views.account_list, name="account_list"),
+    path("new/", key_views.account_create, name="account_create"),
+    path("<uuid:account>/", key_views.account_detail, name="account_detail"),
+    path("<uuid:account>/deactivate/", key_views.account_deactivate, name="account_deactivate"),
+    path("<uuid:account>/activate/", key_views.account_activate, name="account_activate"),
+    path("<uuid:account>/keys/<uuid:key>/rotate/", key_views.account_key_rotate, name="account_key_rotate"),
+    path("<uuid:account>/keys/<uuid:key>/revoke/", key_views.account_key_revoke, name="account_key_revoke"),
+]
 urlpatterns = [
     path("api/", include(api)),
     path("devices/verify", device_views.device_verify, name="device_verify"),
     path("settings/devices/", device_views.device_list, name="device_list"),
     path("settings/devices/<uuid:device>/sign-out/", device_views.device_sign_out, name="device_sign_out"),
+    path("settings/tokens/", key_views.token_list, name="token_list"),
+    path("settings/tokens/<uuid:key>/rotate/", key_views.token_rotate, name="token_rotate"),
+    path("settings/tokens/<uuid:key>/revoke/", key_views.token_revoke, name="token_revoke"),
+    path("o/<slug:org>/service-accounts/", include(accounts)),
     path("workspaces/<slug:name>", views.workspace, name="workspace"),
     path("workspaces/<slug:name>/<path:rest>", views.workspace, name="workspace_page"),
     path("organizations/<uuid:organization>", views.organization, name="organization"),

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from django.core.cache import cache
 from django.utils import timezone
-from factories import make_grant, make_member, tenant_role
+from factories import make_grant, make_key, make_member, tenant_role
 from fakes import RUN_ID, FakeTenantClient, connect_to
 
 from orgs.audit.models import AuditEvent
@@ -114,6 +114,15 @@ def a_signed_in_computer(world):
     return {"device": asked.login.pk}
 
 
+def own_key(world):
+    return {"key": make_key(world.admin, tenant=world.tenant).pk}
+
+
+def robot_is_inactive(world):
+    world.robot.is_active = False
+    world.robot.save()
+
+
 DEEDS = {
     "users:settings": Deed(lambda w: {"name": "Ada A."}),
     "orgs:create": Deed(lambda w: {"name": "New", "slug": "new-one"}, becomes_superuser),
@@ -157,6 +166,15 @@ DEEDS = {
     "run_templates:run": Deed(lambda w: {"do": "run"}),
     "run_templates:cancel": Deed(),
     "control_plane:device_verify": Deed(answer_to_a_computer, can_sign_in),
+    "control_plane:account_create": Deed(lambda w: {"name": "nightly"}),
+    "control_plane:account_detail": Deed(lambda w: {"label": "github"}),
+    "control_plane:account_deactivate": Deed(),
+    "control_plane:account_activate": Deed(before=robot_is_inactive),
+    "control_plane:account_key_rotate": Deed(lambda w: {"grace": "60"}),
+    "control_plane:account_key_revoke": Deed(),
+    "control_plane:token_list": Deed(lambda w: {"label": "laptop", "tenant": w.tenant.pk}, can_sign_in),
+    "control_plane:token_rotate": Deed(lambda w: {"grace": "60"}, values=own_key),
+    "control_plane:token_revoke": Deed(values=own_key),
     "control_plane:device_sign_out": Deed(before=can_sign_in, values=a_signed_in_computer),
 }
 

@@ -5,8 +5,10 @@ from uuid import uuid4
 
 from factories import (
     make_grant,
+    make_key,
     make_member,
     make_org,
+    make_service_account,
     make_team,
     make_template,
     make_template_run,
@@ -28,6 +30,8 @@ class World:
         self.team = make_team(self.org, members=[self.person])
         self.tenant = make_tenant(self.org)
         self.grant = make_grant(self.tenant, self.admin, "admin")
+        self.robot = make_service_account(self.org)
+        self.key = make_key(self.robot)
         self.template = make_template(
             self.tenant, snapshot=SNAPSHOT, default_configuration=default_configuration(SNAPSHOT)
         )
@@ -53,6 +57,8 @@ class World:
             "tenant": self.tenant.slug,
             "name": self.tenant.workspace_name,
             "grant": self.grant.pk,
+            "account": self.robot.membership.pk,
+            "key": self.key.pk,
             "template": self.template.pk,
             "number": self.template_run.number,
             "run": uuid4(),
