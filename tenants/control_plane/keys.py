@@ -5,12 +5,16 @@ from datetime import datetime, timedelta
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.utils import timezone
 
+from orgs.access import permissions_of
 from orgs.actions import Refused, refuse_stronger
 from orgs.audit.models import AuditEvent
 from orgs.models import Membership, Organization, OrgRole
+from orgs.permissions import Permission
 from tenants.models import Tenant
+from tenants.permissions import TenantPermission
 
 from .models import AccessToken, ApiKey
 
@@ -85,7 +89,20 @@ def refuse_foreign(account: Membership, by) -> None:
     elsewhere = user.memberships.exclude(pk=account.pk).exists()
     if (elsewhere or user.is_superuser) and not by.is_superuser:
         raise Refused(f"{user} works outside {account.organization} as well. Ask a superuser.")
-    refuse_stronger(account.organization, by, account.role)
+    teams = account.organization.teams.filter(user=user).exclude(org_role="")
+    refuse_stronger(account.organization, by, account.role, *teams.values_list("org_role", flat=True))
+
+
+def _refuse_gain(account: Membership, by) -> None:
+    """Whoever manages members but not access must not let herself into tenants through an account's key."""
+    organization = account.organization
+    if Permission.TENANT_MANAGE_ALL in permissions_of(by, organization):
+        return
+    given = Q(grants__membership=account) | Q(grants__team__user=account.user)
+    shared = Q(shares__membership=account) | Q(shares__team__user=account.user)
+    managed = organization.tenants.with_right(by, TenantPermission.ACCESS)
+    if organization.tenants.live().filter(given | shared).exclude(pk__in=managed.values("pk")).exists():
+        raise Refused(f"{account.user} works on tenants whose access you do not manage. Ask an Admin.")
 
 
 # -- keys
@@ -103,9 +120,12 @@ def create_key(
 ) -> tuple[ApiKey, str]:
     """(key, secret): the secret can be seen this once. With `tenant` it opens that one only.
 
-    `account`: the membership when it is a service account's key. Raises Refused for keys of others.
+    `account`: the membership when it is a service account's key. Raises Refused for keys of others, and for an account
+    that may do more than `by`.
     """
     _refuse(user, account, by)
+    if account:
+        _refuse_gain(account, by)
     get_user_model().objects.select_for_update().get(pk=user.pk)
     if sum(key.is_active for key in user.api_keys.filter(revoked_at=None)) >= MOST_KEYS:
         raise Refused(f"{user} has {MOST_KEYS} keys. Revoke one that is not used.")
@@ -123,6 +143,8 @@ def rotate_key(*, key: ApiKey, grace: timedelta, by, account: Membership | None 
     Raises Refused for keys of others and for those that work no more. A second rotation ends the grace of the first.
     """
     _refuse(key.user, account, by)
+    if account:
+        _refuse_gain(account, by)
     row = ApiKey.objects.select_for_update().select_related("user", "tenant__organization").get(pk=key.pk)
     if not row.is_active:
         raise Refused("This key works no more. Create another one.")

@@ -200,6 +200,22 @@ class TestWhoMay:
             keys.create_service_account(organization=org, name="b", role="admin", by=editor)
         keys.create_key(user=robot, label="x", account=robot.membership, by=owner)
 
+    def test_an_account_whose_team_may_do_more(self, org, editor):
+        robot = make_service_account(org)
+        make_team(org, members=[robot], org_role="admin")
+        with pytest.raises(Refused):
+            keys.create_key(user=robot, label="x", account=robot.membership, by=editor)
+
+    def test_managing_members_opens_no_tenant(self, org, viewer, tenant, robot, key):
+        for deed in (
+            lambda: keys.create_key(user=robot, label="x", account=robot.membership, by=viewer),
+            lambda: keys.rotate_key(key=key, grace=HOUR, account=robot.membership, by=viewer),
+        ):
+            with pytest.raises(Refused, match="whose access you do not manage"):
+                deed()
+        make_grant(tenant, viewer, "admin")
+        keys.create_key(user=robot, label="x", account=robot.membership, by=viewer)
+
     def test_an_account_that_works_elsewhere_too(self, owner, robot):
         make_member(make_org(), user=robot)
         account = owner.membership.organization.memberships.get(user=robot)
