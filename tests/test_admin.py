@@ -31,6 +31,7 @@ from tests.guards.world import World
 REGISTERED = sorted(admin.site._registry, key=lambda model: model._meta.label)
 LOOK_ONLY = [
     "audit.AuditEvent",
+    "audit.AuditHead",
     "control_plane.AccessToken",
     "control_plane.ApiKey",
     "control_plane.DeviceLogin",

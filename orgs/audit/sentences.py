@@ -3,9 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
+from html import unescape
 from string import Formatter
 
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html, format_html_join, strip_tags
 from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
 
@@ -13,6 +14,7 @@ from .models import AuditEvent
 
 # {actor}, {target}, {before.x} and {after.x} are filled from the event.
 SENTENCES = {
+    "audit.exported": "{actor} exported {after.events} events of the audit log as {after.form}",
     "access.refused": "{actor} was refused: {after.right} in {target}",
     "organization.created": "{actor} created organization {target}",
     "organization.updated": "{actor} changed name or description of {target}",
@@ -68,6 +70,7 @@ SENTENCES = {
     "grant.expired": "The role {before.role} of {before.holder} on {target} ended by itself",
 }
 ICONS = {
+    "audit": "download",
     "access": "ban",
     "organization": "building-2",
     "member": "user-round",
@@ -125,6 +128,11 @@ def told(events: Iterable[AuditEvent]) -> list[Told]:
         Told(event, tell(event), icon_of(event), tone_of(event), _tenant(event), changes_of(event))
         for event in events
     ]
+
+
+def plain(event: AuditEvent) -> str:
+    """The sentence without markup, for files."""
+    return unescape(strip_tags(tell(event)))
 
 
 def tell(event: AuditEvent) -> SafeString:

@@ -1,3 +1,5 @@
+from datetime import datetime
+
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -6,6 +8,7 @@ from factories import make_member, make_org, make_team
 
 from orgs.audit import views
 from orgs.audit.models import AuditEvent
+from orgs.audit.verify import verify
 from orgs.users.models import Origin
 
 
@@ -62,6 +65,17 @@ def test_names_are_escaped(org, owner, as_user, address):
         ({"q": "A"}, ["c", "a"]),
         ({"q": "nothing"}, []),
         ({"action": "no.such"}, []),
+        ({"target": "team"}, ["c", "b", "a"]),
+        ({"target": "tenant"}, []),
+        ({"object": "team:no-such"}, []),
+        ({"object": "nonsense"}, []),
+        ({"since": "2000-01-01", "until": "2999-12-31"}, ["c", "b", "a"]),
+        ({"since": "2999-12-31"}, []),
+        ({"until": "2000-01-01"}, []),
+        ({"since": "yesterday"}, []),
+        ({"until": "9999-12-31"}, []),
+        ({"since": "0001-01-01"}, []),
+        ({"q": "\0"}, []),
     ],
 )
 def test_filters(org, as_user, address, query, labels):
@@ -78,6 +92,57 @@ def test_filter_by_person(org, owner, editor, as_user, address):
     record(org, editor, label="b")
     events = as_user(owner).get(address, {"actor": str(editor.pk)}).context["events"]
     assert [one.event.actor for one in events] == [editor]
+
+
+def test_days_are_those_of_our_time_zone_and_included(org, owner, as_user, address, settings):
+    settings.TIME_ZONE = "Pacific/Auckland"
+    for label, at in (
+        ("a", "2026-11-22T10:59:59Z"),
+        ("b", "2026-11-22T11:00:00Z"),
+        ("c", "2026-11-23T11:00:00Z"),
+    ):
+        event = record(org, owner, label=label)
+        AuditEvent._base_manager.filter(pk=event.pk).update(at=datetime.fromisoformat(at))
+    query = {"since": "2026-11-23", "until": "2026-11-23"}
+    assert [one.event.target_label for one in as_user(owner).get(address, query).context["events"]] == ["b"]
+
+
+def test_everything_about_one_object_is_a_link_away(org, owner, as_user, address):
+    first, other = record(org, owner, label="a"), record(org, owner, label="b")
+    client = as_user(owner)
+    link = f"?object=team:{first.target_id}"
+    assert link in client.get(address).content.decode()
+    page = client.get(address + link)
+    assert [one.event for one in page.context["events"]] == [first] and other
+    assert "One object only" in page.content.decode()
+
+
+def test_links_of_the_files_keep_the_filters(org, owner, as_user, address):
+    record(org, owner)
+    query = {"q": "risk", "outcome": "done", "before": "99"}
+    page = as_user(owner).get(address, query).content.decode()
+    for suffix in ("csv", "jsonl"):
+        assert f'href="{address}export.{suffix}?q=risk&amp;outcome=done"' in page
+    headers = {"HX-Request": "true", "HX-Target": "events"}
+    assert (
+        'id="exports" hx-swap-oob="true"'
+        in as_user(owner).get(address, query, headers=headers).content.decode()
+    )
+    assert "hx-swap-oob" not in page
+
+
+def test_page_tells_only_of_checks_that_happened(org, owner, as_user, address):
+    record(org, owner)
+    client = as_user(owner)
+    page = client.get(address).content.decode()
+    assert "Nobody has checked the chain yet" in page and "Chain checked" not in page
+    verify()
+    page = client.get(address).content.decode()
+    assert "Chain checked" in page and "Nobody has" not in page
+    AuditEvent._base_manager.update(action="team.deleted")
+    verify()
+    page = client.get(address).content.decode()
+    assert "Chain broken" in page and "#1 was changed" in page and "Chain checked" not in page
 
 
 def test_older_events_do_not_move_when_new_ones_come(org, owner, as_user, address, monkeypatch):
