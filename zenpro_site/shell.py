@@ -117,6 +117,7 @@ def _section(request) -> set[str]:
         "roles": "roles:list",
         "audit": "audit:list",
         "invitations": "orgs:members",
+        "control_plane": "orgs:members",  # service accounts
     }
     by_page = {"orgs:member_detail": "orgs:members"}
     return {match.view_name, by_app.get(match.app_name, ""), by_page.get(match.view_name, "")}

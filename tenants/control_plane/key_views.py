@@ -66,7 +66,7 @@ def account_detail(request, account):
     account = _account(request, account)
     form = _account_form(request, request.POST if request.method == "POST" else None)
     made = _create(request, form, user=account.user, account=account)
-    context = {**_account_context(request, account), **made, "form": form}
+    context = {**_account_context(request, account), "form": _account_form(request) if made else form, **made}
     return render(request, "control_plane/account_detail.html", context, status=_status(form))
 
 
@@ -117,7 +117,7 @@ def token_list(request):
     """A person's own keys; a POST creates another one."""
     form = _token_form(request, request.POST if request.method == "POST" else None)
     made = _create(request, form, user=request.user)
-    context = {**_token_context(request), **made, "form": form}
+    context = {**_token_context(request), "form": _token_form(request) if made else form, **made}
     return render(request, "control_plane/token_list.html", context, status=_status(form))
 
 

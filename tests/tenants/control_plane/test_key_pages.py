@@ -13,7 +13,7 @@ from factories import make_grant, make_key, make_member, make_org, make_service_
 from orgs.audit.models import AuditEvent
 from tenants.control_plane.models import AccessToken, ApiKey
 
-SECRET = re.compile(r"<code>(ZENPROKEY_[\w-]{43})</code>")
+SECRET = re.compile(r'<code tabindex="0">(ZENPROKEY_[\w-]{43})</code>')
 
 
 @pytest.fixture
