@@ -7,6 +7,7 @@ from django.contrib.auth import get_user_model
 
 from orgs.models import Membership, Organization
 from orgs.roles.models import Role
+from orgs.roles.permissions import complete
 from orgs.teams.models import Team
 from tenants.control_plane.models import ApiKey
 from tenants.models import Tenant, TenantGrant
@@ -73,6 +74,14 @@ def make_tenant(org: Organization, slug: str | None = None, *, status="available
 
 def tenant_role(org: Organization, slug: str) -> Role:
     return org.roles.get(level=Role.Level.TENANT, slug=slug)
+
+
+def make_role(org: Organization, name: str = "Reviewer", *, level="tenant", base=None, rights=()) -> Role:
+    """A role of the organization's own. `base`: slug of a predefined role."""
+    slug, base = name.lower().replace(" ", "-"), base and org.roles.get(level=level, slug=base)
+    role = Role.objects.create(organization=org, level=level, slug=slug, name=name, base=base)
+    role.set_rights(complete(level, frozenset(rights) | role.inherited))
+    return role
 
 
 def make_grant(tenant: Tenant, holder, role: str = "viewer", **fields) -> TenantGrant:

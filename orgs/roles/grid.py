@@ -33,6 +33,26 @@ ORGANIZATION_WORDS: dict[Permission, str] = {
     Permission.ORGANIZATION_CHANGE: "Change name and description of the organization",
     Permission.ORGANIZATION_DELETE: "Delete the organization",
 }
+ORGANIZATION_GROUPS: dict[tuple[str, str], tuple[Permission, ...]] = {
+    ("Organization", "building-2"): (
+        Permission.ORGANIZATION_VIEW,
+        Permission.ORGANIZATION_CHANGE,
+        Permission.ORGANIZATION_DELETE,
+        Permission.AUDIT_VIEW,
+    ),
+    ("People", "users"): (
+        Permission.MEMBER_VIEW,
+        Permission.MEMBER_MANAGE,
+        Permission.INVITATION_MANAGE,
+    ),
+    ("Teams", "users-round"): (Permission.TEAM_VIEW, Permission.TEAM_MANAGE),
+    ("Roles", "shield-check"): (Permission.ROLE_VIEW, Permission.ROLE_MANAGE),
+    ("Tenants", "server"): (
+        Permission.TENANT_CREATE,
+        Permission.TENANT_MANAGE_JOINED,
+        Permission.TENANT_MANAGE_ALL,
+    ),
+}
 COLUMNS = (READ, CREATE, UPDATE, DELETE, SHARE)
 ICONS = {
     "Pipelines & runs": "workflow",

@@ -1,7 +1,9 @@
+import hashlib
 import uuid
 
 from django.db import models
 from django.urls import reverse
+from django.utils.text import slugify
 
 from orgs.models import Organization
 
@@ -28,6 +30,16 @@ class RoleQuerySet(models.QuerySet):
     def organization_level(self):
         """Roles that a member or a team can hold in the organization, strongest first."""
         return self.filter(level=Role.Level.ORGANIZATION)
+
+    def free_slug(self, level: str, name: str) -> str:
+        """A slug made of `name` that no role of this level has among these."""
+        stem = slugify(name)[:50].strip("-") or "role"
+        taken = set(self.filter(level=level, slug__startswith=stem).values_list("slug", flat=True))
+        number, slug = 1, stem
+        while slug in taken:
+            number += 1
+            slug = f"{stem}-{number}"
+        return slug
 
 
 class Role(models.Model):
@@ -63,19 +75,28 @@ class Role(models.Model):
         return self.name
 
     def get_absolute_url(self) -> str:
-        return f"{reverse('roles:list', args=[self.organization.slug])}#{self.level}-{self.slug}"
+        return reverse("roles:detail", args=[self.organization.slug, self.pk])
 
     @property
     def rights(self) -> frozenset[str]:
         """All `resource:action` of the role."""
         return frozenset(f"{row.resource}:{row.action}" for row in self.permissions.all())
 
+    @property
+    def inherited(self) -> frozenset[str]:
+        """Rights of the role it is built on, which it cannot be without."""
+        return self.base.rights if self.base else frozenset()
+
+    @property
+    def version(self) -> str:
+        """Changes with the rights: who saves a grid says which state of it she has seen."""
+        return hashlib.sha256(" ".join(sorted(self.rights)).encode()).hexdigest()[:16]
+
     def set_rights(self, rights) -> None:
         """Make the stored rows equal to `rights`, touching only what differs."""
-        wanted, stored = set(rights), self.rights
-        for right in stored - wanted:
-            resource, _, action = right.partition(":")
-            self.permissions.filter(resource=resource, action=action).delete()
+        rows = {f"{row.resource}:{row.action}": row.pk for row in self.permissions.all()}
+        wanted, stored = set(rights), set(rows)
+        self.permissions.filter(pk__in=[rows[right] for right in stored - wanted]).delete()
         new = (right.partition(":") for right in sorted(wanted - stored))
         RolePermission.objects.bulk_create(
             RolePermission(role=self, resource=resource, action=action) for resource, _, action in new

@@ -68,6 +68,33 @@ def _everything() -> set[str]:
     return {f"{resource}:{action}" for resource in resources for action in actions_of(resource)}
 
 
+# Whoever has any role sees what it is on, so each role of the level has it.
+ALWAYS = {
+    "organization": frozenset({str(Permission.ORGANIZATION_VIEW)}),
+    "tenant": frozenset({"tenant:view"}),
+}
+# In the organization, who manages something sees all of it.
+_SEE_FIRST = {
+    str(Permission.MEMBER_MANAGE): str(Permission.MEMBER_VIEW),
+    str(Permission.TEAM_MANAGE): str(Permission.TEAM_VIEW),
+    str(Permission.ROLE_MANAGE): str(Permission.ROLE_VIEW),
+}
+
+
+def rights_that_exist(level: str) -> frozenset[str]:
+    """Every right that a role of the level ("organization" or "tenant") can have."""
+    return frozenset(map(str, Permission)) if level == "organization" else frozenset(_everything())
+
+
+def complete(level: str, rights: Iterable[str]) -> frozenset[str]:
+    """The rights and those they need: what every role has, and reading for what is done to existing objects."""
+    rights = frozenset(rights) | ALWAYS[level]
+    if level == "organization":
+        return rights | {_SEE_FIRST[right] for right in rights & set(_SEE_FIRST)}
+    pairs = [right.split(":") for right in rights]
+    return rights | {f"{kind}:{READ}" for kind, action in pairs if kind not in DASHBOARD and action != CREATE}
+
+
 _SEEN = {"tenant:view"}
 _READ_ALL = _SEEN | _rights(RESOURCES, [READ])
 _CLIENT = {"service_connector:client"}

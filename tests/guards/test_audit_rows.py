@@ -13,6 +13,7 @@ from fakes import RUN_ID, FakeTenantClient, connect_to
 
 from orgs.audit.models import AuditEvent
 from orgs.invitations.models import Invitation
+from orgs.roles.exchange import as_json
 from tenants import runs
 from tenants.control_plane import devices
 from tenants.control_plane.models import DeviceLogin
@@ -27,6 +28,7 @@ CLIENT_QUESTIONS = ("workspaces", "workspace", "tenants", "tenant", "organizatio
 WITHOUT_ROW = {
     "theme": "a cookie in the person's own browser",
     "first_sign_in": "a sign-in",
+    "roles:preview": "shows what saving would change",
     "users:email": "allauth's own page: sends a link, and the address changes when its owner follows it",
     "control_plane:auth_login": "a sign-in",
     "control_plane:authorize_server": "hands out a token for a sign-in",
@@ -136,6 +138,11 @@ DEEDS = {
     "teams:delete": Deed(),
     "teams:member_add": Deed(new_member_of_team),
     "teams:member_remove": Deed(),
+    "roles:create": Deed(lambda w: {"name": "Auditor", "start": f"copy:{w.role.pk}"}),
+    "roles:import": Deed(lambda w: {"text": as_json(w.role), "name": "Auditor"}),
+    "roles:rights": Deed(lambda w: {"version": w.role.version, "right": ["model:update"]}),
+    "roles:edit": Deed(lambda w: {"name": "Auditor"}),
+    "roles:delete": Deed(),
     "invitations:create": Deed(lambda w: {"addresses": "grace@example.org", "role": "member"}),
     "invitations:renew": Deed(before=waited),
     "invitations:revoke": Deed(),

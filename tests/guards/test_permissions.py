@@ -12,9 +12,7 @@ from .walk import modules
 # Where rights are named or handed out, which does not count as asking for them.
 DEFINING = {"orgs.permissions", "orgs.roles.permissions", "orgs.roles.grid", "tenants.permissions"}
 # Rights that nothing asks for yet, each with its reason.
-WAITING = {
-    Permission.ROLE_MANAGE: "only the predefined roles exist so far, and nobody changes them",
-}
+WAITING: dict[Permission, str] = {}
 
 
 def asked_for() -> set:

@@ -8,6 +8,7 @@ from factories import (
     make_key,
     make_member,
     make_org,
+    make_role,
     make_service_account,
     make_team,
     make_template,
@@ -29,6 +30,7 @@ class World:
         self.person = make_member(self.org, "member", name="Dana Member")
         self.team = make_team(self.org, members=[self.person])
         self.tenant = make_tenant(self.org)
+        self.role = make_role(self.org, base="viewer")
         self.grant = make_grant(self.tenant, self.admin, "admin")
         self.robot = make_service_account(self.org)
         self.key = make_key(self.robot)
@@ -52,6 +54,7 @@ class World:
             "membership": self.person.membership.pk,
             "user": self.person.pk,
             "team": self.team.uuid,
+            "role": self.role.pk,
             "invitation": self.invitation.pk,
             "token": self.invitation.token,
             "tenant": self.tenant.slug,

@@ -27,5 +27,20 @@ def test_set_rights_touches_only_what_differs(org):
     assert stored(org).permissions.get(resource="model", action="read").pk == kept
 
 
-def test_every_role_has_a_place_on_the_roles_page(org):
-    assert stored(org).get_absolute_url() == "/o/acme-ai/roles/#tenant-operator"
+def test_every_role_has_a_page(org):
+    role = stored(org)
+    assert role.get_absolute_url() == f"/o/acme-ai/roles/{role.pk}/"
+
+
+def test_version_follows_the_rights(org):
+    role, version = stored(org), stored(org).version
+    role.set_rights(role.rights | {"model:update"})
+    assert stored(org).version != version
+    role.set_rights(TENANT_ROLES["operator"][2])
+    assert stored(org).version == version
+
+
+def test_free_slug_is_free_on_its_level(org):
+    assert org.roles.free_slug("tenant", "Admin!") == "admin-2"
+    assert org.roles.free_slug("tenant", "Member") == "member"
+    assert org.roles.free_slug("tenant", "…") == "role"

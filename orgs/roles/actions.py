@@ -1,0 +1,189 @@
+"""Changes to an organization's own roles. Each is atomic and leaves one audit row."""
+
+from dataclasses import dataclass
+
+from django.db import transaction
+from django.db.models import Q
+
+from orgs.access import permissions_of
+from orgs.actions import Refused, refuse_stronger
+from orgs.audit.models import AuditEvent
+from orgs.models import Organization
+from orgs.permissions import Permission
+
+from .models import Role
+from .permissions import complete, rights_that_exist
+
+
+class Outdated(Refused):
+    """Somebody changed the role after the page was read."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """What saving did to the rights. `implied`: those among `added` that nobody ticked but others need."""
+
+    added: frozenset[str]
+    removed: frozenset[str]
+    implied: frozenset[str]
+
+
+@transaction.atomic
+def create_role(*, organization: Organization, level: str, name: str, by, **about) -> Role:
+    """Make a role of the organization's own. `about`: description, base (a predefined role of the same level, whose
+    rights it always has) and rights (those besides; what they need is added).
+
+    Raises Refused for a taken name, rights that do not exist, a base of elsewhere, and an organization role that
+    may do what `by` may not.
+    """
+    _lock(organization)
+    _refuse_taken(organization, level, name)
+    base = about.get("base")
+    if base and (base.organization_id != organization.pk or base.level != level or not base.predefined):
+        raise Refused("A role is built on a predefined one of the same level.")
+    rights = _allowed(organization, level, about.get("rights", ()), base, by)
+    role = Role.objects.create(
+        organization=organization,
+        level=level,
+        slug=organization.roles.free_slug(level, name),
+        name=name,
+        description=about.get("description", ""),
+        base=base,
+    )
+    role.set_rights(rights)
+    _record("role.created", role, by, after={**_words(role), "rights": sorted(rights)})
+    return role
+
+
+@transaction.atomic
+def update_role(*, role: Role, name: str, description: str, by) -> None:
+    """Rename and describe. Raises Refused for a predefined role, a stronger one, and a taken name."""
+    row = _own(role, by)
+    _refuse_taken(row.organization, row.level, name, besides=row)
+    before = _words(row)
+    row.name, row.description = name, description
+    row.save(update_fields=["name", "description"])
+    _record("role.updated", row, by, before, _words(row))
+
+
+@transaction.atomic
+def change_rights(*, role: Role, rights, version: str, by) -> Change:
+    """Make the rights of a role those given, its base's and what they need; its holders have them at once.
+
+    `version`: Role.version when the rights were chosen. Raises Outdated when it is another by now; Refused for a
+    predefined role, rights that do not exist, what `by` may not do, and more rights on tenants for herself.
+    """
+    row = _own(role, by)
+    before = row.rights
+    if row.version != version:
+        raise Outdated(f"{row.name} was changed meanwhile.")
+    after = _allowed(row.organization, row.level, rights, row.base, by)
+    change = Change(after - before, before - after, after - before - frozenset(rights))
+    if not (change.added or change.removed):
+        return change
+    if change.added:
+        _refuse_own_gain(row, by)
+    row.set_rights(after)
+    if row.level == Role.Level.TENANT:
+        row.grants.sync_holders()
+    _record(
+        "role.rights_changed", row, by, {"rights": sorted(change.removed)}, {"rights": sorted(change.added)}
+    )
+    return change
+
+
+@transaction.atomic
+def delete_role(*, role: Role, by, replacement: Role | None = None) -> None:
+    """Delete a role. Who holds it, or is invited to it, has the replacement from now on.
+
+    Raises Refused for a predefined role, for one in use without a replacement, for a replacement of elsewhere, and
+    where the replacement gives what `by` must not give.
+    """
+    row = _own(role, by)
+    organization = row.organization
+    if replacement:
+        _refuse_replacement(row, replacement, by)
+    elif in_use(row):
+        raise Refused(f"{row.name} is in use. Choose the role that takes its place.")
+    before = {**_words(row), "rights": sorted(row.rights)}
+    after = {"replacement": replacement.name} if replacement else {}
+    _record("role.deleted", row, by, before, after)
+    if row.level == Role.Level.TENANT:
+        row.grants.hand_over(row, replacement)
+    elif replacement:
+        organization.memberships.filter(role=row.slug).update(role=replacement.slug)
+        organization.teams.filter(org_role=row.slug).update(org_role=replacement.slug)
+        organization.invitations.open().filter(role=row.slug).update(role=replacement.slug)
+    row.delete()
+
+
+def in_use(role: Role) -> bool:
+    """Does anybody hold it, or is somebody invited to it?"""
+    organization = role.organization
+    if role.level == Role.Level.ORGANIZATION:
+        held = organization.memberships.filter(role=role.slug), organization.teams.filter(org_role=role.slug)
+        return any(rows.exists() for rows in (*held, organization.invitations.open().filter(role=role.slug)))
+    promised = organization.invitations.open().filter(tenant_grants__role=role)
+    return role.grants.exclude(tenant__desired_state="deleted").exists() or promised.exists()
+
+
+def _allowed(organization: Organization, level: str, rights, base: Role | None, by) -> frozenset[str]:
+    """The rights, those of the base and what they need. Raises Refused when they cannot be, or not through `by`."""
+    unknown = frozenset(rights) - rights_that_exist(level)
+    if unknown:
+        raise Refused(f"There is no such right: {', '.join(sorted(unknown))}.")
+    whole = complete(level, frozenset(rights) | (base.rights if base else frozenset()))
+    if level == Role.Level.ORGANIZATION and not whole <= permissions_of(by, organization):
+        raise Refused("A role may not do more than you. Ask an Admin.")
+    return whole
+
+
+def _own(role: Role, by) -> Role:
+    """The role as it is stored now, locked. Raises Refused for predefined roles and for stronger ones than `by`."""
+    _lock(role.organization)
+    row = Role.objects.select_related("organization", "base").get(pk=role.pk)
+    if row.predefined:
+        raise Refused(f"{row.name} is predefined and stays as it is. Clone it.")
+    if row.level == Role.Level.ORGANIZATION:
+        refuse_stronger(row.organization, by, row.slug)
+    return row
+
+
+def _refuse_replacement(role: Role, replacement: Role, by) -> None:
+    same = replacement.organization_id == role.organization_id and replacement.level == role.level
+    if not same or replacement.pk == role.pk:
+        raise Refused("Choose another role of the same level.")
+    if role.level == Role.Level.ORGANIZATION:
+        refuse_stronger(role.organization, by, replacement.slug)
+    elif not replacement.rights <= role.rights:
+        _refuse_own_gain(role, by)
+
+
+def _refuse_own_gain(role: Role, by) -> None:
+    """Whoever manages roles but not access must not let herself do more on tenants."""
+    if role.level != Role.Level.TENANT or by.is_superuser:
+        return
+    if Permission.TENANT_MANAGE_ALL in permissions_of(by, role.organization):
+        return
+    if role.grants.filter(Q(membership__user=by) | Q(team__user=by)).exists():
+        raise Refused("You hold this role yourself. Nobody gives herself more rights; ask an Admin.")
+
+
+def _refuse_taken(organization: Organization, level: str, name: str, besides: Role | None = None) -> None:
+    others = organization.roles.filter(level=level, name__iexact=name)
+    if others.exclude(pk=besides.pk if besides else None).exists():
+        raise Refused(f"{organization} has a role “{name}” already.")
+
+
+def _lock(organization: Organization) -> None:
+    """Changes of roles happen one after another, and not while somebody is given one."""
+    Organization.objects.select_for_update().get(pk=organization.pk)
+
+
+def _words(role: Role) -> dict[str, str]:
+    base = role.base.name if role.base else ""
+    return {"name": role.name, "level": role.level, "description": role.description, "base": base}
+
+
+def _record(action: str, role: Role, by, before=None, after=None) -> None:
+    AuditEvent.objects.record(action, role, by=by, organization=role.organization, before=before, after=after)
