@@ -145,7 +145,8 @@ def rotate_key(*, key: ApiKey, grace: timedelta, by, account: Membership | None 
     _refuse(key.user, account, by)
     if account:
         _refuse_gain(account, by)
-    row = ApiKey.objects.select_for_update().select_related("user", "tenant__organization").get(pk=key.pk)
+    rows = ApiKey.objects.select_for_update(of=("self",)).select_related("user", "tenant__organization")
+    row = rows.get(pk=key.pk)
     if not row.is_active:
         raise Refused("This key works no more. Create another one.")
     before, until = {"prefix": row.prefix}, timezone.now() + grace
