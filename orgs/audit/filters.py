@@ -4,7 +4,7 @@ from itertools import groupby
 from django import forms
 from django.contrib.auth import get_user_model
 from django.core.validators import MaxValueValidator, MinValueValidator
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils.timezone import make_aware
 from django_filters import CharFilter, ChoiceFilter, DateFilter, FilterSet
 
@@ -12,8 +12,10 @@ from orgs.models import Organization
 
 from .models import AuditEvent
 from .sentences import SENTENCES, words_of
+from .verify import UUID
 
 SYSTEM = "system"
+PEOPLE = 100
 # Any day within these can be moved into every time zone.
 DAYS = [MinValueValidator(date(1970, 1, 1)), MaxValueValidator(date(9000, 1, 1))]
 # Kinds of objects by other words than their model's name.
@@ -58,7 +60,7 @@ class EventFilter(FilterSet):
     def __init__(self, data, *, organization: Organization):
         super().__init__(data, queryset=organization.audit_events.all())
         events = organization.audit_events.order_by()
-        self.filters["actor"].extra["choices"] = _people(events)
+        self.filters["actor"].extra["choices"] = _people(events, self.data.get("actor", ""))
         self.filters["action"].extra["choices"] = _actions()
         self.filters["target"].extra["choices"] = _kinds(events)
         for name, label in LABELS.items():
@@ -98,10 +100,14 @@ def _midnight(day) -> datetime:
     return make_aware(datetime.combine(day, time.min))
 
 
-def _people(events) -> list[tuple[str, str]]:
+def _people(events, chosen: str) -> list[tuple[str, str]]:
+    """Who did something: those who were here last, as many as a list can hold, and the chosen one."""
     acted = get_user_model().objects.filter(pk__in=events.exclude(actor=None).values("actor"))
-    people = sorted((name or email, str(pk)) for pk, name, email in acted.values_list("pk", "name", "email"))
-    return [(SYSTEM, "ZenPro itself"), *((pk, name) for name, pk in people)]
+    latest = acted.order_by(F("last_active_at").desc(nulls_last=True), "pk")[:PEOPLE]
+    found = {str(pk): name or email for pk, name, email in latest.values_list("pk", "name", "email")}
+    if UUID.fullmatch(chosen) and chosen not in found:
+        found |= {str(person.pk): str(person) for person in acted.filter(pk=chosen)}
+    return [(SYSTEM, "ZenPro itself"), *sorted(found.items(), key=lambda pair: pair[1])]
 
 
 def _actions() -> list[tuple[str, list]]:

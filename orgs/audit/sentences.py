@@ -14,7 +14,7 @@ from .models import AuditEvent
 
 # {actor}, {target}, {before.x} and {after.x} are filled from the event.
 SENTENCES = {
-    "audit.exported": "{actor} exported {after.events} events of the audit log as {after.form}",
+    "audit.exported": "{actor} exported the audit log as {after.form}",
     "access.refused": "{actor} was refused: {after.right} in {target}",
     "organization.created": "{actor} created organization {target}",
     "organization.updated": "{actor} changed name or description of {target}",

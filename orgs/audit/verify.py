@@ -15,7 +15,7 @@ from .chain import digest
 from .models import AuditEvent, AuditHead
 
 CHUNK = 1000
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 NOT_THE_LAST = "was replaced: the entry behind it follows another one"
 
 
@@ -124,5 +124,5 @@ class _Gone:
 
     def _is_there(self, model: type[models.Model], key: str) -> bool:
         if (model, key) not in self.exists:
-            self.exists[model, key] = bool(_UUID.fullmatch(key)) and model.objects.filter(pk=key).exists()
+            self.exists[model, key] = bool(UUID.fullmatch(key)) and model.objects.filter(pk=key).exists()
         return self.exists[model, key]

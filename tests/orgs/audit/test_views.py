@@ -6,8 +6,9 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from factories import make_member, make_org, make_team
 
-from orgs.audit import views
+from orgs.audit import filters, views
 from orgs.audit.models import AuditEvent
+from orgs.audit.sentences import SENTENCES
 from orgs.audit.verify import verify
 from orgs.users.models import Origin
 
@@ -92,6 +93,20 @@ def test_filter_by_person(org, owner, editor, as_user, address):
     record(org, editor, label="b")
     events = as_user(owner).get(address, {"actor": str(editor.pk)}).context["events"]
     assert [one.event.actor for one in events] == [editor]
+
+
+def test_list_of_people_is_short_and_holds_the_chosen_one(org, owner, as_user, address, monkeypatch):
+    monkeypatch.setattr(filters, "PEOPLE", 2)
+    people = [make_member(org) for _ in range(4)]
+    for person in people:
+        record(org, person)
+    client = as_user(owner)
+    for person in people:
+        page = client.get(address, {"actor": str(person.pk)})
+        assert [one.event.actor for one in page.context["events"]] == [person]
+        assert page.content.decode().count('<option value="') <= 3 + 1 + 1 + len(SENTENCES) + 3 + 3
+    stranger = make_member(make_org())
+    assert not client.get(address, {"actor": str(stranger.pk)}).context["events"]
 
 
 def test_days_are_those_of_our_time_zone_and_included(org, owner, as_user, address, settings):
