@@ -200,7 +200,7 @@ def _detail(request, role: Role, chosen: frozenset[str]) -> dict:
         "editor": editor,
         "compared": compared,
         "differences": editor.differences(compared),
-        "others": request.org.roles.filter(level=role.level).exclude(pk=role.pk),
+        "others": request.org.roles.filter(level=role.level).exclude(pk__in=[role.pk, compared.pk]),
         "used": holders(role),
         "can_manage": _can_manage(request),
         "can_see_people": Permission.MEMBER_VIEW in request.org_permissions,
@@ -252,7 +252,7 @@ def _tenant_roles(request) -> list:
         people=Count("grants__membership", filter=live, distinct=True),
         teams=Count("grants__team", filter=live, distinct=True),
     )
-    return list(roles.prefetch_related("permissions"))
+    return list(roles.order_by("rank", "name").prefetch_related("permissions"))
 
 
 def _organization_rows(roles) -> list:

@@ -210,6 +210,17 @@ document.addEventListener("input", ({ target, isTrusted }) => {
 const checkTyped = (field) => field.form?.querySelectorAll(".danger.solid").forEach((b) => { b.disabled = field.value !== field.dataset.equals; });
 on("input", "input[data-equals]", checkTyped);
 
+// A grid that the server redraws after each tick: nothing is redrawn below a finger or a key that is down
+for (const type of ["pointerdown", "keydown"]) on(type, "form[data-redrawn].htmx-request", (form) => {
+  form.dataset.waits = "1";
+  htmx.trigger(form, "htmx:abort");
+});
+on("change", "form[data-waits]", (form) => { delete form.dataset.waits; });
+for (const type of ["pointerup", "keyup"]) document.addEventListener(type, () => {
+  const form = document.querySelector("form[data-waits]");
+  if (form) setTimeout(() => { if (form.dataset.waits) form.dispatchEvent(new Event("change", { bubbles: true })); }, 30);
+});
+
 // "No value" empties its field, and writing in the field takes the tick away
 on("change", "input[data-none]", (box) => {
   const field = $(box.dataset.none);
