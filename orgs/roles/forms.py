@@ -38,9 +38,14 @@ class CreateForm(RoleForm):
         self.roles = {str(role.pk): role for role in roles}
         predefined = [role for role in roles if role.predefined]
         self.fields["start"].choices = [
-            ("Build on, and always have its rights", [(f"base:{role.pk}", role.name) for role in predefined]),
-            ("Copy, and take away what you like", [(f"copy:{role.pk}", role.name) for role in roles]),
+            (
+                "Always have all its rights, and more",
+                [(f"base:{role.pk}", f"Build on {role}") for role in predefined],
+            ),
+            ("Each right can be taken away", [(f"copy:{role.pk}", f"Copy of {role}") for role in roles]),
         ]
+        if not self.initial.get("start"):
+            self.initial["start"] = f"base:{predefined[-1].pk}"  # the weakest
 
     @property
     def about(self) -> dict:

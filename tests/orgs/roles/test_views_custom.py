@@ -187,6 +187,11 @@ def test_a_copy_is_built_on_what_its_model_is_built_on(org, owner, as_user, revi
     assert (role.rights, role.base) == (reviewer.rights, reviewer.base)
 
 
+def test_the_weakest_role_is_proposed(org, owner, as_user):
+    page = as_user(owner).get(at("create", org)).content.decode()
+    assert f'<option value="base:{tenant_role(org, "viewer").pk}" selected>Build on Viewer</option>' in page
+
+
 def test_create_organization_role(org, owner, as_user):
     start = f"copy:{org.roles.organization_level().get(slug='editor').pk}"
     page = as_user(owner).get(f"{at('create', org)}?level=organization&start={start}").content.decode()
