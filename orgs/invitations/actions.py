@@ -71,6 +71,9 @@ def invite(*, organization: Organization, addresses: Sequence[str], offer: Offer
     if reason := _why_not(by, organization, offer.role, offer.teams, bool(offer.tenant_roles)):
         raise Refused(reason)
     results = [_invite_one(organization, address, offer, by) for address in addresses]
+    for result in results:
+        if result.token:  # recorded last: nobody else can append from here on
+            _record("invitation.sent", result.invitation, by, after=_promise(result.invitation))
     parcels = [(result.invitation, result.token) for result in results if result.token]
     transaction.on_commit(lambda: mail.deliver(parcels), robust=True)
     return results
@@ -138,7 +141,6 @@ def _create(organization: Organization, address: str, offer: Offer, by) -> Resul
     invitation.teams.set(offer.teams)
     for tenant, role in offer.tenant_roles:
         invitation.tenant_grants.create(tenant=tenant, role=role)
-    _record("invitation.sent", invitation, by, after=_promise(invitation))
     return Result(address, Outcome.SENT, invitation, token)
 
 

@@ -16,10 +16,11 @@ from factories import make_member, make_org, make_team, make_user
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from orgs.actions import delete_organization
+from orgs.actions import delete_organization, update_organization
 from orgs.audit.chain import digest
 from orgs.audit.models import AuditEvent, AuditHead
 from orgs.audit.verify import Link, in_chunks, verify
+from orgs.invitations.actions import Offer, invite
 
 LENGTH = 5
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)
@@ -338,6 +339,26 @@ def test_changes_of_the_organization_do_not_wait_for_each_other_in_a_circle():
     with ThreadPoolExecutor(10) as pool:
         list(pool.map(change, range(60)))
     assert verify().end.number == 60
+
+
+@pytest.mark.django_db(transaction=True)
+def test_invitations_and_changes_of_the_organization_do_not_wait_in_a_circle():
+    org = make_org("Busy")
+    admin = make_member(org, "admin")
+    offer = Offer(org.roles.get(level="organization", slug="member"))
+
+    def change(number):
+        try:
+            if number % 2:
+                return update_organization(organization=org, name="Busy", description=str(number), by=admin)
+            addresses = [f"person{number}-{each}@example.net" for each in range(4)]
+            return invite(organization=org, addresses=addresses, offer=offer, by=admin)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(10) as pool:
+        list(pool.map(change, range(40)))
+    assert (verify().broken, verify().end.number) == ("", 20 + 20 * 4)
 
 
 def test_command_names_the_first_broken_entry_and_fails(chain):
