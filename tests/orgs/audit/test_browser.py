@@ -1,0 +1,103 @@
+"""The audit page in a browser: axe finds nothing, the keyboard is enough, and so is a browser without JavaScript."""
+
+from pathlib import Path
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from factories import make_member, make_org, make_team, make_tenant
+
+from orgs.audit.models import AuditEvent
+from orgs.audit.verify import verify
+from orgs.users.models import Origin
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+AXE = (Path(__file__).resolve().parents[2] / "vendor" / "axe.min.js").read_text()
+RULES = ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"]
+
+
+@pytest.fixture
+def world():
+    org = make_org("Acme AI")
+    ada = make_member(org, "admin", name="Ada Okafor")
+    ada.origin = Origin("page", "192.0.2.7", "req-1")
+    record, tenant = AuditEvent.objects.record, make_tenant(org, "production")
+    record("team.created", make_team(org, "vision"), by=ada, organization=org, after={"name": "vision"})
+    record("access.refused", tenant, by=ada, organization=org, after={"right": "x:y"}, outcome="refused")
+    record("team.deleted", make_team(org, "risk"), by=ada, organization=org, before={"name": "risk"})
+    return org, ada
+
+
+@pytest.fixture
+def visit(browser, live_server, world):
+    """visit(query, width, scheme): the page, signed in as the Admin; errors of any page fail the test."""
+    errors, contexts = [], []
+    client = Client()
+    client.force_login(world[1])
+
+    def visit(query="", width=1440, scheme="light", script=True):
+        context = browser.new_context(
+            viewport={"width": width, "height": 900},
+            color_scheme=scheme,
+            bypass_csp=True,
+            java_script_enabled=script,
+        )
+        contexts.append(context)
+        cookie = {"name": "sessionid", "value": client.cookies["sessionid"].value, "url": live_server.url}
+        context.add_cookies([cookie])
+        page = context.new_page()
+        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+        page.goto(live_server.url + reverse("audit:list", args=[world[0].slug]) + query)
+        return page
+
+    yield visit
+    for context in contexts:
+        context.close()
+    assert errors == []
+
+
+def problems(page) -> list:
+    page.evaluate(AXE)
+    found = page.evaluate("rules => axe.run(document, {runOnly: rules})", RULES)["violations"]
+    wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+    return [(rule["id"], rule["nodes"][0]["html"]) for rule in found] + ([wide] if wide > 0 else [])
+
+
+@pytest.mark.parametrize("state", ["unchecked", "checked", "broken"])
+def test_page_has_no_problems(visit, state):
+    if state == "broken":
+        AuditEvent._base_manager.filter(number=2).update(via="x")
+    if state != "unchecked":
+        verify()
+    for width, scheme in ((1440, "light"), (1440, "dark"), (390, "light"), (390, "dark")):
+        page = visit("?object=team:1" if state == "checked" else "", width, scheme)
+        for event in page.locator("details.event > summary").all():
+            event.click()
+        assert problems(page) == [], (width, scheme)
+
+
+def test_keyboard_is_enough(visit):
+    page = visit()
+    page.keyboard.press("/")
+    page.keyboard.type("vision")
+    page.wait_for_url("**q=vision**")
+    page.locator("details.event").nth(1).wait_for(state="detached")
+    page.locator("details.event > summary").focus()
+    page.keyboard.press("Enter")
+    assert page.get_by_role("link", name="Everything about it").is_visible()
+    page.get_by_role("link", name="CSV").focus()
+    with page.expect_download() as download:
+        page.keyboard.press("Enter")
+    text = Path(download.value.path()).read_text()
+    assert "vision" in text and "risk" not in text
+    assert AuditEvent.objects.latest("id").after["filters"] == {"q": "vision"}
+
+
+def test_filters_work_without_javascript(visit):
+    page = visit(script=False)
+    page.get_by_label("Outcome").select_option("refused")
+    page.get_by_role("button", name="Filter").click()
+    assert "outcome=refused" in page.url
+    assert page.locator("details.event").count() == 1
+    page.locator("details.event > summary").click()
+    assert page.get_by_text("req-1").is_visible()
