@@ -80,8 +80,8 @@ def person(installed, browser):
     )
     visitor = Visitor(browser, installed.url)
     visitor.page.goto("/accounts/login/")
-    visitor.page.get_by_label("Email").fill(email)
-    visitor.page.get_by_label("Password", exact=True).fill(password)
+    visitor.page.get_by_role("textbox", name="Email").fill(email)
+    visitor.page.get_by_role("textbox", name="Password").fill(password)
     visitor.page.get_by_role("button", name="Sign in", exact=True).click()
     visitor.page.wait_for_url("**/o/demo/")
     yield visitor
