@@ -141,7 +141,9 @@ def _allowed(organization: Organization, level: str, rights, base: Role | None, 
 def _own(role: Role, by) -> Role:
     """The role as it is stored now, locked. Raises Refused for predefined roles and for stronger ones than `by`."""
     _lock(role.organization)
-    row = Role.objects.select_related("organization", "base").get(pk=role.pk)
+    # Giving a role on a tenant refers to its row, so it happens before this change or after it.
+    rows = Role.objects.select_for_update(of=("self",)).select_related("organization", "base")
+    row = rows.get(pk=role.pk)
     if row.predefined:
         raise Refused(f"{row.name} is predefined and stays as it is. Clone it.")
     if row.level == Role.Level.ORGANIZATION:
@@ -176,7 +178,7 @@ def _refuse_taken(organization: Organization, level: str, name: str, besides: Ro
 
 
 def _lock(organization: Organization) -> None:
-    """Changes of roles happen one after another, and not while somebody is given one."""
+    """Changes of roles happen one after another, and not while a member gets another role."""
     Organization.objects.select_for_update().get(pk=organization.pk)
 
 
