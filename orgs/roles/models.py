@@ -10,18 +10,32 @@ from orgs.models import Organization
 from .permissions import ORG_ROLES, TENANT_ROLES
 
 
+def _predefined():
+    """(level, slug, fields, rights) of each, strongest first within a level."""
+    for level, roles in ((Role.Level.ORGANIZATION, ORG_ROLES), (Role.Level.TENANT, TENANT_ROLES)):
+        for rank, (slug, (name, description, rights)) in enumerate(roles.items()):
+            yield level, slug, {"name": name, "description": description, "rank": rank}, rights
+
+
 class RoleQuerySet(models.QuerySet):
     def seed(self, organization: Organization) -> None:
-        """Create the organization's predefined roles with their rights, or bring them up to date."""
-        for level, roles in ((Role.Level.ORGANIZATION, ORG_ROLES), (Role.Level.TENANT, TENANT_ROLES)):
-            for rank, (slug, (name, description, rights)) in enumerate(roles.items()):
-                role, _ = self.update_or_create(
-                    organization=organization,
-                    level=level,
-                    slug=slug,
-                    defaults={"name": name, "description": description, "predefined": True, "rank": rank},
-                )
-                role.set_rights(rights)
+        """Create the organization's predefined roles with their rights, or bring them up to date.
+
+        A handful of statements however many rights there are: every new organization waits for it.
+        """
+        found = self.filter(organization=organization, predefined=True)
+        stored = {(role.level, role.slug): role for role in found}
+        roles, rights = [], {}
+        for level, slug, facts, wanted in _predefined():
+            role = stored.get((level, slug)) or Role(organization=organization, level=level, slug=slug)
+            role.predefined = True
+            for name, value in facts.items():
+                setattr(role, name, value)
+            roles.append(role)
+            rights[role.pk] = wanted
+        self.bulk_create(role for role in roles if role._state.adding)
+        self.bulk_update([role for role in roles if role in stored.values()], ["name", "description", "rank"])
+        RolePermission.objects.make_equal(rights, fresh=not stored)
 
     def tenant_level(self):
         """Roles that can be given on a tenant, strongest first."""
@@ -94,12 +108,26 @@ class Role(models.Model):
 
     def set_rights(self, rights) -> None:
         """Make the stored rows equal to `rights`, touching only what differs."""
-        rows = {f"{row.resource}:{row.action}": row.pk for row in self.permissions.all()}
-        wanted, stored = set(rights), set(rows)
-        self.permissions.filter(pk__in=[rows[right] for right in stored - wanted]).delete()
-        new = (right.partition(":") for right in sorted(wanted - stored))
-        RolePermission.objects.bulk_create(
-            RolePermission(role=self, resource=resource, action=action) for resource, _, action in new
+        RolePermission.objects.make_equal({self.pk: rights})
+
+
+class RolePermissionQuerySet(models.QuerySet):
+    def make_equal(self, roles: dict, *, fresh: bool = False) -> None:
+        """Make the stored rights of these roles ({role id: rights}) equal to the given ones, touching what differs.
+
+        `fresh`: none of them has any yet.
+        """
+        stored = {}
+        if not fresh:
+            rows = self.filter(role__in=roles).values_list("pk", "role", "resource", "action")
+            stored = {(role, f"{resource}:{action}"): pk for pk, role, resource, action in rows}
+        wanted = {(role, right) for role, rights in roles.items() for right in rights}
+        surplus = [number for key, number in stored.items() if key not in wanted]
+        if surplus:
+            self.filter(pk__in=surplus).delete()
+        new = ((role, *right.split(":")) for role, right in sorted(wanted - stored.keys()))
+        self.bulk_create(
+            RolePermission(role_id=role, resource=resource, action=action) for role, resource, action in new
         )
 
 
@@ -109,6 +137,8 @@ class RolePermission(models.Model):
     role = models.ForeignKey(Role, on_delete=models.CASCADE, related_name="permissions")
     resource = models.CharField(max_length=40)
     action = models.CharField(max_length=40)
+
+    objects = RolePermissionQuerySet.as_manager()
 
     class Meta:
         ordering = ["resource", "action"]

@@ -95,6 +95,8 @@ def complete(level: str, rights: Iterable[str]) -> frozenset[str]:
     return rights | {f"{kind}:{READ}" for kind, action in pairs if kind not in DASHBOARD and action != CREATE}
 
 
+# What a run leaves behind is created with the rights of whoever started it: without these its steps fail.
+RUN_OUTPUTS = ("artifact", "artifact_version", "run_metadata", "model", "model_version")
 _SEEN = {"tenant:view"}
 _READ_ALL = _SEEN | _rights(RESOURCES, [READ])
 _CLIENT = {"service_connector:client"}
@@ -127,7 +129,9 @@ TENANT_ROLES: dict[str, tuple[str, str, frozenset[str]]] = {
     "operator": (
         "Operator",
         "Reads everything and runs templates, nothing else.",
-        frozenset(_READ_ALL | _CLIENT | _rights(["pipeline_run", "pipeline_deployment"], [CREATE])),
+        frozenset(
+            _READ_ALL | _CLIENT | _rights(["pipeline_run", "pipeline_deployment", *RUN_OUTPUTS], [CREATE])
+        ),
     ),
     "viewer": (
         "Viewer",
