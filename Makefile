@@ -7,7 +7,7 @@ test:          ## all tests
 	.venv/bin/pytest
 
 quick:         ## without browser and servers
-	.venv/bin/pytest -m "not browser and not zenml"
+	.venv/bin/pytest -m "not browser and not zenml" -n auto
 
 lint:
 	.venv/bin/ruff check .
