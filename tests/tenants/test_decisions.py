@@ -14,7 +14,8 @@ from tenants import decisions
 from tenants.decisions import Resource, allowed, allowed_ids, may_connect
 from tenants.models import Share, Tenant
 
-PROJECT, OTHER_PROJECT = str(uuid4()), str(uuid4())
+# Fixed, because they are part of tests' names, which all processes of a run must agree on.
+PROJECT, OTHER_PROJECT = "1c5b2d3e-0001-4000-8000-000000000001", "1c5b2d3e-0001-4000-8000-000000000002"
 RUNS = f"{PROJECT}:pipeline_run"
 
 

@@ -14,7 +14,9 @@ from tenants.models import Share, Tenant
 
 from .conftest import Caller, server_token
 
-PROJECT = str(uuid4())
+# Fixed, because they are part of tests' names, which all processes of a run must agree on.
+PROJECT = "1c5b2d3e-0001-4000-8000-000000000001"
+NOBODY = "1c5b2d3e-0001-4000-8000-000000000003"
 CALLS = [
     ("PATCH", "/workspace_status", None),
     ("PATCH", "/tenant_status", None),
@@ -194,7 +196,7 @@ def test_questions_without_action_or_resource_are_refused(server, tenant, member
     assert response.status_code == 422
 
 
-@pytest.mark.parametrize("user", ["", "nobody", str(uuid4())])
+@pytest.mark.parametrize("user", ["", "nobody", NOBODY])
 def test_whoever_is_not_known_may_nothing(server, tenant, user):
     query = {"user_id": user, "action": "read"}
     assert server("POST", "/rbac/check_permissions", ["stack"], query=query).json() == {"stack": False}
