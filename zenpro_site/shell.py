@@ -98,7 +98,7 @@ NAVIGATION = (
 
 
 def _navigation(request, rights, slug) -> list[Item]:
-    counts = _counts(request.org)
+    counts = _counts(request.org) if Permission.TEAM_VIEW in rights else {}
     section = _section(request)
     return [
         Item(label, icon, reverse(name, args=[slug]), active=name in section, count=counts.get(name))
