@@ -285,7 +285,9 @@ def open_run(client: TenantClient, run_id: UUID, chosen: str = "", *, details=Fa
         rows = [replace(row, message=known[row.name].message) if row.name in known else row for row in rows]
     step = _chosen(rows, chosen)
     edges = step_edges(dag, known.values())
-    return RunPage(run, rows, edges, known, step, _log(client, step, known), dag.get("status") or run.status)
+    return RunPage(
+        run, rows, edges, known, step, _readable_log(client, step, known), dag.get("status") or run.status
+    )
 
 
 def _chosen(rows: list[StepRow], name: str) -> StepRow | None:
@@ -370,6 +372,16 @@ def draw(steps: list[StepRow], edges: tuple[tuple[str, str], ...]) -> Graph:
 
 
 # -- output
+
+
+def _readable_log(client: TenantClient, step: StepRow | None, known: dict[str, Step]) -> LogPane:
+    """The log, or why there is none: one that the server cannot reach must not take the page with it (rerun §9)."""
+    try:
+        return _log(client, step, known)
+    except TenantRefused as refused:
+        if "outside of artifact store" in refused.reason:
+            return LogPane(note="The log stayed on the computer where the pipeline was run.")
+        return LogPane(note=f"The log cannot be read: {refused.reason}")
 
 
 def _log(client: TenantClient, step: StepRow | None, known: dict[str, Step]) -> LogPane:

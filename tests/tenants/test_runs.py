@@ -195,6 +195,23 @@ def test_cached_step_shows_the_output_of_its_original(client):
     assert page.log.note.startswith("Cached")
 
 
+@pytest.mark.parametrize(
+    ("reason", "note"),
+    [
+        ("File `/a` is outside of artifact store bounds `/b`", "The log stayed on the computer"),
+        ("Disk on fire.", "The log cannot be read: Disk on fire."),
+    ],
+)
+def test_a_log_that_cannot_be_read_leaves_the_page(client, monkeypatch, reason, note):
+    def refuse(*args, **kwargs):
+        raise TenantRefused(500, reason)
+
+    monkeypatch.setattr(client, "step_logs", refuse)
+    page = runs.open_run(client, RUN_ID, "load_customers")
+    assert page.log.note.startswith(note)
+    assert len(page.steps) == 5
+
+
 def test_long_log_is_cut_at_its_beginning(client):
     step = client.dags[str(RUN_ID)]["nodes"][0]["id"]
     client.logs[step] = [LogLine(f"line {n}", 20, datetime.now(UTC)) for n in range(1, 701)]
