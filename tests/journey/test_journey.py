@@ -126,7 +126,7 @@ def test_the_recorded_run_has_graph_steps_and_log(admin, remembered):
     page = admin.page
     page.goto("/o/demo/t/demo/runs/")
     admin.seen("07-runs")
-    page.get_by_role("main").get_by_role("link", name=re.compile("^churn-")).first.click()
+    page.get_by_role("main").get_by_role("link", name=re.compile("^churn-")).last.click()
     page.wait_for_url(re.compile(r"/runs/[0-9a-f-]{36}/"))
     main = page.get_by_role("main")
     for step in ("load_customers", "build_features", "profile", "train", "evaluate"):
