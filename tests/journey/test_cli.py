@@ -127,7 +127,7 @@ def test_login_with_the_tenants_address(computer, tenant_url, person):
 
 
 @pytest.mark.parametrize("ending", ["", "/"])
-def test_the_next_login_needs_no_browser(computer, tenant_url, ending):
+def test_the_next_login_needs_no_browser(computer, tenant_url, person, ending):
     code, output = computer.run("login", tenant_url + ending)
     assert code == 0, output
     assert "verify" not in output
@@ -152,7 +152,7 @@ def test_she_runs_a_pipeline_and_finds_it_in_the_dashboard(computer, installed, 
     expect(person.page.get_by_role("main")).to_contain_text("Dana Petrova")
 
 
-def test_what_her_role_does_not_allow_is_refused_by_the_server(computer):
+def test_what_her_role_does_not_allow_is_refused_by_the_server(computer, person):
     code, output = computer.run("project", "register", "mine")
     assert code != 0
     assert "Insufficient permissions to CREATE" in output
