@@ -8,6 +8,12 @@ from factories import make_member, make_org, make_user
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")  # playwright's sync API runs a loop in the thread
 
 
+def pytest_xdist_auto_num_workers(config):
+    """All cores for the quick tests; one process where browsers and servers share a machine."""
+    wanted = config.option.markexpr or ""
+    return None if "not browser" in wanted and "not zenml" in wanted else 0
+
+
 def pytest_collection_finish(session):
     """What is loaded by now stays for ever: looking through it again and again is a third of the time."""
     gc.collect()

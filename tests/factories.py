@@ -1,12 +1,14 @@
 """One plain function a model; every argument has a sensible default."""
 
 import itertools
+from copy import copy
 from uuid import uuid4
 
 from django.contrib.auth import get_user_model
+from django.db import connection
 
 from orgs.models import Membership, Organization
-from orgs.roles.models import Role
+from orgs.roles.models import Role, RolePermission
 from orgs.roles.permissions import complete
 from orgs.teams.models import Team
 from tenants.control_plane.models import ApiKey
@@ -26,8 +28,30 @@ def make_user(email: str | None = None, *, superuser: bool = False, **fields):
 def make_org(name: str | None = None) -> Organization:
     name = name or f"Organization {next(_numbers)}"
     organization = Organization.objects.create(name=name, slug=Organization.objects.free_slug(name))
-    Role.objects.seed(organization)
+    _seed(organization)
     return organization
+
+
+_seeded = []  # roles and rows of rights, as the real seed wrote them for the first organization
+
+
+def _seed(organization: Organization) -> None:
+    """The predefined roles. Later organizations get copies: it is five times as quick, and nearly every test waits."""
+    if not _seeded:
+        Role.objects.seed(organization)
+        rows = RolePermission.objects.filter(role__organization=organization)
+        _seeded.extend([list(organization.roles.all()), list(rows.values_list("role", "resource", "action"))])
+        return
+    roles, ids = [copy(role) for role in _seeded[0]], {}
+    for role in roles:
+        ids[role.pk] = role.pk = uuid4()
+        role.organization = organization
+    Role.objects.bulk_create(roles)
+    of = RolePermission._meta.get_field("role").get_db_prep_value
+    rows = [(of(ids[role], connection), resource, action) for role, resource, action in _seeded[1]]
+    table = RolePermission._meta.db_table
+    with connection.cursor() as cursor:
+        cursor.executemany(f"INSERT INTO {table} (role_id, resource, action) VALUES (%s, %s, %s)", rows)
 
 
 def make_member(org: Organization, role: str = "member", user=None, **fields):

@@ -27,7 +27,7 @@ def marked_pages():
 
 def pages_with_objects():
     return [
-        pytest.param(entry, parameter, id=f"{entry}-{parameter}")
+        (entry, parameter)
         for entry in marked_pages()
         for parameter in entry.parameters
         if parameter not in {"org"} | COUNTED | INSIDE_TENANT
@@ -65,36 +65,46 @@ def test_every_page_has_a_name():
     assert not nameless, f"Give these URLs app_name and name: {nameless}"
 
 
-@pytest.mark.parametrize("entry", marked_pages(), ids=str)
-def test_parameters_are_known_to_the_sweep(entry, world):
-    unknown = set(entry.parameters) - set(world.values)
-    assert not unknown, f"{entry.route}: tell tests/guards/world.py what {unknown} stand for."
+# The sweeps below go through all pages in one test: nothing they do changes the world they share.
+
+
+def test_parameters_are_known_to_the_sweep(world):
+    unknown = {entry.route: set(entry.parameters) - set(world.values) for entry in marked_pages()}
+    unknown = {route: names for route, names in unknown.items() if names}
+    assert not unknown, f"Tell tests/guards/world.py what these stand for: {unknown}"
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-@pytest.mark.parametrize("entry", marked_pages(), ids=str)
-def test_outsider_gets_the_same_as_for_an_organization_that_is_not(entry, method, world, outsider, as_user):
-    client = as_user(outsider)
-    real = answer(client, method, entry.path(world.values))
-    random = answer(client, method, entry.path({**world.values, "org": "no-such-organization"}))
-    expected = 404 if method in entry.methods else 405
-    assert real[0] == expected, f"{method} {entry.route} answers an outsider with {real[0]}, not {expected}."
-    assert real == random, f"{method} {entry.route} lets an outsider tell a real organization from none."
+def test_outsider_gets_the_same_as_for_an_organization_that_is_not(method, world, outsider, as_user):
+    client, wrong = as_user(outsider), []
+    for entry in marked_pages():
+        real = answer(client, method, entry.path(world.values))
+        random = answer(client, method, entry.path({**world.values, "org": "no-such-organization"}))
+        expected = 404 if method in entry.methods else 405
+        if real[0] != expected:
+            wrong.append(f"{method} {entry.route} answers an outsider with {real[0]}, not {expected}.")
+        elif real != random:
+            wrong.append(f"{method} {entry.route} lets an outsider tell a real organization from none.")
+    assert not wrong, "\n".join(wrong)
 
 
-@pytest.mark.parametrize(("entry", "parameter"), pages_with_objects())
-def test_object_of_another_organization_is_not_found(entry, parameter, world, foreign, as_user):
-    path = entry.path({**world.values, parameter: foreign.values[parameter]})
-    client = as_user(world.admin)
-    for method in {"GET", "POST"} & entry.methods:
-        status, _ = answer(client, method, path)
-        assert status == 404, f"{method} {entry.route} with a foreign {parameter}: {status}, not 404."
+def test_object_of_another_organization_is_not_found(world, foreign, as_user):
+    client, wrong = as_user(world.admin), []
+    for entry, parameter in pages_with_objects():
+        path = entry.path({**world.values, parameter: foreign.values[parameter]})
+        for method in {"GET", "POST"} & entry.methods:
+            status, _ = answer(client, method, path)
+            if status != 404:
+                wrong.append(f"{method} {entry.route} with a foreign {parameter}: {status}, not 404.")
+    assert not wrong, "\n".join(wrong)
 
 
-@pytest.mark.parametrize("entry", marked_pages(), ids=str)
-def test_anonymous_is_sent_to_sign_in_and_back(entry, world, client):
-    path = entry.path(world.values)
-    for method in {"GET", "POST"} & entry.methods:
-        response = getattr(client, method.lower())(path)
-        assert response.status_code == 302, f"{method} {entry.route}: {response.status_code}, not 302."
-        assert response.url.endswith(f"/accounts/login/?next={quote(path)}")
+def test_anonymous_is_sent_to_sign_in_and_back(world, client):
+    wrong = []
+    for entry in marked_pages():
+        path = entry.path(world.values)
+        for method in {"GET", "POST"} & entry.methods:
+            response = getattr(client, method.lower())(path)
+            if response.status_code != 302 or not response.url.endswith(f"/accounts/login/?next={quote(path)}"):
+                wrong.append(f"{method} {entry.route}: {response.status_code} {response.get('Location')}")
+    assert not wrong, "\n".join(wrong)

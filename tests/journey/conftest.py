@@ -1,6 +1,17 @@
+from pathlib import Path
+
 import pytest
 
 from .installation import Installation
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items):
+    """These tests build on each other: they run last and as written, however others are grouped by their browser."""
+    here = Path(__file__).parent
+    ours = [item for item in items if item.path.is_relative_to(here)]
+    ours.sort(key=lambda item: (str(item.path), item.location[1]))
+    items[:] = [item for item in items if not item.path.is_relative_to(here)] + ours
 
 
 @pytest.fixture(scope="session")

@@ -275,7 +275,7 @@ def test_asks_as_often_for_five_as_for_one(org):
     assert counts[0] == counts[1] <= 8
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(before=JSON, after=JSON, label=TEXT, ip=st.none() | st.ip_addresses().map(str))
 def test_whatever_is_recorded_reads_back_with_the_same_hash(org, before, after, label, ip):
     team = make_team(org)
