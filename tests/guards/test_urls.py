@@ -105,6 +105,8 @@ def test_anonymous_is_sent_to_sign_in_and_back(world, client):
         path = entry.path(world.values)
         for method in {"GET", "POST"} & entry.methods:
             response = getattr(client, method.lower())(path)
-            if response.status_code != 302 or not response.url.endswith(f"/accounts/login/?next={quote(path)}"):
+            if response.status_code != 302 or not response.url.endswith(
+                f"/accounts/login/?next={quote(path)}"
+            ):
                 wrong.append(f"{method} {entry.route}: {response.status_code} {response.get('Location')}")
     assert not wrong, "\n".join(wrong)
