@@ -20,7 +20,9 @@ _numbers = itertools.count(1)
 
 
 def make_user(email: str | None = None, *, superuser: bool = False, **fields):
-    email = email or f"person{next(_numbers)}@example.org"
+    if not email:
+        fields.setdefault("username", f"person{next(_numbers)}")
+        email = f"{fields['username']}@example.org"
     create = get_user_model().objects.create_superuser if superuser else get_user_model().objects.create_user
     return create(email, PASSWORD, **fields)
 

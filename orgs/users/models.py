@@ -26,7 +26,8 @@ class UserManager(BaseUserManager):
     def create_user(self, email: str, password: str | None = None, **fields) -> "User":
         """Create a person. `email` is lowered; without `username` one is made from the address."""
         email = self.normalize_email(email).lower()
-        fields.setdefault("username", self.free_username(email.partition("@")[0]))
+        if "username" not in fields:
+            fields["username"] = self.free_username(email.partition("@")[0])
         user = self.model(email=email, **fields)
         user.set_password(password)
         user.full_clean(exclude=["password"])

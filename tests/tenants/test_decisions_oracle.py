@@ -218,7 +218,7 @@ tally = Counter()
 
 
 @settings(
-    max_examples=500,
+    max_examples=150,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
     database=None,

@@ -70,7 +70,7 @@ class Edits:
 
 
 @settings(
-    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], database=None
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], database=None
 )
 @given(steps=edits())
 def test_dashboard_and_server_agree_after_any_edit(cast, steps):

@@ -94,7 +94,7 @@ def answers(user, tenant) -> set[TenantPermission]:
 
 
 @settings(
-    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], database=None
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], database=None
 )
 @given(steps=changes())
 def test_dashboard_and_server_agree(cast, steps):

@@ -140,6 +140,7 @@ def installer(tmp_path):
     return subprocess.Popen([sys.executable, "-c", INSTALL, str(tmp_path / "data"), str(tmp_path / "uv")])
 
 
+@pytest.mark.zenml
 def test_two_installs_at_once_build_once(tmp_path, fake_uv):
     fake_uv(f"sleep 0.3; {SUCCEED}")
     both = [installer(tmp_path), installer(tmp_path)]
@@ -147,6 +148,7 @@ def test_two_installs_at_once_build_once(tmp_path, fake_uv):
     assert len(calls(tmp_path)) == 2
 
 
+@pytest.mark.zenml
 def test_killed_install_leaves_no_half_environment(tmp_path, fake_uv):
     fake_uv(f"sleep 1; {SUCCEED}")
     environments = Environments(tmp_path / "data")

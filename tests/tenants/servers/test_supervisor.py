@@ -18,6 +18,8 @@ from tenants.servers.supervisor import LAUNCHER, Program, Supervisor, private_fo
 from tests.tenants.servers.conftest import eventually
 from tests.tenants.servers.stub_control_plane import free_port
 
+pytestmark = pytest.mark.zenml  # real servers under a real supervisor, though not ZenML's
+
 ODD = {
     "PERCENT": "100 % %(here)s %%",
     "QUOTES": 'it\'s "so"',
