@@ -89,7 +89,8 @@ def detail(request, template):
 @tenant_view(TenantPermission.TEMPLATE_CREATE)
 def create(request):
     source, trouble = _source(request)
-    form = TemplateForm(request.POST or None, tenant=request.tenant, initial=_suggested(request, source))
+    data = request.POST if request.method == "POST" else None
+    form = TemplateForm(data, tenant=request.tenant, initial=_suggested(request, source))
     context = {"form": form, "source": source, "trouble": trouble, "tenant": request.tenant}
     if request.method == "POST" and source:
         context["ticks"] = _ticks(form, source)

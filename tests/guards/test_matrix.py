@@ -1,0 +1,415 @@
+"""Every URL of ours, opened and posted to by everybody: what each of them gets is written down here.
+
+Declared by hand and not read from the views' decorators: a decorator with the wrong right fails too.
+
+A new URL needs a row in MATRIX: how it is used (`reads` GET, `does` POST, `asks` both) and by whom (a rule). What its
+parameters stand for is in tests/guards/world.py; ADDRESSES has what one page alone needs.
+"""
+
+import logging
+from collections.abc import Callable
+from contextlib import contextmanager
+from datetime import timedelta
+from http.cookies import SimpleCookie
+from types import SimpleNamespace
+
+import pytest
+from django.conf import settings
+from django.db import transaction
+from django.template.backends.django import Template
+from django.test import Client
+from factories import make_key, make_tenant
+from fakes import RUN_ID, FakeTenantClient, churn
+
+from tenants import connection
+from tenants.control_plane.models import AccessToken
+
+from .people import clients_of, people_of
+from .test_audit_rows import a_request, a_signed_in_computer
+from .walk import all_pages
+
+# -- answers
+
+OK = "let through"  # also when something posted is missing (400, 422) or cannot be done now (409)
+LOGIN = "sent to sign in"
+NO, GONE, WRONG_METHOD, UNKNOWN_CALLER, CANNOT = 403, 404, 405, 401, 503
+LOGIN_PAGE = "/accounts/login/"
+LET_THROUGH = {"GET": {200, 204, 302}, "POST": {200, 204, 302, 400, 409, 422}}
+
+# -- rules: role -> answer. The disabled person is nobody, whatever she held.
+
+NOBODY = {"anonymous": LOGIN, "disabled": LOGIN}
+STRANGERS = {"outsider": GONE, "removed": GONE, "foreign": GONE}  # as for an organization that is not
+INSIDERS = ("member", "viewer", "editor", "admin")  # organization roles; none of them on the tenant
+TENANT_ROLES = ("tenant_viewer", "tenant_operator", "tenant_editor", "tenant_developer", "tenant_admin")
+# Organization Editor who is also Viewer of the tenant.
+IN_TENANT = (*TENANT_ROLES, "tenant_org_editor")
+PEOPLE = (*STRANGERS, *INSIDERS, "superuser")
+
+
+def everybody(answer) -> dict:
+    return dict.fromkeys((*NOBODY, *PEOPLE), answer)
+
+
+def organization(*allowed: str) -> dict:
+    """A page of the organization for these roles; superusers always."""
+    answers = {role: OK if role in allowed else NO for role in INSIDERS}
+    return NOBODY | STRANGERS | answers | {"superuser": OK}
+
+
+def tenant(*allowed: str, admin=OK) -> dict:
+    """A page of a tenant for these; insiders without a role on it do not see it, Admins manage it (`admin`)."""
+    unseen = {role: GONE for role in INSIDERS}
+    answers = {role: OK if role in allowed else NO for role in IN_TENANT}
+    return NOBODY | STRANGERS | unseen | answers | {"admin": admin, "superuser": OK}
+
+
+PUBLIC = everybody(OK)
+UNKNOWN_LINK = everybody(GONE)
+SIGNED_IN = everybody(OK) | NOBODY
+SUPERUSER_ONLY = everybody(NO) | NOBODY | {"superuser": OK}
+OWN = everybody(GONE) | NOBODY | {"member": OK}  # the object belongs to the Member
+INVITED_ONLY = everybody(NO) | {
+    "anonymous": OK,
+    "disabled": OK,
+}  # whoever has the link and is not somebody else
+SESSION_IS_NOTHING = everybody(UNKNOWN_CALLER)  # programs show a token: see BEARERS below
+NO_SUCH_ENDPOINT = everybody(GONE)
+
+EVERY_MEMBER = organization("member", "viewer", "editor", "admin")
+VIEWERS = organization("viewer", "editor", "admin")
+EDITORS = organization("editor", "admin")
+ADMINS = organization("admin")
+ORGANIZATION_ADDRESS = EVERY_MEMBER
+
+SEES_TENANT = tenant(*IN_TENANT)
+RUNS_TENANT = tenant("tenant_admin", "tenant_org_editor")
+TENANT_ADMINS = tenant("tenant_admin")
+ORG_ADMIN_JOINS = tenant()
+SEES_TEMPLATES = tenant(*IN_TENANT, admin=NO)
+MAKES_TEMPLATES = tenant("tenant_editor", "tenant_developer", "tenant_admin", admin=NO)
+CHANGES_TEMPLATES = tenant("tenant_admin", admin=NO)  # of somebody else
+RUNS_TEMPLATES = tenant("tenant_operator", "tenant_editor", "tenant_developer", "tenant_admin", admin=NO)
+CANCELS_OTHERS_RUNS = tenant("tenant_admin", admin=NO)
+READS_SERVER = tenant(*IN_TENANT, admin=CANNOT)  # the Admin is told that she has no role in there
+TEAM_PAGE = VIEWERS | {"member": GONE}  # she is not in this team
+
+
+def reads(rule: dict) -> dict:
+    return {"GET": rule}
+
+
+def does(rule: dict) -> dict:
+    return {"POST": rule}
+
+
+def asks(rule: dict) -> dict:
+    return {"GET": rule, "POST": rule}
+
+
+MATRIX = {
+    "home": reads(SIGNED_IN),
+    "livez": reads(PUBLIC),
+    "readyz": reads(PUBLIC),
+    "theme": does(PUBLIC),
+    "first_sign_in": asks(UNKNOWN_LINK),
+    # a person's own
+    "users:email": asks(SIGNED_IN),
+    "users:settings": asks(SIGNED_IN),
+    "users:no_organization": reads(SIGNED_IN),
+    "control_plane:device_list": reads(SIGNED_IN),
+    "control_plane:device_sign_out": does(OWN),
+    "control_plane:device_verify": {"GET": SIGNED_IN, "POST": UNKNOWN_LINK | NOBODY},
+    "control_plane:token_list": asks(SIGNED_IN),
+    "control_plane:token_rotate": asks(OWN),
+    "control_plane:token_revoke": asks(OWN),
+    "invitations:accept": {"GET": PUBLIC, "POST": INVITED_ONLY},
+    # the organization
+    "orgs:create": asks(SUPERUSER_ONLY),
+    "orgs:home": reads(EVERY_MEMBER),
+    "orgs:members": reads(VIEWERS),
+    "orgs:member_detail": reads(VIEWERS),
+    "orgs:member_role": does(ADMINS),
+    "orgs:member_remove": asks(ADMINS),
+    "orgs:leave": asks(EVERY_MEMBER),
+    "orgs:settings": asks(ADMINS),
+    "orgs:delete": asks(ADMINS),
+    "invitations:list": reads(ADMINS),
+    "invitations:create": asks(ADMINS),
+    "invitations:renew": does(ADMINS),
+    "invitations:revoke": does(ADMINS),
+    "teams:list": reads(EVERY_MEMBER),
+    "teams:create": asks(EDITORS),
+    "teams:detail": reads(TEAM_PAGE),
+    "teams:edit": asks(EDITORS),
+    "teams:delete": asks(EDITORS),
+    "teams:member_add": does(EDITORS),
+    "teams:member_remove": does(EDITORS),
+    "roles:list": reads(VIEWERS),
+    "roles:create": asks(ADMINS),
+    "roles:import": asks(ADMINS),
+    "roles:detail": reads(VIEWERS),
+    "roles:preview": does(ADMINS),
+    "roles:rights": does(ADMINS),
+    "roles:edit": asks(ADMINS),
+    "roles:delete": asks(ADMINS),
+    "roles:export": reads(VIEWERS),
+    "audit:list": reads(ADMINS),
+    "audit:export_csv": reads(ADMINS),
+    "audit:export_jsonl": reads(ADMINS),
+    "run_templates:org_list": reads(EVERY_MEMBER),
+    "control_plane:account_list": reads(ADMINS),
+    "control_plane:account_create": asks(ADMINS),
+    "control_plane:account_detail": asks(ADMINS),
+    "control_plane:account_deactivate": does(ADMINS),
+    "control_plane:account_activate": does(ADMINS),
+    "control_plane:account_key_rotate": asks(ADMINS),
+    "control_plane:account_key_revoke": asks(ADMINS),
+    # a tenant
+    "tenants:create": asks(EDITORS),
+    "tenants:overview": reads(SEES_TENANT),
+    "tenants:progress": reads(SEES_TENANT),
+    "tenants:log": reads(RUNS_TENANT),
+    "tenants:settings": asks(RUNS_TENANT),
+    "tenants:deactivate": does(RUNS_TENANT),
+    "tenants:activate": does(RUNS_TENANT),
+    "tenants:restart": does(RUNS_TENANT),
+    "tenants:retry": does(RUNS_TENANT),
+    "tenants:delete": asks(TENANT_ADMINS),
+    "tenants:members": reads(SEES_TENANT),
+    "tenants:grant_give": asks(TENANT_ADMINS),
+    "tenants:grant_withdraw": does(TENANT_ADMINS),
+    "tenants:join": asks(ORG_ADMIN_JOINS),
+    "tenants:runs": reads(SEES_TENANT),
+    "tenants:run_detail": reads(SEES_TENANT),
+    "tenants:step_log": reads(READS_SERVER),
+    "run_templates:list": reads(SEES_TEMPLATES),
+    "run_templates:create": asks(MAKES_TEMPLATES),
+    "run_templates:detail": reads(SEES_TEMPLATES),
+    "run_templates:edit": asks(CHANGES_TEMPLATES),
+    "run_templates:delete": asks(CHANGES_TEMPLATES),
+    "run_templates:run": asks(RUNS_TEMPLATES),
+    "run_templates:run_detail": reads(SEES_TEMPLATES),
+    "run_templates:cancel": does(CANCELS_OTHERS_RUNS),
+    # addresses that ZenML prints
+    "control_plane:workspace": reads(SEES_TENANT),
+    "control_plane:workspace_page": reads(SEES_TENANT),
+    "control_plane:organization": reads(ORGANIZATION_ADDRESS),
+    "control_plane:organization_tenant": reads(SEES_TENANT),
+    "control_plane:organization_tenant_page": reads(SEES_TENANT),
+    # for programs
+    "control_plane:auth_login": {"GET": SIGNED_IN, "POST": PUBLIC},
+    "control_plane:device_authorization": does(PUBLIC),
+    "control_plane:missing": asks(NO_SUCH_ENDPOINT),
+    "control_plane:authorize_server": reads(SESSION_IS_NOTHING),
+    "control_plane:workspace_status": does(SESSION_IS_NOTHING),
+    "control_plane:tenant_status": does(SESSION_IS_NOTHING),
+    "control_plane:check_permissions": asks(SESSION_IS_NOTHING),
+    "control_plane:allowed_resource_ids": reads(SESSION_IS_NOTHING),
+    "control_plane:resource_members": does(SESSION_IS_NOTHING),
+    "control_plane:resources": {},  # DELETE
+    "control_plane:entitlement": reads(SESSION_IS_NOTHING),
+    "control_plane:usage_event": does(SESSION_IS_NOTHING),
+    **{
+        f"control_plane:api_{name}": reads(SESSION_IS_NOTHING)
+        for name in ("workspaces", "workspace", "tenants", "tenant", "organizations", "organization")
+    },
+}
+# What one page alone needs to be found: values of its parameters, and a query.
+ADDRESSES: dict[str, Callable[[SimpleNamespace], tuple[dict, str]]] = {
+    "control_plane:device_sign_out": lambda w: (w.device, ""),
+    "control_plane:device_verify": lambda w: (
+        {},
+        f"?device_id={w.asked.pk}&user_code={w.asked.user_code}",
+    ),
+    "control_plane:token_rotate": lambda w: ({"key": w.own_key.pk}, ""),
+    "control_plane:token_revoke": lambda w: ({"key": w.own_key.pk}, ""),
+    "control_plane:workspace_page": lambda w: ({"rest": "runs"}, ""),
+    "control_plane:organization_tenant": lambda w: ({"tenant": w.world.tenant.pk}, ""),
+    "control_plane:organization_tenant_page": lambda w: ({"tenant": w.world.tenant.pk, "rest": "x"}, ""),
+    "control_plane:authorize_server": lambda w: ({}, f"?server_id={w.world.tenant.pk}"),
+    "control_plane:check_permissions": lambda w: ({}, f"?user_id={w.world.admin.pk}&action=read"),
+    "control_plane:allowed_resource_ids": lambda w: (
+        {},
+        f"?user_id={w.world.admin.pk}&action=read&resource=stack",
+    ),
+    "control_plane:api_organization": lambda w: ({"name": w.world.org.slug}, ""),
+    "first_sign_in": lambda w: ({"uid": "x"}, ""),
+    "run_templates:create": lambda w: ({}, f"?run={RUN_ID}"),
+    "tenants:run_detail": lambda w: ({"run": RUN_ID}, ""),
+    "tenants:step_log": lambda w: ({"run": RUN_ID, "step": churn("steps")["items"][0]["id"]}, ""),
+}
+
+
+@pytest.fixture
+def quiet(monkeypatch):
+    """Statuses alone count here: templates are not filled in, which would take three times as long."""
+    monkeypatch.setattr(settings, "SESSION_ENGINE", "django.contrib.sessions.backends.signed_cookies")
+    monkeypatch.setattr(Template, "render", lambda *args, **kwargs: "")
+    monkeypatch.setattr(connection, "_clients", SimpleNamespace(get=lambda *args: FakeTenantClient()))
+    logging.disable(logging.CRITICAL)
+    yield
+    logging.disable(logging.NOTSET)
+
+
+@pytest.fixture
+def everything(quiet, world, foreign):
+    """Both worlds, all people, and what belongs to the Member herself."""
+    people = people_of(world, foreign)
+    clients = clients_of(people)
+    own = SimpleNamespace(tenant=world.tenant, admin=people["member"])
+    return SimpleNamespace(
+        world=world,
+        people=people,
+        foreign=foreign,
+        clients=clients,
+        sessions={role: session_of(client) for role, client in clients.items()},
+        own_key=make_key(people["member"]),
+        asked=a_request().login,
+        device=a_signed_in_computer(own),
+        values=world.values
+        | {"organization": world.org.pk, "workspace": world.tenant.pk, "feature": "pipeline", "rest": "x"},
+    )
+
+
+def session_of(client: Client) -> str:
+    cookie = client.cookies.get(settings.SESSION_COOKIE_NAME)
+    return cookie.value if cookie else ""
+
+
+def address(page, everything) -> str:
+    values, query = ADDRESSES.get(page.name, lambda _: ({}, ""))(everything)
+    return page.path(everything.values | values) + query
+
+
+@contextmanager
+def nothing_stays():
+    with transaction.atomic():
+        yield
+        transaction.set_rollback(True)
+
+
+def answer(client: Client, method: str, path: str, session: str = "", **headers):
+    """What somebody gets, in the words of the rules. Whatever it did is undone."""
+    client.cookies = SimpleCookie({settings.SESSION_COOKIE_NAME: session} if session else {})
+    with nothing_stays():
+        response = getattr(client, method.lower())(path, headers=headers)
+    if response.status_code == 302 and response.url.startswith(LOGIN_PAGE):
+        return LOGIN
+    return OK if response.status_code in LET_THROUGH[method] else response.status_code
+
+
+def test_every_url_has_a_row_and_every_row_a_url():
+    names = {page.name for page in all_pages()}
+    missing = [f"{page.name or 'a URL without name'} ({page.route})" for page in all_pages()]
+    missing = [line for line in missing if line.split(" ")[0] not in MATRIX]
+    assert not missing, (
+        "Say in MATRIX of tests/guards/test_matrix.py who may open these and post to them, for example\n"
+        '    "teams:edit": asks(EDITORS),\n'
+        "with reads() for GET, does() for POST, asks() for both, and one of the rules above it:\n"
+        + "\n".join(missing)
+    )
+    assert not set(MATRIX) - names, f"No such pages (any more): {set(MATRIX) - names}"
+
+
+# A wrong method is answered before anybody asks who it is: three ask, not everybody.
+SOME = ("anonymous", "member", "superuser")
+
+
+def wrong_answers(pages, method: str, everything) -> list[str]:
+    """What differs from MATRIX, a line each."""
+    wrong = []
+    for page in pages:
+        path = address(page, everything)
+        expected = MATRIX[page.name].get(method) or dict.fromkeys(SOME, WRONG_METHOD)
+        for role, wanted in expected.items():
+            got = answer(everything.clients[role], method, path, everything.sessions[role])
+            if got != wanted:
+                wrong.append(f"{method} {page.name} as {role}: {got}, declared: {wanted}")
+    return wrong
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_everybody_gets_what_is_declared(method, everything):
+    declared = [page for page in all_pages() if page.name in MATRIX]
+    wrong = wrong_answers(declared, method, everything)
+    assert not wrong, "\n".join(wrong)
+
+
+def test_a_wrong_answer_is_named(everything, monkeypatch):
+    """The walk finds what it is for: with a row that is wrong it says which page, who and how."""
+    monkeypatch.setitem(MATRIX, "orgs:settings", asks(EDITORS))
+    page = next(page for page in all_pages() if page.name == "orgs:settings")
+    found = wrong_answers([page], "POST", everything)
+    assert found == ["POST orgs:settings as editor: 403, declared: let through"]
+
+
+# -- programs: who calls is what the token says, whatever session comes with it
+
+BEARERS = ("nobody", "made_up", "raw_key", "ended", "person", "removed", "disabled", "foreign")
+SERVERS = ("server", "foreign_server", "stopped_server")
+NOT_SIGNED_IN = dict.fromkeys(BEARERS + SERVERS, UNKNOWN_CALLER)
+OF_PEOPLE = NOT_SIGNED_IN | {
+    "person": OK,
+    "removed": OK,
+    "foreign": OK,
+}  # lists of what is hers: maybe nothing
+OF_MEMBERS = OF_PEOPLE | {"removed": GONE, "foreign": GONE}
+TO_SIGN_IN = OF_PEOPLE | {"removed": NO, "foreign": NO}
+OF_SERVERS = NOT_SIGNED_IN | {"server": OK, "foreign_server": NO, "stopped_server": NO}
+API_MATRIX = {
+    "authorize_server": reads(TO_SIGN_IN),
+    "workspace_status": does(OF_SERVERS),
+    "tenant_status": does(OF_SERVERS),
+    "check_permissions": asks(OF_SERVERS),
+    "allowed_resource_ids": reads(OF_SERVERS),
+    "resource_members": does(OF_SERVERS),
+    "entitlement": reads(OF_SERVERS),
+    "usage_event": does(OF_SERVERS),
+    "api_workspaces": reads(OF_PEOPLE),
+    "api_workspace": reads(OF_MEMBERS),
+    "api_tenants": reads(OF_PEOPLE),
+    "api_tenant": reads(OF_MEMBERS),
+    "api_organizations": reads(OF_PEOPLE),
+    "api_organization": reads(OF_MEMBERS),
+}
+
+
+def tokens_of(everything) -> dict[str, str]:
+    """Caller -> what it shows. All say that they ask for the tenant of the world."""
+    issue, soon = AccessToken.objects.issue, timedelta(minutes=5)
+    people = everything.people
+    stopped = make_tenant(everything.world.org, desired_state="deactivated")
+    owners = {"person": people["tenant_viewer"], "removed": people["removed"], "disabled": people["disabled"]}
+    owners["foreign"] = people["foreign"]
+    tenants = {"server": everything.world.tenant, "stopped_server": stopped}
+    tenants["foreign_server"] = everything.foreign.tenant
+    ended = issue(kind="user", user=everything.world.admin, lifetime=-soon)
+    return {
+        "nobody": "",
+        "made_up": "zpu_" + "x" * 40,
+        "raw_key": everything.own_key.secret,
+        "ended": ended,
+        **{role: issue(kind="user", user=user, lifetime=soon) for role, user in owners.items()},
+        **{role: issue(kind="server", tenant=tenant, lifetime=soon) for role, tenant in tenants.items()},
+    }
+
+
+def test_every_endpoint_for_programs_says_which_tokens_it_takes():
+    asked = {name.partition(":")[2] for name, row in MATRIX.items() if SESSION_IS_NOTHING in row.values()}
+    assert asked == set(API_MATRIX)
+
+
+def test_programs_get_what_is_declared(everything):
+    tokens, wrong = tokens_of(everything), []
+    for page in all_pages():
+        for method, expected in API_MATRIX.get(page.name.partition(":")[2], {}).items():
+            path = address(page, everything)
+            for role, wanted in expected.items():
+                headers = {"authorization": f"Bearer {tokens[role]}"} if tokens[role] else {}
+                if role in SERVERS:
+                    headers["zenml-server-id"] = str(everything.world.tenant.pk)
+                got = answer(everything.clients["admin"], method, path, **headers)
+                if got != wanted:
+                    wrong.append(f"{method} {page.name} with the token of {role}: {got}, declared: {wanted}")
+    assert not wrong, "\n".join(wrong)
