@@ -16,6 +16,7 @@ APP_NAMES = {
     "orgs": "Organizations",
     "run_templates": "Templates",
     "users": "People",
+    "usersessions": "Sessions",
 }
 
 

@@ -67,6 +67,7 @@ INSTALLED_APPS = [
     "guardian",
     "allauth",
     "allauth.account",
+    "allauth.usersessions",
     "django_htmx",
     "template_partials",
     "django_filters",
@@ -88,6 +89,7 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     "zenpro_site.htmx.responses",
     "allauth.account.middleware.AccountMiddleware",
+    "orgs.users.sessions.noted",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 

@@ -1,11 +1,14 @@
 """Changes to accounts by a superuser. Each is atomic and leaves its audit row."""
 
 from allauth.account.models import EmailAddress
+from django.contrib.auth import get_user_model
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import F, Q
 
 from orgs.actions import Refused, deactivate_person
 from orgs.audit.models import AuditEvent
+
+from .sessions import browser_of
 
 FLAGS = ("name", "email", "is_active", "is_staff", "is_superuser", "is_service_account")
 
@@ -33,6 +36,7 @@ def change_person(*, person, by) -> None:
         before["is_active"] = False
     person.save(update_fields=FLAGS)
     if before["email"] != after["email"]:
+        end_sessions(person=person)
         settle_address(person=person)  # the old one must neither sign in nor receive a new password
     if before != after:
         changed = [name for name in FLAGS if before[name] != after[name]]
@@ -43,6 +47,50 @@ def change_person(*, person, by) -> None:
 def password_was_set(*, person, by) -> None:
     """Tell the audit log that somebody else chose a person's password."""
     _record("person.password_set", person, by)
+
+
+@transaction.atomic
+def password_changed(*, person, had_one: bool, was_signed_in: bool) -> None:
+    """Tell the audit log that a person chose a password herself; without being signed in, by the link in a mail."""
+    if not was_signed_in:
+        _record("person.password_reset", person, person)
+    elif had_one:
+        _record("person.password_changed", person, person)
+    else:
+        _record("person.password_chosen", person, person)
+
+
+@transaction.atomic
+def address_confirmed(*, person, before: str) -> None:
+    """The person proved that the address is hers; `before` is what she signed in with until now."""
+    if person.email == before:
+        _record("person.email_confirmed", person, person, after={"email": person.email})
+        return
+    end_sessions(person=person)
+    _record("person.email_changed", person, person, {"email": before}, {"email": person.email})
+
+
+def end_sessions(*, person) -> None:
+    """No session of the person works at the next request; the object in hand knows. Call it in a transaction."""
+    people = get_user_model().objects.filter(pk=person.pk)
+    people.update(sign_outs=F("sign_outs") + 1)
+    person.sign_outs = people.values_list("sign_outs", flat=True).get()
+
+
+@transaction.atomic
+def sign_out_everywhere(*, person, by) -> None:
+    """End all sessions of the person; whoever keeps the one in hand calls sessions.keep afterwards."""
+    end_sessions(person=person)
+    person.usersession_set.all().delete()
+    _record("person.signed_out_everywhere", person, by)
+
+
+@transaction.atomic
+def end_session(*, session, by) -> None:
+    """End one session (a UserSession row): it does not work at the next request."""
+    before = {"browser": browser_of(session.user_agent), "address": session.ip}
+    session.end()
+    _record("person.session_ended", session.user, by, before)
 
 
 @transaction.atomic

@@ -1,6 +1,9 @@
 from allauth.account.adapter import DefaultAccountAdapter
 from django.conf import settings
 from django.contrib.auth import get_user_model
+from django.db import transaction
+
+from . import actions, sessions
 
 
 class AccountAdapter(DefaultAccountAdapter):
@@ -23,3 +26,24 @@ class AccountAdapter(DefaultAccountAdapter):
     def populate_username(self, request, user) -> None:
         if not user.username:
             user.username = get_user_model().objects.free_username(user.email.partition("@")[0])
+
+    @transaction.atomic
+    def set_password(self, user, password) -> None:
+        """allauth's pages to change, set and reset a password all come here."""
+        had_one = user.has_usable_password()
+        super().set_password(user, password)
+        user.origin = self.request.origin
+        actions.password_changed(person=user, had_one=had_one, was_signed_in=self.request.user == user)
+
+    @transaction.atomic
+    def confirm_email(self, request, email_address) -> bool:
+        """The link in the mail. Another address than before ends all sessions but the one it was opened in."""
+        person = email_address.user
+        before = person.email
+        if not super().confirm_email(request, email_address):
+            return False
+        person.origin = request.origin
+        actions.address_confirmed(person=person, before=before)
+        if person.email != before and request.user == person:
+            sessions.keep(request, person)
+        return True

@@ -1,4 +1,5 @@
 from allauth.account.admin import EmailAddress
+from allauth.usersessions.admin import UserSession
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.forms import BaseUserCreationForm
@@ -11,8 +12,9 @@ from .models import User
 
 # Teams are groups; changed as bare groups they would lose their organization.
 admin.site.unregister(Group)
-# Addresses are confirmed by their owners.
+# Addresses are confirmed by their owners, sessions ended by them.
 admin.site.unregister(EmailAddress)
+admin.site.unregister(UserSession)
 
 
 class PersonCreationForm(BaseUserCreationForm):
@@ -65,3 +67,12 @@ class EmailAddressAdmin(ReadOnlyAdmin):
     list_filter = ["verified", "primary"]
     list_select_related = ["user"]
     search_fields = ["email", "user__email", "user__name"]
+
+
+@admin.register(UserSession)
+class UserSessionAdmin(ReadOnlyAdmin):
+    hidden = ("session_key", "data")
+    list_display = ["user", "ip", "user_agent", "created_at", "last_seen_at"]
+    list_filter = ["last_seen_at"]
+    list_select_related = ["user"]
+    search_fields = ["user__email", "user__name", "ip"]

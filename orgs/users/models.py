@@ -8,6 +8,7 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models.functions import Lower
 from django.utils import timezone
+from django.utils.crypto import salted_hmac
 from django.utils.text import slugify
 
 ACTIVE_STEP = timedelta(minutes=5)
@@ -82,6 +83,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     is_service_account = models.BooleanField("service account", default=False)
     date_joined = models.DateTimeField(default=timezone.now, editable=False)
     last_active_at = models.DateTimeField(null=True, blank=True, editable=False)
+    sign_outs = models.PositiveIntegerField(default=0, editable=False)
 
     objects = UserManager()
     origin = Origin()
@@ -103,6 +105,13 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     def delete(self, **kwargs):
         raise models.ProtectedError("Users are deactivated, never deleted: usernames stay theirs.", {self})
+
+    def _get_session_auth_hash(self, secret=None) -> str:
+        """Every session carries it and ends when it changes: with a new password, and when `sign_outs` grows."""
+        if not self.sign_outs:
+            return super()._get_session_auth_hash(secret)
+        value = f"{self.password}:{self.sign_outs}"
+        return salted_hmac("orgs.users.sessions", value, secret=secret, algorithm="sha256").hexdigest()
 
     def get_full_name(self) -> str:
         return str(self)

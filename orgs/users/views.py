@@ -1,13 +1,15 @@
 from allauth.account.views import email as change_email
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.shortcuts import redirect, render
-from django.views.decorators.http import require_http_methods, require_safe
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from orgs import actions
 from orgs.invitations.actions import waiting_for
 
-from .actions import settle_address
+from . import actions as accounts
+from . import sessions as signed_in
 from .forms import ProfileForm
 
 
@@ -42,5 +44,34 @@ def no_organization(request):
 @login_required
 def email(request):
     """allauth's page to change the address; the address in use has to be known to it first."""
-    settle_address(person=request.user)
+    accounts.settle_address(person=request.user)
     return change_email(request)
+
+
+@never_cache
+@require_safe
+@login_required
+def sessions(request):
+    """Where the person is signed in."""
+    signed_in.note(request)
+    return render(request, "users/sessions.html", {"sessions": signed_in.of(request)})
+
+
+@require_POST
+@login_required
+def session_end(request, session):
+    row = get_object_or_404(request.user.usersession_set, pk=session)
+    if row.session_key == request.session.session_key:
+        return redirect("account_logout")
+    accounts.end_session(session=row, by=request.user)
+    messages.success(request, f"{signed_in.browser_of(row.user_agent)} is signed out.")
+    return redirect("users:sessions")
+
+
+@require_POST
+@login_required
+def sign_out_everywhere(request):
+    accounts.sign_out_everywhere(person=request.user, by=request.user)
+    signed_in.keep(request, request.user)
+    messages.success(request, "You are signed out everywhere else.")
+    return redirect("users:sessions")

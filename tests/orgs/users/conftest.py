@@ -1,0 +1,8 @@
+import pytest
+from django.core.cache import cache
+
+
+@pytest.fixture(autouse=True)
+def fresh_limits():
+    """Sign-in limits count per address, and all tests come from one."""
+    cache.clear()
