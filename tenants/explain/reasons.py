@@ -1,0 +1,315 @@
+"""Why somebody may do something in a tenant, and what has to change so that she may.
+
+The verdict is the one of tenants.decisions, or of tenants.access for the tenant itself. The paths are read from the
+same rows: each of them alone gives the right, and without all of them it is gone.
+"""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from django.db.models import Q
+from django.utils import timezone
+
+from orgs.models import Membership
+from orgs.permissions import Permission
+from orgs.roles.grid import action_words, resource_words
+from orgs.roles.models import Role
+from orgs.roles.permissions import DASHBOARD, READ, RESOURCES, actions_of
+from orgs.teams.models import Team
+from tenants.access import can
+from tenants.decisions import allowed
+from tenants.models import Share, Tenant, TenantGrant
+from tenants.permissions import TenantPermission
+
+ITSELF = "tenant"  # the resource type of rights on the tenant in this dashboard
+DASHBOARD_RIGHTS = {
+    "view": TenantPermission.VIEW,
+    "change": TenantPermission.CHANGE,
+    "delete": TenantPermission.DELETE,
+    "manage_access": TenantPermission.ACCESS,
+}
+UNPROTECTED = ("tag",)
+WORDS = {
+    "tenant:view": "see the tenant",
+    "tenant:change": "change settings",
+    "tenant:delete": "delete the tenant",
+    "tenant:manage_access": "manage members",
+    "secret:read_secret_value": "read values of secrets",
+    "service_connector:read_secret_value": "read values of connectors",
+}
+
+
+@dataclass(frozen=True)
+class Path:
+    """One thing that gives a right. `kind`: direct, team, share, organization or superuser."""
+
+    kind: str
+    role: Role | None = None
+    team: Team | None = None
+    grant: TenantGrant | None = None
+    share: Share | None = None
+
+    @property
+    def words(self) -> str:
+        """ "team ml-eng → Developer"."""
+        through = f"team {self.team} → " if self.team else ""
+        if self.kind == "superuser":
+            return "superuser"
+        if self.kind == "share":
+            return f"{through}{resource_words(self.share.resource_type)} shared one by one"
+        if self.kind == "organization":
+            return f"{through}organization role {self.role}"
+        return f"{through}{self.role}" if self.team else f"direct role {self.role}"
+
+    @property
+    def ends(self):
+        """When it ends by itself; None for never."""
+        return self.grant.expires_at if self.grant else None
+
+    @property
+    def is_over(self) -> bool:
+        return bool(self.ends and self.ends <= timezone.now())
+
+
+@dataclass(frozen=True)
+class Change:
+    """One thing to do. `kind`: reactivate, join, role, team_role or team."""
+
+    kind: str
+    role: Role | None = None
+    team: Team | None = None
+
+
+@dataclass(frozen=True)
+class Question:
+    """May `user` do `action` in `tenant`, with all of a type or with one object of it? Ids as they are written."""
+
+    user: object
+    tenant: Tenant
+    action: str
+    resource: str
+    object: str | None = None
+    project: str | None = None
+
+    @property
+    def right(self) -> str:
+        return f"{self.resource}:{self.action}"
+
+    @property
+    def exists(self) -> bool:
+        """Does anybody ever ask this?"""
+        return self.resource in (*RESOURCES, *DASHBOARD) and self.action in actions_of(self.resource)
+
+    @property
+    def words(self) -> str:
+        """ "update pipelines"."""
+        return WORDS.get(self.right) or f"{action_words(self.action)} {resource_words(self.resource)}"
+
+    @property
+    def text(self) -> str:
+        """The resource as tenants write it."""
+        scope = f"{self.project}:" if self.project else ""
+        return scope + self.resource + (f"/{self.object}" if self.object else "")
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """The answer. `paths` give it; `others` are what she holds there besides.
+
+    For no: all `first` have to be done, and then one of `ways` when there are any.
+    """
+
+    question: Question
+    yes: bool
+    paths: list[Path]
+    others: list[Path]
+    first: list[Change] = field(default_factory=list)
+    ways: list[Change] = field(default_factory=list)
+
+    @property
+    def single(self) -> Change | None:
+        """The one change that grants it, or None when several are needed or nothing can."""
+        if len(self.first) + bool(self.ways) != 1:
+            return None
+        return [*self.first, *self.ways[:1]][0]
+
+    @property
+    def is_switched_off(self) -> bool:
+        """Whatever she may do: the tenant lets nobody in."""
+        return self.question.tenant.desired_state != Tenant.DesiredState.AVAILABLE
+
+    @property
+    def owners_may(self) -> bool:
+        """ZenML asks nobody about objects of one's own, or that belong to nobody (protocol §6)."""
+        return self.question.action != "create" and self.question.resource not in (ITSELF, "project")
+
+    @property
+    def is_unprotected(self) -> bool:
+        """ZenML itself lets everybody in the tenant do it."""
+        return self.question.resource in UNPROTECTED
+
+
+class Standing:
+    """A person in an organization and all she holds on some of its tenants: as many queries for any number of them."""
+
+    def __init__(self, user, tenants, membership: Membership | None = None):
+        self.user, self.tenants = user, {tenant.pk: tenant for tenant in tenants}
+        self.organization = next(iter(self.tenants.values())).organization if self.tenants else None
+        self._membership = membership
+
+    @cached_property
+    def membership(self) -> Membership | None:
+        if self._membership or not self.organization:
+            return self._membership
+        return self.organization.memberships.filter(user=self.user).first()
+
+    @cached_property
+    def teams(self) -> dict:
+        """Teams of the organization she is in, by key."""
+        if not self.organization:
+            return {}
+        return {team.pk: team for team in self.organization.teams.filter(user=self.user)}
+
+    @cached_property
+    def held(self) -> list[Path]:
+        """What was given to her and her teams, the strongest role first, also what is over."""
+        organization = Q(membership__organization=self.organization) | Q(team__organization=self.organization)
+        hers = Q(membership__user=self.user) | Q(team__in=self.teams)
+        grants = TenantGrant.objects.filter(organization, hers, tenant__in=self.tenants)
+        grants = grants.select_related("role", "granted_by").prefetch_related("role__permissions")
+        return [self._path(grant) for grant in grants.order_by("role__rank", "role__name", "created_at")]
+
+    def _path(self, grant: TenantGrant) -> Path:
+        grant.tenant = self.tenants[grant.tenant_id]
+        team = self.teams.get(grant.team_id)
+        return Path("team" if team else "direct", grant.role, team, grant)
+
+    @cached_property
+    def shares(self) -> list[Path]:
+        """Single objects shared with her and her teams."""
+        organization = Q(membership__organization=self.organization) | Q(team__organization=self.organization)
+        hers = Q(membership__user=self.user) | Q(team__in=self.teams)
+        shares = Share.objects.filter(organization, hers, tenant__in=self.tenants)
+        return [Path("share", team=self.teams.get(share.team_id), share=share) for share in shares]
+
+    def on(self, tenant: Tenant) -> list[Path]:
+        """The roles she holds there, strongest first, without what is over."""
+        return [path for path in self.held if path.grant.tenant_id == tenant.pk and not path.is_over]
+
+    @cached_property
+    def organization_paths(self) -> list[Path]:
+        """Her organization roles, her own first and then those of her teams."""
+        roles = {
+            role.slug: role
+            for role in self.organization.roles.organization_level().prefetch_related("permissions")
+        }
+        own = [Path("organization", roles.get(self.membership.role))] if self.membership else []
+        through = [Path("organization", roles.get(team.org_role), team) for team in self.teams.values()]
+        return [path for path in own + through if path.role]
+
+    @property
+    def manages_joined(self) -> bool:
+        """May she change the settings of every tenant she has a role on?"""
+        right = Permission.TENANT_MANAGE_JOINED
+        return any(right in path.role.rights for path in self.organization_paths)
+
+
+def explain(question: Question, standing: Standing | None = None) -> Explanation:
+    """Yes or no, with all paths that give it or with what is missing. Never raises for odd input."""
+    standing = standing or Standing(question.user, [question.tenant])
+    giving = _giving(question, standing)
+    paths = paths_of(question, standing)
+    others = [
+        path for path in standing.held if path.grant.tenant_id == question.tenant.pk and path not in paths
+    ]
+    if _verdict(question):
+        return Explanation(question, True, paths, others)
+    first = _first(standing) if question.exists else []
+    enough = giving or standing.user.is_superuser or not question.exists
+    return Explanation(question, False, [], others, first, [] if enough else _ways(question, standing))
+
+
+def _verdict(question: Question) -> bool:
+    """What whoever enforces it says."""
+    if question.resource == ITSELF:
+        permission = DASHBOARD_RIGHTS.get(question.action)
+        return permission is not None and can(question.user, permission, question.tenant)
+    return allowed(question.user.pk, question.tenant, question.action, [question.text])[question.text]
+
+
+def paths_of(question: Question, standing: Standing) -> list[Path]:
+    """Everything that gives it to her now: each alone does."""
+    user = standing.user
+    if not user.is_active:
+        return []
+    return [Path("superuser")] * user.is_superuser + _giving(question, standing) * bool(standing.membership)
+
+
+def _giving(question: Question, standing: Standing) -> list[Path]:
+    """Everything she and her teams hold that gives it to active members."""
+    found = [path for path in standing.on(question.tenant) if _role_gives(path.role, question, standing)]
+    if question.resource != ITSELF:
+        return found + [path for path in standing.shares if _opens(path.share, question)]
+    return found + [path for path in standing.organization_paths if _manages_all(path.role, question)]
+
+
+def _manages_all(role: Role, question: Question) -> bool:
+    return question.action in DASHBOARD_RIGHTS and Permission.TENANT_MANAGE_ALL in role.rights
+
+
+def _first(standing: Standing) -> list[Change]:
+    """What keeps her from everything."""
+    first = [] if standing.user.is_active else [Change("reactivate")]
+    if standing.membership is None and not standing.user.is_superuser:
+        first.append(Change("join"))
+    return first
+
+
+def _opens(share: Share, question: Question) -> bool:
+    """Does the share give this? Whoever got an object may read the project it is in."""
+    if share.tenant_id != question.tenant.pk or question.object is None:
+        return False
+    if question.right == f"project:{READ}" and question.object == str(share.project_id):
+        return True
+    return _is_about(share, question)
+
+
+def _is_about(share: Share, question: Question) -> bool:
+    asked = (question.resource, question.object, question.action)
+    home = str(share.project_id) if share.project_id else None
+    return asked == (share.resource_type, str(share.resource_id), share.action) and (
+        question.project is None or home in (None, question.project)
+    )
+
+
+def _role_gives(role: Role, question: Question, standing: Standing) -> bool:
+    """Does holding the role on the tenant give the right to her?"""
+    if question.resource != ITSELF or question.action not in DASHBOARD_RIGHTS:
+        return question.right in role.rights
+    if question.action == "view":
+        return True
+    if question.action == "change" and standing.manages_joined:
+        return True
+    return question.right in role.rights
+
+
+def _ways(question: Question, standing: Standing) -> list[Change]:
+    """Changes of which each alone gives the right: the weakest role to her or to a team of hers, or another team."""
+    roles = standing.organization.roles.tenant_level().prefetch_related("permissions")
+    giving = [role for role in roles if _role_gives(role, question, standing)]
+    if not giving:
+        return []
+    weakest = min(giving, key=lambda role: (len(role.rights), -role.rank, role.name))
+    teams = [Change("team_role", weakest, team) for team in standing.teams.values()]
+    return [Change("role", weakest), *teams, *_other_teams(question, standing, giving)]
+
+
+def _other_teams(question: Question, standing: Standing, roles: list[Role]) -> list[Change]:
+    """Teams she could be put into because they hold one of the roles there."""
+    grants = question.tenant.grants.valid().filter(team__organization=standing.organization, role__in=roles)
+    others = grants.exclude(team__in=standing.teams).select_related("team", "role")
+    found = {
+        grant.team_id: Change("team", grant.role, grant.team)
+        for grant in others.order_by("role__rank", "team__label")
+    }
+    return list(found.values())
