@@ -2,6 +2,7 @@
 
 from django.contrib.auth import get_user_model
 from django.db import transaction
+from django.db.models import F
 
 from .access import permissions_of
 from .audit.models import AuditEvent
@@ -131,7 +132,8 @@ def _end(membership: Membership, action: str, by) -> None:
 
 @transaction.atomic
 def deactivate_person(*, person, by) -> None:
-    """Stop a person from signing in. Raises Refused when an organization would be without an active Admin."""
+    """Stop a person from signing in; her sessions end for good. Raises Refused when an organization would be without
+    an active Admin."""
     organizations = Organization.objects.filter(memberships__user=person, memberships__role=OrgRole.ADMIN)
     for organization in organizations.order_by("pk").select_for_update():
         others = organization.memberships.active_admins().exclude(user=person)
@@ -139,6 +141,7 @@ def deactivate_person(*, person, by) -> None:
             raise Refused(f"{person} is the last Admin of {organization}. Make somebody else Admin first.")
     person.is_active = False
     person.save(update_fields=["is_active"])
+    get_user_model().objects.filter(pk=person.pk).update(sign_outs=F("sign_outs") + 1)
     AuditEvent.objects.record("person.deactivated", person, by=by)
 
 

@@ -9,6 +9,7 @@ from .models import (
     InvitationGrant,
     Share,
     Tenant,
+    TenantAccount,
     TenantGrant,
     TenantGroupObjectPermission,
     TenantUserObjectPermission,
@@ -138,3 +139,11 @@ class ObjectPermissionAdmin(ReadOnlyAdmin):
     @admin.display(ordering="permission__codename")
     def codename(self, row) -> str:
         return row.permission.codename
+
+
+@admin.register(TenantAccount)
+class TenantAccountAdmin(ReadOnlyAdmin):
+    list_display = ["user", "tenant", "entered_at", "cut_at"]
+    list_filter = ["cut_at", "tenant__organization"]
+    list_select_related = ["user", "tenant"]
+    search_fields = ["user__email", "user__name", "tenant__name"]

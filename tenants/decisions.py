@@ -69,6 +69,18 @@ MAY_CONNECT = "\nUNION ALL ".join(
     ]
 )
 
+# The same for everybody who has an account inside a server that is still open.
+SHUT_OUT = f"""SELECT e.id FROM tenants_tenantaccount e JOIN tenants_tenant x ON x.id = e.tenant_id
+WHERE e.cut_at IS NULL AND x.desired_state <> 'deleted' AND NOT EXISTS ({
+    MAY_CONNECT
+    % {
+        "user": "e.user_id",
+        "tenant": "e.tenant_id",
+        "organization": "x.organization_id",
+        "now": "%(now)s",
+    }
+})"""
+
 
 class Resource(NamedTuple):
     """`[<project>:]<type>[/<id>]`, or until 0.75 `<tenant>@server:<type>[/<id>]` (protocol §6). Ids as they are
@@ -147,9 +159,21 @@ def may_connect(user, tenant: Tenant) -> bool:
     """
     if tenant.desired_state != Tenant.DesiredState.AVAILABLE:
         return False
+    return holds_anything(user.pk, tenant)
+
+
+def holds_anything(user_id: UUID, tenant: Tenant) -> bool:
+    """Does an active person hold a role, or anything shared, whether the tenant runs or not? One statement."""
     with connection.cursor() as cursor:
-        cursor.execute(MAY_CONNECT, _parameters(user.pk, tenant))
+        cursor.execute(MAY_CONNECT, _parameters(user_id, tenant))
         return cursor.fetchone() is not None
+
+
+def shut_out() -> list[int]:
+    """Keys of the open TenantAccounts whose person does not hold anything any more. One statement."""
+    with connection.cursor() as cursor:
+        cursor.execute(SHUT_OUT, {"now": TIMES.get_db_prep_value(timezone.now(), connection)})
+        return [key for (key,) in cursor.fetchall()]
 
 
 def _ask(user_id, tenant, action: str, types: set[str]) -> Answer:

@@ -478,3 +478,37 @@ class Share(models.Model):
 
     def __str__(self) -> str:
         return f"{self.resource_type}/{self.resource_id}: {self.action}"
+
+
+class TenantAccountQuerySet(models.QuerySet):
+    def enter(self, tenant: Tenant, user) -> None:
+        """Note that the tenant's server is about to let the person in. One statement; written before she is told yes."""
+        row = self.model(tenant=tenant, user=user, entered_at=timezone.now(), cut_at=None)
+        keys, news = ["tenant", "user"], ["entered_at", "cut_at"]
+        self.bulk_create([row], update_conflicts=True, unique_fields=keys, update_fields=news)
+
+
+class TenantAccount(models.Model):
+    """The account a person has inside a tenant's server since she signed in there.
+
+    `cut_at`: when that account was switched off because she may not enter any more; empty while it may be active.
+    """
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="accounts")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="tenant_accounts"
+    )
+    entered_at = models.DateTimeField()
+    cut_at = models.DateTimeField(null=True)
+
+    objects = TenantAccountQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-entered_at"]
+        constraints = [models.UniqueConstraint(fields=["tenant", "user"], name="tenant_account_once")]
+        indexes = [
+            models.Index(fields=["tenant"], condition=models.Q(cut_at=None), name="tenant_account_open")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user} in {self.tenant}"

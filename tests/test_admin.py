@@ -23,7 +23,7 @@ from orgs.models import Membership, Organization
 from orgs.teams.models import Team
 from orgs.users.models import User
 from tenants.control_plane.models import AccessToken, ApiKey, DeviceLogin, UsageEvent
-from tenants.models import InvitationGrant, Share, Tenant
+from tenants.models import InvitationGrant, Share, Tenant, TenantAccount
 from tenants.run_templates.models import RunTemplate
 from tests.guards.walk import PACKAGES
 from tests.guards.world import World
@@ -42,6 +42,7 @@ LOOK_ONLY = [
     "run_templates.TemplateRun",
     "tenants.InvitationGrant",
     "tenants.Share",
+    "tenants.TenantAccount",
     "tenants.TenantGrant",
     "tenants.TenantGroupObjectPermission",
     "tenants.TenantUserObjectPermission",
@@ -73,6 +74,7 @@ def fill(name: str) -> World:
         action="read",
         shared_by=world.admin,
     )
+    TenantAccount.objects.enter(world.tenant, world.person)
     for kind, subject in (("user", {"user": world.person}), ("server", {"tenant": world.tenant})):
         AccessToken.objects.create(
             token_hash=f"{name}-{kind}", kind=kind, expires_at=timezone.now(), **subject

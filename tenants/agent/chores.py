@@ -1,16 +1,28 @@
-"""Small things that are due now and then."""
+"""Small things that are due now and then, each from what the database says: killed at any moment, nothing is lost."""
 
 import threading
+import time
+from collections.abc import Callable
+from datetime import timedelta
 
 import structlog
 from django.db import close_old_connections
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from orgs.audit.models import AuditEvent
-from tenants.control_plane.models import AccessToken
-from tenants.models import TenantGrant
+from orgs.models import Membership
+from tenants import decisions
+from tenants.control_plane.models import AccessToken, ApiKey
+from tenants.hosting import folder_of
+from tenants.models import TenantAccount, TenantGrant
+from tenants.servers.accounts import switch_off
+from tenants.servers.base import ServerError, database_in
 
 log = structlog.get_logger("zenpro.agent")
+
+LOGIN_TIME = timedelta(seconds=60)  # a server that we told yes may write until then that a person is active
+RETRY_AFTER = 30.0  # seconds after an account could not be switched off
 
 
 def end_expired_grants() -> int:
@@ -32,12 +44,78 @@ def forget_expired_tokens() -> int:
     return AccessToken.objects.expired().delete()[0]
 
 
-def run_forever(stop: threading.Event, interval: float = 30) -> None:
+def end_tokens_of_the_gone() -> int:
+    """Tokens and keys of people who were made inactive, or who left the organization they were made for.
+
+    Refused they are already; this is for the day on which somebody comes back. Returns how many.
+    """
+    tokens = AccessToken.objects.filter(kind=AccessToken.Kind.USER)
+    ended = tokens.filter(user__is_active=False).delete()[0]
+    for tenant in ("tenant", "device__tenant"):
+        ended += _of_strangers(tokens, tenant).delete()[0]
+    keys = _of_strangers(ApiKey.objects.filter(revoked_at=None), "tenant")
+    return ended + keys.update(revoked_at=timezone.now())
+
+
+def _of_strangers(rows, tenant: str):
+    """Those bound to a tenant of whose organization their person is no member."""
+    here = Membership.objects.filter(user=OuterRef("user"), organization=OuterRef(f"{tenant}__organization"))
+    return rows.filter(~Exists(here), **{f"{tenant}__isnull": False, "user__is_superuser": False})
+
+
+class Cuts:
+    """Switches off the accounts, inside the tenants we host, of people who may not enter them any more.
+
+    Why somebody may not is of no matter: removed, deactivated, a grant that ended, a team left.
+    """
+
+    def __init__(self):
+        self.not_before: dict[int, float] = {}
+
+    def __call__(self) -> int:
+        """Returns how many accounts were switched off."""
+        due = [key for key in decisions.shut_out() if time.monotonic() >= self.not_before.get(key, 0)]
+        accounts = TenantAccount.objects.filter(pk__in=due).select_related("tenant")
+        return sum(self._cut(account) for account in accounts)
+
+    def _cut(self, account: TenantAccount) -> bool:
+        database = database_in(folder_of(account.tenant))
+        try:
+            done = switch_off(database, account.user_id, lambda: _is_out(account))
+        except ServerError as error:
+            log.warning("account stays on for now", account=account.pk, reason=error.reason)
+            self.not_before[account.pk] = time.monotonic() + RETRY_AFTER
+            return False
+        self.not_before.pop(account.pk, None)
+        if done and timezone.now() - account.entered_at > LOGIN_TIME:
+            same = TenantAccount.objects.filter(pk=account.pk, entered_at=account.entered_at)
+            same.update(cut_at=timezone.now())
+        return done
+
+
+def _is_out(account: TenantAccount) -> bool:
+    return not decisions.holds_anything(account.user_id, account.tenant)
+
+
+def plan() -> list[tuple[float, Callable[[], int]]]:
+    """(seconds, chore): each is done that often."""
+    return [(2, Cuts()), (30, end_expired_grants), (30, forget_expired_tokens), (30, end_tokens_of_the_gone)]
+
+
+def run_forever(stop: threading.Event, interval: float = 1) -> None:
+    chores = [[every, chore, 0.0] for every, chore in plan()]
     while not stop.is_set():
         close_old_connections()
-        try:
-            end_expired_grants()
-            forget_expired_tokens()
-        except Exception:
-            log.exception("chores failed")
+        for entry in chores:
+            every, chore, due = entry
+            if time.monotonic() >= due:
+                entry[2] = time.monotonic() + every
+                _do(chore)
         stop.wait(interval)
+
+
+def _do(chore: Callable[[], int]) -> None:
+    try:
+        chore()
+    except Exception:
+        log.exception("chores failed")

@@ -11,7 +11,7 @@ from django.utils import timezone
 from orgs.audit.models import AuditEvent
 from orgs.teams.models import Team
 from tenants.decisions import Resource
-from tenants.models import Share, Tenant
+from tenants.models import Share, Tenant, TenantAccount
 
 from .models import AccessToken, UsageEvent
 
@@ -38,6 +38,11 @@ def record_start(*, tenant: Tenant, version: str) -> None:
     now = timezone.now()
     fields = {"reported_at": now, "updated_at": now} | ({"reported_version": version} if version else {})
     Tenant.objects.filter(pk=tenant.pk).update(**fields)
+
+
+def record_entry(*, tenant: Tenant, user) -> None:
+    """The person gets a session of the tenant's server, which outlives her rights until it is cut (protocol §13.3)."""
+    TenantAccount.objects.enter(tenant, user)
 
 
 def record_usage(*, tenant: Tenant, feature: str, total: int, resource_id: str) -> None:

@@ -12,6 +12,11 @@ from typing import Protocol
 from uuid import UUID
 
 
+def database_in(folder: Path) -> Path:
+    """Where a server on this machine keeps its rows, in its tenant's folder."""
+    return folder / "zenml.db"
+
+
 @dataclass(frozen=True, slots=True)
 class ServerSpec:
     """Everything one tenant server needs to run; equal specs mean the same running configuration."""
@@ -38,7 +43,7 @@ class ServerSpec:
 
     @property
     def database(self) -> Path:
-        return self.folder / "zenml.db"
+        return database_in(self.folder)
 
 
 class ServerStatus(StrEnum):
