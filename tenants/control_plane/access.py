@@ -78,7 +78,7 @@ def _admit_person(request) -> None:
     if presented.startswith(API_KEY):
         raise not_signed_in("An API key must be exchanged for a token first.")
     tokens = AccessToken.objects.valid(presented).filter(kind=AccessToken.Kind.USER, user__is_active=True)
-    request.token = tokens.select_related("user").first()
+    request.token = tokens.select_related("user", "api_key").first()
     if request.token is None:
         raise not_signed_in("This token is not valid or has expired. Sign in again.")
     request.token.user.origin = request.origin

@@ -80,13 +80,14 @@ def key_token(request):
 
 
 def _tenants(token, *, member_only: bool):
-    """What she may see with this token: a key may be bound to one tenant."""
-    found = devices.tenants_of(token.user, member_only=member_only)
-    return found.filter(pk=token.tenant_id) if token.tenant_id else found
+    """What she may see with this token: a key may be bound to one tenant or organization."""
+    return token.opened(devices.tenants_of(token.user, member_only=member_only))
 
 
 def _organizations(token):
     found = Organization.objects.of(token.user)
+    if token.api_key and token.api_key.organization_id:
+        found = found.filter(pk=token.api_key.organization_id)
     return found.filter(tenants=token.tenant_id) if token.tenant_id else found
 
 

@@ -3,6 +3,7 @@ from datetime import timedelta
 from django import forms
 from django.utils import timezone
 
+from orgs.models import Organization
 from tenants.models import Tenant
 
 
@@ -52,8 +53,27 @@ class ServiceAccountForm(forms.Form):
         return " ".join(self.cleaned_data["name"].split())
 
 
+class ScopeField(forms.ChoiceField):
+    """What a key opens: cleans to a Tenant, an Organization, or None for everything its account may do."""
+
+    def __init__(self, *, tenants, organizations=(), every: str, **kwargs):
+        self.objects = {str(one.pk): one for one in (*organizations, *tenants)}
+        super().__init__(required=False, choices=[("", every), *_groups(organizations, tenants)], **kwargs)
+
+    def clean(self, value):
+        return self.objects.get(super().clean(value))
+
+
+def _groups(organizations, tenants) -> list:
+    """The tenants, below a heading only where organizations stand above them."""
+    named = [[(str(one.pk), one.name) for one in some] for some in (organizations, tenants)]
+    if not named[0]:
+        return named[1]
+    return [group for group in zip(("Organizations", "Tenants"), named, strict=True) if group[1]]
+
+
 class KeyForm(forms.Form):
-    """A new key. `tenants`: a query set of those it may be bound to."""
+    """A new key. `tenants`, `organizations`: query sets of those it may be bound to."""
 
     label = forms.CharField(
         max_length=60,
@@ -67,21 +87,20 @@ class KeyForm(forms.Form):
         initial="90",
         choices=[("30", "in 30 days"), ("90", "in 90 days"), ("365", "in a year"), ("", "never")],
     )
-    tenant = forms.ModelChoiceField(
-        queryset=None, label="Opens", required=False, empty_label="every tenant it has a role on"
-    )
+    field_order = ["label", "tenant", "days"]
 
-    def __init__(self, *args, tenants, every="every tenant it has a role on", **kwargs):
+    def __init__(self, *args, tenants, organizations=(), every="every tenant it has a role on", **kwargs):
         super().__init__(*args, **kwargs)
-        self.fields["tenant"].queryset = tenants
-        self.fields["tenant"].empty_label = every
+        scope = {"tenants": list(tenants), "organizations": list(organizations), "every": every}
+        self.fields["tenant"] = ScopeField(label="Opens", **scope)
 
     @property
     def words(self) -> dict:
         """Arguments of keys.create_key."""
         data = self.cleaned_data
         ends = timezone.now() + timedelta(days=int(data["days"])) if data["days"] else None
-        return {"label": data["label"], "tenant": data["tenant"], "expires_at": ends}
+        kind = "organization" if isinstance(data["tenant"], Organization) else "tenant"
+        return {"label": data["label"], kind: data["tenant"], "expires_at": ends}
 
 
 class RotateForm(forms.Form):

@@ -11,6 +11,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from orgs import members as people
 from orgs.access import org_view
 from orgs.actions import Refused
+from orgs.models import Organization
 from orgs.permissions import Permission
 from zenpro_site.htmx import render_partial
 
@@ -222,7 +223,8 @@ def _account_context(request, account) -> dict:
 
 def _token_form(request, data=None) -> KeyForm:
     mine = devices.tenants_of(request.user, member_only=True)
-    return KeyForm(data, tenants=mine, every="every tenant you have a role on")
+    here = Organization.objects.of(request.user)
+    return KeyForm(data, tenants=mine, organizations=here, every="everything you may do")
 
 
 def _token_context(request) -> dict:

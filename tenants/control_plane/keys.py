@@ -116,20 +116,26 @@ def create_key(
     by,
     account: Membership | None = None,
     tenant: Tenant | None = None,
+    organization: Organization | None = None,
     expires_at: datetime | None = None,
+    through: ApiKey | None = None,
 ) -> tuple[ApiKey, str]:
-    """(key, secret): the secret can be seen this once. With `tenant` it opens that one only.
+    """(key, secret): the secret can be seen this once. With `tenant` or `organization` it opens that one only.
 
-    `account`: the membership when it is a service account's key. Raises Refused for keys of others, and for an account
-    that may do more than `by`.
+    `account`: the membership when it is a service account's key. `through`: the key that asks for another one of its
+    own account. Raises Refused for keys of others, for an account that may do more than `by`, and for a key that would
+    open more, or work longer, than the one that asks.
     """
     _refuse(user, account, by)
+    if through and not account:
+        _refuse_beyond(through, tenant, organization, expires_at)
     if account:
         _refuse_gain(account, by)
     get_user_model().objects.select_for_update().get(pk=user.pk)
     if sum(key.is_active for key in user.api_keys.filter(revoked_at=None)) >= MOST_KEYS:
         raise Refused(f"{user} has {MOST_KEYS} keys. Revoke one that is not used.")
-    key = ApiKey(user=user, label=label, tenant=tenant, expires_at=expires_at, created_by=by)
+    scope = {"tenant": tenant, "organization": organization}
+    key = ApiKey(user=user, label=label, expires_at=expires_at, created_by=by, **scope)
     secret = key.new_secret()
     key.save(force_insert=True)
     _record("api_key.created", key, by, account, after=_words(key))
@@ -145,7 +151,9 @@ def rotate_key(*, key: ApiKey, grace: timedelta, by, account: Membership | None 
     _refuse(key.user, account, by)
     if account:
         _refuse_gain(account, by)
-    rows = ApiKey.objects.select_for_update(of=("self",)).select_related("user", "tenant__organization")
+    rows = ApiKey.objects.select_for_update(of=("self",)).select_related(
+        "user", "tenant__organization", "organization"
+    )
     row = rows.get(pk=key.pk)
     if not row.is_active:
         raise Refused("This key works no more. Create another one.")
@@ -180,6 +188,34 @@ def _refuse(user, account: Membership | None, by) -> None:
         refuse_foreign(account, by)
 
 
+def _refuse_beyond(key: ApiKey, tenant, organization, expires_at) -> None:
+    """A key that was stolen must not become one that opens more, or that nobody ends."""
+    if key.tenant_id and not (tenant and tenant.pk == key.tenant_id):
+        raise Refused(f"This key opens {key.tenant} alone, and so do those it makes.")
+    home = organization.pk if organization else tenant and tenant.organization_id
+    if key.organization_id and home != key.organization_id:
+        raise Refused(f"This key opens {key.organization} alone, and so do those it makes.")
+    if key.expires_at and (expires_at is None or expires_at > key.expires_at):
+        raise Refused("A key makes no key that works longer than itself.")
+
+
+def key_of(secret: str) -> ApiKey | None:
+    """The key that works now with this secret, with its account. Not for long: it may be ended by anybody.
+
+    None as well when its account is inactive, or a service account that was taken out of its organization.
+    """
+    if not secret.startswith(ApiKey.START):
+        return None
+    found = ApiKey.objects.with_secret(secret).filter(user__is_active=True)
+    return _unless_homeless(found.select_related("user", "tenant", "organization").first())
+
+
+def _unless_homeless(key: ApiKey | None) -> ApiKey | None:
+    if key and key.user.is_service_account and not key.user.memberships.exists():
+        return None
+    return key
+
+
 @transaction.atomic
 def exchange(*, secret: str) -> tuple[str, int] | None:
     """(token, seconds it lives) for a key that works now, else None.
@@ -190,8 +226,8 @@ def exchange(*, secret: str) -> tuple[str, int] | None:
     if not secret.startswith(ApiKey.START):
         return None
     found = ApiKey.objects.with_secret(secret).filter(user__is_active=True).select_related("user", "tenant")
-    key = found.select_for_update(of=("self",)).first()
-    if key is None or (key.user.is_service_account and not key.user.memberships.exists()):
+    key = _unless_homeless(found.select_for_update(of=("self",)).first())
+    if key is None:
         return None
     lifetime = _lifetime(key, secret)
     issued = AccessToken.objects.issue(
@@ -214,14 +250,19 @@ def _words(key: ApiKey) -> dict:
         "account": str(key.user),
         "prefix": key.prefix,
         "tenant": key.tenant.name if key.tenant else "",
+        "organization": key.organization.name if key.organization else "",
         "ends": key.expires_at.isoformat() if key.expires_at else "",
     }
 
 
 def _record(action: str, key: ApiKey, by, account: Membership | None, before=None, after=None) -> None:
-    """A person's key is the organization's business only where it is bound to one of its tenants."""
-    organization = account.organization if account else key.tenant and key.tenant.organization
+    """A person's key is the organization's business only where it is bound to it or to one of its tenants."""
+    organization = account.organization if account else _bound_to(key)
     AuditEvent.objects.record(action, key, by=by, organization=organization, before=before, after=after)
+
+
+def _bound_to(key: ApiKey) -> Organization | None:
+    return key.tenant.organization if key.tenant else key.organization
 
 
 def _account_record(action: str, account: Membership, by, after=None) -> None:

@@ -109,13 +109,15 @@ class ApiKeyQuerySet(models.QuerySet):
     def shown(self):
         """As pages list them: newest first, the revoked ones last, with what stands beside each."""
         revoked_last = models.F("revoked_at").asc(nulls_first=True)
-        return self.select_related("tenant", "created_by").order_by(revoked_last, "-created_at")
+        return self.select_related("tenant", "organization", "created_by").order_by(
+            revoked_last, "-created_at"
+        )
 
 
 class ApiKey(models.Model):
     """What a script signs in with, as a service account or as a person. Only hashes are stored.
 
-    A key that was rotated keeps its row: the secret before stays good until `previous_valid_until`.
+    With `tenant` or `organization` it opens nothing else, whatever its account may do. A key that was rotated keeps its row: the secret before stays good until `previous_valid_until`.
     """
 
     START = "ZENPROKEY_"  # by which clients know that it has to be exchanged (protocol §3.3b)
@@ -124,6 +126,9 @@ class ApiKey(models.Model):
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="api_keys")
     label = models.CharField(max_length=60)
     tenant = models.ForeignKey(Tenant, null=True, on_delete=models.CASCADE, related_name="api_keys")
+    organization = models.ForeignKey(
+        Organization, null=True, on_delete=models.CASCADE, related_name="api_keys"
+    )
     prefix = models.CharField(max_length=20, editable=False)
     key_hash = models.CharField(max_length=64, unique=True, editable=False)
     previous_hash = models.CharField(max_length=64, blank=True, db_index=True, editable=False)
@@ -140,6 +145,12 @@ class ApiKey(models.Model):
 
     class Meta:
         ordering = ["-created_at"]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(tenant=None) | models.Q(organization=None),
+                name="api_key_opens_tenant_or_organization",
+            )
+        ]
 
     def __str__(self) -> str:
         return self.label
@@ -164,6 +175,18 @@ class ApiKey(models.Model):
     @property
     def is_active(self) -> bool:
         return self.state == "active"
+
+    def opened(self, tenants):
+        """Those of the query set of tenants that this key opens; its account must have a role there besides."""
+        if self.organization_id:
+            return tenants.filter(organization=self.organization_id)
+        return tenants.filter(pk=self.tenant_id) if self.tenant_id else tenants
+
+    def note_use(self) -> None:
+        """Remember that it was used, at most once a minute."""
+        now = timezone.now()
+        if self.last_used_at is None or now - self.last_used_at > timedelta(minutes=1):
+            ApiKey.objects.filter(pk=self.pk).update(last_used_at=now)
 
     @property
     def in_grace(self) -> bool:
@@ -205,6 +228,17 @@ class AccessToken(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} token of {self.user or self.tenant}"
+
+    def opened(self, tenants):
+        """Those of the query set of tenants that the token, and the key it comes from, let in."""
+        if self.api_key:
+            tenants = self.api_key.opened(tenants)
+        return tenants.filter(pk=self.tenant_id) if self.tenant_id else tenants
+
+    def opens(self, tenant) -> bool:
+        """Does the token, and the key it comes from, let into this tenant?"""
+        bound = self.api_key.organization_id if self.api_key else None
+        return self.tenant_id in (None, tenant.pk) and bound in (None, tenant.organization_id)
 
     def note_use(self) -> None:
         """Remember that it was used, at most once a minute; the key it comes from as well."""

@@ -61,7 +61,7 @@ def authorize_server(request):
     """
     user = request.token.user
     tenant = links.live_tenant(wire.uuid_or_none(request.GET.get("server_id")))
-    if tenant is None or request.token.tenant_id not in (None, tenant.pk):
+    if tenant is None or not request.token.opens(tenant):
         raise wire.forbidden("You have no access to this tenant.")
     if not decisions.may_connect(user, tenant):
         raise wire.forbidden("You have no access to this tenant.")

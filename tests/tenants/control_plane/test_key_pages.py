@@ -260,3 +260,25 @@ class TestTenantPage:
         assert page(org) in as_user(owner).get(address).content.decode()
         shown = as_user(member).get(address).content.decode()
         assert page(org) not in shown and "/settings/tokens/" in shown
+
+
+class TestScope:
+    def test_a_token_of_one_organization(self, as_user, org, owner):
+        client = as_user(owner)
+        shown = client.get("/settings/tokens/").content.decode()
+        assert f'<option value="{org.pk}">Acme AI</option>' in shown
+        client.post("/settings/tokens/", {"label": "laptop", "tenant": org.pk})
+        key = owner.api_keys.get()
+        assert (key.organization, key.tenant) == (org, None)
+        row = AuditEvent.objects.get()
+        assert (row.organization, row.after["organization"]) == (org, "Acme AI")
+        assert '<td data-label="Opens">Acme AI</td>' in client.get("/settings/tokens/").content.decode()
+
+    def test_not_of_an_organization_she_is_not_in(self, as_user, owner):
+        other = make_org("Globex")
+        answer = as_user(owner).post("/settings/tokens/", {"label": "laptop", "tenant": other.pk})
+        assert answer.status_code == 422 and not owner.api_keys.exists()
+
+    def test_an_account_is_bound_to_tenants_only(self, as_user, org, owner, robot):
+        answer = as_user(owner).post(page(org, robot.membership.pk), {"label": "x", "tenant": org.pk})
+        assert answer.status_code == 422 and not robot.api_keys.exists()

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 from django.core import mail
+from django.db import IntegrityError
 from django.test import Client
 from django.utils import timezone
 from factories import (
@@ -127,6 +128,46 @@ class TestExchange:
         token = token_of(make_key(person, tenant=make_tenant(org)))
         assert [one["id"] for one in api("organizations", token).json()] == [str(org.pk)]
         assert api(f"organizations/{elsewhere.slug}", token).status_code == 404
+
+
+class TestOfOneOrganization:
+    """A person in two organizations, and a key of hers that opens one."""
+
+    @pytest.fixture
+    def elsewhere(self, owner):
+        other = make_org("Globex")
+        make_member(other, "admin", user=owner)
+        tenant = make_tenant(other, "theirs")
+        make_grant(tenant, owner, "admin")
+        return tenant
+
+    def test_it_opens_no_other(self, org, owner, tenant, elsewhere):
+        make_grant(tenant, owner, "viewer")
+        token = token_of(make_key(owner, organization=org))
+        assert [row["name"] for row in api("workspaces", token).json()] == [tenant.workspace_name]
+        assert [row["name"] for row in api("organizations", token).json()] == [org.slug]
+        assert api("users/authorize_server", token, server_id=tenant.pk).status_code == 200
+        assert api("users/authorize_server", token, server_id=elsewhere.pk).status_code == 403
+        assert api(f"workspaces/{elsewhere.pk}", token).status_code == 404
+
+    def test_it_is_never_bound_to_a_tenant_as_well(self, org, owner, tenant):
+        with pytest.raises(IntegrityError):
+            make_key(owner, organization=org, tenant=tenant)
+
+    def test_it_makes_no_key_that_opens_more(self, org, owner, tenant, elsewhere):
+        soon = timezone.now() + HOUR
+        bound = make_key(owner, organization=org, expires_at=soon)
+        make = {"user": owner, "by": owner, "label": "more", "through": bound, "expires_at": soon}
+        for scope in ({}, {"organization": elsewhere.organization}, {"tenant": elsewhere}):
+            with pytest.raises(Refused, match="opens Acme AI alone"):
+                keys.create_key(**make | scope)
+        for end in (None, soon + HOUR):
+            with pytest.raises(Refused, match="longer than itself"):
+                keys.create_key(**make | {"tenant": tenant, "expires_at": end})
+        assert not AuditEvent.objects.exists()
+        key, _ = keys.create_key(**make | {"tenant": tenant})
+        with pytest.raises(Refused, match="opens production alone"):
+            keys.create_key(**make | {"through": key, "organization": org})
 
 
 class TestEnds:
