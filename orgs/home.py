@@ -142,7 +142,7 @@ def _failing(history: list[Run]) -> Need:
 def _lost_invitations(organization: Organization) -> list[Need]:
     url = reverse("invitations:list", args=[organization.slug])
     waiting = organization.invitations.open()
-    lost = waiting.filter(delivery="failed", expires_at__gt=timezone.now())
+    lost = waiting.select_related("mail").filter(mail__state="failed", expires_at__gt=timezone.now())
     expired = waiting.filter(expires_at__lte=timezone.now()).count()
     found = [
         Need("warn", "mail-x", f"{row.email} got no mail", row.delivery_error, url, "New link")

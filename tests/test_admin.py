@@ -19,6 +19,7 @@ from factories import (
 )
 
 from orgs.audit.models import AuditEvent
+from orgs.mails.models import Mail
 from orgs.models import Membership, Organization
 from orgs.teams.models import Team
 from orgs.users.models import User
@@ -37,6 +38,7 @@ LOOK_ONLY = [
     "control_plane.DeviceLogin",
     "control_plane.UsageEvent",
     "invitations.Invitation",
+    "mails.Mail",
     "roles.Role",
     "roles.RolePermission",
     "run_templates.TemplateRun",
@@ -74,6 +76,7 @@ def fill(name: str) -> World:
         action="read",
         shared_by=world.admin,
     )
+    Mail.objects.create(organization=world.org, to="new@example.org", subject="Invitation", error="550 no")
     TenantAccount.objects.enter(world.tenant, world.person)
     for kind, subject in (("user", {"user": world.person}), ("server", {"tenant": world.tenant})):
         AccessToken.objects.create(

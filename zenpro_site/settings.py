@@ -53,6 +53,7 @@ INSTALLED_APPS = [
     "orgs.audit",
     "orgs.teams",
     "orgs.roles",
+    "orgs.mails",
     "orgs.invitations",
     "tenants",
     "tenants.control_plane",

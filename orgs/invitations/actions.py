@@ -1,8 +1,7 @@
-"""Invite, renew, revoke, accept. Each is atomic; mail goes out after the commit."""
+"""Invite, renew, revoke, accept. Each is atomic; its mail waits in the outbox from the commit on."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 from enum import StrEnum
 
 from allauth.account.models import EmailAddress
@@ -11,11 +10,14 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
 from django.db.models import Q
+from django.db.models.functions import Lower
 from django.utils import timezone
 
 from orgs.access import permissions_of
 from orgs.actions import Refused
 from orgs.audit.models import AuditEvent
+from orgs.mails.actions import retry_mail
+from orgs.mails.models import Mail
 from orgs.models import Membership, Organization
 from orgs.permissions import Permission
 from orgs.roles.models import Role
@@ -23,8 +25,6 @@ from orgs.teams.models import Team
 
 from . import mail
 from .models import Invitation, hash_token
-
-COOLDOWN = timedelta(seconds=60)
 
 
 class Gone(Exception):
@@ -67,16 +67,61 @@ def invite(*, organization: Organization, addresses: Sequence[str], offer: Offer
 
     Raises Refused, with nothing written, when a part of the offer belongs elsewhere or `by` may not give it.
     """
-    _refuse_foreign(organization, offer)
-    if reason := _why_not(by, organization, offer.role, offer.teams, bool(offer.tenant_roles)):
-        raise Refused(reason)
-    results = [_invite_one(organization, address, offer, by) for address in addresses]
+    return invite_each(organization=organization, wishes=[(one, offer) for one in addresses], by=by)
+
+
+@transaction.atomic
+def invite_each(*, organization: Organization, wishes: Sequence[tuple[str, Offer]], by) -> list[Result]:
+    """Invite every address to an offer of its own; one Result per wish, in order.
+
+    Raises Refused, with nothing written, when a part of an offer belongs elsewhere or `by` may not give it.
+    """
+    for offer in {id(offer): offer for _, offer in wishes}.values():
+        _refuse_foreign(organization, offer)
+        if reason := reason_against_offer(by, organization, offer):
+            raise Refused(reason)
+    wishes = [(address.strip().lower(), offer) for address, offer in wishes]
+    standings = standings_of(organization, [address for address, _ in wishes])
+    results = [_invite_one(organization, address, offer, by, standings) for address, offer in wishes]
     for result in results:
         if result.token:  # recorded last: nobody else can append from here on
             _record("invitation.sent", result.invitation, by, after=_promise(result.invitation))
-    parcels = [(result.invitation, result.token) for result in results if result.token]
-    transaction.on_commit(lambda: mail.deliver(parcels), robust=True)
     return results
+
+
+def reason_against_offer(by, organization: Organization, offer: Offer) -> str:
+    """Why `by` may not promise this in the organization, as a sentence; empty when she may."""
+    return _why_not(by, organization, offer.role, offer.teams, bool(offer.tenant_roles))
+
+
+@dataclass
+class Standing:
+    """What stands in the way of inviting an address. `waiting`: an open invitation, expired ones included."""
+
+    is_member: bool = False
+    waiting: Invitation | None = None
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """MEMBER, INVITED, or None when nothing does."""
+        if self.is_member:
+            return Outcome.MEMBER
+        return Outcome.INVITED if self.waiting and not self.waiting.expired else None
+
+
+def standings_of(organization: Organization, addresses: Sequence[str]) -> dict[str, Standing]:
+    """A Standing for each of these lower-case addresses; three queries for any number of them."""
+    found = {address: Standing() for address in addresses}
+    people = get_user_model().objects.filter(memberships__organization=organization)
+    proved = EmailAddress.objects.filter(verified=True, user__memberships__organization=organization)
+    for rows in (people, proved):
+        hers = rows.annotate(low=Lower("email")).filter(low__in=found).values_list("low", flat=True)
+        for address in hers:
+            found[address].is_member = True
+    waiting = organization.invitations.open().annotate(low=Lower("email")).filter(low__in=found)
+    for invitation in waiting:
+        found[invitation.low].waiting = invitation
+    return found
 
 
 def _refuse_foreign(organization: Organization, offer: Offer) -> None:
@@ -103,40 +148,40 @@ def _why_not(by, organization: Organization, role: Role | None, teams, has_tenan
     return ""
 
 
-def _invite_one(organization: Organization, address: str, offer: Offer, by) -> Result:
-    address = address.strip().lower()
-    if not _is_address(address):
+def _invite_one(organization: Organization, address: str, offer: Offer, by, standings) -> Result:
+    if not is_address(address):
         return Result(address, Outcome.INVALID)
-    if _is_member(organization, address):
-        return Result(address, Outcome.MEMBER)
-    waiting = organization.invitations.open().filter(email__iexact=address).first()
-    if waiting and not waiting.expired:
-        return Result(address, Outcome.INVITED, waiting)
-    if waiting:
-        _end(waiting, by)
+    standing = standings[address]
+    if standing.outcome:
+        return Result(address, standing.outcome, standing.waiting)
+    if standing.waiting:
+        _end(standing.waiting, by)
     try:
         with transaction.atomic():
-            return _create(organization, address, offer, by)
+            result = _create(organization, address, offer, by)
     except IntegrityError:  # somebody else invited the same address at the same moment
         return Result(address, Outcome.INVITED)
+    standing.waiting = result.invitation
+    return result
 
 
-def _is_address(address: str) -> bool:
+def is_address(text: str) -> bool:
+    """Could mail be sent there?"""
     try:
-        validate_email(address)
+        validate_email(text)
     except ValidationError:
         return False
-    return len(address) <= 254
+    return len(text) <= 254
 
 
 def _is_member(organization: Organization, address: str) -> bool:
-    person = account_of(address)
-    return bool(person) and organization.memberships.filter(user=person).exists()
+    return standings_of(organization, [address.lower()])[address.lower()].is_member
 
 
 def _create(organization: Organization, address: str, offer: Offer, by) -> Result:
     invitation = Invitation(organization=organization, email=address, role=offer.role.slug, invited_by=by)
     token = invitation.renew_token()
+    invitation.mail = mail.queue(invitation, token, offer)
     invitation.save()
     invitation.teams.set(offer.teams)
     for tenant, role in offer.tenant_roles:
@@ -148,32 +193,47 @@ def _create(organization: Organization, address: str, offer: Offer, by) -> Resul
 def renew(*, invitation: Invitation, by) -> Result:
     """Make a new link, mail it, and kill the old one; `by` becomes the inviter.
 
-    Raises Refused within COOLDOWN of the last mail, for a member, and when `by` may not give what it promises.
+    Raises Refused within COOLDOWN of the last link, for a member, and when `by` may not give what it promises.
     """
-    now, organization = timezone.now(), invitation.organization
-    wait = (invitation.sent_at + COOLDOWN - now).total_seconds()
-    if wait > 0:
-        raise Refused(f"Sent just now. You can make a new link in {int(wait) + 1} s.")
+    organization, last_sent, old_mail = invitation.organization, invitation.sent_at, invitation.mail_id
+    if wait := invitation.wait:
+        raise Refused(f"Sent just now. You can make a new link in {wait} s.")
     if _is_member(organization, invitation.email):
         raise Refused(f"{invitation.email} is a member already. Revoke the invitation.")
     if reason := _reason_against(invitation, by):
         raise Refused(reason)
-    last_sent = invitation.sent_at
     token = invitation.renew_token()
     invitation.invited_by = by
+    invitation.mail = mail.queue(invitation, token, _offer_of(invitation))
+    new = ("token_hash", "sent_at", "expires_at", "invited_by", "mail")
     changed = organization.invitations.open().filter(pk=invitation.pk, sent_at=last_sent)
-    if not changed.update(
-        token_hash=invitation.token_hash,
-        sent_at=invitation.sent_at,
-        expires_at=invitation.expires_at,
-        invited_by=by,
-        delivery=Invitation.Delivery.NONE,
-        delivery_error="",
-    ):
+    if not changed.update(**{name: getattr(invitation, name) for name in new}):
         raise Refused("Somebody else changed this invitation just now.")
+    Mail.objects.filter(pk=old_mail).cancel()
     _record("invitation.renewed", invitation, by, before={"sent_at": last_sent.isoformat()})
-    transaction.on_commit(lambda: mail.deliver([(invitation, token)]), robust=True)
     return Result(invitation.email, Outcome.SENT, invitation, token)
+
+
+def _offer_of(invitation: Invitation) -> Offer:
+    grants = invitation.tenant_grants.select_related("tenant", "role")
+    return Offer(
+        role=invitation.organization.roles.organization_level().get(slug=invitation.role),
+        teams=list(invitation.teams.all()),
+        tenant_roles=[(grant.tenant, grant.role) for grant in grants],
+    )
+
+
+@transaction.atomic
+def retry_delivery(*, invitation: Invitation, by) -> None:
+    """Mail the same link once more after its delivery has failed.
+
+    Raises Refused when the link is dead or the mail waits, was sent, or is forgotten.
+    """
+    if invitation.expired or _reason_against(invitation, invitation.invited_by):
+        raise Refused("This link is dead. Make a new one.")
+    if not (invitation.mail and retry_mail(invitation.mail)):
+        raise Refused("This mail is not waiting to be sent again.")
+    _record("invitation.mail_retried", invitation, by, before={"error": invitation.delivery_error})
 
 
 @transaction.atomic
@@ -186,6 +246,7 @@ def revoke(*, invitation: Invitation, by) -> None:
 def _end(invitation: Invitation, by) -> bool:
     ended = Invitation.objects.open().filter(pk=invitation.pk).update(revoked_at=timezone.now())
     if ended:
+        Mail.objects.filter(pk=invitation.mail_id).cancel()
         _record("invitation.revoked", invitation, by, before=_promise(invitation))
     return bool(ended)
 
@@ -270,6 +331,7 @@ def _apply(invitation: Invitation, person) -> Membership:
         waiting.apply(membership)
     invitation.accepted_by = person
     invitation.save(update_fields=["accepted_by"])
+    Mail.objects.filter(pk=invitation.mail_id).cancel()
     _record("invitation.accepted", invitation, person, after=_promise(invitation))
     return membership
 

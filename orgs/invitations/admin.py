@@ -19,8 +19,8 @@ class InvitationAdmin(ReadOnlyAdmin):
         "delivery",
         "ended",
     ]
-    list_filter = ["delivery", "role", "organization"]
-    list_select_related = ["organization", "invited_by"]
+    list_filter = ["mail__state", "role", "organization"]
+    list_select_related = ["organization", "invited_by", "mail"]
     search_fields = ["email", "organization__name", "invited_by__email", "invited_by__name"]
     hidden = ("token_hash",)
 

@@ -4,12 +4,11 @@ import django_filters
 from django import forms
 from django.contrib.auth import get_user_model
 from django.contrib.auth.password_validation import validate_password
-from django.core.validators import validate_email
 from django.utils import timezone
 
 from orgs.permissions import Permission
 
-from .actions import Offer
+from .actions import Offer, is_address
 
 MOST_ADDRESSES = 100
 BETWEEN_ADDRESSES = re.compile(r"[,;\r\n]+")
@@ -24,14 +23,6 @@ def split_addresses(text: str) -> list[str]:
         bracketed = IN_BRACKETS.search(part)
         found += [bracketed[1]] if bracketed else part.split()
     return list(dict.fromkeys(address.strip().lower() for address in found))
-
-
-def is_address(text: str) -> bool:
-    try:
-        validate_email(text)
-    except forms.ValidationError:
-        return False
-    return True
 
 
 class InviteForm(forms.Form):
@@ -131,6 +122,12 @@ class NewAccountForm(forms.Form):
         return password
 
 
+class SinceForm(forms.Form):
+    """From when on a page wants to know."""
+
+    since = forms.DateTimeField()
+
+
 class InvitationFilter(django_filters.FilterSet):
     """Search and state of the invitations list."""
 
@@ -146,5 +143,5 @@ class InvitationFilter(django_filters.FilterSet):
             return invitations.filter(expires_at__lte=timezone.now())
         invitations = invitations.filter(expires_at__gt=timezone.now())
         if value == "delivery_failed":
-            return invitations.filter(delivery="failed")
-        return invitations.exclude(delivery="failed")
+            return invitations.filter(mail__state="failed")
+        return invitations.exclude(mail__state="failed")

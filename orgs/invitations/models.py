@@ -1,4 +1,5 @@
 import hashlib
+import math
 import secrets
 import uuid
 from datetime import timedelta
@@ -9,10 +10,13 @@ from django.db.models.functions import Lower
 from django.urls import reverse
 from django.utils import timezone
 
+from orgs.mails.models import Mail
 from orgs.models import Organization, OrgRole
 from orgs.teams.models import Team
 
 LIFETIME = timedelta(days=7)
+COOLDOWN = timedelta(seconds=60)
+LATELY = timedelta(seconds=20)
 
 
 def hash_token(token: str) -> str:
@@ -25,8 +29,8 @@ def expiry():
 
 class InvitationQuerySet(models.QuerySet):
     def open(self):
-        """Neither accepted nor revoked; expired ones included, they can be sent again."""
-        return self.filter(accepted_at=None, revoked_at=None)
+        """Neither accepted nor revoked; expired ones included, they can be sent again. With their mails."""
+        return self.filter(accepted_at=None, revoked_at=None).select_related("mail")
 
     def by_token(self, token: str):
         """Open, unexpired invitations with this token: none or one."""
@@ -34,12 +38,10 @@ class InvitationQuerySet(models.QuerySet):
 
 
 class Invitation(models.Model):
-    """Bound to one address, good for one use. Only the SHA-256 of its token is stored."""
+    """Bound to one address, good for one use. Only the SHA-256 of its token is stored.
 
-    class Delivery(models.TextChoices):
-        NONE = "none", "No mail sent"
-        SENT = "sent", "Sent"
-        FAILED = "failed", "Delivery failed"
+    `mail`: the row of the outbox that carries the link; None when no mail server was set up.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="invitations")
@@ -53,8 +55,9 @@ class Invitation(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     sent_at = models.DateTimeField(default=timezone.now)
     expires_at = models.DateTimeField(default=expiry)
-    delivery = models.CharField(max_length=8, choices=Delivery, default=Delivery.NONE)
-    delivery_error = models.CharField(max_length=300, blank=True)
+    mail = models.OneToOneField(
+        Mail, null=True, blank=True, on_delete=models.SET_NULL, related_name="invitation"
+    )
     accepted_at = models.DateTimeField(null=True, blank=True)
     accepted_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -99,7 +102,28 @@ class Invitation(models.Model):
             return "accepted" if self.accepted_at else "revoked"
         if self.expired:
             return "expired"
-        return "delivery_failed" if self.delivery == self.Delivery.FAILED else "invited"
+        return "delivery_failed" if self.delivery == Mail.State.FAILED else "invited"
+
+    @property
+    def delivery(self) -> str:
+        """none, queued, sent, failed or cancelled."""
+        return self.mail.state if self.mail else "none"
+
+    @property
+    def delivery_error(self) -> str:
+        return self.mail.error if self.mail else ""
+
+    @property
+    def wait(self) -> int:
+        """Seconds until another link may be made; 0 when it may."""
+        return max(0, math.ceil((self.sent_at + COOLDOWN - timezone.now()).total_seconds()))
+
+    @property
+    def moves(self) -> bool:
+        """Does what a page shows of it change by itself, or has it just now?"""
+        settled = self.mail.settled_at if self.mail else None
+        changed = max(self.sent_at + COOLDOWN, settled or self.sent_at)
+        return self.delivery == Mail.State.QUEUED or changed + LATELY > timezone.now()
 
     def renew_token(self) -> str:
         """Give the invitation a new token of 256 random bits, valid for 7 days; the old one is dead. Not saved."""

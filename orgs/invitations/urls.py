@@ -7,6 +7,8 @@ urlpatterns = [
     path("o/<slug:org>/invitations/", views.list, name="list"),
     path("o/<slug:org>/invitations/new/", views.create, name="create"),
     path("o/<slug:org>/invitations/<uuid:invitation>/renew/", views.renew, name="renew"),
+    path("o/<slug:org>/invitations/deliveries/", views.deliveries, name="deliveries"),
+    path("o/<slug:org>/invitations/<uuid:invitation>/retry/", views.retry, name="retry"),
     path("o/<slug:org>/invitations/<uuid:invitation>/revoke/", views.revoke, name="revoke"),
     path("invite/<str:token>/", views.accept, name="accept"),
 ]

@@ -1,3 +1,5 @@
+from collections import Counter
+
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import login
@@ -5,24 +7,50 @@ from django.contrib.auth.views import redirect_to_login
 from django.core.paginator import Paginator
 from django.db.models import Count
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from orgs.access import org_view, people_who_can
 from orgs.actions import Refused
 from orgs.permissions import Permission
-from zenpro_site.htmx import partial_or_redirect, render_partial
+from zenpro_site.htmx import partial_or_redirect, render_partial, wants
 
 from . import actions
-from .forms import InvitationFilter, InviteForm, NewAccountForm
+from .forms import InvitationFilter, InviteForm, NewAccountForm, SinceForm
 
 ROWS = 50
+MOST_LINES = 500
 OUR_LOGIN = "allauth.account.auth_backends.AuthenticationBackend"
 
 
 @require_safe
 @org_view(Permission.INVITATION_MANAGE)
 def list(request):
-    return render_partial(request, "invitations/list.html#rows", _list_context(request))
+    context = _list_context(request)
+    if wants(request, "deliveries"):
+        return render_partial(request, "invitations/list.html#deliveries", context)
+    return render_partial(request, "invitations/list.html#rows", context)
+
+
+@require_safe
+@org_view(Permission.INVITATION_MANAGE)
+def deliveries(request):
+    """What became of the mails that the person of the request has caused since a moment."""
+    form = SinceForm(request.GET)
+    since = form.cleaned_data["since"] if form.is_valid() else timezone.now()
+    hers = request.org.invitations.filter(invited_by=request.user, sent_at__gte=since)
+    context = _deliveries(hers.select_related("mail")[:MOST_LINES], since)
+    list_url = reverse("invitations:list", args=[request.org.slug])
+    return partial_or_redirect(request, "invitations/sent.html#deliveries", context, to=list_url)
+
+
+def _deliveries(rows, since=None) -> dict:
+    """How mails stand. `pause`: seconds until it is worth to look again; 0 when nothing moves any more."""
+    count = Counter(row.delivery for row in rows)
+    due = any(row.delivery == "queued" and not row.delivery_error for row in rows)
+    pause = 2 if due else 5 if any(row.wait for row in rows) else 15 if count["queued"] else 0
+    return {"rows": rows, "count": count, "pause": pause, "since": since}
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -62,6 +90,20 @@ def renew(request, invitation):
 
 @require_POST
 @org_view(Permission.INVITATION_MANAGE)
+def retry(request, invitation):
+    invitation = get_object_or_404(_open(request), pk=invitation)
+    try:
+        actions.retry_delivery(invitation=invitation, by=request.user)
+    except Refused as refused:
+        messages.error(request, str(refused))
+    else:
+        messages.success(request, f"The mail to {invitation.email} will be sent again.")
+    context = _list_context(request)
+    return partial_or_redirect(request, "invitations/list.html#rows", context, to=invitation)
+
+
+@require_POST
+@org_view(Permission.INVITATION_MANAGE)
 def revoke(request, invitation):
     invitation = get_object_or_404(_open(request), pk=invitation)
     try:
@@ -89,8 +131,10 @@ def _list_context(request) -> dict:
     for row in page:
         row.role_name = names.get(row.role, row.role)
         row.is_dead = row.invited_by_id not in alive
+    moving = _deliveries(page.object_list)
     return {
         "page": page,
+        "pause": moving["pause"],
         "filter": filtered,
         "is_filtered": any(request.GET.get(name) for name in ("q", "state")),
         "people": request.org.memberships.filter(user__is_service_account=False).count(),
@@ -103,10 +147,13 @@ def _list_context(request) -> dict:
 
 def _show_links(request, results):
     """The answer to the POST itself: links are known now and never again, so there is nothing to redirect to."""
+    made = [result.invitation for result in results if result.token]
     context = {
         "results": results,
-        "sent": sum(bool(result.token) for result in results),
+        "sent": len(made),
+        "all_links": "\n".join(f"{result.address} {result.link}" for result in results if result.token),
         "mail_is_set_up": settings.MAIL_IS_SET_UP,
+        **_deliveries(made, min((row.sent_at for row in made), default=None)),
     }
     return _discreet(render(request, "invitations/sent.html", context))
 

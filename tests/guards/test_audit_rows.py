@@ -14,6 +14,7 @@ from fakes import RUN_ID, FakeTenantClient, connect_to
 
 from orgs.audit.models import AuditEvent
 from orgs.invitations.models import Invitation
+from orgs.mails.models import Mail
 from orgs.roles.exchange import as_json
 from tenants import runs
 from tenants.control_plane import devices
@@ -71,6 +72,13 @@ def waited(world):
     """The invitation is old enough to be sent again."""
     long_ago = timezone.now() - timedelta(days=1)
     Invitation.objects.filter(pk=world.invitation.pk).update(sent_at=long_ago)
+
+
+def mail_failed(world):
+    mail = Mail(organization=world.org, to=world.invitation.email, subject="Invitation", state="failed")
+    mail.write("text", "")
+    mail.save()
+    Invitation.objects.filter(pk=world.invitation.pk).update(mail=mail)
 
 
 def becomes_superuser(world):
@@ -155,6 +163,7 @@ DEEDS = {
     "roles:delete": Deed(),
     "invitations:create": Deed(lambda w: {"addresses": "grace@example.org", "role": "member"}),
     "invitations:renew": Deed(before=waited),
+    "invitations:retry": Deed(before=mail_failed),
     "invitations:revoke": Deed(),
     "invitations:accept": Deed(by=accepted_by),
     "tenants:create": Deed(

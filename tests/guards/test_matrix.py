@@ -21,12 +21,13 @@ from django.test import Client
 from factories import make_key, make_tenant
 from fakes import RUN_ID, FakeTenantClient, churn
 
+from orgs.users.models import User
 from tenants import connection
 from tenants.control_plane.models import AccessToken
 
 from .people import clients_of, people_of
 from .test_audit_rows import a_request, a_signed_in_computer
-from .walk import all_pages
+from .walk import admin_pages, all_pages
 
 # -- answers
 
@@ -137,6 +138,8 @@ MATRIX = {
     "invitations:list": reads(ADMINS),
     "invitations:create": asks(ADMINS),
     "invitations:renew": does(ADMINS),
+    "invitations:deliveries": reads(ADMINS),
+    "invitations:retry": does(ADMINS),
     "invitations:revoke": does(ADMINS),
     "teams:list": reads(EVERY_MEMBER),
     "teams:create": asks(EDITORS),
@@ -342,6 +345,27 @@ def test_a_wrong_answer_is_named(everything, monkeypatch):
     page = next(page for page in all_pages() if page.name == "orgs:settings")
     found = wrong_answers([page], "POST", everything)
     assert found == ["POST orgs:settings as editor: 403, declared: let through"]
+
+
+# -- Django admin: superusers only, and nobody else however much she is elsewhere; tests/test_admin.py does the rest
+
+FOR_ALL = {"admin:login", "admin:logout", "admin:jsi18n", "admin:password_change"}  # lead to our own pages
+
+
+def test_admin_is_for_superusers(everything):
+    """Every address for the two that come nearest, every person for the first page."""
+    for role, wanted in (everybody(NO) | NOBODY | {"superuser": OK}).items():
+        assert answer(everything.clients[role], "GET", "/admin/", everything.sessions[role]) == wanted, role
+    User.objects.filter(pk=everything.people["admin"].pk).update(is_staff=True)
+    wrong = []
+    for page in admin_pages():
+        path = page.path({name: everything.world.org.pk for name in page.parameters})
+        for method in {"GET", "POST"} if page.name not in FOR_ALL else ():
+            for role, wanted in {"anonymous": LOGIN, "admin": NO}.items():
+                got = answer(everything.clients[role], method, path, everything.sessions[role])
+                if got != wanted:
+                    wrong.append(f"{method} {page.name} as {role}: {got}, not {wanted}")
+    assert not wrong, "\n".join(wrong)
 
 
 # -- programs: who calls is what the token says, whatever session comes with it

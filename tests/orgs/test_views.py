@@ -18,6 +18,7 @@ from factories import (
 from orgs import actions
 from orgs.audit.models import AuditEvent
 from orgs.invitations import actions as invitations
+from orgs.mails.models import Mail
 from orgs.models import Membership, Organization
 
 ROWS = {"HX-Request": "true", "HX-Target": "rows"}
@@ -426,7 +427,8 @@ def test_home_needs_attention(as_user, org, owner):
         make_template_run(template, by=owner, state=state, state_reason="file not found")
     offer = invitations.Offer(org.roles.get(level="organization", slug="member"))
     invitations.invite(organization=org, addresses=["a@example.org", "b@example.org"], offer=offer, by=owner)
-    org.invitations.filter(email="a@example.org").update(delivery="failed", delivery_error="550 nobody")
+    lost = Mail.objects.create(organization=org, to="a@example.org", state="failed", error="550 nobody")
+    org.invitations.filter(email="a@example.org").update(mail=lost)
     org.invitations.filter(email="b@example.org").update(expires_at=timezone.now())
     response = as_user(owner).get(org.get_absolute_url())
     assert [need.title for need in response.context["needs"]] == [

@@ -1,4 +1,4 @@
-"""The agent: looks after tenants and re-runs until it is told to stop. One per data folder."""
+"""The agent: looks after tenants, re-runs and mails until it is told to stop. One per data folder."""
 
 import fcntl
 import signal
@@ -7,6 +7,7 @@ import threading
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from orgs.mails import delivery
 from tenants.agent import chores, run_loop
 from tenants.agent.tenant_loop import TenantLoop
 
@@ -21,7 +22,12 @@ class Command(BaseCommand):
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
-        loops = (TenantLoop().run_forever, run_loop.run_forever, chores.run_forever)
+        loops = (
+            TenantLoop().run_forever,
+            run_loop.run_forever,
+            chores.run_forever,
+            delivery.run_forever,
+        )
         threads = [threading.Thread(target=loop, args=(stop,), daemon=True) for loop in loops]
         for thread in threads:
             thread.start()

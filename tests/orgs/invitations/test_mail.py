@@ -1,132 +1,110 @@
-import smtplib
-import socket
+"""The mail of an invitation: what is in it, and what becomes of it while the invitation lives."""
+
+from datetime import timedelta
 
 import pytest
-from aiosmtpd.controller import Controller
+from django.utils import timezone
+from factories import make_member, tenant_role
 
-from orgs.invitations import mail
+from orgs.actions import Refused, remove_member
+from orgs.audit.models import AuditEvent
+from orgs.invitations import actions
 from orgs.invitations.models import Invitation
+from orgs.mails.delivery import deliver_due
+from orgs.mails.models import Mail
+
+from .test_actions import accept_new, rest
 
 
-class Inbox:
-    """What a mail server on this machine was handed. `refuses`: address -> answer; `hangs_up`: no more after this."""
-
-    def __init__(self):
-        self.messages, self.refuses, self.hangs_up = [], {}, None
-
-    async def handle_RCPT(self, server, session, envelope, address, options):
-        if address == self.hangs_up:
-            server.transport.abort()
-        if address in self.refuses:
-            return self.refuses[address]
-        envelope.rcpt_tos.append(address)
-        return "250 OK"
-
-    async def handle_DATA(self, server, session, envelope):
-        self.messages.append((envelope.rcpt_tos, envelope.content.decode()))
-        return "250 Taken"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-@pytest.fixture
-def inbox(settings):
-    inbox, port = Inbox(), free_port()
-    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
-    settings.EMAIL_HOST, settings.EMAIL_PORT, settings.EMAIL_TIMEOUT = "127.0.0.1", port, 5
+@pytest.fixture(autouse=True)
+def mail_server(db, settings):
     settings.MAIL_IS_SET_UP = True
-    server = Controller(inbox, hostname="127.0.0.1", port=port)
-    server.start()
-    yield inbox
-    server.stop()
 
 
-def state(result):
-    row = Invitation.objects.get(pk=result.invitation.pk)
-    return row.delivery, row.delivery_error
+def row(result) -> Invitation:
+    return Invitation.objects.select_related("mail").get(pk=result.invitation.pk)
 
 
-def test_a_real_mail_server_gets_text_and_html_with_the_link(full, inbox, settings):
-    mail.deliver([(full.invitation, full.token)])
-    [(receivers, content)] = inbox.messages
-    assert receivers == ["linus@example.org"]
-    assert "Subject: Ada Okafor invites you to Acme AI" in content
-    assert "text/plain" in content and "text/html" in content
-    link = f"{settings.ZENPRO_URL}/invite/{full.token}/"
-    plain = content.replace("=\r\n", "").replace("=3D", "=")
-    assert plain.count(link) == 4  # text, button, address and its text
-    assert "Team risk-ml" in plain and "Operator on the tenant production" in plain
-    assert state(full) == ("sent", "")
+def bodies() -> list[str]:
+    return list(Mail.objects.values_list("sealed_body", flat=True))
 
 
-def test_a_refused_address_does_not_stop_the_others(send, inbox):
-    inbox.refuses["nobody@example.org"] = "550 No such person"
-    results = [send("nobody@example.org"), send("grace@example.org")]
-    mail.deliver([(result.invitation, result.token) for result in results])
-    assert state(results[0]) == ("failed", "The mail server refuses this address: 550 No such person")
-    assert state(results[1]) == ("sent", "")
-    assert [receivers for receivers, _ in inbox.messages] == [["grace@example.org"]]
+def fail(result, **fields):
+    Mail.objects.filter(invitation=result.invitation).update(state="failed", error="550 no", **fields)
 
 
-def test_a_server_that_hangs_up_is_not_tried_again(send, inbox):
-    inbox.hangs_up = "a@example.org"
-    results = [send("a@example.org"), send("b@example.org")]
-    mail.deliver([(result.invitation, result.token) for result in results])
-    assert [state(result)[0] for result in results] == ["failed", "failed"]
-    assert inbox.messages == []
+def test_text_and_html_say_who_what_and_where(send, org, team, tenant, mailoutbox, settings):
+    result = send(teams=[team], tenant_roles=[(tenant, tenant_role(org, "operator"))])
+    assert mailoutbox == [] and row(result).delivery == "queued"
+    deliver_due()
+    [message] = mailoutbox
+    [(html, _)] = message.alternatives
+    link = f"{settings.ZENPRO_URL}/invite/{result.token}/"
+    assert message.subject == "Ada Okafor invites you to Acme AI"
+    assert message.body.count(link) == 1 and html.count(link) == 3  # button, address and its text
+    for words in ("Team", "risk-ml", "Operator", "on the tenant production"):
+        assert words in message.body and words in html
+    assert row(result).delivery == "sent"
+    assert bodies() == [""], "the token is not kept once it is under way"
 
 
-def test_no_server_is_a_reason_on_the_row(send, settings):
-    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
-    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", free_port()
-    result = send()
-    mail.deliver([(result.invitation, result.token)])
-    assert state(result) == ("failed", "The mail server cannot be reached: Connection refused")
-
-
-@pytest.mark.parametrize(
-    ("error", "words"),
-    [
-        (smtplib.SMTPAuthenticationError(535, b"no"), "user name and password"),
-        (smtplib.SMTPSenderRefused(553, b"not yours", "zenpro@example.org"), "553 not yours"),
-        (TimeoutError(), "did not answer"),
-        (ValueError("odd"), "could not be sent: odd"),
-    ],
-)
-def test_every_failure_has_words(send, monkeypatch, error, words):
-    def fail(self):
-        raise error
-
-    monkeypatch.setattr("django.core.mail.message.EmailMessage.send", fail)
-    result = send()
-    mail.deliver([(result.invitation, result.token)])
-    assert words in state(result)[1]
-
-
-def test_line_breaks_in_names_make_no_header(org, owner, full, inbox):
-    org.name = "Acme\r\nBcc: everybody@example.org"
-    org.save()
-    full.invitation.organization = org
-    mail.deliver([(full.invitation, full.token)])
-    [(receivers, content)] = inbox.messages
-    assert receivers == ["linus@example.org"]
-    assert "\nBcc:" not in content.partition("\r\n\r\n")[0]
-
-
-def test_an_older_delivery_does_not_touch_a_newer_link(send, mailoutbox):
-    result = send()
-    Invitation.objects.update(token_hash="0" * 64, delivery="failed")
-    mail.deliver([(result.invitation, result.token)])
-    assert state(result)[0] == "failed"
-
-
-def test_without_a_mail_server_it_goes_to_the_console_and_the_row_says_no_mail(send, mailoutbox, settings):
+def test_without_a_mail_server_nothing_is_queued(send, settings):
     settings.MAIL_IS_SET_UP = False
     result = send()
-    mail.deliver([(result.invitation, result.token)])
-    assert len(mailoutbox) == 1
-    assert state(result) == ("none", "")
+    assert result.link and row(result).delivery == "none" and not Mail.objects.exists()
+
+
+@pytest.mark.parametrize("end", ["accept", "revoke", "renew"])
+def test_the_mail_of_a_dead_link_is_not_sent(send, owner, mailoutbox, end):
+    result = send()
+    if end == "accept":
+        accept_new(result)
+    elif end == "revoke":
+        actions.revoke(invitation=result.invitation, by=owner)
+    else:
+        rest(result)
+        again = actions.renew(invitation=result.invitation, by=owner)
+    deliver_due()
+    assert [again.token in message.body for message in mailoutbox] == ([True] if end == "renew" else [])
+    assert bodies() == [""] * len(bodies())
+
+
+def test_a_failed_mail_of_an_accepted_invitation_is_forgotten(send):
+    result = send()
+    fail(result)
+    accept_new(result)
+    assert bodies() == [""]
+
+
+def test_retry_is_refused_for_what_is_not_failed_or_dead(send, org, owner, mailoutbox):
+    second = make_member(org, "admin")
+    waiting, expired, dead = send("a@example.org"), send("b@example.org"), send("c@example.org", by=second)
+    for result in (expired, dead):
+        fail(result)
+    Invitation.objects.filter(pk=expired.invitation.pk).update(expires_at=timezone.now() - timedelta(days=1))
+    remove_member(membership=second.membership, by=owner)
+    for result, words in ((waiting, "not waiting"), (expired, "dead"), (dead, "dead")):
+        with pytest.raises(Refused, match=words):
+            actions.retry_delivery(invitation=row(result), by=owner)
+    assert set(Mail.objects.values_list("state", flat=True)) == {"queued", "failed"}
+    assert not AuditEvent.objects.filter(action="invitation.mail_retried").exists()
+
+
+def test_retry_sends_the_same_link(send, owner, mailoutbox):
+    result = send()
+    fail(result)
+    actions.retry_delivery(invitation=row(result), by=owner)
+    deliver_due()
+    assert result.token in mailoutbox[0].body
+    assert row(result).state == "invited"
+    assert AuditEvent.objects.get(action="invitation.mail_retried").before == {"error": "550 no"}
+
+
+def test_nothing_is_queued_when_the_invitation_is_not_made(send, org, owner, monkeypatch):
+    def breaks(*args, **kwargs):
+        raise RuntimeError("disk full")
+
+    monkeypatch.setattr(actions, "_record", breaks)
+    with pytest.raises(RuntimeError):
+        send()
+    assert not Mail.objects.exists() and not Invitation.objects.exists()

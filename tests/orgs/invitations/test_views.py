@@ -1,5 +1,6 @@
 import re
 from datetime import timedelta
+from html import unescape
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -13,6 +14,8 @@ from orgs.actions import Refused
 from orgs.audit.models import AuditEvent
 from orgs.invitations.forms import split_addresses
 from orgs.invitations.models import Invitation
+from orgs.mails.delivery import deliver_due
+from orgs.mails.models import Mail
 
 PASSWORD = "tremendously long words"
 NEW_PERSON = {"name": "Linus Berg", "password": PASSWORD}
@@ -268,13 +271,13 @@ def test_an_existing_account_signs_in_and_accepts(client, full, org):
 
 
 def test_invite_shows_each_result_with_its_link_once(
-    as_user, org, owner, member, team, tenant, django_capture_on_commit_callbacks, mailoutbox
+    as_user, org, owner, member, team, tenant, settings, mailoutbox
 ):
+    settings.MAIL_IS_SET_UP = True
     text = f"Grace@Example.org; linus@example.org\nnonsense, {member.email}"
     data = offer(addresses=text, role="viewer", teams=[team.uuid], **{f"tenant-{tenant.pk}": "operator"})
     client = as_user(owner)
-    with django_capture_on_commit_callbacks(execute=True):
-        response = client.post(url("create", org), data)
+    response = client.post(url("create", org), data)
     page = response.content.decode()
     assert response["Cache-Control"] == "no-store"
     tokens = set(re.findall(r"/invite/([\w-]{43})/", page))
@@ -283,6 +286,8 @@ def test_invite_shows_each_result_with_its_link_once(
         "linus@example.org",
     }
     assert "Already a member" in page and "Invalid address" in page
+    assert page.count("Mail queued") == 2 and mailoutbox == []
+    deliver_due()
     assert [message.to for message in mailoutbox] == [["grace@example.org"], ["linus@example.org"]]
     first = org.invitations.get(email="grace@example.org")
     assert (first.role, list(first.teams.all()), str(first.tenant_grants.get())) == (
@@ -293,16 +298,64 @@ def test_invite_shows_each_result_with_its_link_once(
     assert "/invite/" not in client.get(url("list", org)).content.decode()
 
 
-@pytest.mark.django_db(transaction=True)
-def test_a_failing_mail_server_does_not_fail_the_page(as_user, org, owner, settings):
+def polled(client, address):
+    """What a page that looks after its mails gets."""
+    return client.get(address, headers={"HX-Request": "true", "HX-Target": "deliveries"}).content.decode()
+
+
+@pytest.fixture
+def dead_server(settings):
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST, settings.EMAIL_PORT, settings.MAIL_IS_SET_UP = "127.0.0.1", 1, True
+
+
+def test_pages_follow_the_mail_until_it_is_settled(as_user, org, owner, dead_server):
     client = as_user(owner)
-    response = client.post(url("create", org), offer())
-    page = response.content.decode()
-    assert response.status_code == 200
-    assert "Delivery failed" in page and "/invite/" in page
-    assert "cannot be reached" in client.get(url("list", org)).content.decode()
+    result = client.post(url("create", org), offer()).content.decode()
+    assert "Mail queued" in result and "/invite/" in result
+    since = unescape(re.search(r'hx-get="([^"]+/deliveries/[^"]+)"', result)[1])
+    listed = client.get(url("list", org)).content.decode()
+    assert "Mail queued" in listed and 'hx-trigger="every 2s"' in listed
+    assert "Try again" not in listed
+    deliver_due()
+    for address in (since, url("list", org)):
+        page = polled(client, address)
+        assert "<html" not in page and "cannot be reached" in page and "Next try at" in page
+    Mail.objects.update(state="failed", settled_at=timezone.now())
+    for address in (since, url("list", org)):
+        page = polled(client, address)
+        assert "Delivery failed" in page and 'hx-swap-oob="true"' in page
+    assert "Try again" in page
+    response = client.post(url("retry", org, Invitation.objects.get().pk))
+    assert response.url == url("list", org)
+    assert "Mail queued" in client.get(url("list", org)).content.decode()
+    assert done() == ["invitation.sent", "invitation.mail_retried"]
+
+
+def test_pages_stop_looking_when_nothing_moves(as_user, org, owner, dead_server):
+    client = as_user(owner)
+    client.post(url("create", org), offer())
+    long_ago = timezone.now() - timedelta(minutes=5)
+    Mail.objects.update(state="sent", settled_at=long_ago)
+    Invitation.objects.update(sent_at=long_ago)
+    for address in (f"{url('deliveries', org)}?since=2020-01-01T00:00:00", url("list", org)):
+        page = polled(client, address)
+        assert "hx-trigger" not in page and "hx-swap-oob" not in page
+    assert client.get(url("deliveries", org)).url == url("list", org)
+
+
+def test_mails_of_others_are_not_followed(as_user, org, owner, send, dead_server):
+    send("theirs@example.org", by=make_member(org, "admin"))
+    page = polled(as_user(owner), f"{url('deliveries', org)}?since=2020-01-01T00:00:00Z")
+    assert "0 sent" in page and "theirs" not in page
+
+
+def test_a_link_that_cannot_be_renewed_yet_says_for_how_long(as_user, org, owner, send):
+    result = send()
+    page = as_user(owner).get(url("list", org)).content.decode()
+    assert re.search(r"New link in (5\d|60) s", page) and url("renew", org, result.invitation.pk) not in page
+    rested(result)
+    assert url("renew", org, result.invitation.pk) in as_user(owner).get(url("list", org)).content.decode()
 
 
 def test_pages_say_when_no_mail_server_is_set_up(as_user, org, owner, settings, send):
@@ -314,20 +367,19 @@ def test_pages_say_when_no_mail_server_is_set_up(as_user, org, owner, settings, 
             assert said is expected
 
 
-def test_renew_shows_the_new_link_and_mails_it(
-    as_user, org, owner, send, django_capture_on_commit_callbacks, mailoutbox
-):
+def test_renew_shows_the_new_link_and_mails_it(as_user, org, owner, send, settings, mailoutbox):
+    settings.MAIL_IS_SET_UP = True
     result = send()
     client = as_user(owner)
     response = client.post(url("renew", org, result.invitation.pk))
     assert response.status_code == 409
     assert "You can make a new link in" in response.content.decode()
     rested(result)
-    with django_capture_on_commit_callbacks(execute=True):
-        response = client.post(url("renew", org, result.invitation.pk))
+    response = client.post(url("renew", org, result.invitation.pk))
+    deliver_due()
     [token] = set(re.findall(r"/invite/([\w-]{43})/", response.content.decode()))
     assert token != result.token
-    assert token in mailoutbox[0].body
+    assert [token in message.body for message in mailoutbox] == [True], "the mail of the old link stays here"
     assert client.get(accept_url(result)).status_code == 404
     assert done() == ["invitation.sent", "invitation.renewed"]
 
