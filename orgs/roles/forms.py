@@ -7,7 +7,7 @@ from .models import Role
 def _refuse_taken(organization, level: str, name: str, besides=None) -> None:
     others = organization.roles.filter(level=level, name__iexact=name).exclude(pk=besides)
     if others.exists():
-        raise forms.ValidationError("There is a role of this name already.")
+        raise forms.ValidationError("There is a role of this name already.", code="taken")
 
 
 class RoleForm(forms.ModelForm):

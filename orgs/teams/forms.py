@@ -30,7 +30,7 @@ class TeamForm(forms.ModelForm):
     def clean_label(self) -> str:
         label, team = self.cleaned_data["label"], self.instance
         if team.organization.teams.filter(label=label).exclude(pk=team.pk).exists():
-            raise forms.ValidationError("There is a team of this name already.")
+            raise forms.ValidationError("There is a team of this name already.", code="taken")
         return label
 
     @property

@@ -10,6 +10,7 @@ from orgs.permissions import Permission
 from zenpro_site.htmx import partial_or_redirect, render_partial
 
 from . import actions
+from .access import teams_visible_to
 from .forms import MemberForm, TeamForm
 from .models import Team
 
@@ -133,11 +134,8 @@ def _change(request, action, team, user, done: str) -> None:
 
 
 def _teams(request):
-    """All teams for those who may see them, else the person's own."""
-    teams = request.org.teams.annotate(org_role_name=_role_name(request, "org_role"))
-    if Permission.TEAM_VIEW in request.org_permissions:
-        return teams
-    return teams.filter(pk__in=request.user.groups.values("pk"))
+    teams = teams_visible_to(request.user, request.org, request.org_permissions)
+    return teams.annotate(org_role_name=_role_name(request, "org_role"))
 
 
 def _known_tenants(request):

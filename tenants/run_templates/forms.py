@@ -31,7 +31,8 @@ class EditForm(forms.Form):
         name = self.cleaned_data["name"]
         others = self.tenant.templates.exclude(pk=self.template and self.template.pk)
         if others.filter(name=name).exists():
-            raise forms.ValidationError(f"There is a template “{name}” in {self.tenant} already.")
+            text = f"There is a template “{name}” in {self.tenant} already."
+            raise forms.ValidationError(text, code="taken")
         return name
 
     def add_problem(self, field: str, reason: str) -> None:
