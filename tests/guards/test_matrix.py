@@ -34,7 +34,7 @@ from .walk import admin_pages, all_pages
 OK = "let through"  # also when something posted is missing (400, 422) or cannot be done now (409)
 LOGIN = "sent to sign in"
 NO, GONE, WRONG_METHOD, UNKNOWN_CALLER, CANNOT = 403, 404, 405, 401, 503
-LOGIN_PAGE = "/accounts/login/"
+LOGIN_PAGES = ("/accounts/login/", "/admin/login/")
 LET_THROUGH = {"GET": {200, 204, 302}, "POST": {200, 204, 302, 400, 409, 422}}
 
 # -- rules: role -> answer. The disabled person is nobody, whatever she held.
@@ -161,6 +161,9 @@ MATRIX = {
     "audit:export_csv": reads(ADMINS),
     "audit:export_jsonl": reads(ADMINS),
     "run_templates:org_list": reads(EVERY_MEMBER),
+    "usage:organization": reads(ADMINS),
+    "usage:organization_csv": reads(ADMINS),
+    "usage:organization_limits": asks(organization()),
     "control_plane:account_list": reads(ADMINS),
     "control_plane:account_create": asks(ADMINS),
     "control_plane:account_detail": asks(ADMINS),
@@ -186,6 +189,9 @@ MATRIX = {
     "tenants:runs": reads(SEES_TENANT),
     "tenants:run_detail": reads(SEES_TENANT),
     "tenants:step_log": reads(READS_SERVER),
+    "usage:tenant": reads(TENANT_ADMINS),
+    "usage:tenant_csv": reads(TENANT_ADMINS),
+    "usage:tenant_limits": asks(ORG_ADMIN_JOINS),
     "run_templates:list": reads(SEES_TEMPLATES),
     "run_templates:create": asks(MAKES_TEMPLATES),
     "run_templates:detail": reads(SEES_TEMPLATES),
@@ -297,7 +303,7 @@ def answer(client: Client, method: str, path: str, session: str = "", **headers)
     client.cookies = SimpleCookie({settings.SESSION_COOKIE_NAME: session} if session else {})
     with nothing_stays():
         response = getattr(client, method.lower())(path, headers=headers)
-    if response.status_code == 302 and response.url.startswith(LOGIN_PAGE):
+    if response.status_code == 302 and response.url.startswith(LOGIN_PAGES):
         return LOGIN
     return OK if response.status_code in LET_THROUGH[method] else response.status_code
 
@@ -353,19 +359,24 @@ FOR_ALL = {"admin:login", "admin:logout", "admin:jsi18n", "admin:password_change
 
 
 def test_admin_is_for_superusers(everything):
-    """Every address for the two that come nearest, every person for the first page."""
-    for role, wanted in (everybody(NO) | NOBODY | {"superuser": OK}).items():
+    """Every person for the first page and where it sends her; every address for the one that comes nearest."""
+    for role, wanted in (everybody(LOGIN) | {"superuser": OK}).items():
         assert answer(everything.clients[role], "GET", "/admin/", everything.sessions[role]) == wanted, role
+    for role, wanted in (everybody(NO) | NOBODY | {"superuser": OK}).items():
+        got = answer(everything.clients[role], "GET", "/admin/login/", everything.sessions[role])
+        assert got == wanted, role
     User.objects.filter(pk=everything.people["admin"].pk).update(is_staff=True)
-    wrong = []
-    for page in admin_pages():
-        path = page.path({name: everything.world.org.pk for name in page.parameters})
-        for method in {"GET", "POST"} if page.name not in FOR_ALL else ():
-            for role, wanted in {"anonymous": LOGIN, "admin": NO}.items():
-                got = answer(everything.clients[role], method, path, everything.sessions[role])
-                if got != wanted:
-                    wrong.append(f"{method} {page.name} as {role}: {got}, not {wanted}")
-    assert not wrong, "\n".join(wrong)
+    client, session = everything.clients["admin"], everything.sessions["admin"]
+    paths = {
+        page.path({name: everything.world.org.pk for name in page.parameters})
+        for page in admin_pages()
+        if page.name not in FOR_ALL
+    }
+    assert len(paths) > 100
+    wrong = [
+        (m, path) for path in paths for m in ("GET", "POST") if answer(client, m, path, session) != LOGIN
+    ]
+    assert not wrong
 
 
 # -- programs: who calls is what the token says, whatever session comes with it

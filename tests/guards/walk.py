@@ -62,6 +62,12 @@ def all_pages() -> tuple[Page, ...]:
 
 
 @cache
+def admin_pages() -> tuple[Page, ...]:
+    """Every URL of Django admin, whoever wrote its view."""
+    return tuple(page for page in _walk(get_resolver().url_patterns) if page.name.startswith("admin:"))
+
+
+@cache
 def organization_pages() -> tuple[Page, ...]:
     """Every URL below /o/."""
     return tuple(page for page in all_pages() if page.route.startswith("o/"))
