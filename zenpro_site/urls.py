@@ -5,7 +5,8 @@ from django.urls import include, path
 from . import views
 
 urlpatterns = [
-    path("", include("tenants.control_plane.urls")),  # first: tenants ask at every request of theirs
+    path("api/v1/", include("tenants.api.urls")),  # before what answers all of /api
+    path("", include("tenants.control_plane.urls")),  # first of the rest: tenants ask at every request of theirs
     path("", views.home, name="home"),
     path("livez", views.livez, name="livez"),
     path("readyz", views.readyz, name="readyz"),

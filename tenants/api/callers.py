@@ -1,0 +1,158 @@
+"""Who calls, and whether she may: asked before anything else of the call is read.
+
+It is what orgs.access and tenants.access ask for the pages. A key bound to one tenant or organization leaves less.
+"""
+
+import re
+from enum import StrEnum
+from typing import NoReturn
+
+from django.core.exceptions import PermissionDenied
+from django.http import Http404
+from ninja.errors import AuthenticationError
+from ninja.security import HttpBearer, SessionAuth
+
+from orgs.access import enter, refuse
+from orgs.models import Organization
+from orgs.permissions import Permission
+from tenants.access import enter_tenant
+from tenants.control_plane import keys
+from tenants.control_plane.models import ApiKey
+from tenants.control_plane.wire import uuid_or_none
+from tenants.models import Tenant
+from tenants.permissions import TenantPermission
+
+SLUG = re.compile(r"[a-z0-9-]{1,50}")
+
+
+class Anyone(StrEnum):
+    """Rights that are no organization's."""
+
+    SIGNED_IN = "signed_in"
+    SUPERUSER = "superuser"
+
+
+Right = Anyone | Permission | TenantPermission
+
+
+def needs(right: Right) -> list:
+    """`auth` of an operation: who is called for, by key or by session, and the right she needs where the path leads."""
+    return [Key(right), Session(right)]
+
+
+class Key(HttpBearer):
+    """A personal token or a service account's key. Tokens that clients hand to tenants' servers open nothing here."""
+
+    openapi_bearerFormat = "ZENPROKEY_..."
+
+    def __init__(self, right: Right):
+        super().__init__()
+        self.right = right
+
+    def authenticate(self, request, token: str):
+        key = keys.key_of(token)
+        if key is None:
+            raise AuthenticationError(
+                message="This key is not valid: unknown, ended, revoked, or its account is."
+            )
+        key.note_use()
+        key.user.origin = request.origin
+        request.user, request.key = key.user, key
+        admit(request, self.right)
+        return key.user
+
+
+class Session(SessionAuth):
+    """The session of a browser, with its CSRF token in X-CSRFToken for what changes something."""
+
+    def __init__(self, right: Right):
+        super().__init__()
+        self.right = right
+
+    def __call__(self, request):
+        return super().__call__(request) if request.user.is_authenticated else None
+
+    def authenticate(self, request, key):
+        request.key = None
+        admit(request, self.right)
+        return request.user
+
+
+def admit(request, right: Right) -> None:
+    """Put organization, tenant and rights on the request, as pages do. Raises Http404 and PermissionDenied as they do."""
+    path = request.resolver_match.kwargs
+    if "organization" in path:
+        enter(request, _organization_slug(path["organization"]))
+        if "tenant" in path:
+            enter_tenant(request, _tenant_slug(request.org, path["tenant"]))
+        _stay_in_scope(request)
+    if not _has(request, right):
+        _refuse(request, right)
+
+
+def _has(request, right: Right) -> bool:
+    if isinstance(right, Anyone):
+        return right == Anyone.SIGNED_IN or (request.user.is_superuser and not is_bound(request.key))
+    return right in (
+        request.tenant_permissions if isinstance(right, TenantPermission) else request.org_permissions
+    )
+
+
+def _refuse(request, right: Right) -> NoReturn:
+    if isinstance(right, Anyone):
+        raise PermissionDenied("Only an administrator of this installation may do this.")
+    target = request.tenant if isinstance(right, TenantPermission) else request.org
+    try:
+        refuse(request, right, target)
+    except PermissionDenied as refused:
+        if request.key and request.key.tenant_id and isinstance(right, Permission):
+            raise PermissionDenied(f"This key opens the tenant {request.key.tenant} alone.") from refused
+        raise
+
+
+def is_bound(key: ApiKey | None) -> bool:
+    return bool(key and (key.tenant_id or key.organization_id))
+
+
+def _stay_in_scope(request) -> None:
+    """Raises Http404 outside of what the key is bound to; one bound to a tenant leaves no right in its organization."""
+    key = request.key
+    home = key and (key.tenant.organization_id if key.tenant_id else key.organization_id)
+    if home and home != request.org.pk:
+        raise Http404
+    if key and key.tenant_id:
+        if hasattr(request, "tenant") and request.tenant.pk != key.tenant_id:
+            raise Http404
+        request.org_permissions = frozenset()
+
+
+def _organization_slug(name: str) -> str:
+    """Organizations are named by id or by slug. Raises Http404 for what can be neither."""
+    found = uuid_or_none(name)
+    slugs = Organization.objects.filter(pk=found).values_list("slug", flat=True) if found else ()
+    return next(iter(slugs), None) or _as_slug(name)
+
+
+def _tenant_slug(organization: Organization, name: str) -> str:
+    found = uuid_or_none(name)
+    slugs = organization.tenants.live().filter(pk=found).values_list("slug", flat=True) if found else ()
+    return next(iter(slugs), None) or _as_slug(name)
+
+
+def _as_slug(name: str) -> str:
+    if not SLUG.fullmatch(name):
+        raise Http404
+    return name
+
+
+def opened(request, tenants):
+    """Those of the query set of tenants that the key of the request opens; all with a session."""
+    return request.key.opened(tenants) if request.key else tenants
+
+
+def tenants_of(request):
+    """Tenants of the organization of the path that the person sees, as pages list them."""
+    return request.org.tenants.visible_to(request.user, request.org_permissions)
+
+
+__all__ = ["Anyone", "Tenant", "admit", "is_bound", "needs", "opened", "tenants_of"]

@@ -1,0 +1,61 @@
+"""What all calls have in common: pages of lists, and text that a database can keep."""
+
+from collections.abc import Callable
+from typing import Annotated, Generic, TypeVar
+
+from ninja import Schema
+from pydantic import AfterValidator, ConfigDict, Field
+
+T = TypeVar("T")
+MOST = 200
+
+
+def storable(text: str) -> str:
+    """Raises ValueError for what no database takes as text."""
+    if "\0" in text:
+        raise ValueError("Text cannot hold the character 0.")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError("Text cannot hold half a character.") from error
+    return text
+
+
+Text = Annotated[str, AfterValidator(storable)]
+
+
+class Body(Schema):
+    """What is sent; a name that means nothing is refused and not passed over."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Slice(Schema):
+    """Which part of a list."""
+
+    limit: int = Field(50, ge=1, le=MOST, description="How many at most.")
+    offset: int = Field(0, ge=0, le=1_000_000, description="How many to pass over.")
+
+
+class Page(Schema, Generic[T]):
+    """A part of a list; `total` counts all of it."""
+
+    total: int
+    items: list[T]
+
+
+def page_of(rows, part: Slice, shown: Callable) -> dict:
+    """The asked part of a query set or list; `shown` makes an item of a row."""
+    total = len(rows) if isinstance(rows, list) else rows.count()
+    return {"total": total, "items": [shown(row) for row in rows[part.offset : part.offset + part.limit]]}
+
+
+class Reference(Schema):
+    """Something else, by id and name."""
+
+    id: str
+    name: str
+
+
+def reference(one) -> dict | None:
+    return {"id": str(one.pk), "name": str(one)} if one else None
