@@ -234,7 +234,8 @@ class TenantLoop:
 
     def _down(self, tenant: Tenant) -> None:
         self._stop(tenant)
-        self._set(tenant, status=Status.DEACTIVATED, state_reason="")
+        if (tenant.status, tenant.state_reason) != (Status.DEACTIVATED, ""):  # looked at every few seconds
+            self._set(tenant, status=Status.DEACTIVATED, state_reason="")
 
     def _gone(self, tenant: Tenant) -> None:
         """Stopped at once; data and port are kept for a grace period."""

@@ -1,0 +1,65 @@
+"""`zenpro seed`: a large organization for trying things out and for measuring."""
+
+import time
+
+from django.core.management.base import BaseCommand, CommandError
+
+from orgs.users.models import Origin, User
+from zenpro_site.seed import Sizes, is_seeded, seed
+
+
+def count(text: str) -> int:
+    number = int(text)
+    if not 0 <= number <= 200_000:
+        raise ValueError
+    return number
+
+
+class Command(BaseCommand):
+    help = (
+        "Make an organization with many people, teams, roles and tenants without servers. Nobody of it can sign in; "
+        "a superuser becomes its Admin. Accounts are never deleted, so this is for installations to try things in."
+    )
+
+    def add_arguments(self, parser):
+        parser.add_argument("--members", type=count, default=1000, help="people (default 1000)")
+        parser.add_argument("--teams", type=count, default=50, help="teams (default 50)")
+        parser.add_argument("--tenants", type=count, default=20, help="tenants (default 20)")
+        parser.add_argument(
+            "--organization", default="Seeded", help="its name; gets a number when it is taken"
+        )
+        parser.add_argument("--admin", metavar="E-MAIL", help="who becomes its Admin (default: a superuser)")
+        parser.add_argument("--yes", action="store_true", help="also where people work")
+
+    def handle(self, *, members, teams, tenants, organization, admin, yes, **options):
+        by = self._admin(admin)
+        people = User.objects.filter(is_service_account=False)
+        people = people.count() - is_seeded(people).count()
+        if people > 1 and not yes:
+            raise CommandError(
+                f"{people} people have accounts here. The accounts this makes can never be deleted; "
+                "add --yes to make them all the same."
+            )
+        self._seed(organization, Sizes(members, teams, tenants), by)
+
+    def _admin(self, email: str | None) -> User:
+        wanted = {"email__iexact": email} if email else {"is_superuser": True}
+        found = User.objects.filter(is_active=True, **wanted).order_by("date_joined").first()
+        if found is None:
+            raise CommandError(
+                f"Nobody active has the address {email}."
+                if email
+                else "There is no superuser yet who could be its Admin: run `zenpro up` or `zenpro createsuperuser`."
+            )
+        found.origin = Origin(via="command")
+        return found
+
+    def _seed(self, name: str, sizes: Sizes, by: User) -> None:
+        began = time.monotonic()
+        org = seed(name=name, sizes=sizes, by=by)
+        self.stdout.write(
+            f"{org.name} is ready after {time.monotonic() - began:.0f} s: {org.memberships.count()} members, "
+            f"{org.teams.count()} teams, {org.tenants.count()} tenants without servers, "
+            f"{org.roles.count()} roles, {org.invitations.count()} invitations."
+        )
+        self.stdout.write(f"{by.email} is its Admin: {org.get_absolute_url()}")
