@@ -16,6 +16,9 @@ from .installation import wait_for
 pytestmark = [pytest.mark.browser, pytest.mark.zenml, pytest.mark.enable_socket]
 
 AXE = (Path(__file__).parents[1] / "vendor" / "axe.min.js").read_text()
+# A colour in the middle of a fade is nobody's colour.
+SETTLED = """() => Promise.all(document.getAnimations()
+    .filter(one => one.effect.getTiming().iterations !== Infinity).map(one => one.finished.catch(() => {})))"""
 RULES = ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa"]
 LONG = 180_000  # milliseconds for what a server does
 COLLEAGUE = "grace@example.org"
@@ -26,7 +29,8 @@ class Visitor:
     """One person with a browser of her own, and everything that went wrong in it."""
 
     def __init__(self, browser, base: str):
-        self.context = browser.new_context(base_url=base, viewport={"width": 1440, "height": 900})
+        size = {"width": 1440, "height": 900}
+        self.context = browser.new_context(base_url=base, viewport=size, reduced_motion="reduce")
         self.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=base)
         self.page = self.context.new_page()
         self.page.set_default_timeout(20_000)
@@ -46,6 +50,7 @@ class Visitor:
 
     def seen(self, name: str):
         """The page has no accessibility finding and no error; it may leave a picture."""
+        self.page.evaluate(SETTLED)
         found = self.page.evaluate(
             f"async tags => {{ {AXE}; return (await axe.run(document, {{runOnly: tags}})).violations"
             ".map(v => v.id + ': ' + v.nodes.map(n => n.target.join(' ')).slice(0, 3).join(' | ')) }",
