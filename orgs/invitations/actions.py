@@ -35,7 +35,7 @@ class Gone(Exception):
 class Offer:
     """What an invitation promises. `tenant_roles`: pairs of a tenant and a tenant-level role."""
 
-    role: Role
+    role: Role | None
     teams: Sequence[Team] = ()
     tenant_roles: Sequence[tuple] = ()
 
@@ -45,6 +45,7 @@ class Outcome(StrEnum):
     MEMBER = "member"
     INVITED = "invited"
     INVALID = "invalid"
+    LEFT_OUT = "left_out"
 
 
 @dataclass
@@ -55,6 +56,7 @@ class Result:
     outcome: Outcome
     invitation: Invitation | None = None
     token: str = field(default="", repr=False)
+    note: str = ""
 
     @property
     def link(self) -> str:
@@ -83,10 +85,26 @@ def invite_each(*, organization: Organization, wishes: Sequence[tuple[str, Offer
     wishes = [(address.strip().lower(), offer) for address, offer in wishes]
     standings = standings_of(organization, [address for address, _ in wishes])
     results = [_invite_one(organization, address, offer, by, standings) for address, offer in wishes]
-    for result in results:
-        if result.token:  # recorded last: nobody else can append from here on
-            _record("invitation.sent", result.invitation, by, after=_promise(result.invitation))
+    made = [
+        (result.invitation, offer) for result, (_, offer) in zip(results, wishes, strict=True) if result.token
+    ]
+    _promise_parts(made)
+    for invitation, offer in made:  # recorded last: nobody else can append from here on
+        _record("invitation.sent", invitation, by, after=_promise(invitation, offer))
     return results
+
+
+def _promise_parts(made: Sequence[tuple[Invitation, Offer]]) -> None:
+    """Teams and tenant roles of new invitations, in two statements for any number of them."""
+    teams, grants = Invitation.teams.through, Invitation.tenant_grants.rel.related_model
+    teams.objects.bulk_create(
+        teams(invitation=invitation, team=team) for invitation, offer in made for team in offer.teams
+    )
+    grants.objects.bulk_create(
+        grants(invitation=invitation, tenant=tenant, role=role)
+        for invitation, offer in made
+        for tenant, role in offer.tenant_roles
+    )
 
 
 def reason_against_offer(by, organization: Organization, offer: Offer) -> str:
@@ -182,10 +200,7 @@ def _create(organization: Organization, address: str, offer: Offer, by) -> Resul
     invitation = Invitation(organization=organization, email=address, role=offer.role.slug, invited_by=by)
     token = invitation.renew_token()
     invitation.mail = mail.queue(invitation, token, offer)
-    invitation.save()
-    invitation.teams.set(offer.teams)
-    for tenant, role in offer.tenant_roles:
-        invitation.tenant_grants.create(tenant=tenant, role=role)
+    invitation.save(force_insert=True)
     return Result(address, Outcome.SENT, invitation, token)
 
 
@@ -217,7 +232,7 @@ def renew(*, invitation: Invitation, by) -> Result:
 def _offer_of(invitation: Invitation) -> Offer:
     grants = invitation.tenant_grants.select_related("tenant", "role")
     return Offer(
-        role=invitation.organization.roles.organization_level().get(slug=invitation.role),
+        role=invitation.organization.roles.organization_level().filter(slug=invitation.role).first(),
         teams=list(invitation.teams.all()),
         tenant_roles=[(grant.tenant, grant.role) for grant in grants],
     )
@@ -336,13 +351,14 @@ def _apply(invitation: Invitation, person) -> Membership:
     return membership
 
 
-def _promise(invitation: Invitation) -> dict:
-    grants = invitation.tenant_grants.select_related("tenant", "role")
+def _promise(invitation: Invitation, offer: Offer | None = None) -> dict:
+    """What is promised, for the audit row."""
+    offer = offer or _offer_of(invitation)
     return {
         "email": invitation.email,
         "role": invitation.role,
-        "teams": sorted(team.label for team in invitation.teams.all()),
-        "tenants": {grant.tenant.name: grant.role.name for grant in grants},
+        "teams": sorted(team.label for team in offer.teams),
+        "tenants": {tenant.name: role.name for tenant, role in offer.tenant_roles},
     }
 
 

@@ -1,3 +1,4 @@
+import hashlib
 import re
 
 import django_filters
@@ -8,11 +9,11 @@ from django.utils import timezone
 
 from orgs.permissions import Permission
 
+from . import bulk
 from .actions import Offer, is_address
 
 MOST_ADDRESSES = 100
 BETWEEN_ADDRESSES = re.compile(r"[,;\r\n]+")
-IN_BRACKETS = re.compile(r"<([^<>]+)>\s*$")
 TENANT_FIELD = "tenant-"
 
 
@@ -20,9 +21,8 @@ def split_addresses(text: str) -> list[str]:
     """Addresses of a pasted text, lower-cased, each once: commas, semicolons, new lines, `Ada <ada@example.org>`."""
     found = []
     for part in BETWEEN_ADDRESSES.split(text):
-        bracketed = IN_BRACKETS.search(part)
-        found += [bracketed[1]] if bracketed else part.split()
-    return list(dict.fromkeys(address.strip().lower() for address in found))
+        found += [part] if "<" in part else part.split()
+    return list(dict.fromkeys(map(bulk.bare, found)))
 
 
 class InviteForm(forms.Form):
@@ -46,6 +46,7 @@ class InviteForm(forms.Form):
 
     def __init__(self, *args, org, rights, **kwargs):
         super().__init__(*args, **kwargs)
+        self.org, self.rights = org, rights
         self.roles = [
             role
             for role in org.roles.organization_level().prefetch_related("permissions")
@@ -87,6 +88,43 @@ class InviteForm(forms.Form):
             raise forms.ValidationError("You may not give access to one of these tenants.")
         return super().clean()
 
+    def be_like(self, member, by) -> list[str]:
+        """Choose what a member has herself, as far as the inviter may give it. Returns what is left out, in words."""
+        return [*self._role_like(member), *self._teams_like(member), *self._tenants_like(member, by)]
+
+    def _role_like(self, member):
+        if any(role.slug == member.role for role in self.roles):
+            self.initial["role"] = member.role
+        else:
+            yield "The organization role: it may do more than you."
+
+    def _teams_like(self, member):
+        teams, may_give = self.org.teams.filter(user=member.user_id), {role.slug for role in self.roles}
+        offered = teams.filter(pk__in=self.fields["teams"].queryset)
+        self.initial["teams"] = [team.uuid for team in offered if team.org_role in {"", *may_give}]
+        for team in teams:
+            if team.uuid not in self.initial["teams"]:
+                yield f"Team {team}: {'it may do more than you' if team in offered else 'you may not add people'}."
+
+    def _tenants_like(self, member, by):
+        """Roles on tenants that the inviter does not see are not spoken of."""
+        seen = self.org.tenants.visible_to(by, self.rights)
+        grants = member.tenant_grants.valid().filter(tenant__in=seen).select_related("tenant", "role")
+        for grant in grants.order_by("tenant__name", "role__rank"):
+            name = f"{TENANT_FIELD}{grant.tenant_id}"
+            reason = self._why_not_grant(name, grant)
+            if reason:
+                yield f"{grant.role} on {grant.tenant}: {reason}."
+            else:
+                self.initial[name] = grant.role.slug
+
+    def _why_not_grant(self, name: str, grant) -> str:
+        if name not in self.fields:
+            return "you may not give roles on tenants"
+        if grant.expires_at:
+            return f"it ends on {grant.expires_at:%-d %b %Y}"
+        return "one role per tenant can be given here" if name in self.initial else ""
+
     @property
     def offer(self) -> Offer:
         """What the valid form promises."""
@@ -96,6 +134,58 @@ class InviteForm(forms.Form):
             teams=self.cleaned_data["teams"],
             tenant_roles=[(tenant, self.tenant_roles[slug]) for tenant, slug in chosen if slug],
         )
+
+
+class LikeForm(forms.Form):
+    """Whom the invited shall be like."""
+
+    like = forms.ModelChoiceField(queryset=None)
+
+    def __init__(self, *args, org, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.fields["like"].queryset = org.memberships.select_related("user")
+
+
+class BulkForm(InviteForm):
+    """A pasted list of `email, role, team; team`. What is chosen besides is for all lines, the role for those without one.
+
+    `checked`: fingerprint of what was shown before, so that nothing is sent that nobody has looked at.
+    """
+
+    checked = forms.CharField(required=False, widget=forms.HiddenInput)
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.fields["addresses"] = forms.CharField(
+            label="List",
+            max_length=100_000,
+            widget=forms.Textarea({"rows": 8, "placeholder": "grace@example.org, Editor, risk-ml; forecast"}),
+            error_messages={"required": "Paste at least one line."},
+        )
+        self.fields["role"].label = "Role of lines without one"
+
+    def clean_addresses(self) -> list[bulk.Line]:
+        lines = bulk.read(self.cleaned_data["addresses"])
+        if len(lines) > bulk.MOST_LINES:
+            raise forms.ValidationError(
+                f"At most {bulk.MOST_LINES} addresses at once; these are {len(lines)}."
+            )
+        if not lines:
+            raise forms.ValidationError("Paste at least one line.")
+        return lines
+
+    def lines(self, by) -> list[bulk.Line]:
+        """The checked lines of the valid form."""
+        choices = bulk.Choices(self.roles, list(self.fields["teams"].queryset), self.offer)
+        return bulk.check(self.cleaned_data["addresses"], self.org, choices, by)
+
+    @property
+    def fingerprint(self) -> str:
+        """The same for the same list and the same choices."""
+        wishes = [(line.address, line.role, line.teams) for line in self.cleaned_data["addresses"]]
+        offer = self.offer
+        parts = [team.pk for team in offer.teams], [(t.pk.hex, r.slug) for t, r in offer.tenant_roles]
+        return hashlib.sha256(repr((wishes, offer.role.slug, *parts)).encode()).hexdigest()
 
 
 class NewAccountForm(forms.Form):

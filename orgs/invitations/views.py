@@ -6,21 +6,22 @@ from django.contrib.auth import login
 from django.contrib.auth.views import redirect_to_login
 from django.core.paginator import Paginator
 from django.db.models import Count
+from django.http import Http404
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from orgs.access import org_view, people_who_can
+from orgs.access import org_view, people_who_can, refuse
 from orgs.actions import Refused
 from orgs.permissions import Permission
 from zenpro_site.htmx import partial_or_redirect, render_partial, wants
 
 from . import actions
-from .forms import InvitationFilter, InviteForm, NewAccountForm, SinceForm
+from .forms import BulkForm, InvitationFilter, InviteForm, LikeForm, NewAccountForm, SinceForm
 
 ROWS = 50
-MOST_LINES = 500
+MOST_FOLLOWED = 500
 OUR_LOGIN = "allauth.account.auth_backends.AuthenticationBackend"
 
 
@@ -40,7 +41,7 @@ def deliveries(request):
     form = SinceForm(request.GET)
     since = form.cleaned_data["since"] if form.is_valid() else timezone.now()
     hers = request.org.invitations.filter(invited_by=request.user, sent_at__gte=since)
-    context = _deliveries(hers.select_related("mail")[:MOST_LINES], since)
+    context = _deliveries(hers.select_related("mail")[:MOST_FOLLOWED], since)
     list_url = reverse("invitations:list", args=[request.org.slug])
     return partial_or_redirect(request, "invitations/sent.html#deliveries", context, to=list_url)
 
@@ -57,7 +58,9 @@ def _deliveries(rows, since=None) -> dict:
 @org_view(Permission.INVITATION_MANAGE)
 def create(request):
     data = request.POST if request.method == "POST" else None
+    model = _model_member(request)
     form = InviteForm(data, org=request.org, rights=request.org_permissions)
+    left_out = form.be_like(model, request.user) if model else []
     if form.is_valid():
         try:
             results = actions.invite(
@@ -70,10 +73,71 @@ def create(request):
             form.add_error(None, str(refused))
         else:
             return _show_links(request, results)
-    context = {"form": form, "mail_is_set_up": settings.MAIL_IS_SET_UP}
+    context = {
+        "form": form,
+        "model": model,
+        "left_out": left_out,
+        "mail_is_set_up": settings.MAIL_IS_SET_UP,
+    }
     return render_partial(
         request, "invitations/create.html#modal", context, status=422 if form.errors else 200
     )
+
+
+def _model_member(request):
+    """The member whom the invited shall be like, when the address names one. Raises Http404 for anybody else."""
+    if "like" not in request.GET:
+        return None
+    if Permission.MEMBER_VIEW not in request.org_permissions:
+        refuse(request, Permission.MEMBER_VIEW, request.org)
+    form = LikeForm(request.GET, org=request.org)
+    if not form.is_valid():
+        raise Http404
+    return form.cleaned_data["like"]
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@org_view(Permission.INVITATION_MANAGE)
+def bulk(request):
+    """Show what a pasted list would do; a POST is a question and changes nothing."""
+    form = _bulk_form(request)
+    return _bulk_page(request, form, form.lines(request.user) if form.is_valid() else None)
+
+
+@require_POST
+@org_view(Permission.INVITATION_MANAGE)
+def bulk_send(request):
+    form = _bulk_form(request)
+    if not form.is_valid():
+        return _bulk_page(request, form)
+    lines = form.lines(request.user)
+    wishes = [(line.address, line.offer) for line in lines if line.is_ready]
+    if not wishes or form.cleaned_data["checked"] != form.fingerprint:
+        return _bulk_page(request, form, lines, unseen=bool(wishes))
+    try:
+        made = iter(actions.invite_each(organization=request.org, wishes=wishes, by=request.user))
+    except Refused as refused:
+        form.add_error(None, str(refused))
+        return _bulk_page(request, form, lines)
+    return _show_links(request, [next(made) if line.is_ready else line.left_out for line in lines])
+
+
+def _bulk_form(request) -> BulkForm:
+    data = request.POST if request.method == "POST" else None
+    return BulkForm(data, org=request.org, rights=request.org_permissions)
+
+
+def _bulk_page(request, form, lines=None, unseen=False):
+    """`unseen`: something else was to be sent than what had been shown."""
+    context = {
+        "form": form,
+        "lines": lines,
+        "ready": sum(line.is_ready for line in lines or ()),
+        "unseen": unseen,
+        "mail_is_set_up": settings.MAIL_IS_SET_UP,
+    }
+    status = 422 if form.errors else 409 if unseen else 200
+    return render(request, "invitations/bulk.html", context, status=status)
 
 
 @require_POST

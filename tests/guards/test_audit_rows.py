@@ -13,8 +13,10 @@ from factories import make_grant, make_key, make_member, tenant_role
 from fakes import RUN_ID, FakeTenantClient, connect_to
 
 from orgs.audit.models import AuditEvent
+from orgs.invitations.forms import BulkForm
 from orgs.invitations.models import Invitation
 from orgs.mails.models import Mail
+from orgs.permissions import Permission
 from orgs.roles.exchange import as_json
 from tenants import runs
 from tenants.control_plane import devices
@@ -30,6 +32,7 @@ CLIENT_QUESTIONS = ("workspaces", "workspace", "tenants", "tenant", "organizatio
 WITHOUT_ROW = {
     "theme": "a cookie in the person's own browser",
     "first_sign_in": "a sign-in",
+    "invitations:bulk": "shows what sending would do",
     "roles:preview": "shows what saving would change",
     "users:email": "allauth's own page: sends a link, and the address changes when its owner follows it",
     "control_plane:auth_login": "a sign-in",
@@ -72,6 +75,12 @@ def waited(world):
     """The invitation is old enough to be sent again."""
     long_ago = timezone.now() - timedelta(days=1)
     Invitation.objects.filter(pk=world.invitation.pk).update(sent_at=long_ago)
+
+
+def a_checked_list(world):
+    data = {"addresses": "grace@example.org, Editor", "role": "member"}
+    form = BulkForm(data, org=world.org, rights=frozenset(Permission))
+    return {**data, "checked": form.fingerprint if form.is_valid() else ""}
 
 
 def mail_failed(world):
@@ -162,6 +171,7 @@ DEEDS = {
     "roles:edit": Deed(lambda w: {"name": "Auditor"}),
     "roles:delete": Deed(),
     "invitations:create": Deed(lambda w: {"addresses": "grace@example.org", "role": "member"}),
+    "invitations:bulk_send": Deed(a_checked_list),
     "invitations:renew": Deed(before=waited),
     "invitations:retry": Deed(before=mail_failed),
     "invitations:revoke": Deed(),
@@ -183,7 +193,11 @@ DEEDS = {
     "tenants:delete": Deed(lambda w: {"confirm": w.tenant.name}),
     "tenants:grant_give": Deed(lambda w: {"holder": f"team:{w.team.uuid}", "role": role_on_tenant(w)}),
     "tenants:grant_withdraw": Deed(values=second_grant),
+    "tenants:person_roles": Deed(lambda w: {"role": role_on_tenant(w)}),
+    "tenants:team_roles": Deed(lambda w: {"role": role_on_tenant(w)}),
     "tenants:join": Deed(lambda w: {"role": role_on_tenant(w)}, lambda w: w.grant.delete()),
+    "usage:organization_limits": Deed(lambda w: {"pipeline_run": "100"}, becomes_superuser),
+    "usage:tenant_limits": Deed(lambda w: {"pipeline_run": "10"}),
     "run_templates:create": Deed(
         lambda w: {"name": "weekly", "code_location": w.code}, query=f"?run={RUN_ID}"
     ),

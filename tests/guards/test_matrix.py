@@ -81,6 +81,8 @@ EVERY_MEMBER = organization("member", "viewer", "editor", "admin")
 VIEWERS = organization("viewer", "editor", "admin")
 EDITORS = organization("editor", "admin")
 ADMINS = organization("admin")
+# The object is the membership of a person who is none of these.
+VIEWERS_AND_ONESELF, ADMINS_AND_ONESELF = VIEWERS, ADMINS
 ORGANIZATION_ADDRESS = EVERY_MEMBER
 
 SEES_TENANT = tenant(*IN_TENANT)
@@ -129,7 +131,9 @@ MATRIX = {
     "orgs:create": asks(SUPERUSER_ONLY),
     "orgs:home": reads(EVERY_MEMBER),
     "orgs:members": reads(VIEWERS),
-    "orgs:member_detail": reads(VIEWERS),
+    "orgs:member_detail": reads(VIEWERS_AND_ONESELF),
+    "explain:question": reads(EVERY_MEMBER),
+    "explain:person": reads(ADMINS_AND_ONESELF),
     "orgs:member_role": does(ADMINS),
     "orgs:member_remove": asks(ADMINS),
     "orgs:leave": asks(EVERY_MEMBER),
@@ -138,6 +142,8 @@ MATRIX = {
     "invitations:list": reads(ADMINS),
     "invitations:create": asks(ADMINS),
     "invitations:renew": does(ADMINS),
+    "invitations:bulk": asks(ADMINS),
+    "invitations:bulk_send": does(ADMINS),
     "invitations:deliveries": reads(ADMINS),
     "invitations:retry": does(ADMINS),
     "invitations:revoke": does(ADMINS),
@@ -184,7 +190,9 @@ MATRIX = {
     "tenants:delete": asks(TENANT_ADMINS),
     "tenants:members": reads(SEES_TENANT),
     "tenants:grant_give": asks(TENANT_ADMINS),
-    "tenants:grant_withdraw": does(TENANT_ADMINS),
+    "tenants:grant_withdraw": asks(TENANT_ADMINS),
+    "tenants:person_roles": asks(TENANT_ADMINS),
+    "tenants:team_roles": asks(TENANT_ADMINS),
     "tenants:join": asks(ORG_ADMIN_JOINS),
     "tenants:runs": reads(SEES_TENANT),
     "tenants:run_detail": reads(SEES_TENANT),
