@@ -9,9 +9,10 @@ from guardian.core import ObjectPermissionChecker
 from orgs.access import enter, permissions_of, refuse
 from orgs.models import Organization
 from orgs.permissions import Permission
+from orgs.roles.models import RolePermission
 
 from .models import Tenant
-from .permissions import TenantPermission
+from .permissions import NEEDS, TenantPermission, codenames_of
 
 MANAGE = frozenset(
     {TenantPermission.VIEW, TenantPermission.CHANGE, TenantPermission.DELETE, TenantPermission.ACCESS}
@@ -34,12 +35,21 @@ def tenant_permissions_of(user, tenant: Tenant, rights=None) -> frozenset[Tenant
         return frozenset(TenantPermission)
     if not rights:
         return frozenset()
-    given = set(ObjectPermissionChecker(user).get_perms(tenant)) & set(TenantPermission)
+    given = set(ObjectPermissionChecker(user).get_perms(tenant)) & _lasting(user, tenant)
     if Permission.TENANT_MANAGE_ALL in rights:
         given |= MANAGE
     elif given and Permission.TENANT_MANAGE_JOINED in rights:
         given.add(TenantPermission.CHANGE)
     return frozenset(TenantPermission(name) for name in given)
+
+
+def _lasting(user, tenant: Tenant) -> frozenset[TenantPermission]:
+    """What roles that are not over give: guardian's rows stay until the agent removes them."""
+    grants = tenant.grants.valid().of_person(user).order_by()
+    asked = {right.split(":")[0] for needed in NEEDS.values() for right in needed}
+    rows = RolePermission.objects.filter(role__in=grants.values("role"), resource__in=asked)
+    rights = {f"{resource}:{action}" for resource, action in rows.values_list("resource", "action")}
+    return codenames_of(rights) if rights else frozenset()
 
 
 def can(user, permission: TenantPermission, tenant: Tenant) -> bool:

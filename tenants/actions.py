@@ -1,6 +1,7 @@
 """Changes to tenants and to who has access. Each is atomic and leaves one audit row; none of them calls a server."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 from django.db import transaction
 from django.utils import timezone
@@ -147,32 +148,76 @@ def delete_tenant(*, tenant: Tenant, by) -> None:
 
 @transaction.atomic
 def give_grant(*, tenant: Tenant, holder: Holder, role: Role, by, expires_at=None) -> TenantGrant:
-    """Make `role` the direct role of a Membership or Team on the tenant; it replaces the one she held.
+    """Give a Membership or Team `role` on the tenant, in addition to what she holds; one held already gets the new end.
 
-    Raises Refused, with nothing written, when holder or role are not the organization's own.
+    Raises Refused, with nothing written, when holder or role are not the organization's own, and for an end that is
+    past.
     """
     _locked(tenant)
-    earlier = direct_roles(tenant=tenant, holder=holder)
-    before = {"holder": holder_name(holder), "role": ", ".join(grant.role.name for grant in earlier)}
+    _refuse_past(expires_at)
+    held = {grant.role: grant for grant in direct_roles(tenant=tenant, holder=holder)}
+    before = (
+        {"holder": holder_name(holder), "role": role.name, "until": _day(held[role])} if role in held else {}
+    )
     grant = _give(tenant, holder, role, by, expires_at)
-    for old in earlier:
-        if old.pk != grant.pk:
-            TenantGrant.objects.withdraw(old)
-    _record("grant.given", tenant, by, before, {**before, "role": role.name})
+    after = {"holder": holder_name(holder), "role": role.name, "until": _day(grant)}
+    if not before:
+        _record("grant.given", tenant, by, before, after)
+    elif before != after:
+        _record("grant.extended", tenant, by, before, after)
     return grant
 
 
+@transaction.atomic
+def set_grants(*, tenant: Tenant, holder: Holder, roles: dict[Role, datetime | None], by) -> bool:
+    """Make the direct roles of a Membership or Team on the tenant exactly these, each with its end. Says whether it did.
+
+    Raises Refused, with nothing written, for the reasons give_grant has.
+    """
+    _locked(tenant)
+    held = {grant.role: grant for grant in direct_roles(tenant=tenant, holder=holder)}
+    changed = {role: end for role, end in roles.items() if role not in held or held[role].expires_at != end}
+    gone = [grant for role, grant in held.items() if role not in roles]
+    if not (changed or gone):
+        return False
+    for role, end in changed.items():
+        _refuse_past(end)
+        _give(tenant, holder, role, by, end)
+    for grant in gone:
+        TenantGrant.objects.withdraw(grant)
+    after = direct_roles(tenant=tenant, holder=holder)
+    before = {"holder": holder_name(holder), "roles": _role_words(held.values())}
+    _record("grant.changed", tenant, by, before, {**before, "roles": _role_words(after)})
+    return True
+
+
+def _refuse_past(expires_at) -> None:
+    if expires_at and expires_at <= timezone.now():
+        raise Refused("A role cannot end in the past.")
+
+
+def _day(grant: TenantGrant) -> str:
+    return f"{timezone.localtime(grant.expires_at):%Y-%m-%d}" if grant.expires_at else "no end"
+
+
+def _role_words(grants: Iterable[TenantGrant]) -> str:
+    """ "Developer until 2026-12-03, Viewer"."""
+    words = (f"{grant.role} until {_day(grant)}" if grant.expires_at else str(grant.role) for grant in grants)
+    return ", ".join(words) or "none"
+
+
 def direct_roles(*, tenant: Tenant, holder: Holder) -> list[TenantGrant]:
-    """Grants given to this very person or team, strongest first."""
-    kind = "team" if isinstance(holder, Team) else "membership"
-    return list(tenant.grants.filter(**{kind: holder}).select_related("role", "team", "membership__user"))
+    """Grants given to this very person or team that are not over, strongest first."""
+    grants = tenant.grants.valid().of_holder(holder)
+    return list(grants.select_related("role", "team", "membership__user"))
 
 
 @transaction.atomic
 def withdraw_grant(*, grant: TenantGrant, by) -> None:
-    """End a direct role. What the holder has through teams or the organization stays."""
+    """End a direct role. What the holder has besides, through teams or the organization, stays."""
     tenant = grant.tenant
-    before = {"holder": holder_name(grant.holder), "role": grant.role.name}
+    _locked(tenant)
+    before = {"holder": holder_name(grant.holder), "role": grant.role.name, "until": _day(grant)}
     TenantGrant.objects.withdraw(grant)
     _record("grant.withdrawn", tenant, by, before)
 

@@ -1,7 +1,13 @@
+from calendar import monthrange
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+
 from django import forms
 from django.core.validators import RegexValidator
+from django.utils import timezone
 
 from orgs.models import RESERVED_SLUGS, slug_validator
+from orgs.roles.models import Role
 from orgs.teams.models import Team
 
 OTHER = "other"
@@ -118,7 +124,7 @@ class TenantForm(forms.Form):
     def clean_slug(self) -> str:
         slug = self.cleaned_data["slug"]
         if slug in RESERVED_SLUGS or self.org.tenants.live().filter(slug=slug).exists():
-            raise forms.ValidationError(f"“{slug}” is taken.")
+            raise forms.ValidationError(f"“{slug}” is taken.", code="taken")
         return slug
 
     def clean(self):
@@ -167,19 +173,114 @@ class DeleteForm(forms.Form):
         return self.cleaned_data["confirm"]
 
 
+class EndField(forms.DateField):
+    """The last day of a role; cleans to its last moment, or None."""
+
+    def __init__(self, **kwargs):
+        super().__init__(required=False, widget=forms.DateInput(attrs={"type": "date"}), **kwargs)
+
+    def clean(self, value):
+        day = super().clean(value)
+        if day and day < timezone.localdate():
+            raise forms.ValidationError("This day is past.")
+        return timezone.make_aware(datetime.combine(day, time.max)) if day else None
+
+
+def months_later(day: date, months: int) -> date:
+    """The same day of a later month, or its last one."""
+    year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
+    return day.replace(year=year, month=month + 1, day=min(day.day, monthrange(year, month + 1)[1]))
+
+
+ON_A_DAY = "day"
+ENDS = {
+    "": ("Never", lambda today: None),
+    "week": ("In 1 week", lambda today: today + timedelta(days=7)),
+    "month": ("In 1 month", lambda today: months_later(today, 1)),
+    "quarter": ("In 3 months", lambda today: months_later(today, 3)),
+}
+
+
 class GrantForm(forms.Form):
-    """A role for a member or a team."""
+    """One more role for a member or a team, or another end of one she holds."""
 
     def __init__(self, *args, org, **kwargs):
         super().__init__(*args, **kwargs)
         self.fields["holder"] = HolderField(org=org, label="Team or person")
         self.fields["role"] = RoleField(org=org, label="Role")
-        self.fields["expires_on"] = forms.DateField(
-            required=False,
-            label="Until",
-            help_text="The last day. Empty: no end.",
-            widget=forms.DateInput(attrs={"type": "date"}),
+        ends = [*((key, words) for key, (words, _) in ENDS.items()), (ON_A_DAY, "On a day…")]
+        self.fields["ends"] = forms.ChoiceField(label="Ends", choices=ends, required=False)
+        self.fields["expires_on"] = EndField(label="Last day")
+
+    def clean(self):
+        """`expires_at`: the quick choice, else the day, which also counts alone."""
+        super().clean()
+        data = self.cleaned_data
+        day = ENDS.get(data.get("ends", ""), ENDS[""])[1](timezone.localdate())
+        data["expires_at"] = self.fields["expires_on"].clean(day) if day else data.get("expires_on")
+        if data.get("ends") == ON_A_DAY and not data["expires_at"] and "expires_on" not in self.errors:
+            self.add_error("expires_on", "Which day?")
+
+
+@dataclass(frozen=True)
+class RoleLine:
+    """A role on the form of all roles of one holder. `until`: the field with its last day."""
+
+    role: Role
+    chosen: bool
+    held: bool
+    until: forms.BoundField
+
+
+class RolesForm(forms.Form):
+    """All direct roles of one holder on a tenant, each with its own end; `role` may be posted several times."""
+
+    def __init__(self, data=None, *, org, held, **kwargs):
+        super().__init__(data, **kwargs)
+        self.roles, self.held = list(org.roles.tenant_level()), {grant.role_id: grant for grant in held}
+        for role in self.roles:
+            end = self.held[role.pk].expires_at if role.pk in self.held else None
+            day = timezone.localdate(end) if end else None
+            self.fields[self.name_of(role)] = EndField(label=f"Last day of {role}", initial=day)
+
+    @staticmethod
+    def name_of(role: Role) -> str:
+        return f"until_{role.pk}"
+
+    @property
+    def chosen(self) -> list[str]:
+        """Keys of the roles that are ticked."""
+        if self.is_bound:
+            return [key for key in self.data.getlist("role") if key]
+        return [str(key) for key in self.held]
+
+    @property
+    def lines(self) -> list[RoleLine]:
+        chosen = set(self.chosen)
+        return [
+            RoleLine(role, str(role.pk) in chosen, role.pk in self.held, self[self.name_of(role)])
+            for role in self.roles
+        ]
+
+    def clean(self):
+        """`roles`: each role with its end."""
+        super().clean()
+        known = {str(role.pk): role for role in self.roles}
+        if not known.keys() >= set(self.chosen):
+            raise forms.ValidationError("Choose roles of this organization.")
+        chosen = [known[key] for key in self.chosen]
+        for name in self.errors.keys() - {self.name_of(role) for role in chosen}:
+            del self.errors[name]  # the last day of a role that is not given
+        self.cleaned_data["roles"] = {role: self._end(role) for role in chosen}
+
+    def _end(self, role: Role):
+        """What is stored, down to the second, when its day was left alone."""
+        end, stored = (
+            self.cleaned_data.get(self.name_of(role)),
+            getattr(self.held.get(role.pk), "expires_at", None),
         )
+        same_day = end and stored and timezone.localdate(end) == timezone.localdate(stored)
+        return stored if same_day else end
 
 
 class RoleForm(forms.Form):

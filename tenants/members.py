@@ -51,13 +51,17 @@ class PersonRow:
         return self.sources[0].role
 
     @property
-    def direct(self) -> TenantGrant | None:
-        return next((source.grant for source in self.sources if source.kind == "direct"), None)
+    def direct(self) -> list[TenantGrant]:
+        """Her own roles, which are changed here."""
+        return [source.grant for source in self.sources if source.kind == "direct"]
 
     @property
-    def editable(self) -> bool:
-        """Only a direct role that decides can be changed here."""
-        return self.sources[0].kind == "direct"
+    def elsewhere(self) -> Role | None:
+        """The role that decides, when it comes from a team and is changed there."""
+        return self.role if self.sources[0].kind == "team" else None
+
+    def has_role(self, slug: str) -> bool:
+        return any(source.role and source.role.slug == slug for source in self.sources)
 
     @property
     def ends(self):
@@ -75,13 +79,18 @@ class PersonRow:
 
 @dataclass(frozen=True)
 class TeamRow:
+    """A team with its roles, strongest first."""
+
     team: Team
-    grant: TenantGrant
+    direct: list[TenantGrant]
     people: int
 
     @property
     def uuid(self) -> str:
         return str(self.team.uuid)
+
+    def has_role(self, slug: str) -> bool:
+        return any(grant.role.slug == slug for grant in self.direct)
 
 
 def people_of(tenant: Tenant, grants: list[TenantGrant] | None = None) -> list[PersonRow]:
@@ -105,8 +114,11 @@ def people_of(tenant: Tenant, grants: list[TenantGrant] | None = None) -> list[P
 
 def teams_of(grants: list[TenantGrant]) -> list[TeamRow]:
     """The teams among the holders, by name."""
-    given = [grant for grant in grants if grant.team]
-    rows = [TeamRow(grant.team, grant, len(grant.team.user_set.all())) for grant in given]
+    given: dict[Team, list[TenantGrant]] = {}
+    for grant in grants:
+        if grant.team:
+            given.setdefault(grant.team, []).append(grant)
+    rows = [TeamRow(team, held, len(team.user_set.all())) for team, held in given.items()]
     return sorted(rows, key=lambda row: row.team.label.lower())
 
 

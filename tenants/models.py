@@ -1,7 +1,9 @@
 import secrets
 import uuid
+from datetime import timedelta
 
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission as AuthPermission
 from django.db import models, transaction
 from django.urls import reverse
@@ -12,10 +14,11 @@ from guardian.shortcuts import get_objects_for_user
 from orgs.invitations.models import Invitation
 from orgs.models import Membership, Organization, slug_validator
 from orgs.permissions import Permission
+from orgs.roles.effects import Holding, State
 from orgs.roles.models import Role, RolePermission
 from orgs.teams.models import Team
 
-from .permissions import codenames_of
+from .permissions import NEEDS, codenames_of
 from .sealing import seal, unseal
 
 
@@ -48,18 +51,23 @@ class TenantQuerySet(models.QuerySet):
         return self.with_right(user, "view_tenant")
 
     def with_right(self, user, codename: str):
-        """Live ones on which the user's own roles give this object-level right; all of them for a superuser."""
-        return get_objects_for_user(user, f"tenants.{codename}", self.live(), accept_global_perms=False)
+        """Live ones on which the user's own roles give this object-level right; all of them for a superuser.
+
+        Guardian's rows know no end of a role: one that is over gives nothing, also before the agent has removed it.
+        """
+        tenants = get_objects_for_user(user, f"tenants.{codename}", self.live(), accept_global_perms=False)
+        if user.is_superuser and user.is_active:
+            return tenants
+        lasting = TenantGrant.objects.valid().of_person(user).giving(NEEDS[codename])
+        return tenants.filter(pk__in=lasting.order_by().values("tenant"))
 
     def available(self):
         return self.filter(status=Tenant.Status.AVAILABLE)
 
     def held_by(self, user):
         """Tenants, not deleted, on which the user holds a valid role, directly or through a team."""
-        grants = TenantGrant.objects.valid().filter(
-            models.Q(membership__user=user) | models.Q(team__user=user)
-        )
-        return self.live().filter(pk__in=grants.values("tenant"))
+        grants = TenantGrant.objects.valid().of_person(user)
+        return self.live().filter(pk__in=grants.order_by().values("tenant"))
 
     def free_workspace_name(self, slug: str, organization: Organization) -> str:
         """The name ZenML knows the tenant by: its slug, or slug and organization when another one has it."""
@@ -187,6 +195,7 @@ class TenantGroupObjectPermission(GroupObjectPermissionBase):
 # Who can hold a role, and the rows guardian keeps for it.
 HOLDERS = {"membership": TenantUserObjectPermission, "team": TenantGroupObjectPermission}
 BATCH = 500  # holders brought up to date together
+NOTICE = timedelta(days=7)  # how long before its end a role is announced to end
 
 
 class TenantGrantQuerySet(models.QuerySet):
@@ -194,23 +203,42 @@ class TenantGrantQuerySet(models.QuerySet):
         """Grants that have not expired."""
         return self.filter(models.Q(expires_at=None) | models.Q(expires_at__gt=timezone.now()))
 
+    def of_person(self, user):
+        """Grants to the person herself and to her teams."""
+        return self.filter(models.Q(membership__user=user) | models.Q(team__user=user))
+
+    def of_holder(self, holder):
+        """Grants to this very Membership or Team."""
+        return self.filter(**_as_holder(holder))
+
+    def giving(self, rights):
+        """Grants whose role has all of these `resource:action` rights."""
+        found = self
+        for right in rights:
+            resource, _, action = right.partition(":")
+            rows = RolePermission.objects.filter(resource=resource, action=action)
+            found = found.filter(role__in=rows.values("role"))
+        return found
+
     def give(self, *, tenant, role, holder, by=None, expires_at=None) -> "TenantGrant":
         """Give `role` on `tenant` to `holder` (a Membership or a Team of the tenant's organization).
 
-        Idempotent. Writes guardian's rows of that holder in the same transaction.
-        Raises ValueError when holder or role belong to another organization.
+        Idempotent; a role that is held already only gets the new end. Writes guardian's rows of that holder in the
+        same transaction. Raises ValueError when holder or role belong to another organization.
         """
         if not tenant.organization_id == holder.organization_id == role.organization_id:
             raise ValueError("Holder, role and tenant must belong to one organization.")
         if role.level != Role.Level.TENANT:
             raise ValueError("An organization role cannot be given on a tenant.")
         with transaction.atomic():
-            grant, _ = self.update_or_create(
+            grant, is_new = self.get_or_create(
                 tenant=tenant,
                 role=role,
                 **_as_holder(holder),
                 defaults={"granted_by": by, "expires_at": expires_at},
             )
+            if not is_new:
+                grant.renew(by, expires_at)
             self.sync(tenant, holder)
         return grant
 
@@ -224,7 +252,7 @@ class TenantGrantQuerySet(models.QuerySet):
     def sync(self, tenant, holder) -> None:
         """Make guardian's rows of `holder` on `tenant` equal to what her valid grants say."""
         codenames: set[str] = set()
-        for grant in tenant.grants.valid().filter(**_as_holder(holder)).select_related("role"):
+        for grant in tenant.grants.valid().of_holder(holder).select_related("role"):
             codenames |= codenames_of(grant.role.rights)
         rows = _permission_rows(tenant, holder)
         rows.exclude(permission__codename__in=codenames).delete()
@@ -244,6 +272,30 @@ class TenantGrantQuerySet(models.QuerySet):
         """
         for kind in HOLDERS:
             _sync_places(kind, _places(self, kind))
+
+    def state_of(self, people, tenants) -> State:
+        """Everything these people (ids of users, or a query for them) hold on these tenants now. Three queries.
+
+        Teams consist of these people alone: whoever else is in them is not looked at.
+        """
+        inside = Team.user_set.through.objects.filter(user__in=people)
+        holders = models.Q(membership__user__in=people) | models.Q(team__in=inside.values("group"))
+        grants = self.model.objects.valid().filter(holders, tenant__in=tenants).order_by()
+        rows = list(grants.values_list("tenant", "role", "membership", "team", "membership__user"))
+        members = {membership: frozenset([user]) for *_, membership, _, user in rows if membership}
+        teams: dict = {team: set() for *_, team, _ in rows if team}
+        for team, user in inside.filter(group__in=teams).values_list("group", "user"):
+            teams[team].add(user)
+        holdings = {Holding(tenant, membership or team, role) for tenant, role, membership, team, _ in rows}
+        rights = RolePermission.objects.by_role({role for _, role, *_ in rows})
+        return State(frozenset(holdings), members | teams, rights)
+
+    def state(self) -> State:
+        """What the active people who have these grants hold in all, on the tenants these grants are for."""
+        people = get_user_model().objects.filter(is_active=True)
+        has = models.Q(memberships__in=self.values("membership")) | models.Q(groups__in=self.values("team"))
+        live = self.exclude(tenant__desired_state=Tenant.DesiredState.DELETED)
+        return self.state_of(people.filter(has).values("pk"), live.values("tenant"))
 
     def hand_over(self, role: Role, replacement: Role | None = None) -> None:
         """End all grants of `role`, promised ones too, in favour of `replacement` or of nothing.
@@ -330,11 +382,7 @@ def _stored(model, kind: str, places: set[tuple], near: dict) -> dict[tuple, int
 
 def _permissions_by_role(roles: set) -> dict[object, list[int]]:
     """Role id -> ids of the dashboard permissions its rights give."""
-    rights = {role: set() for role in roles}
-    for role, resource, action in RolePermission.objects.filter(role__in=roles).values_list(
-        "role_id", "resource", "action"
-    ):
-        rights[role].add(f"{resource}:{action}")
+    rights = RolePermission.objects.by_role(roles)
     ids = dict(
         AuthPermission.objects.filter(
             content_type__app_label="tenants", content_type__model="tenant"
@@ -375,6 +423,7 @@ class TenantGrant(models.Model):
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )
     created_at = models.DateTimeField(auto_now_add=True)
+    announced_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     objects = TenantGrantQuerySet.as_manager()
 
@@ -405,6 +454,22 @@ class TenantGrant(models.Model):
     def holder(self):
         """The Membership or the Team."""
         return self.team or self.membership
+
+    @property
+    def is_over(self) -> bool:
+        return self.expires_at is not None and self.expires_at <= timezone.now()
+
+    @property
+    def ends_soon(self) -> bool:
+        return self.expires_at is not None and self.expires_at <= timezone.now() + NOTICE
+
+    def renew(self, by, expires_at) -> None:
+        """Another end; it will be announced anew. Whoever gives again what was over has given it."""
+        if self.is_over:
+            self.granted_by = by
+        if expires_at != self.expires_at:
+            self.expires_at, self.announced_at = expires_at, None
+        self.save()
 
 
 class InvitationGrant(models.Model):

@@ -17,6 +17,7 @@ class TenantPermission(StrEnum):
     TEMPLATE_DELETE = "delete_template"
 
 
+# One right each, so that two roles together give what their rights together give.
 NEEDS: dict[TenantPermission, frozenset[str]] = {
     TenantPermission.VIEW: frozenset(),
     TenantPermission.CHANGE: frozenset({"tenant:change"}),
@@ -24,7 +25,7 @@ NEEDS: dict[TenantPermission, frozenset[str]] = {
     TenantPermission.ACCESS: frozenset({"tenant:manage_access"}),
     TenantPermission.TEMPLATE_VIEW: frozenset({"run_template:read"}),
     TenantPermission.TEMPLATE_CREATE: frozenset({"run_template:create"}),
-    TenantPermission.TEMPLATE_RUN: frozenset({"pipeline_run:create", "pipeline_deployment:create"}),
+    TenantPermission.TEMPLATE_RUN: frozenset({"pipeline_run:create"}),
     TenantPermission.TEMPLATE_DELETE: frozenset({"run_template:delete"}),
 }
 

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from . import member_views, run_views, views
+from . import grant_views, member_views, run_views, views
 
 app_name = "tenants"
 urlpatterns = [
@@ -15,8 +15,10 @@ urlpatterns = [
     path("<slug:tenant>/retry/", views.retry, name="retry"),
     path("<slug:tenant>/delete/", views.delete, name="delete"),
     path("<slug:tenant>/members/", member_views.members, name="members"),
-    path("<slug:tenant>/members/give/", member_views.grant_give, name="grant_give"),
-    path("<slug:tenant>/members/<uuid:grant>/withdraw/", member_views.grant_withdraw, name="grant_withdraw"),
+    path("<slug:tenant>/members/give/", grant_views.grant_give, name="grant_give"),
+    path("<slug:tenant>/members/<uuid:grant>/withdraw/", grant_views.grant_withdraw, name="grant_withdraw"),
+    path("<slug:tenant>/members/person/<uuid:membership>/", grant_views.person_roles, name="person_roles"),
+    path("<slug:tenant>/members/team/<uuid:team>/", grant_views.team_roles, name="team_roles"),
     path("<slug:tenant>/join/", member_views.join, name="join"),
     path("<slug:tenant>/runs/", run_views.runs, name="runs"),
     path("<slug:tenant>/runs/<uuid:run>/", run_views.run_detail, name="run_detail"),

@@ -80,6 +80,9 @@ _SEE_FIRST = {
     str(Permission.ROLE_MANAGE): str(Permission.ROLE_VIEW),
 }
 
+# A run is started from a snapshot, which the same person creates.
+RUN, SNAPSHOT = "pipeline_run:create", "pipeline_deployment:create"
+
 
 def rights_that_exist(level: str) -> frozenset[str]:
     """Every right that a role of the level ("organization" or "tenant") can have."""
@@ -91,6 +94,8 @@ def complete(level: str, rights: Iterable[str]) -> frozenset[str]:
     rights = frozenset(rights) | ALWAYS[level]
     if level == "organization":
         return rights | {_SEE_FIRST[right] for right in rights & set(_SEE_FIRST)}
+    if RUN in rights:
+        rights |= {SNAPSHOT}
     pairs = [right.split(":") for right in rights]
     return rights | {f"{kind}:{READ}" for kind, action in pairs if kind not in DASHBOARD and action != CREATE}
 

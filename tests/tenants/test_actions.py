@@ -1,3 +1,5 @@
+from datetime import timedelta
+
 import pytest
 from django.utils import timezone
 from factories import make_grant, make_member, make_org, make_team, make_tenant, make_user, tenant_role
@@ -6,7 +8,7 @@ from orgs.actions import Refused
 from orgs.audit.models import AuditEvent
 from tenants import actions
 from tenants.access import can, tenants_visible_to
-from tenants.models import Tenant
+from tenants.models import Tenant, TenantGrant
 from tenants.permissions import TenantPermission
 
 
@@ -151,14 +153,64 @@ def test_give_to_a_member_of_another_organization_writes_nothing(org, owner):
     assert not tenant.grants.exists()
 
 
-def test_a_second_role_replaces_the_first(org, owner, member):
+def test_a_second_role_adds_to_the_first(org, owner, member):
     tenant = make_tenant(org)
-    make_grant(tenant, member, "admin")
+    make_grant(tenant, member, "operator")
     actions.give_grant(tenant=tenant, holder=member.membership, role=tenant_role(org, "viewer"), by=owner)
-    assert tenant.grants.get().role.slug == "viewer"
-    assert not can(member, TenantPermission.TEMPLATE_RUN, tenant)
-    assert last_event().before["role"] == "Admin"
-    assert last_event().after["role"] == "Viewer"
+    assert {grant.role.slug for grant in tenant.grants.all()} == {"operator", "viewer"}
+    assert can(member, TenantPermission.TEMPLATE_RUN, tenant)
+    assert (last_event().action, last_event().before) == ("grant.given", {})
+    assert last_event().after == {"holder": "Dana Petrova", "role": "Viewer", "until": "no end"}
+
+
+def test_a_role_held_already_gets_the_new_end_alone(org, owner, member):
+    tenant, soon = make_tenant(org), timezone.now() + timedelta(days=3)
+    grant = make_grant(tenant, member, "viewer", by=owner)
+    TenantGrant.objects.filter(pk=grant.pk).update(announced_at=timezone.now())
+    other = make_member(org, "admin")
+    viewer = tenant_role(org, "viewer")
+    actions.give_grant(tenant=tenant, holder=member.membership, role=viewer, by=other, expires_at=soon)
+    grant = tenant.grants.get()
+    assert (grant.expires_at, grant.granted_by, grant.announced_at) == (soon, owner, None)
+    assert last_event().action == "grant.extended"
+    count = AuditEvent.objects.count()
+    actions.give_grant(tenant=tenant, holder=member.membership, role=viewer, by=other, expires_at=soon)
+    assert AuditEvent.objects.count() == count
+
+
+def test_end_in_the_past_is_refused(org, owner, member):
+    tenant, past = make_tenant(org), timezone.now() - timedelta(minutes=1)
+    viewer = tenant_role(org, "viewer")
+    with pytest.raises(Refused, match="past"):
+        actions.give_grant(tenant=tenant, holder=member.membership, role=viewer, by=owner, expires_at=past)
+    with pytest.raises(Refused, match="past"):
+        actions.set_grants(tenant=tenant, holder=member.membership, roles={viewer: past}, by=owner)
+    assert not tenant.grants.exists()
+    assert not AuditEvent.objects.exists()
+
+
+def test_roles_are_set_in_one_step(org, owner, member):
+    tenant, soon = make_tenant(org), timezone.now() + timedelta(days=3)
+    make_grant(tenant, member, "viewer")
+    make_grant(tenant, member, "operator", expires_at=soon)
+    roles = {tenant_role(org, "developer"): None, tenant_role(org, "operator"): soon}
+    assert actions.set_grants(tenant=tenant, holder=member.membership, roles=roles, by=owner)
+    assert {grant.role.slug for grant in tenant.grants.all()} == {"developer", "operator"}
+    assert can(member, TenantPermission.TEMPLATE_CREATE, tenant)
+    event, day = last_event(), f"{timezone.localtime(soon):%Y-%m-%d}"
+    assert event.before["roles"] == f"Operator until {day}, Viewer"
+    assert event.after == {"holder": "Dana Petrova", "roles": f"Developer, Operator until {day}"}
+    count = AuditEvent.objects.count()
+    assert not actions.set_grants(tenant=tenant, holder=member.membership, roles=roles, by=owner)
+    assert AuditEvent.objects.count() == count
+
+
+def test_set_role_of_elsewhere_changes_nothing(org, owner, member):
+    tenant, foreign = make_tenant(org), tenant_role(make_org("Other"), "viewer")
+    make_grant(tenant, member, "viewer")
+    with pytest.raises(Refused):
+        actions.set_grants(tenant=tenant, holder=member.membership, roles={foreign: None}, by=owner)
+    assert tenant.grants.get().role.organization == org
 
 
 def test_withdrawn_role_is_gone_at_once_and_the_team_stays(org, owner, member):
@@ -168,7 +220,7 @@ def test_withdrawn_role_is_gone_at_once_and_the_team_stays(org, owner, member):
     actions.withdraw_grant(grant=grant, by=owner)
     assert not can(member, TenantPermission.DELETE, tenant)
     assert can(member, TenantPermission.VIEW, tenant)
-    assert last_event().before == {"holder": "Dana Petrova", "role": "Admin"}
+    assert last_event().before == {"holder": "Dana Petrova", "role": "Admin", "until": "no end"}
 
 
 def test_join_needs_membership(org):

@@ -1,7 +1,11 @@
-import pytest
-from factories import make_grant, make_member, make_org, make_team, make_tenant, tenant_role
+from datetime import timedelta
 
-from tenants.access import can, tenants_visible_to
+import pytest
+from django.utils import timezone
+from factories import make_grant, make_member, make_org, make_role, make_team, make_tenant, tenant_role
+from guardian.core import ObjectPermissionChecker
+
+from tenants.access import can, tenant_permissions_of, tenants_visible_to
 from tenants.models import TenantGrant
 from tenants.permissions import TenantPermission
 
@@ -60,3 +64,34 @@ def test_org_admin_manages_every_tenant_but_runs_nothing(org, owner):
     tenant = make_tenant(org)
     assert can(owner, TenantPermission.ACCESS, tenant)
     assert not can(owner, TenantPermission.TEMPLATE_RUN, tenant)
+
+
+def test_role_that_is_over_gives_nothing_at_once(org, member, as_user):
+    """Guardian's rows are still there: nobody has run the agent."""
+    tenant, team = make_tenant(org), make_team(org, members=[member])
+    over = [make_grant(tenant, member, "admin"), make_grant(tenant, team, "developer")]
+    make_grant(tenant, member, "viewer")
+    past = timezone.now() - timedelta(seconds=1)
+    TenantGrant.objects.filter(pk__in=[grant.pk for grant in over]).update(expires_at=past)
+    assert ObjectPermissionChecker(member).has_perm("manage_access", tenant)
+    assert not can(member, TenantPermission.ACCESS, tenant)
+    assert not org.tenants.with_right(member, TenantPermission.TEMPLATE_RUN).exists()
+    assert list(org.tenants.with_right(member, TenantPermission.TEMPLATE_VIEW)) == [tenant]
+    TenantGrant.objects.update(expires_at=past)
+    assert tenant_permissions_of(member, tenant) == frozenset()
+    assert not tenants_visible_to(member, org).exists()
+    assert as_user(member).get(tenant.get_absolute_url()).status_code == 404
+
+
+def test_two_roles_give_what_both_give(org, member):
+    tenant, team = make_tenant(org), make_team(org, members=[member])
+    make_role(org, "Starter", rights={"pipeline_run:create"})
+    make_role(org, "Keeper", rights={"run_template:create", "tenant:change"})
+    make_grant(tenant, member, "starter")
+    make_grant(tenant, member, "keeper")
+    make_grant(tenant, team, "viewer")
+    given = {"view_tenant", "change_tenant", "view_template", "create_template", "run_template"}
+    assert tenant_permissions_of(member, tenant) == given
+    assert set(ObjectPermissionChecker(member).get_perms(tenant)) == given
+    TenantGrant.objects.withdraw(tenant.grants.get(role__slug="keeper"))
+    assert tenant_permissions_of(member, tenant) == {"view_tenant", "view_template", "run_template"}

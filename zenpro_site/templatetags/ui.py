@@ -200,6 +200,18 @@ def ago(value):
 
 
 @register.filter
+def until(value):
+    """The last day of something, "3 Dec" or "3 Dec 2027", inside <time>; empty for none."""
+    if not value:
+        return ""
+    moment = timezone.localtime(_as_datetime(value))
+    year = "" if moment.year == timezone.localtime().year else f" {moment.year}"
+    text = f"{moment.day} {moment:%b}{year}"
+    exact = f"{moment.day} {moment:%B %Y, %H:%M %Z}"
+    return format_html('<time datetime="{}" title="{}">{}</time>', moment.isoformat(), exact, text)
+
+
+@register.filter
 def duration(value):
     """Seconds or timedelta as "3.1 s", "41 s", "5 m 50 s", "1 h 02 m"; empty for none."""
     if value is None or value == "":

@@ -175,7 +175,7 @@ def test_a_new_role_shows_at_least_what_it_is_on(org, owner):
 def test_write_needs_read(org, owner):
     role = create(org, owner)
     change = save(role, {"model:update", "secret:read_secret_value", "pipeline_run:create"}, owner)
-    assert change.implied == {"model:read", "secret:read"}
+    assert change.implied == {"model:read", "secret:read", "pipeline_deployment:create"}
     assert change.added == change.implied | {
         "model:update",
         "secret:read_secret_value",
