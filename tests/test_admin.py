@@ -24,8 +24,10 @@ from orgs.models import Membership, Organization
 from orgs.teams.models import Team
 from orgs.users.models import User
 from tenants.control_plane.models import AccessToken, ApiKey, DeviceLogin, UsageEvent
+from tenants.enrollment.models import Enrollment
 from tenants.models import InvitationGrant, Share, Tenant, TenantAccount
 from tenants.run_templates.models import RunTemplate
+from tenants.usage.models import Quota
 from tests.guards.walk import PACKAGES
 from tests.guards.world import World
 
@@ -37,6 +39,7 @@ LOOK_ONLY = [
     "control_plane.ApiKey",
     "control_plane.DeviceLogin",
     "control_plane.UsageEvent",
+    "enrollment.Enrollment",
     "invitations.Invitation",
     "mails.Mail",
     "roles.Role",
@@ -96,6 +99,8 @@ def fill(name: str) -> World:
     UsageEvent.objects.create(
         organization=world.org, tenant=world.tenant, feature="pipeline", total=1, resource_id=name
     )
+    Quota.objects.create(organization=world.org, tenant=world.tenant, feature="model", limit=3)
+    Enrollment.objects.create(tenant=world.tenant, claimed_url="https://zenml.example.org")
     AuditEvent.objects.record("team.created", world.team, by=world.admin, organization=world.org)
     return world
 
@@ -424,3 +429,18 @@ def test_an_organization_of_another_world_stays_as_it_is(root, owner):
     other = make_org("Other")
     root.post(page(Membership, "change", owner.membership.pk), {"role": "admin", "organization": other.pk})
     assert Membership.objects.get().organization != other
+
+
+def test_limits_are_set_through_the_action(root, org, superuser):
+    tenant, page_of = make_tenant(org), page(Quota, "add")
+    wrong = {"organization": make_org("Else").pk, "tenant": tenant.pk, "feature": "model", "limit": 3}
+    assert "does not belong to Else" in root.post(page_of, wrong).content.decode()
+    assert not Quota.objects.exists()
+    root.post(page_of, {**wrong, "organization": org.pk})
+    quota = Quota.objects.get()
+    assert (quota.tenant, quota.limit) == (tenant, 3)
+    root.post(page(Quota, "change", quota.pk), {"limit": 4})
+    root.post(page(Quota, "delete", quota.pk), {"post": "yes"})
+    assert not Quota.objects.exists()
+    rows = AuditEvent.objects.filter(action="quota.changed").values_list("actor", "after")
+    assert [*rows] == [(superuser.pk, {"model": word}) for word in ("no limit", 4, 3)]

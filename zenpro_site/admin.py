@@ -15,6 +15,7 @@ APP_NAMES = {
     "control_plane": "Control plane",
     "orgs": "Organizations",
     "run_templates": "Templates",
+    "usage": "Limits",
     "users": "People",
     "usersessions": "Sessions",
 }

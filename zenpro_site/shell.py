@@ -92,6 +92,7 @@ NAVIGATION = (
     ("Teams", "users-round", "teams:list", Permission.ORGANIZATION_VIEW),
     ("Roles", "shield-check", "roles:list", Permission.ROLE_VIEW),
     ("Templates", "layout-template", "run_templates:org_list", Permission.ORGANIZATION_VIEW),
+    ("Usage", "gauge", "usage:organization", Permission.TENANT_MANAGE_ALL),
     ("Audit log", "scroll-text", "audit:list", Permission.AUDIT_VIEW),
     ("Settings", "settings", "orgs:settings", Permission.ORGANIZATION_CHANGE),
 )
@@ -116,6 +117,7 @@ def _section(request) -> set[str]:
         "teams": "teams:list",
         "roles": "roles:list",
         "audit": "audit:list",
+        "usage": "usage:organization",
         "invitations": "orgs:members",
         "control_plane": "orgs:members",  # service accounts
     }
@@ -142,6 +144,7 @@ TENANT_NAVIGATION = (
     ("Runs", "play", "tenants:runs", TenantPermission.VIEW),
     ("Templates", "layout-template", "run_templates:list", TenantPermission.TEMPLATE_VIEW),
     ("Members", "users", "tenants:members", TenantPermission.VIEW),
+    ("Usage", "gauge", "usage:tenant", TenantPermission.ACCESS),
     ("Settings", "settings", "tenants:settings", TenantPermission.CHANGE),
 )
 
@@ -162,8 +165,8 @@ def _tenants(request, rights, slug) -> list[TenantItem]:
 def _tenant_navigation(request, slug, tenant) -> list[Item]:
     match = request.resolver_match
     page = {"tenants:run_detail": "tenants:runs"}.get(match.view_name, match.view_name)
-    if match.app_name == "run_templates":
-        page = "run_templates:list"
+    sections = {"run_templates": "run_templates:list", "usage": "usage:tenant"}
+    page = sections.get(match.app_name, page)
     return [
         Item(label, icon, reverse(name, args=[slug, tenant.slug]), active=page == name)
         for label, icon, name, needed in TENANT_NAVIGATION

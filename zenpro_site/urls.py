@@ -21,5 +21,6 @@ urlpatterns = [
     path("o/<slug:org>/roles/", include("orgs.roles.urls")),
     path("o/<slug:org>/audit/", include("orgs.audit.urls")),
     path("", include("tenants.run_templates.urls")),
+    path("", include("tenants.usage.urls")),
     path("o/<slug:org>/t/", include("tenants.urls")),
 ]

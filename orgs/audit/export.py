@@ -35,10 +35,10 @@ FIELDS = (
 
 def as_csv(events) -> Iterator[str]:
     """Header and one record an event, oldest first."""
-    writer = csv.writer(_Line())
+    writer = csv.writer(Echo())
     yield writer.writerow(FIELDS)
     for row in _rows(events):
-        yield writer.writerow([_cell(value) for value in row.values()])
+        yield writer.writerow([cell(value) for value in row.values()])
 
 
 def as_json_lines(events) -> Iterator[str]:
@@ -54,14 +54,15 @@ def _rows(events: Iterable[AuditEvent]) -> Iterator[dict]:
         yield {**row, **words}
 
 
-def _cell(value) -> str:
+def cell(value) -> str:
+    """A value as text that no spreadsheet takes for a formula."""
     if isinstance(value, dict):
         return json.dumps(value, ensure_ascii=False)
     text = "" if value is None else str(value)
     return f"'{text}" if text.startswith(FORMULA) else text
 
 
-class _Line:
+class Echo:
     """What csv writes to: hands each line on instead of keeping it."""
 
     def write(self, line: str) -> str:

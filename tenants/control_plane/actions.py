@@ -46,15 +46,11 @@ def record_entry(*, tenant: Tenant, user) -> None:
 
 
 def record_usage(*, tenant: Tenant, feature: str, total: int, resource_id: str) -> None:
-    """Keep a usage event; the same one again changes nothing (protocol §3.13)."""
-    event = UsageEvent(
-        organization_id=tenant.organization_id,
-        tenant=tenant,
-        feature=feature,
-        total=total,
-        resource_id=resource_id,
-    )
-    UsageEvent.objects.bulk_create([event], ignore_conflicts=True)
+    """Keep a usage event; the same one again is only noted as repeated (protocol §3.13)."""
+    same = {"tenant": tenant, "feature": feature, "total": total, "resource_id": resource_id}
+    if not UsageEvent.objects.filter(**same).update(repeated=True):
+        event = UsageEvent(organization_id=tenant.organization_id, **same)
+        UsageEvent.objects.bulk_create([event], ignore_conflicts=True)
 
 
 @transaction.atomic

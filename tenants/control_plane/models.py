@@ -257,6 +257,7 @@ class UsageEvent(models.Model):
     feature = models.CharField(max_length=40)
     total = models.SmallIntegerField()
     resource_id = models.CharField(max_length=64)
+    repeated = models.BooleanField(default=False, help_text="A run is reported again when it begins.")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -265,6 +266,9 @@ class UsageEvent(models.Model):
             models.UniqueConstraint(
                 fields=["tenant", "feature", "resource_id", "total"], name="usage_event_once"
             )
+        ]
+        indexes = [
+            models.Index(fields=["organization", "feature", "created_at"], name="usage_event_by_feature")
         ]
 
     def __str__(self) -> str:

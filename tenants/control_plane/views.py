@@ -12,6 +12,7 @@ from orgs.roles.permissions import RESOURCES, actions_of
 from tenants import decisions
 from tenants.decisions import Resource
 from tenants.models import Tenant
+from tenants.usage import quotas
 
 from . import actions, links, wire
 from .access import endpoint, server_endpoint, user_endpoint
@@ -136,6 +137,8 @@ def resources(request):
 def entitlement(request, organization, feature):
     """May the organization have one more of `feature`? Always (§3.12)."""
     _check_organization(request, organization)
+    if sentence := quotas.refusal(request.tenant, feature):
+        raise wire.used_up(sentence)
     return {"feature": feature, "allowed": True}
 
 

@@ -27,6 +27,11 @@ def forbidden(message: str) -> WireError:
     return WireError(HTTPStatus.FORBIDDEN, "IllegalOperationError", message)
 
 
+def used_up(message: str) -> WireError:
+    """A limit is reached. Servers know it by the status and pass the body on."""
+    return WireError(HTTPStatus.PAYMENT_REQUIRED, "SubscriptionUpgradeRequiredError", message)
+
+
 def invalid(message: str) -> WireError:
     return WireError(HTTPStatus.UNPROCESSABLE_ENTITY, "ValueError", message)
 

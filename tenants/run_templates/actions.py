@@ -15,8 +15,11 @@ from django.utils import timezone
 from orgs.actions import Refused
 from orgs.audit.models import AuditEvent
 from tenants.connection import connect
+from tenants.control_plane.actions import record_usage
 from tenants.models import Tenant
 from tenants.servers.client import Run
+from tenants.usage.models import Feature
+from tenants.usage.quotas import refusal_of_rerun
 
 from .code import CodeError, check_modules, checked_location, freeze
 from .configuration import (
@@ -165,11 +168,12 @@ def queue_run(*, template: RunTemplate, configuration: Mapping[str, Any], by) ->
     """Ask for a re-run; the agent starts it as this person.
 
     `configuration` is a document, what it leaves out is as in the template. It is checked again here: raises
-    InvalidConfiguration, and Refused when the tenant is not running.
+    InvalidConfiguration, and Refused when the tenant is not running or has reached a limit.
     """
     # The lock on the template numbers its runs one after the other.
     locked = RunTemplate.objects.select_for_update(of=("self",)).select_related("tenant").get(pk=template.pk)
     _check_tenant(locked.tenant)
+    _check_limits(locked.tenant)
     if problems := validate(configuration, locked.snapshot):
         raise InvalidConfiguration(problems)
     document = complete(configuration, locked.snapshot)
@@ -183,6 +187,7 @@ def queue_run(*, template: RunTemplate, configuration: Mapping[str, Any], by) ->
         changes=differences,
         created_by=by,
     )
+    record_usage(tenant=locked.tenant, feature=Feature.TEMPLATE_RUN, total=1, resource_id=str(run.pk))
     _record("template_run.queued", run, by, after={"run": run.run_name, "changes": differences})
     return run
 
@@ -192,6 +197,12 @@ def _check_tenant(tenant: Tenant) -> None:
         raise Refused(f"{tenant.name} is deactivated: activate it before you run its templates.")
     if not tenant.is_available:
         raise Refused(f"{tenant.name} is not running at the moment. {tenant.state_reason}".strip())
+
+
+def _check_limits(tenant: Tenant) -> None:
+    waiting = TemplateRun.objects.unfinished().filter(zenml_run_id=None)
+    if sentence := refusal_of_rerun(tenant, waiting):
+        raise Refused(sentence)
 
 
 @transaction.atomic

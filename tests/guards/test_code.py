@@ -32,7 +32,9 @@ MODEL_ORDER = [
     "orgs.mails",
     "orgs.invitations",
     "tenants",
+    "tenants.enrollment",
     "tenants.control_plane",
+    "tenants.usage",
     "tenants.run_templates",
 ]
 LONGEST_FUNCTION = 50

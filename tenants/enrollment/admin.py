@@ -1,0 +1,13 @@
+from django.contrib import admin
+
+from zenpro_site.admin import ReadOnlyAdmin
+
+from .models import Enrollment
+
+
+@admin.register(Enrollment)
+class EnrollmentAdmin(ReadOnlyAdmin):
+    list_display = ["tenant", "called_at", "claimed_url", "claimed_version", "answered_at", "trouble"]
+    list_filter = ["called_at", "tenant__organization"]
+    list_select_related = ["tenant"]
+    search_fields = ["tenant__name", "claimed_url"]

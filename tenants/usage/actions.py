@@ -1,0 +1,69 @@
+"""Changes to limits. Each is atomic and leaves one audit row."""
+
+from collections.abc import Mapping
+
+from django.db import transaction
+
+from orgs.actions import Refused
+from orgs.audit.models import AuditEvent
+from orgs.models import Organization
+from tenants.models import Tenant
+
+from .models import Feature, Quota
+
+
+class LimitRefused(Refused):
+    """A limit that cannot be; `feature` names it."""
+
+    def __init__(self, reason: str, feature: str):
+        super().__init__(reason)
+        self.feature = feature
+
+
+@transaction.atomic
+def set_limits(
+    *, organization: Organization, limits: Mapping[str, int | None], by, tenant: Tenant | None = None
+) -> None:
+    """Set the limits of a tenant, or without one of the organization as a whole; None takes a limit away.
+
+    Features that are not named stay as they are. Nothing is written when nothing changes. A limit below what is
+    used already ends nothing; it only lets nothing more begin. Raises LimitRefused for a tenant's limit above that of
+    its organization.
+    """
+    Organization.objects.select_for_update().get(pk=organization.pk)
+    rows = Quota.objects.filter(organization=organization, tenant=tenant)
+    before = dict(rows.values_list("feature", "limit"))
+    changed = {name: limit for name, limit in limits.items() if before.get(name) != limit}
+    if not changed:
+        return
+    if tenant:
+        _refuse_beyond(organization, changed)
+    for feature, limit in changed.items():
+        _set(organization, tenant, Feature(feature), limit)
+    AuditEvent.objects.record(
+        "quota.changed",
+        tenant or organization,
+        by=by,
+        organization=organization,
+        before={name: _word(before.get(name)) for name in changed},
+        after={name: _word(limit) for name, limit in changed.items()},
+    )
+
+
+def _refuse_beyond(organization: Organization, limits: Mapping[str, int | None]) -> None:
+    most = dict(organization.quotas.of_organization().values_list("feature", "limit"))
+    for feature, limit in limits.items():
+        if limit is not None and feature in most and limit > most[feature]:
+            raise LimitRefused(f"{organization.name} has {most[feature]} in all.", feature)
+
+
+def _set(organization: Organization, tenant: Tenant | None, feature: str, limit: int | None) -> None:
+    of = {"organization": organization, "tenant": tenant, "feature": feature}
+    if limit is None:
+        Quota.objects.filter(**of).delete()
+    else:
+        Quota.objects.update_or_create(**of, defaults={"limit": limit})
+
+
+def _word(limit: int | None) -> int | str:
+    return "no limit" if limit is None else limit

@@ -1,0 +1,46 @@
+from django import forms
+from django.contrib import admin
+
+from zenpro_site.admin import ActionsAdmin
+
+from . import actions
+from .models import Quota
+
+
+class QuotaForm(forms.ModelForm):
+    def clean(self):
+        """A tenant of another organization would be limited by a row that nothing counts with."""
+        super().clean()
+        tenant, organization = self.cleaned_data.get("tenant"), self.cleaned_data.get("organization")
+        if tenant and organization and tenant.organization_id != organization.pk:
+            self.add_error("tenant", f"This tenant does not belong to {organization}.")
+
+
+@admin.register(Quota)
+class QuotaAdmin(ActionsAdmin):
+    """Without a tenant a limit holds for all tenants of the organization together."""
+
+    form = QuotaForm
+    list_display = ["organization", "tenant", "feature", "limit"]
+    list_filter = ["feature", "organization"]
+    list_select_related = ["organization", "tenant"]
+    search_fields = ["organization__name", "organization__slug", "tenant__name"]
+    autocomplete_fields = ["organization", "tenant"]
+    fields = ["organization", "tenant", "feature", "limit"]
+
+    def get_readonly_fields(self, request, obj=None):
+        return ["organization", "tenant", "feature"] if obj else []
+
+    def save_model(self, request, obj, form, change):
+        self._set(request, obj, obj.limit)
+        if not change:
+            found = Quota.objects.get(organization=obj.organization, tenant=obj.tenant, feature=obj.feature)
+            obj.pk, obj._state.adding = found.pk, False
+
+    def delete_model(self, request, obj):
+        self._set(request, obj, None)
+
+    def _set(self, request, obj, limit):
+        actions.set_limits(
+            organization=obj.organization, tenant=obj.tenant, limits={obj.feature: limit}, by=request.user
+        )

@@ -1,0 +1,53 @@
+from django.db import models
+
+from orgs.models import Organization
+from tenants.models import Tenant
+
+
+class Feature(models.TextChoices):
+    """What can be limited, by the names a ZenML server asks with (protocol §3.12)."""
+
+    PROJECT = "project", "Projects"
+    PIPELINE = "pipeline", "Pipelines"
+    RUN = "pipeline_run", "Pipeline runs"
+    MODEL = "model", "Models"
+    TEMPLATE_RUN = "template_run", "Template runs"
+
+
+# Counted anew each month. Of the others counts what there is: deleting makes room.
+MONTHLY = frozenset({Feature.RUN, Feature.TEMPLATE_RUN})
+
+
+class QuotaQuerySet(models.QuerySet):
+    def over(self, tenant: Tenant, feature: str):
+        """What limits this tenant: its own quota and that of its organization, in one order for all who lock."""
+        rows = self.filter(organization=tenant.organization_id, feature=feature)
+        return rows.filter(models.Q(tenant=None) | models.Q(tenant=tenant.pk)).order_by("pk")
+
+    def of_organization(self):
+        return self.filter(tenant=None)
+
+
+class Quota(models.Model):
+    """At most `limit` of a feature: in one tenant, or without `tenant` in all of the organization. No row, no limit."""
+
+    organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="quotas")
+    tenant = models.ForeignKey(Tenant, null=True, blank=True, on_delete=models.CASCADE, related_name="quotas")
+    feature = models.CharField(max_length=20, choices=Feature)
+    limit = models.PositiveIntegerField()
+
+    objects = QuotaQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["organization", "tenant", "feature"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organization", "feature"],
+                condition=models.Q(tenant=None),
+                name="quota_once_per_organization",
+            ),
+            models.UniqueConstraint(fields=["tenant", "feature"], name="quota_once_per_tenant"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.limit} {self.get_feature_display().lower()} in {self.tenant or self.organization}"

@@ -1,0 +1,103 @@
+"""May there be one more? From the limits that people set and from what servers reported."""
+
+from datetime import datetime, timedelta
+
+from django.db.models import Count, Exists, OuterRef, Q
+from django.utils import timezone
+
+from orgs.models import Organization
+from tenants.control_plane.models import UsageEvent
+from tenants.models import Tenant
+
+from .models import MONTHLY, Feature, Quota
+
+# A server asks twice for most runs: before it notes a run that shall begin, and again when that begins. Between the
+# two the run is reported once. So long it may take to begin, and its second question finds the room it took itself.
+BEGINS_WITHIN = timedelta(hours=1)
+
+
+def month_begin() -> datetime:
+    return timezone.localtime().replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+
+
+def events_that_count(events, feature: str):
+    """Of usage events, those that take up room now: one an object, whatever the server repeats.
+
+    Runs of this month; of everything else what was created and not deleted, in tenants that are not deleted either.
+    A deletion of something that was there before anybody counted frees nothing.
+    """
+    created = events.filter(feature=feature, total=1)
+    if feature in MONTHLY:
+        return created.filter(created_at__gte=month_begin())
+    same = UsageEvent.objects.filter(
+        tenant=OuterRef("tenant"), feature=feature, resource_id=OuterRef("resource_id"), total=-1
+    )
+    live = ~Q(tenant__desired_state=Tenant.DesiredState.DELETED)
+    return created.filter(live).exclude(Exists(same))
+
+
+def refusal(tenant: Tenant, feature: str) -> str:
+    """Why there may not be one more, in a sentence for people; "" when there may. What a server asks (protocol §3.12).
+
+    One statement without a limit, two with one. Features that nobody can limit are always free. Two who ask at the
+    same moment are both told yes; runs are asked about again as they begin, so no more than the limit begin.
+    """
+    return _refusal(tenant, feature, Quota.objects.all())
+
+
+def refusal_of_rerun(tenant: Tenant, waiting) -> str:
+    """Why no template may be run now, "" when one may. Holds the limits until the end of the transaction.
+
+    `waiting`: query set of re-runs that will make a run which no server has reported yet.
+    """
+    locked = Quota.objects.select_for_update()
+    for feature, coming in ((Feature.TEMPLATE_RUN, None), (Feature.RUN, waiting)):
+        if sentence := _refusal(tenant, feature, locked, coming=coming, begins=False):
+            return sentence
+    return ""
+
+
+def _refusal(tenant: Tenant, feature: str, quotas, *, coming=None, begins: bool = True) -> str:
+    quotas = list(quotas.over(tenant, feature)) if feature in Feature.values else []
+    if not quotas:
+        return ""
+    used = _used(tenant, feature, begins)
+    for quota in quotas:
+        scope = "tenant" if quota.tenant_id else "organization"
+        more = _coming(quota, tenant, coming) if coming is not None else 0
+        if used[scope] + more >= quota.limit:
+            return sentence(quota, tenant)
+    return ""
+
+
+def _coming(quota: Quota, tenant: Tenant, waiting) -> int:
+    if quota.tenant_id:
+        return waiting.filter(template__tenant=tenant).count()
+    return waiting.filter(template__tenant__organization=tenant.organization_id).count()
+
+
+def _used(tenant: Tenant, feature: str, begins: bool) -> dict[str, int]:
+    """How much is used in the tenant and in its organization, in one statement."""
+    events = events_that_count(
+        UsageEvent.objects.filter(organization=tenant.organization_id), feature
+    ).order_by()
+    if begins and feature == Feature.RUN:
+        events = events.exclude(repeated=False, created_at__gt=timezone.now() - BEGINS_WITHIN)
+    return events.aggregate(organization=Count("pk"), tenant=Count("pk", filter=Q(tenant=tenant.pk)))
+
+
+def sentence(quota: Quota, tenant: Tenant) -> str:
+    """ "forecast has reached its limit of 10 pipeline runs this month. An Admin of Acme AI can raise it." """
+    organization: Organization = tenant.organization
+    what = quota.get_feature_display().lower()
+    what = what.removesuffix("s") if quota.limit == 1 else what
+    month = " this month" if quota.feature in MONTHLY else ""
+    if quota.tenant_id:
+        return (
+            f"{tenant.name} has reached its limit of {quota.limit} {what}{month}. "
+            f"An Admin of {organization.name} can raise it."
+        )
+    return (
+        f"{organization.name} has reached its limit of {quota.limit} {what}{month} over all its tenants. "
+        "Whoever runs ZenPro can raise it."
+    )

@@ -1,0 +1,103 @@
+"""Usage and limits of an organization and of its tenants."""
+
+from django.contrib import messages
+from django.http import StreamingHttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_http_methods, require_safe
+
+from orgs.access import org_view, refuse
+from orgs.permissions import Permission
+from tenants.access import tenant_view
+from tenants.permissions import TenantPermission
+
+from . import actions
+from .forms import LimitsForm
+from .models import Feature
+from .report import as_csv, by_month, by_tenant, report_of
+
+
+@require_safe
+@org_view(Permission.TENANT_MANAGE_ALL)
+def organization(request):
+    context = {
+        "report": report_of(request.org),
+        "tenants": by_tenant(request.org),
+        "features": list(Feature),
+        "can_limit": request.user.is_superuser,
+    }
+    return render(request, "usage/organization.html", context)
+
+
+@require_safe
+@org_view(Permission.TENANT_MANAGE_ALL)
+def organization_csv(request):
+    return _file(by_month(request.org, by_tenant=True), request.org.slug)
+
+
+@require_safe
+@tenant_view(TenantPermission.ACCESS)
+def tenant(request):
+    context = {
+        "report": report_of(request.tenant, request.org),
+        "tenant": request.tenant,
+        "can_limit": Permission.TENANT_MANAGE_ALL in request.org_permissions,
+    }
+    return render(request, "usage/tenant.html", context)
+
+
+@require_safe
+@tenant_view(TenantPermission.ACCESS)
+def tenant_csv(request):
+    return _file(by_month(request.tenant, by_tenant=True), f"{request.org.slug}-{request.tenant.slug}")
+
+
+def _file(lines, name: str):
+    response = StreamingHttpResponse(as_csv(lines), content_type="text/csv; charset=utf-8")
+    response["Content-Disposition"] = f'attachment; filename="usage-{name}.csv"'
+    return response
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@org_view(Permission.TENANT_MANAGE_ALL)
+def organization_limits(request):
+    """Only for superusers: an organization does not lift its own limits."""
+    if not request.user.is_superuser:
+        refuse(request, "superuser", request.org)
+    limits = request.org.quotas.of_organization()
+    form = _form(request, limits)
+    if form.is_valid() and _set(request, form):
+        return redirect("usage:organization", request.org.slug)
+    return _answer(request, form)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@tenant_view(TenantPermission.ACCESS)
+def tenant_limits(request):
+    """For Admins of the organization; those of the tenant only see what is used."""
+    if Permission.TENANT_MANAGE_ALL not in request.org_permissions:
+        refuse(request, Permission.TENANT_MANAGE_ALL, request.org)
+    most = dict(request.org.quotas.of_organization().values_list("feature", "limit"))
+    form = _form(request, request.tenant.quotas.all(), most)
+    if form.is_valid() and _set(request, form, request.tenant):
+        return redirect("usage:tenant", request.org.slug, request.tenant.slug)
+    return _answer(request, form)
+
+
+def _form(request, quotas, most=None) -> LimitsForm:
+    data = request.POST if request.method == "POST" else None
+    return LimitsForm(data, most=most, initial=dict(quotas.values_list("feature", "limit")))
+
+
+def _set(request, form, tenant=None) -> bool:
+    try:
+        actions.set_limits(organization=request.org, tenant=tenant, limits=form.cleaned_data, by=request.user)
+    except actions.LimitRefused as error:
+        form.add_error(error.feature, str(error))
+        return False
+    messages.success(request, "Saved. The limits hold from now on.")
+    return True
+
+
+def _answer(request, form):
+    context = {"form": form, "tenant": getattr(request, "tenant", None)}
+    return render(request, "usage/limits.html", context, status=422 if form.errors else 200)
