@@ -1,8 +1,8 @@
 import django_filters
 from django import forms
-from django.db.models import Q
 from django.urls import reverse_lazy
 
+from .members import matching as people_matching
 from .models import RESERVED_SLUGS, Organization
 
 
@@ -42,9 +42,8 @@ class NewOrganizationForm(OrganizationForm):
     def clean_slug(self) -> str:
         slug = self.cleaned_data["slug"]
         if slug in RESERVED_SLUGS or Organization.objects.filter(slug=slug).exists():
-            raise forms.ValidationError(
-                f"“{slug}” is taken. “{Organization.objects.free_slug(slug)}” is free."
-            )
+            free = Organization.objects.free_slug(slug)
+            raise forms.ValidationError(f"“{slug}” is taken. “{free}” is free.", code="taken")
         return slug
 
     def slug_state(self, slug: str) -> tuple[str, str]:
@@ -100,9 +99,7 @@ class MemberFilter(django_filters.FilterSet):
         self.org = org
 
     def matching(self, members, name, value):
-        for word in value.split()[:5]:
-            members = members.filter(Q(user__name__icontains=word) | Q(user__email__icontains=word))
-        return members
+        return people_matching(members, value)
 
     def in_team(self, members, name, value):
         return members.filter(user__groups__in=self.org.teams.filter(uuid=value))

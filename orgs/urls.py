@@ -1,15 +1,15 @@
 from django.urls import path
 
-from . import views
+from . import member_views, views
 
 app_name = "orgs"
 urlpatterns = [
     path("new/", views.create, name="create"),
     path("<slug:org>/", views.home, name="home"),
-    path("<slug:org>/members/", views.members, name="members"),
-    path("<slug:org>/members/<uuid:membership>/", views.member_detail, name="member_detail"),
-    path("<slug:org>/members/<uuid:membership>/role/", views.member_role, name="member_role"),
-    path("<slug:org>/members/<uuid:membership>/remove/", views.member_remove, name="member_remove"),
+    path("<slug:org>/members/", member_views.members, name="members"),
+    path("<slug:org>/members/<uuid:membership>/", member_views.member_detail, name="member_detail"),
+    path("<slug:org>/members/<uuid:membership>/role/", member_views.member_role, name="member_role"),
+    path("<slug:org>/members/<uuid:membership>/remove/", member_views.member_remove, name="member_remove"),
     path("<slug:org>/leave/", views.leave, name="leave"),
     path("<slug:org>/settings/", views.settings, name="settings"),
     path("<slug:org>/delete/", views.delete, name="delete"),

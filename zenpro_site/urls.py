@@ -23,4 +23,5 @@ urlpatterns = [
     path("", include("tenants.run_templates.urls")),
     path("", include("tenants.usage.urls")),
     path("o/<slug:org>/t/", include("tenants.urls")),
+    path("o/<slug:org>/", include("tenants.explain.urls")),
 ]

@@ -81,10 +81,15 @@ def keep(request, person) -> None:
 
 def of(request) -> list[Shown]:
     """Sessions of the signed-in person that still work, this one first, then the last used. Two queries."""
-    rows = request.user.usersession_set.order_by("-last_seen_at")
-    alive = _alive(request.user, [row.session_key for row in rows])
-    shown = [_shown(row, request.session.session_key) for row in rows if row.session_key in alive]
+    shown = [_shown(row, request.session.session_key) for row in living(request.user)]
     return sorted(shown, key=lambda session: not session.is_current)
+
+
+def living(person) -> list[UserSession]:
+    """Rows of the person's sessions that still work, the last used first. Two queries."""
+    rows = person.usersession_set.order_by("-last_seen_at")
+    alive = _alive(person, [row.session_key for row in rows])
+    return [row for row in rows if row.session_key in alive]
 
 
 def _alive(person, keys: list[str]) -> set[str]:

@@ -61,6 +61,10 @@ class Path:
             return f"{through}organization role {self.role}"
         return f"{through}{self.role}" if self.team else f"direct role {self.role}"
 
+    @cached_property
+    def rights(self) -> frozenset[str]:
+        return self.role.rights if self.role else frozenset()
+
     @property
     def ends(self):
         """When it ends by itself; None for never."""
@@ -211,7 +215,7 @@ class Standing:
     def manages_joined(self) -> bool:
         """May she change the settings of every tenant she has a role on?"""
         right = Permission.TENANT_MANAGE_JOINED
-        return any(right in path.role.rights for path in self.organization_paths)
+        return any(right in path.rights for path in self.organization_paths)
 
 
 def explain(question: Question, standing: Standing | None = None) -> Explanation:
@@ -247,14 +251,14 @@ def paths_of(question: Question, standing: Standing) -> list[Path]:
 
 def _giving(question: Question, standing: Standing) -> list[Path]:
     """Everything she and her teams hold that gives it to active members."""
-    found = [path for path in standing.on(question.tenant) if _role_gives(path.role, question, standing)]
+    found = [path for path in standing.on(question.tenant) if _gives(path.rights, question, standing)]
     if question.resource != ITSELF:
         return found + [path for path in standing.shares if _opens(path.share, question)]
-    return found + [path for path in standing.organization_paths if _manages_all(path.role, question)]
+    return found + [path for path in standing.organization_paths if _manages_all(path, question)]
 
 
-def _manages_all(role: Role, question: Question) -> bool:
-    return question.action in DASHBOARD_RIGHTS and Permission.TENANT_MANAGE_ALL in role.rights
+def _manages_all(path: Path, question: Question) -> bool:
+    return question.action in DASHBOARD_RIGHTS and Permission.TENANT_MANAGE_ALL in path.rights
 
 
 def _first(standing: Standing) -> list[Change]:
@@ -282,21 +286,21 @@ def _is_about(share: Share, question: Question) -> bool:
     )
 
 
-def _role_gives(role: Role, question: Question, standing: Standing) -> bool:
-    """Does holding the role on the tenant give the right to her?"""
+def _gives(rights: frozenset[str], question: Question, standing: Standing) -> bool:
+    """Does holding a role with these rights on the tenant give it to her?"""
     if question.resource != ITSELF or question.action not in DASHBOARD_RIGHTS:
-        return question.right in role.rights
+        return question.right in rights
     if question.action == "view":
         return True
     if question.action == "change" and standing.manages_joined:
         return True
-    return question.right in role.rights
+    return question.right in rights
 
 
 def _ways(question: Question, standing: Standing) -> list[Change]:
     """Changes of which each alone gives the right: the weakest role to her or to a team of hers, or another team."""
     roles = standing.organization.roles.tenant_level().prefetch_related("permissions")
-    giving = [role for role in roles if _role_gives(role, question, standing)]
+    giving = [role for role in roles if _gives(role.rights, question, standing)]
     if not giving:
         return []
     weakest = min(giving, key=lambda role: (len(role.rights), -role.rank, role.name))

@@ -81,8 +81,7 @@ EVERY_MEMBER = organization("member", "viewer", "editor", "admin")
 VIEWERS = organization("viewer", "editor", "admin")
 EDITORS = organization("editor", "admin")
 ADMINS = organization("admin")
-# The object is the membership of a person who is none of these.
-VIEWERS_AND_ONESELF, ADMINS_AND_ONESELF = VIEWERS, ADMINS
+VIEWERS_AND_ONESELF, ADMINS_AND_ONESELF = VIEWERS, ADMINS  # the object is none of these people
 ORGANIZATION_ADDRESS = EVERY_MEMBER
 
 SEES_TENANT = tenant(*IN_TENANT)

@@ -358,9 +358,9 @@ def test_the_persons_page_says_where_a_role_comes_from(as_user, org, owner, memb
     client.post(url("member_role", org, member.membership.pk), {"role": "viewer"})
     response = client.get(member.membership.get_absolute_url())
     [entry] = response.context["tenant_roles"]
-    assert [(grant.role.slug, str(grant.team)) for grant in entry.grants] == [
-        ("developer", "risk-ml"),
-        ("viewer", "None"),
+    assert [(held.role, str(held.team)) for held in entry.held] == [
+        ("Developer", "risk-ml"),
+        ("Viewer", "None"),
     ]
     page = text(response)
     assert "by Ada Okafor" in page
