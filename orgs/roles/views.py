@@ -11,6 +11,7 @@ from orgs.permissions import Permission
 from zenpro_site.htmx import render_partial
 
 from . import actions
+from .consequences import of_editing
 from .editor import Editor, known, nearest, ticked
 from .exchange import as_json
 from .forms import CreateForm, DeleteForm, ImportForm, RoleForm
@@ -202,11 +203,25 @@ def _detail(request, role: Role, chosen: frozenset[str]) -> dict:
         "differences": editor.differences(compared),
         "others": request.org.roles.filter(level=role.level).exclude(pk__in=[role.pk, compared.pk]),
         "used": holders(role),
+        "effect": _effect(request, role, editor),
         "can_manage": _can_manage(request),
         "can_see_people": Permission.MEMBER_VIEW in request.org_permissions,
         "can_see_teams": Permission.TEAM_VIEW in request.org_permissions,
         **_history(request, role),
     }
+
+
+def _effect(request, role: Role, editor: Editor):
+    """Who gains and who loses by the ticks that are not saved; None without any."""
+    if not editor.number:
+        return None
+    rights = request.org_permissions
+    return of_editing(
+        role,
+        editor.given,
+        sees_people=Permission.MEMBER_VIEW in rights,
+        sees_tenants=Permission.TENANT_MANAGE_ALL in rights,
+    )
 
 
 def _folded(request) -> set[str]:

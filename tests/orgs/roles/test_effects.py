@@ -1,8 +1,14 @@
 """What a change does to people, compared with the slow reading of the same rule."""
 
+from datetime import timedelta
+
+from django.urls import reverse
+from django.utils import timezone
+from factories import make_grant, make_member, make_role, make_team, make_tenant
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from orgs.roles.consequences import of_editing
 from orgs.roles.effects import (
     Consequence,
     Effect,
@@ -13,6 +19,7 @@ from orgs.roles.effects import (
     effective,
     rights_in_words,
 )
+from orgs.roles.models import Role
 
 PEOPLE, TEAMS, PLACES, ROLES = range(3), ("red", "blue"), ("p", "q"), ("one", "two", "three")
 RIGHTS = ("model:read", "model:update", "secret:read", "tenant:view")
@@ -121,3 +128,60 @@ def test_kinds_of_rights_are_short():
         "read, change settings and delete the tenant"
     )
     assert rights_in_words({"team:manage"}, "organization").startswith("“Create and change teams")
+
+
+# -- on the page of a role, from the rows
+
+
+def test_preview_of_a_role_says_who_gains_where(org, owner, member, as_user):
+    role = make_role(org, base="viewer")
+    tenant, other = make_tenant(org, "production"), make_tenant(org, "staging")
+    make_grant(tenant, member, role.slug)
+    make_grant(other, make_team(org, members=[member, make_member(org)]), role.slug)
+    make_grant(other, owner, role.slug)
+    make_grant(other, owner, "admin")
+    path = reverse("roles:preview", args=[org.slug, role.pk])
+    data = {"version": role.version, "right": sorted(role.rights | {"model:update"})}
+    page = as_user(owner).post(path, data).content.decode()
+    assert "2 people gain “Update models” on 2 tenants" in page
+    assert "model:update" not in role.rights
+
+
+def test_what_is_over_and_who_is_inactive_do_not_count(org, owner, as_user):
+    role, tenant = make_role(org, base="viewer"), make_tenant(org)
+    gone = make_member(org, is_active=False)
+    make_grant(tenant, gone, role.slug)
+    make_grant(tenant, make_member(org), role.slug, expires_at=timezone.now() - timedelta(minutes=1))
+    make_grant(
+        make_tenant(org, desired_state="deleted", deleted_at=timezone.now()), make_member(org), role.slug
+    )
+    assert of_editing(role, role.rights | {"model:update"}, sees_people=True, sees_tenants=True).none
+
+
+def test_organization_roles_count_those_of_teams(org, owner):
+    role = make_role(org, "Inviter", level="organization", rights={"invitation:manage"})
+    first, second, editor = make_member(org, "inviter"), make_member(org), make_member(org, "editor")
+    make_team(org, members=[first, second, owner, editor], org_role="inviter")
+    found = of_editing(role, role.rights | {"team:manage"}, sees_people=True, sees_tenants=True)
+    [line] = found.lines  # the Admin and the Editor manage teams already
+    assert line.words == "2 people gain “Create and change teams, add and remove their members”"
+
+
+def test_names_are_for_those_who_may_read_them(org, member):
+    role, tenant = make_role(org, base="viewer"), make_tenant(org, "production")
+    make_grant(tenant, member, role.slug)
+    rights = role.rights | {"model:update"}
+    [line] = of_editing(role, rights, sees_people=False, sees_tenants=False).lines
+    assert (line.words, line.who) == ("1 person gains “Update models” on 1 tenant", "")
+
+
+def test_same_queries_for_any_number_of_holders(org, django_assert_max_num_queries):
+    role = make_role(org, base="viewer")
+    for _ in range(3):
+        tenant = make_tenant(org)
+        for _ in range(3):
+            make_grant(tenant, make_member(org), role.slug)
+    role = Role.objects.prefetch_related("permissions").get(pk=role.pk)
+    with django_assert_max_num_queries(6):
+        found = of_editing(role, role.rights | {"model:update"}, sees_people=True, sees_tenants=True)
+    assert found.lines[0].words == "9 people gain “Update models” on 3 tenants"
