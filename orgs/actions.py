@@ -6,6 +6,7 @@ from django.db.models import F
 
 from .access import permissions_of
 from .audit.models import AuditEvent
+from .domains.models import Departure
 from .models import Membership, Organization, OrgRole
 from .roles.models import Role
 
@@ -124,6 +125,7 @@ def _end(membership: Membership, action: str, by) -> None:
     before = {"role": membership.role, "teams": sorted(team.label for team in teams)}
     membership.user.groups.remove(*teams)
     _record(action, organization, membership, by, before)
+    Departure.objects.update_or_create(organization=organization, user=membership.user)
     organization.memberships.filter(
         pk=membership.pk
     ).delete()  # the object in hand keeps its key if this is refused

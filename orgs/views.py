@@ -111,8 +111,21 @@ def settings(request):
         messages.success(request, "Saved.")
         return redirect("orgs:settings", request.org.slug)
     request.org.name = name  # the form has written into the instance that the frame of the page shows
-    context = {"form": form, "can_delete": Permission.ORGANIZATION_DELETE in request.org_permissions}
+    context = {
+        "form": form,
+        "domains": _domains(request.org),
+        "can_delete": Permission.ORGANIZATION_DELETE in request.org_permissions,
+    }
     return render(request, "orgs/settings.html", context, status=422 if form.errors else 200)
+
+
+def _domains(org):
+    """With the name of the role that each gives."""
+    names = dict(org.roles.organization_level().values_list("slug", "name"))
+    found = list(org.domains.all())
+    for domain in found:
+        domain.role_name = names.get(domain.role, domain.role)
+    return found
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -1,5 +1,6 @@
 import pytest
 from allauth.account.models import EmailAddress
+from allauth.socialaccount.models import SocialAccount
 from django.apps import apps
 from django.contrib import admin
 from django.core import mail
@@ -19,6 +20,7 @@ from factories import (
 )
 
 from orgs.audit.models import AuditEvent
+from orgs.domains.models import Departure, OrganizationDomain
 from orgs.mails.models import Mail
 from orgs.models import Membership, Organization
 from orgs.teams.models import Team
@@ -39,12 +41,14 @@ LOOK_ONLY = [
     "control_plane.ApiKey",
     "control_plane.DeviceLogin",
     "control_plane.UsageEvent",
+    "domains.Departure",
     "enrollment.Enrollment",
     "invitations.Invitation",
     "mails.Mail",
     "roles.Role",
     "roles.RolePermission",
     "run_templates.TemplateRun",
+    "socialaccount.SocialAccount",
     "tenants.InvitationGrant",
     "tenants.Share",
     "tenants.TenantAccount",
@@ -81,6 +85,9 @@ def fill(name: str) -> World:
     )
     Mail.objects.create(organization=world.org, to="new@example.org", subject="Invitation", error="550 no")
     TenantAccount.objects.enter(world.tenant, world.person)
+    SocialAccount.objects.create(user=world.person, provider="sso", uid=name)
+    OrganizationDomain.objects.create(organization=world.org, domain=f"{world.org.slug}.example")
+    Departure.objects.create(organization=world.org, user=world.admin)
     for kind, subject in (("user", {"user": world.person}), ("server", {"tenant": world.tenant})):
         AccessToken.objects.create(
             token_hash=f"{name}-{kind}", kind=kind, expires_at=timezone.now(), **subject

@@ -13,8 +13,10 @@ from orgs.actions import Refused
 APP_NAMES = {
     "account": "Email addresses",
     "control_plane": "Control plane",
+    "domains": "Domains",
     "orgs": "Organizations",
     "run_templates": "Templates",
+    "socialaccount": "Sign-in through a provider",
     "usage": "Limits",
     "users": "People",
     "usersessions": "Sessions",

@@ -8,6 +8,7 @@ import environ
 import structlog
 
 from .keys import load_keys, make_keys
+from .oidc import load_oidc
 
 env = environ.FileAwareEnv()
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -53,6 +54,7 @@ INSTALLED_APPS = [
     "orgs.audit",
     "orgs.teams",
     "orgs.roles",
+    "orgs.domains",
     "orgs.mails",
     "orgs.invitations",
     "tenants",
@@ -70,6 +72,8 @@ INSTALLED_APPS = [
     "guardian",
     "allauth",
     "allauth.account",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
     "allauth.usersessions",
     "django_htmx",
     "template_partials",
@@ -156,6 +160,11 @@ ANONYMOUS_USER_NAME = None
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "home"
 ACCOUNT_ADAPTER = "orgs.users.adapter.AccountAdapter"
+ZENPRO_OIDC = load_oidc(env)
+SOCIALACCOUNT_PROVIDERS = ZENPRO_OIDC.allauth if ZENPRO_OIDC else {}
+SOCIALACCOUNT_ADAPTER = "orgs.users.oidc.SocialAdapter"
+# A link, not a form: form-action 'self' would stop the way from a form to the provider. It signs in nobody but herself.
+SOCIALACCOUNT_LOGIN_ON_GET = True
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
 ACCOUNT_USER_MODEL_USERNAME_FIELD = "username"

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from allauth.account.models import EmailAddress
+from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
@@ -287,6 +288,13 @@ def account_of(address: str):
     return get_user_model().objects.filter(is_hers).first()
 
 
+def is_expected(address: str) -> bool:
+    """Does an invitation wait for this address that its inviter could still make?"""
+    waiting = Invitation.objects.open().filter(email__iexact=address, expires_at__gt=timezone.now())
+    waiting = waiting.select_related("organization", "invited_by")
+    return any(not _reason_against(invitation, invitation.invited_by) for invitation in waiting)
+
+
 def waiting_for(person):
     """Invitations that wait for this person, newest first. She needs the link of the mail to accept one."""
     proved = EmailAddress.objects.filter(user=person, verified=True).values_list("email", flat=True)
@@ -314,6 +322,8 @@ def accept_as_new(*, token: str, name: str, password: str, origin) -> Membership
     `origin`: where the request comes from, for the audit row. Raises Gone, and Refused when an account exists:
     an invitation never sets the password of somebody who has one.
     """
+    if settings.ZENPRO_OIDC and settings.ZENPRO_OIDC.only:
+        raise Refused(f"Sign in with {settings.ZENPRO_OIDC.name} to accept.")
     invitation = _claim(token)
     if account_of(invitation.email):
         raise Refused(f"There is an account for {invitation.email}. Sign in to accept.")

@@ -114,15 +114,20 @@ def delete_role(*, role: Role, by, replacement: Role | None = None) -> None:
         organization.memberships.filter(role=row.slug).update(role=replacement.slug)
         organization.teams.filter(org_role=row.slug).update(org_role=replacement.slug)
         organization.invitations.open().filter(role=row.slug).update(role=replacement.slug)
+        organization.domains.filter(role=row.slug).update(role=replacement.slug)
     row.delete()
 
 
 def in_use(role: Role) -> bool:
-    """Does anybody hold it, or is somebody invited to it?"""
+    """Does anybody hold it, is somebody invited to it, or does a domain give it?"""
     organization = role.organization
     if role.level == Role.Level.ORGANIZATION:
-        held = organization.memberships.filter(role=role.slug), organization.teams.filter(org_role=role.slug)
-        return any(rows.exists() for rows in (*held, organization.invitations.open().filter(role=role.slug)))
+        given = [organization.memberships, organization.invitations.open(), organization.domains]
+        held = [
+            *(rows.filter(role=role.slug) for rows in given),
+            organization.teams.filter(org_role=role.slug),
+        ]
+        return any(rows.exists() for rows in held)
     promised = organization.invitations.open().filter(tenant_grants__role=role)
     return role.grants.exclude(tenant__desired_state="deleted").exists() or promised.exists()
 

@@ -44,6 +44,19 @@ def change_person(*, person, by) -> None:
 
 
 @transaction.atomic
+def registered(*, person, through: str) -> None:
+    """Tell the audit log that a person made her account herself: by password, or through the provider of that name."""
+    after = {"email": person.email, "username": person.username, "through": through}
+    _record("person.registered", person, person, after=after)
+
+
+@transaction.atomic
+def connected(*, person, through: str) -> None:
+    """Tell the audit log that a provider's word opens the account of a person from now on."""
+    _record("person.connected", person, person, after={"through": through})
+
+
+@transaction.atomic
 def password_was_set(*, person, by) -> None:
     """Tell the audit log that somebody else chose a person's password."""
     _record("person.password_set", person, by)

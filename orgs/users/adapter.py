@@ -1,16 +1,29 @@
 from allauth.account.adapter import DefaultAccountAdapter
 from django.conf import settings
 from django.contrib.auth import get_user_model
+from django.core.exceptions import ValidationError
 from django.db import transaction
 
+from orgs.domains.actions import join
+
 from . import actions, sessions
+
+
+def only_through_provider() -> bool:
+    """Are passwords switched off?"""
+    return bool(settings.ZENPRO_OIDC and settings.ZENPRO_OIDC.only)
 
 
 class AccountAdapter(DefaultAccountAdapter):
     """Accounts come from invitations or a superuser unless open sign-up is switched on."""
 
     def is_open_for_signup(self, request) -> bool:
-        return settings.ZENPRO_OPEN_SIGNUP
+        return settings.ZENPRO_OPEN_SIGNUP and not only_through_provider()
+
+    def pre_authenticate(self, request, **credentials) -> None:
+        super().pre_authenticate(request, **credentials)
+        if only_through_provider():
+            raise ValidationError(f"Sign in with {settings.ZENPRO_OIDC.name}. Passwords are switched off.")
 
     def pre_login(self, request, user, **kwargs):
         """Service accounts work with keys alone, even if somebody gave one a password."""
@@ -19,8 +32,22 @@ class AccountAdapter(DefaultAccountAdapter):
         )  # for this sign-in only: nothing is saved
         return super().pre_login(request, user, **kwargs)
 
+    def post_login(self, request, user, **kwargs):
+        """Every way to sign in through allauth ends here."""
+        user.origin = request.origin
+        join(person=user)
+        return super().post_login(request, user, **kwargs)
+
+    @transaction.atomic
+    def save_user(self, request, user, form, commit=True):
+        """allauth's page to sign up, where it is open."""
+        user = super().save_user(request, user, form, commit)
+        user.origin = request.origin
+        actions.registered(person=user, through="password")
+        return user
+
     def send_password_reset_mail(self, user, email, context) -> None:
-        if not user.is_service_account:  # its address leads nowhere
+        if not user.is_service_account and not only_through_provider():  # its address leads nowhere
             super().send_password_reset_mail(user, email, context)
 
     def populate_username(self, request, user) -> None:

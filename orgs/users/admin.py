@@ -1,4 +1,5 @@
 from allauth.account.admin import EmailAddress
+from allauth.socialaccount.admin import SocialAccount, SocialApp, SocialToken
 from allauth.usersessions.admin import UserSession
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
@@ -14,6 +15,9 @@ from .models import User
 admin.site.unregister(Group)
 # Addresses are confirmed by their owners, sessions ended by them.
 admin.site.unregister(EmailAddress)
+# The provider comes from the environment, and what it gives us for its own use is not stored.
+for model in (SocialAccount, SocialApp, SocialToken):
+    admin.site.unregister(model)
 admin.site.unregister(UserSession)
 
 
@@ -76,3 +80,11 @@ class UserSessionAdmin(ReadOnlyAdmin):
     list_filter = ["last_seen_at"]
     list_select_related = ["user"]
     search_fields = ["user__email", "user__name", "ip"]
+
+
+@admin.register(SocialAccount)
+class SocialAccountAdmin(ReadOnlyAdmin):
+    list_display = ["user", "provider", "date_joined", "last_login"]
+    list_filter = ["provider", "date_joined"]
+    list_select_related = ["user"]
+    search_fields = ["user__email", "user__name"]

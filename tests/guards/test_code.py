@@ -29,6 +29,7 @@ MODEL_ORDER = [
     "orgs.audit",
     "orgs.teams",
     "orgs.roles",
+    "orgs.domains",
     "orgs.mails",
     "orgs.invitations",
     "tenants",

@@ -1,13 +1,16 @@
 """Template tags and filters of the look: icons, avatars, states, times. Builtins, so no {% load %} is needed."""
 
 from datetime import UTC, datetime, timedelta
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from django import template
 from django.conf import settings
 from django.templatetags.static import static
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
+
+from zenpro_site.oidc import PROVIDER
 
 register = template.Library()
 
@@ -250,6 +253,21 @@ def session_days():
 def open_signup():
     """Whether anybody may make an account."""
     return settings.ZENPRO_OPEN_SIGNUP
+
+
+@register.simple_tag(takes_context=True)
+def company_sign_in(context, back: str = ""):
+    """{"name", "url", "only"} of the provider people may sign in with, or None. `back`: where she comes to after it."""
+    oidc, request = settings.ZENPRO_OIDC, context["request"]
+    if oidc is None:
+        return None
+    back = back or request.POST.get("next") or request.GET.get("next", "")
+    url = reverse("openid_connect_login", args=[PROVIDER])
+    return {
+        "name": oidc.name,
+        "url": f"{url}?{urlencode({'next': back})}" if back else url,
+        "only": oidc.only,
+    }
 
 
 @register.filter
