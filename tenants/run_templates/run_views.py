@@ -12,6 +12,7 @@ from tenants.permissions import TenantPermission
 from zenpro_site.htmx import render_partial, wants
 
 from . import actions
+from .access import may_cancel
 from .drafts import TABS, default_of, described, examined, fresh, from_post, from_query, reset
 from .presentation import Editor, RunRow, recent_runs, recorded_changes, stages, typical_time, url_of
 
@@ -149,7 +150,4 @@ def _run_of(request, template, number):
 
 
 def _may_cancel(request, made) -> bool:
-    """One's own; anybody's for those who manage the tenant."""
-    rights = request.tenant_permissions
-    own = made.created_by_id == request.user.pk and TenantPermission.TEMPLATE_RUN in rights
-    return own or {TenantPermission.TEMPLATE_RUN, TenantPermission.CHANGE} <= rights
+    return may_cancel(request.user, made, request.tenant_permissions)

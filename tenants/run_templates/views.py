@@ -19,6 +19,7 @@ from tenants.servers.base import TenantError, TenantNotFound
 from zenpro_site.htmx import render_partial
 
 from . import actions
+from .access import may_edit
 from .code import CodeError
 from .forms import EditForm, TemplateForm
 from .presentation import (
@@ -149,10 +150,7 @@ def _status(form) -> int:
 
 
 def _may_edit(request, template) -> bool:
-    """All templates with the right to delete; her own as long as she may still make some."""
-    rights = request.tenant_permissions
-    own = template.created_by_id == request.user.pk
-    return TenantPermission.TEMPLATE_DELETE in rights or (own and TenantPermission.TEMPLATE_CREATE in rights)
+    return may_edit(request.user, template, request.tenant_permissions)
 
 
 def _changeable(request, pk):

@@ -1,0 +1,15 @@
+"""What depends on whose template or re-run it is. `rights`: the person's on the tenant."""
+
+from tenants.permissions import TenantPermission
+
+
+def may_edit(user, template, rights) -> bool:
+    """All templates with the right to delete; her own as long as she may still make some."""
+    own = template.created_by_id == user.pk
+    return TenantPermission.TEMPLATE_DELETE in rights or (own and TenantPermission.TEMPLATE_CREATE in rights)
+
+
+def may_cancel(user, run, rights) -> bool:
+    """One's own; anybody's for those who manage the tenant."""
+    own = run.created_by_id == user.pk
+    return TenantPermission.TEMPLATE_RUN in rights and (own or TenantPermission.CHANGE in rights)
