@@ -15,6 +15,7 @@ from .permissions import Permission
 
 RUNS = 8
 LOOKED_AT = 60
+SHOWN_ENDINGS = 3
 RECENT = timedelta(days=7)
 RUN_FIELDS = {
     "slug": "slug",
@@ -137,6 +138,44 @@ def _failing(history: list[Run]) -> Need:
     title = f"{name} failed {times} times in a row" if times > 1 else f"{name} failed"
     text = ": ".join(filter(None, [history[0].tenant, history[0].reason]))
     return Need("bad", "circle-x", title, text, history[0].url, "Open run")
+
+
+def ending_roles(organization: Organization, user, rights) -> list[Need]:
+    """Roles on tenants that end within a week: one's own, and those of the tenants whose members one manages."""
+    grants = list(organization.tenants.ending_soon(user, rights))
+    teams = set(user.groups.values_list("pk", flat=True)) if grants else ()
+    mine = [
+        one
+        for one in grants
+        if one.team_id in teams or (one.membership and one.membership.user_id == user.pk)
+    ]
+    others: dict[object, list] = {}
+    for grant in grants:
+        if grant not in mine:
+            others.setdefault(grant.tenant, []).append(grant)
+    found = [_own_ending(organization, grant) for grant in mine[:SHOWN_ENDINGS]]
+    return found + [_endings(organization, *pair) for pair in list(others.items())[:SHOWN_ENDINGS]]
+
+
+def _own_ending(organization: Organization, grant) -> Need:
+    url = reverse("tenants:overview", args=[organization.slug, grant.tenant.slug])
+    of = f"the role {grant.role} of team {grant.team}" if grant.team_id else f"your role {grant.role}"
+    title = f"{of[:1].upper()}{of[1:]} on {grant.tenant} ends {_day(grant.expires_at)}"
+    return Need("warn", "clock", title, "Ask an Admin of the tenant if you still need it.", url, "Open")
+
+
+def _endings(organization: Organization, tenant, grants: list) -> Need:
+    url = reverse("tenants:members", args=[organization.slug, tenant.slug])
+    title = f"{len(grants)} roles on {tenant} end within 7 days"
+    if len(grants) == 1:
+        title = f"1 role on {tenant} ends within 7 days"
+    names = (f"{one.team or one.membership.user}, {one.role}: {_day(one.expires_at)}" for one in grants[:2])
+    more = f" and {len(grants) - 2} more" if len(grants) > 2 else ""
+    return Need("warn", "clock", title, "; ".join(names) + more, url, "Review")
+
+
+def _day(moment) -> str:
+    return f"{timezone.localtime(moment):%-d %b}"
 
 
 def _lost_invitations(organization: Organization) -> list[Need]:

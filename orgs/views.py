@@ -44,6 +44,7 @@ def home(request):
     tenants = list(people.visible_tenants(request).order_by("name"))
     recent = overview.last_runs(org, request.user, limit=overview.LOOKED_AT) if tenants else []
     needs = overview.needs(org, tenants, recent, rights)
+    needs += overview.ending_roles(org, request.user, rights)
     shown = request.GET.get("runs", "")
     runs = recent[: overview.RUNS]
     if shown in ("mine", "failed"):

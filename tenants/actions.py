@@ -27,16 +27,23 @@ def create_tenant(
     by,
     description: str = "",
     access: Sequence[tuple[Holder, Role]] = (),
+    server_url: str = "",
 ) -> Tenant:
     """Ask for a new tenant; the agent makes it. The creator, when she is a member, becomes its Admin.
 
-    `access`: further holders with their tenant role. Raises Refused for a taken slug and for
-    a holder or role of another organization; nothing is written then.
+    `access`: further holders with their tenant role. `server_url`: of a server that somebody else runs.
+    Raises Refused for a taken slug and for a holder or role of another organization; nothing is written then.
     """
     if org.tenants.live().filter(slug=slug).exists():
         raise Refused(f"“{slug}” is taken in {org}.")
     tenant = Tenant(
-        organization=org, name=name, slug=slug, zenml_version=version, description=description, created_by=by
+        organization=org,
+        name=name,
+        slug=slug,
+        zenml_version=version,
+        description=description,
+        server_url=server_url,
+        created_by=by,
     )
     tenant.workspace_name = Tenant.objects.free_workspace_name(slug, org)
     tenant.save(force_insert=True)
@@ -44,6 +51,7 @@ def create_tenant(
     for holder, role in given:
         _give(tenant, holder, role, by)
     after = {"name": name, "slug": slug, "version": version, "access": _access_words(given)}
+    after |= {"address": server_url} if server_url else {}
     _record("tenant.created", tenant, by, after=after)
     return tenant
 
@@ -118,6 +126,8 @@ def _want(tenant: Tenant, now: str, then: str) -> None:
 def request_restart(*, tenant: Tenant, by) -> None:
     """Ask for a restart of a server that runs and shall run. Raises Refused otherwise."""
     row = _locked(tenant)
+    if hasattr(row, "enrollment"):
+        raise Refused(f"Somebody else runs the server of {tenant.name}: it is restarted where it runs.")
     if row.desired_state != Tenant.DesiredState.AVAILABLE or not row.is_available:
         raise Refused(f"{tenant.name} does not run: {row.get_status_display().lower()}.")
     tenant.restart_requested_at = timezone.now()
@@ -220,6 +230,22 @@ def withdraw_grant(*, grant: TenantGrant, by) -> None:
     before = {"holder": holder_name(grant.holder), "role": grant.role.name, "until": _day(grant)}
     TenantGrant.objects.withdraw(grant)
     _record("grant.withdrawn", tenant, by, before)
+
+
+@transaction.atomic
+def end_grant(*, grant: TenantGrant) -> bool:
+    """Remove a grant whose time is over, done by the system. False when it is gone or was prolonged meanwhile."""
+    Tenant.objects.select_for_update().get(pk=grant.tenant_id)
+    rows = TenantGrant.objects.filter(pk=grant.pk, expires_at__lte=timezone.now())
+    row = rows.select_related(
+        "tenant__organization", "role", "team__organization", "membership__user"
+    ).first()
+    if row is None:
+        return False
+    before = {"holder": holder_name(row.holder), "role": row.role.name, "until": _day(row)}
+    TenantGrant.objects.withdraw(row)
+    _record("grant.expired", row.tenant, None, before)
+    return True
 
 
 @transaction.atomic

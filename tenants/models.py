@@ -9,7 +9,6 @@ from django.db import models, transaction
 from django.urls import reverse
 from django.utils import timezone
 from guardian.models import GroupObjectPermissionBase, UserObjectPermissionBase
-from guardian.shortcuts import get_objects_for_user
 
 from orgs.invitations.models import Invitation
 from orgs.models import Membership, Organization, slug_validator
@@ -55,14 +54,27 @@ class TenantQuerySet(models.QuerySet):
 
         Guardian's rows know no end of a role: one that is over gives nothing, also before the agent has removed it.
         """
-        tenants = get_objects_for_user(user, f"tenants.{codename}", self.live(), accept_global_perms=False)
         if user.is_superuser and user.is_active:
-            return tenants
+            return self.live()
+        own, shared = (
+            models.Q(pk__in=rows.filter(permission__codename=codename).values("content_object"))
+            for rows in held_rows(user)
+        )
         lasting = TenantGrant.objects.valid().of_person(user).giving(NEEDS[codename])
-        return tenants.filter(pk__in=lasting.order_by().values("tenant"))
+        return self.live().filter(own | shared, pk__in=lasting.order_by().values("tenant"))
 
     def available(self):
         return self.filter(status=Tenant.Status.AVAILABLE)
+
+    def ending_soon(self, user, rights):
+        """Grants that end within a week, as far as they concern the user: her own, and those she may prolong."""
+        grants = TenantGrant.objects.ending_soon().filter(tenant__in=self.live())
+        if Permission.TENANT_MANAGE_ALL not in rights:
+            managed = self.with_right(user, "manage_access").values("pk")
+            own = TenantGrant.objects.of_person(user).values("pk")
+            grants = grants.filter(models.Q(tenant__in=managed) | models.Q(pk__in=own))
+        grants = grants.select_related("tenant", "role", "team", "membership__user")
+        return grants.order_by("expires_at", "pk")
 
     def held_by(self, user):
         """Tenants, not deleted, on which the user holds a valid role, directly or through a team."""
@@ -151,6 +163,11 @@ class Tenant(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def has_projects(self) -> bool:
+        """Whether its version has them: since 0.80, when tenants of old became workspaces (protocol §12)."""
+        return tuple(int(part) for part in self.zenml_version.split(".")[:2]) >= (0, 80)
+
     def get_absolute_url(self) -> str:
         return reverse("tenants:overview", args=[self.organization.slug, self.slug])
 
@@ -192,6 +209,15 @@ class TenantGroupObjectPermission(GroupObjectPermissionBase):
         super().save(**kwargs)
 
 
+def held_rows(user):
+    """Guardian's rows of a person and of her teams, as two query sets.
+
+    The same that guardian finds, but by foreign key: it compares keys as texts, which no index serves.
+    """
+    direct = TenantUserObjectPermission.objects.filter(user=user)
+    return direct, TenantGroupObjectPermission.objects.filter(group__user=user)
+
+
 # Who can hold a role, and the rows guardian keeps for it.
 HOLDERS = {"membership": TenantUserObjectPermission, "team": TenantGroupObjectPermission}
 BATCH = 500  # holders brought up to date together
@@ -202,6 +228,10 @@ class TenantGrantQuerySet(models.QuerySet):
     def valid(self):
         """Grants that have not expired."""
         return self.filter(models.Q(expires_at=None) | models.Q(expires_at__gt=timezone.now()))
+
+    def ending_soon(self):
+        """Grants that end by themselves within a week."""
+        return self.valid().filter(expires_at__lte=timezone.now() + NOTICE)
 
     def of_person(self, user):
         """Grants to the person herself and to her teams."""

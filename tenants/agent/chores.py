@@ -10,33 +10,20 @@ from django.db import close_old_connections
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
-from orgs.audit.models import AuditEvent
 from orgs.models import Membership
 from tenants import decisions
 from tenants.control_plane.models import AccessToken, ApiKey
 from tenants.hosting import folder_of
-from tenants.models import TenantAccount, TenantGrant
+from tenants.models import TenantAccount
 from tenants.servers.accounts import switch_off
 from tenants.servers.base import ServerError, database_in
+
+from .endings import announce_endings, end_expired_grants
 
 log = structlog.get_logger("zenpro.agent")
 
 LOGIN_TIME = timedelta(seconds=60)  # a server that we told yes may write until then that a person is active
 RETRY_AFTER = 30.0  # seconds after an account could not be switched off
-
-
-def end_expired_grants() -> int:
-    """Withdraw grants whose time is over, one audit row each. Returns how many."""
-    expired = TenantGrant.objects.filter(expires_at__lte=timezone.now())
-    for grant in expired.select_related("tenant__organization", "role", "team", "membership__user"):
-        AuditEvent.objects.record(
-            "grant.expired",
-            grant.tenant,
-            organization=grant.tenant.organization,
-            before={"role": grant.role.name, "holder": str(grant.holder)},
-        )
-        TenantGrant.objects.withdraw(grant)
-    return len(expired)
 
 
 def forget_expired_tokens() -> int:
@@ -99,7 +86,7 @@ def _is_out(account: TenantAccount) -> bool:
 
 def plan() -> list[tuple[float, Callable[[], int]]]:
     """(seconds, chore): each is done that often."""
-    return [(2, Cuts()), (30, end_expired_grants), (30, forget_expired_tokens), (30, end_tokens_of_the_gone)]
+    return [(2, Cuts()), (30, end_expired_grants), (30, announce_endings), (30, forget_expired_tokens), (30, end_tokens_of_the_gone)]
 
 
 def run_forever(stop: threading.Event, interval: float = 1) -> None:
