@@ -2,22 +2,49 @@
 
 from ninja import NinjaAPI
 
-from . import organizations, teams
+from . import (
+    audit,
+    grants,
+    invitations,
+    members,
+    organizations,
+    roles,
+    runs,
+    service_accounts,
+    teams,
+    templates,
+    tenants,
+    tokens,
+)
 from .problems import add_handlers
 
-ABOUT = """Everything the pages do, for scripts. Send a key as `Authorization: Bearer ZENPROKEY_...`: a personal token from
-*Settings, Tokens*, or a service account's key. It may do what its account may do, or less when it is bound to one
+ABOUT = """Everything the pages do, for scripts. Send a key as `Authorization: Bearer ZENPROKEY_...`: a personal token \
+(Settings, Tokens) or a service account's key. It may do what its account may do, or less when it is bound to one \
 organization or tenant. Organizations and tenants are named by id or by slug."""
+ROUTERS = (organizations, members, invitations, teams, roles, tenants, grants, templates, runs)
 
 
 class Api(NinjaAPI):
+    """Answers hold secrets and what only some may read: no cache keeps them."""
+
     def get_openapi_operation_id(self, operation) -> str:
         return operation.view_func.__name__
+
+    def create_temporal_response(self, request):
+        return _discreet(super().create_temporal_response(request))
+
+    def create_response(self, request, *args, **kwargs):
+        return _discreet(super().create_response(request, *args, **kwargs))
+
+
+def _discreet(response):
+    response["Cache-Control"] = "no-store"
+    return response
 
 
 api = Api(
     title="ZenPro", version="1", description=ABOUT, openapi_url=None, docs_url=None, urls_namespace="api"
 )
-for module in (organizations, teams):
+for module in (*ROUTERS, service_accounts, tokens, audit):
     api.add_router("", module.router)
 add_handlers(api)

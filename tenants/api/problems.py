@@ -10,7 +10,7 @@ from pydantic import Field
 
 from orgs.actions import Refused
 from tenants.run_templates.actions import InvalidConfiguration, TemplateRefused
-from tenants.servers.base import TenantError
+from tenants.servers.base import TenantError, TenantNotFound, TenantRefused
 
 NOWHERE = "There is nothing here, or nothing that you may see."
 TAKEN = "taken"  # code of a form's error that says that something of the name exists
@@ -98,6 +98,8 @@ def add_handlers(api) -> None:
         InvalidConfiguration: lambda request, error: answer(
             422, [_of_configuration(p) for p in error.problems]
         ),
+        TenantNotFound: lambda request, error: answer(422, [fault(error.reason, "run")]),
+        TenantRefused: lambda request, error: answer(403, error.reason),
         TenantError: lambda request, error: answer(503, f"The tenant could not answer: {error.reason}"),
     }
     for kind, handler in handlers.items():

@@ -1,10 +1,12 @@
 """What all calls have in common: pages of lists, and text that a database can keep."""
 
+import json
 from collections.abc import Callable
-from typing import Annotated, Generic, TypeVar
+from datetime import datetime
+from typing import Annotated, Any, Generic, TypeVar
 
 from ninja import Schema
-from pydantic import AfterValidator, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, ConfigDict, Field
 
 T = TypeVar("T")
 MOST = 200
@@ -59,3 +61,27 @@ class Reference(Schema):
 
 def reference(one) -> dict | None:
     return {"id": str(one.pk), "name": str(one)} if one else None
+
+
+def sensible(moment: datetime) -> datetime:
+    if not 1970 <= moment.year <= 9000:
+        raise ValueError("Name a day between 1970 and 9000.")
+    return moment
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(sensible)]
+
+
+def as_json(value: dict[str, Any]) -> dict[str, Any]:
+    """Raises ValueError for what is JSON in Python only, or no database takes as text."""
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    except RecursionError as error:
+        raise ValueError("This is too deep.") from error
+    if "\\u0000" in text:
+        raise ValueError("Text cannot hold the character 0.")
+    storable(text)
+    return value
+
+
+Document = Annotated[dict[str, Any], AfterValidator(as_json)]

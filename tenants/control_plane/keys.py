@@ -143,12 +143,23 @@ def create_key(
 
 
 @transaction.atomic
-def rotate_key(*, key: ApiKey, grace: timedelta, by, account: Membership | None = None) -> str:
+def rotate_key(
+    *,
+    key: ApiKey,
+    grace: timedelta,
+    by,
+    account: Membership | None = None,
+    through: ApiKey | None = None,
+) -> str:
     """Another secret for the same key; the one before works on for `grace`. The new one can be seen this once.
 
-    Raises Refused for keys of others and for those that work no more. A second rotation ends the grace of the first.
+    `through`: the key that asks for it, of the same account. Raises Refused for keys of others, for those that work no
+    more, and for one that opens more or works longer than the one that asks. A second rotation ends the grace of the
+    first.
     """
     _refuse(key.user, account, by)
+    if through and through.pk != key.pk and not account:
+        _refuse_beyond(through, key.tenant, key.organization, key.expires_at)
     if account:
         _refuse_gain(account, by)
     rows = ApiKey.objects.select_for_update(of=("self",)).select_related(

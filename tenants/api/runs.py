@@ -1,0 +1,103 @@
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from django.shortcuts import get_object_or_404
+from ninja import Path, Query, Router, Schema
+from pydantic import Field
+
+from orgs.access import refuse
+from tenants.permissions import TenantPermission
+from tenants.run_templates import actions
+from tenants.run_templates.access import may_cancel
+from tenants.run_templates.models import TemplateRun
+
+from .callers import needs
+from .shapes import Body, Document, Page, Reference, Slice, page_of, reference
+from .templates import TEMPLATE
+
+router = Router(tags=["Re-runs"])
+RUNS = TEMPLATE + "/runs"
+RUN = RUNS + "/{number}"
+Number = Annotated[int, Path(ge=1, le=2**31 - 1)]
+
+
+class RunOut(Schema):
+    id: UUID
+    number: int
+    name: str
+    state: TemplateRun.State
+    state_reason: str
+    changes: list[dict[str, Any]] = Field(description="What differs from the template: path, before, after.")
+    created_by: Reference | None
+    run: UUID | None = Field(description="The run inside the tenant, once there is one.")
+    queued: datetime
+    started: datetime | None
+    ended: datetime | None
+    cancel_requested: datetime | None
+
+
+class RunDetail(RunOut):
+    configuration: dict[str, Any] = Field(description="All of it, as it was sent.")
+
+
+class RunNew(Body):
+    configuration: Document = Field(
+        {},
+        description="As in ZenML's configuration files; what it leaves out is as in the template.",
+        examples=[{"steps": {"train": {"parameters": {"alpha": 0.1}}}}],
+    )
+
+
+def shown(run: TemplateRun) -> dict:
+    return {
+        **{name: getattr(run, name) for name in ("id", "number", "state", "state_reason", "changes")},
+        "name": run.run_name,
+        "created_by": reference(run.created_by),
+        "run": run.zenml_run_id,
+        "queued": run.queued_at,
+        "started": run.started_at,
+        "ended": run.ended_at,
+        "cancel_requested": run.cancel_requested_at,
+    }
+
+
+def _detail(run: TemplateRun) -> dict:
+    return {**shown(run), "configuration": run.configuration}
+
+
+def _template(request, pk: UUID):
+    return get_object_or_404(request.tenant.templates, pk=pk)
+
+
+def _run(request, template: UUID, number: int) -> TemplateRun:
+    return get_object_or_404(_template(request, template).runs.select_related("created_by"), number=number)
+
+
+@router.get(RUNS, auth=needs(TenantPermission.TEMPLATE_VIEW), response=Page[RunOut])
+def run_list(request, organization: str, tenant: str, template: UUID, part: Query[Slice]):
+    """Every re-run of a template, the latest first."""
+    runs = _template(request, template).runs.select_related("created_by").defer("configuration")
+    return page_of(runs.order_by("-number"), part, shown)
+
+
+@router.post(RUNS, auth=needs(TenantPermission.TEMPLATE_RUN), response={201: RunDetail})
+def run_start(request, organization: str, tenant: str, template: UUID, body: RunNew):
+    """Run the template with other values, as yourself; refused at the field before anything is made."""
+    found = _template(request, template)
+    return _detail(actions.queue_run(template=found, configuration=body.configuration, by=request.user))
+
+
+@router.get(RUN, auth=needs(TenantPermission.TEMPLATE_VIEW), response=RunDetail)
+def run_get(request, organization: str, tenant: str, template: UUID, number: Number):
+    return _detail(_run(request, template, number))
+
+
+@router.post(RUN + "/cancel", auth=needs(TenantPermission.TEMPLATE_RUN), response=RunDetail)
+def run_cancel(request, organization: str, tenant: str, template: UUID, number: Number):
+    """Ask for its end: your own, or anybody's when you manage the tenant."""
+    found = _run(request, template, number)
+    if not may_cancel(request.user, found, request.tenant_permissions):
+        refuse(request, TenantPermission.CHANGE, request.tenant)
+    actions.cancel_run(run=found, by=request.user)
+    return _detail(found)

@@ -1,0 +1,129 @@
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.shortcuts import get_object_or_404
+from ninja import Query, Router, Schema
+from pydantic import Field
+
+from orgs.access import refuse
+from tenants.permissions import TenantPermission
+from tenants.run_templates import actions
+from tenants.run_templates.access import may_edit
+from tenants.run_templates.forms import EditForm, TemplateForm
+from tenants.run_templates.models import RunTemplate
+
+from .callers import needs
+from .problems import checked
+from .shapes import Body, Page, Reference, Slice, Text, page_of, reference
+from .tenants import TENANT
+
+router = Router(tags=["Templates"])
+TEMPLATES = TENANT + "/templates"
+TEMPLATE = TEMPLATES + "/{template}"
+
+
+class TemplateOut(Schema):
+    id: UUID
+    name: str
+    description: str
+    pipeline: str
+    stack: str
+    source_run: Reference = Field(description="The run inside the tenant that it was made of.")
+    created_by: Reference | None
+    created: datetime
+    updated: datetime
+
+
+class TemplateDetail(TemplateOut):
+    code_location: str
+    requirements: str
+    configuration: dict[str, Any] = Field(description="What a re-run has where its own says nothing.")
+
+
+class TemplateFilters(Slice):
+    q: Text = Field("", description="Part of the name.")
+
+
+class TemplateNew(Body):
+    run: UUID = Field(description="Id of a run inside the tenant.")
+    name: Text = Field(examples=["weekly-training"])
+    description: Text = ""
+    code_location: Text = Field(description="The folder on ZenPro's machine that the run was started in.")
+    requirements: Text = Field("", description="One package a line, as in requirements.txt.")
+
+
+class TemplateChange(Body):
+    """What is left out stays."""
+
+    name: Text | None = None
+    description: Text | None = None
+    requirements: Text | None = None
+
+
+def shown(template: RunTemplate) -> dict:
+    source = {"id": str(template.source_run_id), "name": template.source_run_name}
+    return {
+        **{name: getattr(template, name) for name in ("id", "name", "description")},
+        "pipeline": template.pipeline_name,
+        "stack": template.stack_name,
+        "source_run": source,
+        "created_by": reference(template.created_by),
+        "created": template.created_at,
+        "updated": template.updated_at,
+    }
+
+
+def _detail(template: RunTemplate) -> dict:
+    more = {name: getattr(template, name) for name in ("code_location", "requirements")}
+    return {**shown(template), **more, "configuration": template.default_configuration}
+
+
+def _changeable(request, pk: UUID) -> RunTemplate:
+    template = get_object_or_404(request.tenant.templates, pk=pk)
+    if not may_edit(request.user, template, request.tenant_permissions):
+        refuse(request, TenantPermission.TEMPLATE_DELETE, request.tenant)
+    return template
+
+
+@router.get(TEMPLATES, auth=needs(TenantPermission.TEMPLATE_VIEW), response=Page[TemplateOut])
+def template_list(request, organization: str, tenant: str, asked: Query[TemplateFilters]):
+    found = request.tenant.templates.filter(name__icontains=asked.q).select_related("created_by")
+    return page_of(found.defer("snapshot", "default_configuration").order_by("name", "pk"), asked, shown)
+
+
+SERVER = {"responses": {503: {"description": "The tenant's server could not answer"}}}
+
+
+@router.post(
+    TEMPLATES,
+    auth=needs(TenantPermission.TEMPLATE_CREATE),
+    response={201: TemplateDetail},
+    openapi_extra=SERVER,
+)
+def template_create(request, organization: str, tenant: str, body: TemplateNew):
+    """Make a template of a run, with a copy of its code."""
+    form = TemplateForm(body.dict(exclude={"run"}), tenant=request.tenant)
+    values = checked(form)
+    return _detail(actions.create_template(tenant=request.tenant, run_id=body.run, by=request.user, **values))
+
+
+@router.get(TEMPLATE, auth=needs(TenantPermission.TEMPLATE_VIEW), response=TemplateDetail)
+def template_get(request, organization: str, tenant: str, template: UUID):
+    return _detail(get_object_or_404(request.tenant.templates.select_related("created_by"), pk=template))
+
+
+@router.patch(TEMPLATE, auth=needs(TenantPermission.TEMPLATE_VIEW), response=TemplateDetail)
+def template_update(request, organization: str, tenant: str, template: UUID, body: TemplateChange):
+    """Rename, describe, or change its requirements: your own, or any with the right to delete templates."""
+    found = _changeable(request, template)
+    now = {name: getattr(found, name) for name in ("name", "description", "requirements")}
+    form = EditForm(now | body.dict(exclude_none=True), tenant=request.tenant, template=found)
+    actions.update_template(template=found, by=request.user, **checked(form))
+    return _detail(found)
+
+
+@router.delete(TEMPLATE, auth=needs(TenantPermission.TEMPLATE_VIEW), response={204: None})
+def template_delete(request, organization: str, tenant: str, template: UUID):
+    """Delete a template and the record of its re-runs; the runs inside ZenML stay."""
+    actions.delete_template(template=_changeable(request, template), by=request.user)

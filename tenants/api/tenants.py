@@ -1,0 +1,143 @@
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from django.conf import settings
+from ninja import Query, Router, Schema
+from pydantic import Field
+
+from orgs.permissions import Permission
+from tenants import actions
+from tenants.control_plane import devices
+from tenants.forms import OTHER, SettingsForm, TenantForm
+from tenants.models import Tenant
+from tenants.permissions import TenantPermission
+
+from .callers import Anyone, needs, opened, tenants_of
+from .problems import checked
+from .shapes import Body, Page, Reference, Slice, Text, page_of, reference
+
+router = Router(tags=["Tenants"])
+TENANTS = "/organizations/{organization}/tenants"
+TENANT = TENANTS + "/{tenant}"
+Status = Literal["not_initialized", "pending", "available", "failed", "deactivated", "deleted"]
+
+
+class TenantOut(Schema):
+    id: UUID
+    name: str
+    slug: str
+    workspace_name: str = Field(description="By which the zenml client knows it.")
+    description: str
+    organization: Reference
+    desired_state: Literal["available", "deactivated", "deleted"]
+    status: Status = Field(description="What it is like now; it follows the desired state within seconds.")
+    state_reason: str
+    zenml_version: str
+    server_url: str | None
+    created: datetime
+    updated: datetime
+
+
+class TenantFilters(Slice):
+    q: Text = Field("", description="Part of the name.")
+    status: Status | None = None
+
+
+class TenantNew(Body):
+    name: Text = Field(examples=["Production"])
+    slug: Text = Field(description="In addresses; it stays.", examples=["production"])
+    version: Text | None = Field(
+        None, description="Of ZenML; the newest offered one when left out.", examples=["0.98.0"]
+    )
+    description: Text = ""
+
+
+class TenantChange(Body):
+    """What is left out stays."""
+
+    name: Text | None = None
+    description: Text | None = None
+
+
+def shown(tenant: Tenant) -> dict:
+    names = ("id", "name", "slug", "workspace_name", "description", "desired_state", "status", "state_reason")
+    return {
+        **{name: getattr(tenant, name) for name in (*names, "zenml_version")},
+        "organization": reference(tenant.organization),
+        "server_url": tenant.server_url or None,
+        "created": tenant.created_at,
+        "updated": tenant.updated_at,
+    }
+
+
+def _matching(tenants, asked: TenantFilters):
+    found = tenants.filter(name__icontains=asked.q).select_related("organization")
+    found = found.filter(status=asked.status) if asked.status else found
+    return found.order_by("name", "pk")
+
+
+@router.get("/tenants", auth=needs(Anyone.SIGNED_IN), response=Page[TenantOut])
+def my_tenant_list(request, asked: Query[TenantFilters]):
+    """Tenants you see, of all your organizations."""
+    hers = opened(request, devices.tenants_of(request.user, member_only=False))
+    return page_of(_matching(hers, asked), asked, shown)
+
+
+@router.get(TENANTS, auth=needs(Permission.ORGANIZATION_VIEW), response=Page[TenantOut])
+def tenant_list(request, organization: str, asked: Query[TenantFilters]):
+    """Tenants of the organization that you see."""
+    return page_of(_matching(tenants_of(request), asked), asked, shown)
+
+
+@router.post(TENANTS, auth=needs(Permission.TENANT_CREATE), response={201: TenantOut})
+def tenant_create(request, organization: str, body: TenantNew):
+    """Ask for a tenant; you become its Admin. Its server starts within a minute: watch `status`."""
+    versions = settings.ZENPRO_ZENML_VERSIONS
+    version = body.version or versions[0]
+    chosen = {"version": version} if version in versions else {"version": OTHER, "other_version": version}
+    form = TenantForm(body.dict() | chosen, org=request.org, versions=versions)
+    values = checked(form, other_version="version")
+    about = {name: values[name] for name in ("name", "slug", "version", "description")}
+    return shown(actions.create_tenant(org=request.org, by=request.user, **about))
+
+
+@router.get(TENANT, auth=needs(TenantPermission.VIEW), response=TenantOut)
+def tenant_get(request, organization: str, tenant: str):
+    return shown(request.tenant)
+
+
+@router.patch(TENANT, auth=needs(TenantPermission.CHANGE), response=TenantOut)
+def tenant_update(request, organization: str, tenant: str, body: TenantChange):
+    """Rename and describe."""
+    now = {"name": request.tenant.name, "description": request.tenant.description}
+    values = checked(SettingsForm(now | body.dict(exclude_none=True)))
+    actions.update_tenant(tenant=request.tenant, by=request.user, **values)
+    return shown(request.tenant)
+
+
+@router.post(TENANT + "/deactivate", auth=needs(TenantPermission.CHANGE), response=TenantOut)
+def tenant_deactivate(request, organization: str, tenant: str):
+    """Stop the server and keep its data."""
+    actions.deactivate(tenant=request.tenant, by=request.user)
+    return shown(request.tenant)
+
+
+@router.post(TENANT + "/activate", auth=needs(TenantPermission.CHANGE), response=TenantOut)
+def tenant_activate(request, organization: str, tenant: str):
+    """Start a deactivated tenant again."""
+    actions.activate(tenant=request.tenant, by=request.user)
+    return shown(request.tenant)
+
+
+@router.post(TENANT + "/restart", auth=needs(TenantPermission.CHANGE), response=TenantOut)
+def tenant_restart(request, organization: str, tenant: str):
+    """Restart the server; runs in flight carry on."""
+    actions.request_restart(tenant=request.tenant, by=request.user)
+    return shown(request.tenant)
+
+
+@router.delete(TENANT, auth=needs(TenantPermission.DELETE), response={204: None})
+def tenant_delete(request, organization: str, tenant: str):
+    """Delete the tenant: it is gone from every list at once, its data some days later."""
+    actions.delete_tenant(tenant=request.tenant, by=request.user)
