@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -51,11 +51,11 @@ def _write(connection: sqlite3.Connection, user_id: UUID, still_out: Callable[[]
 def _statement(connection: sqlite3.Connection) -> str:
     """Newer servers also refuse tokens from before the last password: those then stay dead when she comes back."""
     columns = {row[1] for row in connection.execute("PRAGMA table_info(user)")}
-    ends_tokens = ", password_changed_at = :now" if "password_changed_at" in columns else ""
+    ends_tokens = ", password_changed_at = :end" if "password_changed_at" in columns else ""
     return f"UPDATE user SET active = 0{ends_tokens} WHERE {SAME_PERSON} AND active"  # noqa: S608 - no values in it
 
 
 def _values(user_id: UUID) -> dict[str, str]:
-    """The time in whole seconds, as tokens carry it, and the way the server writes it."""
-    now = datetime.now(UTC).replace(microsecond=0, tzinfo=None)
-    return {"user": user_id.hex, "now": now.isoformat(sep=" ", timespec="microseconds")}
+    """Tokens carry whole seconds, so those of this second die as well; written the way the server writes times."""
+    end = datetime.now(UTC).replace(microsecond=0, tzinfo=None) + timedelta(seconds=1)
+    return {"user": user_id.hex, "end": end.isoformat(sep=" ", timespec="microseconds")}

@@ -211,7 +211,7 @@ def test_journal_mode_and_other_rows_stay(hosted):
     assert inside.run("PRAGMA journal_mode") == [("wal",)]
     assert inside.active() == {"default"}
     [(changed,)] = inside.run("SELECT password_changed_at FROM user WHERE active = 0")
-    assert changed.endswith(".000000"), "Whole seconds: a token of the same second is hers again."
+    assert changed.endswith(".000000"), "Tokens carry whole seconds."
 
 
 def test_older_servers_have_no_time_of_the_password(settings, tmp_path, org):

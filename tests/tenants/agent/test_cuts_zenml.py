@@ -1,0 +1,91 @@
+"""A removed person against a real ZenML server: her session, its tokens and her way back. Slow: it has to be started."""
+
+from datetime import timedelta
+
+import httpx
+import pytest
+from factories import make_grant, make_member
+
+from orgs import actions
+from tenants import connection
+from tenants.agent.chores import Cuts
+from tenants.connection import connect
+from tenants.control_plane.models import AccessToken
+from tenants.hosting import spec_of
+from tenants.servers.client import TenantClients
+from tests.tenants.control_plane.test_real_server import tenant  # noqa: F401 - the fixture
+from tests.tenants.servers.conftest import eventually, supervised, zen_data  # noqa: F401 - fixtures
+
+pytestmark = pytest.mark.zenml
+
+
+@pytest.fixture(autouse=True)
+def clients(monkeypatch):
+    """Connections that end with the test."""
+    made = TenantClients()
+    monkeypatch.setattr(connection, "_clients", made)
+    yield
+    made.http.close()
+
+
+def session(tenant, user) -> dict:  # noqa: F811 - the fixture
+    """Headers with the server's own token, as clients keep it for an hour."""
+    ours = AccessToken.objects.issue(kind="user", user=user, lifetime=timedelta(minutes=1))
+    answer = httpx.post(
+        f"{tenant.server_url}/api/v1/login",
+        data={"grant_type": "zenml-external"},
+        headers={"Authorization": f"Bearer {ours}"},
+        trust_env=False,
+    )
+    assert answer.status_code == 200, answer.text
+    return {"Authorization": f"Bearer {answer.json()['access_token']}"}
+
+
+def status(tenant, headers, path="/current-user") -> int:  # noqa: F811 - the fixture
+    return httpx.get(f"{tenant.server_url}/api/v1{path}", headers=headers, trust_env=False).status_code
+
+
+def test_a_removed_person_is_out_at_once_and_can_come_back(tenant, supervised):  # noqa: F811 - the fixture
+    org = tenant.organization
+    owner, gone, stays = (make_member(org, role) for role in ("admin", "member", "member"))
+    for user in (owner, gone, stays):
+        make_grant(tenant, user, "admin")
+    project = connect(gone, tenant).create_project("default")["id"]
+    before, other = session(tenant, gone), session(tenant, stays)
+    generic = httpx.get(
+        f"{tenant.server_url}/api/v1/api_token?token_type=generic", headers=before, trust_env=False
+    )
+    long_lived = {"Authorization": f"Bearer {generic.json()}"}
+    assert {status(tenant, headers) for headers in (before, long_lived, other)} == {200}
+
+    cut = Cuts()
+    assert cut() == 0
+    actions.remove_member(membership=gone.membership, by=owner)
+    assert status(tenant, before) == 200, "Without the cut she is in for an hour."
+    assert cut() == 1
+    for headers in (before, long_lived):
+        assert status(tenant, headers) == 401
+        assert status(tenant, headers, f"/pipelines?project={project}") == 401, "Nor what she owns."
+    assert status(tenant, other) == 200
+    with pytest.raises(AssertionError, match="Authorization"):
+        session(tenant, gone)
+
+    make_member(org, user=gone)
+    make_grant(tenant, gone, "viewer")
+    assert cut() == 0
+    eventually(lambda: status(tenant, session(tenant, gone)) == 200, seconds=5)  # tokens carry whole seconds
+    assert {status(tenant, headers) for headers in (before, long_lived)} == {401}, "What she had stays dead."
+    assert cut() == 0 and status(tenant, session(tenant, gone)) == 200
+    check_a_server_that_is_down(tenant, supervised, owner, gone, cut)
+
+
+def check_a_server_that_is_down(tenant, hosting, owner, gone, cut):  # noqa: F811 - the fixture
+    """Cut while it is stopped; the server starts with the same database and refuses her."""
+    held = session(tenant, gone)
+    hosting.stop(spec_of(tenant))
+    actions.remove_member(membership=tenant.organization.memberships.get(user=gone), by=owner)
+    assert cut() == 1
+    hosting.start(spec_of(tenant))
+    eventually(lambda: hosting.healthy(spec_of(tenant)), seconds=180)
+    assert status(tenant, held) == 401
+    assert status(tenant, session(tenant, owner)) == 200
