@@ -1,5 +1,8 @@
 """Changes to organizations and their members. Each is atomic and leaves one audit row."""
 
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
 from django.contrib.auth import get_user_model
 from django.db import transaction
 from django.db.models import F
@@ -13,6 +16,35 @@ from .roles.models import Role
 
 class Refused(Exception):
     """The change breaks a rule; the text is a sentence for people. Nothing has been written."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one of many members. `refused`: why nothing did; `before`: None when there was nothing to do."""
+
+    membership: Membership
+    before: object = None
+    refused: str = ""
+
+    @property
+    def changed(self) -> bool:
+        return not self.refused and self.before is not None
+
+
+def one_by_one(memberships: Iterable[Membership], change: Callable) -> list[Outcome]:
+    """Try `change` with each of these members; whoever it is refused for stays as she is.
+
+    Call it inside a transaction and record what was done after all of them: an audit row keeps everybody else from
+    recording until the commit. `change` returns what was before, or None when there was nothing to do.
+    """
+    outcomes = []
+    for membership in memberships:
+        try:
+            with transaction.atomic():
+                outcomes.append(Outcome(membership, before=change(membership)))
+        except Refused as refused:
+            outcomes.append(Outcome(membership, refused=str(refused)))
+    return outcomes
 
 
 @transaction.atomic
@@ -83,6 +115,23 @@ def change_role(*, membership: Membership, role: Role, by) -> None:
     Raises Refused for a role of elsewhere, for one's own role, for a role stronger than what `by` may do, and when
     no active Admin would be left.
     """
+    before = _switch(membership, role, by)
+    if before is not None:
+        _record_role(membership, role, before, by)
+
+
+@transaction.atomic
+def change_roles(*, memberships: Iterable[Membership], role: Role, by) -> list[Outcome]:
+    """change_role for each of these members; an audit row for each that was changed."""
+    outcomes = one_by_one(memberships, lambda membership: _switch(membership, role, by))
+    for outcome in outcomes:
+        if outcome.changed:
+            _record_role(outcome.membership, role, outcome.before, by)
+    return outcomes
+
+
+def _switch(membership: Membership, role: Role, by) -> str | None:
+    """Change the role without recording it; returns the one before, None when she has it already."""
     organization = _lock(membership.organization)
     if role.organization_id != organization.pk or role.level != Role.Level.ORGANIZATION:
         raise Refused(f"{organization} has no such role.")
@@ -90,13 +139,17 @@ def change_role(*, membership: Membership, role: Role, by) -> None:
     if membership.user_id == by.pk:
         raise Refused("Nobody changes her own role. Ask another Admin.")
     if membership.role == role.slug:
-        return
+        return None
     refuse_stronger(organization, by, membership.role, role.slug)
-    before = membership.role
-    membership.role = role.slug
+    before, membership.role = membership.role, role.slug
     membership.save(update_fields=["role"])
     refuse_without_admin(organization)
-    _record("member.role_changed", organization, membership, by, {"role": before}, {"role": role.slug})
+    return before
+
+
+def _record_role(membership: Membership, role: Role, before: str, by) -> None:
+    after = {"role": role.slug}
+    _record("member.role_changed", membership.organization, membership, by, {"role": before}, after)
 
 
 @transaction.atomic
@@ -105,10 +158,27 @@ def remove_member(*, membership: Membership, by) -> None:
 
     Raises Refused for oneself (that is `leave`), for somebody stronger, and for the last active Admin.
     """
+    before = _remove(membership, by)
+    _record("member.removed", membership.organization, membership, by, before)
+
+
+@transaction.atomic
+def remove_members(*, memberships: Iterable[Membership], by) -> list[Outcome]:
+    """remove_member for each of these members; an audit row for each that was removed."""
+    outcomes = one_by_one(memberships, lambda membership: _remove(membership, by))
+    for outcome in outcomes:
+        if outcome.changed:
+            organization = outcome.membership.organization
+            _record("member.removed", organization, outcome.membership, by, outcome.before)
+    return outcomes
+
+
+def _remove(membership: Membership, by) -> dict:
+    """Remove without recording it; returns what she had."""
     if membership.user_id == by.pk:
         raise Refused("To remove yourself, leave the organization.")
     refuse_stronger(membership.organization, by, membership.role)
-    _end(membership, "member.removed", by)
+    return _end(membership)
 
 
 @transaction.atomic
@@ -116,20 +186,20 @@ def leave(*, membership: Membership, by) -> None:
     """End one's own membership. Raises Refused for the last active Admin and for anybody else's."""
     if membership.user_id != by.pk:
         raise Refused("Nobody leaves for somebody else.")
-    _end(membership, "member.left", by)
+    _record("member.left", membership.organization, membership, by, _end(membership))
 
 
-def _end(membership: Membership, action: str, by) -> None:
+def _end(membership: Membership) -> dict:
+    """Returns role and teams of before."""
     organization = _lock(membership.organization)
     teams = organization.teams.filter(user=membership.user)
     before = {"role": membership.role, "teams": sorted(team.label for team in teams)}
     membership.user.groups.remove(*teams)
-    _record(action, organization, membership, by, before)
     Departure.objects.update_or_create(organization=organization, user=membership.user)
-    organization.memberships.filter(
-        pk=membership.pk
-    ).delete()  # the object in hand keeps its key if this is refused
+    # By its key: the object in hand keeps its own, for the audit row and if this is refused.
+    organization.memberships.filter(pk=membership.pk).delete()
     refuse_without_admin(organization)
+    return before
 
 
 @transaction.atomic
