@@ -23,6 +23,7 @@ from .endings import announce_endings, end_expired_grants
 log = structlog.get_logger("zenpro.agent")
 
 LOGIN_TIME = timedelta(seconds=60)  # a server that we told yes may write until then that a person is active
+REST = 20  # a chore takes at most this part of the time, however much there is to look through
 RETRY_AFTER = 30.0  # seconds after an account could not be switched off
 
 
@@ -86,7 +87,13 @@ def _is_out(account: TenantAccount) -> bool:
 
 def plan() -> list[tuple[float, Callable[[], int]]]:
     """(seconds, chore): each is done that often."""
-    return [(2, Cuts()), (30, end_expired_grants), (30, announce_endings), (30, forget_expired_tokens), (30, end_tokens_of_the_gone)]
+    return [
+        (2, Cuts()),
+        (30, end_expired_grants),
+        (30, announce_endings),
+        (30, forget_expired_tokens),
+        (30, end_tokens_of_the_gone),
+    ]
 
 
 def run_forever(stop: threading.Event, interval: float = 1) -> None:
@@ -96,13 +103,16 @@ def run_forever(stop: threading.Event, interval: float = 1) -> None:
         for entry in chores:
             every, chore, due = entry
             if time.monotonic() >= due:
-                entry[2] = time.monotonic() + every
-                _do(chore)
+                rest = max(every, REST * _do(chore))
+                entry[2] = time.monotonic() + rest
         stop.wait(interval)
 
 
-def _do(chore: Callable[[], int]) -> None:
+def _do(chore: Callable[[], int]) -> float:
+    """Seconds it took."""
+    began = time.monotonic()
     try:
         chore()
     except Exception:
         log.exception("chores failed")
+    return time.monotonic() - began
