@@ -36,6 +36,7 @@ class Organization(models.Model):
     name = models.CharField(max_length=80)
     slug = models.SlugField(max_length=50, unique=True, validators=[slug_validator])
     description = models.CharField(max_length=300, blank=True)
+    requires_two_factor = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 

@@ -18,6 +18,7 @@ APP_NAMES = {
     "run_templates": "Templates",
     "socialaccount": "Sign-in through a provider",
     "usage": "Limits",
+    "mfa": "Two-factor sign-in",
     "users": "People",
     "usersessions": "Sessions",
 }

@@ -74,6 +74,7 @@ INSTALLED_APPS = [
     "allauth.account",
     "allauth.socialaccount",
     "allauth.socialaccount.providers.openid_connect",
+    "allauth.mfa",
     "allauth.usersessions",
     "django_htmx",
     "template_partials",
@@ -174,6 +175,13 @@ ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
 ACCOUNT_PREVENT_ENUMERATION = True
 ACCOUNT_SESSION_REMEMBER = None
 ACCOUNT_CHANGE_EMAIL = True
+MFA_ADAPTER = "orgs.users.two_factor.Adapter"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+# With passwords switched off the company decides at each sign-in who may still come in.
+MFA_PASSKEY_LOGIN_ENABLED = not (ZENPRO_OIDC and ZENPRO_OIDC.only)
+MFA_TOTP_TOLERANCE = 1  # clocks of telephones are up to half a minute off
+# Else nobody with two-factor could change her address. Accounts are made from confirmed addresses.
+MFA_ALLOW_UNVERIFIED_EMAIL = True
 SESSION_COOKIE_AGE = 14 * 24 * 3600
 
 # Mail: console unless EMAIL_URL is set, e.g. smtp+tls://user:password@mail.example.org:587

@@ -83,6 +83,39 @@ def address_confirmed(*, person, before: str) -> None:
     _record("person.email_changed", person, person, {"email": before}, {"email": person.email})
 
 
+@transaction.atomic
+def factors_changed(*, person, before: dict, after: dict) -> None:
+    """Tell the audit log how a person's second factors changed: two_factor.factors_of before and after the change.
+
+    One row: recovery codes come and go with the first and the last factor.
+    """
+    new, gone = _missing(after, before), _missing(before, after)
+    names = {"before": _named(gone), "after": _named(new)}
+    if "totp" in new:
+        _record("two_factor.app_added", person, person)
+    elif "totp" in gone:
+        _record("two_factor.app_removed", person, person)
+    elif "webauthn" in new:
+        _record("two_factor.passkey_added", person, person, **names)
+    elif "webauthn" in gone:
+        _record("two_factor.passkey_removed", person, person, **names)
+    elif "recovery_codes" in new:
+        _record("two_factor.codes_made", person, person)
+    elif before != after:
+        changed = next(pk for pk in after if before[pk] != after[pk])
+        names = {"before": {"passkey": before[changed][1]}, "after": {"passkey": after[changed][1]}}
+        _record("two_factor.passkey_renamed", person, person, **names)
+
+
+def _missing(factors: dict, others: dict) -> dict[str, str]:
+    """Type -> name of those that the others have not."""
+    return dict(factors[pk] for pk in factors if pk not in others)
+
+
+def _named(factors: dict[str, str]) -> dict[str, str]:
+    return {"passkey": factors["webauthn"]} if "webauthn" in factors else {}
+
+
 def end_sessions(*, person) -> None:
     """No session of the person works at the next request; the object in hand knows. Call it in a transaction."""
     people = get_user_model().objects.filter(pk=person.pk)

@@ -8,6 +8,12 @@ from orgs.domains.actions import join
 
 from . import actions, sessions
 
+WAYS = {
+    "reauthenticate": "Use your password",
+    "mfa_reauthenticate": "Use a code",
+    "mfa_reauthenticate:webauthn": "Use a passkey",
+}
+
 
 def only_through_provider() -> bool:
     """Are passwords switched off?"""
@@ -74,3 +80,8 @@ class AccountAdapter(DefaultAccountAdapter):
         if person.email != before and request.user == person:
             sessions.keep(request, person)
         return True
+
+    def get_reauthentication_methods(self, user) -> list[dict]:
+        """Ways to confirm that it is her, in our words."""
+        ways = super().get_reauthentication_methods(user)
+        return [{**way, "description": WAYS.get(way["id"], way["description"])} for way in ways]

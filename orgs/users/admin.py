@@ -1,4 +1,5 @@
 from allauth.account.admin import EmailAddress
+from allauth.mfa.admin import Authenticator
 from allauth.socialaccount.admin import SocialAccount, SocialApp, SocialToken
 from allauth.usersessions.admin import UserSession
 from django.contrib import admin
@@ -13,12 +14,12 @@ from .models import User
 
 # Teams are groups; changed as bare groups they would lose their organization.
 admin.site.unregister(Group)
-# Addresses are confirmed by their owners, sessions ended by them.
-admin.site.unregister(EmailAddress)
+# Addresses are confirmed by their owners, sessions and second factors are their own.
+for model in (EmailAddress, UserSession, Authenticator):
+    admin.site.unregister(model)
 # The provider comes from the environment, and what it gives us for its own use is not stored.
 for model in (SocialAccount, SocialApp, SocialToken):
     admin.site.unregister(model)
-admin.site.unregister(UserSession)
 
 
 class PersonCreationForm(BaseUserCreationForm):
@@ -86,5 +87,14 @@ class UserSessionAdmin(ReadOnlyAdmin):
 class SocialAccountAdmin(ReadOnlyAdmin):
     list_display = ["user", "provider", "date_joined", "last_login"]
     list_filter = ["provider", "date_joined"]
+    list_select_related = ["user"]
+    search_fields = ["user__email", "user__name"]
+
+
+@admin.register(Authenticator)
+class AuthenticatorAdmin(ReadOnlyAdmin):
+    hidden = ("data",)
+    list_display = ["user", "type", "created_at", "last_used_at"]
+    list_filter = ["type"]
     list_select_related = ["user"]
     search_fields = ["user__email", "user__name"]

@@ -8,6 +8,7 @@ from datetime import datetime
 from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.contrib.auth import HASH_SESSION_KEY, update_session_auth_hash
+from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
@@ -66,6 +67,8 @@ def _is_poll(request) -> bool:
 def note(request) -> None:
     """Write the row of this session. No query while it is fresh."""
     now = time.time()
+    if not isinstance(request.session, SessionStore):
+        return  # kept elsewhere than in the database: it could not be ended from here
     if now - request.session.get(NOTED, 0) >= STEP and request.user.is_authenticated:
         request.session[NOTED] = now
         UserSession.objects.create_from_request(request)

@@ -11,6 +11,7 @@ from orgs.invitations.actions import waiting_for
 from . import actions as accounts
 from . import sessions as signed_in
 from .forms import ProfileForm
+from .two_factor import has_two_factor
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -28,6 +29,7 @@ def settings(request):
         "form": form,
         "memberships": request.user.memberships.select_related("organization").order_by("organization__name"),
         "invitations": waiting_for(request.user),
+        "has_two_factor": has_two_factor(request.user),
     }
     return render(request, "users/settings.html", context, status=422 if form.errors else 200)
 

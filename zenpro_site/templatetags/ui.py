@@ -243,6 +243,16 @@ def copy_button(text, label="Copy", css="quiet"):
     )  # fmt: skip
 
 
+@register.simple_tag(takes_context=True)
+def passkeys_work(context):
+    """Browsers offer passkeys for names over TLS, and for localhost; never for a bare address such as 127.0.0.1."""
+    request = context["request"]
+    host = urlsplit(f"//{request.get_host()}").hostname or ""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    return request.is_secure() and ":" not in host and not host.replace(".", "").isdigit()
+
+
 @register.simple_tag
 def session_days():
     """Days a sign-in lasts when it is to be remembered."""

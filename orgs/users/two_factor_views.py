@@ -1,0 +1,62 @@
+"""Two-factor sign-in. allauth's own views do the work; around them we keep the audit log and the look."""
+
+from allauth.mfa.base.views import index as allauth_index
+from allauth.mfa.recovery_codes.views import generate_recovery_codes
+from allauth.mfa.totp.views import activate_totp, deactivate_totp
+from allauth.mfa.webauthn.views import add_webauthn, edit_webauthn, remove_webauthn
+from django.contrib.auth.decorators import login_required
+from django.db import transaction
+from django.shortcuts import redirect
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_safe
+
+from . import actions
+from .two_factor import factors_of
+
+
+def _recorded(view):
+    """The view in one transaction with the audit row of what it changed."""
+
+    @never_cache
+    @require_http_methods(["GET", "HEAD", "POST"])
+    @login_required
+    def wrapper(request, *args, **kwargs):
+        request.demanding = _demanding(request.user)
+        if request.method != "POST":
+            return view(request, *args, **kwargs)
+        with transaction.atomic():
+            before = factors_of(request.user)
+            response = view(request, *args, **kwargs)
+            actions.factors_changed(person=request.user, before=before, after=factors_of(request.user))
+        return response
+
+    return wrapper
+
+
+totp_activate = _recorded(activate_totp)
+totp_deactivate = _recorded(deactivate_totp)
+codes_generate = _recorded(generate_recovery_codes)
+passkey_add = _recorded(add_webauthn)
+passkey_rename = _recorded(edit_webauthn)
+passkey_remove = _recorded(remove_webauthn)
+
+
+@never_cache
+@require_safe
+@login_required
+def index(request):
+    request.demanding = _demanding(request.user)
+    return allauth_index(request)
+
+
+@require_safe
+@login_required
+def done(request):
+    """Back to the page that asked for two-factor sign-in."""
+    return redirect(request.session.pop("after_two_factor", "users:settings"))
+
+
+def _demanding(person) -> list[str]:
+    """Names of her organizations that let nobody in without two-factor."""
+    hers = person.memberships.filter(organization__requires_two_factor=True)
+    return list(hers.order_by("organization__name").values_list("organization__name", flat=True))
