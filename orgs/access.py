@@ -6,13 +6,15 @@ from typing import NoReturn
 from django.contrib.auth import get_user_model
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
-from django.db.models import Model, Q
+from django.db.models import Case, Count, Model, OuterRef, Q, Subquery, Value, When
+from django.db.models.functions import Concat
 from django.shortcuts import get_object_or_404
 
 from .audit.models import AuditEvent
 from .models import Membership, Organization
 from .permissions import Permission
 from .roles.models import Role, RolePermission
+from .sql import Joined
 from .teams.models import Team
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -30,18 +32,22 @@ def permissions_of(user, organization: Organization, membership=None) -> frozens
     membership = membership or Membership.objects.filter(organization=organization, user=user).first()
     if membership is None:
         return frozenset()
-    through_teams = Team.objects.filter(organization=organization, user=user).exclude(org_role="")
-    rows = RolePermission.objects.filter(
-        Q(role__slug=membership.role) | Q(role__slug__in=through_teams.values("org_role")),
-        role__organization=organization,
+    rows = _rights(user, organization.slug, membership.role)
+    return _known(f"{resource}:{action}" for resource, action in rows.values_list("resource", "action"))
+
+
+def _rights(user, slug: str, role):
+    """Rows of the role, or of an expression for its slug, and of those her teams bring in the organization `slug`."""
+    through_teams = Team.objects.filter(organization__slug=slug, user=user).exclude(org_role="")
+    return RolePermission.objects.filter(
+        Q(role__slug=role) | Q(role__slug__in=through_teams.values("org_role")),
+        role__organization__slug=slug,
         role__level=Role.Level.ORGANIZATION,
     )
-    known = set(Permission)
-    return frozenset(
-        Permission(f"{resource}:{action}")
-        for resource, action in rows.values_list("resource", "action")
-        if f"{resource}:{action}" in known
-    )
+
+
+def _known(rights) -> frozenset[Permission]:
+    return frozenset(map(Permission, set(rights) & set(Permission)))
 
 
 def can(user, permission: Permission, organization: Organization) -> bool:
@@ -69,20 +75,41 @@ def people_who_can(permission: Permission, organization: Organization):
 def enter(request, slug: str) -> None:
     """Put organization, membership and rights on the request. Raises Http404 for outsiders.
 
-    All her memberships are read at once: the frame of the page lists them anyway.
+    One statement: all her memberships, which the frame of the page lists anyway, with her rights in this organization.
     """
-    user = request.user
-    request.memberships = list(user.memberships.select_related("organization").order_by("organization__name"))
+    request.memberships = list(_memberships(request, slug))
     here = (one for one in request.memberships if one.organization.slug == slug)
     request.membership = next(here, None)
     if request.membership:
         request.org = request.membership.organization
     else:
-        request.org = get_object_or_404(Organization.objects.of(user), slug=slug)
-    request.org_permissions = permissions_of(user, request.org, request.membership)
+        request.org = get_object_or_404(Organization.objects.of(request.user), slug=slug)
+    request.org_permissions = _rights_here(request)
     request.user.origin = request.origin
     if not (request.htmx and request.method == "GET"):  # a page left open polls, which is nobody's activity
         get_user_model().objects.saw(request.user)
+
+
+def _memberships(request, slug: str):
+    """Hers by name; the one here with `rights` and, for a whole page, with the numbers its frame shows."""
+    rows = _rights(request.user, slug, OuterRef("role"))
+    wanted = {"rights": Joined(rows.values(text=Concat("resource", Value(":"), "action")))}
+    if request.method == "GET" and not request.htmx:
+        wanted |= {"people": _count(Membership), "team_count": _count(Team)}
+    here = {name: Case(When(organization__slug=slug, then=value)) for name, value in wanted.items()}
+    mine = request.user.memberships.select_related("organization").order_by("organization__name")
+    return mine.annotate(**here)
+
+
+def _count(model) -> Subquery:
+    rows = model.objects.order_by().filter(organization=OuterRef("organization")).values("organization")
+    return Subquery(rows.annotate(number=Count("pk")).values("number"))
+
+
+def _rights_here(request) -> frozenset[Permission]:
+    if request.user.is_superuser:
+        return frozenset(Permission)
+    return _known((request.membership.rights or "").split()) if request.membership else frozenset()
 
 
 def refuse(request, permission: str, target: Model) -> NoReturn:

@@ -3,15 +3,15 @@
 from functools import wraps
 
 from django.contrib.auth.views import redirect_to_login
+from django.db.models import Value
 from django.http import Http404
-from guardian.core import ObjectPermissionChecker
 
 from orgs.access import enter, permissions_of, refuse
 from orgs.models import Organization
 from orgs.permissions import Permission
 from orgs.roles.models import RolePermission
 
-from .models import Tenant
+from .models import Tenant, held_rows
 from .permissions import NEEDS, TenantPermission, codenames_of
 
 MANAGE = frozenset(
@@ -35,7 +35,7 @@ def tenant_permissions_of(user, tenant: Tenant, rights=None) -> frozenset[Tenant
         return frozenset(TenantPermission)
     if not rights:
         return frozenset()
-    given = set(ObjectPermissionChecker(user).get_perms(tenant)) & _lasting(user, tenant)
+    given = _given(user, tenant)
     if Permission.TENANT_MANAGE_ALL in rights:
         given |= MANAGE
     elif given and Permission.TENANT_MANAGE_JOINED in rights:
@@ -43,13 +43,21 @@ def tenant_permissions_of(user, tenant: Tenant, rights=None) -> frozenset[Tenant
     return frozenset(TenantPermission(name) for name in given)
 
 
-def _lasting(user, tenant: Tenant) -> frozenset[TenantPermission]:
-    """What roles that are not over give: guardian's rows stay until the agent removes them."""
+def _given(user, tenant: Tenant) -> set[TenantPermission]:
+    """What guardian's rows and roles that are not over both give: the rows stay until the agent removes them.
+
+    One statement, asked at every page of a tenant.
+    """
+    rows = [rows.filter(content_object=tenant).order_by() for rows in held_rows(user)]
+    rows = [one.values_list("permission__codename", Value("")) for one in rows]
     grants = tenant.grants.valid().of_person(user).order_by()
     asked = {right.split(":")[0] for needed in NEEDS.values() for right in needed}
-    rows = RolePermission.objects.filter(role__in=grants.values("role"), resource__in=asked)
-    rights = {f"{resource}:{action}" for resource, action in rows.values_list("resource", "action")}
-    return codenames_of(rights) if rights else frozenset()
+    rights = RolePermission.objects.filter(role__in=grants.values("role"), resource__in=asked)
+    rights = rights.order_by().values_list("resource", "action")
+    found = list(rights.union(*rows))
+    lasting = {f"{resource}:{action}" for resource, action in found if action}
+    held = {codename for codename, action in found if not action}
+    return held & codenames_of(lasting) if lasting else set()
 
 
 def can(user, permission: TenantPermission, tenant: Tenant) -> bool:

@@ -234,8 +234,10 @@ class TenantGrantQuerySet(models.QuerySet):
         return self.valid().filter(expires_at__lte=timezone.now() + NOTICE)
 
     def of_person(self, user):
-        """Grants to the person herself and to her teams."""
-        return self.filter(models.Q(membership__user=user) | models.Q(team__user=user))
+        """Grants to the person herself and to her teams. By keys: joined to people, every grant would be read."""
+        memberships = Membership.objects.filter(user=user).order_by().values("pk")
+        teams = Team.objects.filter(user=user).order_by().values("pk")
+        return self.filter(models.Q(membership__in=memberships) | models.Q(team__in=teams))
 
     def of_holder(self, holder):
         """Grants to this very Membership or Team."""
@@ -246,8 +248,8 @@ class TenantGrantQuerySet(models.QuerySet):
         found = self
         for right in rights:
             resource, _, action = right.partition(":")
-            rows = RolePermission.objects.filter(resource=resource, action=action)
-            found = found.filter(role__in=rows.values("role"))
+            rows = RolePermission.objects.filter(role=models.OuterRef("role"))
+            found = found.filter(models.Exists(rows.filter(resource=resource, action=action)))
         return found
 
     def give(self, *, tenant, role, holder, by=None, expires_at=None) -> "TenantGrant":

@@ -3,12 +3,10 @@
 from dataclasses import dataclass, field
 
 from django.conf import settings
-from django.db.models import Count, OuterRef, Subquery
 from django.urls import reverse
 
-from orgs.models import Membership, Organization
+from orgs.models import Organization
 from orgs.permissions import Permission
-from orgs.teams.models import Team
 from tenants.access import tenants_visible_to
 from tenants.permissions import TenantPermission
 
@@ -90,6 +88,7 @@ NAVIGATION = (
     ("Home", "house", "orgs:home", Permission.ORGANIZATION_VIEW),
     ("Members", "users", "orgs:members", Permission.MEMBER_VIEW),
     ("Teams", "users-round", "teams:list", Permission.ORGANIZATION_VIEW),
+    ("Access", "table-2", "matrix:grid", Permission.TEAM_VIEW),
     ("Roles", "shield-check", "roles:list", Permission.ROLE_VIEW),
     ("Templates", "layout-template", "run_templates:org_list", Permission.ORGANIZATION_VIEW),
     ("Usage", "gauge", "usage:organization", Permission.TENANT_MANAGE_ALL),
@@ -99,7 +98,7 @@ NAVIGATION = (
 
 
 def _navigation(request, rights, slug) -> list[Item]:
-    counts = _counts(request.org) if Permission.TEAM_VIEW in rights else {}
+    counts = _counts(request) if Permission.TEAM_VIEW in rights else {}
     section = _section(request)
     return [
         Item(label, icon, reverse(name, args=[slug]), active=name in section, count=counts.get(name))
@@ -125,18 +124,12 @@ def _section(request) -> set[str]:
     return {match.view_name, by_app.get(match.app_name, ""), by_page.get(match.view_name, "")}
 
 
-def _counts(org) -> dict[str, int]:
-    """Both in one statement, each counted by itself: joined they would multiply."""
-    people, teams = (
-        model.objects.filter(organization=OuterRef("pk"))
-        .order_by()
-        .values("organization")
-        .annotate(number=Count("pk"))
-        .values("number")
-        for model in (Membership, Team)
-    )
-    row = Organization.objects.filter(pk=org.pk).values_list(Subquery(people), Subquery(teams)).get()
-    return {"orgs:members": row[0] or 0, "teams:list": row[1] or 0}
+def _counts(request) -> dict[str, int]:
+    """As read with the membership, when it was known that this becomes a whole page."""
+    here, org = request.membership, request.org
+    if not hasattr(here, "people"):
+        return {"orgs:members": org.memberships.count(), "teams:list": org.teams.count()}
+    return {"orgs:members": here.people or 0, "teams:list": here.team_count or 0}
 
 
 TENANT_NAVIGATION = (
