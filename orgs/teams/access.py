@@ -1,7 +1,9 @@
-"""Which teams of an organization a person sees."""
+"""Which teams of an organization a person sees, and whose members she manages."""
 
 from orgs.models import Organization
 from orgs.permissions import Permission
+
+from .models import Team
 
 
 def teams_visible_to(user, organization: Organization, rights):
@@ -9,3 +11,16 @@ def teams_visible_to(user, organization: Organization, rights):
     if Permission.TEAM_VIEW in rights:
         return organization.teams.all()
     return organization.teams.filter(pk__in=user.groups.values("pk"))
+
+
+def manages_members(user, team: Team, rights) -> bool:
+    """May she add people to this team and take them out: with the right to manage teams, or as its maintainer.
+
+    `rights`: what permissions_of says; without any she is of elsewhere, or may not sign in.
+    """
+    return Permission.TEAM_MANAGE in rights or (bool(rights) and is_maintainer(user, team))
+
+
+def is_maintainer(user, team: Team) -> bool:
+    """A maintainer who is no longer in the team is none."""
+    return team.maintainers.filter(user=user, user__groups=team.pk).exists()

@@ -1,13 +1,16 @@
 """Changes to teams and who is in them. Each is atomic and leaves one audit row."""
 
+from collections.abc import Iterable
+
 from django.db import transaction
 
 from orgs.access import permissions_of
-from orgs.actions import Refused, refuse_stronger
+from orgs.actions import Outcome, Refused, one_by_one, refuse_stronger
 from orgs.audit.models import AuditEvent
-from orgs.models import Organization
+from orgs.models import Membership, Organization
 from orgs.permissions import Permission
 
+from .access import manages_members
 from .models import Team
 
 
@@ -60,31 +63,81 @@ def add_member(*, team: Team, user, by) -> None:
     """Put a member of the organization into the team; she has its rights at once.
 
     Nothing happens when she is in it. Raises Refused for people of elsewhere, when the team may do more than
-    `by`, and when `by` would give herself tenant roles.
+    `by`, when `by` neither manages teams nor maintains this one, and when she would give herself tenant roles.
     """
     row = _locked(team)
+    if _join(row, user, by):
+        _record("team.member_added", row, by, after=_person(user))
+
+
+@transaction.atomic
+def add_members(*, team: Team, memberships: Iterable[Membership], by) -> list[Outcome]:
+    """add_member for each of these; an audit row for each that was not in it."""
+    row = _locked(team)
+    outcomes = one_by_one(memberships, lambda membership: _join(row, membership.user, by) or None)
+    for outcome in outcomes:
+        if outcome.changed:
+            _record("team.member_added", row, by, after=_person(outcome.membership.user))
+    return outcomes
+
+
+def _join(row: Team, user, by) -> bool:
+    """Put somebody into a locked team without recording it; False when she is in it."""
+    _refuse_unless_manager(row, by)
     if not row.organization.memberships.filter(user=user).exists():
         raise Refused(f"{user} is not in {row.organization}.")
     refuse_stronger(row.organization, by, row.org_role)
     _refuse_own_gain(row, user, by)
     if row.user_set.filter(pk=user.pk).exists():
-        return
+        return False
     row.user_set.add(user)
-    _record("team.member_added", row, by, after=_person(user))
+    return True
 
 
 @transaction.atomic
 def remove_member(*, team: Team, user, by) -> None:
     """Take a person out of the team; she loses its rights at once. Nothing happens when she is not in it.
 
-    Raises Refused when the team may do more than `by`.
+    Raises Refused when the team may do more than `by`, and when `by` neither manages teams nor maintains this one.
     """
     row = _locked(team)
+    _refuse_unless_manager(row, by)
     refuse_stronger(row.organization, by, row.org_role)
     if not row.user_set.filter(pk=user.pk).exists():
         return
     row.user_set.remove(user)
+    row.maintainers.remove(*row.maintainers.filter(user=user))
     _record("team.member_removed", row, by, before=_person(user))
+
+
+@transaction.atomic
+def add_maintainer(*, team: Team, user, by) -> None:
+    """Let a person of the team add and remove its members. Nothing happens when she does already.
+
+    Raises Refused for people who are not in it, for service accounts, and when the team may do more than `by`.
+    """
+    row = _locked(team)
+    refuse_stronger(row.organization, by, row.org_role)
+    membership = row.organization.memberships.filter(user=user, user__groups=row.pk).first()
+    if membership is None:
+        raise Refused(f"{user} is not in {row}.")
+    if user.is_service_account:
+        raise Refused("A service account maintains no team.")
+    if row.maintainers.filter(pk=membership.pk).exists():
+        return
+    row.maintainers.add(membership)
+    _record("team.maintainer_added", row, by, after=_person(user))
+
+
+@transaction.atomic
+def remove_maintainer(*, team: Team, user, by) -> None:
+    """She stays in the team and manages its members no longer. Raises Refused when the team may do more than `by`."""
+    row = _locked(team)
+    refuse_stronger(row.organization, by, row.org_role)
+    found = row.maintainers.filter(user=user)
+    if found.exists():
+        row.maintainers.remove(*found)
+        _record("team.maintainer_removed", row, by, before=_person(user))
 
 
 def _locked(team: Team) -> Team:
@@ -109,6 +162,11 @@ def _refuse_own_gain(team: Team, user, by) -> None:
         return
     if team.tenant_grants.valid().exists():
         raise Refused("This team has roles on tenants. Nobody gives them to herself; ask an Admin.")
+
+
+def _refuse_unless_manager(team: Team, by) -> None:
+    if not manages_members(by, team, permissions_of(by, team.organization)):
+        raise Refused(f"You do not manage the members of {team}.")
 
 
 def _words(team: Team) -> dict[str, str]:

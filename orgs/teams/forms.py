@@ -16,14 +16,15 @@ class TeamForm(forms.ModelForm):
     def __init__(self, *args, rights, **kwargs):
         super().__init__(*args, **kwargs)
         self.fields["label"].widget.attrs["autocomplete"] = "off"
-        if Permission.MEMBER_MANAGE not in rights:
+        roles = self.instance.organization.roles.organization_level().prefetch_related("permissions")
+        may_give = {role.slug: role.name for role in roles if role.rights <= rights}
+        if Permission.MEMBER_MANAGE not in rights or self.instance.org_role not in {"", *may_give}:
             del self.fields["org_role"]
             return
-        roles = self.instance.organization.roles.organization_level()
         self.fields["org_role"] = forms.ChoiceField(
             label="Organization role",
             required=False,
-            choices=[("", "None"), *((role.slug, role.name) for role in roles)],
+            choices=[("", "None"), *may_give.items()],
             help_text="All members have it in addition to their own.",
         )
 

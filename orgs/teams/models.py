@@ -1,17 +1,40 @@
 import uuid
 
+from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
 from django.db import models
+from django.db.models import Count, OuterRef, Prefetch, Subquery
+from django.db.models.functions import Coalesce
 from django.urls import reverse
 
-from orgs.models import Organization
+from orgs.models import Membership, Organization
+
+FACES = 4
+
+
+class TeamQuerySet(models.QuerySet):
+    def counted(self, tenants):
+        """With `people` and `reached`, the number of these `tenants` (query set) that the team has a role on."""
+        inside = get_user_model().groups.through.objects.filter(group=OuterRef("pk")).order_by()
+        grants = self.model.tenant_grants.rel.related_model.objects.filter(team=OuterRef("pk")).order_by()
+        here = grants.filter(tenant__in=tenants).values("team")
+        return self.annotate(
+            people=Coalesce(Subquery(inside.values("group").annotate(n=Count("pk")).values("n")), 0),
+            reached=Coalesce(Subquery(here.annotate(n=Count("tenant", distinct=True)).values("n")), 0),
+        )
+
+    def with_faces(self):
+        """Each with a few of its people in `faces`; one query for all teams."""
+        few = get_user_model().objects.order_by("name", "email")[:FACES]
+        return self.prefetch_related(Prefetch("user_set", few, to_attr="faces"))
 
 
 class Team(Group):
     """A group of an organization's people; guardian and auth accept it as a group.
 
     `Group.name` is unique over the whole installation, so it holds `team:<uuid>` and
-    people see `label`. Members are `team.user_set`; only actions change it.
+    people see `label`. Members are `team.user_set`; only actions change it. Maintainers are members who add and
+    remove others; their rows end with their membership of the organization.
     """
 
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
@@ -20,6 +43,9 @@ class Team(Group):
     description = models.CharField(max_length=300, blank=True)
     org_role = models.CharField(max_length=60, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
+    maintainers = models.ManyToManyField(Membership, blank=True, related_name="maintained_teams")
+
+    objects = TeamQuerySet.as_manager()
 
     class Meta:
         ordering = ["label"]

@@ -10,5 +10,13 @@ urlpatterns = [
     path("<uuid:team>/edit/", views.team_edit, name="edit"),
     path("<uuid:team>/delete/", views.team_delete, name="delete"),
     path("<uuid:team>/members/add/", views.member_add, name="member_add"),
+    path(
+        "<uuid:team>/members/<uuid:membership>/maintainer/add/", views.maintainer_add, name="maintainer_add"
+    ),
+    path(
+        "<uuid:team>/members/<uuid:membership>/maintainer/remove/",
+        views.maintainer_remove,
+        name="maintainer_remove",
+    ),
     path("<uuid:team>/members/<uuid:membership>/remove/", views.member_remove, name="member_remove"),
 ]

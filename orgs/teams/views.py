@@ -1,37 +1,39 @@
 from django.contrib import messages
-from django.db.models import Count, OuterRef, Q, Subquery
+from django.core.paginator import Paginator
+from django.db.models import Exists, OuterRef, Q, Subquery
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from orgs.access import org_view
+from orgs.access import org_view, refuse
 from orgs.actions import Refused
 from orgs.audit.sentences import told
 from orgs.permissions import Permission
 from zenpro_site.htmx import partial_or_redirect, render_partial
 
 from . import actions
-from .access import teams_visible_to
+from .access import manages_members, teams_visible_to
 from .forms import MemberForm, TeamForm
 from .models import Team
 
 OFFERED = 8
+ROWS = 50
 RECENT = 6
 
 
 @require_safe
 @org_view(Permission.ORGANIZATION_VIEW)
 def team_list(request):
-    known = Q(tenant_grants__tenant__in=_known_tenants(request))
-    teams = _teams(request).annotate(
-        people=Count("user", distinct=True),
-        tenants=Count("tenant_grants__tenant", filter=known, distinct=True),
-    )
+    search = request.GET.get("q", "").strip()
+    teams = _teams(request).counted(_known_tenants(request)).with_faces().order_by("label")
+    found = teams.filter(Q(label__icontains=search) | Q(description__icontains=search))
     context = {
-        "teams": teams.order_by("label").prefetch_related("user_set"),
+        "page": Paginator(found, ROWS).get_page(request.GET.get("page")),
+        "is_filtered": bool(search),
+        "maintained": _maintained(request),
         "can_manage": Permission.TEAM_MANAGE in request.org_permissions,
         "sees_all": Permission.TEAM_VIEW in request.org_permissions,
     }
-    return render(request, "teams/list.html", context)
+    return render_partial(request, "teams/list.html#rows", context)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -54,10 +56,10 @@ def team_create(request):
 def team_detail(request, team):
     team = get_object_or_404(_teams(request), uuid=team)
     context = _detail(request, team)
-    if "q" in request.GET and context["can_manage"]:
+    if "q" in request.GET and context["can_manage_members"]:
         context["offered"] = _offered(request, team, request.GET["q"].strip())
         return render_partial(request, "teams/detail.html#candidates", context)
-    return render(request, "teams/detail.html", context)
+    return render_partial(request, "teams/detail.html#members", context)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -101,9 +103,9 @@ def team_delete(request, team):
 
 
 @require_POST
-@org_view(Permission.TEAM_MANAGE)
+@org_view(Permission.ORGANIZATION_VIEW)
 def member_add(request, team):
-    team = get_object_or_404(_teams(request), uuid=team)
+    team = _managed(request, team)
     form = MemberForm(request.POST, people=_others(request, team))
     if form.is_valid():
         user = form.cleaned_data["membership"].user
@@ -115,12 +117,53 @@ def member_add(request, team):
 
 
 @require_POST
-@org_view(Permission.TEAM_MANAGE)
+@org_view(Permission.ORGANIZATION_VIEW)
 def member_remove(request, team, membership):
+    team = _managed(request, team)
+    user = _person(request, team, membership)
+    alone = " It has no maintainer now." if _is_last_maintainer(request, team, user) else ""
+    _change(request, actions.remove_member, team, user, f"{user} is no longer in {team}.{alone}")
+    if user == request.user and Permission.TEAM_MANAGE not in request.org_permissions:
+        return redirect("teams:list", request.org.slug)
+    return _members_again(request, team)
+
+
+@require_POST
+@org_view(Permission.TEAM_MANAGE)
+def maintainer_add(request, team, membership):
     team = get_object_or_404(_teams(request), uuid=team)
-    people = request.org.memberships.filter(user__groups=team)
-    user = get_object_or_404(people.select_related("user"), pk=membership).user
-    _change(request, actions.remove_member, team, user, f"{user} is no longer in {team}.")
+    user = _person(request, team, membership)
+    _change(request, actions.add_maintainer, team, user, f"{user} maintains {team} now.")
+    return _members_again(request, team)
+
+
+@require_POST
+@org_view(Permission.TEAM_MANAGE)
+def maintainer_remove(request, team, membership):
+    team = get_object_or_404(_teams(request), uuid=team)
+    user = _person(request, team, membership)
+    _change(request, actions.remove_maintainer, team, user, f"{user} no longer maintains {team}.")
+    return _members_again(request, team)
+
+
+def _managed(request, team):
+    """The team, when the person of the request manages its members; else 404 if she does not see it, or 403."""
+    team = get_object_or_404(_teams(request), uuid=team)
+    if not manages_members(request.user, team, request.org_permissions):
+        refuse(request, Permission.TEAM_MANAGE, request.org)
+    return team
+
+
+def _person(request, team, membership):
+    """Somebody who is in the team."""
+    return get_object_or_404(_members(request, team).select_related("user"), pk=membership).user
+
+
+def _is_last_maintainer(request, team, user) -> bool:
+    return [one.user_id for one in _maintainers(request, team)[:2]] == [user.pk]
+
+
+def _members_again(request, team):
     return partial_or_redirect(request, "teams/detail.html#members", _detail(request, team), to=team)
 
 
@@ -136,6 +179,20 @@ def _change(request, action, team, user, done: str) -> None:
 def _teams(request):
     teams = teams_visible_to(request.user, request.org, request.org_permissions)
     return teams.annotate(org_role_name=_role_name(request, "org_role"))
+
+
+def _members(request, team):
+    return request.org.memberships.filter(user__groups=team.pk)
+
+
+def _maintainers(request, team):
+    return _members(request, team).filter(maintained_teams=team)
+
+
+def _maintained(request) -> set:
+    """Keys of the teams whose members she manages without managing teams."""
+    mine = request.membership.maintained_teams.filter(user=request.user) if request.membership else ()
+    return {team.pk for team in mine}
 
 
 def _known_tenants(request):
@@ -158,11 +215,14 @@ def _role_name(request, field: str) -> Subquery:
 
 def _others(request, team):
     """Members of the organization who are not in the team."""
-    inside = request.org.memberships.filter(user__groups=team.pk)
+    inside = _members(request, team)
     return request.org.memberships.exclude(pk__in=inside.values("pk")).select_related("user")
 
 
-def _offered(request, team, search: str) -> list:
+def _offered(request, team, search: str) -> list | None:
+    """A few who may be added. Who does not see the members of the organization has to know whom she looks for."""
+    if Permission.MEMBER_VIEW not in request.org_permissions and len(search) < 2:
+        return None
     found = Q(user__name__icontains=search) | Q(user__email__icontains=search)
     return list(_others(request, team).filter(found, user__is_active=True)[: OFFERED + 1])
 
@@ -176,15 +236,24 @@ def _status(form) -> int:
 
 
 def _detail(request, team) -> dict:
-    rights = request.org_permissions
-    members = request.org.memberships.filter(user__groups=team.pk)
+    rights, search = request.org_permissions, request.GET.get("who", "").strip()
+    people = _members(request, team)
+    found = people.filter(Q(user__name__icontains=search) | Q(user__email__icontains=search))
+    keeps = _maintainers(request, team).filter(pk=OuterRef("pk"))
+    found = found.annotate(role_name=_role_name(request, "role"), maintains=Exists(keeps))
+    ordered = found.select_related("user").order_by("-maintains", "user__name", "user__email")
     return {
         "team": team,
-        "members": members.annotate(role_name=_role_name(request, "role")).select_related("user"),
+        "page": Paginator(ordered, ROWS).get_page(request.GET.get("page")),
+        "people": people.filter(user__is_service_account=False).count(),
+        "robots": people.filter(user__is_service_account=True).count(),
+        "maintainers": _maintainers(request, team).select_related("user")[: OFFERED + 1],
         "grants": _grants(request, team),
         "activity": _activity(request, team),
         "can_manage": Permission.TEAM_MANAGE in rights,
+        "can_manage_members": manages_members(request.user, team, rights),
         "can_see_people": Permission.MEMBER_VIEW in rights,
+        "can_invite": Permission.INVITATION_MANAGE in rights,
         "can_see_audit": Permission.AUDIT_VIEW in rights,
     }
 

@@ -21,6 +21,7 @@ from orgs.permissions import Permission
 from orgs.roles.exchange import as_json
 from tenants import runs
 from tenants.control_plane import devices
+from tenants.enrollment.models import Enrollment
 from tenants.control_plane.models import DeviceLogin
 from tenants.models import Tenant
 from tenants.run_templates import actions as template_actions
@@ -110,6 +111,10 @@ def role_on_tenant(world):
     return tenant_role(world.org, "viewer").pk
 
 
+def maintains(world):
+    world.team.maintainers.add(world.person.membership)
+
+
 def new_member_of_team(world):
     return {"membership": make_member(world.org).membership.pk}
 
@@ -179,6 +184,8 @@ DEEDS = {
     "teams:delete": Deed(),
     "teams:member_add": Deed(new_member_of_team),
     "teams:member_remove": Deed(),
+    "teams:maintainer_add": Deed(),
+    "teams:maintainer_remove": Deed(before=maintains),
     "roles:create": Deed(lambda w: {"name": "Auditor", "start": f"copy:{w.role.pk}"}),
     "roles:import": Deed(lambda w: {"text": as_json(w.role), "name": "Auditor"}),
     "roles:rights": Deed(lambda w: {"version": w.role.version, "right": ["model:update"]}),
@@ -210,6 +217,10 @@ DEEDS = {
     "tenants:person_roles": Deed(lambda w: {"role": role_on_tenant(w)}),
     "tenants:team_roles": Deed(lambda w: {"role": role_on_tenant(w)}),
     "tenants:join": Deed(lambda w: {"role": role_on_tenant(w)}, lambda w: w.grant.delete()),
+    "enrollment:correct": Deed(
+        lambda w: {"server_url": "https://zenml.example.org", "version": "0.98.0"},
+        lambda w: Enrollment.objects.create(tenant=w.tenant),
+    ),
     "usage:organization_limits": Deed(lambda w: {"pipeline_run": "100"}, becomes_superuser),
     "usage:tenant_limits": Deed(lambda w: {"pipeline_run": "10"}),
     "run_templates:create": Deed(

@@ -95,6 +95,7 @@ RUNS_TEMPLATES = tenant("tenant_operator", "tenant_editor", "tenant_developer", 
 CANCELS_OTHERS_RUNS = tenant("tenant_admin", admin=NO)
 READS_SERVER = tenant(*IN_TENANT, admin=CANNOT)  # the Admin is told that she has no role in there
 TEAM_PAGE = VIEWERS | {"member": GONE}  # she is not in this team
+TEAM_MANAGERS = EDITORS | {"member": GONE}  # or its maintainers
 
 
 def reads(rule: dict) -> dict:
@@ -162,8 +163,10 @@ MATRIX = {
     "teams:detail": reads(TEAM_PAGE),
     "teams:edit": asks(EDITORS),
     "teams:delete": asks(EDITORS),
-    "teams:member_add": does(EDITORS),
-    "teams:member_remove": does(EDITORS),
+    "teams:member_add": does(TEAM_MANAGERS),
+    "teams:member_remove": does(TEAM_MANAGERS),
+    "teams:maintainer_add": does(EDITORS),
+    "teams:maintainer_remove": does(EDITORS),
     "roles:list": reads(VIEWERS),
     "roles:create": asks(ADMINS),
     "roles:import": asks(ADMINS),
@@ -201,12 +204,15 @@ MATRIX = {
     "tenants:members": reads(SEES_TENANT),
     "tenants:grant_give": asks(TENANT_ADMINS),
     "tenants:grant_withdraw": asks(TENANT_ADMINS),
+    "matrix:grid": reads(VIEWERS),
     "tenants:person_roles": asks(TENANT_ADMINS),
     "tenants:team_roles": asks(TENANT_ADMINS),
     "tenants:join": asks(ORG_ADMIN_JOINS),
     "tenants:runs": reads(SEES_TENANT),
     "tenants:run_detail": reads(SEES_TENANT),
     "tenants:step_log": reads(READS_SERVER),
+    "enrollment:detail": reads(SEES_TENANT),
+    "enrollment:correct": does(RUNS_TENANT),
     "usage:tenant": reads(TENANT_ADMINS),
     "usage:tenant_csv": reads(TENANT_ADMINS),
     "usage:tenant_limits": asks(ORG_ADMIN_JOINS),

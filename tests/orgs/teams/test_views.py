@@ -54,7 +54,7 @@ def test_viewer_sees_all_teams_but_no_tenant_she_is_not_in(org, viewer, as_user)
         make_grant(tenant, team, "developer")
     make_grant(known, viewer, "viewer")
     client = as_user(viewer)
-    assert client.get(url("list", org=org)).context["teams"][0].tenants == 1
+    assert client.get(url("list", org=org)).context["page"][0].reached == 1
     page = client.get(team.get_absolute_url()).content.decode()
     assert "known" in page and "secret" not in page and "Find people" not in page
 
@@ -235,3 +235,30 @@ def test_edit_shows_what_is_stored(org, owner, as_user):
         "Models",
         "viewer",
     ]
+
+
+def test_many_members_and_teams_come_in_pages_and_can_be_searched(org, owner, as_user):
+    people = [make_member(org, name=f"Person {number:02}") for number in range(60)]
+    team = make_team(org, "everybody", members=people)
+    client = as_user(owner)
+    first, second = (client.get(team.get_absolute_url(), {"page": page}) for page in (1, 2))
+    assert [len(response.context["page"].object_list) for response in (first, second)] == [50, 10]
+    assert "Search in this team" in first.content.decode()
+    found = client.get(team.get_absolute_url(), {"who": "person 59"}).context["page"]
+    assert [one.user.name for one in found] == ["Person 59"]
+    nobody = client.get(team.get_absolute_url(), {"who": "nobody"}).content.decode()
+    assert "Nobody in this team matches" in nobody
+    for number in range(50):
+        make_team(org, f"team-{number:02}")
+    assert len(client.get(url("list", org=org)).context["page"].object_list) == 50
+    [only] = client.get(url("list", org=org), {"q": "EVERY"}).context["page"]
+    assert (only.people, len(only.faces)) == (60, 4)
+
+
+def test_the_team_says_who_maintains_it_and_where_its_roles_are(org, owner, member, as_user):
+    team = make_team(org, members=[member])
+    team.maintainers.add(member.membership)
+    make_grant(make_tenant(org, "production"), team, "operator")
+    page = as_user(owner).get(team.get_absolute_url()).content.decode()
+    assert "Maintained by Dana Petrova" in page
+    assert reverse("tenants:members", args=[org.slug, "production"]) in page
