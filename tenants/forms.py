@@ -1,6 +1,7 @@
 from calendar import monthrange
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from urllib.parse import urlsplit
 
 from django import forms
 from django.core.validators import RegexValidator
@@ -11,6 +12,7 @@ from orgs.roles.models import Role
 from orgs.teams.models import Team
 
 OTHER = "other"
+HERE, ELSEWHERE = "here", "elsewhere"
 version_validator = RegexValidator(
     r"^\d+(\.\d+){1,3}((a|b|rc)\d+)?(\.post\d+)?(\.dev\d+)?$", "Write a version as on PyPI, such as 0.98.0."
 )
@@ -90,8 +92,39 @@ def access_formset(org, data=None) -> BaseAccessFormSet:
     return _AccessFormSet(data, prefix="access", form_kwargs=kwargs)
 
 
+class AddressField(forms.URLField):
+    """Where a server is reached, without a slash at the end. Cleans to lower case where case means nothing."""
+
+    def __init__(self, **kwargs):
+        widget = forms.URLInput(attrs={"placeholder": "https://zenml.example.org", "autocomplete": "off"})
+        super().__init__(max_length=200, assume_scheme="https", widget=widget, **kwargs)
+
+    def clean(self, value):
+        value = super().clean(value)
+        if not value:
+            return value
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https"):
+            raise forms.ValidationError("The address begins with https:// or http://.")
+        if parts.username or parts.query or parts.fragment:
+            raise forms.ValidationError("Only host, port and path: no user, no “?” and no “#”.")
+        return f"{parts.scheme}://{parts.netloc.lower()}{parts.path.rstrip('/')}"
+
+
 class TenantForm(forms.Form):
     """A new tenant, without who gets access."""
+
+    where = forms.ChoiceField(
+        choices=[(HERE, "Run here"), (ELSEWHERE, "A server somebody else runs")],
+        initial=HERE,
+        required=False,
+        label="Where its server runs",
+    )
+    server_url = AddressField(
+        required=False,
+        label="Address of the server",
+        help_text="As clients and ZenPro reach it.",
+    )
 
     name = forms.CharField(max_length=60, widget=forms.TextInput(attrs={"autocomplete": "off"}))
     slug = forms.CharField(
@@ -121,6 +154,11 @@ class TenantForm(forms.Form):
         self.org = org
         self.fields["version"].choices = [*((v, v) for v in versions), (OTHER, "Another version…")]
 
+    @property
+    def is_elsewhere(self) -> bool:
+        """Also of a form that came back with errors."""
+        return self["where"].value() == ELSEWHERE
+
     def clean_slug(self) -> str:
         slug = self.cleaned_data["slug"]
         if slug in RESERVED_SLUGS or self.org.tenants.live().filter(slug=slug).exists():
@@ -129,6 +167,9 @@ class TenantForm(forms.Form):
 
     def clean(self):
         super().clean()
+        self.cleaned_data["where"] = self.cleaned_data.get("where") or HERE
+        if self.is_elsewhere and not self.cleaned_data.get("server_url") and "server_url" not in self.errors:
+            self.add_error("server_url", "Where is the server reached?")
         if self.cleaned_data.get("version") != OTHER:
             return
         if self.cleaned_data.get("other_version"):

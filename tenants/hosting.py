@@ -31,13 +31,13 @@ def local_stores_of(tenant: Tenant) -> Path:
 
 
 def spec_of(tenant: Tenant) -> ServerSpec:
-    """The configuration its server shall run with. Needs a reserved port. Raises SecretsUnreadable."""
+    """The configuration its server shall run with. Without a reserved port it is 0. Raises SecretsUnreadable."""
     secrets = tenant.opened_secrets()
     return ServerSpec(
         tenant_id=tenant.pk,
         workspace_name=tenant.workspace_name,
         version=tenant.zenml_version,
-        port=tenant.port,
+        port=tenant.port or 0,
         server_url=tenant.server_url,
         api_url=settings.ZENPRO_API_URL,
         dashboard_url=settings.ZENPRO_URL,

@@ -14,7 +14,8 @@ from zenpro_site.htmx import reload_page, render_partial, wants
 
 from . import actions
 from .access import tenant_view
-from .forms import DeleteForm, SettingsForm, SlugForm, TenantForm, access_formset
+from .enrollment.actions import enroll
+from .forms import ELSEWHERE, DeleteForm, SettingsForm, SlugForm, TenantForm, access_formset
 from .hosting import tail_log
 from .members import people_of
 from .permissions import TenantPermission
@@ -66,20 +67,18 @@ def _more_rows(data):
 
 
 def _create(request, values, pairs):
-    return actions.create_tenant(
-        org=request.org,
-        name=values["name"],
-        slug=values["slug"],
-        version=values["version"],
-        description=values["description"],
-        access=pairs,
-        by=request.user,
-    )
+    words = {name: values[name] for name in ("name", "slug", "version", "description")}
+    words |= {"org": request.org, "access": pairs, "by": request.user}
+    if values["where"] == ELSEWHERE:
+        return enroll(server_url=values["server_url"], **words)
+    return actions.create_tenant(**words)
 
 
 @require_safe
 @tenant_view(TenantPermission.VIEW)
 def progress(request):
+    if hasattr(request.tenant, "enrollment"):
+        return redirect("enrollment:detail", request.org.slug, request.tenant.slug)
     startup = startup_of(request.tenant)
     if wants(request, "log_tail"):
         context = {"lines": _tail(request, LOG_LINES[0]), "startup": startup}

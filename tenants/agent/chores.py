@@ -63,7 +63,7 @@ class Cuts:
     def __call__(self) -> int:
         """Returns how many accounts were switched off."""
         due = [key for key in decisions.shut_out() if time.monotonic() >= self.not_before.get(key, 0)]
-        accounts = TenantAccount.objects.filter(pk__in=due).select_related("tenant")
+        accounts = TenantAccount.objects.filter(pk__in=due, tenant__enrollment=None).select_related("tenant")
         return sum(self._cut(account) for account in accounts)
 
     def _cut(self, account: TenantAccount) -> bool:

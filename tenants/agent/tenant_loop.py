@@ -4,6 +4,7 @@ Level-triggered: each pass looks at the row and at the real process, does the ne
 any moment; the next pass, of this agent or of a new one, carries on. Only this module writes `status`.
 """
 
+import math
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,7 +23,7 @@ from tenants.models import Tenant
 from tenants.sealing import SecretsUnreadable
 from tenants.servers.base import ServerError, ServerStatus, TenantConflict, TenantError
 
-from . import progress
+from . import elsewhere, progress
 
 log = structlog.get_logger("zenpro.agent")
 Status, Desired = Tenant.Status, Tenant.DesiredState
@@ -45,16 +46,19 @@ class TenantLoop:
     def __init__(self, hosting=None):
         self.hosting = hosting or backend()
         self.pool = ThreadPoolExecutor(max_workers=8, thread_name_prefix="tenant")
+        # Servers elsewhere may take seconds to answer: they keep no place of those here.
+        self.looks = ThreadPoolExecutor(max_workers=4, thread_name_prefix="look")
         self.starts = threading.Semaphore(STARTS_AT_ONCE)
         self.passes: dict[UUID, Future] = {}
         self.looked: dict[UUID, float] = {}
 
     def tick(self) -> None:
         """Begin a pass for every tenant that needs one and has none under way."""
-        for tenant in Tenant.objects.exclude(status=Status.DELETED, port=None):
+        for tenant in Tenant.objects.exclude(status=Status.DELETED, port=None).select_related("enrollment"):
             if not self._busy(tenant.pk) and self._due(tenant):
                 self.looked[tenant.pk] = time.monotonic()
-                self.passes[tenant.pk] = self.pool.submit(self._in_thread, tenant.pk)
+                pool = self.looks if hasattr(tenant, "enrollment") else self.pool
+                self.passes[tenant.pk] = pool.submit(self._in_thread, tenant.pk)
 
     def run_forever(self, stop: threading.Event, interval: float = 0.5) -> None:
         swept = 0.0
@@ -67,12 +71,15 @@ class TenantLoop:
             except Exception:
                 log.exception("tick failed")
             stop.wait(interval)
-        self.pool.shutdown(wait=False, cancel_futures=True)
+        for pool in (self.pool, self.looks):
+            pool.shutdown(wait=False, cancel_futures=True)
 
     def _busy(self, pk: UUID) -> bool:
         return pk in self.passes and not self.passes[pk].done()
 
     def _due(self, tenant: Tenant) -> bool:
+        if hasattr(tenant, "enrollment"):
+            return elsewhere.due(tenant, time.monotonic() - self.looked.get(tenant.pk, -math.inf))
         settled = tenant.status == tenant.desired_state or tenant.status == Status.FAILED
         if not settled or self._restart_wanted(tenant):
             return True
@@ -89,8 +96,11 @@ class TenantLoop:
 
     def run_pass(self, pk: UUID) -> None:
         """One pass over one tenant."""
-        tenant = Tenant.objects.select_related("organization", "created_by").filter(pk=pk).first()
-        if tenant is not None:
+        rows = Tenant.objects.select_related("organization", "created_by", "enrollment")
+        tenant = rows.filter(pk=pk).first()
+        if tenant is not None and hasattr(tenant, "enrollment"):
+            elsewhere.look_after(tenant, self._set, self._project_of)
+        elif tenant is not None:
             with suppress(Superseded):
                 self._towards(tenant)
 
@@ -226,6 +236,15 @@ class TenantLoop:
     def _somebody(self, tenant: Tenant):
         """A person who may create projects: one with the role Admin on the tenant."""
         grants = tenant.grants.valid().filter(role__permissions__resource="project")
+    def _project_of(self, tenant: Tenant) -> UUID | None:
+        """Id of the project `default` inside a server elsewhere; None when nobody can make it now."""
+        person = self._somebody(tenant) if tenant.has_projects else None
+        try:
+            return default_project(connect(person, tenant)) if person else None
+        except TenantError as error:
+            log.warning("no project was made", tenant=str(tenant.pk), reason=error.reason)
+            return None
+
         grants = grants.filter(role__permissions__action="create", membership__user__is_active=True)
         grant = grants.select_related("membership__user").first()
         return grant.membership.user if grant else None

@@ -11,6 +11,7 @@ from django.utils import timezone
 from orgs.audit.models import AuditEvent
 from orgs.teams.models import Team
 from tenants.decisions import Resource
+from tenants.enrollment.models import Enrollment
 from tenants.models import Share, Tenant, TenantAccount
 
 from .models import AccessToken, UsageEvent
@@ -38,6 +39,16 @@ def record_start(*, tenant: Tenant, version: str) -> None:
     now = timezone.now()
     fields = {"reported_at": now, "updated_at": now} | ({"reported_version": version} if version else {})
     Tenant.objects.filter(pk=tenant.pk).update(**fields)
+
+
+def note_call(*, tenant_id: UUID, url: str, version: str) -> None:
+    """A server called with its secret. Only those that somebody else runs are remembered. One statement."""
+    Enrollment.objects.note_call(tenant_id, url, version)
+
+
+def note_refusal(*, tenant_id: UUID) -> None:
+    """Somebody called in a tenant's name with another secret. One statement."""
+    Enrollment.objects.note_refusal(tenant_id)
 
 
 def record_entry(*, tenant: Tenant, user) -> None:

@@ -41,10 +41,27 @@ def token(request):
         raise wire.WireError(HTTPStatus.BAD_REQUEST, "ValueError", "This grant type is not supported.")
     tenant_id = wire.uuid_or_none(request.POST.get("client_id"))
     issued = actions.log_in_server(tenant_id=tenant_id, secret=request.POST.get("client_secret", ""))
+    _note_login(request, tenant_id, issued is not None)
     if issued is None:
         raise wire.not_signed_in("Client id and secret do not belong together.")
     lifetime = int(actions.SERVER_TOKEN_LIFETIME.total_seconds())
     return {"access_token": issued, "token_type": "bearer", "expires_in": lifetime}
+
+
+def _note_login(request, tenant_id, known: bool) -> None:
+    """For the page that waits for a server somebody else runs."""
+    if known:
+        actions.note_call(tenant_id=tenant_id, **_claims(request))
+    elif tenant_id:
+        actions.note_refusal(tenant_id=tenant_id)
+
+
+def _claims(request) -> dict[str, str]:
+    """What a server says of itself at every call of its."""
+    return {
+        "url": request.headers.get("zenml-server-url", ""),
+        "version": request.headers.get("zenml-server-version", "")[:LONGEST_VERSION],
+    }
 
 
 @require_safe
@@ -82,8 +99,9 @@ def authorize_server(request):
 @server_endpoint("PATCH", "POST")
 def workspace_status(request):
     """The server starts: after its migrations, before it serves. What it says is in the headers (§3.7)."""
-    version = request.headers.get("zenml-server-version", "")
-    actions.record_start(tenant=request.tenant, version=version[:LONGEST_VERSION])
+    claims = _claims(request)
+    actions.record_start(tenant=request.tenant, version=claims["version"])
+    actions.note_call(tenant_id=request.tenant.pk, **claims)
     return {"id": str(request.tenant.pk)}
 
 

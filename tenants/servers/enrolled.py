@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import dataclass
 
 import httpx
 
@@ -67,6 +68,53 @@ class EnrolledBackend:
 
     def explain_failure(self, spec: ServerSpec) -> str:
         return "" if self.healthy(spec) else f"{spec.server_url} does not answer as this tenant."
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What came of asking: `trouble` is a sentence for people, "" when it answered as this tenant."""
+
+    trouble: str
+
+
+def look(spec: ServerSpec) -> Look:
+    """Ask the server at its public address how it is, through this machine's proxy where there is one.
+
+    At most about 4 s, follows no redirects, never raises.
+    """
+    try:
+        with httpx.Client(base_url=spec.server_url, timeout=HEALTH_TIMEOUT) as http:
+            health = http.get("/health")
+            if not health.is_success:
+                return Look(f"{spec.server_url} answers with status {health.status_code}.")
+            return Look(_who(http.get("/api/v1/info"), spec))
+    except httpx.TimeoutException:
+        return Look(f"{spec.server_url} does not answer in time.")
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+        return Look(f"{spec.server_url} cannot be reached: {_words(error)}"[:300])
+
+
+def _who(answer: httpx.Response, spec: ServerSpec) -> str:
+    try:
+        if is_ours(answer, spec):
+            return ""
+        is_zenml = answer.is_success and "deployment_type" in answer.json()
+    except (ValueError, AttributeError):
+        is_zenml = False
+    if is_zenml:
+        return f"{spec.server_url} is a ZenML server, but it does not run with the lines of this tenant."
+    return f"What answers at {spec.server_url} is no ZenML server."
+
+
+def _words(error: Exception) -> str:
+    text = str(error).lower()
+    if "certificate" in text or "ssl" in text:
+        return "its certificate is not trusted here."
+    if "name or service" in text or "name resolution" in text or "no address" in text:
+        return "there is no such host."
+    if "refused" in text:
+        return "nothing listens there."
+    return "no connection."
 
 
 def environment_block(spec: ServerSpec) -> str:

@@ -1,0 +1,74 @@
+"""Tenants whose server somebody else runs: asking for one, and correcting what was entered. One audit row each."""
+
+from collections.abc import Sequence
+
+from django.db import transaction
+
+from orgs.actions import Refused
+from orgs.audit.models import AuditEvent
+from orgs.models import Organization
+from orgs.roles.models import Role
+from tenants.actions import Holder, create_tenant
+from tenants.models import Tenant
+
+from .models import Enrollment
+
+
+@transaction.atomic
+def enroll(
+    *,
+    org: Organization,
+    name: str,
+    slug: str,
+    version: str,
+    server_url: str,
+    by,
+    description: str = "",
+    access: Sequence[tuple[Holder, Role]] = (),
+) -> Tenant:
+    """A tenant whose server runs elsewhere, at `server_url`. It is available once that server has called.
+
+    As tenants.actions.create_tenant otherwise. Raises Refused, also for an address another tenant of hers has.
+    """
+    _refuse_taken(org, server_url)
+    tenant = create_tenant(
+        org=org,
+        name=name,
+        slug=slug,
+        version=version,
+        description=description,
+        access=access,
+        server_url=server_url,
+        by=by,
+    )
+    Enrollment.objects.create(tenant=tenant)
+    return tenant
+
+
+@transaction.atomic
+def correct(*, tenant: Tenant, server_url: str, version: str, by) -> None:
+    """Another address or version than was entered. The agent looks at once. Raises Refused as `enroll` does."""
+    row = Tenant.objects.select_for_update().get(pk=tenant.pk)
+    _refuse_taken(row.organization, server_url, row)
+    before = {"address": row.server_url, "version": row.zenml_version}
+    after = {"address": server_url, "version": version}
+    if before == after:
+        return
+    tenant.server_url, tenant.zenml_version = server_url, version
+    tenant.save(update_fields=["server_url", "zenml_version", "updated_at"])
+    Enrollment.objects.filter(tenant=tenant).update(looked_at=None, trouble="")
+    AuditEvent.objects.record(
+        "tenant.address_changed",
+        tenant,
+        by=by,
+        organization=row.organization,
+        before=before,
+        after=after,
+    )
+
+
+def _refuse_taken(org: Organization, server_url: str, tenant: Tenant | None = None) -> None:
+    """Clients find a tenant by its address, so within an organization each has its own."""
+    others = org.tenants.live().filter(server_url=server_url)
+    if (others.exclude(pk=tenant.pk) if tenant else others).exists():
+        raise Refused(f"Another tenant of {org} has the address {server_url}.")

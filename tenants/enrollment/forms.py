@@ -1,0 +1,15 @@
+from django import forms
+
+from tenants.forms import AddressField, version_validator
+
+
+class CorrectForm(forms.Form):
+    """Where the server is and what it runs, once more."""
+
+    server_url = AddressField(label="Address", help_text="As clients and ZenPro reach it.")
+    version = forms.CharField(
+        max_length=20,
+        label="ZenML version",
+        validators=[version_validator],
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )

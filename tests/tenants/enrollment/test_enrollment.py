@@ -1,0 +1,262 @@
+"""From an address and a version to green, and every way on which it can go wrong."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+from factories import make_grant, make_member, make_tenant
+
+from orgs.actions import Refused
+from orgs.audit.models import AuditEvent
+from tenants.actions import request_restart
+from tenants.enrollment.actions import correct, enroll
+from tenants.enrollment.checks import checks_of
+from tenants.enrollment.models import Enrollment
+from tenants.hosting import spec_of
+from tenants.models import Tenant
+from tenants.servers.enrolled import environment_block
+
+Status, Desired = Tenant.Status, Tenant.DesiredState
+FORM = {
+    "name": "Theirs",
+    "slug": "theirs",
+    "version": "0.98.0",
+    "access-TOTAL_FORMS": 0,
+    "access-INITIAL_FORMS": 0,
+}
+
+
+def block_of(tenant):
+    return environment_block(spec_of(tenant))
+
+
+def states(tenant):
+    return {check.key: check.state for check in checks_of(tenant)}
+
+
+def only_failure(tenant):
+    (failed,) = [check for check in checks_of(tenant) if check.state == "failed"]
+    return failed
+
+
+def want(tenant, state):
+    deleted = timezone.now() if state == Desired.DELETED else None
+    Tenant.objects.filter(pk=tenant.pk).update(desired_state=state, deleted_at=deleted)
+
+
+# -- what goes wrong
+
+
+def test_never_called(tenant, agent):
+    tenant = agent(tenant)
+    assert tenant.status == Status.PENDING
+    assert tenant.state_reason == "No call of this server has arrived yet."
+    assert states(tenant) == {
+        "call": "now",
+        "secret": "waiting",
+        "address": "waiting",
+        "answer": "waiting",
+        "version": "waiting",
+    }
+    assert "does not run with the lines of this tenant" in checks_of(tenant)[3].text
+
+
+def test_wrong_secret(tenant, server, agent):
+    assert server.start(block_of(tenant), ZENML_SERVER_PRO_OAUTH2_CLIENT_SECRET="half of it") == 401
+    tenant = agent(tenant)
+    assert only_failure(tenant).key == "secret"
+    assert "ZENML_SERVER_PRO_OAUTH2_CLIENT_SECRET" in only_failure(tenant).step
+    assert (tenant.status, tenant.state_reason) == (Status.PENDING, only_failure(tenant).text)
+    assert server.start(block_of(tenant)) == 200
+    assert agent(tenant).status == Status.AVAILABLE
+
+
+def test_wrong_address(tenant, server, agent, owner):
+    assert server.start(block_of(tenant), ZENML_SERVER_SERVER_URL="https://zenml.internal") == 200
+    tenant = agent(tenant)
+    assert tenant.status == Status.PENDING
+    assert only_failure(tenant).text == (
+        f"The server says it is reached at https://zenml.internal. You entered {server.url}."
+    )
+
+
+def test_address_that_cannot_be_reached(org, owner, server, agent):
+    tenant = enroll(org=org, name="x", slug="x", version="0.98.0", server_url="http://127.0.0.1:9", by=owner)
+    assert server.start(block_of(tenant)) == 200
+    tenant = agent(tenant)
+    assert only_failure(tenant).text == "http://127.0.0.1:9 cannot be reached: nothing listens there."
+    correct(tenant=tenant, server_url=server.url, version="0.98.0", by=owner)
+    assert server.start(block_of(tenant)) == 200
+    assert agent(tenant).status == Status.AVAILABLE
+
+
+def test_wrong_version(tenant, server, agent, owner):
+    assert server.start(block_of(tenant), version="0.85.0") == 200
+    tenant = agent(tenant)
+    assert only_failure(tenant).text == "The server runs ZenML 0.85.0. You entered 0.98.0."
+    assert tenant.status == Status.PENDING
+    correct(tenant=tenant, server_url=server.url, version="0.85.0", by=owner)
+    assert agent(tenant).status == Status.AVAILABLE
+
+
+def test_something_else_answers(tenant, server, agent):
+    server.start(block_of(tenant))
+    server.environment = {}
+    tenant = agent(tenant)
+    assert only_failure(tenant).key == "answer"
+    assert "does not run with the lines of this tenant" in only_failure(tenant).text
+
+
+# -- green, and afterwards
+
+
+def test_all_is_right(tenant, server, agent, hosting):
+    assert server.start(block_of(tenant)) == 200
+    tenant = agent(tenant)
+    assert (tenant.status, tenant.state_reason) == (Status.AVAILABLE, "")
+    assert set(states(tenant).values()) == {"done"}
+    assert tenant.available_since
+    assert str(tenant.project_id) == "11111111-1111-4111-8111-111111111111"
+    assert hosting.calls == []
+
+
+def test_a_stranger_with_a_wrong_secret_changes_nothing(tenant, server, agent, client):
+    server.start(block_of(tenant))
+    form = {"grant_type": "client_credentials", "client_id": str(tenant.pk), "client_secret": "guessed"}
+    assert client.post("/api/auth/login", form).status_code == 401
+    tenant = agent(tenant)
+    assert tenant.status == Status.AVAILABLE
+    assert states(tenant)["secret"] == "failed"
+
+
+def test_an_upgrade_of_a_server_that_is_well_changes_nothing(tenant, server, agent):
+    server.start(block_of(tenant))
+    agent(tenant)
+    server.start(block_of(tenant), version="0.99.0")
+    assert agent(tenant).status == Status.AVAILABLE
+
+
+def test_no_answer_for_a_while_is_a_failure_and_ends_by_itself(tenant, server, agent):
+    server.start(block_of(tenant))
+    agent(tenant)
+    server.up = False
+    assert agent(tenant).status == Status.AVAILABLE, "Once may be chance."
+    Enrollment.objects.update(answered_at=timezone.now() - timedelta(seconds=31))
+    tenant = agent(tenant)
+    assert (tenant.status, tenant.state_reason) == (Status.FAILED, f"{server.url} answers with status 503.")
+    server.up = True
+    assert agent(tenant).status == Status.AVAILABLE
+
+
+def test_deactivated_nobody_gets_in_and_nothing_is_stopped(tenant, server, agent, hosting):
+    block = block_of(tenant)
+    server.start(block)
+    agent(tenant)
+    want(tenant, Desired.DEACTIVATED)
+    assert agent(tenant).status == Status.DEACTIVATED
+    assert server.start(block) == 401
+    assert Enrollment.objects.get().refused_at is None, "It has the right secret."
+    want(tenant, Desired.AVAILABLE)
+    server.start(block)
+    assert agent(tenant).status == Status.AVAILABLE
+    assert hosting.calls == []
+
+
+def test_deleting_removes_our_rows_only(tenant, server, agent, hosting):
+    server.start(block_of(tenant))
+    agent(tenant)
+    want(tenant, Desired.DELETED)
+    assert agent(tenant).status == Status.DELETED
+    assert hosting.calls == []
+
+
+def test_it_is_not_restarted_from_here(tenant, owner, server, agent):
+    server.start(block_of(tenant))
+    with pytest.raises(Refused, match="Somebody else runs the server of theirs"):
+        request_restart(tenant=agent(tenant), by=owner)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_tick_looks_seldom_at_a_server_that_never_called(tenant, hosting, agent):
+    loop = agent.__closure__[0].cell_contents
+    for _ in range(3):
+        loop.tick()
+    loop.looks.shutdown(wait=True)
+    assert Enrollment.objects.get().looked_at
+    assert Tenant.objects.get(pk=tenant.pk).status == Status.PENDING
+
+
+# -- pages
+
+
+def test_from_the_form_to_the_block(as_user, org, owner):
+    elsewhere = {**FORM, "where": "elsewhere"}
+    refused = as_user(owner).post(f"/o/{org.slug}/t/new/", elsewhere)
+    assert (refused.status_code, Tenant.objects.count()) == (422, 0)
+    assert "Where is the server reached?" in refused.content.decode()
+    made = {**elsewhere, "server_url": "HTTPS://ZenML.Example.org/"}
+    page = as_user(owner).post(f"/o/{org.slug}/t/new/", made, follow=True)
+    tenant = Tenant.objects.get()
+    assert (tenant.server_url, tenant.port) == ("https://zenml.example.org", None)
+    assert page.redirect_chain[-1][0] == f"/o/{org.slug}/t/theirs/server/"
+    assert block_of(tenant) in page.context["environment"]
+    assert "no-store" in page["Cache-Control"]
+    row = AuditEvent.objects.get(action="tenant.created")
+    assert row.after["address"] == "https://zenml.example.org"
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["ftp://x.example", "https://user:pw@x.example", "https://x.example/?a=1", "javascript:alert(1)", "x y"],
+)
+def test_odd_addresses(as_user, org, owner, url):
+    response = as_user(owner).post(f"/o/{org.slug}/t/new/", {**FORM, "where": "elsewhere", "server_url": url})
+    assert (response.status_code, Tenant.objects.count()) == (422, 0)
+
+
+def test_two_tenants_do_not_share_an_address(org, owner, tenant, server):
+    with pytest.raises(Refused, match="Another tenant of Acme AI has the address"):
+        enroll(org=org, name="b", slug="b", version="0.98.0", server_url=server.url, by=owner)
+    other = make_tenant(org, server_url="https://other.example")
+    with pytest.raises(Refused):
+        correct(tenant=tenant, server_url=other.server_url, version="0.98.0", by=owner)
+
+
+def test_secrets_are_shown_to_those_who_may_change_the_tenant(as_user, org, tenant, owner):
+    path, secret = f"/o/{org.slug}/t/theirs/server/", tenant.opened_secrets()["oauth_secret"]
+    person = make_member(org)
+    make_grant(tenant, person, "developer")
+    page = as_user(person).get(path)
+    assert page.status_code == 200
+    assert secret not in page.content.decode()
+    assert as_user(person).post(f"{path}correct/", {}).status_code == 403
+    assert secret in as_user(owner).get(path).content.decode()
+
+
+def test_the_page_asks_again_until_it_is_green(as_user, org, tenant, owner, server, agent):
+    path, polls = f"/o/{org.slug}/t/theirs/server/", {"HX-Request": "true", "HX-Target": "enrollment"}
+    before = as_user(owner).get(path, headers=polls).content.decode()
+    assert "every 2s" in before and tenant.opened_secrets()["oauth_secret"] not in before
+    server.start(block_of(tenant))
+    agent(tenant)
+    after = as_user(owner).get(path, headers=polls).content.decode()
+    assert "every 2s" not in after and f"zenml login {server.url}" in after
+
+
+def test_what_the_server_says_can_be_taken_over(as_user, org, tenant, owner, server, agent):
+    server.start(block_of(tenant), version="0.97.0")
+    agent(tenant)
+    path = f"/o/{org.slug}/t/theirs/server/"
+    assert "Use 0.97.0" in as_user(owner).get(path).content.decode()
+    as_user(owner).post(f"{path}correct/", {"server_url": server.url, "version": "0.97.0"})
+    assert agent(tenant).status == Status.AVAILABLE
+    assert AuditEvent.objects.first().after == {"address": server.url, "version": "0.97.0"}
+
+
+def test_pages_of_the_tenant_lead_there(as_user, org, tenant, owner):
+    base = f"/o/{org.slug}/t/theirs/"
+    assert as_user(owner).get(f"{base}progress/").url == f"{base}server/"
+    for page in ("", "settings/"):
+        text = as_user(owner).get(base + page).content.decode()
+        assert f"{base}server/" in text and "Restart" not in text
+    assert as_user(owner).get(f"/o/{org.slug}/t/{make_tenant(org).slug}/server/").status_code == 302
