@@ -163,13 +163,13 @@ class Tenant(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    def get_absolute_url(self) -> str:
+        return reverse("tenants:overview", args=[self.organization.slug, self.slug])
+
     @property
     def has_projects(self) -> bool:
         """Whether its version has them: since 0.80, when tenants of old became workspaces (protocol §12)."""
         return tuple(int(part) for part in self.zenml_version.split(".")[:2]) >= (0, 80)
-
-    def get_absolute_url(self) -> str:
-        return reverse("tenants:overview", args=[self.organization.slug, self.slug])
 
     def opened_secrets(self) -> dict[str, str]:
         """oauth_secret, jwt_secret and encryption_key in clear. Raises SecretsUnreadable."""

@@ -36,7 +36,7 @@ STATUSES = ("running", "completed", "failed", "initializing", "stopped", "cached
 class Trouble:
     """Why there is no answer from the server; `kind` chooses what the page offers."""
 
-    kind: str  # state, unreachable, no_role, refused
+    kind: str  # state, old, unreachable, no_role, refused
     title: str
     text: str
 
@@ -45,6 +45,8 @@ def ask(user, tenant: Tenant, question: Callable[[TenantClient], Any]) -> tuple[
     """What `question` finds out, as this person, or why not. Raises TenantNotFound."""
     if not tenant.is_available:
         return None, _not_running(tenant)
+    if not tenant.has_projects:
+        return None, _too_old(tenant)
     try:
         return question(connect(user, tenant)), None
     except TenantNotFound:
@@ -55,6 +57,11 @@ def ask(user, tenant: Tenant, question: Callable[[TenantClient], Any]) -> tuple[
         return None, _refusal(tenant, error)
     except TenantError as error:
         return None, Trouble("refused", "The server could not answer", error.reason)
+
+
+def _too_old(tenant: Tenant) -> Trouble:
+    text = "Its runs are seen with the client, zenml pipeline runs list; pages and templates begin with 0.80."
+    return Trouble("old", f"ZenML {tenant.zenml_version} has no projects", text)
 
 
 def _not_running(tenant: Tenant) -> Trouble:

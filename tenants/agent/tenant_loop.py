@@ -225,6 +225,9 @@ class TenantLoop:
         if tenant.project_id:
             progress.finish(steps, "project")
             return
+        if not tenant.has_projects:
+            progress.finish(steps, "project", "This version has no projects")
+            return
         self._set(tenant, progress=progress.begin(steps, "project"))
         person = self._somebody(tenant)
         if person is None:
@@ -233,9 +236,6 @@ class TenantLoop:
         self._set(tenant, project_id=default_project(connect(person, tenant)))
         progress.finish(steps, "project", "Project default is there")
 
-    def _somebody(self, tenant: Tenant):
-        """A person who may create projects: one with the role Admin on the tenant."""
-        grants = tenant.grants.valid().filter(role__permissions__resource="project")
     def _project_of(self, tenant: Tenant) -> UUID | None:
         """Id of the project `default` inside a server elsewhere; None when nobody can make it now."""
         person = self._somebody(tenant) if tenant.has_projects else None
@@ -245,6 +245,9 @@ class TenantLoop:
             log.warning("no project was made", tenant=str(tenant.pk), reason=error.reason)
             return None
 
+    def _somebody(self, tenant: Tenant):
+        """A person who may create projects: one with the role Admin on the tenant."""
+        grants = tenant.grants.valid().filter(role__permissions__resource="project")
         grants = grants.filter(role__permissions__action="create", membership__user__is_active=True)
         grant = grants.select_related("membership__user").first()
         return grant.membership.user if grant else None
