@@ -153,7 +153,7 @@ def resources(request):
 
 @server_endpoint("GET")
 def entitlement(request, organization, feature):
-    """May the organization have one more of `feature`? Always (§3.12)."""
+    """May the tenant have one more of `feature`? 402 with a sentence when a limit is reached (§3.12)."""
     _check_organization(request, organization)
     if sentence := quotas.refusal(request.tenant, feature):
         raise wire.used_up(sentence)
