@@ -10,11 +10,12 @@ from django.views.decorators.http import require_http_methods
 
 from orgs.actions import Refused
 from orgs.teams.models import Team
-from zenpro_site.htmx import render_partial, wants
+from zenpro_site.htmx import instead_into, render_partial, wants
 
 from . import actions, effects
 from .access import tenant_view
 from .forms import GrantForm, RolesForm, holder_value
+from .matrix.grid import Cell, cell_id
 from .permissions import TenantPermission
 
 REVIEW = "review"  # a form that is only looked at: nothing is written
@@ -120,9 +121,10 @@ def _roles(request, holder):
     context = _roles_context(request, holder, held, form)
     if ready:
         context["effect"] = effects.of_setting(request.tenant, holder, form.cleaned_data["roles"])
-    if wants(request, "cell-menu"):
-        status = 422 if form.errors and request.method == "POST" else 200
-        return render(request, "tenants/roles.html#modal", context, status=status)
+    if any(wants(request, place) for place in ("cell-menu", "holder-roles")):
+        return render(request, "tenants/roles.html#modal", context)
+    if wants(request, context["cell"]):
+        return instead_into(render(request, "tenants/roles.html#modal", context), "cell-menu")
     return _form_page(request, "tenants/roles.html#modal", "tenants/roles.html#effect", context, form)
 
 
@@ -136,7 +138,18 @@ def _roles_context(request, holder, held, form) -> dict:
         "form": form,
         "several": len(held) > 1 or "several" in posted or len(form.chosen) > 1,
         "on": posted.get("on", ""),
+        "at": posted.get("at", ""),
+        "cell": cell_id(holder, request.tenant) if isinstance(holder, Team) else "",
+        "back": _where_from(request, posted),
     }
+
+
+def _where_from(request, posted) -> str:
+    """The page the form was opened on: the matrix as it was filtered, else the members of the tenant."""
+    if posted.get("on") != "matrix":
+        return reverse("tenants:members", args=[request.org.slug, request.tenant.slug])
+    path = reverse("matrix:grid", args=[request.org.slug])
+    return f"{path}?{posted['at']}" if posted.get("at") else path
 
 
 def _set(request, holder, held, roles):
@@ -163,7 +176,8 @@ def _told(holder, roles) -> str:
 
 
 def _undo_of_set(request, holder, held) -> str:
-    fields = {"role": [grant.role_id for grant in held] or "", "on": request.POST.get("on", "")}
+    fields = {"role": [grant.role_id for grant in held] or ""}
+    fields |= {name: request.POST[name] for name in ("on", "at") if request.POST.get(name)}
     fields |= {RolesForm.name_of(g.role): _end_of(g)["expires_on"] for g in held if g.expires_at}
     is_team = isinstance(holder, Team)
     return _undo(
@@ -172,5 +186,9 @@ def _undo_of_set(request, holder, held) -> str:
 
 
 def _after(request, holder):
-    """Back to where the form was opened."""
-    return redirect("tenants:members", request.org.slug, request.tenant.slug)
+    """The cell of the matrix that was changed, or back to where the form was opened."""
+    tenant = request.tenant
+    if isinstance(holder, Team) and wants(request, cell_id(holder, tenant)):
+        cell = Cell(holder, tenant, actions.direct_roles(tenant=tenant, holder=holder), True)
+        return render(request, "matrix/_cell.html", {"cell": cell})
+    return redirect(_where_from(request, request.POST))

@@ -6,7 +6,13 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render, resolve_url
 from django.template.loader import render_to_string
 from django.utils.cache import patch_vary_headers
-from django_htmx.http import HttpResponseClientRedirect, HttpResponseClientRefresh, HttpResponseLocation
+from django_htmx.http import (
+    HttpResponseClientRedirect,
+    HttpResponseClientRefresh,
+    HttpResponseLocation,
+    reswap,
+    retarget,
+)
 
 
 def wants(request, partial: str) -> bool:
@@ -27,6 +33,11 @@ def partial_or_redirect(request, template: str, context: dict, to) -> HttpRespon
     if wants(request, template.partition("#")[2]):
         return render(request, template, context)
     return redirect(to)
+
+
+def instead_into(response: HttpResponse, target: str) -> HttpResponse:
+    """The answer goes inside the element with this id, not where it was asked for: a form with its errors."""
+    return reswap(retarget(response, f"#{target}"), "innerHTML")
 
 
 def reload_page() -> HttpResponse:

@@ -1,0 +1,66 @@
+"""Which roles each team has on each tenant, in as many queries for any number of either."""
+
+from dataclasses import dataclass
+
+from django.db.models import Count, Q
+
+from orgs.permissions import Permission
+from orgs.teams.models import Team
+from tenants.models import Tenant, TenantGrant
+from tenants.permissions import TenantPermission
+
+TEAMS = 100  # rows; more are found by name
+TENANTS = 12  # columns of one page
+
+
+@dataclass(frozen=True)
+class Cell:
+    """`grants`: the team's roles on the tenant, strongest first. `open`: whether they may be changed here."""
+
+    team: Team
+    tenant: Tenant
+    grants: list[TenantGrant]
+    open: bool
+
+    @property
+    def id(self) -> str:
+        return cell_id(self.team, self.tenant)
+
+
+@dataclass(frozen=True)
+class Row:
+    team: Team
+    cells: list[Cell]
+
+
+def cell_id(team: Team, tenant: Tenant) -> str:
+    """Also the id of the cell's element on the page."""
+    return f"cell-{team.uuid}-{tenant.pk}"
+
+
+def teams_named(organization, text: str) -> list[Team]:
+    """Teams by name with the number of their `people`: the first of them, and one more when there are more."""
+    found = organization.teams.filter(label__icontains=text).annotate(
+        people=Count("user", filter=Q(user__is_active=True))
+    )
+    return list(found.order_by("label")[: TEAMS + 1])
+
+
+def rows_of(teams: list[Team], tenants: list[Tenant], managed: set) -> list[Row]:
+    """One row per team, one cell per tenant. `managed`: keys of the tenants whose members may be changed. One query."""
+    grants = TenantGrant.objects.valid().filter(team__in=teams, tenant__in=tenants)
+    held: dict[tuple, list[TenantGrant]] = {}
+    for grant in grants.select_related("role").order_by("role__rank", "created_at"):
+        held.setdefault((grant.team_id, grant.tenant_id), []).append(grant)
+    return [
+        Row(team, [Cell(team, one, held.get((team.pk, one.pk), []), one.pk in managed) for one in tenants])
+        for team in teams
+    ]
+
+
+def managed_by(user, rights, organization, tenants: list[Tenant]) -> set:
+    """Keys of those tenants whose members the user may change. No query for whoever manages all."""
+    if Permission.TENANT_MANAGE_ALL in rights:
+        return {tenant.pk for tenant in tenants}
+    mine = organization.tenants.with_right(user, TenantPermission.ACCESS)
+    return set(mine.filter(pk__in=[tenant.pk for tenant in tenants]).values_list("pk", flat=True))
