@@ -23,6 +23,7 @@ urlpatterns = [
     path("", include("tenants.run_templates.urls")),
     path("", include("tenants.usage.urls")),
     path("", include("tenants.enrollment.urls")),
+    path("", include("tenants.matrix.urls")),
     path("o/<slug:org>/t/", include("tenants.urls")),
     path("o/<slug:org>/", include("tenants.explain.urls")),
 ]
