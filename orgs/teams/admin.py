@@ -28,7 +28,7 @@ class TeamAdmin(ActionsAdmin):
     list_select_related = ["organization"]
     search_fields = ["label", "description", "organization__name"]
     autocomplete_fields = ["organization"]
-    fields = ["organization", "label", "description", "org_role", "members"]
+    fields = ["organization", "label", "description", "org_role", "members", "kept_by"]
 
     def get_queryset(self, request):
         return super().get_queryset(request).annotate(people_count=Count("user"))
@@ -43,8 +43,14 @@ class TeamAdmin(ActionsAdmin):
         people = team.user_set.all() if team.pk else []
         return ", ".join(f"{person} <{person.email}>" for person in people) or "nobody"
 
+    @admin.display(description="maintainers")
+    def kept_by(self, team) -> str:
+        """To read; they are appointed on the team's page."""
+        people = team.maintainers.select_related("user") if team.pk else []
+        return ", ".join(str(membership.user) for membership in people) or "nobody"
+
     def get_readonly_fields(self, request, obj=None):
-        return ["members", "organization"] if obj else ["members"]
+        return ["members", "kept_by", "organization"] if obj else ["members", "kept_by"]
 
     def save_model(self, request, obj, form, change):
         words = {"label": obj.label, "description": obj.description, "org_role": obj.org_role}
