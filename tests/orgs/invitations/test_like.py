@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
+from django.urls import reverse
 from factories import make_grant, make_member, make_org, make_team, make_tenant, make_user
 
 from orgs.audit.models import AuditEvent
@@ -83,3 +84,10 @@ def test_what_ends_and_second_roles_are_left_out(as_user, org, owner, model):
         "Viewer on staging: it ends on 1 Dec 2099.",
     ]
     assert response.context["form"][f"tenant-{model.tenant.pk}"].value() == "admin"
+
+
+def test_the_page_of_a_person_offers_it_to_those_who_invite(as_user, org, owner, editor, model):
+    address = reverse("orgs:member_detail", args=[org.slug, model.membership.pk])
+    offered = f"{url('create', org)}?like={model.membership.pk}"
+    assert offered in as_user(owner).get(address).content.decode()
+    assert offered not in as_user(editor).get(address).content.decode()
