@@ -1,8 +1,10 @@
 from allauth.account.adapter import DefaultAccountAdapter
 from django.conf import settings
+from django.contrib import messages
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.shortcuts import redirect
 
 from orgs.domains.actions import join
 
@@ -32,7 +34,13 @@ class AccountAdapter(DefaultAccountAdapter):
             raise ValidationError(f"Sign in with {settings.ZENPRO_OIDC.name}. Passwords are switched off.")
 
     def pre_login(self, request, user, **kwargs):
-        """Service accounts work with keys alone, even if somebody gave one a password."""
+        """Service accounts work with keys alone, even if somebody gave one a password.
+
+        With the provider as the only way in, passkeys and links in mails end here as well.
+        """
+        if only_through_provider() and "sociallogin" not in (kwargs["signal_kwargs"] or {}):
+            messages.error(request, f"Sign in with {settings.ZENPRO_OIDC.name}.")
+            return redirect(settings.LOGIN_URL)
         user.is_active = (
             user.is_active and not user.is_service_account
         )  # for this sign-in only: nothing is saved

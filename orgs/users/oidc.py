@@ -5,6 +5,7 @@ address, and only when the provider says that this is verified.
 """
 
 import hashlib
+from copy import copy
 
 import requests
 import structlog
@@ -93,8 +94,7 @@ class SocialAdapter(DefaultSocialAccountAdapter):
     @transaction.atomic
     def save_user(self, request, sociallogin, form=None):
         user = super().save_user(request, sociallogin, form)
-        user.origin = request.origin
-        actions.registered(person=user, through=sociallogin.provider.name)
+        actions.registered(person=_acting(user, request), through=sociallogin.provider.name)
         return user
 
 
@@ -104,14 +104,20 @@ def _connect(request, sociallogin, person) -> None:
 
     Somebody may have made it with an address that was not hers: what she chose as a password ends here.
     """
-    person.origin = request.origin
     if person.email == sociallogin.user.email:
         if EmailAddress.objects.filter(user=person, email=person.email, verified=False).exists():
             person.set_unusable_password()
             person.save(update_fields=["password"])
         actions.settle_address(person=person)
     sociallogin.connect(request, person)
-    actions.connected(person=person, through=sociallogin.provider.name)
+    actions.connected(person=_acting(person, request), through=sociallogin.provider.name)
+
+
+def _acting(person, request):
+    """The person with where she comes from: a copy, because allauth stores her while a second factor is asked for."""
+    acting = copy(person)
+    acting.origin = request.origin
+    return acting
 
 
 def _identity(said: dict) -> tuple[bool, str, str]:

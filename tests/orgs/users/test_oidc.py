@@ -3,7 +3,8 @@
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
-from allauth.account.models import EmailAddress
+from allauth.account.models import EmailAddress, EmailConfirmationHMAC
+from allauth.mfa.totp.internal.auth import TOTP
 from allauth.socialaccount.models import SocialAccount, SocialToken
 from django.core import mail
 from django.core.exceptions import ImproperlyConfigured
@@ -20,6 +21,8 @@ from orgs.users.oidc import SocialAdapter
 from tests.oidc_provider.running import Provider
 from zenpro_site.oidc import Oidc, load_oidc
 from zenpro_site.settings import env
+
+from .totp import code_of
 
 START = "/accounts/oidc/sso/login/"
 
@@ -193,6 +196,16 @@ def test_existing_account_is_found_by_its_address_once_and_by_the_provider_then(
     assert not SocialToken.objects.exists()
 
 
+def test_second_factor_is_asked_for_after_the_provider(sign_in, client, owner):
+    secret = "A" * 32
+    TOTP.activate(owner, secret)
+    page = reverse("mfa_authenticate")
+    assert sign_in("ada", owner.email, start=f"{START}?next=/settings/").url == page
+    assert me(client) is None and actions() == ["person.connected"]
+    assert client.post(page, {"code": code_of(secret)}).url == "/settings/"
+    assert me(client) == owner
+
+
 def test_password_of_somebody_who_never_proved_the_address_ends(sign_in, client, db):
     """Whoever made the account with her address must not stay in it."""
     person = make_user("grace@example.org")
@@ -333,6 +346,10 @@ def test_only_through_the_provider(sign_in, settings, provider, client, org, own
     assert "You need an invitation" in text(client.get(reverse("account_signup")))
     offer = invitations.Offer(org.roles.get(level="organization", slug="member"))
     [sent] = invitations.invite(organization=org, addresses=["linus@example.org"], offer=offer, by=owner)
+    EmailAddress.objects.filter(user=owner).delete()
+    address = EmailAddress.objects.create(user=owner, email=owner.email)
+    client.post(reverse("account_confirm_email", args=[EmailConfirmationHMAC(address).key]))
+    assert me(client) is None, "Nor by a link in a mail."
     page = text(client.get(urlsplit(sent.link).path))
     assert "Go on with Acme SSO" in page and 'name="password"' not in page
     with pytest.raises(Refused, match="Acme SSO"):
