@@ -235,6 +235,8 @@ MATRIX = {
     "control_plane:organization_tenant": reads(SEES_TENANT),
     "control_plane:organization_tenant_page": reads(SEES_TENANT),
     # for programs
+    "api:openapi": reads(PUBLIC),
+    "api:docs": reads(SIGNED_IN),
     "control_plane:auth_login": {"GET": SIGNED_IN, "POST": PUBLIC},
     "control_plane:device_authorization": does(PUBLIC),
     "control_plane:missing": asks(NO_SUCH_ENDPOINT),
