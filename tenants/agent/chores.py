@@ -19,6 +19,7 @@ from tenants.servers.accounts import switch_off
 from tenants.servers.base import ServerError, database_in
 
 from .endings import announce_endings, end_expired_grants
+from .key_endings import announce_keys
 
 log = structlog.get_logger("zenpro.agent")
 
@@ -91,6 +92,7 @@ def plan() -> list[tuple[float, Callable[[], int]]]:
         (2, Cuts()),
         (30, end_expired_grants),
         (30, announce_endings),
+        (300, announce_keys),
         (30, forget_expired_tokens),
         (30, end_tokens_of_the_gone),
     ]

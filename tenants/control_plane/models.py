@@ -106,6 +106,13 @@ class ApiKeyQuerySet(models.QuerySet):
         lives = models.Q(expires_at=None) | models.Q(expires_at__gt=now)
         return self.filter(models.Q(key_hash=digest) | older, lives, revoked_at=None)
 
+    def ending_within(self, time: timedelta):
+        """Keys that work and will end by then. Those made for no longer than that are not among them."""
+        now = timezone.now()
+        ends = {"expires_at__gt": now, "expires_at__lte": now + time}
+        made_for_longer = models.Q(expires_at__gt=models.F("created_at") + time)
+        return self.filter(made_for_longer, revoked_at=None, user__is_active=True, **ends)
+
     def shown(self):
         """As pages list them: newest first, the revoked ones last, with what stands beside each."""
         revoked_last = models.F("revoked_at").asc(nulls_first=True)
@@ -138,6 +145,7 @@ class ApiKey(models.Model):
     )
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField(null=True)
+    announced_at = models.DateTimeField(null=True, editable=False, help_text="When its end was announced.")
     last_used_at = models.DateTimeField(null=True)
     revoked_at = models.DateTimeField(null=True)
 
