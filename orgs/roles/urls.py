@@ -1,10 +1,11 @@
 from django.urls import path
 
-from . import views
+from . import matrix_views, views
 
 app_name = "roles"
 urlpatterns = [
     path("", views.role_list, name="list"),
+    path("matrix/", matrix_views.matrix, name="matrix"),
     path("new/", views.role_create, name="create"),
     path("import/", views.role_import, name="import"),
     path("<uuid:role>/", views.role_detail, name="detail"),

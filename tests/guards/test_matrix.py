@@ -172,6 +172,7 @@ MATRIX = {
     "teams:maintainer_add": does(EDITORS),
     "teams:maintainer_remove": does(EDITORS),
     "roles:list": reads(VIEWERS),
+    "roles:matrix": reads(VIEWERS),
     "roles:create": asks(ADMINS),
     "roles:import": asks(ADMINS),
     "roles:detail": reads(VIEWERS),
