@@ -1,5 +1,6 @@
 import django_filters
 from django import forms
+from django.db.models import Q
 from django.urls import reverse_lazy
 
 from .members import matching as people_matching
@@ -79,7 +80,10 @@ class RoleForm(forms.Form):
     role = forms.ModelChoiceField(
         queryset=None,
         to_field_name="slug",
-        error_messages={"invalid_choice": "This organization has no such role."},
+        error_messages={
+            "required": "Choose a role.",
+            "invalid_choice": "This organization has no such role.",
+        },
     )
 
     def __init__(self, *args, org, **kwargs):
@@ -87,12 +91,68 @@ class RoleForm(forms.Form):
         self.fields["role"].queryset = org.roles.organization_level()
 
 
+GONE = "Somebody of these is no longer a member. Nothing was changed."
+
+
+class SelectionForm(forms.Form):
+    """Members ticked in a list, to whom the same is done."""
+
+    member = forms.ModelMultipleChoiceField(
+        queryset=None, error_messages={"required": "Tick somebody first.", "invalid_choice": GONE}
+    )
+
+    def __init__(self, *args, org, **kwargs):
+        super().__init__(*args, **kwargs)
+        found = org.memberships.select_related("user", "organization")
+        self.fields["member"].queryset = found.order_by("user__name", "user__email")
+
+    @property
+    def problem(self) -> str:
+        """What is wrong, in one line."""
+        if self.has_error("member", "invalid"):
+            return GONE  # no key at all
+        return " ".join(message for messages in self.errors.values() for message in messages)
+
+
+class ManyRolesForm(SelectionForm):
+    """A role for all who are ticked."""
+
+    become = RoleForm.base_fields["role"]
+
+    def __init__(self, *args, org, **kwargs):
+        super().__init__(*args, org=org, **kwargs)
+        self.fields["become"].queryset = org.roles.organization_level()
+
+
+class ManyTeamForm(SelectionForm):
+    """A team for all who are ticked."""
+
+    into = forms.ModelChoiceField(
+        queryset=None,
+        to_field_name="uuid",
+        error_messages={
+            "required": "Choose a team.",
+            "invalid_choice": "This organization has no such team.",
+        },
+    )
+
+    def __init__(self, *args, org, **kwargs):
+        super().__init__(*args, org=org, **kwargs)
+        self.fields["into"].queryset = org.teams.all()
+
+
 class MemberFilter(django_filters.FilterSet):
-    """Search, role and team of the members list. Unknown values are ignored, so old links keep working."""
+    """Search, role, team and state of the members list. Unknown values are ignored, so old links keep working."""
+
+    STATES = {
+        "never": ("Never signed in", Q(user__last_active_at=None)),
+        "inactive": ("Deactivated", Q(user__is_active=False)),
+    }
 
     q = django_filters.CharFilter(method="matching")
     role = django_filters.CharFilter(field_name="role")
     team = django_filters.UUIDFilter(method="in_team")
+    state = django_filters.CharFilter(method="in_state")
 
     def __init__(self, *args, org, **kwargs):
         super().__init__(*args, **kwargs)
@@ -103,3 +163,10 @@ class MemberFilter(django_filters.FilterSet):
 
     def in_team(self, members, name, value):
         return members.filter(user__groups__in=self.org.teams.filter(uuid=value))
+
+    def in_state(self, members, name, value):
+        return members.filter(self.STATES[value][1]) if value in self.STATES else members
+
+    @property
+    def is_used(self) -> bool:
+        return any(self.data.get(name) for name in self.filters)

@@ -3,10 +3,12 @@
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.db.models import Q
+from django.http import StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.http import urlencode
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.utils.timezone import localdate
+from django.views.decorators.http import require_GET, require_http_methods, require_POST, require_safe
 
 from zenpro_site.htmx import partial_or_redirect, render_partial, wants
 
@@ -14,11 +16,14 @@ from . import actions
 from . import members as people
 from .access import org_view, refuse
 from .audit.sentences import told
-from .forms import MemberFilter, RoleForm
+from .forms import ManyRolesForm, ManyTeamForm, MemberFilter, RoleForm, SelectionForm
+from .member_export import as_csv, record_export
 from .permissions import Permission
+from .teams.actions import add_members as add_to_team
 
 ROWS = 50
 EVENTS = 8
+FILTERS = ("q", "role", "team", "state")
 
 
 @require_safe
@@ -28,28 +33,39 @@ def members(request):
 
 
 def _list_context(request) -> dict:
-    everybody = request.org.memberships.filter(user__is_service_account=False)
-    filtered = MemberFilter(request.GET, everybody, org=request.org)
-    found = filtered.qs.select_related("user").order_by("user__name", "user__email")
-    page = Paginator(found, ROWS).get_page(request.GET.get("page"))
-    counts, roles = people.counts_of(request.org), people.roles_of(request.org)
+    filtered = _filtered(request)
+    counts = people.counts_of(request.org, found=filtered.qs if filtered.is_used else None)
+    paginator, roles = Paginator(filtered.qs, ROWS), people.roles_of(request.org)
+    paginator.count = counts["found"]  # else it would count them once more
+    page = paginator.get_page(request.GET.get("page"))
     teams = list(request.org.teams.all())
     return {
         "page": page,
-        "rows": people.rows(request, page.object_list, counts, roles, teams),
-        "is_filtered": any(request.GET.get(name) for name in ("q", "role", "team")),
+        "rows": people.rows(request, list(people.placed(page.object_list)), counts, roles, teams),
+        "is_filtered": filtered.is_used,
+        "states": [(value, label) for value, (label, _) in MemberFilter.STATES.items()],
         "people": counts["people"],
         "robots": counts["robots"],
-        "invitations": request.org.invitations.open().count(),
+        "invitations": counts["invitations"],
         "roles": roles.values(),
         "teams": teams,
+        "choices": [role for role in roles.values() if role.rights <= request.org_permissions],
+        "back": _back(request),
+        "can_choose": bool({Permission.MEMBER_MANAGE, Permission.TEAM_MANAGE} & request.org_permissions),
         **_rights(request),
     }
+
+
+def _filtered(request) -> MemberFilter:
+    """People, not service accounts, that match the address, by name."""
+    people = request.org.memberships.filter(user__is_service_account=False).select_related("user")
+    return MemberFilter(request.GET, people.order_by("user__name", "user__email"), org=request.org)
 
 
 def _rights(request) -> dict:
     rights = request.org_permissions
     return {
+        "can_add_to_team": Permission.TEAM_MANAGE in rights,
         "can_manage": Permission.MEMBER_MANAGE in rights,
         "can_invite": Permission.INVITATION_MANAGE in rights,
         "can_see_audit": Permission.AUDIT_VIEW in rights,
@@ -58,8 +74,8 @@ def _rights(request) -> dict:
 
 
 def _membership(request, pk):
-    found = request.org.memberships.select_related("user", "organization")
-    return get_object_or_404(found, pk=pk)
+    found = request.org.memberships.filter(pk=pk)
+    return get_object_or_404(people.placed(found))
 
 
 @require_safe
@@ -110,7 +126,7 @@ def member_role(request, membership):
     except actions.Refused as refused:
         return _not_changed(request, member, str(refused), 409)
     if member.role != before:
-        back = {"role": before, "on": request.POST.get("on", "")}
+        back = {"role": before, "on": request.POST.get("on", ""), "back": _back(request)}
         undo = reverse("orgs:member_role", args=[request.org.slug, member.pk]) + "?" + urlencode(back)
         role = form.cleaned_data["role"]
         messages.success(request, f"{member.user} is now {role}", extra_tags=f"undo:{undo}")
@@ -121,8 +137,19 @@ def _changed(request, member):
     """The rows for htmx, else the page the change was made on."""
     if request.POST.get("on") == "person":
         return redirect(member)
-    to = reverse("orgs:members", args=[request.org.slug])
-    return partial_or_redirect(request, "orgs/members.html#rows", _list_context(request), to=to)
+    return partial_or_redirect(
+        request, "orgs/members.html#rows", _list_context(request), to=_list_url(request)
+    )
+
+
+def _back(request) -> str:
+    """The filters of the list that a change was made in, as they stand in its address."""
+    return request.POST.get("back") or request.GET.urlencode()
+
+
+def _list_url(request) -> str:
+    back = _back(request)
+    return reverse("orgs:members", args=[request.org.slug]) + (f"?{back}" if back else "")
 
 
 def _not_changed(request, member, reason: str, status: int):
@@ -151,3 +178,82 @@ def member_remove(request, membership):
     context = {"member": member, "teams": request.org.teams.filter(user=member.user), "refused": refused}
     context["tenant_roles"] = people.tenant_roles(request, member)
     return render_partial(request, "orgs/member_remove.html#modal", context, status=409 if refused else 200)
+
+
+@require_POST
+@org_view(Permission.TEAM_MANAGE)
+def members_team(request):
+    """Put everybody who is ticked into a team."""
+    form = ManyTeamForm(request.POST, org=request.org)
+    if not form.is_valid():
+        return _nothing_done(request, form)
+    chosen, team = form.cleaned_data["member"], form.cleaned_data["into"]
+    outcomes = add_to_team(team=team, memberships=chosen, by=request.user)
+    return _many_done(request, outcomes, f"now in {team}", f"in {team} already")
+
+
+@require_POST
+@org_view(Permission.MEMBER_MANAGE)
+def members_role(request):
+    """Give everybody who is ticked an organization role."""
+    form = ManyRolesForm(request.POST, org=request.org)
+    if not form.is_valid():
+        return _nothing_done(request, form)
+    chosen, role = form.cleaned_data["member"], form.cleaned_data["become"]
+    outcomes = actions.change_roles(memberships=chosen, role=role, by=request.user)
+    return _many_done(request, outcomes, f"now {role}", f"{role} already")
+
+
+@require_POST
+@org_view(Permission.MEMBER_MANAGE)
+def members_remove(request):
+    """Names everybody who is ticked and what they lose; removes them when that was read (`sure`)."""
+    form = SelectionForm(request.POST, org=request.org)
+    if not form.is_valid():
+        return _nothing_done(request, form)
+    chosen = list(form.cleaned_data["member"])
+    if request.POST.get("sure"):
+        outcomes = actions.remove_members(memberships=chosen, by=request.user)
+        return _many_done(request, outcomes, f"no longer in {request.org}", "gone already")
+    rows = people.rows(request, chosen)
+    context = {"rows": rows, "going": [row for row in rows if not row.locked], "back": _back(request)}
+    return render(request, "orgs/members_remove.html", {**context, "to": _list_url(request)})
+
+
+def _nothing_done(request, form):
+    context = {**_list_context(request), "refused": form.problem}
+    return render(request, "orgs/members.html", context, status=422)
+
+
+def _many_done(request, outcomes, done: str, before: str):
+    """Back to the list when nobody was refused, else a line for each person."""
+    changed = [outcome for outcome in outcomes if outcome.changed]
+    refused = [outcome for outcome in outcomes if outcome.refused]
+    if not refused:
+        names = str(changed[0].membership.user) if len(changed) == 1 else f"{len(changed)} people"
+        verb = "is" if len(changed) == 1 else "are"
+        text = f"{names} {verb} {done}." if changed else f"Nothing to do: everybody is {before}."
+        messages.success(request, text)
+        return redirect(_list_url(request))
+    context = {
+        "outcomes": outcomes,
+        "done": done,
+        "before": before,
+        "changed": changed,
+        "to": _list_url(request),
+    }
+    return render(request, "orgs/members_done.html", context, status=200 if changed else 409)
+
+
+@require_GET
+@org_view(Permission.MEMBER_VIEW)
+def members_export(request):
+    """The people of the list, with the same filters, as a file."""
+    filtered = _filtered(request)
+    chosen = {name: request.GET[name][:200] for name in FILTERS if request.GET.get(name)}
+    record_export(organization=request.org, filters=chosen, people=filtered.qs.count(), by=request.user)
+    name = f"members-{request.org.slug}-{localdate():%Y-%m-%d}.csv"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
+    return StreamingHttpResponse(
+        as_csv(request, filtered.qs), content_type="text/csv; charset=utf-8", headers=headers
+    )

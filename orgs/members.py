@@ -4,14 +4,19 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
-from django.db.models import Count, Q
+from django.db.models import Count, Max, OuterRef, Q, Subquery, TextField
+from django.db.models.functions import Cast
 from django.utils import timezone
 
 from .models import Membership, Organization, OrgRole
 from .permissions import Permission
+from .sql import Joined
 from .teams.models import Team
 from .users.sessions import living
+
+HELD = Q(tenant_grants__isnull=False)
 
 
 @dataclass(frozen=True)
@@ -69,13 +74,20 @@ def matching(members, text: str):
     return members
 
 
-def counts_of(organization: Organization) -> dict[str, int]:
-    """How many people and service accounts are in it, and how many of them can sign in as Admin. One query."""
+def counts_of(organization: Organization, found=None) -> dict[str, int]:
+    """How many people, service accounts and open invitations are in it, how many can sign in as Admin, and how many
+    are among the memberships `found` (None: all people). One query.
+    """
     is_robot = Q(user__is_service_account=True)
     is_admin = Q(role=OrgRole.ADMIN, user__is_active=True) & ~is_robot
     numbers = {"people": ~is_robot, "robots": is_robot, "admins": is_admin}
+    numbers["found"] = ~is_robot if found is None else Q(pk__in=found.order_by().values("pk"))
     counts = {name: Count("pk", filter=condition) for name, condition in numbers.items()}
-    return organization.memberships.order_by().aggregate(**counts)
+    open_ones = organization.invitations.open().order_by().values("organization")
+    invited = Subquery(open_ones.annotate(number=Count("pk")).values("number"))
+    members = organization.memberships.order_by().annotate(invited=invited)
+    found = members.aggregate(invitations=Max("invited"), **counts)
+    return found | {"invitations": found["invitations"] or 0}
 
 
 def roles_of(organization: Organization) -> dict[str, OrganizationRole]:
@@ -94,19 +106,21 @@ def rows(request, members: Sequence[Membership], counts=None, roles=None, teams=
     """Rows for these members, in order, as the person of the request may see them; as many queries for any number.
 
     `counts`, `roles` and `teams`: what counts_of and roles_of said, and all teams of the organization, when known.
+    Members that were read with placed() spare another query.
     """
     org = request.org
     roles = roles or roles_of(org)
     is_only_admin = (counts or counts_of(org))["admins"] == 1
     choices = [role for role in roles.values() if role.rights <= request.org_permissions]
-    team_of, tenants = _teams_of(org, members, teams), _tenants_of(request, members)
+    here = _placed(org, members)
+    team_of, tenants = _teams_of(org, teams, here), _tenants_of(request, here)
     return [
         Row(
             membership=member,
             role_name=roles[member.role].name if member.role in roles else member.role,
             locked=_lock(request, member, roles.get(member.role), is_only_admin),
             choices=choices,
-            teams=team_of[member.user_id],
+            teams=team_of[member.pk],
             tenants=tenants(member, roles.get(member.role)),
         )
         for member in members
@@ -124,16 +138,37 @@ def _lock(request, member: Membership, role: OrganizationRole | None, is_only_ad
     return ""
 
 
-def _teams_of(org: Organization, members, teams=None) -> dict:
-    """Key of a person -> her teams by name. Two queries, one when the teams are known."""
-    by_key = {team.pk: team for team in (org.teams.all() if teams is None else teams)}
-    users = [member.user_id for member in members]
-    found = defaultdict(list)
-    for user, team in org.teams.filter(user__in=users).order_by("label").values_list("user", "pk"):
-        if team in by_key:
-            by_key[team].organization = org
-            found[user].append(by_key[team])
-    return found
+def placed(members):
+    """The memberships by name with what rows() shows beside each: `team_keys`, and the tenants on which she holds a
+    role, herself (`own_tenants`) and through teams (`team_tenants`).
+
+    `members` may be a page of a query set: the databases would look all this up for everybody before they sort.
+    """
+    herself = Membership.objects.filter(pk=OuterRef("pk")).order_by()
+    teams = Team.objects.filter(user=OuterRef("user"), organization=OuterRef("organization")).order_by()
+    held = {"text": Cast("tenant_grants__tenant", TextField())}
+    shown = Membership.objects.filter(pk__in=members.values("pk")).select_related("user", "organization")
+    return shown.order_by("user__name", "user__email").annotate(
+        team_keys=Joined(teams.values(text=Cast("pk", TextField()))),
+        own_tenants=Joined(herself.filter(HELD, _valid("tenant_grants__")).values(**held)),
+        team_tenants=Joined(teams.filter(HELD, _valid("tenant_grants__")).values(**held)),
+    )
+
+
+def _placed(org: Organization, members: Sequence[Membership]) -> dict:
+    """Key of a member -> her, as placed() reads her. One query when the list was made without it."""
+    if any(not hasattr(member, "team_keys") for member in members):
+        members = placed(org.memberships.filter(pk__in=[member.pk for member in members]))
+    return {member.pk: member for member in members}
+
+
+def _teams_of(org: Organization, teams, placed: dict) -> dict:
+    """Key of a member -> her teams by name."""
+    teams = list(org.teams.all() if teams is None else teams)
+    for team in teams:
+        team.organization = org
+    keys = {pk: set((member.team_keys or "").split()) for pk, member in placed.items()}
+    return {pk: [team for team in teams if str(team.pk) in mine] for pk, mine in keys.items()}
 
 
 def visible_tenants(request):
@@ -141,35 +176,25 @@ def visible_tenants(request):
     return request.org.tenants.visible_to(request.user, request.org_permissions)
 
 
-def _tenants_of(request, members):
+def _tenants_of(request, placed: dict):
     """A function (membership, its role) -> words for the number of tenants she is in."""
     if not hasattr(request, "tenants"):
         request.tenants = list(visible_tenants(request))  # the frame of the page lists them as well
-    total, held = len(request.tenants), _held(request, members)
+    total, visible = len(request.tenants), {tenant.pk for tenant in request.tenants}
 
     def words(member: Membership, role: OrganizationRole | None) -> str:
         if total and role and Permission.TENANT_MANAGE_ALL in role.rights:
             return f"All {total}"
-        return f"{len(held[member.user_id])} of {total}" if held[member.user_id] else "None"
+        here = placed[member.pk]
+        held = f"{here.own_tenants or ''} {here.team_tenants or ''}".split()
+        held = visible & {UUID(key) for key in set(held)}
+        return f"{len(held)} of {total}" if held else "None"
 
     return words
 
 
-def _held(request, members) -> dict:
-    """Key of a person -> keys of the visible tenants on which she holds a role. One query."""
-    people = {member.pk: member.user_id for member in members}
-    tenants = request.org.tenants.filter(pk__in=[tenant.pk for tenant in request.tenants]).order_by()
-    direct = tenants.filter(_valid(), grants__membership__in=people)
-    by_team = tenants.filter(_valid(), grants__team__user__in=people.values())
-    pairs = direct.values_list("grants__membership__user", "pk")
-    held = defaultdict(set)
-    for user, tenant in pairs.union(by_team.values_list("grants__team__user", "pk")):
-        held[user].add(tenant)
-    return held
-
-
-def _valid() -> Q:
-    return Q(grants__expires_at=None) | Q(grants__expires_at__gt=timezone.now())
+def _valid(grants: str = "grants__") -> Q:
+    return Q(**{f"{grants}expires_at": None}) | Q(**{f"{grants}expires_at__gt": timezone.now()})
 
 
 def tenant_roles(request, member: Membership) -> list[TenantRoles]:
