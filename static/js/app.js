@@ -110,6 +110,9 @@ function leaveLater(toast, wait) {
 // Boxes that are neither on nor off: HTML has no attribute for it
 on("change", "input[data-mixed]", (box) => box.removeAttribute("data-mixed"));
 
+// One box that ticks all of its list
+on("change", "input[data-all]", (box) => document.getElementsByName(box.dataset.all).forEach((one) => { one.checked = box.checked; }));
+
 // A list of texts, one per line in a textarea, shown as chips
 function makeChips(area) {
   if (area.dataset.made) return;

@@ -21,8 +21,8 @@ from orgs.permissions import Permission
 from orgs.roles.exchange import as_json
 from tenants import runs
 from tenants.control_plane import devices
-from tenants.enrollment.models import Enrollment
 from tenants.control_plane.models import DeviceLogin
+from tenants.enrollment.models import Enrollment
 from tenants.models import Tenant
 from tenants.run_templates import actions as template_actions
 from tests.guards.world import World
@@ -116,7 +116,11 @@ def maintains(world):
 
 
 def new_member_of_team(world):
-    return {"membership": make_member(world.org).membership.pk}
+    return {"membership": new_membership(world)}
+
+
+def new_membership(world):
+    return make_member(world.org).membership.pk
 
 
 def can_sign_in(world):
@@ -178,6 +182,9 @@ DEEDS = {
     "orgs:delete": Deed(lambda w: {"name": w.org.name}, empty_organization),
     "orgs:member_role": Deed(lambda w: {"role": "viewer"}),
     "orgs:member_remove": Deed(),
+    "orgs:members_team": Deed(lambda w: {"member": new_membership(w), "into": w.team.uuid}),
+    "orgs:members_role": Deed(lambda w: {"member": w.person.membership.pk, "become": "viewer"}),
+    "orgs:members_remove": Deed(lambda w: {"member": w.person.membership.pk, "sure": "1"}),
     "orgs:leave": Deed(by=lambda w: w.person),
     "teams:create": Deed(lambda w: {"label": "fraud"}),
     "teams:edit": Deed(lambda w: {"label": "fraud"}),
