@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from orgs.models import Membership
 from orgs.roles.models import Role, RolePermission
-from tenants.decisions import allowed, allowed_ids, may_connect
-from tenants.models import Share, TenantGrant
+from tenants.decisions import allowed, allowed_ids, may_connect, shut_out
+from tenants.models import Share, TenantAccount, TenantGrant
 
 TYPES = ["pipeline", "secret", "project", "dragon"]  # the last is no type of ZenML's
 ACTIONS = ["read", "update", "client", "fly"]
@@ -230,6 +230,7 @@ def test_every_decision_agrees_with_the_rules(cast, world, action):
         for person in range(PEOPLE):
             for tenant in range(TENANTS):
                 check(cast, world, person, tenant, action)
+        check_who_is_shut_out(cast, world)
         transaction.set_rollback(True)
 
 
@@ -245,6 +246,17 @@ def check(cast, world, person, tenant, action) -> None:
     if not full:
         assert ids == sorted(str(one) for one in OBJECTS if wanted[text_of(kind, one, scope)])
     tally.update(asked=1, decided=len(wanted) + 2, yes=sum(wanted.values()))
+
+
+def check_who_is_shut_out(cast, world) -> None:
+    """With an account for everybody everywhere, exactly those who may not enter are found."""
+    pairs = {(person, tenant) for person in range(PEOPLE) for tenant in range(TENANTS)}
+    for person, tenant in pairs:
+        TenantAccount.objects.enter(cast["tenants"][tenant], cast["people"][person])
+    out = TenantAccount.objects.filter(pk__in=shut_out()).values_list("user", "tenant")
+    wanted = {pair for pair in pairs if not may_enter(world, *pair)}
+    assert set(out) == {(cast["people"][person].pk, cast["tenants"][tenant].pk) for person, tenant in wanted}
+    tally.update(decided=len(pairs))
 
 
 def test_enough_was_decided():
