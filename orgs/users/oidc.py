@@ -5,6 +5,7 @@ address, and only when the provider says that this is verified.
 """
 
 import hashlib
+from contextlib import contextmanager
 from copy import copy
 
 import requests
@@ -14,7 +15,7 @@ from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from allauth.socialaccount.providers.base import AuthError, AuthProcess
 from django.conf import settings
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.shortcuts import render
 
 from orgs.domains.actions import lets_in
@@ -81,7 +82,8 @@ class SocialAdapter(DefaultSocialAccountAdapter):
         if person is None:
             EmailAddress.objects.filter(email__iexact=sociallogin.user.email, verified=False).delete()
         elif person.is_active and not person.is_service_account:
-            _connect(request, sociallogin, person)
+            with _once(request):
+                _connect(request, sociallogin, person)
         else:
             sociallogin.user = person  # told that the account is switched off, and nothing is stored
 
@@ -91,14 +93,23 @@ class SocialAdapter(DefaultSocialAccountAdapter):
             return True
         raise ImmediateHttpResponse(_page(request, "unknown", address=address))
 
-    @transaction.atomic
     def save_user(self, request, sociallogin, form=None):
-        user = super().save_user(request, sociallogin, form)
-        actions.registered(person=_acting(user, request), through=sociallogin.provider.name)
+        with _once(request):
+            user = super().save_user(request, sociallogin, form)
+            actions.registered(person=_acting(user, request), through=sociallogin.provider.name)
         return user
 
 
-@transaction.atomic
+@contextmanager
+def _once(request):
+    """One transaction. When two of her windows come back at the same moment, the second one is told to try again."""
+    try:
+        with transaction.atomic():
+            yield
+    except IntegrityError as error:
+        raise ImmediateHttpResponse(_page(request, "failed")) from error
+
+
 def _connect(request, sociallogin, person) -> None:
     """From now on the provider's word opens this account.
 

@@ -8,6 +8,7 @@ from allauth.mfa.totp.internal.auth import TOTP
 from allauth.socialaccount.models import SocialAccount, SocialToken
 from django.core import mail
 from django.core.exceptions import ImproperlyConfigured
+from django.db import IntegrityError
 from django.test import Client
 from django.urls import reverse
 from factories import PASSWORD, make_service_account, make_user
@@ -152,6 +153,20 @@ def test_going_back_without_signing_in(provider, client):
     state = parse_qs(urlsplit(client.get(START).url).query)["state"][0]
     answer = client.get(f"{START}callback/?{urlencode({'error': 'access_denied', 'state': state})}")
     assert (answer.status_code, "without signing in" in text(answer)) == (403, True)
+
+
+@pytest.mark.parametrize("done", ["registered", "connected"])
+def test_two_windows_at_the_same_moment_make_one_account(done, sign_in, client, owner, monkeypatch, settings):
+    settings.ZENPRO_OPEN_SIGNUP = True
+    with monkeypatch.context() as other_window:
+        other_window.setattr(f"orgs.users.actions.{done}", clash)
+        answer = sign_in("twice", owner.email if done == "connected" else "twice@example.org")
+    assert (answer.status_code, "did not work" in text(answer)) == (403, True)
+    assert_nothing_happened(client, people=1)
+
+
+def clash(**words):
+    raise IntegrityError
 
 
 def test_provider_that_does_not_answer(settings, client, db):
