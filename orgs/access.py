@@ -16,6 +16,7 @@ from .permissions import Permission
 from .roles.models import Role, RolePermission
 from .sql import Joined
 from .teams.models import Team
+from .users.two_factor import has_two_factor
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -72,8 +73,23 @@ def people_who_can(permission: Permission, organization: Organization):
     return get_user_model().objects.filter(may, is_active=True)
 
 
+class NeedsTwoFactor(PermissionDenied):
+    """The organization lets nobody in who signs in with a password alone."""
+
+    def __init__(self, organization: Organization):
+        super().__init__(f"{organization} asks for two-factor sign-in. Set it up in your settings first.")
+        self.organization = organization
+
+
+def admits(user, organization: Organization) -> bool:
+    """Does the organization let the user in as she signs in? Service accounts have keys. No query while it asks for
+    nothing.
+    """
+    return not organization.requires_two_factor or user.is_service_account or has_two_factor(user)
+
+
 def enter(request, slug: str) -> None:
-    """Put organization, membership and rights on the request. Raises Http404 for outsiders.
+    """Put organization, membership and rights on the request. Raises Http404 for outsiders, NeedsTwoFactor.
 
     One statement: all her memberships, which the frame of the page lists anyway, with her rights in this organization.
     """
@@ -86,6 +102,9 @@ def enter(request, slug: str) -> None:
         request.org = get_object_or_404(Organization.objects.of(request.user), slug=slug)
     request.org_permissions = _rights_here(request)
     request.user.origin = request.origin
+    if not admits(request.user, request.org):
+        _record_refusal(request, "two_factor", request.org)
+        raise NeedsTwoFactor(request.org)
     if not (request.htmx and request.method == "GET"):  # a page left open polls, which is nobody's activity
         get_user_model().objects.saw(request.user)
 
@@ -113,7 +132,13 @@ def _rights_here(request) -> frozenset[Permission]:
 
 
 def refuse(request, permission: str, target: Model) -> NoReturn:
-    """Answer 403. A change that was refused leaves an audit row; a page that may not be read does not."""
+    """Answer 403."""
+    _record_refusal(request, permission, target)
+    raise PermissionDenied(f"You need the right “{permission}” in {target}. Its Admin can give it.")
+
+
+def _record_refusal(request, permission: str, target: Model) -> None:
+    """A change that was refused leaves an audit row; a page that may not be read does not."""
     if request.method not in SAFE_METHODS:
         AuditEvent.objects.record(
             "access.refused",
@@ -123,7 +148,6 @@ def refuse(request, permission: str, target: Model) -> NoReturn:
             after={"right": permission, "page": request.resolver_match.view_name},
             outcome=AuditEvent.Outcome.REFUSED,
         )
-    raise PermissionDenied(f"You need the right “{permission}” in {target}. Its Admin can give it.")
 
 
 def org_view(permission: Permission):

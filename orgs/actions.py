@@ -12,6 +12,7 @@ from .audit.models import AuditEvent
 from .domains.models import Departure
 from .models import Membership, Organization, OrgRole
 from .roles.models import Role
+from .users.two_factor import has_two_factor
 
 
 class Refused(Exception):
@@ -69,6 +70,25 @@ def update_organization(*, organization: Organization, name: str, description: s
     organization.name, organization.description = name, description
     organization.save(update_fields=["name", "description", "updated_at"])
     _record("organization.updated", organization, organization, by, before, _words(organization))
+
+
+@transaction.atomic
+def require_two_factor(*, organization: Organization, required: bool, by) -> None:
+    """Let nobody in without a second factor at sign-in, or no longer ask for it. Nothing happens when it is so already.
+
+    Raises Refused when `by` has none herself: she would shut herself out.
+    """
+    locked = _lock(organization)
+    if locked.requires_two_factor == required:
+        return
+    if required and not has_two_factor(by):
+        raise Refused("Set up two-factor sign-in for yourself first.")
+    organization.requires_two_factor = required
+    organization.save(update_fields=["requires_two_factor", "updated_at"])
+    if required:
+        _record("organization.two_factor_required", organization, organization, by)
+    else:
+        _record("organization.two_factor_optional", organization, organization, by)
 
 
 @transaction.atomic

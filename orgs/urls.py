@@ -1,6 +1,6 @@
 from django.urls import path
 
-from . import member_views, views
+from . import member_views, security_views, views
 
 app_name = "orgs"
 urlpatterns = [
@@ -16,5 +16,6 @@ urlpatterns = [
     path("<slug:org>/members/<uuid:membership>/remove/", member_views.member_remove, name="member_remove"),
     path("<slug:org>/leave/", views.leave, name="leave"),
     path("<slug:org>/settings/", views.settings, name="settings"),
+    path("<slug:org>/settings/two-factor/", security_views.two_factor, name="two_factor"),
     path("<slug:org>/delete/", views.delete, name="delete"),
 ]

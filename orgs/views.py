@@ -14,6 +14,8 @@ from . import members as people
 from .access import org_view
 from .forms import DeleteForm, NewOrganizationForm, OrganizationForm
 from .permissions import Permission
+from .two_factor import members_without
+from .users.two_factor import has_two_factor
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -115,6 +117,8 @@ def settings(request):
     context = {
         "form": form,
         "domains": _domains(request.org),
+        "without_two_factor": members_without(request.org),
+        "has_two_factor": has_two_factor(request.user),
         "can_delete": Permission.ORGANIZATION_DELETE in request.org_permissions,
     }
     return render(request, "orgs/settings.html", context, status=422 if form.errors else 200)

@@ -82,6 +82,14 @@ WHERE e.cut_at IS NULL AND x.desired_state <> 'deleted' AND NOT EXISTS ({
 })"""
 
 
+# As orgs.access.admits says for pages.
+SHUT_OUT = """
+SELECT 1 FROM orgs_organization o CROSS JOIN users_user p
+WHERE o.id = %(organization)s AND o.requires_two_factor AND p.id = %(user)s AND NOT p.is_service_account
+AND NOT EXISTS (SELECT 1 FROM mfa_authenticator f WHERE f.user_id = p.id AND f.type IN ('totp', 'webauthn'))"""
+MAY_ENTER = f"SELECT 1 FROM ({MAY_CONNECT}) held WHERE NOT EXISTS ({SHUT_OUT})"
+
+
 class Resource(NamedTuple):
     """`[<project>:]<type>[/<id>]`, or until 0.75 `<tenant>@server:<type>[/<id>]` (protocol §6). Ids as they are
     written: dashed and lower-case."""
@@ -155,11 +163,14 @@ def allowed_ids(
 def may_connect(user, tenant: Tenant) -> bool:
     """May the person open a session with the tenant: any role, or any object shared with her. One statement.
 
-    False for inactive people and for tenants that are not wanted running.
+    False for inactive people, for tenants that are not wanted running, and for whoever lacks the second factor that
+    the organization asks for.
     """
     if tenant.desired_state != Tenant.DesiredState.AVAILABLE:
         return False
-    return holds_anything(user.pk, tenant)
+    with connection.cursor() as cursor:
+        cursor.execute(MAY_ENTER, _parameters(user.pk, tenant))
+        return cursor.fetchone() is not None
 
 
 def holds_anything(user_id: UUID, tenant: Tenant) -> bool:

@@ -98,6 +98,7 @@ MIDDLEWARE = [
     "zenpro_site.htmx.responses",
     "allauth.account.middleware.AccountMiddleware",
     "orgs.users.sessions.noted",
+    "orgs.two_factor.asked_for",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 

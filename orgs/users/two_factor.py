@@ -5,7 +5,7 @@ from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
 from cryptography.fernet import Fernet, MultiFernet
 from django.conf import settings
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import QuerySet
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from qrcode import QRCode
@@ -15,20 +15,19 @@ from .sessions import browser_of
 FACTORS = (Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)  # recovery codes alone are none
 
 
+def factor_rows() -> QuerySet:
+    """Everybody's second factors."""
+    return Authenticator.objects.filter(type__in=FACTORS)
+
+
 def has_two_factor(person) -> bool:
     """Does signing in ask the person for more than a password? One query."""
-    return Authenticator.objects.filter(user_id=person.pk, type__in=FACTORS).exists()
+    return factor_rows().filter(user_id=person.pk).exists()
 
 
 def factors_of(person) -> dict[int, tuple[str, str]]:
     """What she has, recovery codes too: key -> type and name."""
     return {row.pk: (row.type, str(row)) for row in Authenticator.objects.filter(user_id=person.pk)}
-
-
-def without_two_factor(people: QuerySet) -> QuerySet:
-    """Those of the users (a query set of User) who have no second factor. Service accounts sign in with keys."""
-    factors = Authenticator.objects.filter(user_id=OuterRef("pk"), type__in=FACTORS)
-    return people.filter(~Exists(factors), is_service_account=False)
 
 
 class Adapter(DefaultMFAAdapter):

@@ -6,9 +6,11 @@ from allauth.mfa.totp.views import activate_totp, deactivate_totp
 from allauth.mfa.webauthn.views import add_webauthn, edit_webauthn, remove_webauthn
 from django.contrib.auth.decorators import login_required
 from django.db import transaction
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
+
+from orgs.two_factor import BACK, closed_to
 
 from . import actions
 from .two_factor import factors_of
@@ -49,11 +51,22 @@ def index(request):
     return allauth_index(request)
 
 
+@never_cache
+@require_safe
+@login_required
+def needed(request, org):
+    """Why an organization does not let her in, and what to do."""
+    closed = next((one for one in closed_to(request.user) if one.slug == org), None)
+    if closed is None:
+        return redirect("users:two_factor_done")
+    return render(request, "users/two_factor_needed.html", {"closed": closed})
+
+
 @require_safe
 @login_required
 def done(request):
     """Back to the page that asked for two-factor sign-in."""
-    return redirect(request.session.pop("after_two_factor", "users:settings"))
+    return redirect(request.session.pop(BACK, "home"))
 
 
 def _demanding(person) -> list[str]:

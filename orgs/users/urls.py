@@ -16,6 +16,7 @@ urlpatterns = [
     path(
         "accounts/2fa/webauthn/keys/<int:pk>/remove/", two_factor_views.passkey_remove, name="passkey_remove"
     ),
+    path("settings/two-factor/for/<slug:org>/", two_factor_views.needed, name="two_factor_needed"),
     path("settings/two-factor/done/", two_factor_views.done, name="two_factor_done"),
     path("accounts/email/", views.email, name="email"),
     path("accounts/sessions/", RedirectView.as_view(pattern_name="users:sessions")),

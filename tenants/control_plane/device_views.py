@@ -13,6 +13,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from orgs.models import Organization
+from orgs.two_factor import closed_to
 
 from . import devices, keys, wire
 from .access import endpoint, user_endpoint
@@ -183,6 +184,7 @@ def device_verify(request):
     if request.method == "POST" and form.is_valid():
         return _answer(request, login, form)
     context = {"login": login, "form": form, "same_address": login.ip == request.origin.ip}
+    context["closed"] = closed_to(request.user)
     return render(request, "control_plane/device_verify.html", context, status=422 if form.errors else 200)
 
 

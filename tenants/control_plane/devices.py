@@ -14,6 +14,7 @@ from orgs.access import can
 from orgs.audit.models import AuditEvent
 from orgs.models import Organization
 from orgs.permissions import Permission
+from orgs.two_factor import closed_to
 from tenants.decisions import may_connect
 from tenants.models import Tenant
 
@@ -172,8 +173,12 @@ def sign_out(*, login: DeviceLogin, by) -> None:
 
 
 def tenants_of(user, *, member_only: bool):
-    """Tenants for the client's lists: with `member_only` those she may connect to, else all she may see."""
+    """Tenants for the client's lists: with `member_only` those she may connect to, else all she may see.
+
+    None of an organization that asks for a second factor she does not have.
+    """
     live = Tenant.objects.live().select_related("organization").order_by("organization__name", "name")
+    live = live.exclude(organization__in=closed_to(user))
     if user.is_superuser:
         return live
     valid = Q(grants__expires_at=None) | Q(grants__expires_at__gt=timezone.now())

@@ -13,6 +13,7 @@ from orgs.access import org_view
 from orgs.actions import Refused
 from orgs.models import Organization
 from orgs.permissions import Permission
+from orgs.two_factor import closed_to
 from zenpro_site.htmx import render_partial
 
 from . import devices, keys
@@ -223,12 +224,13 @@ def _account_context(request, account) -> dict:
 
 def _token_form(request, data=None) -> KeyForm:
     mine = devices.tenants_of(request.user, member_only=True)
-    here = Organization.objects.of(request.user)
+    closed = [one.pk for one in closed_to(request.user)]
+    here = Organization.objects.of(request.user).exclude(pk__in=closed)
     return KeyForm(data, tenants=mine, organizations=here, every="everything you may do")
 
 
 def _token_context(request) -> dict:
-    return {"keys": request.user.api_keys.shown()[:SHOWN_KEYS]}
+    return {"keys": request.user.api_keys.shown()[:SHOWN_KEYS], "closed": closed_to(request.user)}
 
 
 def _status(form) -> int:

@@ -179,6 +179,7 @@ DEEDS = {
     "users:passkey_remove": Deed(values=passkey),
     "orgs:create": Deed(lambda w: {"name": "New", "slug": "new-one"}, becomes_superuser),
     "orgs:settings": Deed(lambda w: {"name": "Acme", "description": "All of it"}),
+    "orgs:two_factor": Deed(lambda w: {"required": "yes"}, passkey),
     "orgs:delete": Deed(lambda w: {"name": w.org.name}, empty_organization),
     "orgs:member_role": Deed(lambda w: {"role": "viewer"}),
     "orgs:member_remove": Deed(),

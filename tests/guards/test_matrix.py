@@ -125,6 +125,7 @@ MATRIX = {
     "users:session_end": does(UNKNOWN_LINK | NOBODY),
     "users:two_factor": reads(SIGNED_IN),
     "users:two_factor_done": reads(SIGNED_IN),
+    "users:two_factor_needed": reads(SIGNED_IN),
     "users:totp_activate": asks(SIGNED_IN),
     "users:totp_deactivate": asks(UNKNOWN_LINK | NOBODY),  # nobody has any
     "users:codes_generate": asks(SIGNED_IN),
@@ -153,6 +154,7 @@ MATRIX = {
     "orgs:member_remove": asks(ADMINS),
     "orgs:leave": asks(EVERY_MEMBER),
     "orgs:settings": asks(ADMINS),
+    "orgs:two_factor": does(ADMINS),
     "orgs:delete": asks(ADMINS),
     "invitations:list": reads(ADMINS),
     "invitations:create": asks(ADMINS),

@@ -1,0 +1,53 @@
+"""Organizations that let nobody in without a second factor at sign-in."""
+
+from urllib.parse import urlsplit
+
+from django.db.models import Exists, OuterRef
+from django.shortcuts import redirect
+from django.utils.http import url_has_allowed_host_and_scheme
+
+from .access import NeedsTwoFactor
+from .models import Organization
+from .users.two_factor import factor_rows, has_two_factor
+
+BACK = "after_two_factor"  # in the session: the page she wanted
+
+
+def asked_for(get_response):
+    """Middleware: whoever lacks the second factor is shown how to set it up, whatever page or form she wanted."""
+
+    def middleware(request):
+        return get_response(request)
+
+    def process_exception(request, exception):
+        if not isinstance(exception, NeedsTwoFactor):
+            return None
+        request.session[BACK] = _wanted(request, exception.organization)
+        return redirect("users:two_factor_needed", exception.organization.slug)
+
+    middleware.process_exception = process_exception
+    return middleware
+
+
+def _wanted(request, organization: Organization) -> str:
+    """The page to come back to. What was posted is not done; she comes back to the page with the form."""
+    if request.method == "GET" and not request.htmx:
+        return request.get_full_path()
+    came_from = request.headers.get("HX-Current-URL") or request.headers.get("Referer") or ""
+    if not url_has_allowed_host_and_scheme(came_from, allowed_hosts={request.get_host()}):
+        return organization.get_absolute_url()
+    parts = urlsplit(came_from)
+    return f"{parts.path}?{parts.query}" if parts.query else parts.path
+
+
+def closed_to(person) -> list[Organization]:
+    """Organizations of hers that ask for a second factor she does not have. One query, two when there are any."""
+    asking = list(Organization.objects.of(person).filter(requires_two_factor=True).order_by("name"))
+    return [] if not asking or person.is_service_account or has_two_factor(person) else asking
+
+
+def members_without(organization: Organization):
+    """Memberships of people who can sign in and have no second factor. Query set, by name."""
+    hers = factor_rows().filter(user_id=OuterRef("user_id"))
+    people = organization.memberships.filter(user__is_active=True, user__is_service_account=False)
+    return people.filter(~Exists(hers)).select_related("user").order_by("user__name", "user__email")
