@@ -145,11 +145,11 @@ TENANT_NAVIGATION = (
 def _tenants(request, rights, slug) -> list[TenantItem]:
     current = getattr(request, "tenant", None)
     tenants = getattr(request, "tenants", None)
-    items = []
-    for tenant in tenants_visible_to(request.user, request.org, rights) if tenants is None else tenants:
-        item = TenantItem(
-            tenant, reverse("tenants:overview", args=[slug, tenant.slug]), tenant == current, tenant.status
-        )
+    if tenants is None:
+        tenants = tenants_visible_to(request.user, request.org, rights)
+    items, address = [], reverse("tenants:overview", args=[slug, "-"]).removesuffix("-/")
+    for tenant in tenants:
+        item = TenantItem(tenant, f"{address}{tenant.slug}/", tenant == current, tenant.status)
         item.nav = _tenant_navigation(request, slug, tenant) if item.active else []
         items.append(item)
     return items

@@ -1,6 +1,7 @@
 """Template tags and filters of the look: icons, avatars, states, times. Builtins, so no {% load %} is needed."""
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from django import template
@@ -65,10 +66,19 @@ def _state(state):
 @register.simple_tag
 def icon(name, css="", **attrs):
     """Decorative icon from the sprite; `attrs` (x, y, width ...) go to the <svg>, for use inside drawings."""
+    if not attrs:
+        return _plain_icon(static, str(name), css)
     extra = format_html_join("", ' {}="{}"', attrs.items())
+    return _icon(static, name, css, extra)
+
+
+def _icon(address, name, css, extra=""):
     classes = f"icon {css}".strip()
-    href = f"{static('icons.svg')}#{name}"
+    href = f"{address('icons.svg')}#{name}"
     return format_html('<svg class="{}" aria-hidden="true"{}><use href="{}"/></svg>', classes, extra, href)
+
+
+_plain_icon = lru_cache(maxsize=500)(_icon)  # a list has hundreds of them
 
 
 def _icon_for(state, **attrs):
