@@ -11,6 +11,17 @@ from orgs.models import Organization
 from tenants.access import tenants_visible_to
 from tenants.models import Tenant
 
+from .wire import uuid_or_none
+
+# What ZenML links to and we have no page for: what it is called, and how the client shows one.
+WORDS = {
+    "stacks": ("stacks", "stack describe"),
+    "components": ("stack components", "stack list --component_id"),
+    "model-versions": ("model versions", "model version list --id"),
+    "deployments": ("deployments", "deployment describe"),
+}
+PAGELESS = re.compile(rf"(?:^|/)({'|'.join(WORDS)})(?:/([0-9a-f-]+))?/?$")
+RUNS = re.compile(r"(?:^|/)runs/?$")
 RUN = re.compile(r"(?:^|/)runs/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:/|$)")
 
 
@@ -42,8 +53,24 @@ def visible_organization(user, organization_id: UUID) -> Organization:
 
 
 def page_for(tenant: Tenant, rest: str) -> str:
-    """Our page for what follows the tenant in ZenML's address: the run it names, else the tenant."""
+    """Our page for what follows the tenant in ZenML's address: the run it names, the runs, else the tenant."""
+    here = [tenant.organization.slug, tenant.slug]
     run = RUN.search(rest)
     if run:
-        return reverse("tenants:run_detail", args=[tenant.organization.slug, tenant.slug, UUID(run[1])])
+        return reverse("tenants:run_detail", args=[*here, UUID(run[1])])
+    if RUNS.search(rest):
+        return reverse("tenants:runs", args=here)
     return tenant.get_absolute_url()
+
+
+def note_for(rest: str, wanted: str) -> str:
+    """What to tell whoever comes for something that has no page here; "" for what has one.
+
+    `wanted`: the id in the query, as ZenML gives it for stacks.
+    """
+    found = PAGELESS.search(rest)
+    if not found:
+        return ""
+    what, command = WORDS[found[1]]
+    key = uuid_or_none(found[2] or wanted)
+    return f"There is no page for {what} here." + (f" In a terminal: zenml {command} {key}" if key else "")

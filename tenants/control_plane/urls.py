@@ -46,16 +46,28 @@ urlpatterns = [
     path("settings/tokens/<uuid:key>/revoke/", key_views.token_revoke, name="token_revoke"),
     path("o/<slug:org>/service-accounts/", include(accounts)),
     path("workspaces/<slug:name>", views.workspace, name="workspace"),
+    path("workspaces/<slug:name>/", views.workspace, name="workspace_root"),
     path("workspaces/<slug:name>/<path:rest>", views.workspace, name="workspace_page"),
     path("organizations/<uuid:organization>", views.organization, name="organization"),
+    path("organizations/<uuid:organization>/", views.organization, name="organization_root"),
     path(
         "organizations/<uuid:organization>/tenants/<uuid:tenant>",
         views.organization_tenant,
         name="organization_tenant",
     ),
     path(
+        "organizations/<uuid:organization>/tenants/<uuid:tenant>/",
+        views.organization_tenant,
+        name="organization_tenant_root",
+    ),
+    path(
         "organizations/<uuid:organization>/tenants/<uuid:tenant>/<path:rest>",
         views.organization_tenant,
         name="organization_tenant_page",
+    ),
+    path(
+        "organizations/<uuid:organization>/<path:rest>",
+        views.organization,
+        name="organization_page",
     ),
 ]

@@ -3,6 +3,7 @@
 from http import HTTPStatus
 
 from django.conf import settings
+from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.shortcuts import redirect
 from django.views.decorators.csrf import csrf_exempt
@@ -189,12 +190,12 @@ def missing(request, rest):
 @login_required
 def workspace(request, name, rest=""):
     """The address that a server calls its dashboard, and what it prints below it (§3.14)."""
-    return redirect(links.page_for(links.visible_workspace(request.user, name), rest))
+    return _lead(request, links.visible_workspace(request.user, name), rest)
 
 
 @require_safe
 @login_required
-def organization(request, organization):
+def organization(request, organization, rest=""):
     """The organization in ZenML's error hints (§3.14)."""
     return redirect(links.visible_organization(request.user, organization))
 
@@ -203,7 +204,14 @@ def organization(request, organization):
 @login_required
 def organization_tenant(request, organization, tenant, rest=""):
     """The same as `workspace`, as it was until 0.75 (§3.14)."""
-    return redirect(links.page_for(links.visible_tenant(request.user, organization, tenant), rest))
+    return _lead(request, links.visible_tenant(request.user, organization, tenant), rest)
+
+
+def _lead(request, tenant, rest: str):
+    note = links.note_for(rest, request.GET.get("id", ""))
+    if note:
+        messages.info(request, note)
+    return redirect(links.page_for(tenant, rest))
 
 
 def _who_and_what(request):

@@ -233,9 +233,13 @@ MATRIX = {
     "run_templates:cancel": does(CANCELS_OTHERS_RUNS),
     # addresses that ZenML prints
     "control_plane:workspace": reads(SEES_TENANT),
+    "control_plane:workspace_root": reads(SEES_TENANT),
     "control_plane:workspace_page": reads(SEES_TENANT),
     "control_plane:organization": reads(ORGANIZATION_ADDRESS),
+    "control_plane:organization_root": reads(ORGANIZATION_ADDRESS),
+    "control_plane:organization_page": reads(ORGANIZATION_ADDRESS),
     "control_plane:organization_tenant": reads(SEES_TENANT),
+    "control_plane:organization_tenant_root": reads(SEES_TENANT),
     "control_plane:organization_tenant_page": reads(SEES_TENANT),
     # for programs
     "api:openapi": reads(PUBLIC),
@@ -267,7 +271,9 @@ ADDRESSES: dict[str, Callable[[SimpleNamespace], tuple[dict, str]]] = {
     "control_plane:token_rotate": lambda w: ({"key": w.own_key.pk}, ""),
     "control_plane:token_revoke": lambda w: ({"key": w.own_key.pk}, ""),
     "control_plane:workspace_page": lambda w: ({"rest": "runs"}, ""),
+    "control_plane:organization_page": lambda w: ({"rest": "settings"}, ""),
     "control_plane:organization_tenant": lambda w: ({"tenant": w.world.tenant.pk}, ""),
+    "control_plane:organization_tenant_root": lambda w: ({"tenant": w.world.tenant.pk}, ""),
     "control_plane:organization_tenant_page": lambda w: ({"tenant": w.world.tenant.pk, "rest": "x"}, ""),
     "control_plane:authorize_server": lambda w: ({}, f"?server_id={w.world.tenant.pk}"),
     "control_plane:check_permissions": lambda w: ({}, f"?user_id={w.world.admin.pk}&action=read"),

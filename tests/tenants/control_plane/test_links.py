@@ -3,7 +3,7 @@
 from uuid import uuid4
 
 import pytest
-from factories import make_grant
+from factories import PASSWORD, make_grant
 
 RUN = uuid4()
 PROJECT = uuid4()
@@ -22,7 +22,12 @@ def addresses(org, tenant):
         f"{new}/stacks?id={RUN}": page,
         f"{new}/components/{RUN}": page,
         f"{new}/runs/nonsense": page,
+        f"{new}/": page,
+        f"{new}/projects/{PROJECT}": page,
+        f"{new}/projects/{PROJECT}/runs": f"{page}runs/",
         old: page,
+        f"{old}/": page,
+        f"{old}/stacks?id={RUN}": page,
         f"{old}/runs/{RUN}": run,
         f"{old}/runs/{RUN}/dag": run,
     }
@@ -49,6 +54,40 @@ def test_what_one_may_not_see_is_not_found(as_user, tenant, other, member, outsi
     assert client.get("/workspaces/no-such-tenant").status_code == 404
 
 
+NO_PAGE = {
+    "stacks?id={}": "There is no page for stacks here. In a terminal: zenml stack describe {}",
+    "components/{}": "There is no page for stack components here. In a terminal: zenml stack list --component_id {}",
+    "projects/p/model-versions/{}": (
+        "There is no page for model versions here. In a terminal: zenml model version list --id {}"
+    ),
+    "projects/p/deployments/{}": (
+        "There is no page for deployments here. In a terminal: zenml deployment describe {}"
+    ),
+    "stacks?id=<b>": "There is no page for stacks here.",
+}
+
+
+def test_what_has_no_page_is_told(as_user, tenant, member):
+    make_grant(tenant, member, "viewer")
+    for address, said in NO_PAGE.items():
+        for start in (
+            f"/workspaces/{tenant.workspace_name}",
+            f"/organizations/{tenant.organization_id}/tenants/{tenant.pk}",
+        ):
+            page = as_user(member).get(f"{start}/{address}".format(RUN), follow=True)
+            assert [str(message) for message in page.context["messages"]] == [said.format(RUN)], address
+            assert page.redirect_chain[-1][0] == f"/o/{tenant.organization.slug}/t/forecast/"
+
+
+def test_after_signing_in_one_is_there(client, tenant, member):
+    make_grant(tenant, member, "viewer")
+    address = f"/workspaces/{tenant.workspace_name}/projects/{PROJECT}/runs/{RUN}"
+    login = client.get(address).url
+    page = client.post(login, {"login": member.email, "password": PASSWORD})
+    assert (page.status_code, page.url) == (302, address)
+    assert client.get(page.url).url.endswith(f"/t/forecast/runs/{RUN}/")
+
+
 def test_deleted_tenants_are_not_found(as_user, owner, tenant, addresses):
     tenant.desired_state, tenant.deleted_at = "deleted", tenant.created_at
     tenant.save()
@@ -57,5 +96,6 @@ def test_deleted_tenants_are_not_found(as_user, owner, tenant, addresses):
 
 def test_organizations(as_user, org, owner, outsider):
     address = f"/organizations/{org.pk}"
-    assert as_user(owner).get(address).url == f"/o/{org.slug}/"
+    for rest in ("", "/", "/settings/members"):
+        assert as_user(owner).get(address + rest).url == f"/o/{org.slug}/"
     assert as_user(outsider).get(address).status_code == 404
