@@ -28,6 +28,9 @@ _address = urlsplit(ZENPRO_URL)
 ALLOWED_HOSTS = [_address.hostname, "localhost", "127.0.0.1", *env.list("ZENPRO_ALLOWED_HOSTS", default=[])]
 CSRF_TRUSTED_ORIGINS = [ZENPRO_URL, *env.list("ZENPRO_TRUSTED_ORIGINS", default=[])]
 HTTPS = _address.scheme == "https"
+ZENPRO_PROXIES = env.int(
+    "ZENPRO_PROXIES", default=0
+)  # how many of ours stand in front and add X-Forwarded-For
 
 # Tenants
 ZENPRO_TENANT_HOST = env("ZENPRO_TENANT_HOST", default="127.0.0.1")
@@ -141,7 +144,11 @@ else:
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CACHES = {
     # Shared by all processes, so that sign-in limits hold for the whole installation.
-    "default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "zenpro_cache"},
+    "default": {
+        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+        "LOCATION": "zenpro_cache",
+        "OPTIONS": {"MAX_ENTRIES": 100_000},
+    },
     # Per process, for what is cheap to make again.
     "local": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "local"},
 }
