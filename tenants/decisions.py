@@ -83,11 +83,11 @@ WHERE e.cut_at IS NULL AND x.desired_state <> 'deleted' AND NOT EXISTS ({
 
 
 # As orgs.access.admits says for pages.
-SHUT_OUT = """
+NOT_ADMITTED = """
 SELECT 1 FROM orgs_organization o CROSS JOIN users_user p
 WHERE o.id = %(organization)s AND o.requires_two_factor AND p.id = %(user)s AND NOT p.is_service_account
 AND NOT EXISTS (SELECT 1 FROM mfa_authenticator f WHERE f.user_id = p.id AND f.type IN ('totp', 'webauthn'))"""
-MAY_ENTER = f"SELECT 1 FROM ({MAY_CONNECT}) held WHERE NOT EXISTS ({SHUT_OUT})"
+MAY_ENTER = f"SELECT 1 FROM ({MAY_CONNECT}) held WHERE NOT EXISTS ({NOT_ADMITTED})"
 
 
 class Resource(NamedTuple):
