@@ -1,10 +1,10 @@
 import django_filters
 from django import forms
-from django.db.models import Q
 from django.urls import reverse_lazy
 
 from .members import matching as people_matching
 from .models import RESERVED_SLUGS, Organization
+from .users.two_factor import factor_rows
 
 
 class OrganizationForm(forms.ModelForm):
@@ -142,21 +142,22 @@ class ManyTeamForm(SelectionForm):
 
 
 class MemberFilter(django_filters.FilterSet):
-    """Search, role, team and state of the members list. Unknown values are ignored, so old links keep working."""
+    """Search, role, team and state of the members list. Unknown values are ignored, so old links keep working.
 
-    STATES = {
-        "never": ("Never signed in", Q(user__last_active_at=None)),
-        "inactive": ("Deactivated", Q(user__is_active=False)),
-    }
+    Without `in_full` nobody learns whose sign-in is weak.
+    """
+
+    STATES = {"never": "Never signed in", "inactive": "Deactivated", "weak": "Without two-factor"}
 
     q = django_filters.CharFilter(method="matching")
     role = django_filters.CharFilter(field_name="role")
     team = django_filters.UUIDFilter(method="in_team")
     state = django_filters.CharFilter(method="in_state")
 
-    def __init__(self, *args, org, **kwargs):
+    def __init__(self, *args, org, in_full=True, **kwargs):
         super().__init__(*args, **kwargs)
         self.org = org
+        self.states = {value: label for value, label in self.STATES.items() if in_full or value != "weak"}
 
     def matching(self, members, name, value):
         return people_matching(members, value)
@@ -165,7 +166,15 @@ class MemberFilter(django_filters.FilterSet):
         return members.filter(user__groups__in=self.org.teams.filter(uuid=value))
 
     def in_state(self, members, name, value):
-        return members.filter(self.STATES[value][1]) if value in self.STATES else members
+        if value not in self.states:
+            return members
+        if value == "weak":
+            return members.exclude(user__in=factor_rows().values("user"))
+        return (
+            members.filter(user__last_active_at=None)
+            if value == "never"
+            else members.filter(user__is_active=False)
+        )
 
     @property
     def is_used(self) -> bool:

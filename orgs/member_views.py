@@ -20,6 +20,7 @@ from .forms import ManyRolesForm, ManyTeamForm, MemberFilter, RoleForm, Selectio
 from .member_export import as_csv, record_export
 from .permissions import Permission
 from .teams.actions import add_members as add_to_team
+from .users.two_factor import has_two_factor
 
 ROWS = 50
 EVENTS = 8
@@ -43,7 +44,7 @@ def _list_context(request) -> dict:
         "page": page,
         "rows": people.rows(request, list(people.placed(page.object_list)), counts, roles, teams),
         "is_filtered": filtered.is_used,
-        "states": [(value, label) for value, (label, _) in MemberFilter.STATES.items()],
+        "states": filtered.states.items(),
         "people": counts["people"],
         "robots": counts["robots"],
         "invitations": counts["invitations"],
@@ -59,7 +60,9 @@ def _list_context(request) -> dict:
 def _filtered(request) -> MemberFilter:
     """People, not service accounts, that match the address, by name."""
     people = request.org.memberships.filter(user__is_service_account=False).select_related("user")
-    return MemberFilter(request.GET, people.order_by("user__name", "user__email"), org=request.org)
+    in_full = Permission.MEMBER_MANAGE in request.org_permissions
+    found = people.order_by("user__name", "user__email")
+    return MemberFilter(request.GET, found, org=request.org, in_full=in_full)
 
 
 def _rights(request) -> dict:
@@ -100,6 +103,7 @@ def _detail_context(request, member) -> dict:
         "is_admin": row.tenants.startswith("All"),
         "in_full": in_full,
         "sessions": people.sessions_of(member.user) if in_full else None,
+        "two_factor": in_full and has_two_factor(member.user),
         "events": _events(request, member),
         **_rights(request),
     }

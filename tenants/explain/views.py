@@ -2,7 +2,7 @@ from django.core.paginator import Paginator
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
-from orgs.access import org_view, refuse
+from orgs.access import admits, org_view, refuse
 from orgs.members import matching, visible_tenants
 from orgs.permissions import Permission
 from zenpro_site.htmx import render_partial, wants
@@ -60,7 +60,8 @@ def _around(request, form, told) -> dict:
     membership = form.cleaned_data["person"]
     membership.organization = told.question.tenant.organization = request.org
     first, ways = proposals(told, membership, request.user)
-    return {"people": (), "member": membership, "first": first, "ways": ways}
+    is_let_in = admits(membership.user, request.org)
+    return {"people": (), "member": membership, "first": first, "ways": ways, "is_let_in": is_let_in}
 
 
 @require_safe

@@ -4,6 +4,7 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from allauth.mfa.models import Authenticator
 from django.urls import reverse
 from django.utils import timezone
 from factories import make_grant, make_key, make_member, make_org, make_team, make_tenant, tenant_role
@@ -156,6 +157,16 @@ def test_a_tenant_that_is_off_and_a_role_that_is_over_are_said(org, owner, membe
     assert "production is deactivated." in page and "Admin is over." in page
 
 
+def test_who_lacks_the_second_factor_is_told(org, owner, member, tenant, as_user):
+    Authenticator.objects.create(user=owner, type=Authenticator.Type.TOTP, data={})
+    org.requires_two_factor = True
+    org.save()
+    page = text(as_user(owner).get(question(org), asked(member, tenant)))
+    assert "Acme AI asks for two-factor sign-in, and she has none." in page
+    page = text(as_user(owner).get(question(org), asked(owner, tenant)))
+    assert "asks for two-factor sign-in" not in page
+
+
 def test_superusers_and_rights_that_do_not_exist_are_explained(org, owner, superuser, tenant, as_user):
     make_member(org, user=superuser)
     client = as_user(superuser)
@@ -189,7 +200,7 @@ def test_a_member_sees_her_own_access_in_full(org, member, tenant, as_user):
     client = as_user(member)
     own = member.membership.get_absolute_url()
     page = text(client.get(own))
-    assert person(member) in page and "Members</a>" not in page and "Sessions" in page
+    assert person(member) in page and "Members</a>" not in page and "1 session" in page
     AuditEvent.objects.record("team.created", org, by=member, organization=org)
     assert "created team" in text(client.get(own))
     answer = client.get(person(member), headers=ACCESS)
@@ -209,7 +220,7 @@ def test_an_admin_sees_everybodys_access_without_their_keys_links(org, owner, me
 def test_a_viewer_sees_a_colleague_but_not_her_access_or_sessions(org, viewer, member, as_user):
     page = text(as_user(viewer).get(member.membership.get_absolute_url()))
     assert "Dana Petrova" in page
-    assert person(member) not in page and "Sessions" not in page
+    assert person(member) not in page and "Signing in" not in page
 
 
 def test_an_admin_without_a_role_manages_and_nothing_more(org, owner, tenant, as_user):

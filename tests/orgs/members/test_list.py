@@ -5,6 +5,7 @@ import io
 from datetime import timedelta
 
 import pytest
+from allauth.mfa.models import Authenticator
 from django.contrib.auth import get_user_model
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -49,6 +50,19 @@ def test_state_filters(as_user, org, owner, viewer, member):
     assert len(names(client.get(members(org), {"state": "nonsense", "team": "nonsense"}))) == 3
     page = text(client.get(members(org), {"state": "never"}, headers=ROWS))
     assert f"{export(org)}?state=never" in page and 'hx-swap-oob="true"' in page
+
+
+def test_whose_sign_in_is_weak_is_for_those_who_manage_members(as_user, org, owner, viewer, member):
+    make_service_account(org)
+    Authenticator.objects.create(user=member, type=Authenticator.Type.TOTP, data={})
+    Authenticator.objects.create(user=viewer, type=Authenticator.Type.RECOVERY_CODES, data={})
+    weak = {"state": "weak"}
+    response = as_user(owner).get(members(org), weak)
+    assert names(response) == ["Ada Okafor", "Chen Wei"] and "Without two-factor" in text(response)
+    assert "Two-factor is on" in text(as_user(owner).get(member.membership.get_absolute_url()))
+    response = as_user(viewer).get(members(org), weak)
+    assert len(names(response)) == 3 and "Without two-factor" not in text(response)
+    assert "wo-factor" not in text(as_user(viewer).get(member.membership.get_absolute_url()))
 
 
 def test_undo_keeps_the_filters(as_user, org, owner, member):
