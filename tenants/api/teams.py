@@ -10,7 +10,7 @@ from orgs.access import refuse
 from orgs.models import Membership
 from orgs.permissions import Permission
 from orgs.teams import actions
-from orgs.teams.access import teams_visible_to
+from orgs.teams.access import manages_members, teams_visible_to
 from orgs.teams.forms import MemberForm, TeamForm
 from orgs.teams.models import Team
 
@@ -83,6 +83,14 @@ def _team(request, team: UUID) -> Team:
     return get_object_or_404(_visible(request), uuid=team)
 
 
+def _managed(request, team: UUID) -> Team:
+    """With the right to manage teams, or as its maintainer."""
+    found = _team(request, team)
+    if not manages_members(request.user, found, request.org_permissions):
+        refuse(request, Permission.TEAM_MANAGE, request.org)
+    return found
+
+
 def _members(request, team: Team):
     inside = request.org.memberships.filter(user__groups=team.pk)
     return inside.select_related("user").order_by("user__name", "user__email")
@@ -124,10 +132,10 @@ def team_member_list(request, organization: str, team: UUID, part: Query[Slice])
     return page_of(_members(request, _team(request, team)), part, shown_member)
 
 
-@router.post(TEAM + "/members", auth=needs(Permission.TEAM_MANAGE), response={201: TeamMember})
+@router.post(TEAM + "/members", auth=needs(Permission.ORGANIZATION_VIEW), response={201: TeamMember})
 def team_member_add(request, organization: str, team: UUID, body: TeamMemberNew):
-    """Put a member of the organization into the team; she has its rights at once."""
-    found = _team(request, team)
+    """Put a member of the organization into the team; she has its rights at once. For its maintainers as well."""
+    found = _managed(request, team)
     people = request.org.memberships.select_related("user")
     member = checked(MemberForm({"membership": body.member}, people=people), membership="member")[
         "membership"
@@ -136,10 +144,10 @@ def team_member_add(request, organization: str, team: UUID, body: TeamMemberNew)
     return shown_member(member)
 
 
-@router.delete(TEAM + "/members/{member}", auth=needs(Permission.TEAM_MANAGE), response={204: None})
+@router.delete(TEAM + "/members/{member}", auth=needs(Permission.ORGANIZATION_VIEW), response={204: None})
 def team_member_remove(request, organization: str, team: UUID, member: UUID):
-    """Take somebody out of the team; she loses its rights at once."""
-    found = _team(request, team)
+    """Take somebody out of the team; she loses its rights at once. For its maintainers as well."""
+    found = _managed(request, team)
     actions.remove_member(
         team=found, user=get_object_or_404(_members(request, found), pk=member).user, by=request.user
     )

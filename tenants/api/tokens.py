@@ -10,7 +10,6 @@ from django.utils import timezone
 from ninja import Query, Router, Schema
 from pydantic import Field
 
-from orgs.models import Organization
 from tenants.control_plane import devices, keys
 from tenants.control_plane.forms import KeyForm, RotateForm
 from tenants.control_plane.models import ApiKey
@@ -107,7 +106,7 @@ def token_create(request, body: TokenNew):
         raise Invalid([fault("Name a tenant or an organization, or neither.", "organization")])
     data = {"label": body.name, "tenant": str(body.tenant or body.organization or ""), "days": ""}
     hers = devices.tenants_of(request.user, member_only=True)
-    form = KeyForm(data, tenants=hers, organizations=Organization.objects.of(request.user))
+    form = KeyForm(data, tenants=hers, organizations=devices.organizations_of(request.user))
     words = words_of(form, body)
     key, secret = keys.create_key(user=request.user, by=request.user, through=request.key, **words)
     return {**shown(key), "secret": secret}

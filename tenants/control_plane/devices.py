@@ -189,6 +189,11 @@ def tenants_of(user, *, member_only: bool):
     return live.filter(hers).distinct()
 
 
+def organizations_of(user):
+    """Her organizations, without those that ask for a second factor she does not have."""
+    return Organization.objects.of(user).exclude(pk__in=[one.pk for one in closed_to(user)])
+
+
 def _managed(user) -> list[UUID]:
     """Organizations all of whose tenants she sees."""
     mine = Organization.objects.of(user)

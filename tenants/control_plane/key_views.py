@@ -11,7 +11,6 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from orgs import members as people
 from orgs.access import org_view
 from orgs.actions import Refused
-from orgs.models import Organization
 from orgs.permissions import Permission
 from orgs.two_factor import closed_to
 from zenpro_site.htmx import render_partial
@@ -224,8 +223,7 @@ def _account_context(request, account) -> dict:
 
 def _token_form(request, data=None) -> KeyForm:
     mine = devices.tenants_of(request.user, member_only=True)
-    closed = [one.pk for one in closed_to(request.user)]
-    here = Organization.objects.of(request.user).exclude(pk__in=closed)
+    here = devices.organizations_of(request.user)
     return KeyForm(data, tenants=mine, organizations=here, every="everything you may do")
 
 

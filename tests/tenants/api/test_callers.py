@@ -89,6 +89,17 @@ class TestRights:
         type(other).objects.filter(pk=other.pk).update(slug=str(org.pk))
         assert call_as(owner).get(f"/organizations/{org.pk}").json()["name"] == org.name
 
+    def test_an_organization_that_asks_for_two_factors(self, call_as, org, owner):
+        make_grant(make_tenant(org, "production"), owner, "admin")
+        robot = make_service_account(org)
+        type(org).objects.update(requires_two_factor=True)
+        call = call_as(owner)
+        refused = call.get("/organizations/" + org.slug)
+        assert refused.status_code == 403 and "two-factor" in refused.json()["detail"]
+        assert call.get("/tenants").json()["total"] == 0
+        assert call.post("/tokens", name="x", organization=str(org.pk)).status_code == 422
+        assert call_as(robot).get("/organizations/" + org.slug).status_code == 200
+
     def test_a_removed_member(self, call_as, org, owner, member):
         call = call_as(member)
         assert call.get("/organizations/" + org.slug).status_code == 200

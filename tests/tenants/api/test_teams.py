@@ -84,6 +84,15 @@ class TestTeams:
         assert call.get(f"teams/{mine.uuid}").status_code == 200
         assert call.get(f"teams/{org.teams.get(label='other').uuid}").status_code == 404
 
+    def test_a_maintainer_manages_members(self, call_as, org, member):
+        team, other = make_team(org, "risk", members=[member]), make_member(org)
+        call, path = call_as(member), f"teams/{team.uuid}/members"
+        assert call.post(path, member=str(other.membership.pk)).status_code == 403
+        team.maintainers.add(member.membership)
+        assert call.post(path, member=str(other.membership.pk)).status_code == 201
+        assert call.delete(f"{path}/{other.membership.pk}").status_code == 204
+        assert call.patch(f"teams/{team.uuid}", name="x").status_code == 403
+
     def test_pages(self, call_as, org, owner):
         for name in "abcd":
             make_team(org, name)
