@@ -212,10 +212,11 @@ class NewAccountForm(forms.Form):
         return password
 
 
-class SinceForm(forms.Form):
-    """From when on a page wants to know."""
+class StretchForm(forms.Form):
+    """Of which time a page wants to know."""
 
     since = forms.DateTimeField()
+    until = forms.DateTimeField()
 
 
 class InvitationFilter(django_filters.FilterSet):

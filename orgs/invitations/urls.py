@@ -1,6 +1,6 @@
 from django.urls import path
 
-from . import views
+from . import accept_views, views
 
 app_name = "invitations"
 urlpatterns = [
@@ -12,5 +12,5 @@ urlpatterns = [
     path("o/<slug:org>/invitations/deliveries/", views.deliveries, name="deliveries"),
     path("o/<slug:org>/invitations/<uuid:invitation>/retry/", views.retry, name="retry"),
     path("o/<slug:org>/invitations/<uuid:invitation>/revoke/", views.revoke, name="revoke"),
-    path("invite/<str:token>/", views.accept, name="accept"),
+    path("invite/<str:token>/", accept_views.accept, name="accept"),
 ]

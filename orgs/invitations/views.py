@@ -2,12 +2,9 @@ from collections import Counter
 
 from django.conf import settings
 from django.contrib import messages
-from django.contrib.auth import login
-from django.contrib.auth.views import redirect_to_login
 from django.core.paginator import Paginator
-from django.db.models import Count
 from django.http import Http404
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -18,11 +15,11 @@ from orgs.permissions import Permission
 from zenpro_site.htmx import partial_or_redirect, render_partial, wants
 
 from . import actions
-from .forms import BulkForm, InvitationFilter, InviteForm, LikeForm, NewAccountForm, SinceForm
+from .forms import BulkForm, InvitationFilter, InviteForm, LikeForm, StretchForm
+from .headers import discreet
 
 ROWS = 50
 MOST_FOLLOWED = 500
-OUR_LOGIN = "allauth.account.auth_backends.AuthenticationBackend"
 
 
 @require_safe
@@ -30,6 +27,8 @@ OUR_LOGIN = "allauth.account.auth_backends.AuthenticationBackend"
 def list(request):
     context = _list_context(request)
     if wants(request, "deliveries"):
+        asked = [row for row in context["page"] if str(row.pk) in request.GET.getlist("row")]
+        context |= _moving(asked) | {"asked": asked}
         return render_partial(request, "invitations/list.html#deliveries", context)
     return render_partial(request, "invitations/list.html#rows", context)
 
@@ -37,21 +36,23 @@ def list(request):
 @require_safe
 @org_view(Permission.INVITATION_MANAGE)
 def deliveries(request):
-    """What became of the mails that the person of the request has caused since a moment."""
-    form = SinceForm(request.GET)
-    since = form.cleaned_data["since"] if form.is_valid() else timezone.now()
-    hers = request.org.invitations.filter(invited_by=request.user, sent_at__gte=since)
-    context = _deliveries(hers.select_related("mail")[:MOST_FOLLOWED], since)
+    """What became of the mails that the person of the request has caused in a stretch of time."""
+    form = StretchForm(request.GET)
+    stretch = (form.cleaned_data["since"], form.cleaned_data["until"]) if form.is_valid() else ()
+    hers = request.org.invitations.filter(
+        invited_by=request.user, sent_at__range=stretch or (timezone.now(),) * 2
+    )
+    context = _deliveries(hers.select_related("mail")[:MOST_FOLLOWED], stretch)
     list_url = reverse("invitations:list", args=[request.org.slug])
     return partial_or_redirect(request, "invitations/sent.html#deliveries", context, to=list_url)
 
 
-def _deliveries(rows, since=None) -> dict:
+def _deliveries(rows, stretch=()) -> dict:
     """How mails stand. `pause`: seconds until it is worth to look again; 0 when nothing moves any more."""
     count = Counter(row.delivery for row in rows)
     due = any(row.delivery == "queued" and not row.delivery_error for row in rows)
     pause = 2 if due else 5 if any(row.wait for row in rows) else 15 if count["queued"] else 0
-    return {"rows": rows, "count": count, "pause": pause, "since": since}
+    return {"rows": rows, "count": count, "pause": pause, "stretch": stretch}
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -184,6 +185,11 @@ def _open(request):
     return request.org.invitations.open().select_related("organization", "invited_by")
 
 
+def _moving(rows) -> dict:
+    """Rows of the list that change by themselves, and how long to wait before looking at them again."""
+    return {"moving": [row for row in rows if row.moves], "pause": _deliveries(rows)["pause"]}
+
+
 def _list_context(request) -> dict:
     found = _open(request)
     filtered = InvitationFilter(request.GET, found)
@@ -195,10 +201,9 @@ def _list_context(request) -> dict:
     for row in page:
         row.role_name = names.get(row.role, row.role)
         row.is_dead = row.invited_by_id not in alive
-    moving = _deliveries(page.object_list)
     return {
         "page": page,
-        "pause": moving["pause"],
+        **_moving(page.object_list),
         "filter": filtered,
         "is_filtered": any(request.GET.get(name) for name in ("q", "state")),
         "people": request.org.memberships.filter(user__is_service_account=False).count(),
@@ -217,94 +222,6 @@ def _show_links(request, results):
         "sent": len(made),
         "all_links": "\n".join(f"{result.address} {result.link}" for result in results if result.token),
         "mail_is_set_up": settings.MAIL_IS_SET_UP,
-        **_deliveries(made, min((row.sent_at for row in made), default=None)),
+        **_deliveries(made, made and (made[0].sent_at, made[-1].sent_at)),
     }
-    return _discreet(render(request, "invitations/sent.html", context))
-
-
-def _discreet(response):
-    """Pages with a token: kept by no cache, told to no other site."""
-    response.headers["Referrer-Policy"] = "no-referrer"
-    response.headers["Cache-Control"] = "no-store"
-    return response
-
-
-@require_http_methods(["GET", "HEAD", "POST"])
-def accept(request, token):
-    """GET only shows, so a mail scanner that follows the link uses nothing up."""
-    invitation = actions.find(token)
-    if invitation is None:
-        return _discreet(_gone(request))
-    account = actions.account_of(invitation.email)
-    if request.user.is_authenticated and request.user != account:
-        return _discreet(_wrong_account(request, invitation))
-    answer = _as_new if account is None else _as_known
-    try:
-        return _discreet(answer(request, token, invitation))
-    except actions.Gone:  # somebody else used it between the look and the act
-        return _discreet(_gone(request))
-
-
-def _gone(request):
-    return render(request, "invitations/gone.html", status=404)
-
-
-def _wrong_account(request, invitation):
-    status = 403 if request.method == "POST" else 200
-    return render(request, "invitations/wrong_account.html", {"invitation": invitation}, status=status)
-
-
-def _as_new(request, token, invitation):
-    form = NewAccountForm(request.POST if request.method == "POST" else None, email=invitation.email)
-    if form.is_valid():
-        chosen = {name: form.cleaned_data[name] for name in ("name", "password")}
-        try:
-            membership = actions.accept_as_new(token=token, origin=request.origin, **chosen)
-        except Refused as refused:
-            form.add_error(None, str(refused))
-        else:
-            login(request, membership.user, backend=OUR_LOGIN)
-            return _welcome(request, membership)
-    return _invitation_page(request, invitation, form=form, status=422 if form.errors else 200)
-
-
-def _as_known(request, token, invitation):
-    if not request.user.is_authenticated:
-        if request.method == "POST":
-            return redirect_to_login(request.get_full_path())
-        return _invitation_page(request, invitation)
-    if request.method == "POST":
-        request.user.origin = request.origin
-        return _welcome(request, actions.accept(token=token, by=request.user))
-    return _invitation_page(request, invitation)
-
-
-def _welcome(request, membership):
-    messages.success(request, f"Welcome to {membership.organization}.")
-    return redirect(membership.organization)
-
-
-def _invitation_page(request, invitation, form=None, status=200):
-    teams = invitation.teams.annotate(people=Count("user"))
-    for team in teams:
-        team.brings = _still_given(team.tenant_grants.valid())
-    roles = invitation.organization.roles.organization_level()
-    context = {
-        "invitation": invitation,
-        "inviter_role": _role_of(invitation.invited_by, invitation.organization),
-        "role": roles.get(slug=invitation.role),
-        "teams": teams,
-        "tenant_grants": _still_given(invitation.tenant_grants.all()),
-        "form": form,
-    }
-    return render(request, "invitations/accept.html", context, status=status)
-
-
-def _still_given(grants):
-    return grants.exclude(tenant__desired_state="deleted").select_related("tenant", "role")
-
-
-def _role_of(person, organization) -> str:
-    membership = organization.memberships.filter(user=person).first()
-    role = membership and organization.roles.organization_level().filter(slug=membership.role).first()
-    return role.name if role else "Administrator of this installation"
+    return discreet(render(request, "invitations/sent.html", context))

@@ -5,6 +5,8 @@ from django.conf import settings
 from django.urls import reverse
 from factories import make_member, make_org, make_team
 
+from tests.orgs.test_browser import problems
+
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 
@@ -70,3 +72,75 @@ def test_delete_asks_in_a_dialog(team, open_page):
     page.get_by_role("dialog").get_by_role("button", name="Delete team").click()
     page.get_by_text("Team risk-ml deleted").wait_for()
     assert not team.organization.teams.exists()
+
+
+def tab_to(page, locator):
+    """Press Tab until the element has the focus, as somebody without a mouse does."""
+    for _ in range(80):
+        if locator.evaluate("element => element === document.activeElement"):
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError(f"Tab never comes to {locator}.")
+
+
+def test_people_and_maintainers_with_the_keyboard_alone(team, open_page):
+    page = open_page()
+    tab_to(page, page.get_by_role("searchbox", name="Find people to add"))
+    page.keyboard.type("gra")
+    page.get_by_role("button", name="Add Grace Lindqvist").wait_for()
+    tab_to(page, page.get_by_role("button", name="Add Grace Lindqvist"))
+    page.keyboard.press("Enter")
+    page.get_by_role("row", name="Grace Lindqvist").wait_for()
+    tab_to(page, page.get_by_role("button", name="More for Grace Lindqvist"))
+    page.keyboard.press("Enter")
+    tab_to(page, page.get_by_role("button", name="Make maintainer"))
+    page.keyboard.press("Enter")
+    page.get_by_text("Grace Lindqvist maintains risk-ml now").wait_for()
+    assert [one.user.name for one in team.maintainers.select_related("user")] == ["Grace Lindqvist"]
+    tab_to(page, page.get_by_role("button", name="Remove Dana Petrova from risk-ml"))
+    page.keyboard.press("Enter")
+    page.get_by_role("row", name="Dana Petrova").wait_for(state="detached")
+    assert [user.name for user in team.user_set.all()] == ["Grace Lindqvist"]
+
+
+def test_a_maintainer_manages_her_team_without_javascript(team, open_page):
+    dana = team.user_set.get()
+    team.maintainers.add(dana.memberships.get())
+    team.owner = dana
+    page = open_page(java_script_enabled=False)
+    assert page.get_by_role("link", name="Edit").count() == 0
+    page.get_by_role("searchbox", name="Find people to add").fill("hugo")
+    page.get_by_role("button", name="Find").click()
+    page.get_by_role("button", name="Add Hugo Martin").click()
+    page.get_by_role("row", name="Hugo Martin").wait_for()
+    assert page.get_by_role("button", name="More for Hugo Martin").count() == 0
+    page.get_by_role("button", name="Remove Hugo Martin from risk-ml").click()
+    page.get_by_text("Hugo Martin is no longer in risk-ml").wait_for()
+    assert list(team.user_set.all()) == [dana]
+
+
+def test_pages_have_no_problems_at_any_width_and_in_the_dark(team, open_page):
+    org = team.organization
+    team.maintainers.add(team.user_set.get().memberships.get())
+    for number in range(55):
+        team.user_set.add(make_member(org, name=f"Person {number:02}"))
+    paths = [
+        reverse("teams:list", args=[org.slug]),
+        team.get_absolute_url(),
+        f"{team.get_absolute_url()}?q=h",
+        f"{team.get_absolute_url()}?who=person+0",
+        reverse("teams:create", args=[org.slug]),
+        reverse("teams:edit", args=[org.slug, team.uuid]),
+        reverse("teams:delete", args=[org.slug, team.uuid]),
+    ]
+    for width in (1440, 390):
+        for scheme in ("light", "dark"):
+            page = open_page(
+                viewport={"width": width, "height": 900},
+                color_scheme=scheme,
+                bypass_csp=True,
+                reduced_motion="reduce",
+            )
+            for path in paths:
+                page.goto(path)
+                assert problems(page) == [], (path, width, scheme)

@@ -1,0 +1,199 @@
+"""Pages of invitations in a real browser: with the keyboard alone, followed live, and under axe."""
+
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+from factories import make_grant, make_member, make_team, make_tenant
+
+from orgs.invitations.models import Invitation
+from orgs.mails.models import Mail
+from tests.orgs.test_browser import problems
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+LIST = """email, role, team
+grace@example.org, Editor, risk-ml
+dana@example.org, Viewer
+chief@example.org, Chief
+nonsense"""
+
+
+@pytest.fixture
+def visit(browser, live_server, settings, org, owner):
+    """visit(path, ...): a page of the owner below the organization; errors in the console fail the test."""
+    settings.ZENPRO_URL, settings.MAIL_IS_SET_UP = live_server.url, True
+    client, contexts, errors = Client(), [], []
+    client.force_login(owner)
+
+    def visit(path, width=1440, scheme="light", **options):
+        context = browser.new_context(
+            viewport={"width": width, "height": 900},
+            color_scheme=scheme,
+            bypass_csp=True,
+            reduced_motion="reduce",
+            **options,
+        )
+        contexts.append(context)
+        cookie = {"name": "sessionid", "value": client.cookies["sessionid"].value, "url": live_server.url}
+        context.add_cookies([cookie])
+        page = context.new_page()
+        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+        page.goto(f"{live_server.url}/o/{org.slug}/{path}")
+        return page
+
+    yield visit
+    for context in contexts:
+        context.close()
+    assert errors == []
+
+
+def tab_to(page, locator):
+    """Press Tab until the element has the focus, as somebody without a mouse does."""
+    for _ in range(80):
+        if locator.evaluate("element => element === document.activeElement"):
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError(f"Tab never comes to {locator}.")
+
+
+def test_invite_with_the_keyboard_alone(visit, org):
+    team = make_team(org, "risk-ml")
+    page = visit("invitations/")
+    tab_to(page, page.get_by_role("link", name="Invite people").first)
+    page.keyboard.press("Enter")
+    page.locator("#modal[open] textarea").wait_for()
+    page.keyboard.type("linus@example.org")
+    tab_to(page, page.locator("input[name=role]:checked"))
+    page.keyboard.press("ArrowUp")
+    tab_to(page, page.get_by_label("risk-ml"))
+    page.keyboard.press("Space")
+    tab_to(page, page.get_by_role("button", name="Send invitations"))
+    page.keyboard.press("Enter")
+    page.get_by_text("1 invitation made").wait_for()
+    tab_to(page, page.get_by_role("button", name="Copy link"))
+    invitation = org.invitations.get()
+    assert (invitation.email, invitation.role, list(invitation.teams.all())) == (
+        "linus@example.org",
+        "viewer",
+        [team],
+    )
+
+
+def test_escape_closes_the_dialog_and_gives_the_focus_back(visit):
+    page = visit("invitations/")
+    opener = page.get_by_role("link", name="Invite people").first
+    opener.focus()
+    page.keyboard.press("Enter")
+    page.locator("#modal[open] textarea").wait_for()
+    page.keyboard.press("Escape")
+    page.locator("#modal[open]").wait_for(state="detached")
+    assert opener.evaluate("element => element === document.activeElement")
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without scripts"])
+def test_a_list_is_shown_corrected_and_sent_with_the_keyboard_alone(visit, org, scripts):
+    make_team(org, "risk-ml")
+    make_member(org, email="dana@example.org")
+    page = visit("invitations/list/", java_script_enabled=scripts)
+    page.get_by_role("textbox", name="List").focus()
+    page.keyboard.insert_text(LIST)
+    page.keyboard.press("Tab")
+    check = page.get_by_role("button", name="Check")
+    check.focus() if not scripts else tab_to(page, check)
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name="1 of 4 will be invited").wait_for()
+    assert not org.invitations.exists()
+    page.get_by_role("textbox", name="List").focus()
+    page.keyboard.press("Control+A")
+    page.keyboard.insert_text(LIST.replace("Chief", "Viewer"))
+    again = page.get_by_role("button", name="Check again")
+    again.focus() if not scripts else tab_to(page, again)
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name="2 of 4 will be invited").wait_for()
+    if scripts:
+        assert page.evaluate("document.activeElement.id") == "lines-h", "reading begins at the result"
+    send = page.get_by_role("button", name="Send 2 invitations")
+    send.focus() if not scripts else tab_to(page, send)
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name="2 invitations made").wait_for()
+    assert page.get_by_text("Already a member").is_visible()
+    assert set(org.invitations.values_list("email", "role")) == {
+        ("grace@example.org", "editor"),
+        ("chief@example.org", "viewer"),
+    }
+
+
+def test_results_and_list_follow_the_mail_by_themselves(visit, org, settings):
+    page = visit("invitations/new/")
+    page.get_by_label("Email addresses").fill("linus@example.org")
+    page.get_by_role("button", name="Send invitations").click()
+    page.get_by_text("Mail queued").wait_for()
+    link = page.locator(".code-line code").inner_text()
+    listed = visit("invitations/")
+    listed.get_by_text("Mail queued").wait_for()
+    Mail.objects.update(state="failed", error="550 No such person", settled_at=timezone.now())
+    for each in (page, listed):
+        each.get_by_text("Delivery failed", exact=True).last.wait_for(timeout=9000)
+        assert each.get_by_text("550 No such person").is_visible()
+    assert page.locator(".code-line code").inner_text() == link, "what is shown once stays"
+    listed.get_by_role("button", name="Try again").click()
+    listed.get_by_text("Mail queued").wait_for()
+    Mail.objects.update(state="sent", settled_at=timezone.now())
+    listed.get_by_text("Mail sent", exact=True).wait_for(timeout=9000)
+    page.get_by_text("Mails: 1 sent").wait_for(timeout=9000)
+
+
+def test_a_new_link_waits_in_sight(visit, org, send):
+    send()
+    page = visit("invitations/")
+    page.get_by_text("New link in").wait_for()
+    Invitation.objects.update(sent_at=timezone.now() - timedelta(seconds=61))
+    page.get_by_role("button", name="New link for linus@example.org").wait_for(timeout=9000)
+
+
+def some_of_each(org, owner, send):
+    """Invitations in every state; returns a member to be like."""
+    make_team(org, "risk-ml")
+    person = make_member(org, "editor", name="Dana Petrova", email="dana@example.org")
+    make_grant(
+        make_tenant(org, "production"), person, "developer", expires_at=timezone.now() + timedelta(days=9)
+    )
+    for name in ("queued", "failed", "sent", "retried"):
+        send(f"{name}@example.org")
+    mails = {mail.to.split("@")[0]: mail for mail in Mail.objects.all()}
+    for name, fields in {
+        "failed": {"state": "failed", "error": "The mail server refuses this address: 550 No such person"},
+        "sent": {"state": "sent", "settled_at": timezone.now()},
+        "retried": {"error": "The mail server cannot be reached: Connection refused", "attempts": 2},
+    }.items():
+        Mail.objects.filter(pk=mails[name].pk).update(**fields)
+    Invitation.objects.exclude(email__startswith="queued").update(sent_at=timezone.now() - timedelta(hours=1))
+    return person
+
+
+def test_pages_have_no_problems_at_any_width_and_in_the_dark(visit, org, owner, send):
+    person = some_of_each(org, owner, send)
+    for width in (1440, 390):
+        for scheme in ("light", "dark"):
+            for path in (
+                "invitations/",
+                "invitations/list/",
+                f"invitations/new/?like={person.membership.pk}",
+            ):
+                page = visit(path, width, scheme)
+                assert problems(page) == [], (path, width, scheme)
+            page = visit("invitations/list/", width, scheme)
+            page.get_by_role("textbox", name="List").fill(LIST)
+            page.get_by_role("button", name="Check").click()
+            page.get_by_role("heading", name="will be invited").wait_for()
+            assert problems(page) == [], ("preview", width, scheme)
+            page.get_by_role("textbox", name="List").fill(f"{scheme}{width}@example.org\nnonsense")
+            page.get_by_role("button", name="Check again").click()
+            page.get_by_role("button", name="Send 1 invitation").click()
+            page.get_by_role("heading", name="1 invitation made").wait_for()
+            assert problems(page) == [], ("result", width, scheme)
+            page = visit("invitations/", width, scheme)
+            page.get_by_role("link", name="Invite people").first.click()
+            page.locator("#modal[open] textarea").wait_for()
+            assert problems(page) == [], ("dialog", width, scheme)
