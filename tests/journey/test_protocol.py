@@ -247,7 +247,7 @@ def test_09_a_tenant_that_is_not_there_for_people(lab, computer_of, installed, s
     """The row says so; the agent has nothing to do with it, because that is what is wanted."""
     pk = installed.ask(
         "from django.utils import timezone\n"
-        "from tenants.actions import give_grant\nfrom tenants.models import Tenant\n"
+        "from tenants.models import Tenant, TenantGrant\n"
         f"t = Tenant.objects.get(pk='{lab.pk}')\n"
         f"other = Tenant.objects.create(organization=t.organization, name='{state}', slug='{state}-lab',"
         f" workspace_name='{state}-lab', zenml_version='0.98.0', status='{state}',"
@@ -255,7 +255,7 @@ def test_09_a_tenant_that_is_not_there_for_people(lab, computer_of, installed, s
         f" server_url='http://127.0.0.1:1', deleted_at={'timezone.now()' if state == 'deleted' else None})\n"
         f"member = t.organization.memberships.get(pk='{lab.people['developer'].membership}')\n"
         "role = t.organization.roles.tenant_level().get(slug='developer')\n"
-        "give_grant(tenant=other, role=role, holder=member, by=t.created_by)\nanswer = str(other.pk)"
+        "TenantGrant.objects.give(tenant=other, role=role, holder=member, by=t.created_by)\nanswer = str(other.pk)"
     )
     try:
         code, output = computer_of(lab, "developer").run("login", pk, "--pro-api-url", lab.api)
@@ -410,7 +410,7 @@ def test_18_a_quota_that_is_reached(lab, installed, computer_of, tmp_path):
         "answer = 1"
     )
     computer = computer_of(lab, "developer")
-    installed.ask(limit.format(1))
+    installed.ask(limit.format(0))
     code, output = finish(script(computer, tmp_path / "first"))
     assert code != 0
     assert "Your subscription reached its `pipeline_run` limit" in output
