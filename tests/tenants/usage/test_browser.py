@@ -1,0 +1,129 @@
+"""Usage, limits and servers elsewhere as a browser shows them: axe finds nothing, nothing overflows on a phone."""
+
+import os
+from pathlib import Path
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+from factories import make_member, make_org, make_tenant
+
+from tenants.enrollment.actions import enroll
+from tenants.enrollment.models import Enrollment
+from tenants.models import Tenant
+from tenants.usage.models import Feature
+from tests.orgs.test_browser import problems
+
+from .conftest import created, deleted, limit
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+PICTURES = os.environ.get("PICTURES")  # a folder to look at them
+SEEN = [(1440, "light"), (1440, "dark"), (390, "light"), (390, "dark")]
+
+
+@pytest.fixture
+def world():
+    org = make_org("Acme AI")
+    owner = make_member(org, "admin", name="Ada Okafor")
+    tenant, other = make_tenant(org, "forecast"), make_tenant(org, "churn-with-a-long-name")
+    limit(org, Feature.RUN, 40)
+    limit(org, Feature.PIPELINE, 3)
+    limit(org, Feature.MODEL, 2, tenant)
+    limit(org, Feature.PROJECT, 10, tenant)
+    limit(org, Feature.RUN, 20, tenant)
+    created(tenant, "project", "a")
+    created(tenant, "pipeline", "a", "b", "c", "d")
+    deleted(tenant, "pipeline", "a")
+    created(tenant, "model", "a", "b")
+    created(tenant, "pipeline_run", *map(str, range(17)), times=2)
+    created(other, "pipeline_run", *map(str, range(100, 109)), times=2)
+    made = {"org": org, "version": "0.98.0", "by": owner}
+    theirs = enroll(name="theirs", slug="theirs", server_url="https://zenml.example.org", **made)
+    well = enroll(name="well", slug="well", server_url="https://well.example.org", **made)
+    now = {"called_at": timezone.now(), "claimed_version": "0.98.0", "looked_at": timezone.now()}
+    wrong = {
+        **now,
+        "claimed_url": "https://zenml.internal",
+        "claimed_version": "0.85.0",
+        "trouble": "No answer.",
+    }
+    Enrollment.objects.filter(tenant=theirs).update(**wrong, refused_at=timezone.now())
+    Enrollment.objects.filter(tenant=well).update(
+        **now, claimed_url=well.server_url, answered_at=timezone.now()
+    )
+    Tenant.objects.filter(pk=well.pk).update(status="available", available_since=timezone.now())
+    new = enroll(name="new", slug="new-one", server_url="https://new.example.org", **made)
+    Tenant.objects.filter(pk__in=[theirs.pk, new.pk]).update(status="pending", state_reason="Not yet.")
+    make_tenant(org, "empty")
+    return org, owner
+
+
+@pytest.fixture
+def visit(browser, live_server, world, superuser):
+    errors, contexts = [], []
+
+    def visit(path, width, scheme, user):
+        client = Client()
+        client.force_login(user)
+        context = browser.new_context(
+            viewport={"width": width, "height": 900},
+            color_scheme=scheme,
+            bypass_csp=True,
+            reduced_motion="reduce",
+        )
+        contexts.append(context)
+        cookie = {"name": "sessionid", "value": client.cookies["sessionid"].value, "url": live_server.url}
+        context.add_cookies([cookie])
+        page = context.new_page()
+        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+        page.goto(live_server.url + path)
+        return page
+
+    yield visit
+    for context in contexts:
+        context.close()
+    assert errors == []
+
+
+PAGES = {
+    "usage": "usage/",
+    "limits": "usage/limits/",
+    "tenant-usage": "t/forecast/usage/",
+    "tenant-empty": "t/empty/usage/",
+    "tenant-limits": "t/forecast/usage/limits/",
+    "create": "t/new/",
+    "server-new": "t/new-one/server/",
+    "server-wrong": "t/theirs/server/",
+    "server-well": "t/well/server/",
+    "overview-theirs": "t/theirs/",
+    "settings-theirs": "t/theirs/settings/",
+}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_nothing_is_wrong_with(name, visit, world, superuser):
+    org, owner = world
+    for width, scheme in SEEN:
+        person = superuser if name == "limits" else owner
+        page = visit(f"/o/{org.slug}/{PAGES[name]}", width, scheme, person)
+        if name == "create":
+            page.get_by_text("A server somebody else runs", exact=True).click()
+            assert page.get_by_label("Address of the server").is_visible()
+        if PICTURES:
+            page.screenshot(path=Path(PICTURES) / f"{name}-{scheme}-{width}.png", full_page=True)
+        assert problems(page) == [], (width, scheme)
+
+
+def test_where_a_server_runs_hides_the_address_of_one_that_runs_here(visit, world):
+    org, owner = world
+    page = visit(f"/o/{org.slug}/t/new/", 1440, "light", owner)
+    assert not page.get_by_label("Address of the server").is_visible()
+
+
+def test_the_page_turns_green_by_itself(visit, world, live_server):
+    org, owner = world
+    page = visit(f"/o/{org.slug}/t/new-one/server/", 1440, "light", owner)
+    assert "No call of this server has arrived yet." in page.inner_text("#enrollment")
+    Tenant.objects.filter(slug="new-one").update(status="available", available_since=timezone.now())
+    page.get_by_text("The server is connected.").wait_for(timeout=5000)
+    assert page.get_by_label("Lines for the environment").is_visible()
