@@ -62,7 +62,7 @@ def test_exceptions_are_main_pages_and_above_the_limit():
     assert all(limit > ENOUGH and reason for limit, reason in MORE.values())
 
 
-@pytest.mark.parametrize("name, most", [("orgs:settings", 4), ("tenants:log", 5)])
+@pytest.mark.parametrize("name, most", [("orgs:leave", 4), ("tenants:log", 5)])
 def test_frame_asks_four_times(name, most, world, as_user):
     """Session, person, memberships with rights and counts, tenants; one more for the rights on a tenant."""
     pages = {page.name: page for page in all_pages()}
