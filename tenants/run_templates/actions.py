@@ -5,6 +5,7 @@ Only create_template asks the tenant's server, as the person who creates; all be
 
 from collections.abc import Mapping
 from datetime import UTC
+from http import HTTPStatus
 from typing import Any
 from uuid import UUID
 
@@ -42,6 +43,12 @@ class TemplateRefused(Refused):
     def __init__(self, reason: str, field: str = ""):
         super().__init__(reason)
         self.reason, self.field = reason, field
+
+
+class LimitReached(Refused):
+    """A quota is used up. Nothing has been written."""
+
+    status = HTTPStatus.PAYMENT_REQUIRED
 
 
 class InvalidConfiguration(Refused):
@@ -168,7 +175,7 @@ def queue_run(*, template: RunTemplate, configuration: Mapping[str, Any], by) ->
     """Ask for a re-run; the agent starts it as this person.
 
     `configuration` is a document, what it leaves out is as in the template. It is checked again here: raises
-    InvalidConfiguration, and Refused when the tenant is not running or has reached a limit.
+    InvalidConfiguration, Refused when the tenant is not running, and LimitReached.
     """
     # The lock on the template numbers its runs one after the other.
     locked = RunTemplate.objects.select_for_update(of=("self",)).select_related("tenant").get(pk=template.pk)
@@ -202,7 +209,7 @@ def _check_tenant(tenant: Tenant) -> None:
 def _check_limits(tenant: Tenant) -> None:
     waiting = TemplateRun.objects.unfinished().filter(zenml_run_id=None)
     if sentence := refusal_of_rerun(tenant, waiting):
-        raise Refused(sentence)
+        raise LimitReached(sentence)
 
 
 @transaction.atomic

@@ -163,8 +163,11 @@ def test_a_rerun_beyond_the_limit_is_not_made(org, tenant, owner):
     template, rows = a_template(tenant), AuditEvent.objects.count
     templates.queue_run(template=template, configuration={}, by=owner)
     before = rows()
-    with pytest.raises(Refused, match="Acme AI has reached its limit of 1 template run this month"):
+    with pytest.raises(
+        templates.LimitReached, match="Acme AI has reached its limit of 1 template run this month"
+    ) as refused:
         templates.queue_run(template=template, configuration={}, by=owner)
+    assert refused.value.status == 402
     assert (TemplateRun.objects.count(), rows()) == (1, before)
     assert UsageEvent.objects.filter(feature="template_run").count() == 1
 
