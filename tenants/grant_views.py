@@ -27,7 +27,7 @@ def grant_give(request):
     """The address may fill the form in: ?holder=person:<uuid>&role=<uuid>."""
     form = GrantForm(_data(request, "holder"), org=request.org)
     ready = form.is_bound and form.is_valid()
-    if ready and request.method == "POST" and REVIEW not in request.POST:
+    if ready and request.method == "POST" and not request.POST.get(REVIEW):
         return _give(request, form.cleaned_data)
     context = {"tenant": request.tenant, "form": form, "roles": request.org.roles.tenant_level()}
     if ready:
@@ -116,7 +116,7 @@ def _roles(request, holder):
     held = actions.direct_roles(tenant=request.tenant, holder=holder)
     form = RolesForm(_data(request, "role"), org=request.org, held=held)
     ready = form.is_bound and form.is_valid()
-    if ready and request.method == "POST" and REVIEW not in request.POST:
+    if ready and request.method == "POST" and not request.POST.get(REVIEW):
         return _set(request, holder, held, form.cleaned_data["roles"])
     context = _roles_context(request, holder, held, form)
     if ready:

@@ -16,8 +16,7 @@ document.addEventListener("click", (event) => {
 
 const choices = () => [...menu.querySelectorAll("input[name=role]")];
 function show() {
-  menu.hidePopover();
-  menu.showPopover({ source: opener });
+  if (!menu.matches(":popover-open")) menu.showPopover({ source: opener });
   opener.setAttribute("aria-expanded", "true");
   (choices().find((box) => box.checked) ?? choices()[0])?.focus();
 }
@@ -85,4 +84,6 @@ document.addEventListener("keydown", (event) => {
   to.focus();
 });
 walkFrom(cells()[0]);
-document.addEventListener("htmx:load", () => { if (!cells().some((cell) => cell.tabIndex === 0)) walkFrom(cells()[0]); else if (cells().filter((cell) => cell.tabIndex === 0).length > 1) walkFrom(cells()[0]); });
+document.addEventListener("htmx:load", () => { // other rows and columns after a search
+  if (cells().filter((cell) => cell.tabIndex === 0).length !== 1) walkFrom(cells()[0]);
+});

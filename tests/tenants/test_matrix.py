@@ -151,7 +151,7 @@ def test_menu_has_the_form(org, owner, tenant, team, as_user):
 def test_change_answers_with_the_cell_and_undo(org, owner, tenant, team, as_user):
     make_grant(tenant, team, "viewer")
     page = change(as_user(owner), tenant, team, "developer").content.decode()
-    assert page.lstrip().startswith(f'<td id="{cell_id(team, tenant)}"')
+    assert page.lstrip().startswith(f'<div id="{cell_id(team, tenant)}"')
     assert "Developer" in page
     assert "Undo" in page
     assert roles_of(tenant, team) == {"developer"}
