@@ -119,9 +119,10 @@ def _section(request) -> set[str]:
         "usage": "usage:organization",
         "invitations": "orgs:members",
         "control_plane": "orgs:members",  # service accounts
+        "explain": "orgs:members",
     }
-    by_page = {"orgs:member_detail": "orgs:members"}
-    return {match.view_name, by_app.get(match.app_name, ""), by_page.get(match.view_name, "")}
+    of_members = "orgs:members" if match.view_name.startswith("orgs:member") else ""
+    return {match.view_name, by_app.get(match.app_name, ""), of_members}
 
 
 def _counts(request) -> dict[str, int]:
