@@ -1,11 +1,11 @@
 from django import forms
 from django.contrib import admin
-from django.db.models import Count
 
 from zenpro_site.admin import ActionsAdmin
 
 from . import actions
 from .models import Membership, Organization, OrgRole
+from .sql import number_of
 
 
 @admin.register(Organization)
@@ -17,9 +17,10 @@ class OrganizationAdmin(ActionsAdmin):
     prepopulated_fields = {"slug": ["name"]}
 
     def get_queryset(self, request):
+        tenants = Organization.tenants.rel.related_model.objects
         counts = {
-            "people_count": Count("memberships", distinct=True),
-            "tenants_count": Count("tenants", distinct=True),
+            "people_count": number_of(Membership.objects, "organization"),
+            "tenants_count": number_of(tenants, "organization"),
         }
         return super().get_queryset(request).annotate(**counts)
 

@@ -1,6 +1,7 @@
 """What Django's query sets lack."""
 
-from django.db.models import Subquery, TextField
+from django.db.models import Count, IntegerField, OuterRef, Subquery, TextField
+from django.db.models.functions import Coalesce
 
 
 class Joined(Subquery):
@@ -12,3 +13,12 @@ class Joined(Subquery):
     def as_postgresql(self, compiler, connection):
         template = "(SELECT STRING_AGG(joined.text, ' ') FROM (%(subquery)s) joined)"
         return self.as_sql(compiler, connection, template=template)
+
+
+def number_of(rows, key: str) -> Coalesce:
+    """How many of `rows` belong to the row around, by their foreign key `key`; counted by itself, so that two of these
+    do not multiply as joined counts do."""
+    mine = rows.filter(**{key: OuterRef("pk")}).order_by().values(key)
+    return Coalesce(
+        Subquery(mine.annotate(number=Count("pk")).values("number")), 0, output_field=IntegerField()
+    )
