@@ -49,6 +49,7 @@ SENTENCES = {
     "two_factor.passkey_added": "{actor} added the passkey {after.passkey}",
     "two_factor.passkey_removed": "{actor} removed the passkey {before.passkey}",
     "two_factor.passkey_renamed": "{actor} renamed the passkey {before.passkey} to {after.passkey}",
+    "two_factor.taken_away": "{actor} removed the {before.factor} of {target}",
     "two_factor.codes_made": "{actor} made new recovery codes",
     "person.session_ended": "{actor} signed {before.browser} out",
     "person.signed_out_everywhere": "{actor} signed out everywhere else",

@@ -9,6 +9,7 @@ from orgs.actions import Refused, deactivate_person
 from orgs.audit.models import AuditEvent
 
 from .sessions import browser_of
+from .two_factor import has_two_factor
 
 FLAGS = ("name", "email", "is_active", "is_staff", "is_superuser", "is_service_account")
 
@@ -105,6 +106,16 @@ def factors_changed(*, person, before: dict, after: dict) -> None:
         changed = next(pk for pk in after if before[pk] != after[pk])
         names = {"before": {"passkey": before[changed][1]}, "after": {"passkey": after[changed][1]}}
         _record("two_factor.passkey_renamed", person, person, **names)
+
+
+@transaction.atomic
+def remove_factor(*, factor, by) -> None:
+    """A superuser takes a second factor (an Authenticator) from somebody who lost it; her recovery codes end with the last."""
+    person, name = factor.user, str(factor)
+    factor.delete()
+    if not has_two_factor(person):
+        person.authenticator_set.all().delete()
+    _record("two_factor.taken_away", person, by, before={"factor": name})
 
 
 def _missing(factors: dict, others: dict) -> dict[str, str]:

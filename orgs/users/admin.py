@@ -92,9 +92,17 @@ class SocialAccountAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Authenticator)
-class AuthenticatorAdmin(ReadOnlyAdmin):
+class AuthenticatorAdmin(ActionsAdmin, ReadOnlyAdmin):
+    """Read-only, but for taking one away from somebody who lost it."""
+
     hidden = ("data",)
     list_display = ["user", "type", "created_at", "last_used_at"]
     list_filter = ["type"]
     list_select_related = ["user"]
     search_fields = ["user__email", "user__name"]
+
+    def has_delete_permission(self, request, obj=None) -> bool:
+        return request.user.is_superuser
+
+    def delete_model(self, request, obj):
+        actions.remove_factor(factor=obj, by=request.user)

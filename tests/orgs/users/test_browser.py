@@ -35,7 +35,7 @@ def open_browser(browser):
         )
         contexts.append(context)
         page = context.new_page()
-        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+        page.on("console", lambda message: errors.append(message.text) if is_wrong(message) else None)
         page.on("pageerror", lambda error: errors.append(str(error)))
         return page
 
@@ -43,6 +43,11 @@ def open_browser(browser):
     for context in contexts:
         context.close()
     assert errors == []
+
+
+def is_wrong(message) -> bool:
+    """The status of the page that refuses is no mistake."""
+    return message.type == "error" and "429 (Too Many Requests)" not in message.text
 
 
 @pytest.fixture
@@ -233,4 +238,52 @@ def test_sessions_are_ended_with_the_keyboard(visit, ada):
     assert phone.get("/settings/").status_code == 302
     press(page, "button", "Sign out everywhere")
     page.get_by_text("You are signed out everywhere else").wait_for()
+    assert in_every_look(page) == []
+
+
+def test_an_organization_that_asks_for_it_leads_through_and_back(visit, ada):
+    organization = ada.membership.organization
+    organization.requires_two_factor = True
+    organization.save()
+    page = visit("/o/acme-ai/teams/")
+    page.get_by_role("heading", name="Acme AI asks for two-factor sign-in").wait_for()
+    assert in_every_look(page) == []
+    page.set_viewport_size({"width": 1440, "height": 900})
+    press(page, "link", "Set up an app")
+    confirm_password(page)
+    page.get_by_role("heading", name="Set up an authenticator app").wait_for()
+    page.keyboard.type(code_of(page.get_by_label("Key", exact=True).input_value()))
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name="Recovery codes", exact=True).wait_for()
+    assert in_every_look(page) == []
+    page.set_viewport_size({"width": 1440, "height": 900})
+    press(page, "link", "Continue")
+    page.wait_for_url("**/o/acme-ai/teams/")
+
+
+def test_an_admin_requires_it_with_the_keyboard(visit, ada):
+    page = visit("/o/acme-ai/settings/")
+    assert in_every_look(page) == []
+    page.get_by_role("link", name="Set it up for yourself first").wait_for()
+    secret = {"secret": two_factor.Adapter().encrypt("JBSWY3DPEHPK3PXP")}
+    Authenticator.objects.create(user=ada, type="totp", data=secret)
+    page.reload()
+    page.set_viewport_size({"width": 1440, "height": 900})
+    press(page, "button", "Require it")
+    page.get_by_role("button", name="No longer require it").wait_for()
+    assert in_every_look(page) == []
+
+
+def test_the_page_after_too_many_attempts(open_browser, live_server, db):
+    page = open_browser()
+    page.goto(f"{live_server.url}/accounts/login/")
+    for _ in range(5):
+        page.get_by_label("Email").fill("ada@example.org")
+        page.get_by_label("Password", exact=True).fill("guessed")
+        with page.expect_navigation():
+            page.keyboard.press("Enter")
+    assert page.get_by_text("not correct").first.is_visible()
+    page.get_by_label("Password", exact=True).fill("guessed")
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name="Too many attempts").wait_for()
     assert in_every_look(page) == []

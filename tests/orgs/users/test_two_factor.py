@@ -230,3 +230,16 @@ def test_passkeys_are_offered_where_browsers_have_them(confirmed):
     assert [sign_in(HTTP_HOST=host) for host in ("localhost:8000", "127.0.0.1:8000")] == [True, False]
     assert "Passkeys need https" in confirmed.get(INDEX, HTTP_HOST="127.0.0.1").content.decode()
     assert "Passkeys need https" not in confirmed.get(INDEX, HTTP_HOST="localhost").content.decode()
+
+
+def test_a_superuser_takes_a_lost_factor_away(key, ada, superuser):
+    client = Client()
+    client.force_login(superuser)
+    row = Authenticator.objects.get(user=ada, type="totp")
+    page = f"/admin/mfa/authenticator/{row.pk}/"
+    assert key not in client.get(f"{page}change/").content.decode()
+    client.post(f"{page}delete/", {"post": "yes"})
+    assert not Authenticator.objects.filter(user=ada).exists()
+    event = AuditEvent.objects.latest("number")
+    assert (event.action, event.actor, event.target_id) == ("two_factor.taken_away", superuser, str(ada.pk))
+    assert is_signed_in(password_given(ada))
