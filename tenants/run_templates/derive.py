@@ -7,11 +7,14 @@ that whoever is killed in between can be followed by another who does nothing tw
 from collections.abc import Mapping
 from copy import deepcopy
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Any
 from uuid import UUID
 
 from tenants.servers.base import TenantConflict, TenantNotFound, TenantRefused
 from tenants.servers.client import TenantClient
+from tenants.usage.models import Feature
+from tenants.usage.quotas import refusal
 
 from .configuration import Change, changes, default_configuration
 from .models import RunTemplate, TemplateRun
@@ -114,6 +117,8 @@ def _create_run(run: TemplateRun, client: TenantClient) -> UUID:
 def _why_no_run(run: TemplateRun, refused: TenantRefused) -> str:
     if isinstance(refused, TenantConflict):
         return f"There is a run named “{run.run_name}” already. Choose another name, or use {{time}} in it."
+    if refused.status == HTTPStatus.PAYMENT_REQUIRED:  # used up since it was queued
+        return refusal(run.template.tenant, Feature.RUN) or refused.reason
     return f"The tenant did not accept the run: {refused.reason}"
 
 

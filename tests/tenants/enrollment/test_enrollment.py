@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from django.conf import settings
 from django.utils import timezone
 from factories import make_grant, make_member, make_tenant
 
@@ -260,3 +261,18 @@ def test_pages_of_the_tenant_lead_there(as_user, org, tenant, owner):
         text = as_user(owner).get(base + page).content.decode()
         assert f"{base}server/" in text and "Restart" not in text
     assert as_user(owner).get(f"/o/{org.slug}/t/{make_tenant(org).slug}/server/").status_code == 302
+
+
+def test_the_tenants_page_teaches_to_sign_in_and_what_ci_needs(as_user, org, tenant, owner, server):
+    base = f"/o/{org.slug}/t/theirs/"
+    cli = as_user(owner).get(base).context["shown"].text
+    assert f"zenml login {server.url}" in cli.splitlines()
+    page = as_user(owner).get(f"{base}?connect=ci")
+    wanted = [
+        f"ZENML_STORE_URL={server.url}",
+        "ZENML_STORE_API_KEY=ZENPROKEY_…",
+        f"ZENML_PRO_API_URL={settings.ZENPRO_API_URL}",
+    ]
+    assert set(wanted) <= set(page.context["shown"].text.splitlines())
+    assert all(f"{line}\n" in page.content.decode() for line in wanted)
+    assert 'data-copy="ZENML_PRO_API_URL=' in page.content.decode()

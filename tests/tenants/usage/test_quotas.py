@@ -2,19 +2,22 @@
 
 import threading
 from datetime import timedelta
+from unittest.mock import Mock
 
 import pytest
 from django.db import close_old_connections, connection
 from django.utils import timezone
 from factories import make_member, make_org, make_template, make_template_run, make_tenant
-from fakes import churn
+from fakes import FakeTenantClient, churn
 
 from orgs.actions import Refused
 from orgs.audit.models import AuditEvent
 from tenants.control_plane.models import UsageEvent
 from tenants.run_templates import actions as templates
 from tenants.run_templates.configuration import default_configuration
+from tenants.run_templates.derive import DeriveFailed, derive
 from tenants.run_templates.models import TemplateRun
+from tenants.servers.base import TenantRefused
 from tenants.usage import actions
 from tenants.usage.models import Feature, Quota
 from tenants.usage.quotas import refusal
@@ -182,6 +185,16 @@ def test_a_rerun_that_waits_takes_a_run(org, tenant, owner):
     assert refusal(tenant, "pipeline_run") == "", "Its own question, when it is made in the tenant."
     TemplateRun.objects.filter(pk=run.pk).update(state="failed")
     templates.queue_run(template=template, configuration={}, by=owner)
+
+
+def test_a_rerun_whose_place_was_taken_meanwhile_ends_with_the_sentence(org, tenant, owner):
+    run = templates.queue_run(template=a_template(tenant), configuration={}, by=owner)
+    limit(org, Feature.RUN, 0, tenant)
+    client = FakeTenantClient()
+    client.run_answers = {}
+    client.create_run = Mock(side_effect=TenantRefused(402, "Your subscription reached its limit."))
+    with pytest.raises(DeriveFailed, match="forecast has reached its limit of 0 pipeline runs this month"):
+        derive(run, client)
 
 
 def test_reruns_of_other_organizations_do_not_count(org, tenant, owner):

@@ -1,0 +1,138 @@
+"""An unmodified ZenML server, started by somebody else with exactly the lines that the page prints. Slow."""
+
+import os
+import signal
+import subprocess
+from html import unescape
+
+import pytest
+from factories import make_grant, make_member, make_org
+from fakes import PROJECT
+
+from tenants import connection
+from tenants.agent.tenant_loop import TenantLoop
+from tenants.connection import connect
+from tenants.control_plane.models import UsageEvent
+from tenants.enrollment.actions import enroll
+from tenants.enrollment.checks import checks_of
+from tenants.models import Tenant
+from tenants.servers.base import TenantRefused
+from tenants.servers.client import TenantClients
+from tenants.usage.models import Feature, Quota
+from tests.tenants.agent.test_tenant_loop import FakeHosting
+from tests.tenants.servers.conftest import VERSION, backend, eventually, zen_data  # noqa: F401 - fixtures
+from tests.tenants.servers.stub_control_plane import free_port
+
+pytestmark = [pytest.mark.zenml, pytest.mark.django_db(transaction=True)]
+# What the other administrator's server has anyway: where its database is, and who may start it.
+OWN = {"ZENML_STORE_TYPE": "sql", "ZENML_ANALYTICS_OPT_IN": "false"}
+
+
+@pytest.fixture(autouse=True)
+def clients(monkeypatch):
+    made = TenantClients()
+    monkeypatch.setattr(connection, "_clients", made)
+    yield
+    made.http.close()
+
+
+@pytest.fixture
+def world(live_server, settings):
+    settings.ZENPRO_URL, settings.ZENPRO_API_URL = live_server.url, f"{live_server.url}/api"
+    org = make_org("Acme AI")
+    ada = make_member(org, "admin", name="Ada Okafor")
+    url = f"http://127.0.0.1:{free_port()}"
+    return enroll(org=org, name="theirs", slug="theirs", version=VERSION, server_url=url, by=ada), ada
+
+
+@pytest.fixture
+def start(tmp_path, zen_data):  # noqa: F811 - the fixture
+    """start(lines, url): a server with these lines in its environment, read by a shell; ends with the test."""
+    python, started = backend(zen_data).environments.python(VERSION), []
+
+    def start(lines, url):
+        (tmp_path / "zenml.env").write_text(lines)
+        command = f"set -a; . ./zenml.env; exec {python} -m uvicorn zenml.zen_server.zen_server_api:app"
+        own = OWN | {"ZENML_CONFIG_PATH": str(tmp_path), "ZENML_STORE_URL": f"sqlite:///{tmp_path}/zenml.db"}
+        outer = {name: os.environ[name] for name in ("PATH", "HOME")}
+        port = url.rpartition(":")[2]
+        with (tmp_path / "log").open("wb") as log:
+            process = subprocess.Popen(
+                ["/bin/sh", "-c", f"{command} --host 127.0.0.1 --port {port}"],
+                cwd=tmp_path,
+                env=outer | own,
+                stdout=log,
+                stderr=log,
+            )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+            process.wait(20)
+
+
+def lines_on_the_page(as_user, tenant, person) -> str:
+    page = as_user(person).get(f"/o/{tenant.organization.slug}/t/{tenant.slug}/server/").content.decode()
+    after = page.partition('aria-label="Lines for the environment">')[2]
+    return unescape(after.partition("</pre>")[0])
+
+
+def test_it_turns_green_and_keeps_to_our_answers(world, start, as_user):
+    tenant, ada = world
+    loop = TenantLoop(FakeHosting())
+
+    def look():
+        loop.run_pass(tenant.pk)
+        return Tenant.objects.select_related("enrollment", "organization").get(pk=tenant.pk)
+
+    assert look().state_reason == "No call of this server has arrived yet."
+    check_one_of_their_own(tenant, start, look)
+    lines = lines_on_the_page(as_user, tenant, ada)
+
+    half = start(lines.replace("CLIENT_SECRET=", "CLIENT_SECRET=x"), tenant.server_url)
+    half.wait(120)
+    failed = [check.key for check in checks_of(look()) if check.state == "failed"]
+    assert (half.returncode != 0, failed) == (True, ["secret"])
+
+    start(lines, tenant.server_url)
+    eventually(lambda: look().status == Tenant.Status.AVAILABLE, seconds=180)
+    tenant = look()
+    assert {check.state for check in checks_of(tenant)} == {"done"}
+    assert tenant.reported_version == VERSION
+    assert tenant.project_id and str(tenant.project_id) != PROJECT["id"]
+    assert connect(ada, tenant).current_user()["name"] == ada.username
+
+    check_limit(tenant, ada)
+
+
+def check_one_of_their_own(tenant, start, look):
+    """It has been running for itself, with a database that has an id and a project of its own."""
+    alone = start("", tenant.server_url)
+
+    def seen():
+        answer = next(check for check in checks_of(look()) if check.key == "answer")
+        return "is a ZenML server, but it does not run with the lines of this tenant" in answer.text
+
+    eventually(seen, seconds=120)
+    assert look().status == Tenant.Status.PENDING
+    alone.send_signal(signal.SIGTERM)
+    alone.wait(20)
+
+
+def check_limit(tenant, ada):
+    """The second pipeline is one too many; deleting the first makes room."""
+    Quota.objects.create(organization=tenant.organization, tenant=tenant, feature=Feature.PIPELINE, limit=1)
+    developer = make_member(tenant.organization, "member")
+    make_grant(tenant, developer, "developer")
+    working, project = connect(developer, tenant), str(tenant.project_id)
+    first = working.call("POST", "/pipelines", json={"name": "one", "project": project})
+    with pytest.raises(TenantRefused, match="pipeline") as refused:
+        working.call("POST", "/pipelines", json={"name": "two", "project": project})
+    assert refused.value.status == 402
+    connect(ada, tenant).call("DELETE", f"/pipelines/{first['id']}")
+    assert working.call("POST", "/pipelines", json={"name": "two", "project": project})
+    totals = UsageEvent.objects.filter(feature="pipeline").order_by("pk").values_list("total", flat=True)
+    assert [*totals] == [1, -1, 1]
