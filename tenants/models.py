@@ -357,9 +357,10 @@ def _keep_later_ends(old, new) -> None:
     """Grants of `new` whose holder has one of `old` on the same tenant last as long as the longer of the two."""
     twins = _of_same_holder(old)
     ending = new.exclude(expires_at=None)
-    ending.filter(models.Exists(twins.filter(expires_at=None))).update(expires_at=None)
+    ending.filter(models.Exists(twins.filter(expires_at=None))).update(expires_at=None, announced_at=None)
     later = twins.filter(expires_at__gt=models.OuterRef("expires_at"))
-    new.filter(models.Exists(later)).update(expires_at=models.Subquery(later.values("expires_at")[:1]))
+    end = models.Subquery(later.values("expires_at")[:1])
+    new.filter(models.Exists(later)).update(expires_at=end, announced_at=None)
 
 
 def _places(grants, kind: str) -> list[tuple]:
