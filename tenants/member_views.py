@@ -2,6 +2,7 @@
 
 from django.contrib import messages
 from django.core.paginator import Paginator
+from django.db.models import Count, Exists, OuterRef
 from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods, require_safe
 
@@ -13,7 +14,7 @@ from zenpro_site.htmx import render_partial
 from . import actions
 from .access import tenant_view
 from .forms import RoleForm
-from .members import PersonRow, TeamRow, grants_of, people_of, teams_of
+from .members import TeamRow, members_in, person_rows, teams_of
 from .permissions import TenantPermission
 
 PAGE_SIZE = 100
@@ -27,29 +28,37 @@ def members(request):
 
 def _members(request) -> dict:
     tenant, asked = request.tenant, request.GET
-    grants = grants_of(tenant)
-    people, teams = people_of(tenant, grants), teams_of(grants)
-    matching = [row for row in people if _matches(row, asked)]
-    me = next((row for row in people if row.user == request.user), None)
+    wanted = {"text": asked.get("q", "").strip(), "role": asked.get("role", "")}
+    people, count = Paginator(members_in(tenant, **wanted), PAGE_SIZE), members_in(tenant).count()
+    if not any(wanted.values()):
+        people.count = count  # else it would be counted twice
+    page, shows_teams = people.get_page(asked.get("page")), asked.get("show") == "teams"
+    page.object_list = [] if shows_teams else person_rows(tenant, page.object_list)
     return {
         "tenant": tenant,
-        "show": "teams" if asked.get("show") == "teams" else "people",
-        "people": Paginator(matching, PAGE_SIZE).get_page(asked.get("page")),
-        "teams": [row for row in teams if _team_matches(row, asked)],
-        "people_count": len(people),
-        "team_count": len(teams),
-        "filtered": bool(asked.get("q") or asked.get("role")),
+        "show": "teams" if shows_teams else "people",
+        "people": page,
+        "teams": [row for row in teams_of(tenant) if _team_matches(row, asked)] if shows_teams else [],
+        "people_count": count,
+        "filtered": any(wanted.values()),
         "roles": list(request.org.roles.tenant_level()),
-        "ending": sum(grant.ends_soon for grant in grants),
         "can_access": TenantPermission.ACCESS in request.tenant_permissions,
-        "can_join": bool(me) and me.role is None and Permission.TENANT_MANAGE_ALL in request.org_permissions,
         "sees_people": Permission.MEMBER_VIEW in request.org_permissions,
+        **_numbers(request),
     }
 
 
-def _matches(row: PersonRow, asked) -> bool:
-    text, role = asked.get("q", "").strip().lower(), asked.get("role", "")
-    return (not role or row.has_role(role)) and text in f"{row.user.name} {row.user.email}".lower()
+def _numbers(request) -> dict:
+    """How many teams have a role and how many roles end soon, and whether she manages the tenant from outside. One query."""
+    grants = request.tenant.grants.valid().order_by()
+    mine, ending = (grants.model.objects.filter(pk=OuterRef("pk")) for _ in range(2))
+    found = grants.aggregate(
+        team_count=Count("team", distinct=True),
+        ending=Count("pk", filter=Exists(ending.ending_soon())),
+        own=Count("pk", filter=Exists(mine.of_person(request.user))),
+    )
+    manages = request.membership is not None and Permission.TENANT_MANAGE_ALL in request.org_permissions
+    return {**found, "can_join": manages and not found["own"]}
 
 
 def _team_matches(row: TeamRow, asked) -> bool:

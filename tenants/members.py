@@ -1,6 +1,9 @@
 """Who is in a tenant, with which role, and where the role comes from."""
 
+from collections import defaultdict
 from dataclasses import dataclass, field
+
+from django.db.models import Count, Exists, OuterRef, Q
 
 from orgs.models import Membership, Organization
 from orgs.permissions import Permission
@@ -93,55 +96,75 @@ class TeamRow:
         return any(grant.role.slug == slug for grant in self.direct)
 
 
-def people_of(tenant: Tenant, grants: list[TenantGrant] | None = None) -> list[PersonRow]:
-    """Everybody who has a role on the tenant or manages it, by name. A fixed number of queries.
+def members_in(tenant: Tenant, *, text: str = "", role: str = "", managers: bool = True):
+    """Memberships of everybody who has a role on the tenant or, with `managers`, manages it; by name. Query set.
 
-    `grants`: what grants_of said, when known.
+    `text`: in name or address; `role`: only those who have the role with this slug here.
     """
-    grants = grants_of(tenant) if grants is None else grants
-    rows: dict = {}
-    for grant in grants:
-        if grant.membership:
-            _add(rows, grant.membership, Source("direct", grant.role, grant, _given_by(grant, tenant)))
-    _add_through_teams(rows, tenant, grants)
-    for membership in _managers(tenant.organization):
-        _add(rows, membership, Source("organization", note="Organization Admin"))
+    grants, org = tenant.grants.valid().order_by(), tenant.organization
+    if role:
+        grants = grants.filter(role__slug=role)
+    through = Team.user_set.through.objects.filter(group__in=grants.exclude(team=None).values("team"))
+    found = Q(pk__in=grants.exclude(membership=None).values("membership")) | Q(
+        user__in=through.values("user")
+    )
+    if managers and not role:
+        found |= Q(pk__in=_managers(org).order_by().values("pk"))
+    if text:
+        found &= Q(user__name__icontains=text) | Q(user__email__icontains=text)
+    return org.memberships.filter(found).order_by("user__name", "user__email")
+
+
+def person_rows(tenant: Tenant, memberships) -> list[PersonRow]:
+    """A row for each of these, with every source of their roles. Three queries, however many they are."""
+    manages = Exists(_managers(tenant.organization).filter(pk=OuterRef("pk")))
+    found = memberships.select_related("user").annotate(manages=manages)
+    rows = {membership.user_id: PersonRow(membership) for membership in found}
+    members = {row.membership.pk: row for row in rows.values()}
+    grants = tenant.grants.valid().filter(Q(membership__in=members) | Q(team__isnull=False))
+    given = defaultdict(list)
+    for grant in grants.select_related("role", "membership__user", "team", "granted_by"):
+        given[grant.team_id].append(_at_home(grant, tenant))
+    for grant in given.pop(None, ()):
+        source = Source("direct", grant.role, grant, _given_by(grant, tenant))
+        members[grant.membership_id].sources.append(source)
+    for user, team in Team.user_set.through.objects.filter(user__in=rows, group__in=given).values_list(
+        "user", "group"
+    ):
+        rows[user].sources += [Source("team", grant.role, grant) for grant in given[team]]
     for row in rows.values():
-        row.membership.organization = tenant.organization
-        row.sources.sort(key=lambda source: source.rank)
-    return sorted(rows.values(), key=lambda row: str(row.user).lower())
+        if row.membership.manages:
+            row.sources.append(Source("organization", note="Organization Admin"))
+    return [_in_order(row, tenant) for row in rows.values()]
 
 
-def teams_of(grants: list[TenantGrant]) -> list[TeamRow]:
-    """The teams among the holders, by name."""
+def _at_home(grant: TenantGrant, tenant: Tenant) -> TenantGrant:
+    """What the pages read of the grant is known: nothing of it has to be asked for again."""
+    grant.tenant, grant.holder.organization = tenant, tenant.organization
+    return grant
+
+
+def _in_order(row: PersonRow, tenant: Tenant) -> PersonRow:
+    row.membership.organization = tenant.organization
+    row.sources.sort(key=lambda source: source.rank)
+    return row
+
+
+def people_of(tenant: Tenant) -> list[PersonRow]:
+    """Everybody who has a role on the tenant or manages it, by name. For small numbers: pages read a part."""
+    return person_rows(tenant, members_in(tenant))
+
+
+def teams_of(tenant: Tenant) -> list[TeamRow]:
+    """The teams among the holders, by name. Two queries."""
+    grants = tenant.grants.valid().filter(team__isnull=False).select_related("role", "team", "granted_by")
     given: dict[Team, list[TenantGrant]] = {}
     for grant in grants:
-        if grant.team:
-            given.setdefault(grant.team, []).append(grant)
-    rows = [TeamRow(team, held, len(team.user_set.all())) for team, held in given.items()]
+        given.setdefault(grant.team, []).append(_at_home(grant, tenant))
+    people = Team.objects.filter(pk__in=[team.pk for team in given]).annotate(people=Count("user"))
+    count_of = dict(people.order_by().values_list("pk", "people"))
+    rows = [TeamRow(team, held, count_of[team.pk]) for team, held in given.items()]
     return sorted(rows, key=lambda row: row.team.label.lower())
-
-
-def grants_of(tenant: Tenant) -> list[TenantGrant]:
-    """Valid grants with their holders, roles and teams' people. Two queries."""
-    grants = tenant.grants.valid().select_related("role", "membership__user", "team", "granted_by")
-    found = list(grants.prefetch_related("team__user_set"))
-    for grant in found:
-        grant.tenant, grant.holder.organization = tenant, tenant.organization
-    return found
-
-
-def _add(rows: dict, membership: Membership, source: Source) -> None:
-    rows.setdefault(membership.user_id, PersonRow(membership)).sources.append(source)
-
-
-def _add_through_teams(rows: dict, tenant: Tenant, grants: list[TenantGrant]) -> None:
-    pairs = [(grant, user) for grant in grants if grant.team for user in grant.team.user_set.all()]
-    found = tenant.organization.memberships.filter(user__in={user.pk for _, user in pairs})
-    memberships = {membership.user_id: membership for membership in found.select_related("user")}
-    for grant, user in pairs:
-        if user.pk in memberships:
-            _add(rows, memberships[user.pk], Source("team", grant.role, grant))
 
 
 def _given_by(grant: TenantGrant, tenant: Tenant) -> str:
@@ -154,10 +177,9 @@ def _given_by(grant: TenantGrant, tenant: Tenant) -> str:
     return "Created the tenant" if tenant.created_by_id == user.pk else "Added herself"
 
 
-def _managers(organization: Organization) -> list[Membership]:
-    """Members who manage every tenant: their own organization role gives the right."""
+def _managers(organization: Organization):
+    """Members who manage every tenant: their own organization role gives the right. Query set."""
     roles = organization.roles.organization_level().filter(
         permissions__resource="tenant", permissions__action=Permission.TENANT_MANAGE_ALL.partition(":")[2]
     )
-    found = organization.memberships.filter(role__in=roles.values("slug"), user__is_active=True)
-    return list(found.select_related("user"))
+    return organization.memberships.filter(role__in=roles.order_by().values("slug"), user__is_active=True)

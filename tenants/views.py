@@ -17,7 +17,7 @@ from .access import tenant_view
 from .enrollment.actions import enroll
 from .forms import ELSEWHERE, DeleteForm, SettingsForm, SlugForm, TenantForm, access_formset
 from .hosting import tail_log
-from .members import people_of
+from .members import members_in, person_rows
 from .permissions import TenantPermission
 from .runs import ask, list_runs, rows_of
 from .servers.base import ServerError, TenantNotFound
@@ -126,24 +126,25 @@ def overview(request):
             if context["startup"].over
             else render(request, "tenants/overview.html#state", context)
         )
-    people = people_of(tenant)
-    context |= _connect(request, people)
+    context |= _connect(request)
     if not wants(request, "connect"):
-        shown = {"people": people[:SHOWN_PEOPLE], "people_count": len(people)}
-        context |= {**shown, **_todo(request, people)}
+        people = members_in(tenant)
+        shown = {"people": person_rows(tenant, people[:SHOWN_PEOPLE]), "people_count": people.count()}
+        context |= {**shown, **_todo(request)}
     return render_partial(request, "tenants/overview.html#connect", context)
 
 
-def _connect(request, people) -> dict:
+def _connect(request) -> dict:
     snippets = snippets_of(request.tenant, site.ZENPRO_API_URL)
     chosen = request.GET.get("connect", "cli")
     chosen = chosen if chosen in snippets else "cli"
-    my_role = next((row.role for row in people if row.user == request.user), None)
+    mine = request.tenant.grants.valid().of_person(request.user).select_related("role")
+    strongest = mine.order_by("role__rank").first()
     return {
         "snippets": snippets,
         "connect": chosen,
         "shown": snippets[chosen],
-        "my_role": my_role,
+        "my_role": strongest.role if strongest else None,
         "can_manage_members": Permission.MEMBER_MANAGE in request.org_permissions,
     }
 
@@ -162,7 +163,7 @@ def _last_runs(request) -> dict:
         "live": any(run.in_progress for run in runs),
         "trouble": trouble,
         "asked": True,
-        **_todo(request, people_of(tenant), bool(runs)),
+        **_todo(request, bool(runs)),
     }
 
 
@@ -175,12 +176,12 @@ class Todo:
     action: str = ""
 
 
-def _todo(request, people, has_runs: bool = False) -> dict:
+def _todo(request, has_runs: bool = False) -> dict:
     """What is left to do in a new tenant; each ticks itself, and the list goes when all is done."""
     tenant = request.tenant
     path = tenant.get_absolute_url()
     has_templates = tenant.templates.exists()
-    others = sum(row.role is not None for row in people) > 1
+    others = len(members_in(tenant, managers=False).order_by().values("pk")[:2]) > 1
     todo = [
         Todo("Server is running", f"ZenML {tenant.zenml_version}", tenant.is_available),
         Todo("Run a pipeline", "From your machine, with the zenml client", has_runs or has_templates),
@@ -271,7 +272,7 @@ def delete(request):
         "tenant": tenant,
         "form": form,
         "templates": tenant.templates.count(),
-        "people": len(people_of(tenant)),
+        "people": members_in(tenant).count(),
         "days": site.ZENPRO_KEEP_DELETED_DAYS,
     }
     return render_partial(request, "tenants/delete.html#modal", context, status=422 if form.is_bound else 200)
