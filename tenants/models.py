@@ -322,6 +322,18 @@ class TenantGrantQuerySet(models.QuerySet):
         rights = RolePermission.objects.by_role({role for _, role, *_ in rows})
         return State(frozenset(holdings), members | teams, rights)
 
+    def joining(self, team: Team, people) -> tuple[State, State]:
+        """What these people hold on the tenants these grants of the team are for: outside the team, and in it."""
+        live = self.exclude(tenant__desired_state=Tenant.DesiredState.DELETED).order_by()
+        places = list(live.values_list("tenant", "role"))
+        state = self.state_of(people, [tenant for tenant, _ in places])
+        missing = RolePermission.objects.by_role({role for _, role in places} - state.rights.keys())
+        state = state.with_more(rights=missing, people={team.pk: frozenset()})
+        for tenant in {tenant for tenant, _ in places}:
+            given = [role for place, role in places if place == tenant]
+            state = state.with_roles(tenant, team.pk, given)
+        return state, state.with_more(rights={}, people={team.pk: frozenset(people)})
+
     def state(self) -> State:
         """What the active people who have these grants hold in all, on the tenants these grants are for."""
         people = get_user_model().objects.filter(is_active=True)

@@ -13,6 +13,7 @@ from zenpro_site.htmx import partial_or_redirect, render_partial
 from . import actions
 from .access import manages_members, teams_visible_to
 from .forms import MemberForm, TeamForm
+from .joining import tell_gains
 from .models import Team
 
 OFFERED = 8
@@ -224,7 +225,12 @@ def _offered(request, team, search: str) -> list | None:
     if Permission.MEMBER_VIEW not in request.org_permissions and len(search) < 2:
         return None
     found = Q(user__name__icontains=search) | Q(user__email__icontains=search)
-    return list(_others(request, team).filter(found, user__is_active=True)[: OFFERED + 1])
+    offered = list(_others(request, team).filter(found, user__is_active=True)[: OFFERED + 1])
+    if (
+        Permission.TENANT_MANAGE_ALL in request.org_permissions
+    ):  # it tells who has roles on the team's tenants
+        tell_gains(team, offered)
+    return offered
 
 
 def _form(request, team) -> TeamForm:
