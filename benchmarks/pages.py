@@ -82,7 +82,7 @@ def paths_of(org) -> dict[str, str]:
     return here
 
 
-MATRIX = ()  # the matrix of teams and tenants, when there is one
+MATRIX = (("matrix:grid", []),)  # teams × tenants
 
 
 def clients(admin) -> dict:

@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 
-from django.db.models import Count, Q
-
 from orgs.permissions import Permission
+from orgs.sql import number_of
 from orgs.teams.models import Team
 from tenants.models import Tenant, TenantGrant
 from tenants.permissions import TenantPermission
@@ -40,9 +39,8 @@ def cell_id(team: Team, tenant: Tenant) -> str:
 
 def teams_named(organization, text: str) -> list[Team]:
     """Teams by name with the number of their `people`: the first of them, and one more when there are more."""
-    found = organization.teams.filter(label__icontains=text).annotate(
-        people=Count("user", filter=Q(user__is_active=True))
-    )
+    inside = Team.user_set.through.objects.filter(user__is_active=True)
+    found = organization.teams.filter(label__icontains=text).annotate(people=number_of(inside, "group"))
     return list(found.order_by("label")[: TEAMS + 1])
 
 

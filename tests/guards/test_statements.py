@@ -23,6 +23,7 @@ MAIN = (
     "tenants:overview",
     "tenants:members",
     "tenants:settings",
+    "matrix:grid",
     "run_templates:org_list",
     "run_templates:list",
 )
@@ -35,7 +36,7 @@ MORE = {
     "roles:detail": (20, "the grid, what the base gives, and everybody who holds the role"),
     "invitations:list": (13, "each with its teams, roles on tenants, mail, and whether its sender still may"),
     "tenants:overview": (12, "the tenant's rights, people, runs and what is to be done first"),
-    "tenants:members": (10, "people with every source of their roles, and teams"),
+    "tenants:members": (11, "people with every source of their roles, and teams"),
 }
 
 
