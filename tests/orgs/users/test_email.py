@@ -4,7 +4,7 @@ import re
 
 import pytest
 from allauth.account.models import EmailAddress
-from factories import make_user
+from factories import PASSWORD, make_user
 
 PAGE = "/accounts/email/"
 
@@ -15,7 +15,10 @@ def ada(db):
 
 
 def ask_for(client, address):
-    client.post(PAGE, {"email": address, "action_add": ""})
+    """The password is asked for once more; then what was posted is done."""
+    question = client.post(PAGE, {"email": address, "action_add": ""})
+    assert question.url == "/accounts/reauthenticate/?next=%2Faccounts%2Femail%2F"
+    client.post(question.url, {"password": PASSWORD})
 
 
 def test_anonymous_has_to_sign_in(client, db):
@@ -38,6 +41,14 @@ def test_the_address_in_use_cannot_be_removed(as_user, ada):
     as_user(ada).post(PAGE, {"email": ada.email, "action_remove": ""})
     ada.refresh_from_db()
     assert ada.email == "ada@example.org"
+
+
+def test_without_the_password_no_link_is_sent(as_user, ada, mailoutbox):
+    client = as_user(ada)
+    question = client.post(PAGE, {"email": "new@example.org", "action_add": ""})
+    client.post(question.url, {"password": "guessed"})
+    assert mailoutbox == []
+    assert EmailAddress.objects.get().email == ada.email
 
 
 def test_the_link_in_the_mail_changes_it(as_user, ada, mailoutbox):

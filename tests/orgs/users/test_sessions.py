@@ -113,6 +113,7 @@ def test_a_new_password_ends_the_other_sessions(laptop, phone):
 
 
 def test_a_new_address_ends_the_other_sessions(laptop, phone, ada, mailoutbox):
+    laptop.post("/accounts/reauthenticate/", {"password": PASSWORD})
     laptop.post("/accounts/email/", {"email": "new@example.org", "action_add": ""})
     assert works(phone)
     laptop.post(re.search(r"/accounts/confirm-email/\S+", mailoutbox[0].body)[0])
@@ -127,6 +128,7 @@ def test_a_new_address_ends_the_other_sessions(laptop, phone, ada, mailoutbox):
 
 
 def test_a_link_opened_in_another_browser_ends_all_sessions(laptop, phone, ada, mailoutbox):
+    laptop.post("/accounts/reauthenticate/", {"password": PASSWORD})
     laptop.post("/accounts/email/", {"email": "new@example.org", "action_add": ""})
     Client().post(re.search(r"/accounts/confirm-email/\S+", mailoutbox[0].body)[0])
     assert (works(laptop), works(phone)) == (False, False)
