@@ -8,6 +8,7 @@ import environ
 import structlog
 
 from .keys import load_keys, make_keys
+from .logs import without_tokens
 from .oidc import load_oidc
 
 env = environ.FileAwareEnv()
@@ -252,7 +253,11 @@ LOGGING = {
     "formatters": {
         "json": {
             "()": structlog.stdlib.ProcessorFormatter,
-            "processor": structlog.processors.JSONRenderer(),
+            "processors": [
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                without_tokens,
+                structlog.processors.JSONRenderer(),
+            ],
             "foreign_pre_chain": [
                 structlog.stdlib.add_log_level,
                 structlog.processors.TimeStamper(fmt="iso"),
