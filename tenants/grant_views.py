@@ -2,6 +2,7 @@
 
 from urllib.parse import urlencode
 
+from django.conf import settings
 from django.contrib import messages
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -33,7 +34,7 @@ def grant_give(request):
     if ready:
         values = form.cleaned_data
         context["effect"] = effects.of_giving(request.tenant, values["holder"], values["role"])
-        context["ends"] = values["expires_at"]
+        context |= {"ends": values["expires_at"], "told_by_mail": settings.MAIL_IS_SET_UP}
     return _form_page(request, "tenants/grant.html#modal", "tenants/grant.html#effect", context, form)
 
 

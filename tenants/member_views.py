@@ -1,5 +1,6 @@
 """Who has access to a tenant."""
 
+from django.conf import settings as site
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.db.models import Count, Exists, OuterRef
@@ -42,6 +43,7 @@ def _members(request) -> dict:
         "people_count": count,
         "filtered": any(wanted.values()),
         "roles": list(request.org.roles.tenant_level()),
+        "told_by_mail": site.MAIL_IS_SET_UP,
         "can_access": TenantPermission.ACCESS in request.tenant_permissions,
         "sees_people": Permission.MEMBER_VIEW in request.org_permissions,
         **_numbers(request),
