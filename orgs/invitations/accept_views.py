@@ -3,7 +3,7 @@
 from django.contrib import messages
 from django.contrib.auth import login
 from django.contrib.auth.views import redirect_to_login
-from django.db.models import Count
+from django.db.models import Count, OuterRef, Subquery
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
 
@@ -72,10 +72,11 @@ def _welcome(request, membership):
 
 
 def _invitation_page(request, invitation, form=None, status=200):
-    teams = invitation.teams.annotate(people=Count("user"))
+    roles = invitation.organization.roles.organization_level()
+    named = roles.filter(slug=OuterRef("org_role")).values("name")
+    teams = invitation.teams.annotate(people=Count("user"), org_role_name=Subquery(named))
     for team in teams:
         team.brings = _still_given(team.tenant_grants.valid())
-    roles = invitation.organization.roles.organization_level()
     context = {
         "invitation": invitation,
         "inviter_role": _role_of(invitation.invited_by, invitation.organization),

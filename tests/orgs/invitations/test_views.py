@@ -8,7 +8,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
-from factories import make_grant, make_member, make_org, make_team, make_tenant, make_user
+from factories import make_grant, make_member, make_org, make_role, make_team, make_tenant, make_user
 
 from orgs.actions import Refused
 from orgs.audit.models import AuditEvent
@@ -252,10 +252,12 @@ def test_a_new_person_sets_name_and_password_and_is_signed_in(client, full, org,
 
 def test_the_page_says_what_a_team_brings(client, send, org, team, tenant):
     gone = make_tenant(org, "gone", desired_state="deleted", deleted_at=timezone.now())
+    team.org_role = make_role(org, "Team lead", level="organization").slug
+    team.save()
     make_grant(tenant, team, "developer")
     make_grant(gone, team, "admin")
     page = client.get(accept_url(send(teams=[team]))).content.decode()
-    assert "Developer" in page and "production" in page
+    assert "Developer" in page and "production" in page and "Team lead" in page
     assert "on gone" not in page
 
 
