@@ -185,7 +185,8 @@ ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
 ACCOUNT_PREVENT_ENUMERATION = True
 ACCOUNT_SESSION_REMEMBER = None
 ACCOUNT_CHANGE_EMAIL = True
-ACCOUNT_REAUTHENTICATION_REQUIRED = True  # whoever finds a browser signed in must not take the account over by mail
+# Whoever finds a browser signed in must not take the account over by another address.
+ACCOUNT_REAUTHENTICATION_REQUIRED = True
 MFA_ADAPTER = "orgs.users.two_factor.Adapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 # With passwords switched off the company decides at each sign-in who may still come in.
