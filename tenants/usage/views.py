@@ -1,6 +1,7 @@
 """Usage and limits of an organization and of its tenants."""
 
 from django.contrib import messages
+from django.core.exceptions import PermissionDenied
 from django.http import StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
@@ -62,7 +63,7 @@ def _file(lines, name: str):
 def organization_limits(request):
     """Only for superusers: an organization does not lift its own limits."""
     if not request.user.is_superuser:
-        refuse(request, "superuser", request.org)
+        _refuse_admin(request)
     limits = request.org.quotas.of_organization()
     form = _form(request, limits)
     if form.is_valid() and _set(request, form):
@@ -81,6 +82,15 @@ def tenant_limits(request):
     if form.is_valid() and _set(request, form, request.tenant):
         return redirect("usage:tenant", request.org.slug, request.tenant.slug)
     return _answer(request, form)
+
+
+def _refuse_admin(request):
+    """Recorded as every refusal, but no Admin can give this right."""
+    try:
+        refuse(request, "quota:change", request.org)
+    except PermissionDenied as error:
+        reason = "Only whoever runs ZenPro changes the limits of an organization."
+        raise PermissionDenied(reason) from error
 
 
 def _form(request, quotas, most=None) -> LimitsForm:

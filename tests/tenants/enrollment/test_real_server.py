@@ -6,7 +6,7 @@ import subprocess
 from html import unescape
 
 import pytest
-from factories import make_grant, make_member, make_org
+from factories import make_grant, make_key, make_member, make_org
 from fakes import PROJECT
 
 from tenants import connection
@@ -80,7 +80,7 @@ def lines_on_the_page(as_user, tenant, person) -> str:
     return unescape(after.partition("</pre>")[0])
 
 
-def test_it_turns_green_and_keeps_to_our_answers(world, start, as_user):
+def test_it_turns_green_and_keeps_to_our_answers(world, start, as_user, tmp_path, zen_data, settings):  # noqa: F811
     tenant, ada = world
     loop = TenantLoop(FakeHosting())
 
@@ -106,6 +106,7 @@ def test_it_turns_green_and_keeps_to_our_answers(world, start, as_user):
     assert connect(ada, tenant).current_user()["name"] == ada.username
 
     check_limit(tenant, ada)
+    check_runs(tenant, ada, tmp_path, zen_data, settings)
 
 
 def check_one_of_their_own(tenant, start, look):
@@ -136,3 +137,50 @@ def check_limit(tenant, ada):
     assert working.call("POST", "/pipelines", json={"name": "two", "project": project})
     totals = UsageEvent.objects.filter(feature="pipeline").order_by("pk").values_list("total", flat=True)
     assert [*totals] == [1, -1, 1]
+
+
+PIPELINE = """
+from zenml import pipeline, step
+
+@step(enable_cache=False)
+def one() -> int:
+    return 1
+
+@pipeline
+def limited():
+    one()
+
+limited()
+"""
+
+
+def check_runs(tenant, ada, folder, zen_data, settings):  # noqa: F811
+    """The run that takes the last place runs to its end, though its server asks twice; the next one is refused."""
+    Quota.objects.filter(feature=Feature.PIPELINE).delete()
+    Quota.objects.create(organization=tenant.organization, feature=Feature.RUN, limit=1)
+    client = folder / "client"
+    client.mkdir()
+    (client / "run.py").write_text(PIPELINE)
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(client),
+        "ZENML_CONFIG_PATH": str(client / "config"),
+        "ZENML_ANALYTICS_OPT_IN": "false",
+        "ZENML_STORE_URL": tenant.server_url,
+        "ZENML_STORE_API_KEY": make_key(ada).secret,
+        "ZENML_PRO_API_URL": settings.ZENPRO_API_URL,
+        "ZENML_ACTIVE_PROJECT_ID": str(tenant.project_id),
+    }
+    command = [backend(zen_data).environments.python(VERSION), "run.py"]
+    first, second = (
+        subprocess.run(
+            command, check=False, cwd=client, env=environment, capture_output=True, text=True, timeout=180
+        )
+        for _ in range(2)
+    )
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert second.returncode != 0
+    said = " ".join(f"{second.stdout} {second.stderr}".split())
+    assert "Your subscription reached its `pipeline_run` limit" in said
+    reported = UsageEvent.objects.filter(feature="pipeline_run").values_list("total", "repeated")
+    assert [*reported] == [(1, True)]

@@ -33,7 +33,9 @@ def test_only_admins_see_usage(as_user, org, tenant, pages, editor, member, outs
 def test_limits_of_the_organization_are_the_superusers_business(as_user, org, pages, owner, superuser):
     path = f"{pages['org']}limits/"
     for method in ("get", "post"):
-        assert getattr(as_user(owner), method)(path, {"pipeline": "5"}).status_code == 403
+        response = getattr(as_user(owner), method)(path, {"pipeline": "5"})
+        assert response.status_code == 403
+        assert "Only whoever runs ZenPro" in response.content.decode()
     assert not Quota.objects.exists()
     as_user(superuser).post(path, {"pipeline": "5", "model": "0"})
     assert dict(Quota.objects.values_list("feature", "limit")) == {"pipeline": 5, "model": 0}
