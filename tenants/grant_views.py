@@ -16,7 +16,7 @@ from zenpro_site.htmx import instead_into, render_partial, wants
 from . import actions, effects
 from .access import tenant_view
 from .forms import GrantForm, RolesForm, holder_value
-from .matrix.grid import Cell, cell_id
+from .matrix.grid import cell_id, cell_of
 from .permissions import TenantPermission
 
 REVIEW = "review"  # a form that is only looked at: nothing is written
@@ -190,6 +190,6 @@ def _after(request, holder):
     """The cell of the matrix that was changed, or back to where the form was opened."""
     tenant = request.tenant
     if isinstance(holder, Team) and wants(request, cell_id(holder, tenant)):
-        cell = Cell(holder, tenant, actions.direct_roles(tenant=tenant, holder=holder), True)
+        cell = cell_of(holder, tenant, actions.direct_roles(tenant=tenant, holder=holder))
         return render(request, "matrix/_cell.html", {"cell": cell})
     return redirect(_where_from(request, request.POST))

@@ -22,8 +22,8 @@ function show() {
 }
 function shut(id) {
   const cell = document.getElementById(id)?.querySelector("button.cell");
-  opener = cell;
   menu.hidePopover();
+  opener = null;
   walkFrom(cell);
   cell?.focus();
 }
@@ -56,7 +56,11 @@ menu.addEventListener("keydown", (event) => {
 // One cell is in the order of the Tab key, the others are reached by arrows
 function walkFrom(cell) {
   if (!cell) return;
-  for (const one of cells()) one.tabIndex = one === cell ? 0 : -1;
+  for (const one of cells()) {
+    one.tabIndex = one === cell ? 0 : -1;
+    one.setAttribute("aria-haspopup", "dialog");
+    if (one !== opener) one.setAttribute("aria-expanded", "false");
+  }
 }
 const STEPS = { ArrowRight: [0, 1], ArrowLeft: [0, -1], ArrowDown: [1, 0], ArrowUp: [-1, 0] };
 function next(cell, key, ctrl) {

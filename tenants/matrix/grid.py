@@ -1,6 +1,9 @@
 """Which roles each team has on each tenant, in as many queries for any number of either."""
 
 from dataclasses import dataclass
+from uuid import UUID
+
+from django.urls import reverse
 
 from orgs.permissions import Permission
 from orgs.sql import number_of
@@ -10,16 +13,17 @@ from tenants.permissions import TenantPermission
 
 TEAMS = 100  # rows; more are found by name
 TENANTS = 12  # columns of one page
+NOBODY = UUID(int=0)
 
 
 @dataclass(frozen=True)
 class Cell:
-    """`grants`: the team's roles on the tenant, strongest first. `open`: whether they may be changed here."""
+    """`grants`: the team's roles on the tenant, strongest first. `url`: where they are changed, for those who may."""
 
     team: Team
     tenant: Tenant
     grants: list[TenantGrant]
-    open: bool
+    url: str = ""
 
     @property
     def id(self) -> str:
@@ -34,7 +38,18 @@ class Row:
 
 def cell_id(team: Team, tenant: Tenant) -> str:
     """Also the id of the cell's element on the page."""
-    return f"cell-{team.uuid}-{tenant.pk}"
+    return f"cell-{team.pk}-{tenant.slug}"
+
+
+def cell_of(team: Team, tenant: Tenant, grants: list[TenantGrant]) -> Cell:
+    """A cell that may be changed."""
+    return Cell(team, tenant, grants, _pages(tenant).replace(str(NOBODY), str(team.uuid)))
+
+
+def _pages(tenant: Tenant) -> str:
+    """Address of the form of a team on the tenant, with a key in it that stands for the team's: a reverse for each
+    of a thousand cells takes longer than all else."""
+    return reverse("tenants:team_roles", args=[tenant.organization.slug, tenant.slug, NOBODY])
 
 
 def teams_named(organization, text: str) -> list[Team]:
@@ -50,10 +65,13 @@ def rows_of(teams: list[Team], tenants: list[Tenant], managed: set) -> list[Row]
     held: dict[tuple, list[TenantGrant]] = {}
     for grant in grants.select_related("role").order_by("role__rank", "created_at"):
         held.setdefault((grant.team_id, grant.tenant_id), []).append(grant)
-    return [
-        Row(team, [Cell(team, one, held.get((team.pk, one.pk), []), one.pk in managed) for one in tenants])
-        for team in teams
-    ]
+    pages = {tenant.pk: _pages(tenant) for tenant in tenants if tenant.pk in managed}
+
+    def cell(team, tenant):
+        url = pages.get(tenant.pk, "").replace(str(NOBODY), str(team.uuid))
+        return Cell(team, tenant, held.get((team.pk, tenant.pk), []), url)
+
+    return [Row(team, [cell(team, tenant) for tenant in tenants]) for team in teams]
 
 
 def managed_by(user, rights, organization, tenants: list[Tenant]) -> set:

@@ -20,6 +20,8 @@ def grid(request):
     page = Paginator([one for one in request.tenants if wanted in one.name.lower()], TENANTS).get_page(
         asked.get("page")
     )
+    for tenant in page:
+        tenant.organization = request.org
     teams, tenants = teams_named(request.org, asked.get("q", "").strip()), list(page)
     managed = managed_by(request.user, rights, request.org, tenants)
     context = {
