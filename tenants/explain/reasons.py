@@ -163,15 +163,11 @@ class Standing:
 
     @cached_property
     def membership(self) -> Membership | None:
-        if self._membership or not self.organization:
-            return self._membership
-        return self.organization.memberships.filter(user=self.user).first()
+        return self._membership or self.organization.memberships.filter(user=self.user).first()
 
     @cached_property
     def teams(self) -> dict:
         """Teams of the organization she is in, by key."""
-        if not self.organization:
-            return {}
         return {team.pk: team for team in self.organization.teams.filter(user=self.user)}
 
     @cached_property

@@ -165,6 +165,12 @@ def test_questions_in_words(member, tenant, action, resource, said):
     assert Question(member, tenant, action, resource).words == said
 
 
+def test_a_right_that_no_role_has_cannot_be_granted_by_one_change(org, member, tenant):
+    org.roles.tenant_level().delete()
+    told = ask(member, tenant, "update", "pipeline")
+    assert (told.yes, told.question.exists, told.ways, told.single) == (False, True, [], None)
+
+
 # The tenant itself
 
 
