@@ -7,7 +7,7 @@ from . import views
 handler429 = "orgs.users.limits.too_many"  # allauth's; Django has none
 urlpatterns = [
     path("api/v1/", include("tenants.api.urls")),  # before what answers all of /api
-    path("", include("tenants.control_plane.urls")),  # first of the rest: tenants ask at every request of theirs
+    path("", include("tenants.control_plane.urls")),  # then: tenants ask at every request of theirs
     path("", views.home, name="home"),
     path("livez", views.livez, name="livez"),
     path("readyz", views.readyz, name="readyz"),

@@ -30,9 +30,10 @@ def set_limits(
     used already ends nothing; it only lets nothing more begin. Raises LimitRefused for a tenant's limit above that of
     its organization.
     """
-    Organization.objects.select_for_update().get(pk=organization.pk)
+    # Without the key: whoever writes rows of the organization meanwhile need not wait, and cannot be waited for.
+    Organization.objects.select_for_update(no_key=True).get(pk=organization.pk)
     rows = Quota.objects.filter(organization=organization, tenant=tenant)
-    before = dict(rows.values_list("feature", "limit"))
+    before = {row.feature: row.limit for row in rows.select_for_update().order_by("pk")}
     changed = {name: limit for name, limit in limits.items() if before.get(name) != limit}
     if not changed:
         return

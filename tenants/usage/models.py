@@ -19,9 +19,9 @@ MONTHLY = frozenset({Feature.RUN, Feature.TEMPLATE_RUN})
 
 
 class QuotaQuerySet(models.QuerySet):
-    def over(self, tenant: Tenant, feature: str):
-        """What limits this tenant: its own quota and that of its organization, in one order for all who lock."""
-        rows = self.filter(organization=tenant.organization_id, feature=feature)
+    def over(self, tenant: Tenant, *features: str):
+        """What limits this tenant: its own quotas and those of its organization, in one order for all who lock."""
+        rows = self.filter(organization=tenant.organization_id, feature__in=features)
         return rows.filter(models.Q(tenant=None) | models.Q(tenant=tenant.pk)).order_by("pk")
 
     def of_organization(self):

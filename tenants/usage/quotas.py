@@ -42,7 +42,8 @@ def refusal(tenant: Tenant, feature: str) -> str:
     One statement without a limit, two with one. Features that nobody can limit are always free. Two who ask at the
     same moment are both told yes; runs are asked about again as they begin, so no more than the limit begin.
     """
-    return _refusal(tenant, feature, Quota.objects.all())
+    quotas = list(Quota.objects.over(tenant, feature)) if feature in Feature.values else []
+    return _refusal(tenant, quotas, begins=True)
 
 
 def refusal_of_rerun(tenant: Tenant, waiting) -> str:
@@ -50,18 +51,17 @@ def refusal_of_rerun(tenant: Tenant, waiting) -> str:
 
     `waiting`: query set of re-runs that will make a run which no server has reported yet.
     """
-    locked = Quota.objects.select_for_update()
-    for feature, coming in ((Feature.TEMPLATE_RUN, None), (Feature.RUN, waiting)):
-        if sentence := _refusal(tenant, feature, locked, coming=coming, begins=False):
-            return sentence
-    return ""
+    held = list(Quota.objects.select_for_update().over(tenant, Feature.TEMPLATE_RUN, Feature.RUN))
+    of_templates = [quota for quota in held if quota.feature == Feature.TEMPLATE_RUN]
+    of_runs = [quota for quota in held if quota.feature == Feature.RUN]
+    return _refusal(tenant, of_templates) or _refusal(tenant, of_runs, coming=waiting)
 
 
-def _refusal(tenant: Tenant, feature: str, quotas, *, coming=None, begins: bool = True) -> str:
-    quotas = list(quotas.over(tenant, feature)) if feature in Feature.values else []
+def _refusal(tenant: Tenant, quotas: list[Quota], *, coming=None, begins: bool = False) -> str:
+    """`quotas`: all of one feature."""
     if not quotas:
         return ""
-    used = _used(tenant, feature, begins)
+    used = _used(tenant, quotas[0].feature, begins)
     for quota in quotas:
         scope = "tenant" if quota.tenant_id else "organization"
         more = _coming(quota, tenant, coming) if coming is not None else 0
