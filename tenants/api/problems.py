@@ -10,6 +10,7 @@ from pydantic import Field
 
 from orgs.actions import Refused
 from tenants.run_templates.actions import InvalidConfiguration, TemplateRefused
+from tenants.sealing import SecretsUnreadable
 from tenants.servers.base import TenantError, TenantNotFound, TenantRefused
 
 NOWHERE = "There is nothing here, or nothing that you may see."
@@ -98,6 +99,7 @@ def add_handlers(api) -> None:
         InvalidConfiguration: lambda request, error: answer(
             422, [_of_configuration(p) for p in error.problems]
         ),
+        SecretsUnreadable: lambda request, error: answer(503, str(error)),
         TenantNotFound: lambda request, error: answer(422, [fault(error.reason, "run")]),
         TenantRefused: lambda request, error: answer(403, error.reason),
         TenantError: lambda request, error: answer(503, f"The tenant could not answer: {error.reason}"),

@@ -81,7 +81,10 @@ def run_list(request, organization: str, tenant: str, template: UUID, part: Quer
     return page_of(runs.order_by("-number"), part, shown)
 
 
-@router.post(RUNS, auth=needs(TenantPermission.TEMPLATE_RUN), response={201: RunDetail})
+LIMITS = {"responses": {402: {"description": "A quota is used up"}}}
+
+
+@router.post(RUNS, auth=needs(TenantPermission.TEMPLATE_RUN), response={201: RunDetail}, openapi_extra=LIMITS)
 def run_start(request, organization: str, tenant: str, template: UUID, body: RunNew):
     """Run the template with other values, as yourself; refused at the field before anything is made."""
     found = _template(request, template)

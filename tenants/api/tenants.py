@@ -9,9 +9,12 @@ from pydantic import Field
 from orgs.permissions import Permission
 from tenants import actions
 from tenants.control_plane import devices
-from tenants.forms import OTHER, SettingsForm, TenantForm
+from tenants.enrollment.actions import enroll
+from tenants.forms import ELSEWHERE, OTHER, SettingsForm, TenantForm
+from tenants.hosting import spec_of
 from tenants.models import Tenant
 from tenants.permissions import TenantPermission
+from tenants.servers.enrolled import environment_block
 
 from .callers import Anyone, needs, opened, tenants_of
 from .problems import checked
@@ -51,6 +54,15 @@ class TenantNew(Body):
         None, description="Of ZenML; the newest offered one when left out.", examples=["0.98.0"]
     )
     description: Text = ""
+    server_url: Text | None = Field(
+        None, description="Of a server that somebody else runs; without it ZenPro runs one."
+    )
+
+
+class Environment(Schema):
+    environment: str | None = Field(
+        description="Lines NAME=value for that server's environment, secrets among them."
+    )
 
 
 class TenantChange(Body):
@@ -96,15 +108,35 @@ def tenant_create(request, organization: str, body: TenantNew):
     versions = settings.ZENPRO_ZENML_VERSIONS
     version = body.version or versions[0]
     chosen = {"version": version} if version in versions else {"version": OTHER, "other_version": version}
-    form = TenantForm(body.dict() | chosen, org=request.org, versions=versions)
-    values = checked(form, other_version="version")
+    chosen |= {"where": ELSEWHERE} if body.server_url else {}
+    values = checked(
+        TenantForm(body.dict() | chosen, org=request.org, versions=versions), other_version="version"
+    )
     about = {name: values[name] for name in ("name", "slug", "version", "description")}
-    return shown(actions.create_tenant(org=request.org, by=request.user, **about))
+    about |= {"org": request.org, "by": request.user}
+    if body.server_url:
+        return shown(enroll(server_url=values["server_url"], **about))
+    return shown(actions.create_tenant(**about))
 
 
 @router.get(TENANT, auth=needs(TenantPermission.VIEW), response=TenantOut)
 def tenant_get(request, organization: str, tenant: str):
     return shown(request.tenant)
+
+
+LOST = {"responses": {503: {"description": "Its secrets cannot be read"}}}
+
+
+@router.get(
+    TENANT + "/environment",
+    auth=needs(TenantPermission.CHANGE),
+    response=Environment,
+    openapi_extra=LOST,
+)
+def tenant_environment(request, organization: str, tenant: str):
+    """What a server that somebody else runs has to be started with; nothing for one that ZenPro runs."""
+    is_enrolled = hasattr(request.tenant, "enrollment")
+    return {"environment": environment_block(spec_of(request.tenant)) if is_enrolled else None}
 
 
 @router.patch(TENANT, auth=needs(TenantPermission.CHANGE), response=TenantOut)
@@ -134,6 +166,13 @@ def tenant_activate(request, organization: str, tenant: str):
 def tenant_restart(request, organization: str, tenant: str):
     """Restart the server; runs in flight carry on."""
     actions.request_restart(tenant=request.tenant, by=request.user)
+    return shown(request.tenant)
+
+
+@router.post(TENANT + "/retry", auth=needs(TenantPermission.CHANGE), response=TenantOut)
+def tenant_retry(request, organization: str, tenant: str):
+    """Try a failed tenant again."""
+    actions.retry(tenant=request.tenant, by=request.user)
     return shown(request.tenant)
 
 

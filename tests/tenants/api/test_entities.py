@@ -28,6 +28,7 @@ from tenants.models import Tenant
 from tenants.run_templates import actions as template_actions
 from tenants.run_templates.configuration import default_configuration
 from tenants.servers.base import TenantRefused
+from tenants.usage.models import Quota
 
 HOUR = timedelta(hours=1)
 
@@ -203,9 +204,12 @@ class TestTenants:
         assert call.post(path + "/activate").json()["desired_state"] == "available"
         Tenant.objects.update(status="available")
         assert call.post(path + "/restart").status_code == 200
+        assert call.post(path + "/retry").status_code == 409
+        Tenant.objects.update(status="failed")
+        assert call.post(path + "/retry").json()["status"] == "pending"
         assert call.delete(path).status_code == 204
         assert call.get(path).status_code == 404
-        done = ["created", "updated", "deactivated", "activated", "restart_requested", "deleted"]
+        done = ["created", "updated", "deactivated", "activated", "restart_requested", "retried", "deleted"]
         assert deeds() == [f"tenant.{one}" for one in done]
 
     def test_what_cannot_be(self, call, tenant):
@@ -213,6 +217,17 @@ class TestTenants:
         for body, where in (({"slug": "A"}, "slug"), ({"slug": "x", "version": "new"}, "version")):
             answer = call.post("tenants", name="P", **body)
             assert answer.json()["detail"][0]["loc"] == ["body", where]
+
+    def test_a_server_that_somebody_else_runs(self, call, call_as, org, tenant, viewer):
+        made = call.post("tenants", name="Theirs", slug="theirs", server_url="https://zenml.example.org/")
+        assert made.json()["server_url"] == "https://zenml.example.org"
+        lines = call.get("tenants/theirs/environment").json()["environment"]
+        assert "ZENML_SERVER_PRO_OAUTH2_CLIENT_SECRET=" in lines
+        assert call.get("tenants/production/environment").json() == {"environment": None}
+        make_grant(org.tenants.get(slug="theirs"), viewer, "viewer")
+        assert call_as(viewer).get("tenants/theirs/environment").status_code == 403
+        wrong = call.post("tenants", name="T", slug="t", server_url="ftp://x")
+        assert wrong.json()["detail"][0]["loc"] == ["body", "server_url"]
 
     def test_lists(self, call_as, org, owner, tenant, viewer):
         make_tenant(org, "hidden", status="failed")
@@ -364,6 +379,12 @@ class TestTemplates:
         answer = call.post(f"{self.PATH}/{template.pk}/runs", configuration=configuration)
         assert answer.status_code == 422
         assert answer.json()["detail"][0]["loc"][:2] == ["body", "configuration"]
+        assert not template.runs.exists()
+
+    def test_a_quota_that_is_used_up(self, call, org, tenant, template):
+        Quota.objects.create(organization=org, tenant=tenant, feature="template_run", limit=0)
+        answer = call.post(f"{self.PATH}/{template.pk}/runs")
+        assert answer.status_code == 402 and "reached its limit" in answer.json()["detail"]
         assert not template.runs.exists()
 
     def test_one_that_is_too_deep(self, call, template):
