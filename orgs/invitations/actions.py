@@ -253,6 +253,20 @@ def retry_delivery(*, invitation: Invitation, by) -> None:
 
 
 @transaction.atomic
+def retry_failed(*, organization: Organization, by) -> int:
+    """retry_delivery for every open invitation whose mail has failed; dead links are passed over. Returns how many."""
+    failed = organization.invitations.open().filter(
+        mail__state=Mail.State.FAILED, expires_at__gt=timezone.now()
+    )
+    failed = failed.select_related("organization", "invited_by")
+    alive = [one for one in failed if not _reason_against(one, one.invited_by)]
+    queued = [one for one in alive if retry_mail(one.mail)]
+    for invitation in queued:
+        _record("invitation.mail_retried", invitation, by, before={"error": invitation.delivery_error})
+    return len(queued)
+
+
+@transaction.atomic
 def revoke(*, invitation: Invitation, by) -> None:
     """Kill the link. Raises Refused when it was accepted or revoked meanwhile."""
     if not _end(invitation, by):

@@ -10,6 +10,7 @@ urlpatterns = [
     path("o/<slug:org>/invitations/list/", views.bulk, name="bulk"),
     path("o/<slug:org>/invitations/list/send/", views.bulk_send, name="bulk_send"),
     path("o/<slug:org>/invitations/deliveries/", views.deliveries, name="deliveries"),
+    path("o/<slug:org>/invitations/retry/", views.retry_all, name="retry_all"),
     path("o/<slug:org>/invitations/<uuid:invitation>/retry/", views.retry, name="retry"),
     path("o/<slug:org>/invitations/<uuid:invitation>/revoke/", views.revoke, name="revoke"),
     path("invite/<str:token>/", accept_views.accept, name="accept"),

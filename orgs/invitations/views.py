@@ -3,8 +3,9 @@ from collections import Counter
 from django.conf import settings
 from django.contrib import messages
 from django.core.paginator import Paginator
+from django.db.models import Count, Q
 from django.http import Http404
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -169,6 +170,18 @@ def retry(request, invitation):
 
 @require_POST
 @org_view(Permission.INVITATION_MANAGE)
+def retry_all(request):
+    """After the mail server was away for long."""
+    count = actions.retry_failed(organization=request.org, by=request.user)
+    if count:
+        messages.success(request, f"{count} mail{'' if count == 1 else 's'} will be sent again.")
+    else:
+        messages.error(request, "No mail can be sent again. Make new links.")
+    return redirect("invitations:list", request.org.slug)
+
+
+@require_POST
+@org_view(Permission.INVITATION_MANAGE)
 def revoke(request, invitation):
     invitation = get_object_or_404(_open(request), pk=invitation)
     try:
@@ -183,6 +196,16 @@ def revoke(request, invitation):
 
 def _open(request):
     return request.org.invitations.open().select_related("organization", "invited_by")
+
+
+def _counts(request, found) -> dict:
+    """Numbers of the tabs, and of the mails that could be tried again."""
+    lost = Q(mail__state="failed", expires_at__gt=timezone.now())
+    robot = Q(user__is_service_account=True)
+    counts = found.aggregate(invitations=Count("pk"), failed=Count("pk", filter=lost))
+    return counts | request.org.memberships.aggregate(
+        people=Count("pk", filter=~robot), robots=Count("pk", filter=robot)
+    )
 
 
 def _moving(rows) -> dict:
@@ -206,10 +229,8 @@ def _list_context(request) -> dict:
         **_moving(page.object_list),
         "filter": filtered,
         "is_filtered": any(request.GET.get(name) for name in ("q", "state")),
-        "people": request.org.memberships.filter(user__is_service_account=False).count(),
-        "robots": request.org.memberships.filter(user__is_service_account=True).count(),
+        **_counts(request, found),
         "can_manage": Permission.MEMBER_MANAGE in request.org_permissions,
-        "invitations": found.count(),
         "mail_is_set_up": settings.MAIL_IS_SET_UP,
     }
 

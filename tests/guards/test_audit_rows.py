@@ -203,6 +203,7 @@ DEEDS = {
     "invitations:bulk_send": Deed(a_checked_list),
     "invitations:renew": Deed(before=waited),
     "invitations:retry": Deed(before=mail_failed),
+    "invitations:retry_all": Deed(before=mail_failed),
     "invitations:revoke": Deed(),
     "invitations:accept": Deed(by=accepted_by),
     "tenants:create": Deed(

@@ -163,6 +163,7 @@ MATRIX = {
     "invitations:bulk_send": does(ADMINS),
     "invitations:deliveries": reads(ADMINS),
     "invitations:retry": does(ADMINS),
+    "invitations:retry_all": does(ADMINS),
     "invitations:revoke": does(ADMINS),
     "teams:list": reads(EVERY_MEMBER),
     "teams:create": asks(EDITORS),

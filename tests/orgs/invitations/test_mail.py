@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from django.urls import reverse
 from django.utils import timezone
 from factories import make_member, tenant_role
 
@@ -98,6 +99,27 @@ def test_retry_sends_the_same_link(send, owner, mailoutbox):
     assert result.token in mailoutbox[0].body
     assert row(result).state == "invited"
     assert AuditEvent.objects.get(action="invitation.mail_retried").before == {"error": "550 no"}
+
+
+def test_after_an_outage_all_failed_mails_go_out_but_those_of_dead_links(
+    send, org, owner, as_user, mailoutbox
+):
+    second = make_member(org, "admin")
+    fine = [send("a@example.org"), send("b@example.org")]
+    expired, dead, sent = send("c@example.org"), send("d@example.org", by=second), send("e@example.org")
+    for result in (*fine, expired, dead):
+        fail(result)
+    Mail.objects.filter(invitation=sent.invitation).update(state="sent")
+    Invitation.objects.filter(pk=expired.invitation.pk).update(expires_at=timezone.now() - timedelta(days=1))
+    remove_member(membership=second.membership, by=owner)
+    client, address = as_user(owner), reverse("invitations:list", args=[org.slug])
+    assert "3 mails could not be delivered" in client.get(address).content.decode()
+    again = reverse("invitations:retry_all", args=[org.slug])
+    assert "2 mails will be sent again" in client.post(again, follow=True).content.decode()
+    deliver_due()
+    assert sorted(message.to[0] for message in mailoutbox) == ["a@example.org", "b@example.org"]
+    assert AuditEvent.objects.filter(action="invitation.mail_retried").count() == 2
+    assert "No mail can be sent again" in client.post(again, follow=True).content.decode()
 
 
 def test_nothing_is_queued_when_the_invitation_is_not_made(send, org, owner, monkeypatch):
