@@ -282,7 +282,9 @@ class RolesForm(forms.Form):
         for role in self.roles:
             end = self.held[role.pk].expires_at if role.pk in self.held else None
             day = timezone.localdate(end) if end else None
-            self.fields[self.name_of(role)] = EndField(label=f"Last day of {role}", initial=day)
+            field = EndField(label=f"Last day of {role}", initial=day)
+            field.widget.attrs["list"] = "quick-ends"
+            self.fields[self.name_of(role)] = field
 
     @staticmethod
     def name_of(role: Role) -> str:
@@ -294,6 +296,12 @@ class RolesForm(forms.Form):
         if self.is_bound:
             return [key for key in self.data.getlist("role") if key]
         return [str(key) for key in self.held]
+
+    @property
+    def quick_ends(self) -> list[tuple[str, date]]:
+        """Days that a browser offers for each last day."""
+        today = timezone.localdate()
+        return [(words, day(today)) for key, (words, day) in ENDS.items() if key]
 
     @property
     def lines(self) -> list[RoleLine]:

@@ -253,6 +253,13 @@ def test_change_is_one_step_and_undo_brings_everything_back(org, owner, member, 
     assert (timezone.localdate(ends["viewer"]), ends["operator"]) == (date(2099, 12, 31), None)
 
 
+def test_form_of_all_roles_offers_the_usual_ends(owner, member, tenant, as_user):
+    page = as_user(owner).get(url("person_roles", tenant, member.membership.pk)).content.decode()
+    week = timezone.localdate() + timedelta(days=7)
+    assert f'<option value="{week}" label="In 1 week">' in page
+    assert page.count('list="quick-ends"') == tenant.organization.roles.tenant_level().count()
+
+
 def test_no_role_takes_all_away(owner, member, tenant, as_user):
     make_grant(tenant, member, "viewer")
     page = set_roles(as_user(owner), tenant, member)
