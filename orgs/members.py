@@ -9,6 +9,8 @@ from uuid import UUID
 from django.db.models import Count, Max, OuterRef, Q, Subquery, TextField
 from django.db.models.functions import Cast
 from django.utils import timezone
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
 
 from .models import Membership, Organization, OrgRole
 from .permissions import Permission
@@ -16,6 +18,7 @@ from .sql import Joined
 from .teams.models import Team
 from .users.sessions import living
 
+SELECTED = SafeString(" selected")
 HELD = Q(tenant_grants__isnull=False)
 
 
@@ -31,12 +34,14 @@ class OrganizationRole:
 
 @dataclass
 class Row:
-    """A member in a list. `locked`: why her role cannot be changed here; `choices`: roles she can be given."""
+    """A member in a list. `locked`: why her role cannot be changed here; `choices`: roles she can be given, `options`:
+    the same for a <select>."""
 
     membership: Membership
     role_name: str
     locked: str
     choices: Sequence[OrganizationRole]
+    options: SafeString
     teams: list[Team]
     tenants: str
 
@@ -112,6 +117,7 @@ def rows(request, members: Sequence[Membership], counts=None, roles=None, teams=
     roles = roles or roles_of(org)
     is_only_admin = (counts or counts_of(org))["admins"] == 1
     choices = [role for role in roles.values() if role.rights <= request.org_permissions]
+    options = {slug: _options(choices, slug) for slug in {member.role for member in members}}
     here = _placed(org, members)
     team_of, tenants = _teams_of(org, teams, here), _tenants_of(request, here)
     return [
@@ -120,11 +126,18 @@ def rows(request, members: Sequence[Membership], counts=None, roles=None, teams=
             role_name=roles[member.role].name if member.role in roles else member.role,
             locked=_lock(request, member, roles.get(member.role), is_only_admin),
             choices=choices,
+            options=options[member.role],
             teams=team_of[member.pk],
             tenants=tenants(member, roles.get(member.role)),
         )
         for member in members
     ]
+
+
+def _options(choices: Sequence[OrganizationRole], chosen: str) -> SafeString:
+    """Made once for all who have the role `chosen`: a page has fifty of them."""
+    rows = ((role.slug, SELECTED if role.slug == chosen else "", role.name) for role in choices)
+    return format_html_join("", '<option value="{}"{}>{}</option>', rows)
 
 
 def _lock(request, member: Membership, role: OrganizationRole | None, is_only_admin: bool) -> str:

@@ -1,3 +1,5 @@
+import time
+
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -29,6 +31,10 @@ def test_connection_that_the_server_ended_is_made_again(checked):
     with other.cursor() as cursor:
         cursor.execute("SELECT pg_terminate_backend(%s)", [before.info.backend_pid])
     other.close()
+    for _ in range(200):  # until the end of the connection has arrived here
+        if not checked.is_usable():
+            break
+        time.sleep(0.01)
     with checked.cursor() as cursor:
         cursor.execute("SELECT 2")
         assert cursor.fetchone() == (2,)
