@@ -8,10 +8,33 @@ from factories import make_member, make_org, make_user
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")  # playwright's sync API runs a loop in the thread
 
 
+QUICK = "not browser and not zenml"
+
+
 def pytest_xdist_auto_num_workers(config):
-    """All cores for the quick tests; one process where browsers and servers share a machine."""
-    wanted = config.option.markexpr or ""
-    return None if "not browser" in wanted and "not zenml" in wanted else 0
+    """All cores, unless somebody tries out single files. Tests that share a machine's servers stay together."""
+    config.option.dist = "load" if QUICK in config.option.markexpr else "loadgroup"
+    return 0 if config.option.file_or_dir else None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config, items):
+    """Browsers, servers and the journey are three lines of work; what goes through everything is not quick."""
+    for item in items:
+        if group := _group(item):
+            item.add_marker(pytest.mark.xdist_group(group))
+    if config.option.markexpr == QUICK:
+        thorough = [item for item in items if item.get_closest_marker("thorough")]
+        config.hook.pytest_deselected(items=thorough)
+        items[:] = [item for item in items if not item.get_closest_marker("thorough")]
+
+
+def _group(item) -> str:
+    if "journey" in item.path.parts:
+        return "journey"
+    if item.get_closest_marker("zenml"):
+        return "servers"
+    return "browser" if item.get_closest_marker("browser") else ""
 
 
 def pytest_collection_finish(session):

@@ -135,6 +135,7 @@ def test_every_list_can_be_searched_and_filtered():
         assert shown.search_fields and shown.list_filter and len(columns) > 1, label(model)
 
 
+@pytest.mark.thorough
 def test_superuser_opens_every_list_search_add_and_change(root):
     fill("Acme AI")
     for model in REGISTERED:
@@ -148,6 +149,7 @@ def test_superuser_opens_every_list_search_add_and_change(root):
             assert root.get(page(model, "change", row.pk)).status_code == 200, label(model)
 
 
+@pytest.mark.thorough
 def test_every_list_asks_as_often_for_three_as_for_one(root):
     models = [model for model in REGISTERED if label(model) != "account.EmailAddress"]
     counts = []

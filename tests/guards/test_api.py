@@ -288,6 +288,7 @@ def asked(rule: dict, below: str) -> dict:
     return {role: wanted for role, wanted in rule.items() if role not in alike}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("below", ["organization", "tenant"])
 def test_everybody_gets_what_is_declared(below, everything):
     wrong = []
@@ -334,6 +335,7 @@ def test_reading_leaves_none(everything):
             assert rows == [], operation
 
 
+@pytest.mark.thorough
 def test_an_organization_that_is_not_hers_is_like_none(everything):
     wrong, secret = [], everything.secrets["outsider"]
     for operation in operations():
@@ -346,6 +348,7 @@ def test_an_organization_that_is_not_hers_is_like_none(everything):
     assert not wrong, wrong
 
 
+@pytest.mark.thorough
 def test_an_object_of_another_organization_is_like_none(everything):
     wrong, secret = [], make_key(everything.world.admin).secret
     theirs = everything.foreign.values | {"member": everything.foreign.person.membership.pk}

@@ -381,6 +381,7 @@ def wrong_answers(pages, method: str, everything) -> list[str]:
     return wrong
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_everybody_gets_what_is_declared(method, everything):
     declared = [page for page in all_pages() if page.name in MATRIX]

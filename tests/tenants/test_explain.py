@@ -174,6 +174,7 @@ def test_a_right_that_no_role_has_cannot_be_granted_by_one_change(org, member, t
 # The tenant itself
 
 
+@pytest.mark.thorough
 def test_rights_on_the_tenant_are_those_of_the_dashboard(org, tenant):
     """Every organization role, own or through a team, with every tenant role or none."""
     seen = {True: 0, False: 0}

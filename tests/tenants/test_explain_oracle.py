@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+import pytest
 from django.db import transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -118,6 +119,7 @@ def check_effective(user, tenant, action) -> None:
             assert yes == (f"{kind}:{action}" in given)
 
 
+@pytest.mark.thorough
 @settings(
     max_examples=50,
     deadline=None,

@@ -70,6 +70,7 @@ class Edits:
             self.roles = [new if one == old else one for one in self.roles]
 
 
+@pytest.mark.thorough
 @settings(
     max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], database=None
 )

@@ -377,7 +377,7 @@ def test_a_person_the_tenant_refuses_ends_it(loop, run, server):
 def test_a_run_refused_leaves_no_snapshot(loop, run, server):
     server.refuse["create_run"] = TenantRefused(402, "Your quota is used up")
     loop.tick()
-    assert state(run) == ("failed", "The tenant did not accept the run: Your quota is used up")
+    assert state(run) == ("failed", "Your quota is used up")
     assert server.snapshots == {}
 
 

@@ -120,11 +120,13 @@ def _is_id(text: str) -> bool:
         return False
 
 
+@pytest.mark.thorough
 def test_superuser(schema, worlds, superuser):
     counted = made_up(schema, make_key(superuser).secret, [values_of(world) for world in worlds])
     assert counted[200] > 50 and counted[201] > 5 and counted[204] > 10
 
 
+@pytest.mark.thorough
 def test_viewer(schema, worlds):
     acme, globex = worlds
     viewer = make_member(acme.org, "viewer", name="Vera Viewer")
