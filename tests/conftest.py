@@ -19,10 +19,14 @@ def pytest_xdist_auto_num_workers(config):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
-    """Browsers, servers and the journey are three lines of work; what goes through everything is not quick."""
+    """Browsers, servers and the journey are three lines of work; what goes through everything is not quick.
+
+    What waits for other processes gets a second try, which is counted as one: a busy machine is no fault of ours.
+    """
     for item in items:
         if group := _group(item):
             item.add_marker(pytest.mark.xdist_group(group))
+            item.add_marker(pytest.mark.flaky(reruns=1))
     if config.option.markexpr == QUICK:
         thorough = [item for item in items if item.get_closest_marker("thorough")]
         config.hook.pytest_deselected(items=thorough)
