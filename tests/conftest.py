@@ -12,33 +12,23 @@ QUICK = "not browser and not zenml"
 
 
 def pytest_xdist_auto_num_workers(config):
-    """All cores, unless somebody tries out single files. Tests that share a machine's servers stay together."""
-    config.option.dist = "load" if QUICK in config.option.markexpr else "loadgroup"
-    return 0 if config.option.file_or_dir else None
+    """All cores for the quick tests; one process where browsers and servers share a machine."""
+    return None if QUICK in config.option.markexpr else 0
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
-    """Browsers, servers and the journey are three lines of work; what goes through everything is not quick.
+    """What goes through everything is not quick.
 
     What waits for other processes gets a second try, which is counted as one: a busy machine is no fault of ours.
     """
     for item in items:
-        if group := _group(item):
-            item.add_marker(pytest.mark.xdist_group(group))
+        if item.get_closest_marker("browser") or item.get_closest_marker("zenml"):
             item.add_marker(pytest.mark.flaky(reruns=1))
     if config.option.markexpr == QUICK:
         thorough = [item for item in items if item.get_closest_marker("thorough")]
         config.hook.pytest_deselected(items=thorough)
         items[:] = [item for item in items if not item.get_closest_marker("thorough")]
-
-
-def _group(item) -> str:
-    if "journey" in item.path.parts:
-        return "journey"
-    if item.get_closest_marker("zenml"):
-        return "servers"
-    return "browser" if item.get_closest_marker("browser") else ""
 
 
 def pytest_collection_finish(session):

@@ -172,7 +172,7 @@ def test_07_denied(laboratory, version, tmp_path):
     assert "access_denied" in output
 
 
-@both
+@pytest.mark.parametrize("version", [NEW])
 def test_07_expired(laboratory, version, tmp_path):
     process = laboratory.computer(tmp_path).begin("login", "--pro", "--pro-api-url", laboratory.api)
     url = url_in(process)
@@ -183,7 +183,7 @@ def test_07_expired(laboratory, version, tmp_path):
     assert laboratory.people["viewer"].http.get(url).status_code == 404
 
 
-@both
+@pytest.mark.parametrize("version", [NEW])
 def test_07_asking_too_often_is_told_and_does_no_harm(laboratory, version, tmp_path):
     """The row says that the client asked a moment ago; its next question is answered with slow_down."""
     process = laboratory.computer(tmp_path).begin("login", "--pro", "--pro-api-url", laboratory.api)
@@ -206,8 +206,17 @@ def change_request(laboratory, url, change) -> None:
     assert changed == 1
 
 
-@both
-@pytest.mark.parametrize("way", ["name", "id", "address", "address with a slash"])
+@pytest.mark.parametrize(
+    ("version", "way"),
+    [
+        (NEW, "name"),
+        (NEW, "id"),
+        (NEW, "address"),
+        (NEW, "address with a slash"),
+        (OLD, "name"),
+        (OLD, "address"),
+    ],
+)
 def test_08_the_next_login_needs_no_browser(laboratory, version, computer_of, way):
     target = {
         "name": [laboratory.name, "--pro-api-url", laboratory.api],

@@ -82,7 +82,7 @@ def test_slug_follows_the_name_and_is_checked(open_page, world):
     page.get_by_label("Name").fill("Production")
     expect(page.locator("#slug_note")).to_contain_text("is taken")
     page.get_by_label("Name").fill("Research Lab")
-    expect(page.get_by_label("Address")).to_have_value("research-lab")
+    expect(page.get_by_label("Address", exact=True)).to_have_value("research-lab")
     expect(page.locator("#slug_note")).to_contain_text("is free")
     page.get_by_role("button", name="Another one").click()
     expect(page.get_by_label("Team or person")).to_have_count(3)
