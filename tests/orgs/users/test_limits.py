@@ -14,6 +14,8 @@ from factories import PASSWORD, make_user
 from orgs.users.limits import in_words
 from zenpro_site.settings import CACHES
 
+pytestmark = pytest.mark.zenml  # real processes, though not ZenML's
+
 OFTEN_PERSON, OFTEN_ADDRESS = 5, 10
 HOME, OFFICE, CAFE = "192.0.2.1", "192.0.2.2", "192.0.2.3"
 

@@ -25,6 +25,8 @@ from zenpro_site.settings import env
 
 from .totp import code_of
 
+pytestmark = pytest.mark.zenml  # real processes, though not ZenML's
+
 START = "/accounts/oidc/sso/login/"
 
 

@@ -12,6 +12,8 @@ from fakes import churn
 from orgs.audit.models import AuditEvent
 from tenants.run_templates.configuration import default_configuration
 
+pytestmark = pytest.mark.zenml  # real processes, though not ZenML's
+
 GUIDE = (Path(__file__).resolve().parents[3] / "docs" / "api.md").read_text()
 BLOCK = re.compile(r"```bash\n(.*?)```", re.DOTALL)
 
