@@ -50,48 +50,59 @@ def set_up_django(folder: Path) -> None:
 def fill() -> dict:
     """Rows of a large installation; the ids and the token that the requests need."""
     from django.core.management import call_command
-    from factories import make_grant, make_member, make_org, make_team, make_tenant, tenant_role
+    from factories import make_grant, make_member, make_org, make_tenant
 
-    from orgs.models import Membership
-    from orgs.users.models import User
     from tenants.control_plane.models import AccessToken
-    from tenants.models import Share, TenantGrant
 
     call_command("migrate", verbosity=0)
     org = make_org("Large")
+    tenants = [make_tenant(org) for _ in range(TENANTS)]
+    tenant, project, members = tenants[0], uuid4(), many_members(org)
+    teams = many_grants(org, members, tenants)
+    many_shares(tenant, project, members)
+    somebody = make_member(org)
+    teams[0].user_set.add(somebody)
+    make_grant(tenant, somebody, "developer")
+    token = AccessToken.objects.issue(kind="server", tenant=tenant, lifetime=timedelta(hours=1))
+    return {"user": somebody.pk, "tenant": tenant.pk, "project": project, "token": token}
+
+
+def many_members(org) -> list:
+    from orgs.models import Membership
+    from orgs.users.models import User
+
     people = User.objects.bulk_create(
         User(email=f"p{n}@example.org", username=f"p{n}", password="!") for n in range(PEOPLE)
     )
-    members = Membership.objects.bulk_create(Membership(organization=org, user=user) for user in people)
-    teams = [make_team(org, members=people[n::TEAMS]) for n in range(TEAMS)]
-    tenants = [make_tenant(org) for _ in range(TENANTS)]
+    return Membership.objects.bulk_create(Membership(organization=org, user=user) for user in people)
+
+
+def many_grants(org, members, tenants) -> list:
+    """Two for each member and some for each team; returns the teams."""
+    from factories import make_team, tenant_role
+
+    from tenants.models import TenantGrant
+
     roles = [tenant_role(org, slug) for slug in ("developer", "editor", "viewer")]
     pairs = zip(members * 2, itertools.cycle(tenants), itertools.cycle(roles), strict=False)
     TenantGrant.objects.bulk_create(
         (TenantGrant(tenant=tenant, role=role, membership=member) for member, tenant, role in pairs),
         ignore_conflicts=True,
     )
+    people = [member.user for member in members]
+    teams = [make_team(org, members=people[n::TEAMS]) for n in range(TEAMS)]
     TenantGrant.objects.bulk_create(
         TenantGrant(tenant=tenant, role=roles[n % 3], team=team)
         for n, (team, tenant) in enumerate(itertools.product(teams, tenants[:10]))
     )
-    tenant, project = tenants[0], uuid4()
-    Share.objects.bulk_create(
-        Share(
-            tenant=tenant,
-            membership=member,
-            project_id=project,
-            resource_type="pipeline",
-            resource_id=uuid4(),
-            action="read",
-        )
-        for member in members
-    )
-    somebody = make_member(org)
-    teams[0].user_set.add(somebody)
-    make_grant(tenant, somebody, "developer")
-    token = AccessToken.objects.issue(kind="server", tenant=tenant, lifetime=timedelta(hours=1))
-    return {"user": somebody.pk, "tenant": tenant.pk, "project": project, "token": token}
+    return teams
+
+
+def many_shares(tenant, project, members) -> None:
+    from tenants.models import Share
+
+    about = {"tenant": tenant, "project_id": project, "resource_type": "pipeline", "action": "read"}
+    Share.objects.bulk_create(Share(membership=member, resource_id=uuid4(), **about) for member in members)
 
 
 def request(method: str, path: str, ids: dict, body=None) -> bytes:

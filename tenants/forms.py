@@ -9,7 +9,8 @@ from django.utils import timezone
 
 from orgs.models import RESERVED_SLUGS, slug_validator
 from orgs.roles.models import Role
-from orgs.teams.models import Team
+
+from .holders import HolderField, holder_choices
 
 OTHER = "other"
 HERE, ELSEWHERE = "here", "elsewhere"
@@ -18,37 +19,6 @@ version_validator = RegexValidator(
 )
 ROWS = 2  # empty rows in which to choose who gets access
 MAX_ROWS = 50
-
-
-def holder_choices(org) -> list:
-    """Teams and people of the organization as options: "team:<uuid>" and "person:<membership uuid>"."""
-    teams = [(f"team:{team.uuid}", team.label) for team in org.teams.all()]
-    members = org.memberships.filter(user__is_active=True).select_related("user")
-    people, robots = [], []
-    for member in members:
-        is_robot = member.user.is_service_account
-        label = str(member.user) if is_robot else f"{member.user} ({member.user.email})"
-        (robots if is_robot else people).append((f"person:{member.pk}", label))
-    groups = [("", "Choose…"), ("Teams", teams), ("People", people)]
-    return [*groups, ("Service accounts", robots)] if robots else groups
-
-
-def holder_value(holder) -> str:
-    return f"team:{holder.uuid}" if isinstance(holder, Team) else f"person:{holder.pk}"
-
-
-class HolderField(forms.ChoiceField):
-    """Chosen among the organization's teams and people; cleans to a Team, a Membership or None."""
-
-    def __init__(self, *, org, choices=None, **kwargs):
-        super().__init__(choices=choices or holder_choices(org), **kwargs)
-        self.org = org
-
-    def clean(self, value):
-        kind, _, key = super().clean(value).partition(":")
-        if not kind:
-            return None
-        return self.org.teams.get(uuid=key) if kind == "team" else self.org.memberships.get(pk=key)
 
 
 class RoleField(forms.ModelChoiceField):
@@ -61,9 +31,9 @@ class RoleField(forms.ModelChoiceField):
 class AccessForm(forms.Form):
     """One row of "who gets access"."""
 
-    def __init__(self, *args, org, choices, role, **kwargs):
+    def __init__(self, *args, org, role, holder, **kwargs):
         super().__init__(*args, **kwargs)
-        self.fields["holder"] = HolderField(org=org, choices=choices, required=False, label="Team or person")
+        self.fields["holder"] = HolderField(org=org, required=False, label="Team or person", **holder)
         self.fields["role"] = RoleField(org=org, required=False, label="Role", initial=role)
 
 
@@ -85,10 +55,11 @@ _AccessFormSet = forms.formset_factory(
 )
 
 
-def access_formset(org, data=None) -> BaseAccessFormSet:
-    """The rows of "who gets access" on the page that creates a tenant."""
+def access_formset(org, data=None, search_at="") -> BaseAccessFormSet:
+    """The rows of "who gets access" on the page that creates a tenant. `search_at`: see HolderField."""
     role = org.roles.tenant_level().filter(slug="developer").first()
-    kwargs = {"org": org, "choices": holder_choices(org), "role": role}
+    holder = {"choices": holder_choices(org), "search_at": search_at}
+    kwargs = {"org": org, "role": role, "holder": holder}
     return _AccessFormSet(data, prefix="access", form_kwargs=kwargs)
 
 
@@ -245,9 +216,9 @@ ENDS = {
 class GrantForm(forms.Form):
     """One more role for a member or a team, or another end of one she holds."""
 
-    def __init__(self, *args, org, **kwargs):
+    def __init__(self, *args, org, search_at="", **kwargs):
         super().__init__(*args, **kwargs)
-        self.fields["holder"] = HolderField(org=org, label="Team or person")
+        self.fields["holder"] = HolderField(org=org, search_at=search_at, label="Team or person")
         self.fields["role"] = RoleField(org=org, label="Role")
         ends = [*((key, words) for key, (words, _) in ENDS.items()), (ON_A_DAY, "On a day…")]
         self.fields["ends"] = forms.ChoiceField(label="Ends", choices=ends, required=False)

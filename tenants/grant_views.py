@@ -15,7 +15,8 @@ from zenpro_site.htmx import instead_into, render_partial, wants
 
 from . import actions, effects
 from .access import tenant_view
-from .forms import GrantForm, RolesForm, holder_value
+from .forms import GrantForm, RolesForm
+from .holders import holder_value, suggestions, typed
 from .matrix.grid import cell_id, cell_of
 from .permissions import TenantPermission
 
@@ -26,7 +27,9 @@ REVIEW = "review"  # a form that is only looked at: nothing is written
 @tenant_view(TenantPermission.ACCESS)
 def grant_give(request):
     """The address may fill the form in: ?holder=person:<uuid>&role=<uuid>."""
-    form = GrantForm(_data(request, "holder"), org=request.org)
+    if wants(request, "holders"):
+        return render(request, "tenants/_holders.html", {"holders": suggestions(request.org, typed(request))})
+    form = GrantForm(_data(request, "holder"), org=request.org, search_at=request.path)
     ready = form.is_bound and form.is_valid()
     if ready and request.method == "POST" and not request.POST.get(REVIEW):
         return _give(request, form.cleaned_data)

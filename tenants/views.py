@@ -16,6 +16,7 @@ from . import actions
 from .access import tenant_view
 from .enrollment.actions import enroll
 from .forms import ELSEWHERE, DeleteForm, SettingsForm, SlugForm, TenantForm, access_formset
+from .holders import suggestions, typed
 from .hosting import tail_log
 from .members import members_in, person_rows
 from .permissions import TenantPermission
@@ -33,9 +34,11 @@ LOG_LINES = (200, 1000)
 def create(request):
     if wants(request, "slug_note"):
         return _slug_note(request)
+    if wants(request, "holders"):
+        return render(request, "tenants/_holders.html", {"holders": suggestions(request.org, typed(request))})
     data = request.POST if request.method == "POST" else None
     form = TenantForm(data, org=request.org, versions=site.ZENPRO_ZENML_VERSIONS)
-    access = access_formset(request.org, _more_rows(data))
+    access = access_formset(request.org, _more_rows(data), request.path)
     if data and "add_row" not in data and form.is_valid() and access.is_valid():
         try:
             tenant = _create(request, form.cleaned_data, access.pairs())

@@ -5,6 +5,9 @@ import shutil
 import pytest
 from factories import make_member, make_org, make_user
 
+from tests.browsing import Visits
+from tests.scheduling import ByFile
+
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")  # playwright's sync API runs a loop in the thread
 
 
@@ -12,8 +15,13 @@ QUICK = "not browser and not zenml"
 
 
 def pytest_xdist_auto_num_workers(config):
-    """All cores for the quick tests; one process where browsers and servers share a machine."""
-    return None if QUICK in config.option.markexpr else 0
+    """All cores for the quick tests and for the whole; one process for what somebody picked."""
+    whole = config.args_source is config.ArgsSource.TESTPATHS and not config.option.markexpr
+    return None if whole or QUICK in config.option.markexpr else 0
+
+
+def pytest_xdist_make_scheduler(config, log):
+    return None if config.option.markexpr == QUICK else ByFile(config, log)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -84,6 +92,15 @@ def as_user(client):
         return client
 
     return sign_in
+
+
+@pytest.fixture
+def visits(browser, live_server):
+    """Browsers on the test's server; what their consoles complain of fails the test."""
+    made = Visits(browser, live_server.url)
+    yield made
+    made.end()
+    assert made.errors == []
 
 
 @pytest.fixture(scope="session")

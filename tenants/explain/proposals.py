@@ -8,7 +8,7 @@ from django.urls import reverse
 from orgs.access import permissions_of
 from orgs.permissions import Permission
 from tenants.access import tenant_permissions_of
-from tenants.forms import holder_value
+from tenants.holders import holder_value
 from tenants.permissions import TenantPermission
 
 from .reasons import Change, Explanation

@@ -55,6 +55,8 @@ from .test_matrix import (
 )
 from .walk import modules
 
+pytestmark = pytest.mark.thorough
+
 PARAMETER = re.compile(r"{(\w+)}")
 OWN_KEY = everybody(GONE) | {"anonymous": LOGIN, "disabled": LOGIN, "member": OK}
 MATRIX = {

@@ -29,6 +29,8 @@ from tests.guards.world import World
 
 from .walk import all_pages
 
+pytestmark = pytest.mark.thorough
+
 CLIENT_QUESTIONS = ("workspaces", "workspace", "tenants", "tenant", "organizations", "organization")
 # URLs that take a POST and change nothing people need to know of later, each with its reason.
 WITHOUT_ROW = {

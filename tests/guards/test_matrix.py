@@ -29,6 +29,8 @@ from .people import clients_of, people_of
 from .test_audit_rows import a_request, a_signed_in_computer
 from .walk import admin_pages, all_pages
 
+pytestmark = pytest.mark.thorough
+
 # -- answers
 
 OK = "let through"  # also when something posted is missing (400, 422) or cannot be done now (409)

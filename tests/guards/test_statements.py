@@ -9,6 +9,8 @@ from django.test.utils import CaptureQueriesContext
 
 from .walk import all_pages
 
+pytestmark = pytest.mark.thorough
+
 ENOUGH = 8
 MAIN = (
     "orgs:home",

@@ -10,6 +10,8 @@ from tenants.permissions import TenantPermission
 
 from .walk import organization_pages
 
+pytestmark = pytest.mark.thorough
+
 # Pages below /o/ without org_view or tenant_view, each with its reason.
 UNMARKED = {
     "orgs:create": "there is no organization yet; the page itself asks who may make one",

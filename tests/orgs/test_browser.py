@@ -1,9 +1,6 @@
 """Pages about people as a browser shows them: axe finds nothing, nothing overflows on a phone, dialogs open."""
 
-from pathlib import Path
-
 import pytest
-from django.test import Client
 from django.urls import reverse
 from factories import (
     make_grant,
@@ -16,10 +13,9 @@ from factories import (
 )
 
 from orgs.invitations import actions as invitations
+from tests.browsing import problems
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-AXE = (Path(__file__).resolve().parents[1] / "vendor" / "axe.min.js").read_text()
-RULES = ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"]
 
 
 @pytest.fixture
@@ -40,40 +36,9 @@ def world():
 
 
 @pytest.fixture
-def visit(browser, live_server, world):
-    """visit(path, width, scheme): the page, signed in as the Admin; problems of every page seen fail the test."""
-    errors, contexts = [], []
-    client = Client()
-    client.force_login(world[1])
-
-    def visit(path, width=1440, scheme="light"):
-        context = browser.new_context(
-            viewport={"width": width, "height": 900},
-            color_scheme=scheme,
-            bypass_csp=True,
-            reduced_motion="reduce",
-        )
-        contexts.append(context)
-        cookie = {"name": "sessionid", "value": client.cookies["sessionid"].value, "url": live_server.url}
-        context.add_cookies([cookie])
-        page = context.new_page()
-        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-        page.goto(live_server.url + path)
-        return page
-
-    yield visit
-    for context in contexts:
-        context.close()
-    assert errors == []
-
-
-def problems(page) -> list:
-    page.evaluate(AXE)
-    found = page.evaluate("rules => axe.run(document, {runOnly: rules})", RULES)["violations"]
-    wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
-    return [(rule["id"], rule["nodes"][0]["html"]) for rule in found] + (
-        [("overflow", wide)] if wide > 0 else []
-    )
+def visit(visits, world):
+    """visit(path, width, scheme): the page, signed in as the Admin."""
+    return lambda path, width=1440, scheme="light": visits.open(path, world[1], width, scheme)
 
 
 PAGES = {

@@ -48,7 +48,8 @@ def number(count):
     return st.integers(0, count - 1)
 
 
-def worlds():
+def worlds(least=0):
+    """`least`: so many of each tie at least, where few of them would show little."""
     holder = st.tuples(st.sampled_from(["person", "team"]), number(3))
     grant = st.tuples(number(TENANTS), number(ROLES), holder)
     thing = st.tuples(st.sampled_from(TYPES), st.sampled_from(OBJECTS))
@@ -59,13 +60,15 @@ def worlds():
         World,
         active=st.lists(st.sampled_from([True, True, False]), min_size=PEOPLE, max_size=PEOPLE),
         superusers=st.lists(st.sampled_from([False, False, False, True]), min_size=PEOPLE, max_size=PEOPLE),
-        members=st.sets(st.tuples(number(PEOPLE), number(ORGS)), max_size=6),
-        team_members=st.sets(st.tuples(number(PEOPLE), number(TEAMS)), max_size=6),
+        members=st.sets(st.tuples(number(PEOPLE), number(ORGS)), min_size=least, max_size=6),
+        team_members=st.sets(st.tuples(number(PEOPLE), number(TEAMS)), min_size=least, max_size=6),
         rights=st.sets(
-            st.tuples(number(ROLES), st.sampled_from(TYPES[:3]), st.sampled_from(ACTIONS)), max_size=8
+            st.tuples(number(ROLES), st.sampled_from(TYPES[:3]), st.sampled_from(ACTIONS)),
+            min_size=least,
+            max_size=8,
         ),
-        grants=st.dictionaries(grant.map(flat), st.sampled_from(EXPIRIES), max_size=5),
-        shares=st.sets(share.map(flat), max_size=5),
+        grants=st.dictionaries(grant.map(flat), st.sampled_from(EXPIRIES), min_size=least, max_size=5),
+        shares=st.sets(share.map(flat), min_size=least, max_size=5),
     )
 
 
@@ -217,6 +220,7 @@ QUESTIONS = {
 tally = Counter()
 
 
+@pytest.mark.thorough
 @settings(
     max_examples=150,
     deadline=None,

@@ -1,17 +1,14 @@
 """Roles on tenants with nothing but keys, and axe over every page about them."""
 
-from pathlib import Path
-
 import pytest
-from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 from factories import make_grant, make_member, make_org, make_role, make_team, make_tenant
 from playwright.sync_api import expect
 
+from tests.browsing import problems
+
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-AXE = (Path(__file__).resolve().parents[1] / "vendor" / "axe.min.js").read_text()
-RULES = ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"]
 
 
 @pytest.fixture
@@ -30,26 +27,9 @@ def world(transactional_db):
 
 
 @pytest.fixture
-def visit(browser, live_server, world):
-    """visit(path, width, scheme, **context): the page, signed in as the Admin; console errors fail the test."""
-    errors, contexts, client = [], [], Client()
-    client.force_login(world[1])
-    cookie = {"name": "sessionid", "value": client.cookies["sessionid"].value, "url": live_server.url}
-
-    def visit(path, width=1440, scheme="light", **options):
-        options = {"color_scheme": scheme, "reduced_motion": "reduce", "bypass_csp": True} | options
-        context = browser.new_context(viewport={"width": width, "height": 900}, **options)
-        contexts.append(context)
-        context.add_cookies([cookie])
-        page = context.new_page()
-        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-        page.goto(live_server.url + path)
-        return page
-
-    yield visit
-    for context in contexts:
-        context.close()
-    assert not errors, errors
+def visit(visits, world):
+    """visit(path, width, scheme, **context): the page, signed in as the Admin."""
+    return lambda path, *look, **options: visits.open(path, world[1], *look, **options)
 
 
 def matrix_of(org):
@@ -61,10 +41,7 @@ def roles_of(tenant, holder):
 
 
 def clean(page, name) -> None:
-    page.evaluate(f"{AXE};0")
-    found = page.evaluate("async rules => (await axe.run(document, {runOnly: rules})).violations", RULES)
-    assert [(name, one["id"], one["nodes"][0]["html"]) for one in found] == []
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
+    assert problems(page) == [], name
 
 
 def go_to_cells(page) -> None:

@@ -94,6 +94,7 @@ def answers(user, tenant) -> set[TenantPermission]:
     return found | ({TenantPermission.VIEW} if may_connect(user, tenant) else set())
 
 
+@pytest.mark.thorough
 @settings(
     max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], database=None
 )

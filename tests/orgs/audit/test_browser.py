@@ -3,17 +3,15 @@
 from pathlib import Path
 
 import pytest
-from django.test import Client
 from django.urls import reverse
 from factories import make_member, make_org, make_team, make_tenant
 
 from orgs.audit.models import AuditEvent
 from orgs.audit.verify import verify
 from orgs.users.models import Origin
+from tests.browsing import problems
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-AXE = (Path(__file__).resolve().parents[2] / "vendor" / "axe.min.js").read_text()
-RULES = ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"]
 
 
 @pytest.fixture
@@ -29,38 +27,14 @@ def world():
 
 
 @pytest.fixture
-def visit(browser, live_server, world):
-    """visit(query, width, scheme): the page, signed in as the Admin; errors of any page fail the test."""
-    errors, contexts = [], []
-    client = Client()
-    client.force_login(world[1])
+def visit(visits, world):
+    """visit(query, width, scheme): the page, signed in as the Admin."""
 
     def visit(query="", width=1440, scheme="light", script=True):
-        context = browser.new_context(
-            viewport={"width": width, "height": 900},
-            color_scheme=scheme,
-            bypass_csp=True,
-            java_script_enabled=script,
-        )
-        contexts.append(context)
-        cookie = {"name": "sessionid", "value": client.cookies["sessionid"].value, "url": live_server.url}
-        context.add_cookies([cookie])
-        page = context.new_page()
-        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-        page.goto(live_server.url + reverse("audit:list", args=[world[0].slug]) + query)
-        return page
+        path = reverse("audit:list", args=[world[0].slug]) + query
+        return visits.open(path, world[1], width, scheme, java_script_enabled=script)
 
-    yield visit
-    for context in contexts:
-        context.close()
-    assert errors == []
-
-
-def problems(page) -> list:
-    page.evaluate(AXE)
-    found = page.evaluate("rules => axe.run(document, {runOnly: rules})", RULES)["violations"]
-    wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
-    return [(rule["id"], rule["nodes"][0]["html"]) for rule in found] + ([wide] if wide > 0 else [])
+    return visit
 
 
 @pytest.mark.parametrize("state", ["unchecked", "checked", "broken"])
@@ -84,7 +58,7 @@ def test_keyboard_is_enough(visit):
     page.locator("details.event").nth(1).wait_for(state="detached")
     page.locator("details.event > summary").focus()
     page.keyboard.press("Enter")
-    assert page.get_by_role("link", name="Everything about it").is_visible()
+    page.get_by_role("link", name="Everything about it").wait_for()
     page.get_by_role("link", name="CSV").focus()
     with page.expect_download() as download:
         page.keyboard.press("Enter")

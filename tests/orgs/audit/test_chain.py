@@ -301,6 +301,7 @@ def test_existing_events_join_the_chain(chain):
     assert [row.hash for row in rows().order_by("number")] == [event.hash for event in chain]
 
 
+@pytest.mark.thorough
 @pytest.mark.django_db(transaction=True)
 def test_twenty_parallel_writers_never_fork_the_chain():
     org = make_org("Busy")
@@ -322,6 +323,7 @@ def test_twenty_parallel_writers_never_fork_the_chain():
     assert (report.broken, report.end.number) == ("", 100)
 
 
+@pytest.mark.thorough
 @pytest.mark.django_db(transaction=True)
 def test_changes_of_the_organization_do_not_wait_for_each_other_in_a_circle():
     """One holds the organization and then appends; the others append with a key to the organization."""
@@ -341,6 +343,7 @@ def test_changes_of_the_organization_do_not_wait_for_each_other_in_a_circle():
     assert verify().end.number == 60
 
 
+@pytest.mark.thorough
 @pytest.mark.django_db(transaction=True)
 def test_invitations_and_changes_of_the_organization_do_not_wait_in_a_circle():
     org = make_org("Busy")

@@ -333,6 +333,7 @@ def test_an_expired_address_can_be_invited_again(send, org):
     assert audit() == ["invitation.sent", "invitation.revoked", "invitation.sent"]
 
 
+@pytest.mark.thorough
 @pytest.mark.django_db(transaction=True)
 def test_of_50_accepts_at_once_exactly_one_works(send, org):
     result = send()
@@ -352,6 +353,7 @@ def test_of_50_accepts_at_once_exactly_one_works(send, org):
     assert audit().count("invitation.accepted") == 1
 
 
+@pytest.mark.thorough
 @pytest.mark.django_db(transaction=True)
 def test_of_50_invitations_of_one_address_at_once_one_is_sent(org, owner):
     offer = actions.Offer(org_role(org))

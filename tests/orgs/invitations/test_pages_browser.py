@@ -3,13 +3,12 @@
 from datetime import timedelta
 
 import pytest
-from django.test import Client
 from django.utils import timezone
 from factories import make_grant, make_member, make_team, make_tenant
 
 from orgs.invitations.models import Invitation
 from orgs.mails.models import Mail
-from tests.orgs.test_browser import problems
+from tests.browsing import problems
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 LIST = """email, role, team
@@ -20,32 +19,10 @@ nonsense"""
 
 
 @pytest.fixture
-def visit(browser, live_server, settings, org, owner):
-    """visit(path, ...): a page of the owner below the organization; errors in the console fail the test."""
+def visit(visits, live_server, settings, org, owner):
+    """visit(path, ...): a page of the owner below the organization."""
     settings.ZENPRO_URL, settings.MAIL_IS_SET_UP = live_server.url, True
-    client, contexts, errors = Client(), [], []
-    client.force_login(owner)
-
-    def visit(path, width=1440, scheme="light", **options):
-        context = browser.new_context(
-            viewport={"width": width, "height": 900},
-            color_scheme=scheme,
-            bypass_csp=True,
-            reduced_motion="reduce",
-            **options,
-        )
-        contexts.append(context)
-        cookie = {"name": "sessionid", "value": client.cookies["sessionid"].value, "url": live_server.url}
-        context.add_cookies([cookie])
-        page = context.new_page()
-        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-        page.goto(f"{live_server.url}/o/{org.slug}/{path}")
-        return page
-
-    yield visit
-    for context in contexts:
-        context.close()
-    assert errors == []
+    return lambda path, *look, **options: visits.open(f"/o/{org.slug}/{path}", owner, *look, **options)
 
 
 def tab_to(page, locator):

@@ -1,17 +1,15 @@
 """Members, a person and the explainer in a browser: with the keyboard alone, without JavaScript, and with axe."""
 
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
-from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 from factories import make_grant, make_member, make_org, make_team, make_tenant
 
+from tests.browsing import problems
+
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-AXE = Path(__file__).resolve().parents[2] / "vendor" / "axe.min.js"
-RULES = ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"]
 LOOKS = [("light", 1440), ("dark", 1440), ("light", 390), ("dark", 390)]
 
 
@@ -36,37 +34,13 @@ def people(org):
 
 
 @pytest.fixture
-def visit(people, live_server, browser):
-    """visit(path, **options of the browser): the page, signed in as the Admin; console errors fail the test."""
-    client, errors, contexts = Client(), [], []
-    client.force_login(people["ada"])
-    cookie = {"name": "sessionid", "value": client.cookies["sessionid"].value, "url": live_server.url}
-
-    def visit(path, **options):
-        contexts.append(browser.new_context(bypass_csp=True, reduced_motion="reduce", **options))
-        contexts[-1].add_cookies([cookie])
-        page = contexts[-1].new_page()
-        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-        page.goto(live_server.url + path)
-        return page
-
-    yield visit
-    for context in contexts:
-        context.close()
-    assert errors == []
+def visit(visits, people):
+    """visit(path, **options of the browser): the page, signed in as the Admin."""
+    return lambda path, **options: visits.open(path, people["ada"], **options)
 
 
 def members(org):
     return reverse("orgs:members", args=[org.slug])
-
-
-def problems(page) -> list:
-    page.evaluate(AXE.read_text())
-    found = page.evaluate("rules => axe.run(document, {runOnly: rules})", RULES)["violations"]
-    wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
-    return [(rule["id"], rule["nodes"][0]["html"]) for rule in found] + (
-        [("overflow", wide)] if wide > 0 else []
-    )
 
 
 def focus(page, label: str, key: str = "Tab", tag: str = "") -> None:

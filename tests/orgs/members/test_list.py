@@ -142,6 +142,7 @@ def queries_of(client, address) -> int:
     return len(queries)
 
 
+@pytest.mark.thorough
 def test_ten_thousand_need_as_many_queries_as_ten(as_user, org, owner):
     team, tenant, client = make_team(org), make_tenant(org), as_user(owner)
     for _ in range(9):

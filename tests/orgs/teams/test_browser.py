@@ -5,7 +5,7 @@ from django.conf import settings
 from django.urls import reverse
 from factories import make_member, make_org, make_team
 
-from tests.orgs.test_browser import problems
+from tests.browsing import problems
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 

@@ -10,12 +10,11 @@ from factories import PASSWORD, make_member, make_org
 
 from orgs.audit.models import AuditEvent
 from orgs.users import two_factor
+from tests.browsing import problems
 
 from .totp import code_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-AXE = (Path(__file__).resolve().parents[2] / "vendor" / "axe.min.js").read_text()
-RULES = ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"]
 LOOKS = [(1440, "light"), (1440, "dark"), (390, "light"), (390, "dark")]
 
 
@@ -64,15 +63,6 @@ def visit(open_browser, live_server, ada):
         return page
 
     return visit
-
-
-def problems(page) -> list:
-    page.evaluate(AXE + ";0")
-    found = page.evaluate("rules => axe.run(document, {runOnly: rules})", RULES)["violations"]
-    wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
-    return [(rule["id"], rule["nodes"][0]["html"]) for rule in found] + (
-        [("overflow", wide)] if wide > 0 else []
-    )
 
 
 def in_every_look(page) -> list:

@@ -7,8 +7,8 @@ from factories import make_member, make_org
 
 from orgs.domains.models import OrganizationDomain
 from orgs.invitations import actions as invitations
+from tests.browsing import problems
 from tests.oidc_provider.running import QUICK
-from tests.orgs.test_browser import problems
 
 from .test_oidc import running, use  # noqa: F401 - the fixture
 

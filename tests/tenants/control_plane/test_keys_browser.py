@@ -2,7 +2,6 @@
 
 import re
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from django.test import Client
@@ -10,9 +9,9 @@ from django.utils import timezone
 from factories import make_grant, make_key, make_member, make_org, make_service_account, make_tenant
 from playwright.sync_api import expect
 
+from tests.browsing import problems
+
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-AXE = (Path(__file__).resolve().parents[2] / "vendor" / "axe.min.js").read_text()
-RULES = ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"]
 
 
 @pytest.fixture
@@ -36,13 +35,6 @@ def page(browser, live_server, world):
     context.add_cookies([cookie])
     yield context.new_page()
     context.close()
-
-
-def problems(page) -> list:
-    page.evaluate(f"{AXE};0")
-    broken = page.evaluate("async rules => (await axe.run(document, {runOnly: rules})).violations", RULES)
-    wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
-    return [(rule["id"], rule["nodes"][0]["html"]) for rule in broken] + ([wide] if wide > 0 else [])
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1440, "dark"), (320, "light")])

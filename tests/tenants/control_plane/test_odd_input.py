@@ -68,6 +68,7 @@ def documents(values):
     )
 
 
+@pytest.mark.thorough
 @settings(
     max_examples=60,
     deadline=None,

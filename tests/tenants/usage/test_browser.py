@@ -4,7 +4,6 @@ import os
 from pathlib import Path
 
 import pytest
-from django.test import Client
 from django.utils import timezone
 from factories import make_member, make_org, make_tenant
 
@@ -12,7 +11,7 @@ from tenants.enrollment.actions import enroll
 from tenants.enrollment.models import Enrollment
 from tenants.models import Tenant
 from tenants.usage.models import Feature
-from tests.orgs.test_browser import problems
+from tests.browsing import problems
 
 from .conftest import created, deleted, limit
 
@@ -59,30 +58,8 @@ def world():
 
 
 @pytest.fixture
-def visit(browser, live_server, world, superuser):
-    errors, contexts = [], []
-
-    def visit(path, width, scheme, user):
-        client = Client()
-        client.force_login(user)
-        context = browser.new_context(
-            viewport={"width": width, "height": 900},
-            color_scheme=scheme,
-            bypass_csp=True,
-            reduced_motion="reduce",
-        )
-        contexts.append(context)
-        cookie = {"name": "sessionid", "value": client.cookies["sessionid"].value, "url": live_server.url}
-        context.add_cookies([cookie])
-        page = context.new_page()
-        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-        page.goto(live_server.url + path)
-        return page
-
-    yield visit
-    for context in contexts:
-        context.close()
-    assert errors == []
+def visit(visits):
+    return lambda path, width, scheme, user: visits.open(path, user, width, scheme)
 
 
 PAGES = {

@@ -1,0 +1,126 @@
+"""Choosing a team or a person: from a list while it is short, by a search where an organization is large."""
+
+from uuid import UUID
+
+from django import forms
+
+from orgs.members import matching
+from orgs.teams.models import Team
+
+LISTED = 200  # teams and people that a list may have before it becomes a search
+SUGGESTED = 8
+
+
+def holder_value(holder) -> str:
+    """What a form and an address call a holder: "team:<uuid>" or "person:<membership uuid>"."""
+    return f"team:{holder.uuid}" if isinstance(holder, Team) else f"person:{holder.pk}"
+
+
+def _people(org):
+    return org.memberships.filter(user__is_active=True).select_related("user")
+
+
+def holder_choices(org) -> list:
+    """Teams and people of the organization as options of a list; empty where they are too many for one."""
+    if org.memberships.count() + org.teams.count() > LISTED:
+        return []
+    teams = [(holder_value(team), team.label) for team in org.teams.all()]
+    people, robots = [], []
+    for member in _people(org):
+        is_robot = member.user.is_service_account
+        label = str(member.user) if is_robot else f"{member.user} ({member.user.email})"
+        (robots if is_robot else people).append((holder_value(member), label))
+    groups = [("", "Choose…"), ("Teams", teams), ("People", people)]
+    return [*groups, ("Service accounts", robots)] if robots else groups
+
+
+def typed(request) -> str:
+    """What was typed so far into the search of a form."""
+    return next((value for name, value in request.GET.items() if name.endswith("holder")), "")
+
+
+def suggestions(org, text: str) -> list[tuple[str, str]]:
+    """(what to type, who it is) of the first teams and people whose name or address has every word of the text."""
+    teams = org.teams.filter(label__icontains=text.strip())[:SUGGESTED]
+    people = matching(_people(org), text).order_by("user__name", "user__email")[:SUGGESTED]
+    found = [(team.label, "Team") for team in teams]
+    return [*found, *((member.user.email, str(member.user)) for member in people)][:SUGGESTED]
+
+
+class HolderField(forms.Field):
+    """Cleans to a Team, a Membership or None.
+
+    `choices`: those of holder_choices, when the caller has them. `search_at`: the page that answers what is typed with
+    suggestions.
+    """
+
+    def __init__(self, *, org, search_at="", choices=None, **kwargs):
+        choices = holder_choices(org) if choices is None else choices
+        widget = forms.Select(choices=choices) if choices else _search(search_at)
+        super().__init__(widget=widget, **kwargs)
+        self.org, self.is_search = org, not choices
+
+    def prepare_value(self, value):
+        """In a search a holder is called by her address, not by her number."""
+        if not self.is_search or not _is_key(value):
+            return value
+        holder = self._by_key(value)
+        if holder is None:
+            return ""
+        return holder.label if isinstance(holder, Team) else holder.user.email
+
+    def clean(self, value):
+        value = (super().clean(value) or "").strip()
+        if not value:
+            return None
+        holder = self._by_key(value) if _is_key(value) else self._by_name(value)
+        if holder is None:
+            raise forms.ValidationError("Nobody here is called so. Choose a team or a member.")
+        return holder
+
+    def _by_key(self, value):
+        kind, _, key = value.partition(":")
+        key = _uuid(key)
+        if key is None:
+            return None
+        return (
+            self.org.teams.filter(uuid=key) if kind == "team" else _people(self.org).filter(pk=key)
+        ).first()
+
+    def _by_name(self, value):
+        """The team of this name, the person of this address, or the only one whose name has these words."""
+        exact = (
+            self.org.teams.filter(label=value).first()
+            or _people(self.org).filter(user__email__iexact=value).first()
+        )
+        if exact:
+            return exact
+        found = [*self.org.teams.filter(label__iexact=value)[:2], *matching(_people(self.org), value)[:2]]
+        if len(found) > 1:
+            raise forms.ValidationError(
+                "More than one is called so. Choose one of the list, or write the address."
+            )
+        return found[0] if found else None
+
+
+def _search(search_at: str) -> forms.TextInput:
+    attrs = {
+        "list": "holders",
+        "placeholder": "Name or address",
+        "autocomplete": "off",
+        "spellcheck": "false",
+    }
+    attrs |= {"hx-get": search_at, "hx-target": "#holders", "hx-swap": "outerHTML"}
+    attrs |= {"hx-trigger": "focus once, input changed delay:200ms", "hx-sync": "this:replace"}
+    return forms.TextInput(attrs=attrs)
+
+
+def _is_key(value) -> bool:
+    return isinstance(value, str) and value.startswith(("team:", "person:"))
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None

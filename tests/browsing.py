@@ -1,0 +1,50 @@
+"""A person's browser on the test's server, and what is wrong with a page in it."""
+
+from pathlib import Path
+
+from django.test import Client
+
+AXE = (Path(__file__).resolve().parent / "vendor" / "axe.min.js").read_text()
+RULES = ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"]
+
+
+class Visits:
+    """Pages in browsers of their own; `errors` is what their consoles said."""
+
+    def __init__(self, browser, url: str):
+        self.browser, self.url, self.contexts, self.errors = browser, url, [], []
+
+    def open(self, path: str, user=None, width: int = 1440, scheme: str = "light", **options):
+        """The page below the server's address, signed in as `user`. `options`: of the browser's context."""
+        look = {"viewport": {"width": width, "height": 900}, "color_scheme": scheme}
+        look |= {"reduced_motion": "reduce", "bypass_csp": True}
+        context = self.browser.new_context(**(look | options))
+        self.contexts.append(context)
+        if user:
+            context.add_cookies([self._session(user)])
+        page = context.new_page()
+        page.on("console", self._said)
+        page.goto(self.url + path)
+        return page
+
+    def _session(self, user) -> dict:
+        client = Client()
+        client.force_login(user)
+        return {"name": "sessionid", "value": client.cookies["sessionid"].value, "url": self.url}
+
+    def _said(self, message) -> None:
+        if message.type == "error":
+            self.errors.append(message.text)
+
+    def end(self) -> None:
+        for context in self.contexts:
+            context.close()
+
+
+def problems(page) -> list:
+    """What axe finds, and how far the page is too wide: [(rule or "overflow", where or pixels)]."""
+    page.evaluate(f"{AXE};0")
+    found = page.evaluate("rules => axe.run(document, {runOnly: rules})", RULES)["violations"]
+    wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+    listed = [(rule["id"], rule["nodes"][0]["html"]) for rule in found]
+    return listed + ([("overflow", wide)] if wide > 0 else [])

@@ -1,0 +1,22 @@
+"""Which tests share a process when all cores work on them."""
+
+from functools import cache
+from pathlib import Path
+
+from xdist.scheduler import LoadScopeScheduling
+
+ROOT = Path(__file__).parents[1]
+
+
+class ByFile(LoadScopeScheduling):
+    """A file at a time; everything that starts servers in one process, as it shares one installation."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.split("::")[0]
+        return "servers" if starts_servers(path) else path
+
+
+@cache
+def starts_servers(path: str) -> bool:
+    """Tests are not imported where they are given out: the marker is read in their file."""
+    return "mark.zenml" in (ROOT / path).read_text()
