@@ -22,7 +22,7 @@ from .permissions import Permission
 from .teams.actions import add_members as add_to_team
 from .users.two_factor import has_two_factor
 
-ROWS = 50
+ROWS = 25
 EVENTS = 8
 FILTERS = ("q", "role", "team", "state")
 

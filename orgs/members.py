@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from django.db.models import Count, Max, OuterRef, Q, Subquery, TextField
+from django.contrib.auth import get_user_model
+from django.db.models import OuterRef, Q, TextField
 from django.db.models.functions import Cast
 from django.utils import timezone
 from django.utils.html import format_html_join
@@ -14,7 +15,7 @@ from django.utils.safestring import SafeString
 
 from .models import Membership, Organization, OrgRole
 from .permissions import Permission
-from .sql import Joined
+from .sql import Joined, number_of
 from .teams.models import Team
 from .users.sessions import living
 
@@ -83,16 +84,17 @@ def counts_of(organization: Organization, found=None) -> dict[str, int]:
     """How many people, service accounts and open invitations are in it, how many can sign in as Admin, and how many
     are among the memberships `found` (None: all people). One query.
     """
-    is_robot = Q(user__is_service_account=True)
-    is_admin = Q(role=OrgRole.ADMIN, user__is_active=True) & ~is_robot
-    numbers = {"people": ~is_robot, "robots": is_robot, "admins": is_admin}
-    numbers["found"] = ~is_robot if found is None else Q(pk__in=found.order_by().values("pk"))
-    counts = {name: Count("pk", filter=condition) for name, condition in numbers.items()}
-    open_ones = organization.invitations.open().order_by().values("organization")
-    invited = Subquery(open_ones.annotate(number=Count("pk")).values("number"))
-    members = organization.memberships.order_by().annotate(invited=invited)
-    found = members.aggregate(invitations=Max("invited"), **counts)
-    return found | {"invitations": found["invitations"] or 0}
+    members, open_ones = Membership.objects.order_by(), organization.invitations.open().order_by()
+    robots = members.filter(user__in=get_user_model().objects.filter(is_service_account=True))
+    admins = members.filter(role=OrgRole.ADMIN, user__is_active=True, user__is_service_account=False)
+    numbers = {"all": members, "robots": robots, "admins": admins, "invitations": open_ones}
+    if found is not None:
+        numbers["found"] = Membership.objects.filter(pk__in=found.order_by().values("pk")).order_by()
+    here = Organization.objects.filter(pk=organization.pk)
+    counts = here.values_list(*(number_of(rows, "organization") for rows in numbers.values())).get()
+    counts = dict(zip(numbers, counts, strict=True))
+    people = counts["all"] - counts["robots"]
+    return {"people": people, "found": people, **counts}
 
 
 def roles_of(organization: Organization) -> dict[str, OrganizationRole]:

@@ -83,7 +83,10 @@ class Membership(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["organization", "user"], name="membership_once_per_organization")
         ]
-        indexes = [models.Index(fields=["user", "organization"], name="membership_user_org")]
+        indexes = [
+            models.Index(fields=["user", "organization"], name="membership_user_org"),
+            models.Index(fields=["organization", "role"], name="membership_org_role"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.user} in {self.organization}"

@@ -18,7 +18,7 @@ from .forms import RoleForm
 from .members import TeamRow, members_in, person_rows, teams_of
 from .permissions import TenantPermission
 
-PAGE_SIZE = 100
+PAGE_SIZE = 25
 
 
 @require_safe

@@ -9,10 +9,12 @@ ROOT = Path(__file__).parents[1]
 
 
 class ByFile(LoadScopeScheduling):
-    """A file at a time; everything that starts servers in one process, as it shares one installation."""
+    """A file at a time. The journey shares one installation, and what else starts servers shares their environments."""
 
     def _split_scope(self, nodeid: str) -> str:
         path = nodeid.split("::")[0]
+        if path.startswith("tests/journey/"):
+            return "journey"
         return "servers" if starts_servers(path) else path
 
 

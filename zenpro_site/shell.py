@@ -10,6 +10,8 @@ from orgs.permissions import Permission
 from tenants.access import tenants_visible_to
 from tenants.permissions import TenantPermission
 
+SHOWN_TENANTS = 12  # in the sidebar; home has all of them
+
 
 @dataclass
 class Item:
@@ -38,6 +40,7 @@ class Shell:
     orgs: list[dict] = field(default_factory=list)
     nav: list[Item] = field(default_factory=list)
     tenants: list[TenantItem] = field(default_factory=list)
+    more_tenants: int = 0
     new_tenant_url: str = ""
     create_org_url: str = ""
     settings_url: str = ""
@@ -79,7 +82,7 @@ def _fill(frame: Shell, request) -> None:
     rights, slug = request.org_permissions, request.org.slug
     frame.role_name = next((entry["role_name"] for entry in frame.orgs if entry["active"]), "")
     frame.nav = _navigation(request, rights, slug)
-    frame.tenants = _tenants(request, rights, slug)
+    frame.tenants, frame.more_tenants = _tenants(request, rights, slug)
     if Permission.TENANT_CREATE in rights:
         frame.new_tenant_url = reverse("tenants:create", args=[slug])
 
@@ -143,17 +146,20 @@ TENANT_NAVIGATION = (
 )
 
 
-def _tenants(request, rights, slug) -> list[TenantItem]:
-    current = getattr(request, "tenant", None)
+def _tenants(request, rights, slug) -> tuple[list[TenantItem], int]:
+    """The first of them, with the one that is open, and how many more there are."""
     tenants = getattr(request, "tenants", None)
     if tenants is None:
         tenants = tenants_visible_to(request.user, request.org, rights)
-    items, address = [], reverse("tenants:overview", args=[slug, "-"]).removesuffix("-/")
-    for tenant in tenants:
-        item = TenantItem(tenant, f"{address}{tenant.slug}/", tenant == current, tenant.status)
-        item.nav = _tenant_navigation(request, slug, tenant) if item.active else []
-        items.append(item)
-    return items
+    current, tenants = getattr(request, "tenant", None), list(tenants)
+    shown = tenants[:SHOWN_TENANTS]
+    if current in tenants and current not in shown:
+        shown[-1] = current
+    address = reverse("tenants:overview", args=[slug, "-"]).removesuffix("-/")
+    items = [TenantItem(one, f"{address}{one.slug}/", one == current, one.status) for one in shown]
+    for item in items:
+        item.nav = _tenant_navigation(request, slug, item.tenant) if item.active else []
+    return items, len(tenants) - len(shown)
 
 
 def _tenant_navigation(request, slug, tenant) -> list[Item]:

@@ -19,7 +19,7 @@ from . import actions
 from .forms import BulkForm, InvitationFilter, InviteForm, LikeForm, StretchForm
 from .headers import discreet
 
-ROWS = 50
+ROWS = 25
 MOST_FOLLOWED = 500
 
 

@@ -17,7 +17,7 @@ from .joining import tell_gains
 from .models import Team
 
 OFFERED = 8
-ROWS = 50
+ROWS = 25
 RECENT = 6
 
 
@@ -25,10 +25,12 @@ RECENT = 6
 @org_view(Permission.ORGANIZATION_VIEW)
 def team_list(request):
     search = request.GET.get("q", "").strip()
-    teams = _teams(request).counted(_known_tenants(request)).with_faces().order_by("label")
+    teams = _teams(request).counted(_known_tenants(request)).order_by("label")
     found = teams.filter(Q(label__icontains=search) | Q(description__icontains=search))
+    page = Paginator(found, ROWS).get_page(request.GET.get("page"))
+    page.object_list = page.object_list.with_faces()
     context = {
-        "page": Paginator(found, ROWS).get_page(request.GET.get("page")),
+        "page": page,
         "is_filtered": bool(search),
         "maintained": _maintained(request),
         "can_manage": Permission.TEAM_MANAGE in request.org_permissions,

@@ -95,6 +95,12 @@ class User(AbstractBaseUser, PermissionsMixin):
     class Meta:
         ordering = ["name", "email"]
         constraints = [models.UniqueConstraint(Lower("email"), name="user_email_ci_unique")]
+        indexes = [
+            models.Index(fields=["name", "email"], name="user_by_name"),
+            models.Index(
+                fields=["id"], condition=models.Q(is_service_account=True), name="user_service_accounts"
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.name or self.email

@@ -24,12 +24,10 @@ QUESTIONS = 1000
 @pytest.fixture
 def processes(transactional_db):
     """Ports of two web processes on the test's database."""
-    if connection.vendor != "sqlite":
-        pytest.skip("hands the database over as a file")
     env = os.environ | {
         "DJANGO_SETTINGS_MODULE": "tests.settings",
         "ZENPRO_TEST_DATA": str(settings.ZENPRO_DATA),
-        "DATABASE_URL": f"sqlite:///{connection.settings_dict['NAME']}",
+        "ZENPRO_TEST_DATABASE_URL": address_of_database(),
         "PYTHONPATH": f"{settings.BASE_DIR}{os.pathsep}{settings.BASE_DIR}/tests",
     }
     command = [sys.executable, "-W", "ignore", "-m", "gunicorn", "zenpro_site.wsgi", "--no-control-socket"]
@@ -43,6 +41,13 @@ def processes(transactional_db):
         for server in servers:
             server.terminate()
             server.wait(30)
+
+
+def address_of_database() -> str:
+    here = connection.settings_dict
+    if connection.vendor == "sqlite":
+        return f"sqlite:///{here['NAME']}"
+    return f"postgres://{here['USER']}@{here['HOST']}:{here['PORT']}/{here['NAME']}"
 
 
 def wait_for(ports) -> None:
