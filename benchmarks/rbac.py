@@ -116,6 +116,8 @@ def main() -> None:
                 for number in range(PIPELINES):
                     body = {"name": f"pipeline-{number}", "project": lab.about["project"]}
                     developer.post("/pipelines", json=body).raise_for_status()
+            with lab.session("viewer"):
+                pass  # the first sign-in makes her account, which the copy must have
             port = free_port()
             plain = plain_server(lab, folder, port)
             wait_for(lambda: answers(f"http://127.0.0.1:{port}"), limit=120)

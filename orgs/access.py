@@ -65,11 +65,12 @@ def people_who_can(permission: Permission, organization: Organization):
     slugs = organization.roles.organization_level().filter(
         permissions__resource=resource, permissions__action=action
     )
-    members = organization.memberships.filter(
-        Q(role__in=slugs.values("slug"))
-        | Q(user__groups__in=organization.teams.filter(org_role__in=slugs.values("slug")))
-    )
-    may = Q(is_superuser=True) | Q(pk__in=members.values("user"))
+    members, slugs = organization.memberships.order_by(), slugs.order_by().values("slug")
+    teams = organization.teams.order_by().filter(org_role__in=slugs).values("pk")
+    inside = Team.user_set.through.objects.filter(group__in=teams)
+    through = members.filter(user__in=inside.values("user"))
+    may = Q(pk__in=members.filter(role__in=slugs).values("user").union(through.values("user")))
+    may |= Q(is_superuser=True)
     return get_user_model().objects.filter(may, is_active=True)
 
 

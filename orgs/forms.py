@@ -4,6 +4,7 @@ from django.urls import reverse_lazy
 
 from .members import matching as people_matching
 from .models import RESERVED_SLUGS, Organization
+from .teams.models import Team
 from .users.two_factor import factor_rows
 
 
@@ -163,7 +164,8 @@ class MemberFilter(django_filters.FilterSet):
         return people_matching(members, value)
 
     def in_team(self, members, name, value):
-        return members.filter(user__groups__in=self.org.teams.filter(uuid=value))
+        inside = Team.user_set.through.objects.filter(group__in=self.org.teams.filter(uuid=value))
+        return members.filter(user__in=inside.values("user"))
 
     def in_state(self, members, name, value):
         if value not in self.states:

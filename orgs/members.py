@@ -15,7 +15,7 @@ from django.utils.safestring import SafeString
 
 from .models import Membership, Organization, OrgRole
 from .permissions import Permission
-from .sql import Joined, number_of
+from .sql import Joined, counts_in
 from .teams.models import Team
 from .users.sessions import living
 
@@ -84,15 +84,13 @@ def counts_of(organization: Organization, found=None) -> dict[str, int]:
     """How many people, service accounts and open invitations are in it, how many can sign in as Admin, and how many
     are among the memberships `found` (None: all people). One query.
     """
-    members, open_ones = Membership.objects.order_by(), organization.invitations.open().order_by()
+    members, numbers = Membership.objects, {}
     robots = members.filter(user__in=get_user_model().objects.filter(is_service_account=True))
     admins = members.filter(role=OrgRole.ADMIN, user__is_active=True, user__is_service_account=False)
-    numbers = {"all": members, "robots": robots, "admins": admins, "invitations": open_ones}
     if found is not None:
-        numbers["found"] = Membership.objects.filter(pk__in=found.order_by().values("pk")).order_by()
-    here = Organization.objects.filter(pk=organization.pk)
-    counts = here.values_list(*(number_of(rows, "organization") for rows in numbers.values())).get()
-    counts = dict(zip(numbers, counts, strict=True))
+        numbers["found"] = members.filter(pk__in=found.order_by().values("pk"))
+    numbers |= {"all": members.all(), "robots": robots, "admins": admins}
+    counts = counts_in(organization, invitations=organization.invitations.open(), **numbers)
     people = counts["all"] - counts["robots"]
     return {"people": people, "found": people, **counts}
 

@@ -78,7 +78,7 @@ def _around(request) -> dict:
         "role": roles.filter(slug=request.membership.role).first() if request.membership else None,
         "teams": org.teams.filter(user=user),
         "admins": org.memberships.active_admins().select_related("user")[:3],
-        "people": org.memberships.filter(user__is_service_account=False).count(),
+        "people": people.counts_of(org)["people"],
         "team_count": org.teams.count(),
         "sees_people": Permission.MEMBER_VIEW in request.org_permissions,
         "invitations": invitations[:5] if may_invite else (),

@@ -105,14 +105,15 @@ def members_in(tenant: Tenant, *, text: str = "", role: str = "", managers: bool
     if role:
         grants = grants.filter(role__slug=role)
     through = Team.user_set.through.objects.filter(group__in=grants.exclude(team=None).values("team"))
-    found = Q(pk__in=grants.exclude(membership=None).values("membership")) | Q(
-        user__in=through.values("user")
-    )
+    ways = [grants.filter(membership__organization=org).values("membership")]
+    ways.append(org.memberships.order_by().filter(user__in=through.values("user")).values("pk"))
     if managers and not role:
-        found |= Q(pk__in=_managers(org).order_by().values("pk"))
+        ways.append(_managers(org).order_by().values("pk"))
+    # Not one condition with OR, nor once more of this organization: databases would look at every member for it.
+    found = Membership.objects.filter(pk__in=ways[0].union(*ways[1:]))
     if text:
-        found &= Q(user__name__icontains=text) | Q(user__email__icontains=text)
-    return org.memberships.filter(found).order_by("user__name", "user__email")
+        found = found.filter(Q(user__name__icontains=text) | Q(user__email__icontains=text))
+    return found.order_by("user__name", "user__email")
 
 
 def person_rows(tenant: Tenant, memberships) -> list[PersonRow]:

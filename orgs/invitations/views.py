@@ -3,7 +3,6 @@ from collections import Counter
 from django.conf import settings
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.db.models import Count, Q
 from django.http import Http404
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -12,6 +11,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from orgs.access import org_view, people_who_can, refuse
 from orgs.actions import Refused
+from orgs.members import counts_of
 from orgs.permissions import Permission
 from zenpro_site.htmx import partial_or_redirect, render_partial, wants
 
@@ -200,12 +200,8 @@ def _open(request):
 
 def _counts(request, found) -> dict:
     """Numbers of the tabs, and of the mails that could be tried again."""
-    lost = Q(mail__state="failed", expires_at__gt=timezone.now())
-    robot = Q(user__is_service_account=True)
-    counts = found.aggregate(invitations=Count("pk"), failed=Count("pk", filter=lost))
-    return counts | request.org.memberships.aggregate(
-        people=Count("pk", filter=~robot), robots=Count("pk", filter=robot)
-    )
+    lost = found.filter(mail__state="failed", expires_at__gt=timezone.now())
+    return counts_of(request.org) | {"failed": lost.count()}
 
 
 def _moving(rows) -> dict:

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
-from django.db.models import Q
+from orgs.invitations.models import Invitation
+from orgs.sql import counts_in
+from orgs.teams.models import Team
 
 from .models import Role
 
@@ -29,17 +31,20 @@ class Holders:
 def holders(role: Role) -> Holders:
     """Everybody who holds the role, in as many queries for any number."""
     people, teams, invited = _of_tenant(role) if role.level == Role.Level.TENANT else _of_organization(role)
-    members = role.organization.memberships
-    everybody = members.filter(Q(pk__in=people.values("pk")) | Q(user__groups__in=teams.values("pk")))
+    numbers = {"people_count": people, "teams_count": teams, "everybody": _everybody(role, people, teams)}
     return Holders(
         people=list(people.select_related("user")[:SHOWN]),
-        people_count=people.count(),
         teams=list(teams.order_by("label")[:SHOWN]),
-        teams_count=teams.count(),
-        invited=invited.distinct().count(),
-        everybody=everybody.values("pk").distinct().count(),
-        tenants=_tenants(role),
+        **counts_in(role.organization, invited=invited, tenants=_tenants(role), **numbers),
     )
+
+
+def _everybody(role: Role, people, teams):
+    """Memberships of the people and of those in the teams; not by an OR, which reads the whole organization."""
+    inside = Team.user_set.through.objects.filter(group__in=teams.order_by().values("pk"))
+    members = role.organization.memberships.order_by()
+    through = members.filter(user__in=inside.values("user"))
+    return members.model.objects.filter(pk__in=people.order_by().values("pk").union(through.values("pk")))
 
 
 def _of_organization(role: Role):
@@ -53,10 +58,11 @@ def _of_organization(role: Role):
 
 def _of_tenant(role: Role):
     organization, grants = role.organization, _live(role)
+    promised = Invitation.tenant_grants.rel.related_model.objects.filter(role=role)
     return (
         organization.memberships.filter(pk__in=grants.values("membership")),
         organization.teams.filter(pk__in=grants.values("team")),
-        organization.invitations.open().filter(tenant_grants__role=role),
+        organization.invitations.open().filter(pk__in=promised.values("invitation")),
     )
 
 
@@ -64,7 +70,6 @@ def _live(role: Role):
     return role.grants.exclude(tenant__desired_state="deleted").order_by()
 
 
-def _tenants(role: Role) -> int:
-    if role.level == Role.Level.ORGANIZATION:
-        return 0
-    return _live(role).values("tenant").distinct().count()
+def _tenants(role: Role):
+    """Tenants on which it is given; none for a role of the organization."""
+    return role.organization.tenants.filter(pk__in=_live(role).values("tenant"))

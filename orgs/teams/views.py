@@ -1,6 +1,6 @@
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.db.models import Exists, OuterRef, Q, Subquery
+from django.db.models import Count, Exists, OuterRef, Q, Subquery
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -185,7 +185,8 @@ def _teams(request):
 
 
 def _members(request, team):
-    return request.org.memberships.filter(user__groups=team.pk)
+    inside = team.user_set.through.objects.filter(group=team.pk)
+    return request.org.memberships.filter(user__in=inside.values("user"))
 
 
 def _maintainers(request, team):
@@ -250,11 +251,14 @@ def _detail(request, team) -> dict:
     keeps = _maintainers(request, team).filter(pk=OuterRef("pk"))
     found = found.annotate(role_name=_role_name(request, "role"), maintains=Exists(keeps))
     ordered = found.select_related("user").order_by("-maintains", "user__name", "user__email")
+    is_robot, paginator = Q(user__is_service_account=True), Paginator(ordered, ROWS)
+    counts = people.aggregate(people=Count("pk", filter=~is_robot), robots=Count("pk", filter=is_robot))
+    if not search:
+        paginator.count = sum(counts.values())  # else it would be counted twice
     return {
         "team": team,
-        "page": Paginator(ordered, ROWS).get_page(request.GET.get("page")),
-        "people": people.filter(user__is_service_account=False).count(),
-        "robots": people.filter(user__is_service_account=True).count(),
+        "page": paginator.get_page(request.GET.get("page")),
+        **counts,
         "maintainers": _maintainers(request, team).select_related("user")[: OFFERED + 1],
         "grants": _grants(request, team),
         "activity": _activity(request, team),
