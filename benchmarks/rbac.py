@@ -1,31 +1,36 @@
 """What our permissions cost a tenant's own API: the same server, the same data, with and without us.
 
-    .venv/bin/python -m benchmarks.rbac
+    .venv/bin/python -m benchmarks.rbac [--pipelines 20]
 
-Starts a ZenPro of its own in a temporary folder with its demo tenant, and beside it a plain server on a copy of that
-tenant's database. A Viewer, who owns nothing there, asks both in turn; about two minutes.
+Starts a ZenPro of its own in a temporary folder with its demo tenant, and beside it two servers on copies of that tenant's
+database: a plain one, and one whose control plane says yes at once, which shows what the server itself spends on permissions.
+A Viewer, who owns nothing there, asks all in turn; about two minutes.
 """
 
+import argparse
 import shutil
 import statistics
 import subprocess
 import tempfile
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
 
 from tests.journey.installation import Installation, free_port, wait_for
 from tests.journey.laboratory import ABOUT, PEOPLE, Laboratory, Person
+from tests.tenants.servers.stub_control_plane import SECRET, ControlPlane
 
 ROUNDS = 300
-PIPELINES = 20
 DEMO = "from tenants.models import Tenant\nanswer = str(Tenant.objects.get(slug='demo').pk)"
-SECRETS = (
-    "from tenants.models import Tenant\nfrom tenants.hosting import spec_of\n"
-    "spec = spec_of(Tenant.objects.get(pk='{pk}'))\n"
-    "answer = {{'jwt': spec.jwt_secret, 'database': str(spec.database), 'encryption': spec.encryption_key}}"
-)
+ENVIRONMENT = """
+from tenants.hosting import spec_of
+from tenants.models import Tenant
+from tenants.servers.variables import environment
+spec = spec_of(Tenant.objects.get(pk='{pk}'))
+answer = {{'database': str(spec.database), 'variables': environment(spec, {{}})}}
+"""
 
 
 def demo_of(zenpro: Installation) -> Laboratory:
@@ -38,30 +43,64 @@ def demo_of(zenpro: Installation) -> Laboratory:
     return made
 
 
-def plain_server(lab: Laboratory, folder: Path, port: int) -> subprocess.Popen:
-    """The same version on a copy of the data, without a control plane: it takes the same sessions."""
-    secrets = lab.installed.ask(SECRETS.format(pk=lab.pk))
-    shutil.copy(secrets["database"], folder / "zenml.db")
-    env = {
-        "PATH": "/usr/bin:/bin",
-        "HOME": str(folder),
-        "ZENML_CONFIG_PATH": str(folder / "config"),
-        "ZENML_STORE_TYPE": "sql",
-        "ZENML_STORE_URL": f"sqlite:///{folder}/zenml.db",
-        "ZENML_SECRETS_STORE_TYPE": "sql",
-        "ZENML_SECRETS_STORE_ENCRYPTION_KEY": secrets["encryption"],
-        "ZENML_SERVER_JWT_SECRET_KEY": secrets["jwt"],
-        "ZENML_ANALYTICS_OPT_IN": "false",
-    }
-    command = ["-m", "uvicorn", "zenml.zen_server.zen_server_api:app", "--port", str(port)]
-    log = (folder / "plain.log").open("w")
-    return subprocess.Popen(
-        [str(lab.program.with_name("python")), *command],
-        env=env,
-        cwd=folder,
-        stdout=log,
-        stderr=subprocess.STDOUT,
-    )
+@dataclass
+class Server:
+    """The same version on a copy of the tenant's data; it takes the same sessions."""
+
+    lab: Laboratory
+    folder: Path
+    port: int = field(default_factory=free_port)
+    process: subprocess.Popen | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self, change) -> None:
+        """`change`: from the variables of the tenant's own server to those of this one."""
+        there = self.lab.installed.ask(ENVIRONMENT.format(pk=self.lab.pk))
+        self.folder.mkdir()
+        shutil.copy(there["database"], self.folder / "zenml.db")
+        env = change(there["variables"]) | {
+            "HOME": str(self.folder),
+            "ZENML_CONFIG_PATH": str(self.folder / "config"),
+            "ZENML_STORE_URL": f"sqlite:///{self.folder}/zenml.db",
+            "ZENML_SERVER_SERVER_URL": self.url,
+        }
+        command = ["-m", "uvicorn", "zenml.zen_server.zen_server_api:app", "--port", str(self.port)]
+        self.process = subprocess.Popen(
+            [str(self.lab.program.with_name("python")), *command],
+            env=env,
+            cwd=self.folder,
+            stdout=(self.folder / "log").open("w"),
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            wait_for(lambda: answers(self.url), limit=60)
+        except AssertionError:
+            print((self.folder / "log").read_text()[-3000:])
+            raise
+
+    def end(self) -> None:
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+
+
+def without_us(variables: dict) -> dict:
+    """No control plane at all."""
+    kept = {name: value for name, value in variables.items() if not name.startswith("ZENML_SERVER_PRO_")}
+    return {name: value for name, value in kept.items() if name != "ZENML_SERVER_DEPLOYMENT_TYPE"}
+
+
+def asking(plane: ControlPlane):
+    """Permissions on, answered at once with yes: what the server itself needs for them, whoever decides."""
+
+    def change(variables: dict) -> dict:
+        changed = {f"ZENML_SERVER_PRO_{name}": f"{plane.url}/api" for name in ("API_URL", "OAUTH2_AUDIENCE")}
+        return variables | changed | {"ZENML_SERVER_PRO_OAUTH2_CLIENT_SECRET": SECRET}
+
+    return change
 
 
 def answers(url: str) -> bool:
@@ -71,7 +110,7 @@ def answers(url: str) -> bool:
         return False
 
 
-def measure(lab: Laboratory, plain_url: str) -> None:
+def measure(lab: Laboratory, plain: Server, stub: Server) -> None:
     project = {"project": lab.about["project"]}
     asked = {
         "list pipelines": ("/pipelines", project),
@@ -79,16 +118,16 @@ def measure(lab: Laboratory, plain_url: str) -> None:
         "current user": ("/current-user", {}),
     }
     with lab.session("viewer") as ours:
-        plain = httpx.Client(
-            base_url=f"{plain_url}/api/v1", headers=ours.headers, trust_env=False, timeout=30
-        )
-        with plain:
-            for name, (path, params) in asked.items():
-                compare(name, [(ours, path, params), (plain, path, params)])
+        others = [
+            httpx.Client(base_url=f"{server.url}/api/v1", headers=ours.headers, trust_env=False, timeout=30)
+            for server in (plain, stub)
+        ]
+        for name, (path, params) in asked.items():
+            compare(name, [(http, path, params) for http in (ours, *others)])
 
 
 def compare(name: str, questions) -> None:
-    took = ([], [])
+    took = ([], [], [])
     for number in range(ROUNDS + 20):
         for place, (http, path, params) in enumerate(questions):
             began = time.perf_counter()
@@ -97,35 +136,39 @@ def compare(name: str, questions) -> None:
             assert answer.status_code == 200, answer.text
             if number >= 20:
                 took[place].append(spent)
-    ours, plain = map(statistics.median, took)
+    ours, plain, stub = map(statistics.median, took)
     print(
-        f"{name:<16} {ours:7.2f} ms with us, {plain:7.2f} ms without, {ours / plain - 1:+7.1%} (target +25 %)"
+        f"{name:<16} {ours:7.2f} ms with us, {plain:7.2f} without permissions ({ours / plain - 1:+.1%}),"
+        f" {stub:7.2f} with a control plane that says yes at once ({ours / stub - 1:+.1%})"
     )
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--pipelines", type=int, default=20, help="how many a page of them shows, 20 at most")
+    pipelines = parser.parse_args().pipelines
     with tempfile.TemporaryDirectory(prefix="zenpro-bench-") as name:
         folder = Path(name)
         zenpro = Installation(folder / "data")
         zenpro.data.mkdir()
-        plain = None
+        plane, servers = ControlPlane(), []
         try:
             zenpro.up()
             lab = demo_of(zenpro)
             with lab.session("developer") as developer:
-                for number in range(PIPELINES):
+                for number in range(pipelines):
                     body = {"name": f"pipeline-{number}", "project": lab.about["project"]}
                     developer.post("/pipelines", json=body).raise_for_status()
             with lab.session("viewer"):
                 pass  # the first sign-in makes her account, which the copy must have
-            port = free_port()
-            plain = plain_server(lab, folder, port)
-            wait_for(lambda: answers(f"http://127.0.0.1:{port}"), limit=120)
-            measure(lab, f"http://127.0.0.1:{port}")
+            servers = [Server(lab, folder / "plain"), Server(lab, folder / "stub")]
+            for server, change in zip(servers, (without_us, asking(plane)), strict=True):
+                server.start(change)
+            measure(lab, *servers)
         finally:
-            if plain:
-                plain.kill()
-                plain.wait()
+            for server in servers:
+                server.end()
+            plane.close()
             zenpro.close()
 
 

@@ -31,20 +31,15 @@ class Holders:
 def holders(role: Role) -> Holders:
     """Everybody who holds the role, in as many queries for any number."""
     people, teams, invited = _of_tenant(role) if role.level == Role.Level.TENANT else _of_organization(role)
-    numbers = {"people_count": people, "teams_count": teams, "everybody": _everybody(role, people, teams)}
+    numbers = {"people_count": people, "teams_count": teams, "invited": invited, "tenants": _tenants(role)}
+    inside = Team.user_set.through.objects.filter(group__in=teams.order_by().values("pk"))
+    everybody = people.order_by().values("user").union(inside.values("user"))
     return Holders(
         people=list(people.select_related("user")[:SHOWN]),
         teams=list(teams.order_by("label")[:SHOWN]),
-        **counts_in(role.organization, invited=invited, tenants=_tenants(role), **numbers),
+        everybody=everybody.count(),
+        **counts_in(role.organization, **numbers),
     )
-
-
-def _everybody(role: Role, people, teams):
-    """Memberships of the people and of those in the teams; not by an OR, which reads the whole organization."""
-    inside = Team.user_set.through.objects.filter(group__in=teams.order_by().values("pk"))
-    members = role.organization.memberships.order_by()
-    through = members.filter(user__in=inside.values("user"))
-    return members.model.objects.filter(pk__in=people.order_by().values("pk").union(through.values("pk")))
 
 
 def _of_organization(role: Role):
