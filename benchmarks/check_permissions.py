@@ -52,6 +52,7 @@ def fill() -> dict:
     from django.core.management import call_command
     from factories import make_grant, make_member, make_org, make_tenant
 
+    from orgs.sql import analyze
     from tenants.control_plane.models import AccessToken
 
     call_command("migrate", verbosity=0)
@@ -63,6 +64,7 @@ def fill() -> dict:
     somebody = make_member(org)
     teams[0].user_set.add(somebody)
     make_grant(tenant, somebody, "developer")
+    analyze()
     token = AccessToken.objects.issue(kind="server", tenant=tenant, lifetime=timedelta(hours=1))
     return {"user": somebody.pk, "tenant": tenant.pk, "project": project, "token": token}
 

@@ -1,5 +1,6 @@
 """What Django's query sets lack."""
 
+from django.db import connection
 from django.db.models import Count, IntegerField, OuterRef, Subquery, TextField
 from django.db.models.functions import Coalesce
 
@@ -13,6 +14,15 @@ class Joined(Subquery):
     def as_postgresql(self, compiler, connection):
         template = "(SELECT STRING_AGG(joined.text, ' ') FROM (%(subquery)s) joined)"
         return self.as_sql(compiler, connection, template=template)
+
+
+def analyze() -> None:
+    """Make PostgreSQL look at once at what was written in bulk. Until it does so by itself, a minute later, it plans as if
+    tables were nearly empty: an answer to a tenant took 30 ms instead of 0.2. SQLite plans by the statement alone.
+    """
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE")
 
 
 def counts_in(organization, **rows) -> dict[str, int]:

@@ -21,6 +21,7 @@ from orgs.invitations.models import Invitation
 from orgs.models import Membership, Organization, OrgRole
 from orgs.roles.models import Role
 from orgs.roles.permissions import complete
+from orgs.sql import analyze
 from orgs.teams.models import Team
 from orgs.users.models import User
 from tenants.models import Tenant, TenantGrant
@@ -108,6 +109,7 @@ def seed(*, name: str, sizes: Sizes, by) -> Organization:
     _custom_roles(org)
     _grants(org, members, teams, tenants, by)
     _invitations(org, teams, by)
+    analyze()
     AuditEvent.objects.record("organization.seeded", org, by=by, organization=org, after=asdict(sizes))
     return org
 
