@@ -33,9 +33,9 @@ MAIN = (
 MORE = {
     "orgs:home": (16, "shows a little of everything: runs, invitations, grants that end, teams, counts"),
     "orgs:member_detail": (15, "roles, teams, tenants with their sources, sessions and what she did last"),
-    "teams:detail": (12, "people in pages, maintainers, roles on tenants and what happened last"),
+    "teams:detail": (10, "people in pages, maintainers, roles on tenants and what happened last"),
     "roles:list": (10, "both levels with their rights and how many hold each"),
-    "roles:detail": (20, "the grid, what the base gives, and everybody who holds the role"),
+    "roles:detail": (17, "the grid, what the base gives, and everybody who holds the role"),
     "invitations:list": (13, "each with its teams, roles on tenants, mail, and whether its sender still may"),
     "tenants:overview": (12, "the tenant's rights, people, runs and what is to be done first"),
     "tenants:members": (11, "people with every source of their roles, and teams"),
