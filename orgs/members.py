@@ -81,7 +81,7 @@ def matching(members, text: str):
 
 
 def counts_of(organization: Organization, found=None) -> dict[str, int]:
-    """How many people, service accounts and open invitations are in it, how many can sign in as Admin, and how many
+    """How many people, service accounts, teams and open invitations are in it, how many can sign in as Admin, and how many
     are among the memberships `found` (None: all people). One query.
     """
     members, numbers = Membership.objects, {}
@@ -90,7 +90,8 @@ def counts_of(organization: Organization, found=None) -> dict[str, int]:
     if found is not None:
         numbers["found"] = members.filter(pk__in=found.order_by().values("pk"))
     numbers |= {"all": members.all(), "robots": robots, "admins": admins}
-    counts = counts_in(organization, invitations=organization.invitations.open(), **numbers)
+    numbers |= {"teams": organization.teams.all(), "invitations": organization.invitations.open()}
+    counts = counts_in(organization, **numbers)
     people = counts["all"] - counts["robots"]
     return {"people": people, "found": people, **counts}
 

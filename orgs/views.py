@@ -43,7 +43,9 @@ def create(request):
 @org_view(Permission.ORGANIZATION_VIEW)
 def home(request):
     rights, org = request.org_permissions, request.org
-    tenants = list(people.visible_tenants(request).order_by("name"))
+    tenants = request.tenants = list(
+        people.visible_tenants(request).order_by("name")
+    )  # the frame lists them too
     recent = overview.last_runs(org, request.user, limit=overview.LOOKED_AT) if tenants else []
     needs = overview.needs(org, tenants, recent, rights)
     needs += overview.ending_roles(org, request.user, rights)
@@ -72,17 +74,17 @@ def _around(request) -> dict:
     """What the home page shows beside tenants and runs."""
     org, user = request.org, request.user
     roles = org.roles.organization_level()
-    invitations = org.invitations.open().prefetch_related("teams")
+    invitations, counts = org.invitations.open().prefetch_related("teams"), people.counts_of(org)
     may_invite = Permission.INVITATION_MANAGE in request.org_permissions
     return {
         "role": roles.filter(slug=request.membership.role).first() if request.membership else None,
         "teams": org.teams.filter(user=user),
         "admins": org.memberships.active_admins().select_related("user")[:3],
-        "people": people.counts_of(org)["people"],
-        "team_count": org.teams.count(),
+        "people": counts["people"],
+        "team_count": counts["teams"],
         "sees_people": Permission.MEMBER_VIEW in request.org_permissions,
         "invitations": invitations[:5] if may_invite else (),
-        "invitation_count": invitations.count() if may_invite else 0,
+        "invitation_count": counts["invitations"] if may_invite else 0,
         "mail_is_set_up": site_settings.MAIL_IS_SET_UP,
     }
 

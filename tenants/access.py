@@ -3,7 +3,7 @@
 from functools import wraps
 
 from django.contrib.auth.views import redirect_to_login
-from django.db.models import Value
+from django.db.models import Case, Count, Value, When, Window
 from django.http import Http404
 
 from orgs.access import enter, permissions_of, refuse
@@ -14,6 +14,7 @@ from orgs.roles.models import RolePermission
 from .models import Tenant, held_rows
 from .permissions import NEEDS, TenantPermission, codenames_of
 
+LISTED = 12  # tenants in the sidebar; home has all of them
 MANAGE = frozenset(
     {TenantPermission.VIEW, TenantPermission.CHANGE, TenantPermission.DELETE, TenantPermission.ACCESS}
 )
@@ -26,6 +27,16 @@ def tenants_visible_to(user, organization: Organization, rights=None):
     """
     rights = permissions_of(user, organization) if rights is None else rights
     return organization.tenants.visible_to(user, rights)
+
+
+def listed(request, slug: str = "") -> list[Tenant]:
+    """The first tenants that she sees, for the frame of a page: the one called `slug` first, then by name. Each says in
+    `seen` how many she sees. One query.
+    """
+    visible = tenants_visible_to(request.user, request.org, request.org_permissions)
+    place = Case(When(slug=slug, then=0), default=1)
+    found = visible.annotate(place=place, seen=Window(Count("pk")))
+    return list(found.order_by("place", "name")[:LISTED])
 
 
 def tenant_permissions_of(user, tenant: Tenant, rights=None) -> frozenset[TenantPermission]:
@@ -87,8 +98,8 @@ def tenant_view(permission: TenantPermission):
 
 def enter_tenant(request, slug: str) -> None:
     """Put the tenant and the user's rights on it on the request. Raises Http404 when it is not hers to see."""
-    request.tenants = list(tenants_visible_to(request.user, request.org, request.org_permissions))
-    request.tenant = next((tenant for tenant in request.tenants if tenant.slug == slug), None)
+    request.listed = listed(request, slug)
+    request.tenant = next((tenant for tenant in request.listed if tenant.slug == slug), None)
     if request.tenant is None:
         raise Http404("No such tenant.")
     request.tenant.organization = request.org

@@ -7,10 +7,8 @@ from django.urls import reverse
 
 from orgs.models import Organization
 from orgs.permissions import Permission
-from tenants.access import tenants_visible_to
+from tenants.access import LISTED, listed
 from tenants.permissions import TenantPermission
-
-SHOWN_TENANTS = 12  # in the sidebar; home has all of them
 
 
 @dataclass
@@ -82,7 +80,7 @@ def _fill(frame: Shell, request) -> None:
     rights, slug = request.org_permissions, request.org.slug
     frame.role_name = next((entry["role_name"] for entry in frame.orgs if entry["active"]), "")
     frame.nav = _navigation(request, rights, slug)
-    frame.tenants, frame.more_tenants = _tenants(request, rights, slug)
+    frame.tenants, frame.more_tenants = _tenants(request, slug)
     if Permission.TENANT_CREATE in rights:
         frame.new_tenant_url = reverse("tenants:create", args=[slug])
 
@@ -146,20 +144,23 @@ TENANT_NAVIGATION = (
 )
 
 
-def _tenants(request, rights, slug) -> tuple[list[TenantItem], int]:
+def _tenants(request, slug) -> tuple[list[TenantItem], int]:
     """The first of them, with the one that is open, and how many more there are."""
-    tenants = getattr(request, "tenants", None)
-    if tenants is None:
-        tenants = tenants_visible_to(request.user, request.org, rights)
-    current, tenants = getattr(request, "tenant", None), list(tenants)
-    shown = tenants[:SHOWN_TENANTS]
-    if current in tenants and current not in shown:
-        shown[-1] = current
+    current, shown = getattr(request, "tenant", None), _shown(request)
     address = reverse("tenants:overview", args=[slug, "-"]).removesuffix("-/")
     items = [TenantItem(one, f"{address}{one.slug}/", one == current, one.status) for one in shown]
     for item in items:
         item.nav = _tenant_navigation(request, slug, item.tenant) if item.active else []
-    return items, len(tenants) - len(shown)
+    total = len(request.tenants) if hasattr(request, "tenants") else shown[0].seen if shown else 0
+    return items, total - len(shown)
+
+
+def _shown(request) -> list:
+    """By name. Pages that had to read tenants say which: all of them, or those that are listed."""
+    if hasattr(request, "tenants"):
+        return request.tenants[:LISTED]
+    shown = request.listed if hasattr(request, "listed") else listed(request)
+    return sorted(shown, key=lambda tenant: tenant.name)
 
 
 def _tenant_navigation(request, slug, tenant) -> list[Item]:

@@ -185,8 +185,7 @@ def _teams(request):
 
 
 def _members(request, team):
-    inside = team.user_set.through.objects.filter(group=team.pk)
-    return request.org.memberships.filter(user__in=inside.values("user"))
+    return request.org.memberships.filter(user__in=team.inside)
 
 
 def _maintainers(request, team):
