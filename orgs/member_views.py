@@ -40,6 +40,7 @@ def _list_context(request) -> dict:
     paginator.count = counts["found"]  # else it would count them once more
     page = paginator.get_page(request.GET.get("page"))
     teams = list(request.org.teams.all())
+    named = [(team.uuid, team.label) for team in teams]
     return {
         "page": page,
         "rows": people.rows(request, list(people.placed(page.object_list)), counts, roles, teams),
@@ -49,7 +50,8 @@ def _list_context(request) -> dict:
         "robots": counts["robots"],
         "invitations": counts["invitations"],
         "roles": roles.values(),
-        "teams": teams,
+        "teams": people.options(named, request.GET.get("team", "")),
+        "any_team": people.options(named),
         "choices": [role for role in roles.values() if role.rights <= request.org_permissions],
         "back": _back(request),
         "can_choose": bool({Permission.MEMBER_MANAGE, Permission.TEAM_MANAGE} & request.org_permissions),

@@ -1,7 +1,7 @@
 """What pages show about members: teams, tenants, and whether a role can be changed here."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -118,7 +118,8 @@ def rows(request, members: Sequence[Membership], counts=None, roles=None, teams=
     roles = roles or roles_of(org)
     is_only_admin = (counts or counts_of(org))["admins"] == 1
     choices = [role for role in roles.values() if role.rights <= request.org_permissions]
-    options = {slug: _options(choices, slug) for slug in {member.role for member in members}}
+    named = [(role.slug, role.name) for role in choices]
+    by_role = {slug: options(named, slug) for slug in {member.role for member in members}}
     here = _placed(org, members)
     team_of, tenants = _teams_of(org, teams, here), _tenants_of(request, here)
     return [
@@ -127,7 +128,7 @@ def rows(request, members: Sequence[Membership], counts=None, roles=None, teams=
             role_name=roles[member.role].name if member.role in roles else member.role,
             locked=_lock(request, member, roles.get(member.role), is_only_admin),
             choices=choices,
-            options=options[member.role],
+            options=by_role[member.role],
             teams=team_of[member.pk],
             tenants=tenants(member, roles.get(member.role)),
         )
@@ -135,9 +136,9 @@ def rows(request, members: Sequence[Membership], counts=None, roles=None, teams=
     ]
 
 
-def _options(choices: Sequence[OrganizationRole], chosen: str) -> SafeString:
-    """Made once for all who have the role `chosen`: a page has fifty of them."""
-    rows = ((role.slug, SELECTED if role.slug == chosen else "", role.name) for role in choices)
+def options(choices: Iterable[tuple[object, str]], chosen: str = "") -> SafeString:
+    """The <option>s of (value, name) pairs, made once for all rows and not by a template for each."""
+    rows = ((value, SELECTED if str(value) == chosen else "", name) for value, name in choices)
     return format_html_join("", '<option value="{}"{}>{}</option>', rows)
 
 
@@ -193,7 +194,8 @@ def visible_tenants(request):
 def _tenants_of(request, placed: dict):
     """A function (membership, its role) -> words for the number of tenants she is in."""
     if not hasattr(request, "tenants"):
-        request.tenants = list(visible_tenants(request))  # the frame of the page lists them as well
+        # The frame of the page lists them as well: what it shows.
+        request.tenants = list(visible_tenants(request).only("organization", "slug", "name", "status"))
     total, visible = len(request.tenants), {tenant.pk for tenant in request.tenants}
 
     def words(member: Membership, role: OrganizationRole | None) -> str:
