@@ -23,7 +23,7 @@ from django.conf import settings
 from tenants.servers import box
 from tenants.servers.base import StartFailed
 from tenants.servers.keep import family
-from tenants.servers.launch import read_record, started_at
+from tenants.servers.launch import read_record, started_at, write_record
 
 SOURCE = "zenml.zen_server.pipeline_execution.runner_entrypoint_configuration.RunnerEntrypointConfiguration"
 MODULE = "zenml.entrypoints.entrypoint"
@@ -152,6 +152,7 @@ def _spawn(order: Order, lock: int, output: BinaryIO) -> subprocess.Popen:
         start_new_session=True,
         pass_fds=[lock],
     )
+    write_record(lock, process.pid)
     with process.stdin, suppress(BrokenPipeError):
         process.stdin.write(json.dumps(document | {"lock_fd": lock}).encode())
     return process
@@ -197,7 +198,7 @@ def _state(pid: int) -> str:
 
 
 def find(run_id: UUID) -> int | None:
-    """Pid of a runner that was started before anybody could write it down; it wrote that into its lock itself."""
+    """Pid of a runner that was started before its row could be written; its lock says so, and the kernel that it lives."""
     try:
         with open(folder_of(run_id) / "lock", "rb") as file:
             record = read_record(file.fileno())

@@ -46,7 +46,9 @@ class Environments:
         self.folder = Path(data).resolve() / "envs"
         self.yard = self.folder / ".uv"
         self.interpreter = python
-        self.base = os.path.realpath(python)  # not the one of our own environment, which no build needs to see
+        self.base = os.path.realpath(
+            python
+        )  # not the one of our own environment, which no build needs to see
         self.isolation = isolation
         self.index_env = dict(index_env or {})
 
@@ -133,7 +135,9 @@ class Environments:
 
     def _env(self) -> dict[str, str]:
         """Complete: nothing of the agent's reaches a build."""
-        passed = {name: os.environ[name] for name in (*PASSED_ON, *PROXIES, "NO_PROXY") if os.environ.get(name)}
+        passed = {
+            name: os.environ[name] for name in (*PASSED_ON, *PROXIES, "NO_PROXY") if os.environ.get(name)
+        }
         fixed = {
             "PATH": "/usr/local/bin:/usr/bin:/bin",
             "HOME": str(self.yard / "tmp"),

@@ -13,6 +13,7 @@ import ctypes
 import fcntl
 import json
 import os
+import runpy
 import signal
 import socket
 import sys
@@ -63,8 +64,9 @@ def read_record(lock):
         return None
 
 
-def write_record(lock, port=None):
-    record = {"pid": os.getpid(), "started": started_at(os.getpid()), "port": port}
+def write_record(lock, pid, port=None):
+    """Who holds the lock, for whoever finds it held."""
+    record = {"pid": pid, "started": started_at(pid), "port": port}
     os.ftruncate(lock, 0)
     os.pwrite(lock, json.dumps(record).encode(), 0)
 
@@ -124,7 +126,7 @@ def hold_lock(program):
     """
     lock = os.open(program["lock"], os.O_RDWR | os.O_CREAT, 0o600)
     take_over(lock, program["name"])
-    write_record(lock, program["port"])
+    write_record(lock, os.getpid(), program["port"])
     os.set_inheritable(lock, "walls" not in program)
 
 
@@ -144,11 +146,9 @@ def become(program):
 
 def keep(program):
     """Run the program behind its walls until it ends; our exit code is its own."""
-    sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-    import keep as keeper  # noqa: PLC0415 - alone on its path, without the rest of the product
-
+    keeper = runpy.run_path(os.path.join(os.path.dirname(os.path.abspath(__file__)), "keep.py"))
     try:
-        code = keeper.keep(program)
+        code = keeper["keep"](program)
     except OSError as error:
         fail(EXIT_COMMAND, f"{program['name']} cannot be started: {error}.")
     sys.exit(code)
@@ -172,7 +172,7 @@ def main(path):
         hold_lock(program)
     if program.get("lock_fd") is not None:
         os.set_inheritable(program["lock_fd"], False)
-        write_record(program["lock_fd"])
+        write_record(program["lock_fd"], os.getpid())
     if program["port"]:
         check_port(program["host"], program["port"])
     if "walls" in program:

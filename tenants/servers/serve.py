@@ -4,6 +4,7 @@ Its secrets come once, through a pipe: they never stand in the environment the p
 API could be made to read as a file (/proc/self/environ), and when they have been read they are nowhere else.
 """
 
+import importlib
 import json
 import os
 import sys
@@ -28,8 +29,7 @@ def take_secrets():
 
 def main(host, port):
     take_secrets()
-    import uvicorn  # noqa: PLC0415 - of the server's environment
-
+    uvicorn = importlib.import_module("uvicorn")  # of the server's environment, not of ours
     app = "zenml.zen_server.zen_server_api:app"
     uvicorn.run(app, host=host, port=int(port), log_config=LOGGING, timeout_graceful_shutdown=8)
 

@@ -2,7 +2,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from uuid import uuid4
 
@@ -10,6 +9,7 @@ import pytest
 
 from tenants.run_templates import runner
 from tenants.run_templates.runner import AlreadyRunning, Order, RunnerFailed
+from tests.tenants.servers.conftest import eventually
 
 
 @pytest.fixture
