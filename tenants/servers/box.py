@@ -163,7 +163,9 @@ def probe() -> Isolation:
     """Try the walls on this machine, the best first; asked once a process. Never raises."""
     refused = _refusal_of(Kind.BUBBLEWRAP)
     if not refused:
-        return Isolation(Kind.BUBBLEWRAP, f"Tenants are isolated by bubblewrap{_as_root()}.")
+        return Isolation(
+            Kind.BUBBLEWRAP, "Tenants are isolated from each other and from ZenPro by bubblewrap."
+        )
     if not _refusal_of(Kind.LANDLOCK):
         return _landlock(refused)
     return Isolation(
@@ -183,12 +185,8 @@ def _landlock(refused: str) -> Isolation:
     if abi < keep.SCOPED_SINCE:
         open_ways.append("other processes of this account can be signalled (the kernel is older than 6.12)")
     words = ", ".join(open_ways)
-    sentence = f"Tenants' files are isolated by Landlock (version {abi}){_as_root()}; processes are not."
+    sentence = f"Tenants' files are isolated by Landlock (version {abi}); their processes are not."
     return Isolation(Kind.LANDLOCK, sentence, f"{words[0].upper()}{words[1:]}.", remedy(refused))
-
-
-def _as_root() -> str:
-    return ", without any capability of root" if os.geteuid() == 0 else ""
 
 
 def remedy(refused: str) -> str:
