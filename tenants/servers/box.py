@@ -66,6 +66,7 @@ class Limits:
     file_size: int = 0  # bytes
     open_files: int = 0
     memory: int = 0  # bytes
+    seconds: int = 0  # from start to end
     niceness: int = 0
 
 

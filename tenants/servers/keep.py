@@ -12,6 +12,7 @@ import resource
 import signal
 import stat
 import struct
+import time
 
 LOOK_EVERY = 0.5  # seconds between looks at the limits
 LAST_RITES = 100  # rounds of ending what a program without a box left behind
@@ -120,7 +121,7 @@ def limit(limits):
 
 def watch(child, walls, watched):
     """Wait for the child's end, passing signals on; returns its exit code, or 137 when a limit ended it."""
-    code = None
+    code, began = None, time.monotonic()
     while code is None:
         arrived = signal.sigtimedwait(watched, LOOK_EVERY)
         if arrived is not None and arrived.si_signo != signal.SIGCHLD:
@@ -128,7 +129,7 @@ def watch(child, walls, watched):
         code = buried(child)
         if code is None:
             try:
-                check_limits(child, walls["limits"])
+                check_limits(child, walls["limits"], time.monotonic() - began)
             except TooMuch as reason:
                 print(f"ZenPro ended this run: {reason}", flush=True)
                 os.kill(child, signal.SIGKILL)
@@ -184,8 +185,10 @@ def family(pid):
     return found
 
 
-def check_limits(child, limits):
+def check_limits(child, limits, seconds):
     """The kernel's own limits do not count for root, and none counts memory: look ourselves. Raises TooMuch."""
+    if limits.get("seconds") and seconds > limits["seconds"]:
+        raise TooMuch(f"it took more than {limits['seconds']} seconds.")
     if not (limits.get("processes") or limits.get("memory")):
         return
     everybody = family(child)
