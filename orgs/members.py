@@ -20,7 +20,6 @@ from .teams.models import Team
 from .users.sessions import living
 
 SELECTED = SafeString(" selected")
-HELD = Q(tenant_grants__isnull=False)
 
 
 @dataclass(frozen=True)
@@ -159,14 +158,16 @@ def placed(members):
 
     `members` may be a page of a query set: the databases would look all this up for everybody before they sort.
     """
-    herself = Membership.objects.filter(pk=OuterRef("pk")).order_by()
-    teams = Team.objects.filter(user=OuterRef("user"), organization=OuterRef("organization")).order_by()
-    held = {"text": Cast("tenant_grants__tenant", TextField())}
-    shown = Membership.objects.filter(pk__in=members.values("pk")).select_related("user", "organization")
+    inside = Team.user_set.through.objects.order_by()
+    hers = inside.filter(user=OuterRef(OuterRef("user")))
+    grants = Membership.tenant_grants.rel.related_model.objects.valid().order_by()
+    tenants = {"text": Cast("tenant", TextField())}
+    of_teams = grants.filter(team__among=hers.values("group"))
+    shown = Membership.objects.filter(pk__among=members.values("pk")).select_related("user", "organization")
     return shown.order_by("user__name", "user__email").annotate(
-        team_keys=Joined(teams.values(text=Cast("pk", TextField()))),
-        own_tenants=Joined(herself.filter(HELD, _valid("tenant_grants__")).values(**held)),
-        team_tenants=Joined(teams.filter(HELD, _valid("tenant_grants__")).values(**held)),
+        team_keys=Joined(inside.filter(user=OuterRef("user")).values(text=Cast("group", TextField()))),
+        own_tenants=Joined(grants.filter(membership=OuterRef("pk")).values(**tenants)),
+        team_tenants=Joined(of_teams.values(**tenants)),
     )
 
 

@@ -1,8 +1,11 @@
 """What Django's query sets lack."""
 
 from django.db import connection
-from django.db.models import Count, IntegerField, OuterRef, Subquery, TextField
+from django.db.models import Count, IntegerField, OuterRef, Subquery, TextField, UUIDField
+from django.db.models.fields.related import ForeignObject
+from django.db.models.fields.related_lookups import RelatedIn
 from django.db.models.functions import Coalesce
+from django.db.models.lookups import In
 
 
 class Joined(Subquery):
@@ -14,6 +17,31 @@ class Joined(Subquery):
     def as_postgresql(self, compiler, connection):
         template = "(SELECT STRING_AGG(joined.text, ' ') FROM (%(subquery)s) joined)"
         return self.as_sql(compiler, connection, template=template)
+
+
+class _AskedOnce:
+    """`field__among=query`: IN for a query of few rows, such as a page, that is to be asked once and before all else.
+
+    PostgreSQL may turn IN into a join, and then asks again for every row around it when it expects only one: the list of
+    10,000 members took minutes until the database had counted them. An array is made once, whatever it expects.
+    """
+
+    lookup_name = "among"
+
+    def get_rhs_op(self, connection, rhs: str) -> str:
+        if connection.vendor == "postgresql" and not self.rhs_is_direct_value():
+            return f"= ANY(ARRAY{rhs})"
+        return super().get_rhs_op(connection, rhs)
+
+
+@UUIDField.register_lookup
+class Among(_AskedOnce, In):
+    pass
+
+
+@ForeignObject.register_lookup
+class RelatedAmong(_AskedOnce, RelatedIn):
+    pass
 
 
 def analyze() -> None:
