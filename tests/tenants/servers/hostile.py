@@ -59,7 +59,7 @@ SLOW: dict[str, Attack] = {
     "says nothing": silence,
     "trickles the head": trickle(b"", b"H"),
     "trickles a header": trickle(b"HTTP/1.1 200 OK\r\nX: ", b"x"),
-    "trickles the body": trickle(HEAD + b"Content-Length: 1000000\r\n\r\n", b" "),
+    "trickles the body": trickle(HEAD + b"Content-Length: 60000\r\n\r\n", b" "),
     "trickles chunks": trickle(CHUNKED, b"1\r\n \r\n"),
     "trickles interim answers": trickle(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
 }
