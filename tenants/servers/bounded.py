@@ -27,9 +27,12 @@ KEEP_ALIVE = 4.0  # seconds; uvicorn closes idle connections after 5
 ADDRESSES = 4  # of a host that has many
 WRITTEN_AT_ONCE = 16 * 1024
 
-HEAD_LIMIT = 256 * 1024  # bytes on the wire before the answer itself begins
+HEAD_LIMIT = 128 * 1024  # bytes on the wire until the answer itself has begun; 64 KB are read at once
 ANSWER_LIMIT = 16 * 1024**2  # bytes; 20,000 lines of a log are 4 MB, a pipeline of 1,000 steps is 8 MB
-PIECES = 20_000  # in which an answer may come: each costs time, however small it is
+PIECES, PIECE = (
+    1000,
+    250,
+)  # an answer may come in so many pieces, and one more for so many bytes: each costs time
 DEPTH_LIMIT = 100  # levels of JSON
 CONTAINERS, VALUES = 200_000, 1_000_000  # in one answer: they need ten times as much memory as on the wire
 
@@ -95,7 +98,7 @@ def _body(answer: httpx.Response, limit: int) -> bytes:
     for piece in answer.iter_raw():
         pieces.append(piece)
         size += len(piece)
-        if size > limit or len(pieces) > PIECES:
+        if size > limit or len(pieces) > PIECES + size // PIECE:
             raise TooMuch
     return b"".join(pieces)
 
