@@ -96,13 +96,15 @@ def _shown(client, run, step: str, view: str):
 
 def _run(request, page, configuration) -> dict:
     show_graph = not page.too_large or "graph" in request.GET
+    graph = page.graph() if show_graph else None
     return {
         "page": page,
         "run": page.run,
         "configuration": configuration,
         "who": rows_of(request.tenant, [page.run])[0].person,
         "rerun": rerun_of(request.tenant, page.run.id),
-        "graph": page.graph() if show_graph and page.steps else None,
+        "graph": graph,
+        "undrawable": show_graph and graph is None and page.steps,
     }
 
 

@@ -2,10 +2,11 @@
 
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from itertools import accumulate, islice
 from typing import Any
 from uuid import UUID
 
@@ -17,12 +18,17 @@ from .connection import connect
 from .graphs import NODE_HEIGHT, NODE_WIDTH, Layout, Node, layout
 from .models import Tenant
 from .run_templates.models import TemplateRun
-from .servers.base import TenantError, TenantNotFound, TenantRefused, TenantUnreachable
-from .servers.client import LogLine, Page, Run, Step, TenantClient, time_of
+from .servers.answers import identifier, is_number, line, listing, mapping, moment
+from .servers.answers import seconds as seconds_of
+from .servers.base import TenantBusy, TenantError, TenantNotFound, TenantRefused, TenantUnreachable
+from .servers.client import STATE_LENGTH, LogLine, Page, Run, Step, TenantClient
 
 PAGE_SIZE = 20
-LOG_LINES = 500  # more are in the download
+LOG_LINES, LOG_LENGTH = 500, 300_000  # lines and characters; more are in the download
 GRAPH_LIMIT = 150  # steps; above it the list comes first
+STEPS, LINKS = 1000, 20_000  # of one run that are looked at; servers may send any number
+METRICS, PARAMETERS = 1000, 2000  # values shown on one page
+VALUE_LENGTH = 2000  # characters of one value
 LABEL_LENGTH = 19  # letters that fit into a node
 BAR_MINIMUM = 0.8  # per cent, so that a short step is still seen
 UPSTREAM_FAILED = "not_run"
@@ -51,6 +57,8 @@ def ask(user, tenant: Tenant, question: Callable[[TenantClient], Any]) -> tuple[
         return question(connect(user, tenant)), None
     except TenantNotFound:
         raise
+    except TenantBusy:
+        return None, Trouble("unreachable", f"{tenant.name} is answering slowly", "Try again in a moment.")
     except TenantUnreachable as error:
         return None, Trouble("unreachable", f"{tenant.name} does not answer", error.reason)
     except TenantRefused as error:
@@ -227,6 +235,7 @@ class RunPage:
     chosen: StepRow | None
     log: LogPane
     status: str
+    unseen: int = 0  # steps beyond those that are looked at
 
     @property
     def live(self) -> bool:
@@ -263,18 +272,22 @@ class RunPage:
     def too_large(self) -> bool:
         return len(self.steps) > GRAPH_LIMIT
 
-    def graph(self) -> Graph:
-        return draw(self.steps, self.edges)
+    def graph(self) -> Graph | None:
+        """None for what cannot be drawn: no steps, a circle, or more lines than anybody could follow."""
+        try:
+            return draw(self.steps, self.edges) if self.steps else None
+        except ValueError:
+            return None
 
-    @property
+    @cached_property
     def metrics(self) -> list[tuple[str, str, Any]]:
         """(step, name, value) of every number that was logged; nested ones by their path."""
-        found = [("", name, value) for name, value in numbers(self.run.metadata)]
-        for row in self.steps:
-            if row.name in self.details:
-                logged = numbers(self.details[row.name].metadata)
-                found += [(row.name, name, value) for name, value in logged]
-        return found
+        logged = [("", self.run.metadata)]
+        logged += [
+            (row.name, self.details[row.name].metadata) for row in self.steps if row.name in self.details
+        ]
+        found = ((step, name, value) for step, metadata in logged for name, value in numbers(metadata))
+        return list(islice(found, METRICS))
 
 
 def open_run(client: TenantClient, run_id: UUID, chosen: str = "", *, details=False) -> RunPage:
@@ -284,6 +297,7 @@ def open_run(client: TenantClient, run_id: UUID, chosen: str = "", *, details=Fa
     parameters and metrics of the steps; they are fetched anyway when a step failed.
     """
     run, dag = client.run(run_id), client.run_dag(run_id)
+    unseen, dag = max(len(step_nodes(dag)) - STEPS, 0), readable(dag)
     rows = step_rows(dag, run)
     failed = any(row.status == "failed" for row in rows)
     known = {}
@@ -292,9 +306,8 @@ def open_run(client: TenantClient, run_id: UUID, chosen: str = "", *, details=Fa
         rows = [replace(row, message=known[row.name].message) if row.name in known else row for row in rows]
     step = _chosen(rows, chosen)
     edges = step_edges(dag, known.values())
-    return RunPage(
-        run, rows, edges, known, step, _readable_log(client, step, known), dag.get("status") or run.status
-    )
+    log = _readable_log(client, step, known)
+    return RunPage(run, rows, edges, known, step, log, dag["status"] or run.status, unseen)
 
 
 def _chosen(rows: list[StepRow], name: str) -> StepRow | None:
@@ -312,6 +325,36 @@ def _chosen(rows: list[StepRow], name: str) -> StepRow | None:
 # -- steps
 
 
+def step_nodes(dag: dict) -> list[dict]:
+    nodes = (node for node in listing(dag.get("nodes")) if isinstance(node, dict))
+    return [node for node in nodes if node.get("type") == "step"]
+
+
+def readable(dag: dict) -> dict:
+    """The graph with what is of the right kind: so many steps, each with a name of its own, and links between nodes."""
+    steps = {line(node.get("name")): node for node in reversed(step_nodes(dag)[:STEPS])}
+    others = (node for node in listing(dag.get("nodes"), LINKS) if isinstance(node, dict))
+    nodes = [_node(node, name) for name, node in reversed(steps.items()) if name]
+    nodes += [_node(node, "") for node in others if node.get("type") != "step"]
+    edges = [_link(edge) for edge in listing(dag.get("edges"), LINKS)]
+    return {"status": line(dag.get("status"), STATE_LENGTH), "nodes": nodes, "edges": edges}
+
+
+def _node(node: dict, name: str) -> dict:
+    kind = "step" if name else "artifact"
+    return {
+        "node_id": line(node.get("node_id")),
+        "type": kind,
+        "id": identifier(node.get("id")),
+        "name": name,
+        "metadata": mapping(node.get("metadata")),
+    }
+
+
+def _link(edge: Any) -> dict:
+    return {end: line(mapping(edge).get(end)) for end in ("source", "target")}
+
+
 def step_rows(dag: dict, run: Run) -> list[StepRow]:
     """Steps in the server's topological order, with bars over the time of the run."""
     nodes = [node for node in dag["nodes"] if node["type"] == "step"]
@@ -327,11 +370,11 @@ def step_rows(dag: dict, run: Run) -> list[StepRow]:
 
 def _step_row(node: dict, run: Run) -> StepRow:
     more = node.get("metadata") or {}
-    status = more.get("status") or ("waiting" if run.in_progress else UPSTREAM_FAILED)
-    start, seconds = time_of(more.get("start_time")), more.get("duration")
+    status = line(more.get("status"), STATE_LENGTH) or ("waiting" if run.in_progress else UPSTREAM_FAILED)
+    start, seconds = moment(more.get("start_time")), seconds_of(more.get("duration"))
     if seconds is None and start and status in ("running", "retrying"):
         seconds = max(0.0, (timezone.now() - start).total_seconds())
-    return StepRow(node["name"], status, UUID(node["id"]) if node.get("id") else None, start, seconds)
+    return StepRow(node["name"], status, node["id"], start, seconds)
 
 
 def _with_bar(row: StepRow, begin: datetime, span: float) -> StepRow:
@@ -364,7 +407,7 @@ def _is_step(nodes: dict, node_id: str) -> bool:
 # -- graph
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)
 def places(names: tuple[str, ...], edges: tuple[tuple[str, str], ...]) -> Layout:
     """The drawing of a pipeline never changes, only the colours do."""
     return layout([Node(name) for name in names], edges)
@@ -414,14 +457,19 @@ def _cached_log(client: TenantClient, original: UUID) -> LogPane:
 
 
 def _original(step: Step | None) -> UUID | None:
-    value = (step.raw.get("metadata") or {}).get("original_step_run_id") if step else None
-    return UUID(value) if value else None
+    return identifier(mapping(step.raw.get("metadata")).get("original_step_run_id")) if step else None
 
 
 def _pane(lines: list[LogLine], step_id: UUID, empty: str = "") -> LogPane:
-    skipped = max(len(lines) - LOG_LINES, 0)
+    skipped = len(lines) - _last_that_fit(lines)
     note = f"The first {skipped} lines are in the download." if skipped else ""
     return LogPane(lines[skipped:], note if lines else empty, skipped + 1, step_id)
+
+
+def _last_that_fit(lines: list[LogLine]) -> int:
+    """How many lines at the end go onto a page."""
+    lengths = accumulate(len(one.message) + 1 for one in reversed(lines[-LOG_LINES:]))
+    return sum(length <= LOG_LENGTH for length in lengths)
 
 
 # -- configuration
@@ -430,26 +478,36 @@ def _pane(lines: list[LogLine], step_id: UUID, empty: str = "") -> LogPane:
 def configuration_of(client: TenantClient, page: RunPage) -> list[tuple[str, list[tuple[str, str]]]]:
     """[(step, [(parameter, value as JSON)])] in the order of the steps, also of those that have not started."""
     snapshot = client.snapshot(page.run.snapshot_id) if page.run.snapshot_id else {}
-    steps = (snapshot.get("metadata") or {}).get("step_configurations") or {}
-    found = []
+    steps = mapping(mapping(snapshot.get("metadata")).get("step_configurations"))
+    found, left = [], PARAMETERS
     for row in page.steps:
-        parameters = ((steps.get(row.name) or {}).get("config") or {}).get("parameters") or {}
-        found.append((row.name, [(name, json.dumps(value)) for name, value in parameters.items()]))
+        parameters = mapping(mapping(mapping(steps.get(row.name)).get("config")).get("parameters"))
+        shown = [(line(name), _as_json(value)) for name, value in islice(parameters.items(), left)]
+        left -= len(shown)
+        found.append((row.name, shown))
     return found
+
+
+def _as_json(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= VALUE_LENGTH else f"{text[:VALUE_LENGTH]}…"
 
 
 # -- small things
 
 
-def numbers(metadata: dict, prefix: str = "") -> list[tuple[str, Any]]:
+def numbers(metadata: dict) -> list[tuple[str, Any]]:
     """Numbers of a metadata object, nested ones as "auc_by_region.north"."""
-    found = []
+    return list(islice(_numbers(metadata, ""), METRICS))
+
+
+def _numbers(metadata: dict, prefix: str) -> Iterator[tuple[str, Any]]:
     for name, value in metadata.items():
+        path = line(f"{prefix}{name}")
         if isinstance(value, dict):
-            found += numbers(value, f"{prefix}{name}.")
-        elif isinstance(value, int | float) and not isinstance(value, bool):
-            found.append((f"{prefix}{name}", value))
-    return found
+            yield from _numbers(value, f"{path}.")
+        elif is_number(value):
+            yield path, value
 
 
 def rerun_of(tenant: Tenant, run_id: UUID) -> TemplateRun | None:

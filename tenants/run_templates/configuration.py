@@ -12,13 +12,14 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
+from . import run_names
 from .messages import faults
 from .schema import Description, Field, Kind, describe, mapping, same, walk
 from .yaml_text import YamlError, dump_yaml, load_yaml
 
 __all__ = ["YamlError", "dump_yaml", "load_yaml"]
 
-RUN_NAME_LENGTH = 250
+RUN_NAME_LENGTH = run_names.LENGTH
 MAX_DEPTH, MAX_VALUES = 40, 20_000
 MAX_INTEGER = 2**63 - 1
 PLACEHOLDERS = ("date", "time")
@@ -157,9 +158,7 @@ def _given(recorded: Mapping[str, Any], keys) -> dict[str, Any]:
 
 def _run_name(metadata: Mapping[str, Any], pipeline: Mapping[str, Any]) -> str:
     """The recorded template; with a placeholder, or the second re-run would find its name taken."""
-    name = metadata.get("run_name_template")
-    if not isinstance(name, str) or not name.strip():
-        name = str(pipeline.get("name") or "run")
+    name = run_names.template_of(metadata.get("run_name_template"), pipeline.get("name"), "run")
     return name if "{time}" in name else f"{name}-{{date}}-{{time}}"
 
 
@@ -211,9 +210,8 @@ def substitutions(snapshot: Mapping[str, Any]) -> dict[str, str]:
 
 
 def expand_run_name(name: str, snapshot: Mapping[str, Any], now: datetime) -> str:
-    """The name with its placeholders filled in the way ZenML does; `now` in UTC."""
-    times = {"date": now.strftime("%Y_%m_%d"), "time": now.strftime("%H_%M_%S_%f")}
-    return name.format(**substitutions(snapshot), **times)
+    """The name with its placeholders filled in; `now` in UTC. Never raises, see run_names."""
+    return run_names.expand(name, substitutions(snapshot), now)
 
 
 # What may be set
@@ -288,7 +286,7 @@ def _check_run_name(document, snapshot, default) -> Iterator[Problem]:
         yield Problem("run_name", "A name is one line without blanks around it.")
     elif message := _misused_placeholder(name, [*PLACEHOLDERS, *substitutions(snapshot)]):
         yield Problem("run_name", message)
-    elif len(expand_run_name(name, snapshot, datetime(2000, 1, 1))) > RUN_NAME_LENGTH:
+    elif run_names.length(name, substitutions(snapshot)) > RUN_NAME_LENGTH:
         yield Problem("run_name", f"A name has at most {RUN_NAME_LENGTH} characters.")
 
 

@@ -109,6 +109,13 @@ class TenantUnreachable(TenantError):
     """No answer in time. After a POST or PUT the change may or may not have happened."""
 
 
+class TenantBusy(TenantUnreachable):
+    """As many calls as may run at once wait for this server already; nothing was sent."""
+
+    def __init__(self):
+        super().__init__("The server is answering slowly. Try again in a moment.")
+
+
 class TenantRefused(TenantError):
     """The server answered and said no: `status` is the HTTP status."""
 
@@ -122,6 +129,13 @@ class TenantNotFound(TenantRefused):
 
     def __init__(self, reason: str):
         super().__init__(404, reason)
+
+
+class TenantUnreadable(TenantRefused):
+    """The server answered with something else than what was asked for."""
+
+    def __init__(self):
+        super().__init__(502, "The server's answer cannot be read.")
 
 
 class TenantConflict(TenantRefused):

@@ -12,20 +12,55 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 from uuid import UUID
 
 import httpx
 
-from tenants.servers.base import TenantConflict, TenantNotFound, TenantRefused, TenantUnreachable
+from tenants.servers import answers
+from tenants.servers.answers import (
+    identifier,
+    item,
+    line,
+    listing,
+    mapping,
+    moment,
+    own_id,
+    text,
+    token,
+    whole,
+)
+from tenants.servers.base import (
+    TenantConflict,
+    TenantNotFound,
+    TenantRefused,
+    TenantUnreachable,
+    TenantUnreadable,
+)
+from tenants.servers.bounded import (
+    PLACES,
+    TOO_LARGE,
+    Deadline,
+    Places,
+    TooMuch,
+    fetch,
+    json_of,
+    make_http,
+)
 
-TIMEOUT = 8.0  # seconds without a sign of the server; web threads wait no longer
-CONNECT_TIMEOUT = 2.0
-KEEP_ALIVE = 4.0  # seconds; uvicorn closes idle connections after 5
+TIMEOUT = 8.0  # seconds for a whole call, from the first byte of its login to the last of its answer
+TOO_LATE = "The server does not answer in time."
 JWT_LEEWAY = 60.0  # seconds before its end at which a session is renewed
 MAX_PAGE = 100
+MAX_TAGS = 50
+PACKAGES_LENGTH = 200_000  # characters; 2,000 packages are 50,000
+STATE_LENGTH = 40  # characters
+MAX_UPSTREAM = 1000
+SOURCE_LENGTH = 200_000  # characters
+LONGEST_SESSION = 86400.0  # seconds
 REASON_LENGTH = 500
+MAX_FAULTS = 20
+READ_OF_REASON = 4000  # characters; VALIDATION takes time in the square of them
 RETRIED = frozenset({"GET"})  # once, on a connection that broke; nothing else may run twice
 FINISHED = frozenset({"completed", "cached", "failed", "skipped", "stopped", "cancelled", "retried"})
 GATEWAY = (502, 503, 504)
@@ -84,31 +119,32 @@ class Run:
     @property
     def seconds(self) -> float | None:
         """Duration: until now when not finished, until its last change when it has no end."""
-        updated = time_of((self.raw.get("body") or {}).get("updated"))
+        updated = moment(mapping(self.raw.get("body")).get("updated"))
         return duration(self.start, self.end or (updated if self.finished else None), not self.finished)
 
     @property
     def metadata(self) -> Json:
         """Metrics of the whole run; only in a hydrated answer."""
-        return meta(self.raw).get("run_metadata") or {}
+        return mapping(meta(self.raw).get("run_metadata"))
 
     @property
     def config(self) -> Json:
-        return meta(self.raw).get("config") or {}
+        return mapping(meta(self.raw).get("config"))
 
     @property
     def python_version(self) -> str:
-        return (meta(self.raw).get("client_environment") or {}).get("python_version") or ""
+        return line(mapping(meta(self.raw).get("client_environment")).get("python_version"))
 
     @property
     def python_packages(self) -> list[str]:
         """`name==version` lines; only when asked for, and only if that environment had pip."""
-        return ((meta(self.raw).get("client_environment") or {}).get("python_packages") or "").splitlines()
+        said = mapping(meta(self.raw).get("client_environment")).get("python_packages")
+        return [line(one) for one in text(said, PACKAGES_LENGTH).splitlines()]
 
     @property
     def code_reference(self) -> Json | None:
         """ZenML's own record of repository and commit."""
-        return resources(self.raw).get("code_reference")
+        return mapping(resources(self.raw).get("code_reference")) or None
 
 
 @dataclass(frozen=True)
@@ -158,11 +194,13 @@ class TenantClient:
         token_source: Callable[[], str],
         timeout: float = TIMEOUT,
         http: httpx.Client | None = None,
+        places: Places = PLACES,
     ):
         self.api = f"{server_url.rstrip('/')}/api/v1"
         self.token_source = token_source
-        self.timeout = httpx.Timeout(timeout, connect=min(timeout, CONNECT_TIMEOUT))
+        self.timeout = timeout
         self.http = http or make_http()
+        self.places = places
         self._lock = threading.Lock()
         self._jwt, self._jwt_ends = "", 0.0
 
@@ -170,77 +208,101 @@ class TenantClient:
 
     def login(self, bearer: str) -> str:
         """Exchange a control-plane token for the server's JWT (60 min). TenantRefused 401: not a member."""
-        answer = self._send("POST", "/login", bearer)
-        body = json_of(answer)
-        if not body.get("access_token"):
-            raise TenantRefused(answer.status_code, "The server gave no session.")
-        self._jwt = body["access_token"]
-        self._jwt_ends = time.monotonic() + (body.get("expires_in") or 3600) - JWT_LEEWAY
+        with self.places.one(self.api):
+            return self._login(bearer, Deadline(self.timeout))
+
+    def _login(self, bearer: str, deadline: Deadline) -> str:
+        answer = self._send("POST", "/login", bearer, deadline)
+        self._jwt, lifetime = session_of(json_of(answer), answer.status_code)
+        self._jwt_ends = time.monotonic() + lifetime - JWT_LEEWAY
         return self._jwt
 
     def session(self) -> str:
         """The current JWT, renewed when it is about to end."""
-        with self._lock:
+        with self.places.one(self.api):
+            return self._session(Deadline(self.timeout))
+
+    def _session(self, deadline: Deadline) -> str:
+        """One thread logs in; the others wait for it, but no longer than their own calls may take."""
+        if not self._lock.acquire(timeout=max(deadline.ends - time.monotonic(), 0)):
+            raise TenantUnreachable(TOO_LATE)
+        try:
             if time.monotonic() >= self._jwt_ends:
-                self.login(self.token_source())
+                self._login(self.token_source(), deadline)
             return self._jwt
+        finally:
+            self._lock.release()
 
     def forget_session(self, jwt: str) -> None:
-        with self._lock:
-            if self._jwt == jwt:
-                self._jwt_ends = 0.0
+        """Without the lock, which somebody may hold for seconds: at worst there is one login too many."""
+        if self._jwt == jwt:
+            self._jwt_ends = 0.0
 
     # -- any call
 
     def call(self, method: str, path: str, *, json: Any = None, **params: Any) -> Any:
         """One call below /api/v1, for what has no method of its own. Parameters that are None are left out.
 
-        A session the server no longer knows is renewed once. Only a GET is repeated when its connection broke.
+        A session the server no longer knows is renewed once. Only a GET is repeated when its connection broke. All of
+        it together takes at most `timeout` seconds.
         """
-        jwt = self.session()
-        try:
-            return json_of(self._send(method, path, jwt, json, params))
-        except TenantRefused as refused:
-            if refused.status != 401:
-                raise
-        self.forget_session(jwt)
-        return json_of(self._send(method, path, self.session(), json, params))
+        with self.places.one(self.api):
+            deadline = Deadline(self.timeout)
+            jwt = self._session(deadline)
+            try:
+                return json_of(self._send(method, path, jwt, deadline, json, params))
+            except TenantRefused as refused:
+                if refused.status != 401:
+                    raise
+            self.forget_session(jwt)
+            return json_of(self._send(method, path, self._session(deadline), deadline, json, params))
 
-    def _send(self, method: str, path: str, bearer: str, json: Any = None, params: Json | None = None):
+    def _send(
+        self,
+        method: str,
+        path: str,
+        bearer: str,
+        deadline: Deadline,
+        json: Any = None,
+        params: Json | None = None,
+    ) -> httpx.Response:
         wanted = {key: query_value(value) for key, value in (params or {}).items() if value is not None}
         headers = {"Authorization": f"Bearer {bearer}"}
         for left in (1, 0) if method in RETRIED else (0,):
             try:
-                answer = self.http.request(
-                    method, self.api + path, json=json, params=wanted, headers=headers, timeout=self.timeout
-                )
+                url = self.api + path
+                answer = fetch(self.http, method, url, deadline, json=json, params=wanted, headers=headers)
                 return checked(answer)
+            except TooMuch as error:
+                raise TenantRefused(502, TOO_LARGE) from error
             except httpx.HTTPError as error:
                 if not (left and isinstance(error, httpx.RemoteProtocolError | httpx.ReadError)):
                     raise unreachable(error) from error
 
     def pages(self, path: str, page: int, size: int, **params: Any) -> Page:
         """One page of any list, items as plain dicts."""
-        return page_of(self.call("GET", path, page=page, size=min(size, MAX_PAGE), **params), dict)
+        return page_of(self.call("GET", path, page=page, size=min(size, MAX_PAGE), **params), plain)
 
     # -- the server and its people
 
     def info(self) -> Json:
         """{"id", "name", "version", "deployment_type", "pro_workspace_id", ...}; asks without a session."""
-        return json_of(self._send("GET", "/info", "none"))
+        with self.places.one(self.api):
+            return mapping(json_of(self._send("GET", "/info", "none", Deadline(self.timeout))))
 
     def current_user(self) -> Json:
         """The tenant's account of this person; `metadata.external_user_id` is her id in the dashboard."""
-        return self.call("GET", "/current-user")
+        return mapping(self.call("GET", "/current-user"))
 
     def projects(self) -> list[Json]:
         """[{"id", "name", "body": {"display_name"}, ...}], by name; at most 100."""
-        return self.pages("/projects", 1, MAX_PAGE, sort_by="asc:name").items
+        found = self.pages("/projects", 1, MAX_PAGE, sort_by="asc:name").items
+        return [{**item(one), "name": line(one.get("name"))} for one in found]
 
     def create_project(self, name: str, display_name: str = "", description: str = "") -> Json:
         """TenantConflict when the name exists; TenantRefused 402 when the quota is reached."""
         body = {"name": name, "display_name": display_name or name, "description": description}
-        return self.call("POST", "/projects", json=body)
+        return item(self.call("POST", "/projects", json=body))
 
     def pipelines(self, project: Id, page: int = 1, size: int = 20, **filters: Any) -> Page:
         """Page of {"id", "name", "resources": {"latest_run_id", "latest_run_status"}, ...}."""
@@ -266,7 +328,7 @@ class TenantClient:
 
     def _ensure(self, path: str, body: Json, **found_by: Any) -> Json:
         try:
-            return self.call("POST", path, json=body)
+            return plain(self.call("POST", path, json=body))
         except TenantConflict:
             if not (existing := self.pages(path, 1, 1, **found_by).items):
                 raise
@@ -291,10 +353,10 @@ class TenantClient:
     def run_dag(self, run_id: Id) -> Json:
         """{"status", "nodes": [{"node_id", "type": "step"|"artifact", "id", "name", "metadata": {"status",
         "start_time", "duration" in seconds}}], "edges": [{"source", "target"}]}; enough for a live page."""
-        return self.call("GET", f"/runs/{checked_id(run_id)}/dag")
+        return mapping(self.call("GET", f"/runs/{checked_id(run_id)}/dag"))
 
     def run_status(self, run_id: Id) -> str:
-        return self.call("GET", f"/runs/{checked_id(run_id)}/status")
+        return line(self.call("GET", f"/runs/{checked_id(run_id)}/status"))
 
     def steps(self, run_id: Id, project: Id | None = None) -> list[Step]:
         """Steps of a run in the order they started, with parameters and metrics; at most 100.
@@ -323,8 +385,8 @@ class TenantClient:
 
         TenantConflict when a run of that name exists (rerun.md section 2, step 5).
         """
-        run, _created = self.call("POST", "/runs", json=body)
-        return run_of(run)
+        made = listing(self.call("POST", "/runs", json=body))
+        return run_of(made[0] if made else None)
 
     def update_run(self, run_id: Id, body: Json) -> Run:
         """{status, status_reason, add_tags, ...}; a finished status cannot be changed: TenantRefused 403.
@@ -342,17 +404,17 @@ class TenantClient:
 
         TenantRefused 400 when the run is over.
         """
-        return self.call("GET", "/api_token", token_type="workload", pipeline_run_id=run_id)  # noqa: S106
+        return token(self.call("GET", "/api_token", token_type="workload", pipeline_run_id=run_id))  # noqa: S106
 
     # -- snapshots
 
     def snapshot(self, snapshot_id: Id) -> Json:
         """The compiled pipeline: metadata.{pipeline_configuration, step_configurations, pipeline_spec, ...}."""
-        return self.call("GET", f"/pipeline_snapshots/{checked_id(snapshot_id)}")
+        return item(self.call("GET", f"/pipeline_snapshots/{checked_id(snapshot_id)}"))
 
     def create_snapshot(self, body: Json) -> Json:
         """Body: rerun.md section 2, step 4. Unknown step parameters are accepted silently: validate before."""
-        return self.call("POST", "/pipeline_snapshots", json=body)
+        return item(self.call("POST", "/pipeline_snapshots", json=body))
 
     def name_snapshot(
         self,
@@ -368,7 +430,7 @@ class TenantClient:
         body |= {"description": description} if description else {}
         body |= {"add_tags": list(tags)} if tags else {}
         try:
-            return self.call("PUT", f"/pipeline_snapshots/{checked_id(snapshot_id)}", json=body)
+            return item(self.call("PUT", f"/pipeline_snapshots/{checked_id(snapshot_id)}", json=body))
         except TenantRefused as refused:
             if (
                 refused.reason == "Snapshot update failed."
@@ -410,19 +472,6 @@ class TenantClients:
             self._clients.pop(key, None)
 
 
-def make_http(transport: httpx.BaseTransport | None = None) -> httpx.Client:
-    """Connections without memory of cookies: the server sets its session cookie at every login, and a shared
-    client would send one person's session with another's request."""
-    return httpx.Client(
-        transport=transport,
-        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-        limits=httpx.Limits(max_connections=64, max_keepalive_connections=16, keepalive_expiry=KEEP_ALIVE),
-        follow_redirects=False,
-        trust_env=False,
-        headers={"User-Agent": "ZenPro", "Accept": "application/json"},
-    )
-
-
 # -- answers
 
 
@@ -445,11 +494,11 @@ def reason_of(answer: httpx.Response) -> str:
     """The server's own sentence from {"detail": [name, message]}, {"detail": text}, [name, message] or
     [{"loc", "msg"}]; "" when there is none."""
     try:
-        body = answer.json()
-    except ValueError:
+        body = json_of(answer)
+    except TenantRefused:
         return ""
     detail = body.get("detail") if isinstance(body, dict) else body
-    return clean(sentence(detail))
+    return clean(text(sentence(detail), READ_OF_REASON))
 
 
 def sentence(detail: Any) -> str:
@@ -458,10 +507,14 @@ def sentence(detail: Any) -> str:
     if not isinstance(detail, list) or not detail:
         return ""
     if all(isinstance(one, dict) for one in detail):
-        return "; ".join(
-            f"{'.'.join(map(str, one.get('loc', ())[1:]))}: {one.get('msg', '')}" for one in detail
-        )
-    return str(detail[-1])
+        return "; ".join(map(_fault, detail[:MAX_FAULTS]))
+    return detail[-1] if isinstance(detail[-1], str) else ""
+
+
+def _fault(one: Json) -> str:
+    """{"loc": ["body", "name"], "msg": "too long"} as "name: too long"."""
+    places = [str(place) for place in listing(one.get("loc"), 20)[1:] if isinstance(place, str | int)]
+    return f"{line('.'.join(places))}: {line(one.get('msg'))}"
 
 
 def clean(text: str) -> str:
@@ -476,36 +529,50 @@ def clean(text: str) -> str:
 
 def unreachable(error: httpx.HTTPError) -> TenantUnreachable:
     if isinstance(error, httpx.TimeoutException):
-        return TenantUnreachable("The server does not answer in time.")
+        return TenantUnreachable(TOO_LATE)
     if isinstance(error, httpx.ConnectError):
         return TenantUnreachable("The server cannot be reached.")
     return TenantUnreachable("The connection to the server broke.")
 
 
-def json_of(answer: httpx.Response) -> Any:
-    try:
-        return answer.json() if answer.content else None
-    except ValueError as error:
-        raise TenantRefused(
-            answer.status_code, "The server answered with something that is not JSON."
-        ) from error
+def session_of(body: Any, status: int) -> tuple[str, float]:
+    """The session a login gave, and for how many seconds. Raises TenantRefused."""
+    body = mapping(body)
+    if not body.get("access_token"):
+        raise TenantRefused(status, "The server gave no session.")
+    return token(body["access_token"]), min(
+        answers.seconds(body.get("expires_in")) or 3600.0, LONGEST_SESSION
+    )
 
 
-def page_of(answer: Json, make: Callable[[Json], Any]) -> Page:
-    items = [make(item) for item in answer["items"]]
-    return Page(items, answer["total"], answer["index"], answer["total_pages"], answer["max_size"])
+def page_of(answer: Any, make: Callable[[Any], Any]) -> Page:
+    """At most MAX_PAGE items, however many a server sends. Raises TenantUnreadable."""
+    if not isinstance(answer, dict) or not isinstance(answer.get("items"), list):
+        raise TenantUnreadable
+    found = [make(one) for one in listing(answer["items"], MAX_PAGE)]
+    numbers = [whole(answer.get(name)) for name in ("total", "index", "total_pages", "max_size")]
+    return Page(found, *numbers)
 
 
-def run_of(raw: Json) -> Run:
-    body, more, linked = raw.get("body") or {}, meta(raw), resources(raw)
+def plain(one: Any) -> Json:
+    """Raises TenantUnreadable for what is no object."""
+    if not isinstance(one, dict):
+        raise TenantUnreadable
+    return one
+
+
+def run_of(raw: Any) -> Run:
+    """Raises TenantUnreadable for what has no id; all else may be missing or nonsense."""
+    run_id, raw = own_id(raw), mapping(raw)
+    body, more, linked = mapping(raw.get("body")), meta(raw), resources(raw)
     return Run(
-        id=UUID(raw["id"]),
-        name=raw.get("name") or "",
-        status=body.get("status") or "",
-        in_progress=bool(body.get("in_progress")),
-        reason=body.get("status_reason") or "",
-        index=body.get("index") or 0,
-        project_id=uuid_of(body.get("project_id")),
+        id=run_id,
+        name=line(raw.get("name")),
+        status=line(body.get("status"), STATE_LENGTH),
+        in_progress=body.get("in_progress") is True,
+        reason=text(body.get("status_reason")),
+        index=whole(body.get("index")),
+        project_id=identifier(body.get("project_id")),
         pipeline=name_of(linked.get("pipeline")),
         pipeline_id=id_of(linked.get("pipeline")),
         user=name_of(linked.get("user")),
@@ -514,73 +581,70 @@ def run_of(raw: Json) -> Run:
         stack_id=id_of(linked.get("stack")),
         snapshot_id=id_of(linked.get("snapshot")),
         original_run_id=id_of(linked.get("original_run")),
-        tags=tuple(name_of(tag) for tag in linked.get("tags") or ()),
-        created=time_of(body.get("created")),
-        start=time_of(more.get("start_time")),
-        end=time_of(more.get("end_time")),
+        tags=tuple(name_of(tag) for tag in listing(linked.get("tags"), MAX_TAGS)),
+        created=moment(body.get("created")),
+        start=moment(more.get("start_time")),
+        end=moment(more.get("end_time")),
         raw=raw,
     )
 
 
-def step_of(raw: Json) -> Step:
-    body, more = raw.get("body") or {}, meta(raw)
-    failure = more.get("exception_info") or {}
+def step_of(raw: Any) -> Step:
+    """Raises TenantUnreadable for what has no id; all else may be missing or nonsense."""
+    step_id, raw = own_id(raw), mapping(raw)
+    body, more = mapping(raw.get("body")), meta(raw)
+    failure = mapping(more.get("exception_info"))
+    upstream = listing(mapping(more.get("spec")).get("upstream_steps"), MAX_UPSTREAM)
     return Step(
-        id=UUID(raw["id"]),
-        name=raw.get("name") or "",
-        status=body.get("status") or "",
-        start=time_of(body.get("start_time")),
-        end=time_of(body.get("end_time")),
-        parameters=(more.get("config") or {}).get("parameters") or {},
-        metadata=more.get("run_metadata") or {},
-        upstream=tuple((more.get("spec") or {}).get("upstream_steps") or ()),
-        message=failure.get("message") or "",
-        traceback=failure.get("traceback") or "",
-        source_code=more.get("source_code") or "",
-        doc=more.get("docstring") or "",
+        id=step_id,
+        name=line(raw.get("name")),
+        status=line(body.get("status"), STATE_LENGTH),
+        start=moment(body.get("start_time")),
+        end=moment(body.get("end_time")),
+        parameters=mapping(mapping(more.get("config")).get("parameters")),
+        metadata=mapping(more.get("run_metadata")),
+        upstream=tuple(line(name) for name in upstream),
+        message=text(failure.get("message")),
+        traceback=text(failure.get("traceback")),
+        source_code=text(more.get("source_code"), SOURCE_LENGTH),
+        doc=text(more.get("docstring")),
         log_sources=log_sources(raw),
         raw=raw,
     )
 
 
 def log_sources(raw: Json) -> tuple[str, ...]:
-    logs = resources(raw).get("log_collection") or ()
-    return tuple((one.get("body") or {}).get("source") or "" for one in logs)
+    logs = listing(resources(raw).get("log_collection"), MAX_TAGS)
+    return tuple(line(mapping(mapping(one).get("body")).get("source")) for one in logs)
 
 
 def log_lines(answer: Any) -> list[LogLine]:
-    """Entries since 0.80, before that one text."""
+    """Entries since 0.80, before that one text; all that is none of both is left out."""
     if isinstance(answer, str):
-        return [LogLine(line, 20, None) for line in answer.splitlines()]
-    return [LogLine(one["message"], one.get("level") or 20, time_of(one.get("timestamp"))) for one in answer]
+        return [LogLine(one, 20, None) for one in text(answer, len(answer)).splitlines()]
+    return [_log_line(one) for one in listing(answer) if isinstance(one, dict)]
+
+
+def _log_line(one: Json) -> LogLine:
+    said = one.get("message")
+    message = text(said, len(said)) if isinstance(said, str) else ""
+    return LogLine(message, whole(one.get("level")) or 20, moment(one.get("timestamp")))
 
 
 def meta(raw: Json) -> Json:
-    return raw.get("metadata") or {}
+    return mapping(raw.get("metadata"))
 
 
 def resources(raw: Json) -> Json:
-    return raw.get("resources") or {}
+    return mapping(raw.get("resources"))
 
 
-def name_of(linked: Json | None) -> str:
-    return (linked or {}).get("name") or ""
+def name_of(linked: Any) -> str:
+    return line(mapping(linked).get("name"))
 
 
-def id_of(linked: Json | None) -> UUID | None:
-    return uuid_of((linked or {}).get("id"))
-
-
-def uuid_of(value: str | None) -> UUID | None:
-    return UUID(value) if value else None
-
-
-def time_of(value: str | None) -> datetime | None:
-    """The server writes UTC without saying so."""
-    if not value:
-        return None
-    moment = datetime.fromisoformat(value)
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+def id_of(linked: Any) -> UUID | None:
+    return identifier(mapping(linked).get("id"))
 
 
 def duration(start: datetime | None, end: datetime | None, running: bool) -> float | None:

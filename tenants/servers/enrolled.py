@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import httpx
 
-from tenants.servers.base import ServerError, ServerSpec, ServerState, ServerStatus
-from tenants.servers.local import HEALTH_TIMEOUT, is_ours
+from tenants.servers.base import ServerError, ServerSpec, ServerState, ServerStatus, TenantError
+from tenants.servers.bounded import TooMuch
+from tenants.servers.health import FAILURES, ask, is_ours, is_well, said
 from tenants.servers.variables import pro_variables, server_variables
 
 NOT_OURS = "Somebody else runs this server; it can only be started and stopped where it runs."
@@ -47,11 +48,7 @@ class EnrolledBackend:
 
     def healthy(self, spec: ServerSpec) -> bool:
         """Asks at the public address, through this machine's proxy where there is one."""
-        try:
-            with httpx.Client(base_url=spec.server_url, timeout=HEALTH_TIMEOUT) as http:
-                return http.get("/health").is_success and is_ours(http.get("/api/v1/info"), spec)
-        except (httpx.HTTPError, httpx.InvalidURL, ValueError):
-            return False
+        return is_well(spec.server_url, spec, trust_env=True)
 
     def has_data(self, spec: ServerSpec) -> bool:
         """Its data are somebody else's matter."""
@@ -80,28 +77,25 @@ class Look:
 def look(spec: ServerSpec) -> Look:
     """Ask the server at its public address how it is, through this machine's proxy where there is one.
 
-    At most about 4 s, follows no redirects, never raises.
+    At most 4 s whatever it sends, follows no redirects, never raises.
     """
     try:
-        with httpx.Client(base_url=spec.server_url, timeout=HEALTH_TIMEOUT) as http:
-            health = http.get("/health")
-            if not health.is_success:
-                return Look(f"{spec.server_url} answers with status {health.status_code}.")
-            return Look(_who(http.get("/api/v1/info"), spec))
+        health, info = ask(spec.server_url, trust_env=True)
     except httpx.TimeoutException:
         return Look(f"{spec.server_url} does not answer in time.")
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+    except (TooMuch, TenantError):
+        return Look(f"What answers at {spec.server_url} is no ZenML server.")
+    except FAILURES as error:
         return Look(f"{spec.server_url} cannot be reached: {_words(error)}"[:300])
+    if not health.is_success:
+        return Look(f"{spec.server_url} answers with status {health.status_code}.")
+    return Look(_who(info, spec))
 
 
 def _who(answer: httpx.Response, spec: ServerSpec) -> str:
-    try:
-        if is_ours(answer, spec):
-            return ""
-        is_zenml = answer.is_success and "deployment_type" in answer.json()
-    except (ValueError, AttributeError):
-        is_zenml = False
-    if is_zenml:
+    if is_ours(answer, spec):
+        return ""
+    if "deployment_type" in said(answer):
         return f"{spec.server_url} is a ZenML server, but it does not run with the lines of this tenant."
     return f"What answers at {spec.server_url} is no ZenML server."
 

@@ -11,8 +11,6 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import httpx
-
 from tenants.servers import box
 from tenants.servers.base import (
     EnvironmentFailed,
@@ -25,6 +23,7 @@ from tenants.servers.base import (
 )
 from tenants.servers.environments import Environments, version_key
 from tenants.servers.explain import explain, tail
+from tenants.servers.health import is_well
 from tenants.servers.supervisor import (
     ProcessInfo,
     Program,
@@ -37,7 +36,6 @@ from tenants.servers.variables import environment, parted
 SERVE = Path(__file__).with_name("serve.py")
 INNER = ("config", "tmp")  # of a tenant's folder, beside its database and its stores
 SERVER_PROCESSES = 1024  # of one server, threads among them
-HEALTH_TIMEOUT = 2.0  # seconds for one answer
 LOG_LINES = 2000
 # From the newest family that was tried to the oldest that speaks the protocol; one patch release each.
 VERSIONS = ("0.98.0", "0.97.0", "0.96.4", "0.95.1", "0.94.6", "0.93.3", "0.92.0", "0.91.2", "0.90.0")
@@ -106,11 +104,7 @@ class LocalBackend:
         return server_state(info) if info else ServerState(ServerStatus.ABSENT)
 
     def healthy(self, spec: ServerSpec) -> bool:
-        try:
-            with httpx.Client(base_url=self.address(spec), timeout=HEALTH_TIMEOUT, trust_env=False) as http:
-                return http.get("/health").is_success and is_ours(http.get("/api/v1/info"), spec)
-        except (httpx.HTTPError, ValueError):
-            return False
+        return is_well(self.address(spec), spec)
 
     def has_data(self, spec: ServerSpec) -> bool:
         """True when the tenant's database is there: a start without it would begin an empty one."""
@@ -219,13 +213,6 @@ def refuse_link(path: Path) -> None:
 def server_state(info: ProcessInfo) -> ServerState:
     status = STATUS.get(info.state, ServerStatus.STOPPED)
     return ServerState(status, info.pid, info.uptime, info.hint)
-
-
-def is_ours(answer: httpx.Response, spec: ServerSpec) -> bool:
-    """True when /info names this tenant: somebody else's server may listen on the port."""
-    info = answer.json() if answer.is_success else {}
-    workspace = info.get("pro_workspace_id") or info.get("pro_tenant_id")  # the second until 0.75
-    return workspace == str(spec.tenant_id)
 
 
 def port_free(host: str, port: int) -> bool:

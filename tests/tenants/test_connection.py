@@ -13,6 +13,7 @@ from tenants.control_plane.models import AccessToken
 from tenants.models import TenantGrant
 from tenants.servers.base import TenantRefused, TenantUnreachable
 from tenants.servers.client import TenantClients, make_http
+from tests.tenants.servers.streams import Streamed
 
 
 class Server:
@@ -34,7 +35,7 @@ class Server:
 @pytest.fixture
 def server(monkeypatch):
     server, clients = Server(), TenantClients()
-    clients.http = make_http(httpx.MockTransport(server))
+    clients.http = make_http(Streamed(server))
     monkeypatch.setattr(connection, "_clients", clients)
     return server
 

@@ -8,6 +8,7 @@ import pytest
 
 from tenants.servers.base import TenantConflict, TenantNotFound, TenantRefused, TenantUnreachable
 from tenants.servers.client import TenantClient, TenantClients, log_lines, make_http, run_of, step_of
+from tests.tenants.servers.streams import Streamed
 
 DATA = Path(__file__).parents[2] / "data"
 RUN = uuid4()
@@ -36,7 +37,7 @@ class Server:
 
 
 def client_of(server, token="user-token"):
-    return TenantClient("http://tenant.test/", lambda: token, http=make_http(httpx.MockTransport(server)))
+    return TenantClient("http://tenant.test/", lambda: token, http=make_http(Streamed(server)))
 
 
 def ok(body):
@@ -72,7 +73,8 @@ def test_session_is_renewed_before_it_ends(monkeypatch):
     server = Server(ok({}))
     client = client_of(server)
     client.current_user()
-    monkeypatch.setattr("tenants.servers.client.time.monotonic", lambda: client._jwt_ends + 1)
+    later = client._jwt_ends + 1
+    monkeypatch.setattr("tenants.servers.client.time.monotonic", lambda: later)
     client.current_user()
     assert server.logins == 2
 

@@ -7,7 +7,8 @@ import httpx
 import pytest
 
 from tenants.servers.base import EnvironmentFailed, PortTaken, ServerError, ServerStatus
-from tenants.servers.local import SERVE, LocalBackend, is_ours
+from tenants.servers.health import is_ours
+from tenants.servers.local import SERVE, LocalBackend
 from tenants.servers.supervisor import ProcessInfo
 from tenants.servers.variables import environment
 from tests.tenants.servers.conftest import make_spec

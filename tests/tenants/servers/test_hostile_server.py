@@ -1,0 +1,252 @@
+"""Calls to a server that attacks: each ends in time, with a sentence, and few run at once.
+
+No clock is compared: a call that does not end is ended by the test's own limit.
+"""
+
+import socket
+import sys
+import threading
+import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+
+from tenants.servers import bounded
+from tenants.servers.base import TenantBusy, TenantError, TenantRefused, TenantUnreachable
+from tenants.servers.bounded import Deadline, Places, TooMuch, fetch, make_http
+from tenants.servers.client import TenantClient
+from tests.tenants.servers.hostile import HEAD, LARGE, SLOW, HostileServer, redirect, says
+from zenpro_site.processes import WEB_THREADS
+
+LIMIT = 60  # seconds until a call that hangs fails the test
+SECONDS = 0.5  # what a call is given
+
+
+@pytest.fixture
+def hostile():
+    server = HostileServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def threads():
+    pool = ThreadPoolExecutor(40)
+    yield pool
+    pool.shutdown(wait=False, cancel_futures=True)
+
+
+def client_of(server, seconds=SECONDS, places=None):
+    return TenantClient(server.url, lambda: "token", timeout=seconds, places=places or Places())
+
+
+@pytest.mark.parametrize("attack", SLOW)
+def test_a_call_ends_in_time_however_slow_the_server(hostile, threads, attack):
+    hostile.attack = SLOW[attack]
+    call = threads.submit(client_of(hostile).current_user)
+    with pytest.raises(TenantUnreachable, match="in time|broke"):
+        call.result(LIMIT)
+
+
+@pytest.mark.parametrize("attack", LARGE)
+def test_a_call_ends_however_much_the_server_sends(hostile, threads, attack):
+    hostile.attack = LARGE[attack]
+    call = threads.submit(client_of(hostile, 20.0).current_user)
+    with pytest.raises(TenantError) as refused:
+        call.result(LIMIT)
+    assert refused.value.reason != "The server does not answer in time."
+    assert refused.value.reason.endswith(".")
+
+
+def test_a_flood_takes_little_memory(hostile):
+    hostile.attack = LARGE["endless body"]
+    client = client_of(hostile, 20.0)
+    tracemalloc.start()
+    with pytest.raises(TenantRefused, match="larger than 16 MB"):
+        client.current_user()
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 40 * 1024**2
+
+
+@pytest.mark.parametrize("attack", SLOW)
+def test_a_login_ends_in_time_as_well(hostile, threads, attack):
+    hostile.paths["/login"] = SLOW[attack]
+    call = threads.submit(client_of(hostile).current_user)
+    with pytest.raises(TenantUnreachable, match="in time|broke"):
+        call.result(LIMIT)
+
+
+def test_many_wait_for_one_login_no_longer_than_their_own_calls_may_take(hostile, threads):
+    hostile.paths["/login"] = SLOW["trickles the body"]
+    client = client_of(hostile, places=Places(each=40, together=40))
+    calls = [threads.submit(client.current_user) for _ in range(30)]
+    for call in calls:
+        with pytest.raises(TenantUnreachable, match="in time"):
+            call.result(LIMIT)
+    assert len(hostile.asked) < 30
+
+
+def test_login_call_and_second_login_share_one_deadline(hostile, threads):
+    """A server that knows no session any more, and is slow at the second login."""
+    refusal = b"HTTP/1.1 401 No\r\nContent-Length: 2\r\n\r\n{}"
+    hostile.attack = lambda stop: iter([refusal])
+    client = client_of(hostile)
+    logins = iter([says({"access_token": "a"}), SLOW["says nothing"]])
+    hostile.paths["/login"] = lambda stop: next(logins)(stop)
+    with pytest.raises(TenantUnreachable, match="in time"):
+        threads.submit(client.current_user).result(LIMIT)
+
+
+def test_a_server_that_reads_nothing_ends_a_large_request_in_time(threads):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        client = TenantClient(
+            f"http://127.0.0.1:{listener.getsockname()[1]}", lambda: "t", SECONDS, places=Places()
+        )
+        client._jwt, client._jwt_ends = "jwt", float("inf")
+        call = threads.submit(client.call, "POST", "/runs", json={"x": "y" * 20_000_000})
+        with pytest.raises(TenantUnreachable, match="in time"):
+            call.result(LIMIT)
+
+
+def test_redirects_are_not_followed(hostile):
+    other = HostileServer(says({"name": "ada"}))
+    hostile.attack = redirect(f"{other.url}/secret")
+    with pytest.raises(TenantRefused, match="status 307"):
+        client_of(hostile).current_user()
+    other.close()
+    assert other.asked == []
+
+
+def test_a_host_with_many_addresses_gets_the_time_of_one(monkeypatch):
+    tried = []
+
+    def connect(self, host, port, timeout, *rest):
+        tried.append((host, timeout))
+        raise bounded.httpcore.ConnectTimeout
+
+    many = [(2, 1, 6, "", (f"203.0.113.{n}", 80)) for n in range(200)]
+    monkeypatch.setattr(bounded.socket, "getaddrinfo", lambda *args, **kwargs: many)
+    monkeypatch.setattr(bounded.httpcore.SyncBackend, "connect_tcp", connect)
+    with pytest.raises(httpx.ConnectTimeout):
+        fetch(make_http(), "GET", "http://many.example.org/", Deadline(8.0))
+    assert len(tried) == bounded.ADDRESSES
+    assert all(0 < seconds <= bounded.CONNECT_TIMEOUT for _, seconds in tried)
+
+
+def test_an_honest_answer_in_many_parts_is_read(hostile):
+    body = b'{"name": "' + b"x" * 3_000_000 + b'"}'
+    hostile.attack = lambda stop: iter([HEAD + b"Content-Length: %d\r\n\r\n" % len(body), body[:9], body[9:]])
+    assert len(client_of(hostile, 20.0).current_user()["name"]) == 3_000_000
+
+
+def test_connections_are_kept_and_a_broken_one_does_no_harm(hostile):
+    hostile.attack = says({"name": "ada"})
+    client = client_of(hostile, 20.0)
+    assert [client.current_user()["name"] for _ in range(5)] == ["ada"] * 5
+    hostile.attack = LARGE["endless body"]
+    with pytest.raises(TenantRefused):
+        client.current_user()
+    hostile.attack = says({"name": "bo"})
+    assert client.current_user()["name"] == "bo"
+
+
+@pytest.mark.parametrize("token", ["", None, 7, ["x"], "a\r\nX: y", "ä", "x" * 100_000, "a b"])
+def test_a_session_that_is_none(hostile, token):
+    hostile.paths["/login"] = says({"access_token": token})
+    with pytest.raises(TenantRefused):
+        client_of(hostile, 20.0).current_user()
+
+
+@pytest.mark.parametrize("lifetime", ["x", -5, 10**400, None, [], 1e308, True])
+def test_a_session_of_a_strange_length(hostile, lifetime):
+    hostile.attack = says({"name": "ada"})
+    hostile.paths["/login"] = says({"access_token": "jwt", "expires_in": lifetime})
+    assert client_of(hostile, 20.0).current_user() == {"name": "ada"}
+
+
+def test_numbers_that_are_none_are_left_out(hostile):
+    hostile.attack = says(b'{"a": NaN, "b": -Infinity, "c": 1e999}')
+    assert client_of(hostile, 20.0).current_user()["a"] is None
+
+
+# -- few at once
+
+
+def eventually(condition) -> None:
+    """Wait for a condition; fails when it does not come."""
+    waiter = threading.Event()
+    for _ in range(1000):
+        if condition():
+            return
+        waiter.wait(0.02)
+    pytest.fail("did not happen in time")
+
+
+def test_one_server_takes_only_its_places(hostile, threads):
+    places = Places(each=3, together=10, patience=0.01)
+    client = client_of(hostile, 30.0, places)
+    held = [threads.submit(client.current_user) for _ in range(3)]
+    eventually(lambda: places.taken.total() == 3)
+    with pytest.raises(TenantBusy, match="answering slowly. Try again in a moment."):
+        client.current_user()
+    other = HostileServer(says({"name": "ada"}))
+    assert client_of(other, 30.0, places).current_user() == {"name": "ada"}
+    other.close()
+    hostile.close()
+    for call in held:
+        with pytest.raises(TenantError):
+            call.result(LIMIT)
+    assert places.taken == {}
+    assert places.waiting == {}
+
+
+def test_many_servers_together_leave_threads_to_others(threads):
+    places = Places(each=3, together=4, patience=0.01)
+    servers = [HostileServer() for _ in range(3)]
+    clients = [client_of(server, 30.0, places) for server in servers]
+    calls = [threads.submit(client.current_user) for client in clients[:2] for _ in range(2)]
+    eventually(lambda: places.taken.total() == 4)
+    with pytest.raises(TenantBusy):
+        clients[2].current_user()
+    for server in servers:
+        server.close()
+    for call in calls:
+        with pytest.raises(TenantError):
+            call.result(LIMIT)
+
+
+def test_a_place_that_gets_free_is_given_to_who_waits():
+    places = Places(each=1, together=5, patience=LIMIT)
+    holding, release = threading.Event(), threading.Event()
+
+    def hold():
+        with places.one("a"):
+            holding.set()
+            release.wait(LIMIT)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    holding.wait(LIMIT)
+    threading.Timer(0, lambda: eventually(lambda: places.waiting["a"]) or release.set()).start()
+    with places.one("a"):
+        assert places.taken == {"a": 1}
+    holder.join(LIMIT)
+
+
+def test_only_few_wait():
+    places = Places(each=0, together=5, patience=LIMIT)
+    places.waiting["a"] = bounded.WAITING
+    with pytest.raises(TenantBusy):
+        places.one("a").__enter__()
+
+
+def test_threads_of_a_web_process_are_enough_for_all_calls_and_those_they_cause():
+    assert bounded.CALLS_PER_SERVER * 3 <= bounded.CALLS <= WEB_THREADS - 8
+
+
+def test_what_is_read_of_a_body_is_counted():
+    deadline = Deadline(1)
+    with pytest.raises(TooMuch):
+        deadline.spend(sys.maxsize)

@@ -1,0 +1,329 @@
+"""Pages about a tenant whose server sends anything at all: never a 500, always an end.
+
+The client is the real one; what its server says is made up.
+"""
+
+import json
+import threading
+from copy import deepcopy
+from uuid import uuid4
+
+import httpx
+import pytest
+from django.urls import reverse
+from factories import make_grant
+from fakes import RUN_ID, churn
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tenants import runs
+from tenants.run_templates import actions
+from tenants.servers.bounded import Places, make_http
+from tenants.servers.client import TenantClient
+from tests.tenants.servers.hostile import LARGE, SLOW, HostileServer
+from tests.tenants.servers.streams import Streamed
+
+BIG = "n" * 1_000_000
+PROJECT = "a51045a2-aa6a-441d-b0dc-5bcc700eeab4"
+RECORDED = {
+    "login": {"access_token": "jwt"},
+    "projects": {
+        "items": [{"id": PROJECT, "name": "default"}],
+        "total": 1,
+        "index": 1,
+        "total_pages": 1,
+        "max_size": 100,
+    },
+    "list": {"items": [churn("run")], "total": 1, "index": 1, "total_pages": 1, "max_size": 20},
+    "run": churn("run"),
+    "dag": churn("dag"),
+    "steps": churn("steps"),
+    "logs": [{"message": "Read 5000 rows", "level": 20, "timestamp": "2026-01-01T00:00:00"}],
+    "snapshot": churn("snapshot"),
+}
+PAGES = [
+    ("runs", [], {}),
+    ("overview", [], {"target": "last_runs"}),
+    ("run_detail", [RUN_ID], {}),
+    ("run_detail", [RUN_ID], {"graph": "1", "step": "train"}),
+    ("run_detail", [RUN_ID], {"view": "metrics"}),
+    ("run_detail", [RUN_ID], {"view": "configuration"}),
+    ("step_log", [RUN_ID, uuid4()], {}),
+]
+
+
+class Server:
+    """A tenant's server whose answers are `says`, by what is asked for."""
+
+    def __init__(self):
+        self.says = deepcopy(RECORDED)
+
+    def __call__(self, request):
+        body = self.says[self.kind(request.url.path)]
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return httpx.Response(200, content=data)
+
+    def kind(self, path):
+        ends = ("login", "projects", "dag", "logs", "steps")
+        found = next((end for end in ends if path.endswith(f"/{end}")), None)
+        rest = "snapshot" if "/pipeline_snapshots/" in path else "run" if "/runs/" in path else "list"
+        return found or rest
+
+
+@pytest.fixture
+def server(monkeypatch):
+    made = Server()
+    client = TenantClient(
+        "http://tenant.test", lambda: "token", http=make_http(Streamed(made)), places=Places()
+    )
+    monkeypatch.setattr(runs, "connect", lambda user, tenant: client)
+    monkeypatch.setattr(actions, "connect", lambda user, tenant: client)
+    return made
+
+
+@pytest.fixture
+def look(as_user, member, tenant):
+    """look(name, args, query): the status of a page, and its text."""
+    make_grant(tenant, member, "developer")
+    browser = as_user(member)
+
+    def get(name, args, query):
+        query = dict(query)
+        target = query.pop("target", "")
+        headers = {"HTTP_HX_REQUEST": "true", "HTTP_HX_TARGET": target} if target else {}
+        address = reverse(f"tenants:{name}", args=[tenant.organization.slug, tenant.slug, *args])
+        answer = browser.get(address, query, **headers)
+        return answer.status_code, answer.content.decode()
+
+    return get
+
+
+def look_at_all(look) -> dict[str, str]:
+    """Every page; each must be there, or not found, or a refusal in words."""
+    texts = {}
+    for name, args, query in PAGES:
+        status, text = look(name, args, query)
+        assert status in (200, 404, 503), (name, query, status)
+        assert name == "step_log" or len(text) < 3_000_000, (name, query, len(text))
+        texts[f"{name} {query}"] = text
+    return texts
+
+
+def test_honest_answers_are_shown(server, look):
+    texts = look_at_all(look)
+    assert all("does not answer" not in text and "could not answer" not in text for text in texts.values())
+
+
+def many_steps(count: int, edges) -> dict:
+    nodes = [
+        {
+            "node_id": f"step/{n}",
+            "type": "step",
+            "id": str(uuid4()),
+            "name": f"s{n}",
+            "metadata": {"status": "completed"},
+        }
+        for n in range(count)
+    ]
+    links = [{"source": f"step/{a}", "target": f"step/{b}"} for a, b in edges]
+    return {"status": "completed", "nodes": nodes, "edges": links}
+
+
+def nested(depth: int):
+    found = {"x": 1}
+    for _ in range(depth):
+        found = {"folder": found}
+    return found
+
+
+def run_with(**changes) -> dict:
+    run = churn("run")
+    for path, value in changes.items():
+        part, _, key = path.partition("__")
+        run[part] = value if not key else {**run[part], key: value}
+    return run
+
+
+HUGE = 10**400
+ATTACKS = {
+    "100,000 steps": {"dag": many_steps(60_000, [(n, n + 1) for n in range(59_999)])},
+    "all steps wait for all": {
+        "dag": many_steps(150, [(a, b) for a in range(150) for b in range(a + 1, 150)])
+    },
+    "a circle": {"dag": many_steps(3, [(0, 1), (1, 2), (2, 0)])},
+    "a step that waits for itself": {"dag": many_steps(2, [(0, 0)])},
+    "links to nowhere": {"dag": many_steps(2, [(0, 9), (7, 1)])},
+    "steps of one name": {"dag": {"nodes": many_steps(2, [])["nodes"] * 3, "edges": []}},
+    "names of a megabyte": {
+        "run": run_with(
+            name=BIG,
+            resources={"pipeline": {"name": BIG}, "user": {"name": BIG}, "tags": [{"name": BIG}] * 9},
+        ),
+        "dag": {"status": BIG, "nodes": [{**many_steps(1, [])["nodes"][0], "name": BIG}], "edges": []},
+    },
+    "null names": {
+        "run": run_with(name=None, resources=None),
+        "dag": {"nodes": [{"type": "step", "name": None}]},
+    },
+    "controls in names": {
+        "run": run_with(
+            name="a\x00\x1b\u202eb", resources={"user": {"name": "x\x00y"}, "pipeline": {"name": "\x00"}}
+        ),
+        "list": {**RECORDED["list"], "items": [run_with(resources={"user": {"name": "x\x00"}})]},
+    },
+    "times that are none": {
+        "run": run_with(
+            metadata={"start_time": "9999-12-31T23:59:59+00:00", "end_time": "0001-01-01T00:00:00+23:59"}
+        ),
+        "list": {
+            **RECORDED["list"],
+            "items": [run_with(metadata={"start_time": "0001-01-01T00:00:00-23:59", "end_time": 7})],
+        },
+    },
+    "durations that are none": {
+        "dag": {
+            "nodes": [
+                {**node, "metadata": {"status": "running", "start_time": "2026-01-01", "duration": duration}}
+                for node, duration in zip(
+                    many_steps(5, [])["nodes"], [HUGE, -HUGE, "x", 1e308, [1]], strict=True
+                )
+            ],
+            "edges": [],
+        }
+    },
+    "numbers that are none": {
+        "run": run_with(
+            body={"index": HUGE, "status": 5},
+            metadata={"run_metadata": {"a": HUGE, "b": b"".decode(), "c": 1e308}},
+        ),
+        "list": {**RECORDED["list"], "total": HUGE, "index": -HUGE, "max_size": 0},
+    },
+    "metrics that never end": {
+        "run": run_with(metadata={"run_metadata": {f"m{n}": {"x": n} for n in range(90_000)}})
+    },
+    "nested metrics": {"run": run_with(metadata={"run_metadata": nested(90)})},
+    "too deeply nested metrics": {"run": run_with(metadata={"run_metadata": nested(500)})},
+    "a list of runs without end": {"list": {**RECORDED["list"], "items": [churn("run")] * 900}},
+    "a log of one line": {"logs": [{"message": "x" * 10_000_000}]},
+    "a log of many lines": {"logs": [{"message": "x"}] * 190_000},
+    "a log of anything": {
+        "logs": [None, 7, [], {"message": None, "level": "x", "timestamp": []}, {"message": "\x00"}]
+    },
+    "an old log": {"logs": "line\x00\n" * 500_000},
+    "half characters": {
+        kind: b'{"name": "\\ud800", "items": ["\\udfff"]}' for kind in ("run", "list", "dag")
+    },
+    "projects of nothing": {"projects": {"items": [{"id": "x"}, {}], "total": 1}},
+    "projects that are no objects": {"projects": {"items": [[], None, "x"], "total": 1}},
+    "no id": {"run": {}, "list": {"items": [{}]}},
+    "snapshot of nothing": {
+        "snapshot": {"id": str(uuid4()), "metadata": {"step_configurations": {"train": {"config": []}}}}
+    },
+}
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_an_attack_ends_in_a_page(server, look, attack):
+    server.says |= ATTACKS[attack]
+    look_at_all(look)
+
+
+def test_what_is_not_shown_is_said(server, look):
+    server.says |= ATTACKS["100,000 steps"]
+    page = look("run_detail", [RUN_ID], {})[1]
+    assert "59000 more steps of this run are not shown." in page
+    server.says["dag"] = ATTACKS["all steps wait for all"]["dag"]
+    assert "This graph cannot be drawn" in look("run_detail", [RUN_ID], {"graph": "1"})[1]
+
+
+@pytest.mark.parametrize(
+    "attack", ["deep list that ends", "deep object", "many lists", "long integer", "no UTF-8"]
+)
+@pytest.mark.parametrize("kind", [kind for kind in RECORDED if kind != "login"])
+def test_json_that_explodes_ends_in_a_sentence(server, look, kind, attack):
+    wire = b"".join(LARGE[attack](threading.Event()))
+    server.says[kind] = wire.partition(b"\r\n\r\n")[2]
+    texts = look_at_all(look)
+    assert any("could not answer" in text or "cannot be read" in text for text in texts.values())
+
+
+def test_a_busy_tenant_is_a_sentence(server, look, tenant, monkeypatch):
+    full = TenantClient("http://tenant.test", lambda: "token", places=Places(each=0, patience=0.001))
+    monkeypatch.setattr(runs, "connect", lambda user, tenant: full)
+    status, text = look("runs", [], {})
+    assert status == 200
+    assert f"{tenant.name} is answering slowly" in text
+    assert "Try again in a moment." in text
+
+
+@pytest.mark.parametrize("attack", SLOW)
+def test_a_page_about_a_slow_server_ends(look, tenant, monkeypatch, attack):
+    hostile = HostileServer(SLOW[attack])
+    client = TenantClient(hostile.url, lambda: "token", timeout=0.3, places=Places())
+    monkeypatch.setattr(runs, "connect", lambda user, tenant: client)
+    status, text = look("runs", [], {})
+    hostile.close()
+    assert status == 200
+    assert f"{tenant.name} does not answer" in text
+
+
+# -- anything at all
+
+texts = st.text(max_size=8) | st.sampled_from(
+    ["completed", "failed", "2026-01-01T00:00:00", str(RUN_ID), PROJECT]
+)
+leaves = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts
+anything = st.recursive(
+    leaves,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+def places_of(value, path=()):
+    """Paths to every part of a recorded answer."""
+    yield path
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, one in inner:
+        yield from places_of(one, (*path, key))
+
+
+def put(value, path, new):
+    if not path:
+        return new
+    inner = put(value[path[0]], path[1:], new)
+    if isinstance(value, dict):
+        return {**value, path[0]: inner}
+    return [*value[: path[0]], inner, *value[path[0] + 1 :]]
+
+
+@st.composite
+def spoiled(draw):
+    """A recorded answer, parts of which are something else."""
+    kind = draw(st.sampled_from([kind for kind in RECORDED if kind != "login"]))
+    value = RECORDED[kind]
+    for _ in range(draw(st.integers(1, 3))):
+        value = put(value, draw(st.sampled_from([*places_of(value)])), draw(anything))
+    return kind, value
+
+
+class TestAnything:
+    @settings(
+        max_examples=60,
+        deadline=None,
+        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    )
+    @given(spoiled())
+    def test_a_recorded_answer_with_something_else_in_it(self, server, look, answer):
+        server.says = {**RECORDED, answer[0]: answer[1]}
+        look_at_all(look)
+
+    @settings(
+        max_examples=40,
+        deadline=None,
+        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    )
+    @given(st.fixed_dictionaries({kind: anything for kind in RECORDED}))
+    def test_every_answer_is_anything(self, server, look, answers):
+        server.says = {**answers, "login": RECORDED["login"]}
+        look_at_all(look)
