@@ -90,6 +90,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "zenpro_site.middleware.discreet",
     "csp.middleware.CSPMiddleware",
     "zenpro_site.characters.readable",
     "django.contrib.sessions.middleware.SessionMiddleware",
