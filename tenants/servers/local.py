@@ -32,6 +32,7 @@ from tenants.servers.supervisor import (
     write_private,
 )
 from tenants.servers.variables import environment
+from zenpro_site.addresses import authority, reachable
 
 HEALTH_TIMEOUT = 2.0  # seconds for one answer
 LOG_LINES = 2000
@@ -138,8 +139,7 @@ class LocalBackend:
 
     def address(self, spec: ServerSpec) -> str:
         """Where this machine reaches the server, whatever its public url is."""
-        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.host, self.host)  # noqa: S104 - compared only
-        return f"http://{host}:{spec.port}"
+        return f"http://{authority(reachable(self.host), spec.port)}"
 
     def program(self, spec: ServerSpec) -> Program:
         """How the supervisor runs this tenant.

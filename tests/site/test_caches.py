@@ -2,10 +2,10 @@
 
 import pytest
 from django.test import Client
-from tests.guards.walk import admin_pages, all_pages
-from tests.guards.world import World
 
 from orgs.users.links import make_path
+from tests.guards.walk import admin_pages, all_pages
+from tests.guards.world import World
 
 
 def is_kept_nowhere(response) -> bool:
@@ -13,7 +13,8 @@ def is_kept_nowhere(response) -> bool:
 
 
 @pytest.mark.parametrize(
-    "path", ["/accounts/login/", "/nowhere", "/invite/unknown/", "/accounts/password/reset/key/1-x/", "/?q=%00"]
+    "path",
+    ["/accounts/login/", "/nowhere", "/invite/unknown/", "/accounts/password/reset/key/1-x/", "/?q=%00"],
 )
 def test_pages_for_strangers(db, client, path):
     assert is_kept_nowhere(client.get(path))
