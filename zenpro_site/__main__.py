@@ -3,11 +3,17 @@
 import os
 import sys
 
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
 
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "zenpro_site.settings")
+    try:
+        settings.is_overridden("SECRET_KEY")  # reads them all
+    except ImproperlyConfigured as error:
+        sys.exit(f"ZenPro cannot start: {error}")
     execute_from_command_line(["zenpro", *sys.argv[1:]])
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
 
+from .env import check_fernet
+
 HINT = (
     "ZenPro has no keys. Run `zenpro up` once (it makes {file}), "
     "or set ZENPRO_SECRET_KEY and ZENPRO_SECRET_KEYS in the environment."
@@ -28,9 +30,24 @@ def make_keys(file: Path) -> None:
 
 def load_keys(env, file: Path) -> tuple[str, list[str]]:
     """(Django's secret key, Fernet keys with the newest first). Fails with a hint when there are none."""
-    if env("ZENPRO_SECRET_KEY", default="") and env.list("ZENPRO_SECRET_KEYS", default=[]):
-        return env("ZENPRO_SECRET_KEY"), env.list("ZENPRO_SECRET_KEYS")
+    secret_key, keys = env("ZENPRO_SECRET_KEY", default=""), env.list("ZENPRO_SECRET_KEYS", default=[])
+    if bool(secret_key) != bool(keys):
+        raise ImproperlyConfigured("Set both ZENPRO_SECRET_KEY and ZENPRO_SECRET_KEYS, or neither.")
+    if keys:
+        check_fernet("ZENPRO_SECRET_KEYS", keys)
+        return secret_key, keys
+    return _from(file)
+
+
+def _from(file: Path) -> tuple[str, list[str]]:
     if not file.exists():
         raise ImproperlyConfigured(HINT.format(file=file))
-    keys = json.loads(file.read_text())
-    return keys["secret_key"], keys["secret_keys"]
+    try:
+        keys = json.loads(file.read_text())
+        found = str(keys["secret_key"]), list(keys["secret_keys"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ImproperlyConfigured(
+            f"{file} cannot be read: put the copy back that you have of it."
+        ) from error
+    check_fernet(str(file), found[1])
+    return found

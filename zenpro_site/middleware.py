@@ -6,6 +6,18 @@ from django.utils.functional import SimpleLazyObject
 from orgs.users.models import Origin
 
 
+def discreet(get_response):
+    """No cache keeps what a page or an answer says; files of ours are served before this and stay cached."""
+
+    def middleware(request):
+        response = get_response(request)
+        if "no-store" not in response.headers.get("Cache-Control", ""):
+            response.headers["Cache-Control"] = "no-store"
+        return response
+
+    return middleware
+
+
 def origin(get_response):
     """Tell the acting person where she comes from; audit rows read it from her."""
 

@@ -7,13 +7,15 @@ from pathlib import Path
 from django.conf import settings
 
 from tenants.servers.supervisor import Program
+from zenpro_site.addresses import authority
 
+GIVEN = {"DJANGO_SETTINGS_MODULE", "ZENPRO_DATA_FILE", "ZENPRO_URL_FILE"}  # said in clear below
 WEB_THREADS = 32  # tenants call us back while we call them, so a thread must always be free
 
 
 def environment(url: str) -> dict[str, str]:
     """Ours, with the address that was asked for."""
-    ours = {key: value for key, value in os.environ.items() if key != "DJANGO_SETTINGS_MODULE"}
+    ours = {key: value for key, value in os.environ.items() if key not in GIVEN}
     fixed = {
         "DJANGO_SETTINGS_MODULE": "zenpro_site.settings",
         "ZENPRO_DATA": str(settings.ZENPRO_DATA),
@@ -30,7 +32,7 @@ def web(host: str, port: int, url: str) -> Program:
     keeping = ["--keep-alive", "75", "--timeout", "60", "--graceful-timeout", "20"]
     return Program(
         name="web",
-        command=[*gunicorn, "--bind", f"{host}:{port}", *serving, *keeping],
+        command=[*gunicorn, "--bind", authority(host, port), *serving, *keeping],
         env=environment(url),
         cwd=Path(settings.BASE_DIR),
         startsecs=2,

@@ -2,48 +2,54 @@
 
 import sys
 from pathlib import Path
-from urllib.parse import urlsplit
 
-import environ
 import structlog
 
+from .addresses import bracketed
+from .env import Env
 from .keys import load_keys, make_keys
 from .logs import without_tokens
 from .oidc import load_oidc
 
-env = environ.FileAwareEnv()
+env = Env()
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 # Where everything lives that is not code: database, keys, tenants, environments, logs.
-ZENPRO_DATA = Path(env("ZENPRO_DATA", default=str(BASE_DIR / "var"))).resolve()
+ZENPRO_DATA = env.folder("ZENPRO_DATA", default=str(BASE_DIR / "var"))
 KEY_FILE = ZENPRO_DATA / "keys.json"
-if "up" in sys.argv[1:2]:
-    make_keys(KEY_FILE)
-SECRET_KEY, ZENPRO_SECRET_KEYS = load_keys(env, KEY_FILE)
 DEBUG = env.bool("ZENPRO_DEBUG", default=False)
 
 # The address people and tenants' servers reach us at.
-ZENPRO_URL = env("ZENPRO_URL", default="http://127.0.0.1:8000").rstrip("/")
+_address = env.site("ZENPRO_URL", default="http://127.0.0.1:8000")
+ZENPRO_URL = _address.geturl()
+ZENPRO_URL_IS_SET = bool(env("ZENPRO_URL", default=""))  # else `zenpro up` says what it listens on
 ZENPRO_API_URL = f"{ZENPRO_URL}/api"
-_address = urlsplit(ZENPRO_URL)
-ALLOWED_HOSTS = [_address.hostname, "localhost", "127.0.0.1", *env.list("ZENPRO_ALLOWED_HOSTS", default=[])]
-CSRF_TRUSTED_ORIGINS = [ZENPRO_URL, *env.list("ZENPRO_TRUSTED_ORIGINS", default=[])]
+ALLOWED_HOSTS = [
+    bracketed(_address.hostname),
+    *("localhost", "127.0.0.1", "[::1]"),
+    *env.hosts("ZENPRO_ALLOWED_HOSTS"),
+]
+CSRF_TRUSTED_ORIGINS = [ZENPRO_URL, *env.sites("ZENPRO_TRUSTED_ORIGINS")]
 HTTPS = _address.scheme == "https"
 ZENPRO_PROXIES = env.int(
     "ZENPRO_PROXIES", default=0
 )  # how many of ours stand in front and add X-Forwarded-For
 
 # Tenants
-ZENPRO_TENANT_HOST = env("ZENPRO_TENANT_HOST", default="127.0.0.1")
+ZENPRO_TENANT_HOST = env.host("ZENPRO_TENANT_HOST", default="127.0.0.1")
+_first = env.int("ZENPRO_TENANT_PORT_FIRST", default=9100, least=1, most=65535)
 ZENPRO_TENANT_PORTS = (
-    env.int("ZENPRO_TENANT_PORT_FIRST", default=9100),
-    env.int("ZENPRO_TENANT_PORT_LAST", default=9299),
+    _first,
+    env.int("ZENPRO_TENANT_PORT_LAST", default=max(_first, 9299), least=_first, most=65535),
 )
-ZENPRO_TENANT_PUBLIC_HOST = env("ZENPRO_TENANT_PUBLIC_HOST", default=ZENPRO_TENANT_HOST)
-ZENPRO_LOCAL_STORES = env("ZENPRO_LOCAL_STORES", default="")  # one folder for all, or each tenant's own
+_everywhere = ZENPRO_TENANT_HOST in ("0.0.0.0", "::")  # noqa: S104 - compared only
+_public = _address.hostname if _everywhere else ZENPRO_TENANT_HOST
+ZENPRO_TENANT_PUBLIC_HOST = env.host("ZENPRO_TENANT_PUBLIC_HOST", default=_public)
+# One folder for all, or each tenant's own
+ZENPRO_LOCAL_STORES = env("ZENPRO_LOCAL_STORES", default="") and str(env.folder("ZENPRO_LOCAL_STORES", ""))
 ZENPRO_KEEP_DELETED_DAYS = env.int("ZENPRO_KEEP_DELETED_DAYS", default=7)
-ZENPRO_ZENML_VERSIONS = env.list("ZENPRO_ZENML_VERSIONS", default=["0.98.0"])
-ZENPRO_TENANT_TIMEOUT = env.float("ZENPRO_TENANT_TIMEOUT", default=8.0)
+ZENPRO_ZENML_VERSIONS = env.versions("ZENPRO_ZENML_VERSIONS", default=["0.98.0"])
+ZENPRO_TENANT_TIMEOUT = env.float("ZENPRO_TENANT_TIMEOUT", default=8.0, least=0.1, most=60)
 ZENPRO_PARALLEL_RUNS = env.int("ZENPRO_PARALLEL_RUNS", default=0)  # 0: as many as there are cores
 # Walls around tenants: "" for the best this machine has, "none" to go without (docs/security.md)
 ZENPRO_ISOLATION = env("ZENPRO_ISOLATION", default="").lower()
@@ -54,8 +60,9 @@ ZENPRO_RUN_MEMORY = env.int("ZENPRO_RUN_MEMORY_MB", default=0) * 1024**2  # 0: a
 ZENPRO_CODE_ROOTS = env.list(
     "ZENPRO_CODE_ROOTS", default=[]
 )  # where templates may take code from; empty: anywhere
-ADMIN_URL = env("ZENPRO_ADMIN_URL", default="admin/").lstrip("/")
+ADMIN_URL = env.path_prefix("ZENPRO_ADMIN_URL", default="admin/")
 ZENPRO_OPEN_SIGNUP = env.bool("ZENPRO_OPEN_SIGNUP", default=False)
+ZENPRO_ADMIN_EMAIL = env.mailbox("ZENPRO_ADMIN_EMAIL", default="admin@example.com")
 
 INSTALLED_APPS = [
     "zenpro_site",
@@ -96,7 +103,9 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "zenpro_site.middleware.discreet",
     "csp.middleware.CSPMiddleware",
+    "zenpro_site.characters.readable",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -137,7 +146,7 @@ TEMPLATES = [
 ]
 
 # Database
-DATABASES = {"default": env.db("DATABASE_URL", default=f"sqlite:///{ZENPRO_DATA / 'zenpro.sqlite3'}")}
+DATABASES = {"default": env.database("DATABASE_URL", ZENPRO_DATA / "zenpro.sqlite3")}
 DATABASES["default"]["CONN_MAX_AGE"] = None
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
@@ -203,11 +212,12 @@ MFA_ALLOW_UNVERIFIED_EMAIL = True
 SESSION_COOKIE_AGE = 14 * 24 * 3600
 
 # Mail: console unless EMAIL_URL is set, e.g. smtp+tls://user:password@mail.example.org:587
-EMAIL_CONFIG = env.email("EMAIL_URL", default="consolemail://")
+EMAIL_CONFIG = env.mail_server("EMAIL_URL")
 vars().update(EMAIL_CONFIG)
 EMAIL_TIMEOUT = 10
 MAIL_IS_SET_UP = not EMAIL_CONFIG["EMAIL_BACKEND"].endswith("console.EmailBackend")
-DEFAULT_FROM_EMAIL = env("ZENPRO_MAIL_FROM", default=f"ZenPro <zenpro@{_address.hostname}>")
+_mail_domain = "localhost" if ":" in _address.hostname else _address.hostname
+DEFAULT_FROM_EMAIL = env.mailbox("ZENPRO_MAIL_FROM", default=f"ZenPro <zenpro@{_mail_domain}>")
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
 
 # Files
@@ -249,11 +259,12 @@ if HTTPS:
     SECURE_HSTS_PRELOAD = True
 
 LANGUAGE_CODE = "en"
-TIME_ZONE = env("ZENPRO_TIME_ZONE", default="UTC")
+TIME_ZONE = env.time_zone("ZENPRO_TIME_ZONE", default="UTC")
 USE_TZ = True
 USE_I18N = False
 
 # Logs: one JSON object a line, each with the request's id
+_level = env.log_level("ZENPRO_LOG_LEVEL", default="WARNING")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -272,10 +283,10 @@ LOGGING = {
         }
     },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "json"}},
-    "root": {"handlers": ["console"], "level": env("ZENPRO_LOG_LEVEL", default="WARNING")},
+    "root": {"handlers": ["console"], "level": _level},
     "loggers": {
         "zenpro": {"level": "INFO"},
-        "django_structlog": {"level": env("ZENPRO_LOG_LEVEL", default="WARNING")},
+        "django_structlog": {"level": _level},
     },
 }
 structlog.configure(
@@ -291,3 +302,8 @@ structlog.configure(
     logger_factory=structlog.stdlib.LoggerFactory(),
     cache_logger_on_first_use=True,
 )
+
+# Keys come last: nothing is written before every other setting has been looked at.
+if "up" in sys.argv[1:2]:
+    make_keys(KEY_FILE)
+SECRET_KEY, ZENPRO_SECRET_KEYS = load_keys(env, KEY_FILE)

@@ -1,18 +1,18 @@
 """The mail with the link of an invitation."""
 
-from django.conf import settings
 from django.template.loader import render_to_string
 from django.urls import reverse
 
 from orgs.mails.actions import queue_mail
 from orgs.mails.models import Mail
+from zenpro_site.addresses import full
 
 from .models import Invitation
 
 
 def link_of(token: str) -> str:
     """Full address of the page that accepts. Made from ZENPRO_URL: a forged Host header never gets into a mail."""
-    return settings.ZENPRO_URL + reverse("invitations:accept", args=[token])
+    return full(reverse("invitations:accept", args=[token]))
 
 
 def queue(invitation: Invitation, token: str, offer) -> Mail | None:

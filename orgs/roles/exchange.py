@@ -2,6 +2,8 @@
 
 import json
 
+from zenpro_site.characters import storable
+
 from .models import Role
 from .permissions import rights_that_exist
 
@@ -30,6 +32,8 @@ def read(text: str) -> dict:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"This is not JSON: {error}") from error
+    if not storable(document):
+        raise ValueError("It holds a character that cannot be stored: NUL, or half of a surrogate pair.")
     if not isinstance(document, dict) or document.get("zenpro_role") != FORMAT:
         raise ValueError("This is not an exported role: “zenpro_role” must be 1.")
     level = document.get("level")

@@ -1,3 +1,5 @@
+from urllib.parse import quote
+
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.core.exceptions import ImmediateHttpResponse
 from django.conf import settings
@@ -6,8 +8,10 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.shortcuts import redirect
+from django.urls import reverse
 
 from orgs.domains.actions import join
+from zenpro_site.addresses import full
 
 from . import actions, limits, sessions
 
@@ -79,6 +83,27 @@ class AccountAdapter(DefaultAccountAdapter):
     def send_password_reset_mail(self, user, email, context) -> None:
         if not user.is_service_account and not only_through_provider():  # its address leads nowhere
             super().send_password_reset_mail(user, email, context)
+
+    def send_mail(self, template_prefix, email, context) -> None:
+        """Every mail of allauth's passes here. Its links are made from ZENPRO_URL below, never from Host."""
+        addresses = {"site_host": full("").partition("://")[2]}
+        super().send_mail(template_prefix, email, {**context, **addresses})
+
+    def get_reset_password_from_key_url(self, key) -> str:
+        path = reverse("account_reset_password_from_key", kwargs={"uidb36": "UID", "key": "KEY"})
+        return full(path.replace("UID-KEY", quote(key)))
+
+    def get_email_confirmation_url(self, request, emailconfirmation) -> str:
+        return full(reverse("account_confirm_email", args=[emailconfirmation.key]))
+
+    def send_account_already_exists_mail(self, email) -> None:
+        links = {"password_reset_url": full(reverse("account_reset_password"))}
+        self.send_mail("account/email/account_already_exists", email, links)
+
+    def _get_login_attempts_cache_key(self, request, **credentials) -> str:
+        """allauth counts for each Host apart, which whoever guesses may choose: ports of it are never checked."""
+        login = credentials.get("email", credentials.get("username", "")).lower()
+        return f"zenpro:{login}"
 
     def populate_username(self, request, user) -> None:
         if not user.username:

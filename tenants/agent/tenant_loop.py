@@ -22,6 +22,7 @@ from tenants.hosting import backend, spec_of
 from tenants.models import Tenant
 from tenants.sealing import SecretsUnreadable
 from tenants.servers.base import ServerError, ServerStatus, TenantConflict, TenantError
+from zenpro_site.addresses import authority
 
 from . import elsewhere, progress
 
@@ -170,7 +171,7 @@ class TenantLoop:
                     self._set(tenant, port=port)
             except IntegrityError:
                 tenant.port = None
-        url = f"http://{settings.ZENPRO_TENANT_PUBLIC_HOST}:{tenant.port}"
+        url = f"http://{authority(settings.ZENPRO_TENANT_PUBLIC_HOST, tenant.port)}"
         note = f"Port {tenant.port} is reserved"
         self._set(tenant, server_url=url, progress=progress.finish(steps, "reserve", note))
 

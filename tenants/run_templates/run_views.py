@@ -9,6 +9,7 @@ from orgs.access import refuse
 from orgs.actions import Refused
 from tenants.access import tenant_view
 from tenants.permissions import TenantPermission
+from zenpro_site.addresses import full
 from zenpro_site.htmx import render_partial, wants
 
 from . import actions
@@ -93,7 +94,7 @@ def _form(request, editor, tab, status=200, **more):
         "tab": tab,
         "tabs": [*TAB_WORDS.items()],
         "run_url": _url(request, "run", editor.template.pk),
-        "site": f"{request.scheme}://{request.get_host()}",
+        "site": full(""),
         "earlier": [RunRow(run) for run in earlier[:OFFERED]],
         "typical": typical_time(earlier),
         **more,

@@ -32,6 +32,7 @@ from tenants.servers.supervisor import (
     private_folder,
 )
 from tenants.servers.variables import environment, parted
+from zenpro_site.addresses import authority, reachable
 
 SERVE = Path(__file__).with_name("serve.py")
 INNER = ("config", "tmp")  # of a tenant's folder, beside its database and its stores
@@ -132,8 +133,7 @@ class LocalBackend:
 
     def address(self, spec: ServerSpec) -> str:
         """Where this machine reaches the server, whatever its public url is."""
-        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.host, self.host)  # noqa: S104 - compared only
-        return f"http://{host}:{spec.port}"
+        return f"http://{authority(reachable(self.host), spec.port)}"
 
     def program(self, spec: ServerSpec) -> Program:
         """How the supervisor runs this tenant.

@@ -170,7 +170,8 @@ class Supervisor:
             f"autostart={str(program.autostart).lower()}\nautorestart={str(program.autorestart).lower()}\n"
             f"startsecs={program.startsecs}\nstartretries={program.startretries}\n"
             f"stopwaitsecs={program.stopwaitsecs}\nkillasgroup=true\npriority={program.priority}\n"
-            f"redirect_stderr=true\nstdout_logfile={escape(self.log_file(program.name))}\n"
+            # supervisor expands this one twice
+            f"redirect_stderr=true\nstdout_logfile={escape(escape(self.log_file(program.name)))}\n"
             f"stdout_logfile_maxbytes={LOG_BYTES}\nstdout_logfile_backups={LOG_BACKUPS}\n"
         )
 

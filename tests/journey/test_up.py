@@ -4,6 +4,7 @@ import socket
 import subprocess
 import sys
 
+import httpx
 import pytest
 
 from .installation import ROOT, Installation
@@ -56,7 +57,21 @@ def test_no_demo_stays_empty_and_a_later_start_keeps_it_so(tmp_path):
         assert installation.ask(counts + "answer = [O.objects.count(), U.objects.count()]") == [0, 1]
         installation.stop()
         again = installation.up()
-        assert "first-sign-in" not in again
+        assert "first-sign-in" in again  # nobody has signed in so far
+        assert "password" not in again
         assert installation.ask(counts + "answer = [O.objects.count(), U.objects.count()]") == [0, 1]
+    finally:
+        installation.close()
+
+
+def test_an_ipv6_address(tmp_path):
+    installation = Installation(tmp_path)
+    try:
+        said = installation.up("--no-demo", "--host", "::1")
+        url = f"http://[::1]:{installation.port}"
+        assert url in said
+        answer = httpx.get(f"{url}/accounts/login/", trust_env=False, timeout=10)
+        assert answer.status_code == 200
+        assert f"[::1]:{installation.port}" in answer.text
     finally:
         installation.close()

@@ -1,9 +1,12 @@
 import environ
 import pytest
+from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
 
 from tenants import sealing
 from zenpro_site.keys import load_keys, make_keys
+
+NEW, OLD = (Fernet.generate_key().decode() for _ in range(2))
 
 
 class Empty(environ.Env):
@@ -26,9 +29,37 @@ def test_keys_are_made_once_and_only_for_their_owner(tmp_path):
 
 def test_the_environment_wins(tmp_path):
     class Full(environ.Env):
-        ENVIRON = {"ZENPRO_SECRET_KEY": "k", "ZENPRO_SECRET_KEYS": "new,old"}
+        ENVIRON = {"ZENPRO_SECRET_KEY": "k", "ZENPRO_SECRET_KEYS": f"{NEW},{OLD}"}
 
-    assert load_keys(Full(), tmp_path / "keys.json") == ("k", ["new", "old"])
+    assert load_keys(Full(), tmp_path / "keys.json") == ("k", [NEW, OLD])
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"ZENPRO_SECRET_KEY": "k"}, "both"),
+        ({"ZENPRO_SECRET_KEYS": NEW}, "both"),
+        ({"ZENPRO_SECRET_KEY": "k", "ZENPRO_SECRET_KEYS": f"{NEW},rubbish"}, "Key 2 of ZENPRO_SECRET_KEYS"),
+    ],
+)
+def test_half_of_the_keys_is_refused(tmp_path, values, said):
+    class Half(environ.Env):
+        ENVIRON = values
+
+    make_keys(tmp_path / "keys.json")
+    with pytest.raises(ImproperlyConfigured, match=said) as refused:
+        load_keys(Half(), tmp_path / "keys.json")
+    assert "rubbish" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", '{"secret_key": "k"}', '{"secret_key": "k", "secret_keys": ["x"]}']
+)
+def test_a_broken_file_of_keys_is_told(tmp_path, text):
+    file = tmp_path / "keys.json"
+    file.write_text(text)
+    with pytest.raises(ImproperlyConfigured, match="keys.json"):
+        load_keys(Empty(), file)
 
 
 def test_sealed_with_an_old_key_opens_with_old_and_new(settings):

@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 
+from zenpro_site.addresses import full
 from zenpro_site.oidc import PROVIDER
 
 register = template.Library()
@@ -242,6 +243,12 @@ def duration(value):
 def shortid(value):
     """First eight characters of an id."""
     return str(value or "")[:8]
+
+
+@register.filter
+def full_address(path):
+    """A path as a whole address, to be passed on."""
+    return full(path)
 
 
 @register.simple_tag

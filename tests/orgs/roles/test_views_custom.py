@@ -206,6 +206,15 @@ def test_a_person_with_the_new_role_may_what_it_says(org, owner, as_user, recrui
     assert as_user(person).get(at("list", org)).status_code == 403
 
 
+@pytest.mark.parametrize("where", ["name", "rights", "more"])
+def test_a_role_with_characters_that_no_database_takes(org, owner, as_user, where):
+    document = {"zenpro_role": 1, "level": "tenant", "name": "A", "rights": []} | {where: ["\ud800", "\0"]}
+    answer = as_user(owner).post(at("import", org), {"text": json.dumps(document)})
+    assert answer.status_code == 422
+    assert "cannot be stored" in answer.content.decode()
+    assert not org.roles.filter(name="A").exists()
+
+
 def test_what_is_exported_can_be_imported_elsewhere(org, owner, as_user, reviewer):
     client = as_user(owner)
     answer = client.get(at("export", org, reviewer))

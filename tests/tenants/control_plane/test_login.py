@@ -132,7 +132,7 @@ def test_a_share_lets_in(person, tenant, member):
     assert authorize(person(member), tenant.pk).status_code == 200
 
 
-@pytest.mark.parametrize("server_id", [uuid4(), "", "x", "\x00"])
+@pytest.mark.parametrize("server_id", [uuid4(), "", "x"])
 def test_unknown_tenants_are_refused(person, superuser, server_id):
     assert authorize(person(superuser), server_id).status_code == 403
 

@@ -3,16 +3,17 @@
 import contextlib
 import fcntl
 import json
-import os
 import secrets
 import signal
 import socket
 import time
+from argparse import ArgumentTypeError
 from pathlib import Path
 
 import httpx
 from django.conf import settings
 from django.contrib.auth import get_user_model
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
@@ -21,8 +22,9 @@ from tenants.servers import box
 from tenants.servers.base import ServerError, StartFailed, SupervisorGone, TenantError
 from tenants.servers.supervisor import Supervisor
 from zenpro_site import demo, processes
+from zenpro_site.addresses import authority, reachable
+from zenpro_site.env import as_host
 
-ADMIN_EMAIL = "admin@example.com"
 READY_TIMEOUT = 60.0  # seconds for the web process to answer
 
 
@@ -30,8 +32,10 @@ class Command(BaseCommand):
     help = "Start ZenPro: database, web, agent and every tenant. Ctrl-C stops everything, the data stay."
 
     def add_arguments(self, parser):
-        parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
-        parser.add_argument("--port", type=int, default=8000, help="port to listen on (default 8000)")
+        parser.add_argument(
+            "--host", type=host, default="127.0.0.1", help="address to listen on (default 127.0.0.1)"
+        )
+        parser.add_argument("--port", type=port, default=8000, help="port to listen on (default 8000)")
         parser.add_argument("--no-demo", action="store_true", help="leave a new installation empty")
 
     def handle(self, *, host, port, no_demo, **options):
@@ -43,7 +47,8 @@ class Command(BaseCommand):
             self._run(host, port, no_demo)
 
     def _run(self, host: str, port: int, no_demo: bool) -> None:
-        url = os.environ.get("ZENPRO_URL") or f"http://{reachable(host)}:{port}"
+        ours = f"http://{authority(reachable(host), port)}"
+        url = settings.ZENPRO_URL if settings.ZENPRO_URL_IS_SET else ours
         self.stdout.write(f"ZenPro, data in {settings.ZENPRO_DATA}\n")
         self._isolation()
         self._prepare()
@@ -54,7 +59,7 @@ class Command(BaseCommand):
         with self._step("Web and agent"):
             child = supervisor.spawn()
         try:
-            self._wait_ready(child, host, port)
+            self._wait_ready(child, ours)
             self._demo()
             self._tell(url, admin, password)
             child.wait()
@@ -112,23 +117,21 @@ class Command(BaseCommand):
             call_command("collectstatic", verbosity=0, interactive=False)
 
     def _first_account(self, no_demo: bool):
-        """(superuser, password) on the very first start, else (None, "")."""
+        """(superuser, password) on the very first start; a superuser alone until somebody has signed in."""
         users = get_user_model().objects
         if users.exists():
-            return None, ""
+            return unused_superuser(), ""
         password = secrets.token_urlsafe(15)
         with self._step("First account"):
-            admin = users.create_superuser(
-                os.environ.get("ZENPRO_ADMIN_EMAIL", ADMIN_EMAIL), password, name="Admin"
-            )
+            admin = users.create_superuser(settings.ZENPRO_ADMIN_EMAIL, password, name="Admin")
         demo_file().write_text(json.dumps({"wanted": not no_demo, "admin": str(admin.pk)}))
         return admin, password
 
-    def _wait_ready(self, child, host: str, port: int) -> None:
+    def _wait_ready(self, child, ours: str) -> None:
         deadline = time.monotonic() + READY_TIMEOUT
         while time.monotonic() < deadline and child.poll() is None:
             with contextlib.suppress(httpx.HTTPError):
-                if httpx.get(f"http://{reachable(host)}:{port}/livez", timeout=2, trust_env=False).is_success:
+                if httpx.get(f"{ours}/livez", timeout=2, trust_env=False).is_success:
                     return
             time.sleep(0.1)
         log = Path(settings.ZENPRO_DATA) / "logs" / "web.log"
@@ -162,8 +165,11 @@ class Command(BaseCommand):
         self.stdout.write(f"\nZenPro is ready after {seconds:.0f} s: {self.style.SUCCESS(url)}")
         if admin:
             self.stdout.write(f"  Sign in at once (works once):  {url}{make_path(admin)}")
+        if admin and password:
             self.stdout.write(f"  or with {admin.email} and the password {password}")
-            self.stdout.write("  Both are shown only now.")
+            self.stdout.write("  The password is shown only now.")
+        elif admin:
+            self.stdout.write(f"  It signs in {admin.email}: nobody has signed in so far.")
         self.stdout.write("Ctrl-C stops everything; the data stay.\n")
         self.stdout.flush()
 
@@ -181,19 +187,37 @@ def demo_file() -> Path:
     return settings.ZENPRO_DATA / "demo.json"
 
 
-def reachable(host: str) -> str:
-    """An address this machine can call: 0.0.0.0 and :: are only for listening."""
-    return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104
+def unused_superuser():
+    """Whom the sign-in link is for as long as nobody has signed in: a start may fail after the account was made."""
+    users = get_user_model().objects
+    if users.exclude(last_login=None).exists():
+        return None
+    return users.filter(is_superuser=True, is_active=True).order_by("date_joined").first()
+
+
+def host(text: str) -> str:
+    """Argument: a host name or IP address, without brackets."""
+    try:
+        return as_host("--host", text).strip("[]")
+    except ImproperlyConfigured as error:
+        raise ArgumentTypeError(str(error)) from error
+
+
+def port(text: str) -> int:
+    """Argument: a port to listen on."""
+    if not (text.isascii() and text.isdecimal()) or not 0 < int(text) < 65536:
+        raise ArgumentTypeError(f"{text!r} is no port: 1 to 65535.")
+    return int(text)
 
 
 def check_port(host: str, port: int) -> None:
     """Refuse a busy port at once, with what to do."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
+    try:
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((host, port))
-        except OSError as error:
-            raise CommandError(
-                f"{host}:{port} cannot be used: {error.strerror}. Choose another with --port."
-            ) from error
+    except OSError as error:
+        raise CommandError(
+            f"{authority(host, port)} cannot be used: {error.strerror}. Choose another with --host or --port."
+        ) from error

@@ -1,0 +1,92 @@
+"""Parts of `zenpro up`: whom it hands a sign-in link, and what it listens on."""
+
+import io
+import socket
+from argparse import ArgumentTypeError
+from pathlib import Path
+
+import pytest
+from django.core.management.base import CommandError
+from django.utils import timezone
+from factories import make_user
+
+from zenpro_site import processes
+from zenpro_site.management.commands import up
+
+
+@pytest.fixture
+def command(tmp_path, settings):
+    settings.ZENPRO_DATA = Path(tmp_path)
+    made = up.Command(stdout=io.StringIO(), no_color=True)
+    made.began = 0.0
+    return made
+
+
+def told(command, admin, password) -> str:
+    command._tell("http://x", admin, password)
+    return command.stdout._out.getvalue()
+
+
+def test_a_start_after_one_that_failed_hands_the_link_out_again(db, command):
+    admin, password = command._first_account(no_demo=True)
+    assert password
+    again, nothing = command._first_account(no_demo=True)
+    assert (again, nothing) == (admin, "")
+    said = told(command, again, nothing)
+    assert "/first-sign-in/" in said and admin.email in said and "password" not in said
+
+
+def test_no_link_once_somebody_has_signed_in(db, command):
+    command._first_account(no_demo=True)
+    make_user(last_login=timezone.now())
+    assert command._first_account(no_demo=True) == (None, "")
+    assert "first-sign-in" not in told(command, None, "")
+
+
+def test_the_link_opens_the_page(client, db, command):
+    command._first_account(no_demo=True)
+    said = told(command, *command._first_account(no_demo=True))
+    path = said.partition("http://x/first-sign-in/")[2].split()[0]
+    assert client.post(f"/first-sign-in/{path}").url == "/"
+    assert command._first_account(no_demo=True) == (None, "")
+
+
+def test_nobody_but_an_active_superuser_gets_one(db, command):
+    make_user()
+    make_user(superuser=True, is_active=False)
+    assert command._first_account(no_demo=True) == (None, "")
+
+
+@pytest.mark.parametrize("text", ["http://x", "a:1", "a b", ""])
+def test_hosts_that_are_none(text):
+    with pytest.raises(ArgumentTypeError):
+        up.host(text)
+
+
+@pytest.mark.parametrize("text", ["0", "65536", "-1", "http", "٣"])
+def test_ports_that_are_none(text):
+    with pytest.raises(ArgumentTypeError):
+        up.port(text)
+
+
+@pytest.mark.parametrize(
+    ("given", "bound"), [("::1", "[::1]:8000"), ("[::1]", "[::1]:8000"), ("0.0.0.0", "0.0.0.0:8000")]
+)
+def test_what_the_web_process_listens_on(given, bound):
+    program = processes.web(up.host(given), 8000, "http://x")
+    assert program.command[program.command.index("--bind") + 1] == bound
+    assert "[" not in program.host
+
+
+def test_a_host_that_is_not_of_this_machine_is_told():
+    with pytest.raises(CommandError, match="cannot be used"):
+        up.check_port("192.0.2.1", 8000)
+
+
+@pytest.mark.enable_socket
+def test_a_busy_port_of_an_ipv6_address_is_told():
+    with socket.socket(socket.AF_INET6) as busy:
+        busy.bind(("::1", 0))
+        busy.listen()
+        with pytest.raises(CommandError, match=r"\[::1\]:\d+ cannot be used"):
+            up.check_port("::1", busy.getsockname()[1])

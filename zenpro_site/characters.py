@@ -1,0 +1,79 @@
+"""Text that no database takes: NUL, and halves of surrogate pairs. Refused before anybody reads the request."""
+
+import json
+import re
+from http import HTTPStatus
+
+from django.core.exceptions import BadRequest, SuspiciousOperation
+from django.http import JsonResponse, UnreadablePostError
+from django.http.multipartparser import MultiPartParserError
+from django.shortcuts import render
+
+UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+ESCAPED = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")  # how JSON writes them
+FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
+UNREADABLE = (BadRequest, SuspiciousOperation, MultiPartParserError, UnreadablePostError)
+SENTENCE = "The request holds a character that cannot be stored: NUL, or half of a surrogate pair."
+
+
+def storable(value) -> bool:
+    """Can all text of this value (of JSON) be stored? Looks at any depth."""
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, str):
+            if UNSTORABLE.search(one):
+                return False
+        elif isinstance(one, dict):
+            waiting += [*one, *one.values()]
+        elif isinstance(one, list | tuple):
+            waiting += one
+    return True
+
+
+def readable(get_response):
+    """Middleware: 400 for what no database takes, in path, query, header, cookie, form or JSON."""
+
+    def middleware(request):
+        try:
+            fine = _readable(request)
+        except UNREADABLE:
+            return refusal(request, "The request cannot be read.")
+        return get_response(request) if fine else refusal(request, SENTENCE)
+
+    return middleware
+
+
+def _readable(request) -> bool:
+    headers = [value for name, value in request.META.items() if name.startswith("HTTP_")]
+    outside = [request.path_info, *headers, *request.COOKIES.items(), *request.GET.lists()]
+    return storable(outside) and _body_is_readable(request)
+
+
+def _body_is_readable(request) -> bool:
+    if request.method in ("GET", "HEAD"):
+        return True
+    if request.content_type in FORMS:
+        return storable([*request.POST.lists(), *request.FILES])  # Django cleans the names of files itself
+    try:
+        text = request.body.decode()
+    except UnicodeDecodeError:
+        return False
+    return not UNSTORABLE.search(text) and (not ESCAPED.search(text) or _json_is_storable(text))
+
+
+def _json_is_storable(text: str) -> bool:
+    """Most escapes are halves that belong together. What is no JSON is the view's to refuse."""
+    try:
+        return storable(json.loads(text))
+    except (ValueError, RecursionError):
+        return True
+
+
+def refusal(request, sentence: str):
+    """400 in the words of who asks: ZenML's servers and clients, the JSON API, a browser."""
+    if request.path_info.startswith("/api/v1/"):
+        return JsonResponse({"detail": sentence}, status=HTTPStatus.BAD_REQUEST)
+    if request.path_info.startswith("/api/"):
+        return JsonResponse({"detail": ["ValueError", sentence]}, status=HTTPStatus.BAD_REQUEST)
+    return render(request, "400.html", {"sentence": sentence}, status=HTTPStatus.BAD_REQUEST)
