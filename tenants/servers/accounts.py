@@ -23,13 +23,13 @@ def switch_off(database: Path, user_id: UUID, still_out: Callable[[], bool]) -> 
     says so. Raises ServerError when the database is not there, is busy, or is not one of ZenML.
     """
     try:
-        with closing(_open(database)) as connection:
+        with closing(open_database(database)) as connection:
             return _write(connection, user_id, still_out)
     except sqlite3.Error as error:
         raise ServerError(f"The account could not be switched off: {error}.") from error
 
 
-def _open(database: Path) -> sqlite3.Connection:
+def open_database(database: Path) -> sqlite3.Connection:
     """mode=rw: a database that is not there is not made. The server's journal mode stays as it is."""
     address = f"{database.absolute().as_uri()}?mode=rw"
     return sqlite3.connect(address, uri=True, timeout=PATIENCE, isolation_level=None)
