@@ -107,8 +107,9 @@ def step_of(tenant) -> str:
 
 
 def needs(organization: Organization, tenants: Iterable, runs: Iterable[Run], rights) -> list[Need]:
-    """What wants attention, worst first: tenants that failed, templates that fail, invitations that did not arrive."""
+    """What wants attention, worst first: tenants that failed or are silent, templates that fail, invitations that did not arrive."""
     found = [_failed_tenant(organization, tenant) for tenant in tenants if tenant.status == "failed"]
+    found += [_silent_tenant(organization, tenant) for tenant in tenants if tenant.shown_status == "silent"]
     found += _failing_templates(runs)
     if Permission.INVITATION_MANAGE in rights:
         found += _lost_invitations(organization)
@@ -118,6 +119,11 @@ def needs(organization: Organization, tenants: Iterable, runs: Iterable[Run], ri
 def _failed_tenant(organization: Organization, tenant) -> Need:
     url = reverse("tenants:overview", args=[organization.slug, tenant.slug])
     return Need("bad", "server-off", f"{tenant.name} does not run", tenant.state_reason, url, "Open")
+
+
+def _silent_tenant(organization: Organization, tenant) -> Need:
+    url = reverse("tenants:overview", args=[organization.slug, tenant.slug])
+    return Need("warn", "wifi-off", f"{tenant.name} does not answer", tenant.state_reason, url, "Open")
 
 
 def _failing_templates(runs: Iterable[Run]) -> list[Need]:

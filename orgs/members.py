@@ -196,7 +196,9 @@ def _tenants_of(request, placed: dict):
     """A function (membership, its role) -> words for the number of tenants she is in."""
     if not hasattr(request, "tenants"):
         # The frame of the page lists them as well: what it shows.
-        request.tenants = list(visible_tenants(request).only("organization", "slug", "name", "status"))
+        request.tenants = list(
+            visible_tenants(request).only("organization", "slug", "name", "status", "silent_since")
+        )
     total, visible = len(request.tenants), {tenant.pk for tenant in request.tenants}
 
     def words(member: Membership, role: OrganizationRole | None) -> str:

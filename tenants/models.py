@@ -129,6 +129,7 @@ class Tenant(models.Model):
     reported_version = models.CharField(max_length=20, blank=True, editable=False)
     reported_at = models.DateTimeField(null=True, blank=True, editable=False)
     available_since = models.DateTimeField(null=True, blank=True, editable=False)
+    silent_since = models.DateTimeField(null=True, blank=True, editable=False)  # runs, and does not answer
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="tenants_created"
     )
@@ -178,6 +179,11 @@ class Tenant(models.Model):
     @property
     def is_available(self) -> bool:
         return self.status == self.Status.AVAILABLE
+
+    @property
+    def shown_status(self) -> str:
+        """The word for people: `status`, or "silent" while its process runs and gives no answer."""
+        return "silent" if self.is_available and self.silent_since else self.status
 
 
 class TenantUserObjectPermission(UserObjectPermissionBase):

@@ -60,7 +60,8 @@ def ask(user, tenant: Tenant, question: Callable[[TenantClient], Any]) -> tuple[
     except TenantBusy:
         return None, Trouble("unreachable", f"{tenant.name} is answering slowly", "Try again in a moment.")
     except TenantUnreachable as error:
-        return None, Trouble("unreachable", f"{tenant.name} does not answer", error.reason)
+        known = tenant.state_reason if tenant.silent_since else ""
+        return None, Trouble("unreachable", f"{tenant.name} does not answer", known or error.reason)
     except TenantRefused as error:
         return None, _refusal(tenant, error)
     except TenantError as error:

@@ -126,7 +126,7 @@ def overview(request):
     if wants(request, "state"):
         return (
             reload_page()
-            if context["startup"].over
+            if context["startup"].over and not tenant.silent_since
             else render(request, "tenants/overview.html#state", context)
         )
     context |= _connect(request)

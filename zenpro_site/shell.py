@@ -148,7 +148,7 @@ def _tenants(request, slug) -> tuple[list[TenantItem], int]:
     """The first of them, with the one that is open, and how many more there are."""
     current, shown = getattr(request, "tenant", None), _shown(request)
     address = reverse("tenants:overview", args=[slug, "-"]).removesuffix("-/")
-    items = [TenantItem(one, f"{address}{one.slug}/", one == current, one.status) for one in shown]
+    items = [TenantItem(one, f"{address}{one.slug}/", one == current, one.shown_status) for one in shown]
     for item in items:
         item.nav = _tenant_navigation(request, slug, item.tenant) if item.active else []
     total = len(request.tenants) if hasattr(request, "tenants") else shown[0].seen if shown else 0

@@ -89,6 +89,7 @@ SENTENCES = {
     "template.deleted": "{actor} deleted template {target}",
     "template_run.queued": "{actor} ran template {target}",
     "template_run.cancelled": "{actor} cancelled {target}",
+    "template_run.stopped": "{target} was stopped: {after.reason}",
     "device.approved": "{actor} let the computer {after.computer} act as her",
     "device.denied": "{actor} denied the computer {after.computer}",
     "device.signed_out": "{actor} signed the computer {before.computer} out",

@@ -10,6 +10,8 @@ from tenants.run_templates.models import TemplateRun
 from tenants.servers.base import TenantNotFound, TenantRefused
 from tenants.servers.client import Run, Step, TenantClient
 
+from . import run_access
+
 State = TemplateRun.State
 REASON_LENGTH = 500
 ZENML_REASON_LENGTH = 250  # a short text column there
@@ -65,6 +67,23 @@ def reap(run: TemplateRun, client: TenantClient, reason: str) -> End:
     return End(state, reason)
 
 
+def end_of_the_gone(run: TemplateRun) -> End:
+    """The end of a run for which nobody may speak to the tenant any more: its database is told.
+
+    Raises ServerError: then try again later.
+    """
+    reason = gone(run)
+    seen = run_access.end_in_database(run, "stopped", reason[:ZENML_REASON_LENGTH])
+    if seen is None:
+        return End(State.STOPPED, reason)
+    return End(ENDS.get(seen[0], State.STOPPED), seen[1] if seen[0] != "completed" else "")
+
+
+def gone(run: TemplateRun) -> str:
+    """Why it was stopped; of a process that ended before anybody stopped it, why nobody may ask."""
+    return stopped_by(run) if run.cancel_requested_at else f"Stopped: {run_access.why_stopped(run)}"
+
+
 def close_run(run: TemplateRun, client: TenantClient, status: str, reason: str) -> None:
     body = {"status": status, "status_reason": reason[:ZENML_REASON_LENGTH], "end_time": utc_now()}
     client.update_run(run.zenml_run_id, body)
@@ -89,6 +108,8 @@ def utc_now() -> str:
 
 
 def stopped_by(run: TemplateRun) -> str:
+    if run.stop_reason:
+        return f"Stopped: {run.stop_reason}"
     return f"Stopped by {run.cancel_requested_by or 'somebody'}."
 
 

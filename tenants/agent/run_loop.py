@@ -29,7 +29,7 @@ from tenants.run_templates.models import RunTemplate, TemplateRun
 from tenants.servers.base import ServerError, TenantError, TenantRefused, TenantUnreachable
 from tenants.servers.client import TenantClient
 
-from . import run_ends
+from . import run_access, run_ends
 from .run_ends import End
 
 log = structlog.get_logger("zenpro.agent")
@@ -39,7 +39,7 @@ BUSY = (State.STARTING, State.RUNNING, State.STOPPING)  # those that count for t
 ASK_EVERY = 1.0  # seconds between questions to the tenant about a run that is under way
 PATIENCE = 2.0  # seconds after a tenant did not answer
 LONG_PATIENCE = 300.0  # seconds for which errors of a tenant count as passing
-SETTLE_EVERY = 5.0  # seconds between looks for runs that a deactivated tenant still believes to be under way
+SETTLE_EVERY = 2.0  # seconds between looks for people who are gone, and for ends a tenant has not heard of
 STOP_GRACE = 20.0  # seconds from the wish to stop to SIGKILL; a step usually ends within 2
 BURIAL = 5.0  # seconds until a process that ended is gone
 OVER_GRACE = 30.0  # seconds a process may take to end after its run has
@@ -81,6 +81,10 @@ class RunLoop:
         """Let waiting re-runs in, and begin a pass for every other one that has none under way."""
         self._bury()
         runs = list(_rows().unfinished().order_by("queued_at", "pk"))
+        now_and_then = time.monotonic() - self.settled >= SETTLE_EVERY
+        if now_and_then:
+            self.settled = time.monotonic()
+            run_access.stop_runs_of_the_gone(runs)
         self.free = self.limit - sum(run.state in BUSY for run in runs)
         for run in runs:
             if self._busy(run.pk):
@@ -89,8 +93,7 @@ class RunLoop:
                 self._wait(run)
             else:
                 self._submit(self.run_pass, run.pk)
-        if time.monotonic() - self.settled >= SETTLE_EVERY:
-            self.settled = time.monotonic()
+        if now_and_then:
             self._settle_all()
             self._prepare_ahead()
 
@@ -242,12 +245,16 @@ class RunLoop:
 
     def _begin(self, run: TemplateRun) -> None:
         """From nothing, or from wherever an earlier agent was killed, to a process."""
-        client, again = self._client(run), run.pk not in self.claimed
+        again = run.pk not in self.claimed
         if again and self._adopt(run):
             return
         if run.cancel_requested_at and not run.zenml_run_id and not run.zenml_snapshot_id:
             self._end(run, End(State.STOPPED, run_ends.stopped_by(run)))
             return
+        if run_access.is_out(run):
+            self._end_gone(run)
+            return
+        client = self._client(run)
         derive(run, client, again=again)
         if run.cancel_requested_at or (again and client.run_status(run.zenml_run_id) != "initializing"):
             self._close(run)
@@ -341,7 +348,18 @@ class RunLoop:
     def _close(self, run: TemplateRun) -> None:
         """The process is gone: find out how the run ended."""
         runner.kill(run.pid, run.pid_started)
-        self._end(run, run_ends.read_end(run, self._client(run), self._exit_code(run)))
+        if run_access.is_out(run):
+            self._end_gone(run)
+        else:
+            self._end(run, run_ends.read_end(run, self._client(run), self._exit_code(run)))
+
+    def _end_gone(self, run: TemplateRun) -> None:
+        """An end although nobody may ask the tenant; a database that is busy is told later."""
+        try:
+            self._end(run, run_ends.end_of_the_gone(run))
+        except ServerError as error:
+            log.warning("end was not told", run=str(run.pk), reason=error.reason)
+            self._end_unsettled(run, End(State.STOPPED, run_ends.gone(run)))
 
     def _exit_code(self, run: TemplateRun) -> int | None:
         """None when another agent started the process."""
@@ -404,13 +422,19 @@ class RunLoop:
         run, mark = self._load(pk), runner.unsettled(pk)
         try:
             if run is not None and run.template.tenant.desired_state != Tenant.DesiredState.DELETED:
-                run_ends.read_end(run, self._client(run), None)
-        except TenantUnreachable:
+                self._tell_end(run)
+        except (TenantUnreachable, ServerError):
             return
         except TenantRefused as error:
             if is_passing(error):
                 return
         mark.unlink(missing_ok=True)
+
+    def _tell_end(self, run: TemplateRun) -> None:
+        if run_access.is_out(run):
+            run_ends.end_of_the_gone(run)
+        else:
+            run_ends.read_end(run, self._client(run), None)
 
     def _refused(self, run: TemplateRun, error: TenantError) -> None:
         """The tenant does not answer this person any more. A living process goes on; its own calls are refused."""
@@ -453,7 +477,11 @@ class RunLoop:
 def _rows():
     """Re-runs with all that a pass looks at; the big documents only when they are asked for."""
     rows = TemplateRun.objects.select_related(
-        "template__tenant__organization", "created_by", "cancel_requested_by"
+        "template__tenant__organization",
+        "template__tenant__enrollment",
+        "created_by",
+        "cancel_requested_by",
+        "asked_with",
     )
     return rows.defer("configuration", "changes", "template__snapshot", "template__default_configuration")
 

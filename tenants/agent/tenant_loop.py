@@ -7,9 +7,10 @@ any moment; the next pass, of this agent or of a new one, carries on. Only this 
 import math
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
-from datetime import timedelta
+from contextlib import contextmanager, suppress
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
@@ -20,21 +21,34 @@ from django.utils import timezone
 from tenants.connection import connect
 from tenants.hosting import backend, spec_of
 from tenants.models import Tenant
+from tenants.run_templates.derive import is_passing
 from tenants.sealing import SecretsUnreadable
-from tenants.servers.base import ServerError, ServerStatus, TenantConflict, TenantError
+from tenants.servers.base import (
+    ServerError,
+    ServerState,
+    ServerStatus,
+    SupervisorGone,
+    TenantConflict,
+    TenantError,
+    TenantRefused,
+)
 from zenpro_site.addresses import authority
 
 from . import elsewhere, progress
+from .starts import SLOT_TIME, STARTS_AT_ONCE, Patience, Slot, limit_for
 
 log = structlog.get_logger("zenpro.agent")
 Status, Desired = Tenant.Status, Tenant.DesiredState
 
-START_TIMEOUT = 180.0  # seconds from process start to the first healthy answer
 LOOK_EVERY = 5.0  # seconds between looks at a server that is well
 RETRY_EVERY = 30.0  # seconds before a server that once worked is started again
 HEALTH_EVERY = 0.25  # seconds between looks while a server starts
 SWEEP_EVERY = 10.0  # seconds between looks for servers without a tenant
-STARTS_AT_ONCE = 2  # a cold start keeps a core busy
+MISSES = 3  # looks without an answer before anything is said: one may be chance
+SILENT_LIMIT = timedelta(minutes=10)  # a process that runs and does not answer for so long is restarted
+PROJECT_EVERY = 2.0  # seconds between tries to make the first project
+PROJECT_LIMIT = 120.0  # seconds after which the tenant is available without it; it is made later
+ANEW = timedelta(seconds=2)  # the supervisor knows whole seconds
 
 
 class Superseded(Exception):
@@ -44,22 +58,25 @@ class Superseded(Exception):
 class TenantLoop:
     """One per agent. `tick()` returns at once; passes run in threads, one a tenant at a time."""
 
-    def __init__(self, hosting=None):
+    def __init__(self, hosting=None, clock=time):
         self.hosting = hosting or backend()
-        self.pool = ThreadPoolExecutor(max_workers=8, thread_name_prefix="tenant")
+        self.clock = clock
+        # What may take minutes and waits for its turn keeps no place of those that run.
+        self.pool = ThreadPoolExecutor(max_workers=8, thread_name_prefix="start")
+        self.quick = ThreadPoolExecutor(max_workers=8, thread_name_prefix="tenant")
         # Servers elsewhere may take seconds to answer: they keep no place of those here.
         self.looks = ThreadPoolExecutor(max_workers=4, thread_name_prefix="look")
         self.starts = threading.Semaphore(STARTS_AT_ONCE)
         self.passes: dict[UUID, Future] = {}
         self.looked: dict[UUID, float] = {}
+        self.misses: dict[UUID, list[datetime]] = {}
 
     def tick(self) -> None:
         """Begin a pass for every tenant that needs one and has none under way."""
         for tenant in Tenant.objects.exclude(status=Status.DELETED, port=None).select_related("enrollment"):
             if not self._busy(tenant.pk) and self._due(tenant):
                 self.looked[tenant.pk] = time.monotonic()
-                pool = self.looks if hasattr(tenant, "enrollment") else self.pool
-                self.passes[tenant.pk] = pool.submit(self._in_thread, tenant.pk)
+                self.passes[tenant.pk] = self._pool_for(tenant).submit(self._in_thread, tenant.pk)
 
     def run_forever(self, stop: threading.Event, interval: float = 0.5) -> None:
         swept = 0.0
@@ -72,8 +89,14 @@ class TenantLoop:
             except Exception:
                 log.exception("tick failed")
             stop.wait(interval)
-        for pool in (self.pool, self.looks):
+        for pool in (self.pool, self.quick, self.looks):
             pool.shutdown(wait=False, cancel_futures=True)
+
+    def _pool_for(self, tenant: Tenant) -> ThreadPoolExecutor:
+        if hasattr(tenant, "enrollment"):
+            return self.looks
+        runs = tenant.is_available and not self._restart_wanted(tenant)
+        return self.quick if runs or tenant.desired_state != Desired.AVAILABLE else self.pool
 
     def _busy(self, pk: UUID) -> bool:
         return pk in self.passes and not self.passes[pk].done()
@@ -109,6 +132,9 @@ class TenantLoop:
         steps = {Desired.AVAILABLE: self._up, Desired.DEACTIVATED: self._down, Desired.DELETED: self._gone}
         try:
             steps[tenant.desired_state](tenant)
+        except SupervisorGone as error:
+            # It comes back, or takes the agent with it; of the servers it says nothing.
+            self._note(tenant, error.reason)
         except (ServerError, TenantError) as error:
             self._fail(tenant, error.reason)
         except SecretsUnreadable as error:
@@ -123,8 +149,44 @@ class TenantLoop:
             self._restart(tenant)
         elif tenant.status != Status.AVAILABLE:
             self._start(tenant)
-        elif not self._well(tenant):
-            self._set(tenant, status=Status.PENDING, state_reason="The server stopped and is starting again.")
+        else:
+            self._watch(tenant)
+
+    def _watch(self, tenant: Tenant) -> None:
+        """One look at a server that is said to be available."""
+        spec = spec_of(tenant)
+        state = self.hosting.state(spec)
+        if not state.alive:
+            self._stopped(tenant)
+        elif self.hosting.healthy(spec):
+            self._answered(tenant, state)
+        elif is_new(tenant, state):
+            self._stopped(tenant)
+        else:
+            self._missed(tenant)
+
+    def _stopped(self, tenant: Tenant) -> None:
+        self._set(tenant, status=Status.PENDING, state_reason="The server stopped and is starting again.")
+
+    def _answered(self, tenant: Tenant, state: ServerState) -> None:
+        self.misses.pop(tenant.pk, None)
+        if tenant.silent_since or tenant.state_reason:
+            self._set(tenant, state_reason="", silent_since=None)
+        if is_new(tenant, state):  # it stopped, and the supervisor was faster than we
+            self._set(tenant, available_since=timezone.now())
+        if tenant.project_id is None and tenant.has_projects:
+            self._set_project(tenant)
+
+    def _missed(self, tenant: Tenant) -> None:
+        """The process runs: that is said once several looks got no answer, and helped when it lasts."""
+        misses = self.misses.setdefault(tenant.pk, [])
+        misses.append(timezone.now())
+        if tenant.silent_since and misses[-1] - tenant.silent_since > SILENT_LIMIT:
+            self._set(tenant, restart_requested_at=misses[-1])
+        elif tenant.silent_since is None and len(misses) >= MISSES:
+            since = f"{timezone.localtime(misses[0]):%H:%M}"
+            reason = f"Not answering since {since}; the process is running."
+            self._set(tenant, silent_since=misses[0], state_reason=reason)
 
     def _worth_another_try(self, tenant: Tenant) -> bool:
         """A server that worked once is tried again by itself; a new one waits for Retry."""
@@ -136,30 +198,45 @@ class TenantLoop:
         return asked is not None and (done is None or done < asked)
 
     def _restart(self, tenant: Tenant) -> None:
-        self._set(
-            tenant, status=Status.PENDING, state_reason="The server restarts.", restarted_at=timezone.now()
-        )
-        self.hosting.restart(spec_of(tenant))
-        self._start(tenant)
+        minutes = SILENT_LIMIT.seconds // 60
+        silent = tenant.silent_since and timezone.now() - tenant.silent_since > SILENT_LIMIT
+        reason = f"The server did not answer for {minutes} minutes and restarts." if silent else ""
+        reason = reason or "The server restarts."
+        self._set(tenant, status=Status.PENDING, state_reason=reason, restarted_at=timezone.now())
+        self._start(tenant, again=True)
 
-    def _well(self, tenant: Tenant) -> bool:
-        spec = spec_of(tenant)
-        return self.hosting.state(spec).alive and self.hosting.healthy(spec)
-
-    def _start(self, tenant: Tenant) -> None:
-        """From nothing, or from wherever an earlier pass was killed, to available."""
+    def _start(self, tenant: Tenant, again: bool = False) -> None:
+        """From nothing, or from wherever an earlier pass was killed, to available. `again`: also what runs."""
         steps = progress.fresh()
         self._set(tenant, status=Status.PENDING, progress=progress.begin(steps, "reserve"))
         self._reserve(tenant, steps)
         self._install(tenant, steps)
-        with self.starts:
+        with self._slot(tenant, steps, again) as slot:
             self._still_wanted(tenant)
-            self._run(tenant, steps)
+            self._run(tenant, steps, slot, again)
         self._make_project(tenant, steps)
         progress.finish(steps, "ready")
         self._set(
             tenant, status=Status.AVAILABLE, state_reason="", progress=steps, available_since=timezone.now()
         )
+
+    @contextmanager
+    def _slot(self, tenant: Tenant, steps: list[dict], again: bool) -> Iterator[Slot]:
+        """A place among the starts; what runs already takes none and waits for none."""
+        slot = Slot(self.starts)
+        try:
+            if again or not self.hosting.state(spec_of(tenant)).alive:
+                self._wait_for(slot, tenant, steps)
+            yield slot
+        finally:
+            slot.release()
+
+    def _wait_for(self, slot: Slot, tenant: Tenant, steps: list[dict]) -> None:
+        if slot.take(0):
+            return
+        self._set(tenant, progress=progress.begin(steps, "start", "Waits until another server has started"))
+        while not slot.take(1):
+            self._still_wanted(tenant)
 
     def _reserve(self, tenant: Tenant, steps: list[dict]) -> None:
         """A port of its own; two agents or tenants can never get the same, the column is unique."""
@@ -184,58 +261,82 @@ class TenantLoop:
         note = note if there else f"ZenML {version} was installed"
         self._set(tenant, progress=progress.finish(steps, "environment", note))
 
-    def _run(self, tenant: Tenant, steps: list[dict]) -> None:
-        spec, began = spec_of(tenant), timezone.now()
+    def _run(self, tenant: Tenant, steps: list[dict], slot: Slot, again: bool) -> None:
+        spec, begun = spec_of(tenant), timezone.now()
         if tenant.available_since and not self.hosting.has_data(spec):
             raise ServerError(f"The tenant's database is missing: {spec.database}. Put it back, then Retry.")
-        self._set(tenant, progress=progress.begin(steps, "start"))
-        self.hosting.start(spec)
+        self._set(tenant, progress=progress.begin(steps, "start", "The process starts under supervision"))
+        (self.hosting.restart if again else self.hosting.start)(spec)
         progress.finish(steps, "start", f"Process {self.hosting.state(spec).pid or ''} on port {spec.port}")
         self._set(tenant, progress=progress.begin(steps, "database", "The server prepares its database"))
-        deadline = time.monotonic() + START_TIMEOUT
+        patience = Patience(limit_for(tenant), self.clock.monotonic())
         while not self.hosting.healthy(spec):
             self._still_wanted(tenant)
-            self._note_report(tenant, steps, began)
-            self._give_up_when_dead(spec, deadline)
-            time.sleep(HEALTH_EVERY)
-        self._note_report(tenant, steps, began)
+            self._note_report(tenant, steps, begun)
+            self._give_up_when_dead(spec)
+            self._give_up_when_idle(spec, patience, slot)
+            self.clock.sleep(HEALTH_EVERY)
+        self._note_report(tenant, steps, begun)
         for key in ("database", "register", "health"):
             progress.finish(steps, key)
 
-    def _note_report(self, tenant: Tenant, steps: list[dict], began) -> None:
+    def _note_report(self, tenant: Tenant, steps: list[dict], begun: datetime) -> None:
         """The server's first call to us says that its database is ready."""
         tenant.refresh_from_db(fields=["reported_at", "reported_version"])
         reported = tenant.reported_at
-        if reported is None or reported < began or steps[4]["state"] == "done":
+        if reported is None or reported < begun or steps[4]["state"] == "done":
             return
         progress.finish(steps, "database", "Database is ready", at=reported)
         progress.finish(steps, "register", f"ZenML {tenant.reported_version} signed in here", at=reported)
         self._set(tenant, progress=progress.begin(steps, "health", "Waiting for the first answer"))
 
-    def _give_up_when_dead(self, spec, deadline: float) -> None:
+    def _give_up_when_dead(self, spec) -> None:
         state = self.hosting.state(spec)
         if state.status in (ServerStatus.FATAL, ServerStatus.STOPPED, ServerStatus.ABSENT):
             raise ServerError(self.hosting.explain_failure(spec) or state.hint or "The server ended at once.")
         if state.status == ServerStatus.BACKOFF and self.hosting.explain_failure(spec):
             raise ServerError(self.hosting.explain_failure(spec))
-        if time.monotonic() > deadline:
-            raise ServerError(f"The server did not answer within {START_TIMEOUT:.0f} s.")
+
+    def _give_up_when_idle(self, spec, patience: Patience, slot: Slot) -> None:
+        """A process that works is only late; others need not wait for it."""
+        now = self.clock.monotonic()
+        if now - patience.began > SLOT_TIME:
+            slot.release()
+        if patience.is_time_to_look(now):
+            patience.look(now, self.hosting.cpu_seconds(spec))
 
     def _make_project(self, tenant: Tenant, steps: list[dict]) -> None:
-        """A Pro server begins without any project (protocol §14). Made as a person who may."""
-        if tenant.project_id:
-            progress.finish(steps, "project")
-            return
-        if not tenant.has_projects:
-            progress.finish(steps, "project", "This version has no projects")
+        """A Pro server begins without any project (protocol §14). Made as a person who may.
+
+        A server that is slow to make it, or refuses, is no reason to stop it: it is made later then.
+        """
+        if tenant.project_id or not tenant.has_projects:
+            progress.finish(steps, "project", "" if tenant.project_id else "This version has no projects")
             return
         self._set(tenant, progress=progress.begin(steps, "project"))
+        deadline = self.clock.monotonic() + PROJECT_LIMIT
+        while (trouble := self._set_project(tenant)) and self._may_pass(trouble, deadline):
+            self._still_wanted(tenant)
+            self._give_up_when_dead(spec_of(tenant))
+            self.clock.sleep(PROJECT_EVERY)
+        note = "Project default is there" if tenant.project_id else "Nobody has a role yet: made later"
+        progress.finish(steps, "project", f"Made later: {trouble.reason}" if trouble else note)
+
+    def _may_pass(self, trouble: TenantError, deadline: float) -> bool:
+        """Whether it is worth asking again at once: of a server under load, yes."""
+        busy = not isinstance(trouble, TenantRefused) or is_passing(trouble)
+        return busy and self.clock.monotonic() < deadline
+
+    def _set_project(self, tenant: Tenant) -> TenantError | None:
+        """Make the first project when there is a person to make it as. Returns why the server did not."""
         person = self._somebody(tenant)
-        if person is None:
-            progress.finish(steps, "project", "Nobody has a role yet: made later")
-            return
-        self._set(tenant, project_id=default_project(connect(person, tenant)))
-        progress.finish(steps, "project", "Project default is there")
+        try:
+            if person:
+                self._set(tenant, project_id=default_project(connect(person, tenant)))
+        except TenantError as error:
+            log.warning("no project was made", tenant=str(tenant.pk), reason=error.reason)
+            return error
+        return None
 
     def _project_of(self, tenant: Tenant) -> UUID | None:
         """Id of the project `default` inside a server elsewhere; None when nobody can make it now."""
@@ -299,12 +400,27 @@ class TenantLoop:
         if wish != tenant.desired_state:
             raise Superseded
 
+    def _note(self, tenant: Tenant, reason: str) -> None:
+        """Say why nothing goes on; of a tenant that is available it would be wrong."""
+        log.warning("pass put off", tenant=str(tenant.pk), reason=reason)
+        if tenant.status != Status.AVAILABLE and tenant.state_reason != reason:
+            self._set(tenant, state_reason=reason[:500])
+
     def _set(self, tenant: Tenant, **values) -> None:
         """Write only these columns: people may change others at the same time."""
         now = timezone.now()
+        if "status" in values:
+            self.misses.pop(tenant.pk, None)
+            values.setdefault("silent_since", None)
         for name, value in values.items():
             setattr(tenant, name, value)
         Tenant.objects.filter(pk=tenant.pk).update(**values, updated_at=now)
+
+
+def is_new(tenant: Tenant, state: ServerState) -> bool:
+    """Was its process started after the tenant became available?"""
+    started = timezone.now() - timedelta(seconds=state.uptime)
+    return tenant.available_since is None or started > tenant.available_since + ANEW
 
 
 def default_project(client) -> UUID:

@@ -88,7 +88,10 @@ LIMITS = {"responses": {402: {"description": "A quota is used up"}}}
 def run_start(request, organization: str, tenant: str, template: UUID, body: RunNew):
     """Run the template with other values, as yourself; refused at the field before anything is made."""
     found = _template(request, template)
-    return _detail(actions.queue_run(template=found, configuration=body.configuration, by=request.user))
+    run = actions.queue_run(
+        template=found, configuration=body.configuration, by=request.user, key=request.key
+    )
+    return _detail(run)
 
 
 @router.get(RUN, auth=needs(TenantPermission.TEMPLATE_VIEW), response=RunDetail)

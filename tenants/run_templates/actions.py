@@ -17,6 +17,7 @@ from orgs.actions import Refused
 from orgs.audit.models import AuditEvent
 from tenants.connection import connect
 from tenants.control_plane.actions import record_usage
+from tenants.control_plane.models import ApiKey
 from tenants.models import Tenant
 from tenants.servers.client import Run
 from tenants.usage.models import Feature
@@ -171,8 +172,10 @@ def delete_template(*, template: RunTemplate, by) -> None:
 
 
 @transaction.atomic
-def queue_run(*, template: RunTemplate, configuration: Mapping[str, Any], by) -> TemplateRun:
-    """Ask for a re-run; the agent starts it as this person.
+def queue_run(
+    *, template: RunTemplate, configuration: Mapping[str, Any], by, key: ApiKey | None = None
+) -> TemplateRun:
+    """Ask for a re-run; the agent starts it as this person. `key`: with which they asked, and with which it ends.
 
     `configuration` is a document, what it leaves out is as in the template. It is checked again here: raises
     InvalidConfiguration, Refused when the tenant is not running, and LimitReached.
@@ -193,6 +196,7 @@ def queue_run(*, template: RunTemplate, configuration: Mapping[str, Any], by) ->
         configuration=document,
         changes=differences,
         created_by=by,
+        asked_with=key,
     )
     record_usage(tenant=locked.tenant, feature=Feature.TEMPLATE_RUN, total=1, resource_id=str(run.pk))
     _record("template_run.queued", run, by, after={"run": run.run_name, "changes": differences})
@@ -225,6 +229,15 @@ def cancel_run(*, run: TemplateRun, by) -> None:
         locked.save(update_fields=["cancel_requested_at", "cancel_requested_by"])
         _record("template_run.cancelled", locked, by, after={"run": locked.run_name})
     run.cancel_requested_at = locked.cancel_requested_at
+
+
+@transaction.atomic
+def stop_run(*, run: TemplateRun, reason: str) -> None:
+    """Ask for the end of a re-run that may not go on, in nobody's name. Nothing happens when that was asked before."""
+    asked = {"cancel_requested_at": timezone.now(), "stop_reason": reason[:300]}
+    if TemplateRun.objects.unfinished().filter(pk=run.pk, cancel_requested_at=None).update(**asked):
+        _record("template_run.stopped", run, None, after={"run": run.run_name, "reason": reason})
+        vars(run).update(asked)
 
 
 def _words(template: RunTemplate) -> dict[str, Any]:

@@ -175,6 +175,12 @@ class ServerBackend(Protocol):
     def state(self, spec: ServerSpec) -> ServerState:
         """Raises SupervisorGone."""
 
+    def cpu_seconds(self, spec: ServerSpec) -> float:
+        """CPU time that the server's processes have used so far: grows while it works. 0.0 without a process.
+
+        Raises SupervisorGone.
+        """
+
     def healthy(self, spec: ServerSpec) -> bool:
         """True when the server answers and says it is this tenant's. At most about 4 s, never raises."""
 

@@ -24,6 +24,7 @@ from tenants.servers.base import (
 from tenants.servers.environments import Environments, version_key
 from tenants.servers.explain import explain, tail
 from tenants.servers.health import is_well
+from tenants.servers.processes import cpu_seconds
 from tenants.servers.supervisor import (
     ProcessInfo,
     Program,
@@ -103,6 +104,9 @@ class LocalBackend:
     def state(self, spec: ServerSpec) -> ServerState:
         info = self.supervisor.status(spec.program)
         return server_state(info) if info else ServerState(ServerStatus.ABSENT)
+
+    def cpu_seconds(self, spec: ServerSpec) -> float:
+        return cpu_seconds(self.state(spec).pid)
 
     def healthy(self, spec: ServerSpec) -> bool:
         return is_well(self.address(spec), spec)

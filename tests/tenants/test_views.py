@@ -354,3 +354,50 @@ def test_delete_dialog_says_what_goes(owner, tenant, as_user):
 
 def test_log_shows_its_end(owner, tenant, as_user, server):
     assert "INFO: last line" in as_user(owner).get(url("log", tenant)).content.decode()
+
+
+# -- a server that runs and does not answer
+
+
+@pytest.fixture
+def silent(tenant):
+    tenant.silent_since = timezone.now()
+    tenant.state_reason = "Not answering since 12:03; the process is running."
+    tenant.save()
+    return tenant
+
+
+def test_a_silent_tenant_says_so_and_its_page_asks_again(owner, silent, as_user, server):
+    page = as_user(owner).get(url("overview", silent)).content.decode()
+    state = page.partition('<div id="state"')[2].partition("</header>")[0]
+    assert "Not answering" in state and 'hx-trigger="every 2s"' in state
+    assert silent.state_reason in page and "Restart now" in page
+    fragment = as_user(owner).get(url("overview", silent), **htmx("state"))
+    assert silent.state_reason in fragment.content.decode()
+    silent.silent_since, silent.state_reason = None, ""
+    silent.save()
+    assert as_user(owner).get(url("overview", silent), **htmx("state")).headers["HX-Refresh"] == "true"
+
+
+def test_who_may_not_restart_is_told_as_well(member, silent, as_user, server):
+    make_grant(silent, member, "viewer")
+    page = as_user(member).get(url("overview", silent)).content.decode()
+    assert silent.state_reason in page and "Restart now" not in page
+
+
+def test_runs_of_a_silent_tenant_say_since_when(owner, silent, as_user, server):
+    make_grant(silent, owner, "admin")
+    server.error = TenantUnreachable("The server does not answer in time.")
+    page = as_user(owner).get(url("runs", silent)).content.decode()
+    assert silent.state_reason in page
+
+
+def test_a_silent_tenant_needs_attention_on_the_home_page(owner, silent, as_user, server):
+    response = as_user(owner).get(silent.organization.get_absolute_url())
+    [need] = response.context["needs"]
+    assert (need.tone, need.title, need.text) == (
+        "warn",
+        f"{silent.name} does not answer",
+        silent.state_reason,
+    )
+    assert "Not answering" in response.content.decode().partition('id="tenants-h"')[2]

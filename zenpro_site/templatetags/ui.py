@@ -19,6 +19,7 @@ register = template.Library()
 # state: (tone, icon, word). Tenant states and run states share no word with different meanings.
 STATES = {
     "available": ("ok", "circle-check", "Available"),
+    "silent": ("warn", "wifi-off", "Not answering"),
     "pending": ("warn", "loader-circle", "In progress"),
     "failed": ("bad", "circle-x", "Failed"),
     "deactivated": ("off", "power-off", "Deactivated"),

@@ -98,7 +98,7 @@ class FakeTenant:
         self._called("update_run")
         if self.run(run_id).finished:
             raise TenantRefused(403, "Cannot update the status of a finished run.")
-        self.set(body["status"], body.get("status_reason", ""))
+        self.set(body["status"], body.get("status_reason", ""), self.run(run_id))
 
     def steps(self, run_id, project=None):
         if self.down:
@@ -116,8 +116,8 @@ class FakeTenant:
         [run] = self.runs_by_id.values()
         return run
 
-    def set(self, status, reason=""):
-        run = self.only_run
+    def set(self, status, reason="", run=None):
+        run = run or self.only_run
         run.status, run.reason = status, reason
         run.finished = status in ("completed", "failed", "stopped")
 

@@ -167,7 +167,7 @@ def test_a_busy_database_is_tried_again(hosted, owner, monkeypatch):
     _, inside = hosted
     user, cut = enter(hosted), Cuts()
     org_actions.remove_member(membership=user.membership, by=owner)
-    monkeypatch.setattr("tenants.servers.accounts.PATIENCE", 0.05)
+    monkeypatch.setattr("tenants.servers.boxed_database.PATIENCE", 0.05)
     with closing(sqlite3.connect(inside.path, isolation_level=None)) as server:
         server.execute("BEGIN IMMEDIATE")
         assert cut() == 0 and inside.active() == {user.username}

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from django.utils import timezone
-from factories import make_template, make_template_run, make_tenant
+from factories import make_grant, make_template, make_template_run, make_tenant
 
 from tenants.agent import run_ends, run_loop
 from tenants.agent.run_loop import RunLoop
@@ -93,9 +93,10 @@ def loop(here, server):
 
 
 @pytest.fixture
-def template(org):
-    snapshot = churn_snapshot()
-    return make_template(make_tenant(org, "prod"), snapshot=snapshot, name="churn")
+def template(org, member):
+    tenant = make_tenant(org, "prod")
+    make_grant(tenant, member, "operator")
+    return make_template(tenant, snapshot=churn_snapshot(), name="churn")
 
 
 @pytest.fixture
@@ -405,7 +406,7 @@ def test_a_taken_name_says_so(loop, template, member, server):
 def test_whoever_is_gone_cannot_run(loop, run):
     TemplateRun.objects.update(created_by=None)
     loop.tick()
-    assert state(run) == ("failed", "Whoever asked for this run is not here any more.")
+    assert state(run) == ("stopped", "Stopped: the person who started it is no longer here.")
 
 
 def test_a_deleted_tenant_ends_its_queue(loop, run):

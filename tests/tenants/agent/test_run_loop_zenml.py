@@ -14,9 +14,11 @@ import httpx
 import pytest
 from factories import make_grant, make_member, make_tenant
 
+from orgs.actions import remove_member
 from orgs.models import Organization
 from orgs.roles.models import Role
 from tenants import connection
+from tenants.agent.chores import Cuts
 from tenants.agent.run_loop import RunLoop
 from tenants.connection import connect
 from tenants.hosting import local_stores_of, spec_of
@@ -298,6 +300,24 @@ def test_a_cancelled_run_is_stopped_everywhere(template, here):
     assert done.state == "stopped", (done.state_reason, runner.tail(run.pk))
     seen = connect(people["dev"], tenant).run(done.zenml_run_id)
     assert (seen.status, seen.reason) == ("stopped", f"Stopped by {people['ada']}.")
+
+
+def test_the_run_of_a_removed_member_is_stopped_everywhere(template, here):
+    tenant, people = here
+    with agent():
+        run = queue_run(template=template, configuration=SLOW, by=people["dev"])
+        running = in_state(run, "running")
+        eventually(lambda: "Training" in "".join(runner.tail(run.pk)))
+        remove_member(membership=people["dev"].membership, by=people["ada"])
+        assert Cuts()() == 1
+        done = ended(run)
+    reason = f"Stopped: {people['dev']} no longer has access to real."
+    assert (done.state, done.state_reason) == ("stopped", reason)
+    assert not runner.alive(running.pid, running.pid_started)
+    client = connect(people["ada"], tenant)
+    seen = client.run(done.zenml_run_id)
+    assert (seen.status, seen.reason, seen.finished) == ("stopped", done.state_reason, True)
+    assert {step.status for step in client.steps(done.zenml_run_id)} <= {"completed", "stopped", "failed"}
 
 
 def test_a_run_is_adopted_by_the_next_agent_and_by_one_without_its_pid(template, here):

@@ -9,9 +9,18 @@ from django.utils import timezone
 from factories import make_grant, make_tenant
 
 from tenants.agent import tenant_loop
+from tenants.agent.starts import FIRST_START, RESTART, SLOT_TIME, STARTS_AT_ONCE, VERSION_CHANGE
 from tenants.agent.tenant_loop import TenantLoop
 from tenants.models import Tenant
-from tenants.servers.base import EnvironmentFailed, ServerState, ServerStatus, TenantConflict
+from tenants.servers.base import (
+    EnvironmentFailed,
+    ServerState,
+    ServerStatus,
+    SupervisorGone,
+    TenantConflict,
+    TenantRefused,
+    TenantUnreachable,
+)
 from tenants.servers.local import LocalBackend
 
 Status, Desired = Tenant.Status, Tenant.DesiredState
@@ -22,7 +31,7 @@ class FakeHosting:
 
     def __init__(self):
         self.calls, self.running, self.error, self.dead = [], set(), None, ""
-        self.data = True
+        self.data, self.silent, self.gone, self.uptime = True, False, None, 100 * 24 * 3600.0
         self.supervisor = self
 
     def names(self):
@@ -56,14 +65,19 @@ class FakeHosting:
             self.running = {pk for pk in self.running if f"tenant-{pk}" != spec}
 
     def state(self, spec):
+        if self.gone:
+            raise self.gone
         if self.dead:
             return ServerState(ServerStatus.FATAL)
-        return ServerState(
-            ServerStatus.RUNNING if spec.tenant_id in self.running else ServerStatus.STOPPED, 7
-        )
+        if spec.tenant_id in self.running:
+            return ServerState(ServerStatus.RUNNING, 7, self.uptime)
+        return ServerState(ServerStatus.STOPPED)
+
+    def cpu_seconds(self, spec):
+        return 0.0
 
     def healthy(self, spec):
-        return spec.tenant_id in self.running and not self.dead
+        return spec.tenant_id in self.running and not self.dead and not self.silent
 
     def has_data(self, spec):
         return self.data
@@ -113,6 +127,7 @@ def test_the_stand_in_has_the_signatures_of_the_real_backend():
         "stop",
         "restart",
         "state",
+        "cpu_seconds",
         "healthy",
     ):
         real, fake = getattr(LocalBackend, name), getattr(FakeHosting, name)
@@ -243,3 +258,267 @@ def test_a_tick_runs_one_pass_a_tenant(org, member, loop, hosting):
     tenant.refresh_from_db()
     assert tenant.status == Status.AVAILABLE
     assert hosting.calls.count("start") == 1
+
+
+# -- under load
+
+
+def quiet(tenant, **fields):
+    """The row as it is when all is well since long ago."""
+    fields = {"available_since": timezone.now() - timedelta(hours=1)} | fields
+    Tenant.objects.filter(pk=tenant.pk).update(**fields)
+
+
+def test_one_look_without_an_answer_says_nothing(org, member, loop, hosting):
+    tenant = passed(loop, a_new_tenant(org, member))
+    hosting.silent = True
+    for _ in range(tenant_loop.MISSES - 1):
+        tenant = passed(loop, tenant)
+    hosting.silent = False
+    tenant = passed(loop, tenant)
+    hosting.silent = True
+    tenant = passed(loop, tenant)
+    assert (tenant.status, tenant.state_reason, tenant.silent_since) == (Status.AVAILABLE, "", None)
+    assert hosting.calls.count("start") == 1
+
+
+def test_a_process_that_runs_and_does_not_answer_is_called_that(org, member, loop, hosting):
+    tenant = passed(loop, a_new_tenant(org, member))
+    hosting.silent = True
+    for _ in range(tenant_loop.MISSES + 2):
+        tenant = passed(loop, tenant)
+    since = f"{timezone.localtime(tenant.silent_since):%H:%M}"
+    assert tenant.state_reason == f"Not answering since {since}; the process is running."
+    assert (tenant.status, tenant.shown_status) == (Status.AVAILABLE, "silent")
+    hosting.silent = False
+    tenant = passed(loop, tenant)
+    assert (tenant.state_reason, tenant.silent_since, tenant.shown_status) == ("", None, Status.AVAILABLE)
+    assert hosting.calls == ["install", "start"]
+
+
+def test_what_does_not_answer_for_minutes_is_restarted_and_says_so(org, member, loop, hosting, monkeypatch):
+    tenant = passed(loop, a_new_tenant(org, member))
+    hosting.silent = True
+    long = timezone.now() - tenant_loop.SILENT_LIMIT - timedelta(seconds=1)
+    quiet(tenant, silent_since=long, state_reason="Not answering")
+    tenant = passed(loop, tenant)
+    assert tenant.status == Status.AVAILABLE
+    seen = []
+    monkeypatch.setattr(hosting, "restart", lambda spec: seen.append(Tenant.objects.get(pk=tenant.pk)))
+    hosting.silent = False
+    tenant = passed(loop, tenant)
+    assert [(row.status, row.state_reason) for row in seen] == [
+        (Status.PENDING, "The server did not answer for 10 minutes and restarts.")
+    ]
+    assert (tenant.status, tenant.state_reason, tenant.silent_since) == (Status.AVAILABLE, "", None)
+
+
+def test_a_process_that_the_supervisor_started_again_did_stop(org, member, loop, hosting):
+    tenant = passed(loop, a_new_tenant(org, member))
+    quiet(tenant)
+    hosting.silent, hosting.uptime = True, 5.0
+    tenant = passed(loop, tenant)
+    assert tenant.state_reason == "The server stopped and is starting again."
+    hosting.silent = False
+    assert passed(loop, tenant).status == Status.AVAILABLE
+
+
+def test_since_when_it_runs_follows_the_process(org, member, loop, hosting):
+    tenant = passed(loop, a_new_tenant(org, member))
+    quiet(tenant)
+    hosting.uptime = 5.0
+    tenant = passed(loop, tenant)
+    assert tenant.available_since > timezone.now() - timedelta(minutes=1)
+
+
+def test_a_supervisor_that_does_not_answer_says_nothing_about_servers(org, member, loop, hosting):
+    tenant = passed(loop, a_new_tenant(org, member))
+    hosting.gone = SupervisorGone("The supervisor does not answer. Is ZenPro running?")
+    tenant = passed(loop, tenant)
+    assert (tenant.status, tenant.state_reason) == (Status.AVAILABLE, "")
+    other = passed(loop, a_new_tenant(org, member))
+    assert (other.status, other.state_reason) == (Status.PENDING, hosting.gone.reason)
+    hosting.gone = None
+    assert passed(loop, other).status == Status.AVAILABLE
+
+
+def full(loop):
+    """All places among the starts are taken."""
+    for _ in range(STARTS_AT_ONCE):
+        assert loop.starts.acquire(blocking=False)
+
+
+def test_what_runs_waits_for_no_start_of_others(org, member, loop, hosting):
+    tenant = passed(loop, a_new_tenant(org, member))
+    full(loop)
+    assert passed(loop, tenant).status == Status.AVAILABLE
+    quiet(tenant, status=Status.PENDING)  # an agent was killed while this one started
+    assert passed(loop, tenant).status == Status.AVAILABLE
+
+
+def test_a_start_waits_for_its_place_and_sees_another_wish(org, member, loop, hosting, monkeypatch):
+    full(loop)
+    tenant, notes = a_new_tenant(org, member), []
+
+    def deactivated(slot, seconds):
+        row = Tenant.objects.get(pk=tenant.pk)
+        notes.append(row.progress[2]["note"])
+        Tenant.objects.filter(pk=tenant.pk).update(desired_state=Desired.DEACTIVATED)
+        return False
+
+    monkeypatch.setattr(tenant_loop.Slot, "take", deactivated)
+    assert passed(loop, tenant).status == Status.PENDING
+    assert notes == ["", "Waits until another server has started"]
+    assert hosting.calls == ["install"]
+    assert passed(loop, tenant).status == Status.DEACTIVATED
+
+
+def test_a_place_is_given_back_whatever_happens(org, member, loop, hosting):
+    hosting.dead = "no"
+    for _ in range(STARTS_AT_ONCE + 1):
+        assert passed(loop, a_new_tenant(org, member)).status == Status.FAILED
+    full(loop)
+
+
+def test_starts_that_wait_keep_no_thread_of_what_runs(org, member, loop):
+    starting, running = a_new_tenant(org, member), make_tenant(org)
+    restarted = make_tenant(org, restart_requested_at=timezone.now())
+    stopped = make_tenant(org, status=Status.PENDING, desired_state=Desired.DEACTIVATED)
+    pools = [loop._pool_for(tenant) for tenant in (starting, running, restarted, stopped)]
+    assert pools == [loop.pool, loop.quick, loop.pool, loop.quick]
+
+
+class Clock:
+    """Time that passes while somebody sleeps."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def monotonic(self):
+        return self.now
+
+    def sleep(self, seconds):
+        self.now += seconds
+
+
+class Slow(FakeHosting):
+    """Answers after `takes` seconds and uses `share` of a core until then."""
+
+    def __init__(self, takes, share=1.0):
+        super().__init__()
+        self.clock, self.takes, self.share = Clock(), takes, share
+
+    def healthy(self, spec):
+        return super().healthy(spec) and self.clock.now >= self.takes
+
+    def cpu_seconds(self, spec):
+        return self.clock.now * self.share
+
+    def loop(self):
+        return TenantLoop(self, self.clock)
+
+
+@pytest.fixture
+def slow(monkeypatch, hosting):
+    monkeypatch.setattr(tenant_loop, "HEALTH_EVERY", 20)
+    return Slow
+
+
+def test_a_start_that_is_late_is_no_failure_while_its_process_works(org, member, slow):
+    tenant = passed(slow(FIRST_START * 3, share=0.1).loop(), a_new_tenant(org, member))
+    assert tenant.status == Status.AVAILABLE
+
+
+@pytest.mark.parametrize(
+    ("row", "limit"),
+    [
+        ({}, FIRST_START),
+        ({"available_since": timezone.now(), "reported_version": "0.98.0"}, RESTART),
+        ({"available_since": timezone.now(), "reported_version": "0.85.0"}, VERSION_CHANGE),
+    ],
+    ids=["first", "restart", "version"],
+)
+def test_a_process_that_does_nothing_is_given_up_at_its_own_limit(org, member, slow, row, limit):
+    assert limit > 180
+    hosting = slow(limit - 100, share=0.001)
+    tenant = a_new_tenant(org, member, **row)
+    assert passed(hosting.loop(), tenant).status == Status.AVAILABLE
+    hosting = slow(limit + 100, share=0.001)
+    tenant = passed(hosting.loop(), a_new_tenant(org, member, **row))
+    words = f"The server did not answer for {limit / 60:.0f} minutes, and did nothing."
+    assert (tenant.status, tenant.state_reason) == (Status.FAILED, words)
+    assert not hosting.running
+
+
+def test_a_process_that_works_for_ever_is_given_up_too(org, member, slow):
+    hosting = slow(float("inf"))
+    tenant = passed(hosting.loop(), a_new_tenant(org, member))
+    assert tenant.state_reason == "The server was busy for 60 minutes and did not answer."
+
+
+def test_a_slow_start_keeps_its_place_for_a_while_only(org, member, slow, monkeypatch):
+    hosting = slow(SLOT_TIME * 2)
+    loop = hosting.loop()
+    free = []
+    monkeypatch.setattr(hosting, "explain_failure", lambda spec: "")
+    seconds = hosting.cpu_seconds
+
+    def look(spec):
+        free.append((hosting.clock.now > SLOT_TIME, loop.starts._value))
+        return seconds(spec)
+
+    monkeypatch.setattr(hosting, "cpu_seconds", look)
+    assert passed(loop, a_new_tenant(org, member)).status == Status.AVAILABLE
+    assert set(free) == {(False, STARTS_AT_ONCE - 1), (True, STARTS_AT_ONCE)}
+    assert loop.starts._value == STARTS_AT_ONCE
+
+
+class Overloaded(FakeClient):
+    """Refuses `times` times, then does it."""
+
+    def __init__(self, error, times):
+        self.error, self.times = error, times
+
+    def create_project(self, name):
+        self.times -= 1
+        if self.times >= 0:
+            raise self.error
+        raise TenantConflict("exists")
+
+
+@pytest.mark.parametrize(
+    "error", [TenantUnreachable("The server does not answer in time."), TenantRefused(503, "Busy")], ids=str
+)
+def test_the_first_project_is_tried_again(org, member, hosting, monkeypatch, error):
+    client = Overloaded(error, 3)
+    monkeypatch.setattr(tenant_loop, "connect", lambda user, tenant: client)
+    tenant = passed(TenantLoop(hosting, Clock()), a_new_tenant(org, member))
+    assert (tenant.status, client.times) == (Status.AVAILABLE, -1)
+    assert tenant.project_id and "stop" not in hosting.calls
+
+
+@pytest.mark.parametrize(
+    ("error", "tries"), [(TenantRefused(403, "No"), 1), (TenantUnreachable("Busy"), 61)], ids=str
+)
+def test_a_server_that_makes_no_project_runs_on_and_makes_it_later(
+    org, member, hosting, monkeypatch, error, tries
+):
+    client = Overloaded(error, 1000)
+    monkeypatch.setattr(tenant_loop, "connect", lambda user, tenant: client)
+    loop = TenantLoop(hosting, Clock())
+    tenant = passed(loop, a_new_tenant(org, member))
+    assert (tenant.status, tenant.project_id, 1000 - client.times) == (Status.AVAILABLE, None, tries)
+    assert tenant.progress[6]["note"] == f"Made later: {error.reason}"
+    assert hosting.running == {tenant.pk}
+    client.times = 0
+    assert passed(loop, tenant).project_id
+
+
+def test_a_server_that_ends_while_the_project_is_made_has_failed(org, member, hosting, monkeypatch):
+    def dies(user, tenant):
+        hosting.running.clear()
+        raise TenantUnreachable("Connection refused")
+
+    monkeypatch.setattr(tenant_loop, "connect", dies)
+    tenant = passed(TenantLoop(hosting, Clock()), a_new_tenant(org, member))
+    assert (tenant.status, tenant.state_reason) == (Status.FAILED, "The server ended at once.")

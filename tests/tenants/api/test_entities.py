@@ -355,6 +355,7 @@ class TestTemplates:
         assert started.status_code == 201, started.content
         run = started.json()
         assert (run["number"], run["state"]) == (1, "queued")
+        assert template.runs.get().asked_with == owner.api_keys.get()
         assert [change["path"] for change in run["changes"]] == ["enable_cache"]
         assert call.get(f"{path}/1").json() == run
         assert call.get(path).json()["total"] == 1

@@ -1,0 +1,62 @@
+"""Runs of people who may not enter their tenant any more, and of keys that were revoked: they end (rules §3, §7)."""
+
+from django.conf import settings
+
+from tenants import decisions
+from tenants.hosting import folder_of
+from tenants.models import Tenant
+from tenants.run_templates.actions import stop_run
+from tenants.run_templates.models import TemplateRun
+from tenants.servers.base import database_in
+from tenants.servers.run_records import end_run
+
+Holding = dict[tuple, bool]
+
+
+def stop_runs_of_the_gone(runs: list[TemplateRun]) -> None:
+    """Ask for the end of those among these unfinished re-runs whose person or key is gone.
+
+    One query for each person and tenant among them. Whoever cancelled before has stopped it.
+    """
+    known: Holding = {}
+    for run in runs:
+        deleted = run.template.tenant.desired_state == Tenant.DesiredState.DELETED
+        if run.cancel_requested_at or deleted:
+            continue
+        if reason := why_stopped(run, known):
+            stop_run(run=run, reason=reason)
+
+
+def why_stopped(run: TemplateRun, known: Holding | None = None) -> str:
+    """The end of a sentence for people; "" while the run may go on."""
+    key = run.asked_with
+    if run.created_by is None:
+        return "the person who started it is no longer here."
+    if key and key.revoked_at:
+        return f"the key {key} of {run.created_by}, which started it, has been revoked."
+    if is_out(run, known):
+        return f"{run.created_by} no longer has access to {run.template.tenant.name}."
+    return ""
+
+
+def is_out(run: TemplateRun, known: Holding | None = None) -> bool:
+    """May nobody speak to the tenant as the person who asked for the run?"""
+    known = {} if known is None else known
+    pair = run.created_by_id, run.template.tenant_id
+    if pair not in known:
+        known[pair] = bool(pair[0]) and decisions.holds_anything(pair[0], run.template.tenant)
+    return not known[pair]
+
+
+def end_in_database(run: TemplateRun, status: str, reason: str) -> tuple[str, str] | None:
+    """(status, reason) the tenant has of the run from now on; None when it is not there, or cannot be told from here.
+
+    Raises ServerError: then try again later.
+    """
+    tenant = run.template.tenant
+    if run.zenml_run_id is None or hasattr(tenant, "enrollment"):
+        return None
+    database = database_in(folder_of(tenant))
+    if not database.exists():
+        return None
+    return end_run(database, run.zenml_run_id, status, reason, settings.ZENPRO_ISOLATION)

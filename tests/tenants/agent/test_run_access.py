@@ -1,0 +1,342 @@
+"""Runs end with the right of whoever started them: real processes, a tenant in memory, and a database as servers have it.
+
+With a real server: test_run_loop_zenml.py.
+"""
+
+# ruff: noqa: F401, F811 - fixtures of the tests of the loop
+
+import sqlite3
+from contextlib import closing
+from uuid import uuid4
+
+import pytest
+from django.utils import timezone
+from factories import make_grant, make_key, make_service_account
+
+from orgs import actions as org_actions
+from orgs.audit.models import AuditEvent
+from tenants import decisions
+from tenants.agent import run_access, run_loop
+from tenants.control_plane import keys
+from tenants.enrollment.models import Enrollment
+from tenants.hosting import folder_of
+from tenants.models import TenantGrant
+from tenants.run_templates import runner
+from tenants.run_templates.actions import stop_run
+from tenants.run_templates.models import TemplateRun
+from tenants.servers.base import ServerError, TenantRefused, TenantUnreachable, database_in
+from tenants.servers.run_records import end_run
+
+from .test_run_loop import (  # fixtures among them
+    cancel,
+    dead,
+    fresh,
+    here,
+    kill,
+    loop,
+    new_loop,
+    queued,
+    run,
+    server,
+    state,
+    template,
+    ticks,
+)
+
+RUNS = "CREATE TABLE pipeline_run (id CHAR(32), status TEXT, end_time DATETIME, updated DATETIME{more})"
+STEPS = "CREATE TABLE step_run (pipeline_run_id CHAR(32), name TEXT, status TEXT, end_time DATETIME)"
+NOW = ", in_progress BOOLEAN, status_reason TEXT"
+
+
+class Records:
+    """Runs and steps in the database of a tenant's server."""
+
+    def __init__(self, path, more=NOW):
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.do(RUNS.format(more=more))
+        self.do(STEPS)
+
+    def do(self, statement, *values):
+        with closing(sqlite3.connect(self.path)) as connection, connection:
+            return connection.execute(statement, values).fetchall()
+
+    def add(self, number, state="running", **steps):
+        self.do("INSERT INTO pipeline_run (id, status) VALUES (?, ?)", number.hex, state)
+        for name, status in steps.items():
+            self.do("INSERT INTO step_run VALUES (?, ?, ?, NULL)", number.hex, name, status)
+
+    def of(self, number):
+        return self.do("SELECT status, status_reason, in_progress FROM pipeline_run WHERE id = ?", number.hex)
+
+    def steps(self):
+        return dict(self.do("SELECT name, status FROM step_run"))
+
+
+@pytest.fixture
+def records(here, template):
+    return Records(database_in(folder_of(template.tenant)))
+
+
+@pytest.fixture
+def under_way(loop, run, server, records):
+    """A run with a living process, which its tenant has as running."""
+    loop.tick()
+    server.set("running")
+    loop.tick()
+    now = fresh(run)
+    assert now.state == "running" and not dead(now)
+    records.add(now.zenml_run_id, load="completed", train="running")
+    return now
+
+
+def look_for_people(loop):
+    loop.settled = 0
+    loop.tick()
+
+
+WAYS_OUT = {
+    "removed": lambda user, by: org_actions.remove_member(membership=user.membership, by=by),
+    "left": lambda user, by: org_actions.leave(membership=user.membership, by=user),
+    "deactivated": lambda user, by: org_actions.deactivate_person(person=user, by=by),
+    "grant withdrawn": lambda user, by: TenantGrant.objects.withdraw(user.membership.tenant_grants.get()),
+    "grant expired": lambda user, by: user.membership.tenant_grants.update(expires_at=timezone.now()),
+}
+
+
+@pytest.mark.parametrize("way", WAYS_OUT)
+def test_the_run_of_somebody_who_is_gone_ends_with_the_reason_here_and_there(
+    way,
+    under_way,
+    loop,
+    server,
+    member,
+    owner,
+    records,
+):
+    WAYS_OUT[way](member, owner)
+    server.down = TenantRefused(401, "The account is not active.")
+    look_for_people(loop)
+    reason = "Stopped: Dana Petrova no longer has access to prod."
+    assert state(under_way) == ("stopping", reason)
+    ticks(loop, lambda: fresh(under_way).has_ended)
+    assert state(under_way) == ("stopped", reason)
+    assert dead(under_way)
+    assert records.of(under_way.zenml_run_id) == [("stopped", reason, 0)]
+    assert records.steps() == {"load": "completed", "train": "stopped"}
+    event = AuditEvent.objects.get(action="template_run.stopped")
+    assert (event.actor, event.after["reason"]) == (None, "Dana Petrova no longer has access to prod.")
+
+
+def test_whoever_stays_or_comes_back_in_time_is_not_touched(under_way, loop, member, template):
+    look_for_people(loop)
+    grant = member.membership.tenant_grants.get()
+    TenantGrant.objects.withdraw(grant)
+    make_grant(template.tenant, member, "viewer")
+    look_for_people(loop)
+    assert state(under_way) == ("running", "")
+    assert not dead(under_way)
+
+
+def test_a_service_account_that_was_removed_ends_its_runs(
+    loop,
+    template,
+    org,
+    owner,
+    server,
+    records,
+):
+    robot = make_service_account(org)
+    make_grant(template.tenant, robot, "operator")
+    run = queued(template, robot)
+    loop.tick()
+    org_actions.remove_member(membership=robot.membership, by=owner)
+    look_for_people(loop)
+    ticks(loop, lambda: fresh(run).has_ended)
+    assert state(run) == ("stopped", f"Stopped: {robot} no longer has access to prod.")
+    assert dead(run)
+
+
+def test_a_key_that_is_revoked_ends_what_was_started_with_it(
+    loop,
+    template,
+    org,
+    member,
+    server,
+    settings,
+):
+    settings.ZENPRO_PARALLEL_RUNS = 3
+    robot = make_service_account(org)
+    make_grant(template.tenant, robot, "operator")
+    used, other = make_key(robot), make_key(robot)
+    with_key, with_other, by_hand = queued(template, robot), queued(template, robot), queued(template, member)
+    TemplateRun.objects.filter(pk=with_key.pk).update(asked_with=used)
+    TemplateRun.objects.filter(pk=with_other.pk).update(asked_with=other)
+    loop.tick()
+    keys.revoke_key(key=used, by=robot)
+    assert not dead(with_key)
+    look_for_people(loop)
+    ticks(loop, lambda: fresh(with_key).has_ended)
+    reason = f"Stopped: the key {used} of {robot}, which started it, has been revoked."
+    assert state(with_key) == ("stopped", reason)
+    assert not fresh(with_other).has_ended and not fresh(by_hand).has_ended
+    told = next(row for row in server.runs_by_id.values() if row.id == fresh(with_key).zenml_run_id)
+    assert (told.status, told.reason) == ("stopped", reason), "The person may still speak to the tenant."
+
+
+def test_what_waits_is_not_started_for_somebody_who_is_gone(loop, run, server, member, owner):
+    org_actions.remove_member(membership=member.membership, by=owner)
+    loop.tick()
+    assert state(run) == ("stopped", "Stopped: Dana Petrova no longer has access to prod.")
+    assert server.log == []
+
+
+def test_a_placeholder_without_a_process_is_ended_in_the_tenant(
+    here,
+    run,
+    server,
+    member,
+    owner,
+    records,
+):
+    loop = new_loop(server)
+    server.refuse["workload_token"] = TenantUnreachable("The server cannot be reached.")
+    loop.tick()
+    records.add(fresh(run).zenml_run_id, "initializing")
+    org_actions.remove_member(membership=member.membership, by=owner)
+    look_for_people(loop)
+    look_for_people(loop)
+    assert fresh(run).state == "stopped"
+    [(status, reason, _)] = records.of(fresh(run).zenml_run_id)
+    assert (status, reason) == ("stopped", state(run)[1])
+    assert list(runner.unsettled().iterdir()) == []
+
+
+def test_a_runner_nobody_wrote_down_is_found_and_ended(here, run, server, member, owner, records):
+    new_loop(server).tick()
+    started = fresh(run)
+    TemplateRun.objects.update(pid=None, pid_started="")
+    org_actions.remove_member(membership=member.membership, by=owner)
+    second = new_loop(server)
+    ticks(second, lambda: fresh(run).has_ended)
+    assert dead(run) and fresh(run).pid == started.pid
+
+
+def test_one_that_does_not_listen_is_killed(
+    loop,
+    run,
+    server,
+    member,
+    owner,
+    here,
+    records,
+    monkeypatch,
+):
+    (here / "behaviour").write_text("stubborn sleep")
+    loop.tick()
+    ticks(loop, lambda: runner.tail(run.pk))
+    org_actions.remove_member(membership=member.membership, by=owner)
+    look_for_people(loop)
+    assert fresh(run).state == "stopping"
+    monkeypatch.setattr(run_loop, "STOP_GRACE", 0)
+    ticks(loop, lambda: fresh(run).has_ended)
+    assert dead(run)
+
+
+def test_a_run_that_had_ended_keeps_its_end(under_way, loop, member, owner, records):
+    records.do("UPDATE pipeline_run SET status = 'completed'")
+    kill(under_way)
+    org_actions.remove_member(membership=member.membership, by=owner)
+    ticks(loop, lambda: fresh(under_way).has_ended)
+    assert state(under_way) == ("completed", "")
+    assert records.of(under_way.zenml_run_id) == [("completed", None, None)]
+
+
+def test_who_cancelled_before_has_stopped_it(under_way, loop, member, owner, records, server):
+    cancel(under_way, owner)
+    org_actions.remove_member(membership=member.membership, by=owner)
+    server.down = TenantRefused(401, "The account is not active.")
+    ticks(loop, lambda: fresh(under_way).has_ended)
+    assert state(under_way) == ("stopped", f"Stopped by {owner}.")
+    assert records.of(under_way.zenml_run_id) == [("stopped", f"Stopped by {owner}.", 0)]
+    assert not AuditEvent.objects.filter(action="template_run.stopped").exists()
+
+
+def test_a_busy_database_is_told_later(under_way, loop, member, owner, records, monkeypatch):
+    monkeypatch.setattr("tenants.servers.boxed_database.PATIENCE", 0.05)
+    org_actions.remove_member(membership=member.membership, by=owner)
+    with closing(sqlite3.connect(records.path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        ticks(loop, lambda: fresh(under_way).has_ended)
+        other.execute("ROLLBACK")
+    assert fresh(under_way).state == "stopped"
+    assert records.of(under_way.zenml_run_id)[0][0] == "running"
+    look_for_people(loop)
+    assert records.of(under_way.zenml_run_id)[0][0] == "stopped"
+    assert list(runner.unsettled().iterdir()) == []
+
+
+def test_of_a_server_elsewhere_no_database_is_touched(under_way, member, owner, records):
+    Enrollment.objects.create(tenant=under_way.template.tenant)
+    there = TemplateRun.objects.select_related("template__tenant__enrollment").get(pk=under_way.pk)
+    assert run_access.end_in_database(there, "stopped", "because") is None
+    assert records.of(under_way.zenml_run_id)[0][0] == "running"
+
+
+def test_without_a_database_the_run_ends_all_the_same(loop, run, member, owner):
+    loop.tick()
+    org_actions.remove_member(membership=member.membership, by=owner)
+    look_for_people(loop)
+    ticks(loop, lambda: fresh(run).has_ended)
+    assert fresh(run).state == "stopped"
+
+
+def test_people_are_asked_about_once_however_many_runs(
+    loop,
+    template,
+    member,
+    django_assert_num_queries,
+):
+    for _ in range(5):
+        queued(template, member)
+    runs = list(run_loop._rows().unfinished())
+    with django_assert_num_queries(1):
+        run_access.stop_runs_of_the_gone(runs)
+
+
+def test_it_is_asked_for_once(run):
+    for _ in range(2):
+        stop_run(run=run, reason="the first")
+    stop_run(run=run, reason="another")
+    assert fresh(run).stop_reason == "the first"
+    assert AuditEvent.objects.filter(action="template_run.stopped").count() == 1
+
+
+# -- the database
+
+
+def test_older_servers_have_fewer_columns_and_other_runs_stay(tmp_path):
+    records = Records(tmp_path / "zenml.db", more="")
+    mine, other = uuid4(), uuid4()
+    records.add(mine, train="running")
+    records.add(other, fit="running")
+    assert end_run(records.path, mine, "stopped", "because") == ("stopped", "")
+    rows = dict(records.do("SELECT id, status FROM pipeline_run"))
+    assert rows == {mine.hex: "stopped", other.hex: "running"}
+    assert records.steps() == {"train": "stopped", "fit": "running"}
+    assert end_run(records.path, uuid4(), "stopped", "because") is None
+
+
+def test_a_database_is_never_made_and_another_one_is_told(tmp_path):
+    with pytest.raises(ServerError, match="could not be ended"):
+        end_run(tmp_path / "zenml.db", uuid4(), "stopped", "because")
+    assert not (tmp_path / "zenml.db").exists()
+    (tmp_path / "zenml.db").write_bytes(b"no database at all, " * 100)
+    with pytest.raises(ServerError):
+        end_run(tmp_path / "zenml.db", uuid4(), "stopped", "because")
+
+
+def test_nobody_holds_anything_without_a_person(run):
+    assert decisions.holds_anything(run.created_by_id, run.template.tenant)
+    run.created_by = None
+    assert run_access.is_out(run)
