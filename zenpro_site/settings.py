@@ -48,6 +48,7 @@ ZENPRO_PARALLEL_RUNS = env.int("ZENPRO_PARALLEL_RUNS", default=0)  # 0: as many 
 ZENPRO_CODE_ROOTS = env.list(
     "ZENPRO_CODE_ROOTS", default=[]
 )  # where templates may take code from; empty: anywhere
+ZENPRO_ISOLATION = env("ZENPRO_ISOLATION", default="")
 ADMIN_URL = env("ZENPRO_ADMIN_URL", default="admin/").lstrip("/")
 ZENPRO_OPEN_SIGNUP = env.bool("ZENPRO_OPEN_SIGNUP", default=False)
 
