@@ -7,6 +7,7 @@ from pathlib import Path
 from django.conf import settings
 
 from tenants.servers.supervisor import Program
+from zenpro_site import modes
 
 WEB_THREADS = 32  # tenants call us back while we call them, so a thread must always be free
 
@@ -28,9 +29,10 @@ def web(host: str, port: int, url: str) -> Program:
     # Loaded once, before the workers: after a reload new ones answer at once, while servers wait only 4 s.
     serving = ["--preload", "--worker-class", "gthread", "--workers", "2", "--threads", str(WEB_THREADS)]
     keeping = ["--keep-alive", "75", "--timeout", "60", "--graceful-timeout", "20"]
+    private = ["--umask", f"{modes.UMASK:#o}"]
     return Program(
         name="web",
-        command=[*gunicorn, "--bind", f"{host}:{port}", *serving, *keeping],
+        command=[*gunicorn, "--bind", f"{host}:{port}", *serving, *keeping, *private],
         env=environment(url),
         cwd=Path(settings.BASE_DIR),
         startsecs=2,

@@ -19,7 +19,7 @@ from django.core.management.base import BaseCommand, CommandError
 from orgs.users.links import make_path
 from tenants.servers.base import ServerError, SupervisorGone, TenantError
 from tenants.servers.supervisor import Supervisor
-from zenpro_site import demo, processes
+from zenpro_site import demo, modes, processes
 
 ADMIN_EMAIL = "admin@example.com"
 READY_TIMEOUT = 60.0  # seconds for the web process to answer
@@ -44,6 +44,7 @@ class Command(BaseCommand):
     def _run(self, host: str, port: int, no_demo: bool) -> None:
         url = os.environ.get("ZENPRO_URL") or f"http://{reachable(host)}:{port}"
         self.stdout.write(f"ZenPro, data in {settings.ZENPRO_DATA}\n")
+        self._close()
         self._prepare()
         admin, password = self._first_account(no_demo)
         supervisor = Supervisor(settings.ZENPRO_DATA)
@@ -85,6 +86,13 @@ class Command(BaseCommand):
                     "or set ZENPRO_DATA to another folder."
                 ) from error
             yield
+
+    def _close(self) -> None:
+        """Also a data folder of before: nobody else on the machine may read it."""
+        if mended := modes.mend(settings.ZENPRO_DATA):
+            self.stdout.write(
+                f"  {len(mended)} files or folders of it were open to others and are closed now."
+            )
 
     def _prepare(self) -> None:
         with self._step("Database"):
