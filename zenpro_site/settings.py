@@ -10,6 +10,7 @@ import structlog
 from .keys import load_keys, make_keys
 from .logs import without_tokens
 from .oidc import load_oidc
+from .sizes import load_size
 
 env = environ.FileAwareEnv()
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -48,6 +49,7 @@ ZENPRO_PARALLEL_RUNS = env.int("ZENPRO_PARALLEL_RUNS", default=0)  # 0: as many 
 ZENPRO_CODE_ROOTS = env.list(
     "ZENPRO_CODE_ROOTS", default=[]
 )  # where templates may take code from; empty: anywhere
+ZENPRO_TENANT_DISK = load_size(env, "ZENPRO_TENANT_DISK", "20G")  # bytes on disk of one tenant; 0: no limit
 ZENPRO_ISOLATION = env("ZENPRO_ISOLATION", default="")
 ADMIN_URL = env("ZENPRO_ADMIN_URL", default="admin/").lstrip("/")
 ZENPRO_OPEN_SIGNUP = env.bool("ZENPRO_OPEN_SIGNUP", default=False)

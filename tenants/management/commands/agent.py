@@ -28,6 +28,7 @@ class Command(BaseCommand):
             TenantLoop().run_forever,
             run_loop.run_forever,
             chores.run_forever,
+            chores.run_slow,
             delivery.run_forever,
         )
         threads = [threading.Thread(target=loop, args=(stop,), daemon=True) for loop in loops]
