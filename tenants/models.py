@@ -130,6 +130,11 @@ class Tenant(models.Model):
     reported_at = models.DateTimeField(null=True, blank=True, editable=False)
     available_since = models.DateTimeField(null=True, blank=True, editable=False)
     silent_since = models.DateTimeField(null=True, blank=True, editable=False)  # runs, and does not answer
+    disk_bytes = models.BigIntegerField(default=0, editable=False)
+    disk_measured_at = models.DateTimeField(null=True, blank=True, editable=False)
+    disk_budget = models.BigIntegerField(
+        null=True, blank=True, editable=False, help_text="Bytes; empty: as everywhere, 0: no limit."
+    )
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="tenants_created"
     )

@@ -24,6 +24,7 @@ from .runs import ask, list_runs, rows_of
 from .servers.base import ServerError, TenantNotFound
 from .snippets import snippets_of
 from .startup import startup_of
+from .usage.disk import bar_of
 
 SHOWN_RUNS, SHOWN_PEOPLE = 5, 5
 LOG_LINES = (200, 1000)
@@ -120,7 +121,12 @@ def _tail(request, lines: int) -> list[str]:
 @tenant_view(TenantPermission.VIEW)
 def overview(request):
     tenant = request.tenant
-    context = {"tenant": tenant, "startup": startup_of(tenant), **_rights(request)}
+    context = {
+        "tenant": tenant,
+        "startup": startup_of(tenant),
+        "disk": bar_of(tenant),
+        **_rights(request),
+    }
     if wants(request, "last_runs"):
         return render(request, "tenants/overview.html#last_runs", {**context, **_last_runs(request)})
     if wants(request, "state"):

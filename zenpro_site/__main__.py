@@ -7,8 +7,11 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
 
+from zenpro_site import modes
+
 
 def main() -> None:
+    modes.restrict()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "zenpro_site.settings")
     try:
         settings.is_overridden("SECRET_KEY")  # reads them all

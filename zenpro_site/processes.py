@@ -7,6 +7,7 @@ from pathlib import Path
 from django.conf import settings
 
 from tenants.servers.supervisor import Program
+from zenpro_site import modes
 from zenpro_site.addresses import authority
 
 GIVEN = {"DJANGO_SETTINGS_MODULE", "ZENPRO_DATA_FILE", "ZENPRO_URL_FILE"}  # said in clear below
@@ -30,9 +31,10 @@ def web(host: str, port: int, url: str) -> Program:
     # Loaded once, before the workers: after a reload new ones answer at once, while servers wait only 4 s.
     serving = ["--preload", "--worker-class", "gthread", "--workers", "2", "--threads", str(WEB_THREADS)]
     keeping = ["--keep-alive", "75", "--timeout", "60", "--graceful-timeout", "20"]
+    private = ["--umask", f"{modes.UMASK:#o}"]
     return Program(
         name="web",
-        command=[*gunicorn, "--bind", authority(host, port), *serving, *keeping],
+        command=[*gunicorn, "--bind", authority(host, port), *serving, *keeping, *private],
         env=environment(url),
         cwd=Path(settings.BASE_DIR),
         startsecs=2,

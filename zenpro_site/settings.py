@@ -10,6 +10,7 @@ from .env import Env
 from .keys import load_keys, make_keys
 from .logs import without_tokens
 from .oidc import load_oidc
+from .sizes import load_size
 
 env = Env()
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -60,6 +61,7 @@ ZENPRO_RUN_MEMORY = env.int("ZENPRO_RUN_MEMORY_MB", default=0) * 1024**2  # 0: a
 ZENPRO_CODE_ROOTS = env.list(
     "ZENPRO_CODE_ROOTS", default=[]
 )  # where templates may take code from; empty: anywhere
+ZENPRO_TENANT_DISK = load_size(env, "ZENPRO_TENANT_DISK", "20G")  # bytes on disk of one tenant; 0: no limit
 ADMIN_URL = env.path_prefix("ZENPRO_ADMIN_URL", default="admin/")
 ZENPRO_OPEN_SIGNUP = env.bool("ZENPRO_OPEN_SIGNUP", default=False)
 ZENPRO_ADMIN_EMAIL = env.mailbox("ZENPRO_ADMIN_EMAIL", default="admin@example.com")

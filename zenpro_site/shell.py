@@ -9,6 +9,9 @@ from orgs.models import Organization
 from orgs.permissions import Permission
 from tenants.access import LISTED, listed
 from tenants.permissions import TenantPermission
+from tenants.servers.box import Isolation
+
+from .isolation import notice_for
 
 
 @dataclass
@@ -43,6 +46,12 @@ class Shell:
     create_org_url: str = ""
     settings_url: str = ""
     search_url: str = ""
+    user: object = None
+
+    @property
+    def isolation(self) -> Isolation | None:
+        """Looked at by the few pages that show it, not for every frame."""
+        return notice_for(self.user) if self.user else None
 
 
 def shell(request) -> dict:
@@ -53,7 +62,7 @@ def shell(request) -> dict:
     user = getattr(request, "user", None)
     if user is None or not user.is_authenticated:
         return {"shell": frame}
-    frame.settings_url = reverse("users:settings")
+    frame.user, frame.settings_url = user, reverse("users:settings")
     if user.is_superuser:
         frame.create_org_url = reverse("orgs:create")
     frame.org = getattr(request, "org", None)

@@ -3,6 +3,9 @@ import os
 from django.core.wsgi import get_wsgi_application
 from django.urls import get_resolver
 
+from zenpro_site import modes
+
+modes.restrict()
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "zenpro_site.settings")
 application = get_wsgi_application()
 list(get_resolver().url_patterns)  # every view is loaded before the workers are forked

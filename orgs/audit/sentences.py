@@ -84,6 +84,7 @@ SENTENCES = {
     "tenant.share_changed": "{actor} shared {after.resource} in {target} with {after.with}",
     "tenant.share_ended": "Sharing of {before.resource} in {target} ended: it was deleted",
     "quota.changed": "{actor} changed the limits of {target}",
+    "tenant.disk_changed": "{actor} changed the disk space of tenant {target} from {before.limit} to {after.limit}",
     "template.created": "{actor} made template {target} from run {after.source_run_name}",
     "template.updated": "{actor} changed template {target}",
     "template.deleted": "{actor} deleted template {target}",

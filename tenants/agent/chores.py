@@ -19,6 +19,7 @@ from tenants.models import TenantAccount
 from tenants.servers.accounts import switch_off
 from tenants.servers.base import ServerError, database_in
 
+from .disk import measure_due, sweep_runs
 from .endings import announce_endings, end_expired_grants
 from .key_endings import announce_keys
 
@@ -99,8 +100,17 @@ def plan() -> list[tuple[float, Callable[[], int]]]:
     ]
 
 
-def run_forever(stop: threading.Event, interval: float = 1) -> None:
-    chores = [[every, chore, 0.0] for every, chore in plan()]
+def slow_plan() -> list[tuple[float, Callable[[], int]]]:
+    """What may take many seconds, and nobody waits for: in a thread of its own."""
+    return [(20, measure_due), (600, sweep_runs)]
+
+
+def run_slow(stop: threading.Event) -> None:
+    run_forever(stop, chosen=slow_plan())
+
+
+def run_forever(stop: threading.Event, interval: float = 1, chosen=None) -> None:
+    chores = [[every, chore, 0.0] for every, chore in chosen or plan()]
     while not stop.is_set():
         close_old_connections()
         for entry in chores:

@@ -28,6 +28,7 @@ from tenants.run_templates.environments import RunEnvironments
 from tenants.run_templates.models import RunTemplate, TemplateRun
 from tenants.servers.base import ServerError, TenantError, TenantRefused, TenantUnreachable
 from tenants.servers.client import TenantClient
+from tenants.usage.disk import why_wait
 
 from . import run_access, run_ends
 from .run_ends import End
@@ -155,9 +156,9 @@ class RunLoop:
             self._note(run, "Waits for another run to end.")
 
     def _why_not_now(self, tenant: Tenant) -> str:
-        if tenant.desired_state == Tenant.DesiredState.DELETED or tenant.is_available:
+        if tenant.desired_state == Tenant.DesiredState.DELETED:
             return ""
-        return f"Waits until {tenant.name} is running."
+        return why_wait(tenant) if tenant.is_available else f"Waits until {tenant.name} is running."
 
     def _environment_ready(self, run: TemplateRun) -> bool:
         template = run.template

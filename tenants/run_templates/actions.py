@@ -20,6 +20,7 @@ from tenants.control_plane.actions import record_usage
 from tenants.control_plane.models import ApiKey
 from tenants.models import Tenant
 from tenants.servers.client import Run
+from tenants.usage.disk import MACHINE_FULL, machine_is_full, refusal_of_budget
 from tenants.usage.models import Feature
 from tenants.usage.quotas import refusal_of_rerun
 
@@ -178,12 +179,13 @@ def queue_run(
     """Ask for a re-run; the agent starts it as this person. `key`: with which they asked, and with which it ends.
 
     `configuration` is a document, what it leaves out is as in the template. It is checked again here: raises
-    InvalidConfiguration, Refused when the tenant is not running, and LimitReached.
+    InvalidConfiguration, Refused when the tenant is not running or the disk is nearly full, and LimitReached.
     """
     # The lock on the template numbers its runs one after the other.
     locked = RunTemplate.objects.select_for_update(of=("self",)).select_related("tenant").get(pk=template.pk)
     _check_tenant(locked.tenant)
     _check_limits(locked.tenant)
+    _check_disk(locked.tenant)
     if problems := validate(configuration, locked.snapshot):
         raise InvalidConfiguration(problems)
     document = complete(configuration, locked.snapshot)
@@ -214,6 +216,14 @@ def _check_limits(tenant: Tenant) -> None:
     waiting = TemplateRun.objects.unfinished().filter(zenml_run_id=None)
     if sentence := refusal_of_rerun(tenant, waiting):
         raise LimitReached(sentence)
+
+
+def _check_disk(tenant: Tenant) -> None:
+    """Before it is full: what fails half way leaves half of an artifact."""
+    if sentence := refusal_of_budget(tenant):
+        raise LimitReached(sentence)
+    if machine_is_full():
+        raise Refused(MACHINE_FULL)
 
 
 @transaction.atomic

@@ -17,11 +17,11 @@ import uv
 
 from tenants.servers import box
 from tenants.servers.base import EnvironmentFailed, NoSpace
+from tenants.servers.space import shortage
 from tenants.servers.variables import PASSED_ON, PROXIES
 
 VERSION = re.compile(r"\d+\.\d+(\.\d+)?((a|b|rc|\.post|\.dev)\d+)?")
 INSTALL_TIMEOUT = 900  # seconds for one call of uv
-MIN_FREE = 512 * 1024**2  # bytes; an environment is about 200 MB
 REASON_LENGTH = 600
 NEEDS_OLD_SETUPTOOLS = (0, 84)  # earlier versions import pkg_resources
 
@@ -175,8 +175,8 @@ def requirements(version: str) -> list[str]:
 
 
 def check_space(folder: Path) -> None:
-    if shutil.disk_usage(folder).free < MIN_FREE:
-        raise NoSpace("Less than 512 MB are free on the disk of the data folder.")
+    if short := shortage(folder):
+        raise NoSpace(short)
 
 
 def failure(output: str) -> EnvironmentFailed | NoSpace:

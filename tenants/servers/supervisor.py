@@ -154,7 +154,7 @@ class Supervisor:
             f"[supervisord]\nlogfile={escape(self.logs / 'supervisord.log')}\n"
             f"logfile_maxbytes={LOG_BYTES}\nlogfile_backups={LOG_BACKUPS}\n"
             f"pidfile={escape(self.pidfile)}\nchildlogdir={escape(self.logs)}\n"
-            f"identifier=zenpro\nnodaemon=true\nsilent=true\n{user}\n"
+            f"identifier=zenpro\nnodaemon=true\nsilent=true\numask=077\n{user}\n"
             "[rpcinterface:supervisor]\n"
             "supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface\n\n"
             f"[supervisorctl]\nserverurl=unix://{escape(self.socket)}\n"

@@ -8,7 +8,9 @@ from orgs.actions import Refused
 from orgs.audit.models import AuditEvent
 from orgs.models import Organization
 from tenants.models import Tenant
+from zenpro_site.sizes import size_words
 
+from .disk import budget_of
 from .models import Feature, Quota
 
 
@@ -49,6 +51,24 @@ def set_limits(
         before={name: _word(before.get(name)) for name in changed},
         after={name: _word(limit) for name, limit in changed.items()},
     )
+
+
+@transaction.atomic
+def set_disk_budget(*, tenant: Tenant, budget: int | None, by) -> None:
+    """Bytes the tenant may keep on disk: None is what holds everywhere, 0 no limit. Nothing is written when it is so."""
+    locked = Tenant.objects.select_for_update(no_key=True).select_related(None).get(pk=tenant.pk)
+    if locked.disk_budget == budget:
+        return
+    before = budget_of(locked)
+    tenant.disk_budget = locked.disk_budget = budget
+    Tenant.objects.filter(pk=locked.pk).update(disk_budget=budget)
+    words = {"before": {"limit": _space(before)}, "after": {"limit": _space(budget_of(locked))}}
+    organization = tenant.organization
+    AuditEvent.objects.record("tenant.disk_changed", tenant, by=by, organization=organization, **words)
+
+
+def _space(budget: int | None) -> str:
+    return "no limit" if budget is None else size_words(budget).replace("\N{NO-BREAK SPACE}", " ")
 
 
 def _refuse_beyond(organization: Organization, limits: Mapping[str, int | None]) -> None:

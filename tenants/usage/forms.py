@@ -1,8 +1,12 @@
 from django import forms
+from django.conf import settings
+
+from zenpro_site.sizes import size_words
 
 from .models import MONTHLY, Feature
 
 LARGEST = 1_000_000_000
+GB = 1024**3
 
 
 class LimitsForm(forms.Form):
@@ -26,3 +30,31 @@ class LimitsForm(forms.Form):
             help_text=" ".join(notes),
             widget=forms.NumberInput(attrs={"placeholder": "No limit", "autocomplete": "off"}),
         )
+
+
+class DiskForm(forms.Form):
+    """What a tenant may keep on disk, for superusers; an empty field is what holds everywhere."""
+
+    disk = forms.IntegerField(
+        label="On disk, in GB",
+        required=False,
+        min_value=0,
+        max_value=LARGEST // 1000,
+        widget=forms.NumberInput,
+    )
+
+    def __init__(self, data=None, *, tenant):
+        own = tenant.disk_budget
+        super().__init__(data, initial={"disk": None if own is None else own // GB})
+        usual = settings.ZENPRO_TENANT_DISK
+        words = size_words(usual) if usual else "no limit"
+        self.fields[
+            "disk"
+        ].help_text = f"Stores, runs and code together. Empty: as for all, {words}. 0: no limit."
+        self.fields["disk"].widget.attrs |= {"placeholder": words, "autocomplete": "off"}
+
+    @property
+    def budget(self) -> int | None:
+        """Bytes; None is what holds everywhere, 0 no limit."""
+        number = self.cleaned_data["disk"]
+        return None if number is None else number * GB

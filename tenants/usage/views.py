@@ -12,7 +12,8 @@ from tenants.access import tenant_view
 from tenants.permissions import TenantPermission
 
 from . import actions
-from .forms import LimitsForm
+from .disk import bar_of
+from .forms import DiskForm, LimitsForm
 from .models import Feature
 from .report import as_csv, by_month, by_tenant, report_of
 
@@ -22,7 +23,7 @@ from .report import as_csv, by_month, by_tenant, report_of
 def organization(request):
     context = {
         "report": report_of(request.org),
-        "tenants": by_tenant(request.org),
+        "tenants": [(tenant, cells, bar_of(tenant)) for tenant, cells in by_tenant(request.org)],
         "features": list(Feature),
         "can_limit": request.user.is_superuser,
     }
@@ -41,6 +42,7 @@ def tenant(request):
     context = {
         "report": report_of(request.tenant, request.org),
         "tenant": request.tenant,
+        "disk": bar_of(request.tenant),
         "can_limit": Permission.TENANT_MANAGE_ALL in request.org_permissions,
     }
     return render(request, "usage/tenant.html", context)
@@ -78,10 +80,16 @@ def tenant_limits(request):
     if Permission.TENANT_MANAGE_ALL not in request.org_permissions:
         refuse(request, Permission.TENANT_MANAGE_ALL, request.org)
     most = dict(request.org.quotas.of_organization().values_list("feature", "limit"))
-    form = _form(request, request.tenant.quotas.all(), most)
-    if form.is_valid() and _set(request, form, request.tenant):
+    form, disk = _form(request, request.tenant.quotas.all(), most), _disk_form(request)
+    if form.is_valid() and (disk is None or disk.is_valid()) and _set(request, form, request.tenant, disk):
         return redirect("usage:tenant", request.org.slug, request.tenant.slug)
-    return _answer(request, form)
+    return _answer(request, form, disk)
+
+
+def _disk_form(request) -> DiskForm | None:
+    """The disk is the machine's: an organization does not give itself more of it."""
+    data = request.POST if request.method == "POST" else None
+    return DiskForm(data, tenant=request.tenant) if request.user.is_superuser else None
 
 
 def _refuse_admin(request):
@@ -98,16 +106,19 @@ def _form(request, quotas, most=None) -> LimitsForm:
     return LimitsForm(data, most=most, initial=dict(quotas.values_list("feature", "limit")))
 
 
-def _set(request, form, tenant=None) -> bool:
+def _set(request, form, tenant=None, disk=None) -> bool:
     try:
         actions.set_limits(organization=request.org, tenant=tenant, limits=form.cleaned_data, by=request.user)
     except actions.LimitRefused as error:
         form.add_error(error.feature, str(error))
         return False
+    if disk:
+        actions.set_disk_budget(tenant=tenant, budget=disk.budget, by=request.user)
     messages.success(request, "Saved. The limits hold from now on.")
     return True
 
 
-def _answer(request, form):
-    context = {"form": form, "tenant": getattr(request, "tenant", None)}
-    return render(request, "usage/limits.html", context, status=422 if form.errors else 200)
+def _answer(request, form, disk=None):
+    context = {"form": form, "disk": disk, "tenant": getattr(request, "tenant", None)}
+    wrong = form.errors or (disk and disk.errors)
+    return render(request, "usage/limits.html", context, status=422 if wrong else 200)

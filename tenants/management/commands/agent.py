@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 from orgs.mails import delivery
 from tenants.agent import chores, run_loop
 from tenants.agent.tenant_loop import TenantLoop
+from zenpro_site import modes
 
 
 class Command(BaseCommand):
@@ -19,6 +20,7 @@ class Command(BaseCommand):
 
     def handle(self, *args, **options):
         lock = self._lock()
+        modes.mend(settings.ZENPRO_DATA)
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
@@ -26,6 +28,7 @@ class Command(BaseCommand):
             TenantLoop().run_forever,
             run_loop.run_forever,
             chores.run_forever,
+            chores.run_slow,
             delivery.run_forever,
         )
         threads = [threading.Thread(target=loop, args=(stop,), daemon=True) for loop in loops]

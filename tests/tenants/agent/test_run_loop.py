@@ -14,10 +14,12 @@ from factories import make_grant, make_template, make_template_run, make_tenant
 
 from tenants.agent import run_ends, run_loop
 from tenants.agent.run_loop import RunLoop
+from tenants.models import Tenant
 from tenants.run_templates import derive as derivation
 from tenants.run_templates import runner
 from tenants.run_templates.configuration import default_configuration
 from tenants.run_templates.models import TemplateRun
+from tenants.servers import space
 from tenants.servers.base import EnvironmentFailed, TenantRefused, TenantUnreachable
 from tenants.servers.keep import family
 
@@ -140,6 +142,29 @@ def cancel(run, by):
 
 
 # The way to a process
+
+
+def test_waits_while_the_disk_of_the_machine_is_full(loop, run, monkeypatch):
+    with monkeypatch.context() as full:
+        full.setattr(space, "free_bytes", lambda folder: space.MIN_FREE - 1)
+        loop.tick()
+    assert state(run) == ("queued", "Waits: the disk is full.")
+    loop.tick()
+    assert fresh(run).pid
+
+
+def test_waits_while_the_tenant_has_used_up_its_space(loop, run, settings):
+    tenants = Tenant.objects.filter(pk=run.template.tenant_id)
+    settings.ZENPRO_TENANT_DISK = 1024**3
+    tenants.update(disk_bytes=1024**3)
+    loop.tick()
+    now, reason = state(run)
+    assert (now, reason.replace("\xa0", " ").partition(". ")[0]) == ("queued", "Waits: the disk is full")
+    assert "prod uses 1 GB of 1 GB on disk" in reason.replace("\xa0", " ")
+    assert not runner.folder_of(run.pk).exists()
+    tenants.update(disk_bytes=1024**3 - 1)
+    loop.tick()
+    assert fresh(run).pid
 
 
 def test_a_queued_run_is_derived_and_started_once(loop, run, server):

@@ -17,6 +17,7 @@ from .conftest import created, deleted, limit
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 PICTURES = os.environ.get("PICTURES")  # a folder to look at them
+GB = 1024**3
 SEEN = [(1440, "light"), (1440, "dark"), (390, "light"), (390, "dark")]
 
 
@@ -53,6 +54,9 @@ def world():
     Tenant.objects.filter(pk=well.pk).update(status="available", available_since=timezone.now())
     new = enroll(name="new", slug="new-one", server_url="https://new.example.org", **made)
     Tenant.objects.filter(pk__in=[theirs.pk, new.pk]).update(status="pending", state_reason="Not yet.")
+    on_disk = {"disk_measured_at": timezone.now(), "disk_budget": 20 * GB}
+    Tenant.objects.filter(pk=tenant.pk).update(disk_bytes=19 * GB, **on_disk)
+    Tenant.objects.filter(pk=other.pk).update(disk_bytes=21 * GB, **on_disk)
     make_tenant(org, "empty")
     return org, owner
 
@@ -72,6 +76,8 @@ PAGES = {
     "server-new": "t/new-one/server/",
     "server-wrong": "t/theirs/server/",
     "server-well": "t/well/server/",
+    "overview": "t/forecast/",
+    "overview-full": "t/churn-with-a-long-name/",
     "overview-theirs": "t/theirs/",
     "settings-theirs": "t/theirs/settings/",
 }
@@ -81,7 +87,7 @@ PAGES = {
 def test_nothing_is_wrong_with(name, visit, world, superuser):
     org, owner = world
     for width, scheme in SEEN:
-        person = superuser if name == "limits" else owner
+        person = superuser if name in ("limits", "tenant-limits") else owner
         page = visit(f"/o/{org.slug}/{PAGES[name]}", width, scheme, person)
         if name == "create":
             page.get_by_text("A server somebody else runs", exact=True).click()

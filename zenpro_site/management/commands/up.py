@@ -22,7 +22,7 @@ from orgs.users.links import make_path
 from tenants.servers import box
 from tenants.servers.base import ServerError, StartFailed, SupervisorGone, TenantError
 from tenants.servers.supervisor import Supervisor
-from zenpro_site import demo, processes
+from zenpro_site import demo, modes, processes
 from zenpro_site.addresses import authority, reachable
 from zenpro_site.env import as_host
 
@@ -51,6 +51,7 @@ class Command(BaseCommand):
         ours = f"http://{authority(reachable(host), port)}"
         url = settings.ZENPRO_URL if settings.ZENPRO_URL_IS_SET else ours
         self.stdout.write(f"ZenPro, data in {settings.ZENPRO_DATA}\n")
+        self._close()
         self._isolation()
         self._prepare()
         admin, password = self._first_account(no_demo)
@@ -109,6 +110,13 @@ class Command(BaseCommand):
                 "  ! ZenPro runs as root. A service account of its own is safer; programs of tenants"
             )
             self.stdout.write("    get none of root's rights either way.")
+
+    def _close(self) -> None:
+        """Also a data folder of before: nobody else on the machine may read it."""
+        if mended := modes.mend(settings.ZENPRO_DATA):
+            self.stdout.write(
+                f"  {len(mended)} files or folders of it were open to others and are closed now."
+            )
 
     def _prepare(self) -> None:
         with self._step("Database"):

@@ -1,0 +1,203 @@
+"""What each tenant keeps on disk, measured in the background; and what ended re-runs leave behind, removed.
+
+The folders hold whatever code of tenants put there. Links are never followed, a file with several names counts once,
+a folder that was closed to hide what is in it is opened, and the time is bounded.
+"""
+
+import os
+import shutil
+import stat
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+from uuid import UUID
+
+import structlog
+from django.conf import settings
+from django.db.models import F, Q
+from django.utils import timezone
+
+from tenants.hosting import folder_of, local_stores_of
+from tenants.models import Tenant
+from tenants.run_templates import runner
+from tenants.run_templates.code import code_folder
+from tenants.run_templates.models import TemplateRun
+
+log = structlog.get_logger("zenpro.agent")
+
+BLOCK = 512  # bytes; the unit of st_blocks whatever the file system's own is
+ONE_TENANT = 30.0  # seconds to measure one
+ONE_PASS = 10.0  # seconds after which no further tenant is begun
+AGAIN = timedelta(minutes=5)  # between two measurements of a tenant in which nothing runs
+BUSY_AGAIN = timedelta(seconds=30)  # ... in which something does
+SETTLED = timedelta(minutes=1)  # an ended re-run may still be tidied up by whoever ended it
+BATCH = 500
+OUTPUT = "output.log"
+
+
+class Measure:
+    """Bytes that places take on disk together. `whole`: everything could be looked at in time."""
+
+    def __init__(self, seconds: float = ONE_TENANT):
+        self.deadline = time.monotonic() + seconds
+        self.seen: set[tuple[int, int]] = set()
+        self.bytes, self.whole = 0, True
+
+    def add(self, place: Path) -> None:
+        """A file, or a folder with all that is in it; nothing where there is none."""
+        try:
+            self._count(os.lstat(place))
+        except OSError:
+            return
+        folders = [os.fspath(place)] if place.is_dir() and not place.is_symlink() else []
+        while folders and self.whole:
+            folders += self._inside(folders.pop())
+
+    def _inside(self, folder: str) -> list[str]:
+        """Counts what is in a folder; returns the folders among it."""
+        found = []
+        try:
+            with _readable(folder) as entries:
+                for entry in entries:
+                    found += [entry.path] if self._take(entry) else []
+                    if time.monotonic() > self.deadline:
+                        self.whole = False
+                        break
+        except FileNotFoundError:
+            pass  # deleted meanwhile
+        except OSError:  # a path longer than the system takes, or rights of somebody else
+            self.whole = False
+        return found
+
+    def _take(self, entry: os.DirEntry) -> bool:
+        """Counts one; True for a folder to look into."""
+        with suppress(FileNotFoundError):
+            self._count(entry.stat(follow_symlinks=False))
+            return entry.is_dir(follow_symlinks=False)
+        return False
+
+    def _count(self, info: os.stat_result) -> None:
+        if info.st_nlink > 1 and not stat.S_ISDIR(info.st_mode):
+            key = (info.st_dev, info.st_ino)
+            if key in self.seen:
+                return
+            self.seen.add(key)
+        self.bytes += info.st_blocks * BLOCK
+
+
+def _readable(folder: str):
+    """Entries of a folder, also of one whose owner, which we are, took their own right to read it."""
+    try:
+        return os.scandir(folder)
+    except PermissionError:
+        _open_up(folder)
+        return os.scandir(folder)
+
+
+def _open_up(folder: str) -> None:
+    handle = os.open(folder, os.O_PATH | os.O_NOFOLLOW | os.O_DIRECTORY)
+    try:
+        os.chmod(f"/proc/self/fd/{handle}", 0o700)
+    finally:
+        os.close(handle)
+
+
+# -- tenants
+
+
+def measure_due() -> int:
+    """Measure the tenants whose last measurement is old, the oldest first. Returns how many."""
+    until, done = time.monotonic() + ONE_PASS, 0
+    for tenant in _due():
+        if time.monotonic() >= until:
+            break
+        measure(tenant)
+        done += 1
+    return done
+
+
+def _due() -> Iterable[Tenant]:
+    now = timezone.now()
+    running = TemplateRun.objects.unfinished().values("template__tenant")
+    wanted = Q(disk_measured_at=None) | Q(disk_measured_at__lt=now - AGAIN)
+    wanted |= Q(pk__in=running, disk_measured_at__lt=now - BUSY_AGAIN)
+    rows = Tenant.objects.live().filter(wanted, enrollment=None)
+    return rows.order_by(F("disk_measured_at").asc(nulls_first=True))
+
+
+def measure(tenant: Tenant) -> None:
+    """Measure a tenant now and write it down. What could not be looked through counts at least as before."""
+    measured = Measure(ONE_TENANT)
+    for place in places_of(tenant):
+        measured.add(place)
+    if not measured.whole:
+        log.warning("tenant could not be measured as a whole", tenant=str(tenant.pk), bytes=measured.bytes)
+    found = measured.bytes if measured.whole else max(measured.bytes, tenant.disk_bytes)
+    Tenant.objects.filter(pk=tenant.pk).update(disk_bytes=found, disk_measured_at=timezone.now())
+
+
+def places_of(tenant: Tenant) -> Iterator[Path]:
+    """Where a tenant's data are: its folder, its stores, the code of its templates, the output of their runs."""
+    own, stores = folder_of(tenant), local_stores_of(tenant)
+    yield own
+    if not stores.is_relative_to(own) and str(stores) != settings.ZENPRO_LOCAL_STORES:
+        yield stores  # one folder for all tenants is nobody's: then only the disk's own end counts
+    for code_hash in set(tenant.templates.order_by().values_list("code_hash", flat=True)):
+        yield code_folder(code_hash)
+    for run in TemplateRun.objects.filter(template__tenant=tenant).order_by().values_list("pk", flat=True):
+        yield runner.folder_of(run)
+
+
+# -- old runs
+
+
+def sweep_runs() -> int:
+    """Remove everything but the output of re-runs that have ended. Returns of how many.
+
+    Usually it is gone at once; this is for an agent that was killed before it could, and for what was closed.
+    """
+    left = dict(_with_remains(settings.ZENPRO_DATA / "runs"))
+    ids, swept = list(left), 0
+    for begin in range(0, len(ids), BATCH):
+        ended = TemplateRun.objects.filter(pk__in=ids[begin : begin + BATCH], state__in=TemplateRun.ENDED)
+        for pk in ended.filter(ended_at__lt=timezone.now() - SETTLED).values_list("pk", flat=True):
+            _sweep(left[pk])
+            swept += 1
+    return swept
+
+
+def _with_remains(runs: Path) -> Iterator[tuple[UUID, Path]]:
+    """(id, folder) of re-runs whose folder holds more than the output."""
+    for folder in runs.iterdir() if runs.is_dir() else ():
+        try:
+            pk = UUID(folder.name)
+            remains = not folder.is_symlink() and set(os.listdir(folder)) - {OUTPUT}
+        except (ValueError, OSError):
+            continue
+        if remains:
+            yield pk, folder
+
+
+def _sweep(folder: Path) -> None:
+    for name in set(os.listdir(folder)) - {OUTPUT}:
+        place = folder / name
+        if place.is_dir() and not place.is_symlink():
+            _open_all(place)
+            shutil.rmtree(place, ignore_errors=True)
+        else:
+            place.unlink(missing_ok=True)
+
+
+def _open_all(place: Path) -> None:
+    """Folders that may not be written to could not be emptied."""
+    folders, until = [os.fspath(place)], time.monotonic() + ONE_TENANT
+    while folders and time.monotonic() < until:
+        folder = folders.pop()
+        try:
+            _open_up(folder)
+            with os.scandir(folder) as entries:
+                folders += [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
+        except OSError:
+            continue

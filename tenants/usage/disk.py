@@ -1,0 +1,62 @@
+"""How much of the disk a tenant may take, how much it takes, and whether anything more may begin."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.conf import settings
+
+from tenants.models import Tenant
+from tenants.servers.space import shortage
+from zenpro_site.sizes import size_words
+
+from .report import Bar
+
+MACHINE_FULL = "The disk of the machine is nearly full. Whoever runs ZenPro has to make room first."
+WAITS = "Waits: the disk is full."
+
+
+@dataclass(frozen=True)
+class DiskBar(Bar):
+    """Bytes on disk; `limit` None is no limit."""
+
+    @property
+    def words(self) -> str:
+        """ "1.2 GB of 20 GB", or "1.2 GB" without a limit."""
+        used = size_words(self.used)
+        return used if self.limit is None else f"{used} of {size_words(self.limit)}"
+
+
+def budget_of(tenant: Tenant) -> int | None:
+    """Bytes the tenant's stores, runs and code may take together; None is no limit."""
+    own = tenant.disk_budget
+    return (settings.ZENPRO_TENANT_DISK if own is None else own) or None
+
+
+def bar_of(tenant: Tenant) -> DiskBar | None:
+    """What is on disk, as measured last; None when nothing of it has been measured here."""
+    return DiskBar(tenant.disk_bytes, budget_of(tenant)) if tenant.disk_measured_at else None
+
+
+def machine_is_full() -> bool:
+    """True when a disk that runs write to has no room for another one."""
+    stores = [Path(settings.ZENPRO_LOCAL_STORES)] if settings.ZENPRO_LOCAL_STORES else []
+    return any(shortage(folder) for folder in (settings.ZENPRO_DATA, *stores))
+
+
+def refusal_of_budget(tenant: Tenant) -> str:
+    """Why the tenant may begin nothing that writes, as a sentence; "" when it may."""
+    bar = DiskBar(tenant.disk_bytes, budget_of(tenant))
+    if bar.limit is None or bar.used < bar.limit:
+        return ""
+    return (
+        f"{tenant.name} uses {bar.words} on disk. Delete artifacts of old runs, "
+        "or ask whoever runs ZenPro for more room."
+    )
+
+
+def why_wait(tenant: Tenant) -> str:
+    """Why a re-run in the queue does not begin, "" when it may."""
+    if machine_is_full():
+        return WAITS
+    full = refusal_of_budget(tenant)
+    return f"{WAITS} {full}" if full else ""

@@ -1,0 +1,170 @@
+"""What tenants keep on disk, measured in folders in which they may have put anything."""
+
+import os
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+from factories import make_org, make_template, make_template_run, make_tenant
+
+from tenants.agent import disk
+from tenants.agent.disk import Measure, measure, measure_due, places_of, sweep_runs
+from tenants.models import Tenant
+from tenants.run_templates import runner
+from tenants.run_templates.models import TemplateRun
+
+MB = 1024**2
+
+
+@pytest.fixture(autouse=True)
+def data(settings, tmp_path):
+    settings.ZENPRO_DATA = tmp_path / "data"
+    return settings.ZENPRO_DATA
+
+
+def write(path, megabytes: int):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"x" * megabytes * MB)
+    return path
+
+
+def megabytes(*places) -> int:
+    measured = Measure()
+    for place in places:
+        measured.add(place)
+    assert measured.whole
+    return round(measured.bytes / MB)
+
+
+def test_everything_below_counts_and_what_is_not_there_does_not(tmp_path):
+    write(tmp_path / "a/one", 2)
+    write(tmp_path / "a/deep/er/two", 3)
+    write(tmp_path / "file", 1)
+    assert megabytes(tmp_path / "a", tmp_path / "file", tmp_path / "none") == 6
+
+
+def test_links_lead_nowhere_and_a_second_name_costs_nothing(tmp_path):
+    write(tmp_path / "elsewhere/large", 8)
+    mine = tmp_path / "mine"
+    write(mine / "one", 2)
+    (mine / "folder").symlink_to(tmp_path / "elsewhere")
+    (mine / "file").symlink_to(tmp_path / "elsewhere/large")
+    (mine / "again").symlink_to(mine)
+    os.link(mine / "one", mine / "same")
+    assert megabytes(mine) == 2
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    assert megabytes(tmp_path / "link") == 0
+
+
+def test_holes_cost_nothing(tmp_path):
+    with open(tmp_path / "sparse", "wb") as file:
+        file.truncate(500 * MB)
+    assert megabytes(tmp_path) == 0
+
+
+def test_a_closed_folder_hides_nothing(tmp_path):
+    write(tmp_path / "a/hidden/inner/large", 3)
+    for folder in (tmp_path / "a/hidden/inner", tmp_path / "a/hidden"):
+        folder.chmod(0)
+    assert megabytes(tmp_path / "a") == 3
+
+
+def test_time_is_bounded(tmp_path):
+    write(tmp_path / "a/one", 1)
+    measured = Measure(seconds=-1)
+    measured.add(tmp_path / "a")
+    assert not measured.whole
+
+
+def test_a_path_too_long_is_not_taken_for_nothing(tmp_path):
+    here = os.open(tmp_path, os.O_DIRECTORY)
+    for _ in range(20):
+        os.mkdir("x" * 250, dir_fd=here)
+        inner = os.open("x" * 250, os.O_DIRECTORY, dir_fd=here)
+        os.close(here)
+        here = inner
+    os.close(here)
+    measured = Measure()
+    measured.add(tmp_path)
+    assert not measured.whole
+
+
+@pytest.fixture
+def tenant(org):
+    return make_tenant(org, "forecast", name="forecast")
+
+
+def stored(tenant) -> int:
+    tenant.refresh_from_db()
+    return round(tenant.disk_bytes / MB)
+
+
+def test_a_tenant_is_its_folder_its_code_and_its_output(tenant, data):
+    run = make_template_run(make_template(tenant, code_hash="c" * 64))
+    make_template_run(make_template(tenant, code_hash="c" * 64))
+    strange = make_template(make_tenant(make_org()), code_hash="d" * 64)
+    write(data / "tenants" / str(tenant.pk) / "stores/a/model", 4)
+    write(data / "code" / ("c" * 64) / "steps.py", 1)
+    write(data / "code" / ("d" * 64) / "steps.py", 8)
+    write(runner.output_file(run.pk), 2)
+    write(runner.output_file(make_template_run(strange).pk), 8)
+    measure(tenant)
+    assert stored(tenant) == 7
+    assert tenant.disk_measured_at is not None
+
+
+def test_stores_that_all_tenants_share_are_nobodys(tenant, settings, tmp_path):
+    write(tmp_path / "shared/artifact", 3)
+    settings.ZENPRO_LOCAL_STORES = str(tmp_path / "shared")
+    assert tmp_path / "shared" not in places_of(tenant)
+    settings.ZENPRO_LOCAL_STORES = ""
+    measure(tenant)
+    assert stored(tenant) == 0
+
+
+def test_what_could_not_be_looked_through_counts_as_before(tenant, data, monkeypatch):
+    write(data / "tenants" / str(tenant.pk) / "a", 1)
+    Tenant.objects.filter(pk=tenant.pk).update(disk_bytes=9 * MB)
+    tenant.refresh_from_db()
+    monkeypatch.setattr(disk, "ONE_TENANT", -1.0)
+    measure(tenant)
+    assert stored(tenant) == 9
+
+
+def test_each_is_measured_again_when_it_is_due(org, tenant):
+    def minutes_ago(number, of):
+        moment = timezone.now() - timedelta(minutes=number)
+        Tenant.objects.filter(pk=of.pk).update(disk_measured_at=moment)
+
+    other, gone = make_tenant(org), make_tenant(org, desired_state="deleted", deleted_at=timezone.now())
+    assert measure_due() == 2
+    assert Tenant.objects.get(pk=gone.pk).disk_measured_at is None
+    assert measure_due() == 0
+    minutes_ago(6, tenant)
+    minutes_ago(1, other)
+    assert measure_due() == 1
+    make_template_run(make_template(other))
+    assert measure_due() == 1  # while something runs in it, more often
+
+
+def test_of_an_ended_run_the_output_stays(tenant):
+    template = make_template(tenant)
+    before = timezone.now() - timedelta(minutes=2)
+    ended = make_template_run(template, state="failed", ended_at=before)
+    running = make_template_run(template, state="running")
+    just = make_template_run(template, state="completed", ended_at=timezone.now())
+    for run in (ended, running, just):
+        folder = runner.folder_of(run.pk)
+        write(folder / "home/closed/large", 1)
+        write(folder / "output.log", 1)
+        (folder / "lock").touch()
+        (folder / "link").symlink_to(runner.folder_of(running.pk))
+    (runner.folder_of(ended.pk) / "home/closed").chmod(0)
+    (runner.folder_of(ended.pk).parent / ".unsettled").mkdir()
+    assert sweep_runs() == 1
+    left = {run: sorted(os.listdir(runner.folder_of(run.pk))) for run in (ended, running, just)}
+    whole = ["home", "link", "lock", "output.log"]
+    assert left == {ended: ["output.log"], running: whole, just: whole}
+    assert (runner.folder_of(running.pk) / "home/closed/large").stat().st_size == MB
+    assert sweep_runs() == 0
+    assert TemplateRun.objects.count() == 3

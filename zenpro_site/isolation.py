@@ -1,0 +1,23 @@
+"""How tenants are isolated here, for pages and checks."""
+
+from django.conf import settings
+
+from tenants.servers import box
+from tenants.servers.base import StartFailed
+from tenants.servers.box import Isolation, Kind
+
+
+def isolation() -> Isolation:
+    """What holds, or what there is where nothing does. Walls are tried once a process, then remembered."""
+    try:
+        return box.chosen(settings.ZENPRO_ISOLATION)
+    except StartFailed:
+        return box.probe()
+
+
+def notice_for(user) -> Isolation | None:
+    """What superusers should know: isolation that is missing or weaker than the best. Nobody else is told."""
+    if not (user.is_active and user.is_superuser):
+        return None
+    found = isolation()
+    return None if found.kind is Kind.BUBBLEWRAP else found
