@@ -31,8 +31,8 @@ from .configuration import (
     expand_run_name,
     validate,
 )
-from .environments import RequirementsRefused, check_requirements
 from .models import RunTemplate, TemplateRun
+from .requirements import RequirementsRefused, check_requirements
 
 TAKEN = "This tenant has a template of that name already."
 

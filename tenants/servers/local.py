@@ -8,7 +8,7 @@ import os
 import shutil
 import socket
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import httpx
@@ -23,6 +23,7 @@ from tenants.servers.base import (
 )
 from tenants.servers.environments import Environments, version_key
 from tenants.servers.explain import explain, tail
+from tenants.servers.index import PackageIndex
 from tenants.servers.supervisor import (
     ProcessInfo,
     Program,
@@ -57,7 +58,7 @@ STATUS = {
 class LocalBackend:
     """ServerBackend on this machine. The supervisor must run for everything that starts or stops.
 
-    `python`: interpreter of the environments. `index_env`: uv's variables for a package mirror.
+    `python`: interpreter of the environments. `index`: where packages come from.
     `host`: address the servers listen on. `versions`: what may be offered beside what is installed.
     """
 
@@ -67,7 +68,7 @@ class LocalBackend:
         port_range: tuple[int, int],
         *,
         python: str = sys.executable,
-        index_env: Mapping[str, str] | None = None,
+        index: PackageIndex | None = None,
         host: str = "127.0.0.1",
         versions: Sequence[str] = VERSIONS,
     ):
@@ -76,7 +77,7 @@ class LocalBackend:
         self.host = host
         self.versions = versions
         self.supervisor = Supervisor(self.data)
-        self.environments = Environments(self.data, python, index_env)
+        self.environments = Environments(self.data, python, index)
 
     def install(self, version: str) -> None:
         self.environments.install(version)
