@@ -10,7 +10,7 @@ import structlog
 from .keys import load_keys, make_keys
 from .logs import without_tokens
 from .oidc import load_oidc
-from .packages import load_index
+from .sources import load_code_roots, load_index
 
 env = environ.FileAwareEnv()
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -46,7 +46,7 @@ ZENPRO_KEEP_DELETED_DAYS = env.int("ZENPRO_KEEP_DELETED_DAYS", default=7)
 ZENPRO_ZENML_VERSIONS = env.list("ZENPRO_ZENML_VERSIONS", default=["0.98.0"])
 ZENPRO_TENANT_TIMEOUT = env.float("ZENPRO_TENANT_TIMEOUT", default=8.0)
 ZENPRO_PARALLEL_RUNS = env.int("ZENPRO_PARALLEL_RUNS", default=0)  # 0: as many as there are cores
-ZENPRO_CODE_ROOTS = env.list("ZENPRO_CODE_ROOTS", default=[])  # where templates may take code from
+ZENPRO_CODE_ROOTS = load_code_roots(env)  # where templates may take code from
 ZENPRO_SHIPPED_CODE = BASE_DIR / "examples"  # code that came with ZenPro itself
 ZENPRO_PACKAGE_INDEX = load_index(env)
 ADMIN_URL = env("ZENPRO_ADMIN_URL", default="admin/").lstrip("/")

@@ -265,6 +265,7 @@ def prepared(world, monkeypatch, tmp_path, settings):
     settings.MFA_REAUTHENTICATION_REQUIRED = False
     for module in (runs, template_actions):
         monkeypatch.setattr(module, "connect", connect_to(FakeTenantClient()))
+    settings.ZENPRO_CODE_ROOTS = [tmp_path]
     (tmp_path / "churn").mkdir()
     for name in ("__init__", "steps", "pipelines"):
         (tmp_path / "churn" / f"{name}.py").write_text("x = 1\n")

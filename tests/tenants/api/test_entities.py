@@ -302,7 +302,8 @@ class TestTemplates:
         )
 
     @pytest.fixture
-    def code(self, monkeypatch, tmp_path):
+    def code(self, monkeypatch, tmp_path, settings):
+        settings.ZENPRO_CODE_ROOTS = [tmp_path]
         monkeypatch.setattr(template_actions, "connect", connect_to(FakeTenantClient()))
         (tmp_path / "churn").mkdir()
         for name in ("__init__", "steps", "pipelines"):

@@ -65,7 +65,7 @@ def events():
     ("changed", "field", "message"),
     [
         ({"name": "churn"}, "name", "This tenant has a template of that name already."),
-        ({"code_location": "/nowhere"}, "code_location", "There is no directory /nowhere on this machine."),
+        ({"code_location": "/nowhere"}, "code_location", "Code may only come from directories"),
         ({"code_location": str(CHURN / "churn")}, "code_location", "There is no churn/steps.py"),
         ({"requirements": "-e ."}, "requirements", "options are not supported"),
     ],

@@ -244,7 +244,8 @@ def test_detail_asks_the_same_number_of_queries_for_1_and_3(template, holds, org
 
 
 @pytest.fixture
-def code(tmp_path):
+def code(tmp_path, settings):
+    settings.ZENPRO_CODE_ROOTS = [tmp_path]
     folder = tmp_path / "project"
     (folder / "churn").mkdir(parents=True)
     for name in ("__init__", "steps", "pipelines"):
@@ -300,7 +301,7 @@ def test_created_template_keeps_the_run_and_is_recorded(tenant, holds, connected
     [
         ("name", "", "This field is required."),
         ("name", "nightly-churn", "already"),
-        ("code_location", "/no/such/place", "There is no directory"),
+        ("code_location", "/no/such/place", "Code may only come from directories"),
         ("code_location", "relative", "full path"),
         ("requirements", "-r /etc/passwd", "options are not supported"),
     ],

@@ -1,18 +1,28 @@
-"""Where packages come from: read from the environment of the service, once, and handed over explicitly."""
+"""Where packages and code come from: read from the environment of the service, once, and handed over explicitly."""
+
+from pathlib import Path
 
 import environ
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from tenants.servers.index import PYPI, PackageIndex
-from zenpro_site.packages import load_index
+from zenpro_site.sources import load_code_roots, load_index
 
 
 @pytest.fixture
-def load(monkeypatch):
-    def read(**variables) -> PackageIndex:
+def surroundings(monkeypatch):
+    def use(**variables):
         monkeypatch.setattr(environ.FileAwareEnv, "ENVIRON", variables)
-        return load_index(environ.FileAwareEnv())
+        return environ.FileAwareEnv()
+
+    return use
+
+
+@pytest.fixture
+def load(surroundings):
+    def read(**variables) -> PackageIndex:
+        return load_index(surroundings(**variables))
 
     return read
 
@@ -74,3 +84,16 @@ def test_certificates_and_proxies_of_the_service_reach_uv(load):
     assert not index.has_secret
     assert load(HTTPS_PROXY="http://ada:secret@proxy:3128").has_secret
     assert load(ZENPRO_PACKAGE_INDEX="file:///srv/simple").files == ["/srv/simple"]
+
+
+def test_code_comes_from_nowhere_unless_it_is_set(surroundings):
+    assert load_code_roots(surroundings()) == []
+    assert load_code_roots(surroundings(ZENPRO_CODE_ROOTS="")) == []
+    set_to = surroundings(ZENPRO_CODE_ROOTS="/srv/code, /home/ada,")
+    assert load_code_roots(set_to) == [Path("/srv/code"), Path("/home/ada")]
+
+
+@pytest.mark.parametrize("value", ["code", ".", "~/code", "/srv/code,../code"])
+def test_code_roots_are_full_paths(surroundings, value):
+    with pytest.raises(ImproperlyConfigured, match="ZENPRO_CODE_ROOTS"):
+        load_code_roots(surroundings(ZENPRO_CODE_ROOTS=value))

@@ -1,5 +1,6 @@
-"""The package indexes of the installation, from the environment of the service."""
+"""Where the packages and the code of templates may come from, read from the environment of the service."""
 
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
@@ -44,3 +45,17 @@ def _check(url: str) -> None:
             f"ZENPRO_PACKAGE_INDEX or ZENPRO_PACKAGE_EXTRA_INDEXES names “{address.hostname or url}”. It must be the "
             "address of a package index, as https://pypi.org/simple, or the full path of a folder."
         )
+
+
+def load_code_roots(env) -> list[Path]:
+    """Directories of this machine that templates may take code from; none unless they are named.
+
+    Raises ImproperlyConfigured for one that is not a full path.
+    """
+    names = [name.strip() for name in env.list("ZENPRO_CODE_ROOTS", default=[]) if name.strip()]
+    for name in names:
+        if not Path(name).is_absolute():
+            raise ImproperlyConfigured(
+                f"ZENPRO_CODE_ROOTS names “{name}”. It must be full paths, as /srv/code, with commas between them."
+            )
+    return [Path(name) for name in names]
