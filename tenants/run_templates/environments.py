@@ -41,6 +41,10 @@ class EnvironmentState:
     reason: str = ""
     lines: list[str] = field(default_factory=list)
 
+    @property
+    def text(self) -> str:
+        return "\n".join(self.lines)
+
 
 BUILDS = ("allows_package_builds", "pk")  # what needs() asks of an organization
 
@@ -59,6 +63,11 @@ def needs(version: str, requirements: str, allows_builds: bool, organization: UU
     """
     builds = allows_builds and not settings.ZENPRO_PACKAGE_INDEX.has_secret
     return version, requirements, str(organization) if builds else ""
+
+
+def environment_of(template: RunTemplate) -> EnvironmentState:
+    """Where the environment of a template stands, looked up on the disk. Never raises."""
+    return RunEnvironments().state_of(*needs_of(template))
 
 
 class RunEnvironments(Environments):

@@ -182,6 +182,7 @@ DEEDS = {
     "orgs:create": Deed(lambda w: {"name": "New", "slug": "new-one"}, becomes_superuser),
     "orgs:settings": Deed(lambda w: {"name": "Acme", "description": "All of it"}),
     "orgs:two_factor": Deed(lambda w: {"required": "yes"}, passkey),
+    "orgs:package_builds": Deed(lambda w: {"allowed": "on"}),
     "orgs:delete": Deed(lambda w: {"name": w.org.name}, empty_organization),
     "orgs:member_role": Deed(lambda w: {"role": "viewer"}),
     "orgs:member_remove": Deed(),
