@@ -56,6 +56,11 @@ def can(user, permission: Permission, organization: Organization) -> bool:
     return permission in permissions_of(user, organization)
 
 
+def may_do_everything(permissions: frozenset[Permission]) -> bool:
+    """Are these the rights of an Admin? A role that an organization made may hold some of them."""
+    return permissions == frozenset(Permission)
+
+
 def people_who_can(permission: Permission, organization: Organization):
     """Active users with this right in the organization, superusers among them. Query set, each once.
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db import transaction
 from django.db.models import F
@@ -89,6 +90,28 @@ def require_two_factor(*, organization: Organization, required: bool, by) -> Non
         _record("organization.two_factor_required", organization, organization, by)
     else:
         _record("organization.two_factor_optional", organization, organization, by)
+
+
+@transaction.atomic
+def allow_package_builds(*, organization: Organization, allowed: bool, by) -> None:
+    """Let packages of templates be built from source where they have no wheel, or no longer.
+
+    Nothing happens when it is so already. Raises Refused while the package index needs a password: the code that
+    builds could read it.
+    """
+    locked = _lock(organization)
+    if locked.allows_package_builds == allowed:
+        return
+    if allowed and settings.ZENPRO_PACKAGE_INDEX.has_secret:
+        raise Refused(
+            "The package index of this installation needs a password, which code that builds could read."
+        )
+    organization.allows_package_builds = allowed
+    organization.save(update_fields=["allows_package_builds", "updated_at"])
+    if allowed:
+        _record("organization.package_builds_allowed", organization, organization, by)
+    else:
+        _record("organization.package_builds_ended", organization, organization, by)
 
 
 @transaction.atomic

@@ -37,6 +37,10 @@ class Organization(models.Model):
     slug = models.SlugField(max_length=50, unique=True, validators=[slug_validator])
     description = models.CharField(max_length=300, blank=True)
     requires_two_factor = models.BooleanField(default=False)
+    allows_package_builds = models.BooleanField(
+        default=False,
+        help_text="Packages without a wheel are built from source, which runs code of their authors.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 

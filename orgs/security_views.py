@@ -3,7 +3,8 @@ from django.shortcuts import redirect
 from django.views.decorators.http import require_POST
 
 from . import actions
-from .access import org_view
+from .access import may_do_everything, org_view, refuse
+from .models import OrgRole
 from .permissions import Permission
 
 
@@ -14,6 +15,22 @@ def two_factor(request):
     required = request.POST.get("required") == "yes"
     try:
         actions.require_two_factor(organization=request.org, required=required, by=request.user)
+    except actions.Refused as refused:
+        messages.error(request, str(refused))
+    else:
+        messages.success(request, "Saved.")
+    return redirect("orgs:settings", request.org.slug)
+
+
+@require_POST
+@org_view(Permission.ORGANIZATION_CHANGE)
+def package_builds(request):
+    """Let packages be built from source, or no longer. For Admins, since it lets foreign code run."""
+    if not may_do_everything(request.org_permissions):
+        refuse(request, OrgRole.ADMIN.label, request.org)
+    allowed = request.POST.get("allowed") == "on"
+    try:
+        actions.allow_package_builds(organization=request.org, allowed=allowed, by=request.user)
     except actions.Refused as refused:
         messages.error(request, str(refused))
     else:

@@ -17,5 +17,6 @@ urlpatterns = [
     path("<slug:org>/leave/", views.leave, name="leave"),
     path("<slug:org>/settings/", views.settings, name="settings"),
     path("<slug:org>/settings/two-factor/", security_views.two_factor, name="two_factor"),
+    path("<slug:org>/settings/package-builds/", security_views.package_builds, name="package_builds"),
     path("<slug:org>/delete/", views.delete, name="delete"),
 ]

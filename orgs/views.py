@@ -11,7 +11,7 @@ from zenpro_site.htmx import render_partial, wants
 from . import actions
 from . import home as overview
 from . import members as people
-from .access import org_view
+from .access import may_do_everything, org_view
 from .forms import DeleteForm, NewOrganizationForm, OrganizationForm
 from .permissions import Permission
 from .two_factor import members_without
@@ -122,6 +122,7 @@ def settings(request):
         "without_two_factor": members_without(request.org),
         "has_two_factor": has_two_factor(request.user),
         "can_delete": Permission.ORGANIZATION_DELETE in request.org_permissions,
+        "can_allow_builds": may_do_everything(request.org_permissions),
     }
     return render(request, "orgs/settings.html", context, status=422 if form.errors else 200)
 

@@ -20,7 +20,7 @@ from tenants.hosting import backend, local_stores_of
 from tenants.models import Tenant
 from tenants.run_templates.actions import create_template
 
-CODE = Path(settings.BASE_DIR) / "examples" / "churn"
+CODE = Path(settings.ZENPRO_SHIPPED_CODE) / "churn"
 START_LIMIT = 600.0  # seconds: the first start also downloads ZenML
 RUN_LIMIT = 180.0
 

@@ -11,6 +11,7 @@ from .keys import load_keys, make_keys
 from .logs import without_tokens
 from .oidc import load_oidc
 from .sizes import load_size
+from .sources import load_code_roots, load_index
 
 env = Env()
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -58,11 +59,11 @@ ZENPRO_RUN_PROCESSES = env.int("ZENPRO_RUN_PROCESSES", default=2048)  # of one r
 ZENPRO_RUN_FILE_SIZE = env.int("ZENPRO_RUN_FILE_MB", default=20_000) * 1024**2
 ZENPRO_RUN_OPEN_FILES = env.int("ZENPRO_RUN_OPEN_FILES", default=4096)
 ZENPRO_RUN_MEMORY = env.int("ZENPRO_RUN_MEMORY_MB", default=0) * 1024**2  # 0: as much as the machine has
-ZENPRO_CODE_ROOTS = env.list(
-    "ZENPRO_CODE_ROOTS", default=[]
-)  # where templates may take code from; empty: anywhere
 ZENPRO_TENANT_DISK = load_size(env, "ZENPRO_TENANT_DISK", "20G")  # bytes on disk of one tenant; 0: no limit
 ADMIN_URL = env.path_prefix("ZENPRO_ADMIN_URL", default="admin/")
+ZENPRO_CODE_ROOTS = load_code_roots(env)  # where templates may take code from
+ZENPRO_SHIPPED_CODE = BASE_DIR / "examples"  # code that came with ZenPro itself
+ZENPRO_PACKAGE_INDEX = load_index(env)
 ZENPRO_OPEN_SIGNUP = env.bool("ZENPRO_OPEN_SIGNUP", default=False)
 ZENPRO_ADMIN_EMAIL = env.mailbox("ZENPRO_ADMIN_EMAIL", default="admin@example.com")
 

@@ -21,6 +21,8 @@ SENTENCES = {
     "organization.seeded": "{actor} filled {target} with {after.members} made-up members and {after.tenants} tenants",
     "organization.two_factor_required": "{actor} made {target} ask everybody for two-factor sign-in",
     "organization.two_factor_optional": "{actor} made {target} no longer ask for two-factor sign-in",
+    "organization.package_builds_allowed": "{actor} allowed that packages are built from source in {target}",
+    "organization.package_builds_ended": "{actor} ended that packages are built from source in {target}",
     "organization.deleted": "{actor} deleted organization {target}",
     "member.added": "{actor} added {target} as {after.role}",
     "member.role_changed": "{actor} changed {target} from {before.role} to {after.role}",

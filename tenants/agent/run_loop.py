@@ -24,7 +24,7 @@ from tenants.models import Tenant
 from tenants.run_templates import runner
 from tenants.run_templates.code import code_folder
 from tenants.run_templates.derive import DeriveFailed, derive, is_passing
-from tenants.run_templates.environments import RunEnvironments
+from tenants.run_templates.environments import BUILDS, RunEnvironments, needs, needs_of
 from tenants.run_templates.models import RunTemplate, TemplateRun
 from tenants.servers.base import ServerError, TenantError, TenantRefused, TenantUnreachable
 from tenants.servers.client import TenantClient
@@ -70,7 +70,7 @@ class RunLoop:
         self.troubled: dict[UUID, float] = {}
         self.stopping: dict[UUID, float] = {}
         self.seen_over: dict[UUID, float] = {}
-        self.ahead: set[tuple[str, str]] = set()  # environments made, or tried, before anybody ran them
+        self.ahead: set[tuple[str, str, str]] = set()  # environments made, or tried, before anybody ran them
         self.settled = 0.0
         self.free = 0  # places for further re-runs, counted anew by each tick
 
@@ -161,8 +161,7 @@ class RunLoop:
         return why_wait(tenant) if tenant.is_available else f"Waits until {tenant.name} is running."
 
     def _environment_ready(self, run: TemplateRun) -> bool:
-        template = run.template
-        return self.environments.ready(template.tenant.zenml_version, template.requirements)
+        return self.environments.ready(*needs_of(run.template))
 
     def _prepare(self, run: TemplateRun) -> None:
         """Have the environment made by a thread of its own: it may take minutes and delays nobody else."""
@@ -178,21 +177,26 @@ class RunLoop:
         if run is None or run.has_ended:
             return
         try:
-            self.environments.prepare(run.template.tenant.zenml_version, run.template.requirements)
+            self.environments.prepare(*needs_of(run.template))
         except ServerError as error:
             self._end(run, End(State.FAILED, error.reason))
 
     def _prepare_ahead(self) -> None:
         """Make the environments of new templates at once, so that their first re-run need not wait for it."""
         templates = RunTemplate.objects.filter(tenant__desired_state=Tenant.DesiredState.AVAILABLE)
-        wanted = templates.order_by().values_list("tenant__zenml_version", "requirements").distinct()
-        for version, requirements in set(wanted) - self.ahead:
-            self.ahead.add((version, requirements))
-            self.builders.submit(self.build_ahead, version, requirements)
+        asked = (
+            "tenant__zenml_version",
+            "requirements",
+            *(f"tenant__organization__{name}" for name in BUILDS),
+        )
+        wanted = {needs(*row) for row in templates.order_by().values_list(*asked).distinct()}
+        for one in wanted - self.ahead:
+            self.ahead.add(one)
+            self.builders.submit(self.build_ahead, *one)
 
-    def build_ahead(self, version: str, requirements: str) -> None:
+    def build_ahead(self, version: str, requirements: str, builds: str) -> None:
         try:
-            self.environments.prepare(version, requirements)
+            self.environments.prepare(version, requirements, builds)
         except ServerError as error:
             log.info(
                 "environment was not made ahead", reason=error.reason
@@ -291,7 +295,7 @@ class RunLoop:
             run_id=run.pk,
             zenml_run_id=run.zenml_run_id,
             snapshot_id=run.zenml_snapshot_id,
-            python=self.environments.prepare(tenant.zenml_version, template.requirements),
+            python=self.environments.prepare(*needs_of(template)),
             code=code,
             server_url=tenant.server_url,
             token=client.workload_token(run.zenml_run_id),

@@ -1,5 +1,5 @@
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from django.shortcuts import get_object_or_404
@@ -10,6 +10,7 @@ from orgs.access import refuse
 from tenants.permissions import TenantPermission
 from tenants.run_templates import actions
 from tenants.run_templates.access import may_edit
+from tenants.run_templates.environments import environment_of
 from tenants.run_templates.forms import EditForm, TemplateForm
 from tenants.run_templates.models import RunTemplate
 
@@ -20,6 +21,7 @@ from .tenants import TENANT
 
 router = Router(tags=["Templates"])
 TEMPLATES = TENANT + "/templates"
+PEOPLE = ("created_by", "requirements_changed_by")
 TEMPLATE = TEMPLATES + "/{template}"
 
 
@@ -31,13 +33,27 @@ class TemplateOut(Schema):
     stack: str
     source_run: Reference = Field(description="The run inside the tenant that it was made of.")
     created_by: Reference | None
+    code_chosen_by: Reference | None = Field(
+        description="Whose choice the code is. It runs with the rights of whoever starts a run."
+    )
+    code_chosen: datetime
+    requirements_changed_by: Reference | None
+    requirements_changed: datetime | None
     created: datetime
     updated: datetime
+
+
+class Environment(Schema):
+    state: Literal["absent", "building", "ready", "failed"]
+    made: datetime | None
+    reason: str = Field(description="Why it could not be made.")
+    log: list[str] = Field(description="The end of what the installer wrote, oldest line first.")
 
 
 class TemplateDetail(TemplateOut):
     code_location: str
     requirements: str
+    environment: Environment
     configuration: dict[str, Any] = Field(description="What a re-run has where its own says nothing.")
 
 
@@ -49,8 +65,13 @@ class TemplateNew(Body):
     run: UUID = Field(description="Id of a run inside the tenant.")
     name: Text = Field(examples=["weekly-training"])
     description: Text = ""
-    code_location: Text = Field(description="The folder on ZenPro's machine that the run was started in.")
-    requirements: Text = Field("", description="One package a line, as in requirements.txt.")
+    code_location: Text = Field(
+        description="The folder on ZenPro's machine that the run was started in, in a directory its operator allowed."
+    )
+    requirements: Text = Field(
+        "",
+        description="One package a line, with extras, versions and markers; no options, addresses or paths.",
+    )
 
 
 class TemplateChange(Body):
@@ -69,6 +90,10 @@ def shown(template: RunTemplate) -> dict:
         "stack": template.stack_name,
         "source_run": source,
         "created_by": reference(template.created_by),
+        "code_chosen_by": reference(template.created_by),
+        "code_chosen": template.created_at,
+        "requirements_changed_by": reference(template.requirements_changed_by),
+        "requirements_changed": template.requirements_changed_at,
         "created": template.created_at,
         "updated": template.updated_at,
     }
@@ -76,6 +101,13 @@ def shown(template: RunTemplate) -> dict:
 
 def _detail(template: RunTemplate) -> dict:
     more = {name: getattr(template, name) for name in ("code_location", "requirements")}
+    state = environment_of(template)
+    more["environment"] = {
+        "state": state.state,
+        "made": state.made,
+        "reason": state.reason,
+        "log": state.lines,
+    }
     return {**shown(template), **more, "configuration": template.default_configuration}
 
 
@@ -88,7 +120,7 @@ def _changeable(request, pk: UUID) -> RunTemplate:
 
 @router.get(TEMPLATES, auth=needs(TenantPermission.TEMPLATE_VIEW), response=Page[TemplateOut])
 def template_list(request, organization: str, tenant: str, asked: Query[TemplateFilters]):
-    found = request.tenant.templates.filter(name__icontains=asked.q).select_related("created_by")
+    found = request.tenant.templates.filter(name__icontains=asked.q).select_related(*PEOPLE)
     return page_of(found.defer("snapshot", "default_configuration").order_by("name", "pk"), asked, shown)
 
 
@@ -103,14 +135,14 @@ SERVER = {"responses": {503: {"description": "The tenant's server could not answ
 )
 def template_create(request, organization: str, tenant: str, body: TemplateNew):
     """Make a template of a run, with a copy of its code."""
-    form = TemplateForm(body.dict(exclude={"run"}), tenant=request.tenant)
+    form = TemplateForm(body.dict(exclude={"run"}), tenant=request.tenant, by=request.user)
     values = checked(form)
     return _detail(actions.create_template(tenant=request.tenant, run_id=body.run, by=request.user, **values))
 
 
 @router.get(TEMPLATE, auth=needs(TenantPermission.TEMPLATE_VIEW), response=TemplateDetail)
 def template_get(request, organization: str, tenant: str, template: UUID):
-    return _detail(get_object_or_404(request.tenant.templates.select_related("created_by"), pk=template))
+    return _detail(get_object_or_404(request.tenant.templates.select_related(*PEOPLE), pk=template))
 
 
 @router.patch(TEMPLATE, auth=needs(TenantPermission.TEMPLATE_VIEW), response=TemplateDetail)

@@ -33,8 +33,8 @@ from .configuration import (
     expand_run_name,
     validate,
 )
-from .environments import RequirementsRefused, check_requirements
 from .models import RunTemplate, TemplateRun
+from .requirements import RequirementsRefused, check_requirements
 
 TAKEN = "This tenant has a template of that name already."
 
@@ -152,11 +152,20 @@ def update_template(*, template: RunTemplate, name: str, description: str, requi
     try:
         with transaction.atomic():
             before = _words(RunTemplate.objects.select_for_update().get(pk=template.pk))
-            template.name, template.description, template.requirements = name, description, requirements
-            template.save(update_fields=["name", "description", "requirements", "updated_at"])
+            template.name, template.description = name, description
+            template.save(update_fields=["name", "description", "updated_at"])
+            if before["requirements"] != requirements:
+                _require(template, requirements, by)
             _record("template.updated", template, by, before, _words(template))
     except IntegrityError as error:
         raise TemplateRefused(TAKEN, "name") from error
+
+
+def _require(template: RunTemplate, requirements: str, by) -> None:
+    """Packages are code too, which others will run: who chose them is kept beside who chose the code."""
+    template.requirements = requirements
+    template.requirements_changed_by, template.requirements_changed_at = by, timezone.now()
+    template.save(update_fields=["requirements", "requirements_changed_by", "requirements_changed_at"])
 
 
 @transaction.atomic

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import shutil
 import stat
 import tempfile
@@ -16,10 +17,13 @@ from .schema import mapping
 
 MAX_BYTES = 50 * 1024**2
 MAX_FILES = 20_000
+MAX_DEPTH = 100  # folders inside folders
 IGNORED = {".git", ".hg", ".svn", ".venv", "venv", "__pycache__", "node_modules", ".zen", ".mypy_cache"}
 IGNORED |= {".ruff_cache", ".pytest_cache", ".ipynb_checkpoints", ".tox", ".DS_Store"}
 IGNORED_ENDINGS = (".pyc", ".pyo")
 CHUNK = 1024**2
+OUTSIDE = "Code may only come from directories that the operator of ZenPro has allowed."
+MODULE = re.compile(r"\w+(\.\w+)*")
 STALE = 3600.0  # seconds after which a copy that was never finished is thrown away
 
 
@@ -68,29 +72,40 @@ def _publish(copy: Path, place: Path) -> None:
 
 
 def checked_location(location: str) -> Path:
-    """The directory itself, links resolved. Raises CodeError when it may not or cannot be used."""
+    """The directory itself, links resolved. Raises CodeError when it may not or cannot be used.
+
+    What is outside of the allowed directories gets one and the same answer, whether it is there or not.
+    """
     path = Path(location)
     if "\0" in location or not path.is_absolute():
         raise CodeError("Enter the full path of a directory on this machine, beginning with “/”.")
-    try:
-        path = path.resolve(strict=True)
-    except (OSError, RuntimeError) as error:
-        raise CodeError(f"There is no directory {location} on this machine.") from error
-    if not path.is_dir():
+    path = _allowed(path)
+    if not os.path.exists(path):  # Path.exists() raises for names that are too long
+        raise CodeError(f"There is no directory {location} on this machine.")
+    if not os.path.isdir(path):
         raise CodeError(f"{location} is not a directory.")
     if not os.access(path, os.R_OK | os.X_OK):
         raise CodeError(f"ZenPro may not read {location}.")
-    _check_allowed(path)
     return path
 
 
-def _check_allowed(path: Path) -> None:
-    roots = [Path(root).resolve() for root in settings.ZENPRO_CODE_ROOTS]
-    if roots and not any(path.is_relative_to(root) for root in roots):
-        raise CodeError(f"Code may only come from {', '.join(map(str, roots))}.")
+def _allowed(path: Path) -> Path:
+    """The path with its links resolved. Raises CodeError."""
+    try:
+        path = path.resolve()
+        inside = any(path.is_relative_to(root.resolve()) for root in _roots())
+    except (OSError, RuntimeError, ValueError) as error:
+        raise CodeError(OUTSIDE) from error
+    if not inside:
+        raise CodeError(OUTSIDE)
     data = settings.ZENPRO_DATA
     if path.is_relative_to(data) or data.is_relative_to(path):
         raise CodeError("ZenPro's own data folder cannot be the code of a template.")
+    return path
+
+
+def _roots() -> list[Path]:
+    return [*map(Path, settings.ZENPRO_CODE_ROOTS), settings.ZENPRO_SHIPPED_CODE]
 
 
 def check_modules(location: str, snapshot: Mapping[str, Any]) -> None:
@@ -115,8 +130,12 @@ def _sources(snapshot: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]
 
 
 def _has_module(folder: Path, module: str) -> bool:
+    """What a run recorded is no path: it leads nowhere else, nor does a link in the directory."""
+    if not MODULE.fullmatch(module):
+        return False
     path = folder.joinpath(*module.split("."))
-    return path.with_name(f"{path.name}.py").is_file() or (path / "__init__.py").is_file()
+    found = [path.with_name(f"{path.name}.py"), path / "__init__.py"]
+    return any(file.resolve().is_relative_to(folder.resolve()) and file.is_file() for file in found)
 
 
 def _copy(source: Path, target: Path) -> str:
@@ -137,13 +156,15 @@ def _copy(source: Path, target: Path) -> str:
     return hashlib.sha256("".join(sorted(lines)).encode(errors="surrogateescape")).hexdigest()
 
 
-def _files(folder: Path) -> Iterator[Path]:
+def _files(folder: Path, depth: int = 0) -> Iterator[Path]:
     """Regular files and links below a folder, without what is ignored."""
+    if depth > MAX_DEPTH:
+        raise CodeError(f"The directory is nested more than {MAX_DEPTH} folders deep.")
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
         if entry.name in IGNORED or entry.name.endswith(IGNORED_ENDINGS):
             continue
         if entry.is_dir(follow_symlinks=False):
-            yield from _files(Path(entry.path))
+            yield from _files(Path(entry.path), depth + 1)
         elif entry.is_file(follow_symlinks=False) or entry.is_symlink():
             yield Path(entry.path)
 
@@ -153,13 +174,18 @@ def _copy_one(source: Path, path: Path, target: Path) -> str:
     if path.is_symlink():
         return f"link {_copy_link(source, path, target)}"
     digest = hashlib.sha256()
-    with open(path, "rb") as reader, open(target, "wb") as writer:
+    with open(path, "rb", opener=_open_file_itself) as reader, open(target, "wb") as writer:
         while chunk := reader.read(CHUNK):
             digest.update(chunk)
             writer.write(chunk)
-    executable = bool(path.stat().st_mode & stat.S_IXUSR)
+        executable = bool(os.fstat(reader.fileno()).st_mode & stat.S_IXUSR)
     target.chmod(0o555 if executable else 0o444)
     return f"{'x' if executable else '-'} {digest.hexdigest()}"
+
+
+def _open_file_itself(path: str, flags: int) -> int:
+    """A file that has become a link since we looked is not followed; one that has become a pipe does not block."""
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
 
 
 def _copy_link(source: Path, path: Path, target: Path) -> str:
@@ -167,7 +193,9 @@ def _copy_link(source: Path, path: Path, target: Path) -> str:
     aim = path.resolve()
     if not aim.is_relative_to(source):
         name = path.relative_to(source)
-        raise CodeError(f"{name} is a link to {aim}, outside of the directory: put the file itself there.")
+        raise CodeError(
+            f"{name} is a link to {os.readlink(path)}, outside of the directory: put the file itself there."
+        )
     relative = os.path.relpath(aim, path.parent.resolve())
     target.symlink_to(relative)
     return relative

@@ -1,4 +1,6 @@
 from django import forms
+from django.conf import settings
+from django.utils.html import format_html, format_html_join
 
 from tenants.models import Tenant
 
@@ -19,7 +21,8 @@ class EditForm(forms.Form):
         max_length=LONGEST_REQUIREMENTS,
         strip=True,
         widget=forms.Textarea({"rows": 5, "spellcheck": "false", "class": "mono"}),
-        help_text="One package a line, as in requirements.txt. ZenML itself comes by itself, in the tenant's version.",
+        help_text="One package a line, with extras, versions and markers: no options, addresses or paths. They come "
+        "from the package index of this installation; ZenML itself comes by itself, in the tenant's version.",
     )
 
     def __init__(self, *args, tenant: Tenant, template: RunTemplate | None = None, **kwargs):
@@ -51,3 +54,19 @@ class TemplateForm(EditForm):
         "from there. It is copied, so later changes in it do not reach this template.",
     )
     field_order = ["name", "description", "code_location", "requirements"]
+
+    def __init__(self, *args, by=None, **kwargs):
+        super().__init__(*args, **kwargs)
+        field = self.fields["code_location"]
+        field.help_text = format_html("{} {}", field.help_text, _where_from(by))
+
+
+def _where_from(by) -> str:
+    """Which directories are allowed; how to allow some, for whoever runs ZenPro."""
+    if roots := settings.ZENPRO_CODE_ROOTS:
+        paths = format_html_join(", ", "<code>{}</code>", ((root,) for root in roots))
+        return format_html("It must lie in {}.", paths)
+    words = "The operator of ZenPro has not allowed any directory yet, but the example that comes with it."
+    if by is not None and by.is_superuser:
+        return format_html("{} Name some in <code>ZENPRO_CODE_ROOTS</code>.", words)
+    return words

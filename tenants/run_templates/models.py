@@ -30,6 +30,10 @@ class RunTemplate(models.Model):
     code_location = models.CharField("code directory", max_length=500)
     code_hash = models.CharField(max_length=64)
     requirements = models.TextField(blank=True)
+    requirements_changed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    requirements_changed_at = models.DateTimeField(null=True, blank=True)
     default_configuration = models.JSONField(default=dict)
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="templates_created"

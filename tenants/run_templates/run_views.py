@@ -25,7 +25,8 @@ NOT_VALUES = {"tab", "from"}
 @require_http_methods(["GET", "HEAD", "POST"])
 @tenant_view(TenantPermission.TEMPLATE_RUN)
 def run(request, template):
-    template = get_object_or_404(request.tenant.templates, pk=template)
+    people = ("created_by", "requirements_changed_by")
+    template = get_object_or_404(request.tenant.templates.select_related(*people), pk=template)
     description = described(template)
     if request.method == "POST":
         return _posted(request, template, description)

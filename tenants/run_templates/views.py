@@ -16,11 +16,12 @@ from tenants.access import tenant_view
 from tenants.permissions import TenantPermission
 from tenants.runs import ask
 from tenants.servers.base import TenantError, TenantNotFound
-from zenpro_site.htmx import render_partial
+from zenpro_site.htmx import render_partial, wants
 
 from . import actions
 from .access import may_edit
 from .code import CodeError
+from .environments import environment_of
 from .forms import EditForm, TemplateForm
 from .presentation import (
     ROWS,
@@ -36,6 +37,7 @@ from .presentation import (
 )
 
 PAGE_SIZE = 30
+PEOPLE = ("created_by", "requirements_changed_by")
 
 
 @require_safe
@@ -67,7 +69,14 @@ def list(request):
 @require_safe
 @tenant_view(TenantPermission.TEMPLATE_VIEW)
 def detail(request, template):
-    template = get_object_or_404(request.tenant.templates.select_related("created_by"), pk=template)
+    template = get_object_or_404(request.tenant.templates.select_related(*PEOPLE), pk=template)
+    if wants(request, "environment"):
+        context = {
+            "template": template,
+            "environment": environment_of(template),
+            "can_edit": _may_edit(request, template),
+        }
+        return render(request, "run_templates/detail.html#environment", context)
     page = _page(request, template.runs.select_related("created_by").defer("configuration"), ROWS)
     newest = recent_runs(template)
     context = {
@@ -79,6 +88,7 @@ def detail(request, template):
         "chart": chart(newest),
         "figures": figures(template),
         "parameters": parameters(template),
+        "environment": environment_of(template),
         "unfinished": page.number == 1 and any(not run.has_ended for run in newest),
         "can_run": TenantPermission.TEMPLATE_RUN in request.tenant_permissions,
         "can_edit": _may_edit(request, template),
@@ -91,7 +101,7 @@ def detail(request, template):
 def create(request):
     source, trouble = _source(request)
     data = request.POST if request.method == "POST" else None
-    form = TemplateForm(data, tenant=request.tenant, initial=_suggested(request, source))
+    form = TemplateForm(data, tenant=request.tenant, by=request.user, initial=_suggested(request, source))
     context = {"form": form, "source": source, "trouble": trouble, "tenant": request.tenant}
     if request.method == "POST" and source:
         context["ticks"] = _ticks(form, source)
@@ -154,7 +164,7 @@ def _may_edit(request, template) -> bool:
 
 
 def _changeable(request, pk):
-    template = get_object_or_404(request.tenant.templates, pk=pk)
+    template = get_object_or_404(request.tenant.templates.select_related(*PEOPLE), pk=pk)
     if not _may_edit(request, template):
         refuse(request, TenantPermission.TEMPLATE_DELETE, request.tenant)
     return template

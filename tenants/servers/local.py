@@ -24,6 +24,7 @@ from tenants.servers.base import (
 from tenants.servers.environments import Environments, version_key
 from tenants.servers.explain import explain, tail
 from tenants.servers.health import is_well
+from tenants.servers.index import PackageIndex
 from tenants.servers.processes import cpu_seconds
 from tenants.servers.supervisor import (
     ProcessInfo,
@@ -54,7 +55,7 @@ STATUS = {
 class LocalBackend:
     """ServerBackend on this machine. The supervisor must run for everything that starts or stops.
 
-    `python`: interpreter of the environments. `index_env`: uv's variables for a package mirror.
+    `python`: interpreter of the environments. `index`: where packages come from.
     `host`: address the servers listen on. `versions`: what may be offered beside what is installed.
     `isolation`: the setting ZENPRO_ISOLATION, see box.chosen().
     """
@@ -65,7 +66,7 @@ class LocalBackend:
         port_range: tuple[int, int],
         *,
         python: str = sys.executable,
-        index_env: Mapping[str, str] | None = None,
+        index: PackageIndex | None = None,
         host: str = "127.0.0.1",
         versions: Sequence[str] = VERSIONS,
         isolation: str = "",
@@ -76,7 +77,7 @@ class LocalBackend:
         self.versions = versions
         self.isolation = isolation
         self.supervisor = Supervisor(self.data)
-        self.environments = Environments(self.data, python, index_env, isolation)
+        self.environments = Environments(self.data, python, index, isolation)
 
     def install(self, version: str) -> None:
         self.environments.install(version)

@@ -232,9 +232,10 @@ def nothing_stays():
 
 
 @pytest.fixture
-def everything(world, foreign, monkeypatch, tmp_path):
+def everything(world, foreign, monkeypatch, tmp_path, settings):
     """Both worlds, everybody with a key, a server that answers and a directory of code."""
     monkeypatch.setattr(template_actions, "connect", connect_to(FakeTenantClient()))
+    settings.ZENPRO_CODE_ROOTS = [tmp_path]
     (tmp_path / "churn").mkdir()
     for name in ("__init__", "steps", "pipelines"):
         (tmp_path / "churn" / f"{name}.py").write_text("x = 1\n")

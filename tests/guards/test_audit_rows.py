@@ -182,6 +182,7 @@ DEEDS = {
     "orgs:create": Deed(lambda w: {"name": "New", "slug": "new-one"}, becomes_superuser),
     "orgs:settings": Deed(lambda w: {"name": "Acme", "description": "All of it"}),
     "orgs:two_factor": Deed(lambda w: {"required": "yes"}, passkey),
+    "orgs:package_builds": Deed(lambda w: {"allowed": "on"}),
     "orgs:delete": Deed(lambda w: {"name": w.org.name}, empty_organization),
     "orgs:member_role": Deed(lambda w: {"role": "viewer"}),
     "orgs:member_remove": Deed(),
@@ -265,6 +266,7 @@ def prepared(world, monkeypatch, tmp_path, settings):
     settings.MFA_REAUTHENTICATION_REQUIRED = False
     for module in (runs, template_actions):
         monkeypatch.setattr(module, "connect", connect_to(FakeTenantClient()))
+    settings.ZENPRO_CODE_ROOTS = [tmp_path]
     (tmp_path / "churn").mkdir()
     for name in ("__init__", "steps", "pipelines"):
         (tmp_path / "churn" / f"{name}.py").write_text("x = 1\n")

@@ -157,6 +157,7 @@ MATRIX = {
     "orgs:leave": asks(EVERY_MEMBER),
     "orgs:settings": asks(ADMINS),
     "orgs:two_factor": does(ADMINS),
+    "orgs:package_builds": does(ADMINS),
     "orgs:delete": asks(ADMINS),
     "invitations:list": reads(ADMINS),
     "invitations:create": asks(ADMINS),

@@ -18,6 +18,7 @@ from tenants.models import Tenant
 from tenants.run_templates import derive as derivation
 from tenants.run_templates import runner
 from tenants.run_templates.configuration import default_configuration
+from tenants.run_templates.environments import RunEnvironments
 from tenants.run_templates.models import TemplateRun
 from tenants.servers import space
 from tenants.servers.base import EnvironmentFailed, TenantRefused, TenantUnreachable
@@ -51,12 +52,13 @@ class Later(Executor):
 
 class FakeEnvironments:
     def __init__(self):
-        self.made, self.error = True, None
+        self.made, self.error, self.asked = True, None, []
 
-    def ready(self, version, requirements):
+    def ready(self, version, requirements, builds):
         return self.made
 
-    def prepare(self, version, requirements):
+    def prepare(self, version, requirements, builds):
+        self.asked.append((version, requirements, builds))
         if self.error:
             raise self.error
         self.made = True
@@ -264,6 +266,32 @@ def test_the_environment_of_a_new_template_is_made_before_anybody_runs_it(here, 
     loop.settled = 0
     loop.tick()
     new_loop(server, environments=environments).tick()
+
+
+def test_an_organization_that_allows_building_gets_environments_of_its_own(here, server, template, member):
+    organization = template.tenant.organization
+    organization.allows_package_builds = True
+    organization.save()
+    environments = FakeEnvironments()
+    loop = new_loop(server, environments=environments)
+    queued(template, member)
+    loop.tick()
+    assert {builds for _, _, builds in environments.asked} == {str(organization.pk)}
+
+
+def test_requirements_that_were_stored_before_a_rule_end_the_run_with_the_reason(
+    here, server, template, member
+):
+    template.requirements = "pandas\nevil @ http://127.0.0.1:1/${SECRET}.tar.gz"
+    template.save()
+    loop = new_loop(server, environments=RunEnvironments())
+    loop.settled = float("inf")
+    run = queued(template, member)
+    loop.tick()
+    assert fresh(run).state == "failed"
+    assert "Line 2 (“evil @ http" in fresh(run).state_reason
+    assert "addresses are not supported" in fresh(run).state_reason
+    assert server.log == []
 
 
 def test_missing_code_is_the_end_with_a_sentence_in_the_tenant_too(loop, run, server, here):

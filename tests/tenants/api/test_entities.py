@@ -302,7 +302,8 @@ class TestTemplates:
         )
 
     @pytest.fixture
-    def code(self, monkeypatch, tmp_path):
+    def code(self, monkeypatch, tmp_path, settings):
+        settings.ZENPRO_CODE_ROOTS = [tmp_path]
         monkeypatch.setattr(template_actions, "connect", connect_to(FakeTenantClient()))
         (tmp_path / "churn").mkdir()
         for name in ("__init__", "steps", "pipelines"):
@@ -320,6 +321,23 @@ class TestTemplates:
         assert call.delete(path).status_code == 204
         assert call.get(path).status_code == 404
         assert deeds() == ["template.created", "template.updated", "template.deleted"]
+
+    def test_whose_code_and_how_its_environment_is(self, call, tenant, code, owner):
+        made = call.post(self.PATH, run=str(RUN_ID), name="weekly", code_location=code).json()
+        me = made["created_by"]
+        assert (made["code_chosen_by"], made["code_chosen"]) == (me, made["created"])
+        assert made["requirements_changed_by"] is None
+        assert made["environment"] == {"state": "absent", "made": None, "reason": "", "log": []}
+        changed = call.patch(f"{self.PATH}/{made['id']}", requirements="a-package-nobody-made").json()
+        assert changed["requirements_changed_by"] == me
+        assert call.get(self.PATH).json()["items"][0]["requirements_changed_by"] == me
+
+    def test_requirements_that_are_no_packages(self, call, tenant, code):
+        body = {"run": str(RUN_ID), "name": "weekly", "code_location": code}
+        answer = call.post(self.PATH, **body, requirements="pandas\nx @ git+https://example.org/x")
+        assert answer.status_code == 422
+        assert answer.json()["detail"][0]["loc"] == ["body", "requirements"]
+        assert answer.json()["detail"][0]["msg"].startswith("Line 2")
 
     def test_a_run_that_is_not_there(self, call, tenant, code):
         answer = call.post(self.PATH, run=str(uuid4()), name="weekly", code_location=code)

@@ -65,9 +65,10 @@ def events():
     ("changed", "field", "message"),
     [
         ({"name": "churn"}, "name", "This tenant has a template of that name already."),
-        ({"code_location": "/nowhere"}, "code_location", "There is no directory /nowhere on this machine."),
+        ({"code_location": "/nowhere"}, "code_location", "Code may only come from directories"),
         ({"code_location": str(CHURN / "churn")}, "code_location", "There is no churn/steps.py"),
         ({"requirements": "-e ."}, "requirements", "options are not supported"),
+        ({"requirements": "a\nb @ http://x/${Y}.zip"}, "requirements", "Line 2 (“b @ http://x/${Y}.zip”)"),
     ],
 )
 def test_create_is_refused_at_its_field_and_writes_nothing(
@@ -123,6 +124,28 @@ def test_update_changes_words_and_requirements(template, member):
         "churn",
         "weekly",
     )
+
+
+def test_whoever_changes_the_requirements_is_kept(template, member):
+    words = {"template": template, "name": "weekly", "description": "d", "by": member}
+    actions.update_template(**words, requirements="")
+    template.refresh_from_db()
+    assert (template.requirements_changed_by, template.requirements_changed_at) == (None, None)
+    actions.update_template(**words, requirements="pandas")
+    template.refresh_from_db()
+    assert template.requirements_changed_by == member
+    assert template.requirements_changed_at is not None
+
+
+def test_update_refuses_requirements_that_are_no_packages(template, member):
+    with pytest.raises(TemplateRefused) as refusal:
+        actions.update_template(
+            template=template, name="weekly", description="", requirements="x @ file:/a", by=member
+        )
+    assert refusal.value.field == "requirements"
+    template.refresh_from_db()
+    assert (template.name, template.requirements) == ("churn", "")
+    assert events() == []
 
 
 def test_update_to_a_taken_name_is_refused(template, tenant, member):

@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 
 from tenants.run_templates import code
-from tenants.run_templates.code import CodeError, check_modules, code_folder, freeze
+from tenants.run_templates.code import CodeError, check_modules, checked_location, code_folder, freeze
 
 from .samples import churn_snapshot
 
 
 @pytest.fixture
 def project(settings, tmp_path):
-    settings.ZENPRO_DATA, settings.ZENPRO_CODE_ROOTS = tmp_path / "data", []
+    settings.ZENPRO_DATA, settings.ZENPRO_CODE_ROOTS = tmp_path / "data", [tmp_path]
     folder = tmp_path / "project"
     (folder / "churn").mkdir(parents=True)
     (folder / "churn" / "steps.py").write_text("step = 1\n")
@@ -25,39 +25,105 @@ def files(code_hash):
     return sorted(str(path.relative_to(home)) for path in home.rglob("*") if not path.is_dir())
 
 
+def refusal_of(location) -> str:
+    with pytest.raises(CodeError) as refusal:
+        freeze(str(location))
+    return refusal.value.reason
+
+
 @pytest.mark.parametrize(
     ("location", "message"),
     [
         ("relative/path", "Enter the full path"),
-        ("/no/such/directory", "There is no directory /no/such/directory on this machine."),
-        ("/etc/hostname", "is not a directory"),
-        ("/a\0b", "Enter the full path"),
+        ("", "Enter the full path"),
+        ("{root}/a\0b", "Enter the full path"),
+        ("{root}/missing", "There is no directory {root}/missing on this machine."),
+        ("{root}/project/data.csv", "is not a directory"),
+        ("{root}/project/data.csv/more", "There is no directory"),
+        ("{root}/" + "x" * 300, "There is no directory"),
     ],
 )
 def test_what_is_no_directory_is_refused(project, location, message):
-    with pytest.raises(CodeError) as refusal:
-        freeze(location)
-    assert message in refusal.value.reason
+    root = project.parent
+    assert message.format(root=root) in refusal_of(location.format(root=root))
 
 
-def test_only_allowed_roots_and_never_our_own_data(project, settings):
-    with pytest.raises(CodeError, match="own data folder"):
-        freeze(str(project.parent))
+@pytest.fixture
+def outside(tmp_path_factory):
+    """Somewhere else on the machine: a directory, a file, and a directory that nobody may enter."""
+    folder = tmp_path_factory.mktemp("outside")
+    (folder / "there").mkdir()
+    (folder / "file.py").touch()
+    (folder / "closed").mkdir(mode=0)
+    yield folder
+    (folder / "closed").chmod(0o700)
+
+
+OUTSIDE = "Code may only come from directories that the operator of ZenPro has allowed."
+WAYS_OUT = [
+    "{outside}/there",
+    "{outside}/missing",
+    "{outside}/file.py",
+    "{outside}/file.py/more",
+    "{outside}/closed",
+    "{outside}/closed/more",
+    "{outside}/" + "x" * 300,
+    "{outside}/loop",
+    "/half/\ud800",
+    "/",
+    "/etc",
+    "/no/such/directory",
+    "/proc/1/root",
+    "/proc/self/fd/0",
+    "{root}/project/../../{name}/there",
+    "{root}/project/../../{name}/missing",
+    "{root}/link/there",
+    "{root}/link/missing",
+    "{root}/link/closed/more",
+    "{root}/link",
+    "{root}/project/hop/there",
+]
+
+
+@pytest.mark.parametrize("location", WAYS_OUT)
+def test_outside_of_the_allowed_directories_everything_looks_the_same(project, outside, location):
+    root = project.parent
+    (outside / "loop").symlink_to(outside / "loop")
+    (root / "link").symlink_to(outside)
+    (project / "hop").symlink_to(root / "link")
+    assert refusal_of(location.format(root=root, outside=outside, name=f"../{outside.name}")) == OUTSIDE
+
+
+def test_nothing_is_allowed_unless_it_is_set_but_what_came_with_zenpro(project, settings):
+    settings.ZENPRO_CODE_ROOTS = []
+    assert refusal_of(project) == OUTSIDE
+    assert refusal_of("/nowhere") == OUTSIDE
+    churn = settings.ZENPRO_SHIPPED_CODE / "churn"
+    assert checked_location(str(churn)) == churn.resolve()
+
+
+def test_an_allowed_directory_that_is_not_there_allows_nothing(project, settings):
+    settings.ZENPRO_CODE_ROOTS = ["/srv/not-there"]
+    assert refusal_of(project) == OUTSIDE
+    assert "There is no directory" in refusal_of("/srv/not-there")
+
+
+def test_a_name_that_only_begins_like_an_allowed_one_is_outside(project, settings):
+    settings.ZENPRO_CODE_ROOTS = [str(project)]
+    beside = project.with_name("project-of-others")
+    beside.mkdir()
+    assert refusal_of(beside) == OUTSIDE
+
+
+def test_our_own_data_is_never_code(project, settings):
+    assert "own data folder" in refusal_of(project.parent)
     (settings.ZENPRO_DATA / "tenants").mkdir(parents=True)
-    with pytest.raises(CodeError, match="own data folder"):
-        freeze(str(settings.ZENPRO_DATA / "tenants"))
-    settings.ZENPRO_CODE_ROOTS = ["/srv/code"]
-    with pytest.raises(CodeError, match="only come from /srv/code"):
-        freeze(str(project))
+    assert "own data folder" in refusal_of(settings.ZENPRO_DATA / "tenants")
 
 
-def test_a_link_does_not_lead_around_the_allowed_roots(project, settings, tmp_path):
-    allowed = tmp_path / "allowed"
-    allowed.mkdir()
-    (allowed / "link").symlink_to(project)
-    settings.ZENPRO_CODE_ROOTS = [str(allowed)]
-    with pytest.raises(CodeError, match="only come from"):
-        freeze(str(allowed / "link"))
+def test_an_allowed_directory_that_we_may_not_read_is_told(project, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may read everything
+    assert "ZenPro may not read" in refusal_of(project)
 
 
 def test_a_link_out_of_the_directory_is_named(project):
@@ -72,6 +138,14 @@ def test_too_much_is_refused_and_leaves_nothing(project, monkeypatch):
     with pytest.raises(CodeError, match="holds more than"):
         freeze(str(project))
     assert not list((project.parent / "data" / "code").iterdir())
+
+
+def test_a_directory_nested_without_end_is_refused(project):
+    deep = project
+    for _ in range(code.MAX_DEPTH + 1):
+        deep = deep / "d"
+    deep.mkdir(parents=True)
+    assert "nested more than 100 folders deep" in refusal_of(project)
 
 
 def test_an_empty_directory_is_refused(project, tmp_path):
@@ -137,6 +211,41 @@ def test_a_missing_module_is_named(project):
     (project / "churn" / "steps").mkdir()
     (project / "churn" / "steps" / "__init__.py").touch()
     check_modules(str(project), snapshot)
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["/etc/ssl/secret", "..outside.secret", "churn/../../outside/secret", "way.secret", "a\0b", "", "."],
+)
+def test_a_recorded_module_is_not_looked_for_outside_of_the_directory(project, module):
+    outside = project.parent / "outside"
+    outside.mkdir()
+    (outside / "secret.py").touch()
+    (project / "way").symlink_to(outside)
+    snapshot = churn_snapshot()
+    for configuration in snapshot["metadata"]["step_configurations"].values():
+        configuration["spec"]["source"]["module"] = module
+    with pytest.raises(CodeError, match="in this directory"):
+        check_modules(str(project), snapshot)
+
+
+def test_a_file_that_is_swapped_for_a_link_while_it_is_copied_is_not_followed(project, monkeypatch):
+    secret = project.parent / "secret"
+    secret.write_text("secret")
+    look = os.path.islink
+
+    def swap(path):
+        answer = look(path)
+        if str(path).endswith("data.csv") and not answer:
+            (project / "data.csv").unlink()
+            (project / "data.csv").symlink_to(secret)
+        return answer
+
+    monkeypatch.setattr(os.path, "islink", swap)
+    monkeypatch.setattr(Path, "is_symlink", swap)
+    with pytest.raises(CodeError):
+        freeze(str(project))
+    assert not list((project.parent / "data" / "code").iterdir())
 
 
 def test_a_step_from_a_notebook_is_refused(project):

@@ -1,6 +1,7 @@
 """Pages of templates: who may not, then what they show and change."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -12,6 +13,7 @@ from fakes import RUN_ID, churn, connect_to
 from orgs.audit.models import AuditEvent
 from tenants.run_templates import actions
 from tenants.run_templates.configuration import changes, default_configuration
+from tenants.run_templates.environments import RunEnvironments, needs_of
 from tenants.run_templates.models import RunTemplate, TemplateRun
 from tenants.servers.base import TenantUnreachable
 
@@ -240,11 +242,126 @@ def test_detail_asks_the_same_number_of_queries_for_1_and_3(template, holds, org
     assert count_queries(lambda: client.get(url("detail", template))) == first
 
 
+# -- whose code it is
+
+
+CLICKS = "It runs with the rights of whoever clicks Run."
+
+
+@pytest.mark.parametrize("name", ["detail", "edit", "run"])
+def test_page_and_forms_say_whose_code_it_is(name, template, holds, org, as_user):
+    maker = make_member(org, name="Ann <b>Smith</b>")
+    RunTemplate.objects.update(created_by=maker, created_at=datetime(2026, 5, 3, 12, tzinfo=UTC))
+    page = texts(as_user(holds("admin")).get(url(name, template)))
+    words = "This code was chosen by <bdi>Ann &lt;b&gt;Smith&lt;/b&gt;</bdi> on 3 May 2026."
+    assert f"{words} {CLICKS}" in page
+
+
+@pytest.mark.parametrize("name", ["detail", "edit", "run"])
+def test_whoever_changed_the_requirements_is_named_as_well(name, template, holds, as_user):
+    changer, address = holds("admin", "Bo Baker"), url("edit", template)
+    client = as_user(changer)
+    client.post(address, {"name": "nightly", "requirements": ""})
+    assert "its requirements by" not in texts(client.get(url(name, template)))
+    client.post(address, {"name": "nightly", "requirements": "pandas"})
+    page = texts(client.get(url(name, template)))
+    assert "This code was chosen by somebody who left on " in page
+    assert ", its requirements by <bdi>Bo Baker</bdi> on " in page
+
+
+def test_the_form_says_who_will_be_named(tenant, holds, connected, as_user):
+    assert "run with the rights of whoever clicks Run; the template names you" in texts(
+        as_user(holds("editor")).get(new(tenant))
+    )
+
+
+# -- the environment
+
+
+@pytest.fixture
+def built(settings, tmp_path, template):
+    """built(log, reason): what the agent left of an environment that was, or was not, made."""
+    settings.ZENPRO_DATA = tmp_path
+    RunTemplate.objects.update(requirements="pandas")
+    template.refresh_from_db()
+
+    def leave(log="", reason="", ready=False):
+        environments = RunEnvironments()
+        key = environments.key(*needs_of(template))
+        environments.folder.mkdir(exist_ok=True)
+        environments.log(key).write_text(log)
+        if reason:
+            environments._note(key, reason)
+        if ready:
+            environments.python(key).parent.mkdir(parents=True)
+            environments.python(key).touch()
+        return environments, key
+
+    return leave
+
+
+def environment_of_page(client, template) -> str:
+    headers = {"HX-Request": "true", "HX-Target": "environment"}
+    fragment = texts(client.get(url("detail", template), headers=headers))
+    assert "<html" not in fragment
+    whole = texts(client.get(url("detail", template)))
+    assert fragment.strip() in whole
+    return fragment
+
+
+def test_an_environment_that_is_not_made_says_when_it_will_be(template, built, holds, as_user):
+    page = environment_of_page(as_user(holds("viewer")), template)
+    assert "Not made yet" in page
+    assert "<details" not in page
+    assert "every 3s" not in page
+
+
+def test_an_environment_that_is_ready_shows_its_log(template, built, holds, as_user):
+    built("Resolved 60 packages\n + pandas==3.0 <b>\n", ready=True)
+    page = environment_of_page(as_user(holds("viewer")), template)
+    assert "Ready" in page
+    assert "Resolved 60 packages\n + pandas==3.0 &lt;b&gt;" in page
+    assert 'data-copy="Resolved' in page
+    assert " open" not in page
+
+
+def test_an_environment_that_failed_says_why(template, built, holds, as_user):
+    built("error: no\n", reason="“x” has no ready-made package (wheel) that fits.")
+    page = environment_of_page(as_user(holds("admin")), template)
+    assert "It could not be made.</b> “x” has no ready-made package (wheel) that fits." in page
+    assert url("edit", template) in page
+    assert "<details" in page and " open" in page
+    assert url("edit", template) not in environment_of_page(as_user(holds("viewer")), template)
+
+
+def test_an_environment_in_the_making_is_followed(template, built, holds, as_user):
+    environments, key = built("Resolving\n")
+    with environments._exclusive(key):
+        page = environment_of_page(as_user(holds("viewer")), template)
+    assert "Being made" in page
+    assert "every 3s" in page
+
+
+def test_requirements_stored_before_a_rule_are_told_as_a_failure(template, built, holds, as_user):
+    RunTemplate.objects.update(requirements="evil @ file:///etc/passwd")
+    page = environment_of_page(as_user(holds("viewer")), template)
+    assert "Line 1 (“evil @ file:///etc/passwd”): addresses are not supported" in page
+
+
+def test_outsiders_see_no_log(template, built, outsider, as_user):
+    built("secret\n", ready=True)
+    headers = {"HX-Request": "true", "HX-Target": "environment"}
+    response = as_user(outsider).get(url("detail", template), headers=headers)
+    assert response.status_code == 404
+    assert "secret" not in texts(response)
+
+
 # -- making one
 
 
 @pytest.fixture
-def code(tmp_path):
+def code(tmp_path, settings):
+    settings.ZENPRO_CODE_ROOTS = [tmp_path]
     folder = tmp_path / "project"
     (folder / "churn").mkdir(parents=True)
     for name in ("__init__", "steps", "pipelines"):
@@ -268,6 +385,24 @@ def test_create_shows_the_run_and_proposes_a_name(tenant, holds, connected, as_u
     assert 'value="churn"' in page
     assert "load_customers" in page
     assert "19 values can be changed" in page
+
+
+def test_the_form_names_the_directories_that_are_allowed(tenant, holds, connected, settings, as_user):
+    settings.ZENPRO_CODE_ROOTS = [Path("/srv/code"), Path("/home/<ada>")]
+    page = texts(as_user(holds("editor")).get(new(tenant)))
+    assert "It must lie in <code>/srv/code</code>, <code>/home/&lt;ada&gt;</code>." in page
+
+
+def test_the_form_says_that_no_directory_is_allowed_and_tells_superusers_how(
+    tenant, holds, connected, settings, as_user, superuser
+):
+    settings.ZENPRO_CODE_ROOTS = []
+    page = texts(as_user(holds("editor")).get(new(tenant)))
+    assert "The operator of ZenPro has not allowed any directory yet" in page
+    assert "ZENPRO_CODE_ROOTS" not in page
+    superuser.memberships.create(organization=tenant.organization)
+    make_grant(tenant, superuser, "editor")
+    assert "<code>ZENPRO_CODE_ROOTS</code>" in texts(as_user(superuser).get(new(tenant)))
 
 
 @pytest.mark.parametrize("run", ["", "nonsense", uuid4()])
@@ -300,7 +435,7 @@ def test_created_template_keeps_the_run_and_is_recorded(tenant, holds, connected
     [
         ("name", "", "This field is required."),
         ("name", "nightly-churn", "already"),
-        ("code_location", "/no/such/place", "There is no directory"),
+        ("code_location", "/no/such/place", "Code may only come from directories"),
         ("code_location", "relative", "full path"),
         ("requirements", "-r /etc/passwd", "options are not supported"),
     ],

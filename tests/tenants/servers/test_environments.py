@@ -26,7 +26,7 @@ def fake_uv(tmp_path, monkeypatch):
         script='[ "$1" = venv ] && for last; do :; done && mkdir -p "$last/bin" && touch "$last/bin/python"',
     ):
         path = tmp_path / "uv"
-        path.write_text(f'#!/bin/sh\necho "$@" >> calls\n{script}\nexit $?\n')
+        path.write_text(f'#!/bin/sh\necho "$@" >> "$HOME/../calls"\n{script}\nexit $?\n')
         path.chmod(path.stat().st_mode | stat.S_IXUSR)
         monkeypatch.setattr("uv.find_uv_bin", lambda: str(path))
 
@@ -41,7 +41,7 @@ def folders(environments):
 
 
 def calls(tmp_path):
-    path = tmp_path / "data" / "envs" / ".uv" / "calls"  # where uv stands, and all it may write
+    path = tmp_path / "data" / "envs" / ".uv" / "calls"  # in what uv may write
     return path.read_text().splitlines() if path.exists() else []
 
 
