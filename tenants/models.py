@@ -179,6 +179,11 @@ class Tenant(models.Model):
     def is_available(self) -> bool:
         return self.status == self.Status.AVAILABLE
 
+    @property
+    def is_elsewhere(self) -> bool:
+        """Does somebody else run its server?"""
+        return hasattr(self, "enrollment")
+
 
 class TenantUserObjectPermission(UserObjectPermissionBase):
     """Guardian's rows for people. They end with the tenant and with the membership."""

@@ -91,6 +91,7 @@ SENTENCES = {
     "template_run.cancelled": "{actor} cancelled {target}",
     "device.approved": "{actor} let the computer {after.computer} act as her",
     "device.denied": "{actor} denied the computer {after.computer}",
+    "token.shown_elsewhere": "A sign-in of {after.account} ended: the server of {target}, which somebody else runs, had it",
     "device.signed_out": "{actor} signed the computer {before.computer} out",
     "service_account.created": "{actor} created the service account {target}",
     "service_account.deactivated": "{actor} deactivated the service account {target}",

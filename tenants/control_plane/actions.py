@@ -56,6 +56,17 @@ def record_entry(*, tenant: Tenant, user) -> None:
     TenantAccount.objects.enter(tenant, user)
 
 
+@transaction.atomic
+def end_shown(*, token: AccessToken, tenant: Tenant) -> None:
+    """End a person's token that the server of a tenant elsewhere shows us, and that is not for that tenant alone.
+
+    Somebody else runs that server and now has the token: it must not open anything any more.
+    """
+    AccessToken.objects.filter(pk=token.pk).delete()
+    after = {"account": str(token.user)}
+    AuditEvent.objects.record("token.shown_elsewhere", tenant, organization=tenant.organization, after=after)
+
+
 def record_usage(*, tenant: Tenant, feature: str, total: int, resource_id: str) -> None:
     """Keep a usage event; the same one again is only noted as repeated (protocol §3.13)."""
     same = {"tenant": tenant, "feature": feature, "total": total, "resource_id": resource_id}

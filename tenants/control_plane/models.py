@@ -97,6 +97,11 @@ class DeviceLogin(models.Model):
     def __str__(self) -> str:
         return self.host or "A computer"
 
+    @property
+    def home(self) -> uuid.UUID | None:
+        """Id of the tenant at whose own address it was asked for; None for the address of all that we host."""
+        return self.tenant_id if self.tenant and self.tenant.is_elsewhere else None
+
 
 class ApiKeyQuerySet(models.QuerySet):
     def with_secret(self, secret: str):
@@ -238,15 +243,20 @@ class AccessToken(models.Model):
         return f"{self.kind} token of {self.user or self.tenant}"
 
     def opened(self, tenants):
-        """Those of the query set of tenants that the token, and the key it comes from, let in."""
+        """Those of the query set of tenants that the token, and the key it comes from, let in.
+
+        A token that opens several tenants opens none whose server somebody else runs: that server would get it.
+        """
         if self.api_key:
             tenants = self.api_key.opened(tenants)
-        return tenants.filter(pk=self.tenant_id) if self.tenant_id else tenants
+        return tenants.filter(pk=self.tenant_id) if self.tenant_id else tenants.filter(enrollment=None)
 
     def opens(self, tenant) -> bool:
-        """Does the token, and the key it comes from, let into this tenant?"""
+        """Does the token, and the key it comes from, let into this tenant? As `opened` says of many."""
         bound = self.api_key.organization_id if self.api_key else None
-        return self.tenant_id in (None, tenant.pk) and bound in (None, tenant.organization_id)
+        if bound not in (None, tenant.organization_id):
+            return False
+        return self.tenant_id == tenant.pk if self.tenant_id else not tenant.is_elsewhere
 
     def note_use(self) -> None:
         """Remember that it was used, at most once a minute; the key it comes from as well."""

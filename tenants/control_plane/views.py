@@ -25,14 +25,15 @@ LONGEST_VERSION = 20
 
 
 @csrf_exempt
-def auth_login(request):
+def auth_login(request, home=None):
     """One path for four: computers, scripts and servers POST for a token, browsers are sent here to sign in (§1, §10)."""
     if request.method != "POST":
         return sign_in(request)
     grant = request.POST.get("grant_type", "")
     if grant == DEVICE_CODE:
-        return device_token(request)
-    return key_token(request) if not grant and "password" in request.POST else token(request)
+        return device_token(request, home)
+    answer = key_token if not grant and "password" in request.POST else token
+    return answer(request, home=home)
 
 
 @endpoint("POST")
@@ -41,6 +42,8 @@ def token(request):
     if request.POST.get("grant_type") != CLIENT_CREDENTIALS:
         raise wire.WireError(HTTPStatus.BAD_REQUEST, "ValueError", "This grant type is not supported.")
     tenant_id = wire.uuid_or_none(request.POST.get("client_id"))
+    if request.home not in (None, tenant_id):
+        raise wire.not_signed_in("This address belongs to another tenant.")
     issued = actions.log_in_server(tenant_id=tenant_id, secret=request.POST.get("client_secret", ""))
     _note_login(request, tenant_id, issued is not None)
     if issued is None:
@@ -80,7 +83,11 @@ def authorize_server(request):
     """
     user = request.token.user
     tenant = links.live_tenant(wire.uuid_or_none(request.GET.get("server_id")))
-    if tenant is None or not request.token.opens(tenant):
+    if tenant is None or request.home not in (None, tenant.pk):
+        raise wire.forbidden("You have no access to this tenant.")
+    if not request.token.opens(tenant):
+        if tenant.is_elsewhere:
+            actions.end_shown(token=request.token, tenant=tenant)
         raise wire.forbidden("You have no access to this tenant.")
     if not decisions.may_connect(user, tenant):
         raise wire.forbidden("You have no access to this tenant.")

@@ -12,6 +12,7 @@ from tenants.servers.local import HEALTH_TIMEOUT, is_ours
 from tenants.servers.variables import pro_variables, server_variables
 
 NOT_OURS = "Somebody else runs this server; it can only be started and stopped where it runs."
+OLD_LINES = "sends sign-ins to another address than its own: it runs with older lines."
 OWN_BUSINESS = (
     "ZENML_SERVER_ALLOW_LOCAL_FILE_ACCESS",
     "ZENML_SECRETS_STORE_TYPE",
@@ -97,13 +98,20 @@ def look(spec: ServerSpec) -> Look:
 def _who(answer: httpx.Response, spec: ServerSpec) -> str:
     try:
         if is_ours(answer, spec):
-            return ""
+            return _sends_people_to(answer.json().get("pro_api_url"), spec)
         is_zenml = answer.is_success and "deployment_type" in answer.json()
     except (ValueError, AttributeError):
         is_zenml = False
     if is_zenml:
         return f"{spec.server_url} is a ZenML server, but it does not run with the lines of this tenant."
     return f"What answers at {spec.server_url} is no ZenML server."
+
+
+def _sends_people_to(address, spec: ServerSpec) -> str:
+    """Trouble when its clients would ask for their sign-ins, and send it those, of another address than its own."""
+    if isinstance(address, str) and address.rstrip("/") == spec.api_url:
+        return ""
+    return f"{spec.server_url} {OLD_LINES}"
 
 
 def _words(error: Exception) -> str:
