@@ -14,7 +14,7 @@ from tenants.decisions import Resource
 from tenants.enrollment.models import Enrollment
 from tenants.models import Share, Tenant, TenantAccount
 
-from .models import AccessToken, UsageEvent
+from .models import AccessToken, KeyEntry, UsageEvent
 
 SERVER_TOKEN_LIFETIME = timedelta(hours=1)  # servers renew 5 minutes before the end (protocol §3.3c)
 
@@ -51,9 +51,11 @@ def note_refusal(*, tenant_id: UUID) -> None:
     Enrollment.objects.note_refusal(tenant_id)
 
 
-def record_entry(*, tenant: Tenant, user) -> None:
-    """The person gets a session of the tenant's server, which outlives her rights until it is cut (protocol §13.3)."""
-    TenantAccount.objects.enter(tenant, user)
+def record_entry(*, tenant: Tenant, token: AccessToken) -> None:
+    """The person gets a session of the tenant's server, which outlives rights and keys until it is cut (§13.3)."""
+    TenantAccount.objects.enter(tenant, token.user)
+    if token.api_key:
+        KeyEntry.objects.note(token.api_key, tenant)
 
 
 @transaction.atomic

@@ -172,9 +172,9 @@ def rotate_key(
     row.previous_hash, row.previous_valid_until = row.key_hash, until
     secret = row.new_secret()
     row.save()
-    row.tokens.filter(expires_at__gt=until).update(
-        expires_at=until
-    )  # who came with the old secret ends with it
+    # Who came with the old secret ends with it, inside tenants as well.
+    row.tokens.filter(expires_at__gt=until).update(expires_at=until)
+    row.entries.filter(Q(ends_at=None) | Q(ends_at__gt=until)).update(ends_at=until)
     after = {"account": str(row.user), "prefix": row.prefix, "old_until": until.isoformat()}
     _record("api_key.rotated", row, by, account, before, after)
     return secret
@@ -182,7 +182,7 @@ def rotate_key(
 
 @transaction.atomic
 def revoke_key(*, key: ApiKey, by, account: Membership | None = None) -> None:
-    """End a key and the tokens it gave, at once. Nothing happens when it is revoked. Raises Refused for keys of
+    """End a key and the tokens it gave, at once; the agent ends what they opened inside tenants. Nothing happens when it is revoked. Raises Refused for keys of
     others."""
     _refuse(key.user, account, by)
     if ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=timezone.now()):

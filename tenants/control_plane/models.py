@@ -267,6 +267,46 @@ class AccessToken(models.Model):
                 ApiKey.objects.filter(pk=self.api_key_id).update(last_used_at=now)
 
 
+class KeyEntryQuerySet(models.QuerySet):
+    def note(self, key: ApiKey, tenant: Tenant) -> None:
+        """A tenant's server is about to let somebody in with a token of this key.
+
+        While the secret before a rotation still works, it is not known which of the two it was: it ends with the old one.
+        """
+        ends_at = key.previous_valid_until if key.in_grace else None
+        same, now = {"api_key": key, "tenant": tenant, "ends_at": ends_at}, timezone.now()
+        if not self.filter(**same).update(entered_at=now, cut_at=None):
+            self.create(**same, entered_at=now)
+
+    def ended(self):
+        """Entries whose key, or whose secret of it, works no more."""
+        now = timezone.now()
+        over = models.Q(ends_at__lte=now) | models.Q(api_key__expires_at__lte=now)
+        return self.filter(over | models.Q(api_key__revoked_at__isnull=False))
+
+
+class KeyEntry(models.Model):
+    """A key's account was let into a tenant with it. What it got there (a session, API tokens of days) outlives the key
+    until the agent ends it; after that the row is gone."""
+
+    api_key = models.ForeignKey(ApiKey, on_delete=models.CASCADE, related_name="entries")
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="key_entries")
+    entered_at = models.DateTimeField()
+    ends_at = models.DateTimeField(
+        null=True, help_text="When the secret that it came with ends, once rotated."
+    )
+    cut_at = models.DateTimeField(null=True, help_text="When its account was signed out inside the tenant.")
+
+    objects = KeyEntryQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-entered_at"]
+        verbose_name_plural = "key entries"
+
+    def __str__(self) -> str:
+        return f"{self.api_key} in {self.tenant}"
+
+
 class UsageEvent(models.Model):
     """What a tenant's server reports as created (+1) or deleted (-1); the server repeats itself (protocol §3.13)."""
 

@@ -91,7 +91,7 @@ def authorize_server(request):
         raise wire.forbidden("You have no access to this tenant.")
     if not decisions.may_connect(user, tenant):
         raise wire.forbidden("You have no access to this tenant.")
-    actions.record_entry(tenant=tenant, user=user)
+    actions.record_entry(tenant=tenant, token=request.token)
     return {
         "id": str(user.pk),
         "username": user.username,
