@@ -248,6 +248,16 @@ class TenantGrantQuerySet(models.QuerySet):
         """Grants to this very Membership or Team."""
         return self.filter(**_as_holder(holder))
 
+    def beyond(self, user, rights):
+        """Grants on live tenants whose access the user does not manage, and so could not give.
+
+        `rights`: what orgs.access.permissions_of says.
+        """
+        if Permission.TENANT_MANAGE_ALL in rights:
+            return self.none()
+        managed = Tenant.objects.with_right(user, "manage_access").order_by().values("pk")
+        return self.exclude(tenant__desired_state=Tenant.DesiredState.DELETED).exclude(tenant__in=managed)
+
     def giving(self, rights):
         """Grants whose role has all of these `resource:action` rights."""
         found = self

@@ -41,6 +41,7 @@ class KeyEntryAdmin(ReadOnlyAdmin):
     """Where accounts came in with a key; the agent signs them out there when it ends."""
 
     list_display = ["api_key", "tenant", "entered_at", "ends_at", "cut_at"]
+    list_filter = ["cut_at", "tenant__organization"]
     list_select_related = ["api_key", "tenant"]
     search_fields = ["api_key__label", "api_key__user__name", "tenant__name"]
 

@@ -78,7 +78,7 @@ def test_the_account_is_signed_out_and_nobody_else(way, hosted, owner, key):  # 
 
 
 def test_what_came_in_with_another_key_comes_back_and_stays(hosted, owner, robot, key):  # noqa: F811
-    tenant, inside = hosted
+    _, inside = hosted
     other, cut = make_key(robot, "other"), KeyCuts()
     come_in(hosted, other)
     long_ago()
