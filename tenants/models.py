@@ -169,7 +169,13 @@ class Tenant(models.Model):
     @property
     def has_projects(self) -> bool:
         """Whether its version has them: since 0.80, when tenants of old became workspaces (protocol §12)."""
-        return tuple(int(part) for part in self.zenml_version.split(".")[:2]) >= (0, 80)
+        return self.release >= (0, 80)
+
+    @property
+    def release(self) -> tuple[int, int]:
+        """Of the version that was asked for: 0.98.0 is (0, 98)."""
+        major, minor = self.zenml_version.split(".")[:2]
+        return int(major), int(minor)
 
     def opened_secrets(self) -> dict[str, str]:
         """oauth_secret, jwt_secret and encryption_key in clear. Raises SecretsUnreadable."""

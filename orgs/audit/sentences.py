@@ -81,7 +81,7 @@ SENTENCES = {
     "grant.changed": "{actor} changed the roles of {after.holder} on tenant {target} from {before.roles} to {after.roles}",
     "grant.withdrawn": "{actor} took the role {before.role} on tenant {target} from {before.holder}",
     "tenant.address_changed": "{actor} changed where the server of tenant {target} is: {after.address}, ZenML {after.version}",
-    "tenant.share_changed": "{actor} shared {after.resource} in {target} with {after.with}",
+    "tenant.share_changed": "The server of {target} says that {actor} shared {after.resource} with {after.with}",
     "tenant.share_ended": "Sharing of {before.resource} in {target} ended: it was deleted",
     "quota.changed": "{actor} changed the limits of {target}",
     "template.created": "{actor} made template {target} from run {after.source_run_name}",

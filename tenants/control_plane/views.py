@@ -4,11 +4,13 @@ from http import HTTPStatus
 
 from django.conf import settings
 from django.contrib import messages
+from django.contrib.auth import get_user_model
 from django.contrib.auth.decorators import login_required
 from django.shortcuts import redirect
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
+from orgs.actions import Refused
 from orgs.roles.permissions import RESOURCES, actions_of
 from tenants import decisions
 from tenants.decisions import Resource
@@ -145,8 +147,11 @@ def resource_members(request):
         raise wire.invalid(f"There are no such actions on {resource.type}.")
     organization = request.tenant.organization
     holder = _holder(organization, body.get("user_id"), body.get("team_id"))
-    by = _sharing(organization, body.get("sharing_user_id"), request.origin)
-    actions.share(tenant=request.tenant, resource=resource, holder=holder, actions=wanted, by=by)
+    by = _sharing(body.get("sharing_user_id"), request.origin)
+    try:
+        actions.share(tenant=request.tenant, resource=resource, holder=holder, actions=wanted, by=by)
+    except Refused as refused:
+        raise wire.forbidden(str(refused)) from refused
     return {}
 
 
@@ -258,12 +263,12 @@ def _holder(organization, user_id, team_id):
     return found
 
 
-def _sharing(organization, user_id, origin):
-    """The member who shares; None for a superuser from outside, or before 0.81, where nobody is named."""
-    found = organization.memberships.filter(user=wire.uuid_or_none(user_id)).select_related("user").first()
+def _sharing(user_id, origin):
+    """Whom the server names as the one who shares; None when that is nobody we know. What they may is asked later."""
+    found = get_user_model().objects.filter(pk=wire.uuid_or_none(user_id)).first()
     if found:
-        found.user.origin = origin
-    return found.user if found else None
+        found.origin = origin
+    return found
 
 
 def _check_organization(request, organization_id) -> None:

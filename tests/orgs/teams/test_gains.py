@@ -107,7 +107,9 @@ class TestOrganizationRole:
         refused(make_team(org, org_role=role), friend, editor, "may not give roles in the organization")
 
     def test_who_may_give_them_does_as_far_as_they_are_no_stronger(self, org, friend):
-        lead = make_role(org, "Lead", level="organization", rights=["member:manage", "team:manage", "role:view"])
+        lead = make_role(
+            org, "Lead", level="organization", rights=["member:manage", "team:manage", "role:view"]
+        )
         by = make_member(org, lead.slug)
         actions.add_member(team=make_team(org, org_role="viewer"), user=friend, by=by)
         with pytest.raises(Refused, match="may do more than you"):
