@@ -105,6 +105,12 @@ class Resource(NamedTuple):
         found = RESOURCE.fullmatch(text) if isinstance(text, str) else None
         return cls(found["type"], found["id"], found["project"], found["tenant"]) if found else None
 
+    @property
+    def written(self) -> str:
+        """As servers of today write it."""
+        home = f"{self.project}:" if self.project else ""
+        return f"{home}{self.type}/{self.id}" if self.id else f"{home}{self.type}"
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:

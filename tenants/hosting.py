@@ -32,6 +32,17 @@ def local_stores_of(tenant: Tenant) -> Path:
     return Path(settings.ZENPRO_LOCAL_STORES or folder_of(tenant) / "stores")
 
 
+def api_url_of(tenant: Tenant) -> str:
+    """The address at which its server and its clients call us, without a slash at the end.
+
+    A client keeps one token for each address, and sends a server the token of the address which that server names
+    (protocol §5). So a server that somebody else runs has an address of its own, where tokens open nothing but it.
+    """
+    return (
+        f"{settings.ZENPRO_API_URL}/elsewhere/{tenant.pk}" if tenant.is_elsewhere else settings.ZENPRO_API_URL
+    )
+
+
 def spec_of(tenant: Tenant) -> ServerSpec:
     """The configuration its server shall run with. Without a reserved port it is 0. Raises SecretsUnreadable."""
     secrets = tenant.opened_secrets()
@@ -41,7 +52,7 @@ def spec_of(tenant: Tenant) -> ServerSpec:
         version=tenant.zenml_version,
         port=tenant.port or 0,
         server_url=tenant.server_url,
-        api_url=settings.ZENPRO_API_URL,
+        api_url=api_url_of(tenant),
         dashboard_url=settings.ZENPRO_URL,
         organization_id=tenant.organization_id,
         organization_name=tenant.organization.name,

@@ -175,7 +175,13 @@ class Tenant(models.Model):
     @property
     def has_projects(self) -> bool:
         """Whether its version has them: since 0.80, when tenants of old became workspaces (protocol §12)."""
-        return tuple(int(part) for part in self.zenml_version.split(".")[:2]) >= (0, 80)
+        return self.release >= (0, 80)
+
+    @property
+    def release(self) -> tuple[int, int]:
+        """Of the version that was asked for: 0.98.0 is (0, 98)."""
+        major, minor = self.zenml_version.split(".")[:2]
+        return int(major), int(minor)
 
     def opened_secrets(self) -> dict[str, str]:
         """oauth_secret, jwt_secret and encryption_key in clear. Raises SecretsUnreadable."""
@@ -189,6 +195,11 @@ class Tenant(models.Model):
     def shown_status(self) -> str:
         """The word for people: `status`, or "silent" while its process runs and gives no answer."""
         return "silent" if self.is_available and self.silent_since else self.status
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Does somebody else run its server?"""
+        return hasattr(self, "enrollment")
 
 
 class TenantUserObjectPermission(UserObjectPermissionBase):
@@ -253,6 +264,16 @@ class TenantGrantQuerySet(models.QuerySet):
     def of_holder(self, holder):
         """Grants to this very Membership or Team."""
         return self.filter(**_as_holder(holder))
+
+    def beyond(self, user, rights):
+        """Grants on live tenants whose access the user does not manage, and so could not give.
+
+        `rights`: what orgs.access.permissions_of says.
+        """
+        if Permission.TENANT_MANAGE_ALL in rights:
+            return self.none()
+        managed = Tenant.objects.with_right(user, "manage_access").order_by().values("pk")
+        return self.exclude(tenant__desired_state=Tenant.DesiredState.DELETED).exclude(tenant__in=managed)
 
     def giving(self, rights):
         """Grants whose role has all of these `resource:action` rights."""

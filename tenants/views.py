@@ -17,7 +17,7 @@ from .access import tenant_view
 from .enrollment.actions import enroll
 from .forms import ELSEWHERE, DeleteForm, SettingsForm, SlugForm, TenantForm, access_formset
 from .holders import suggestions, typed
-from .hosting import tail_log
+from .hosting import api_url_of, tail_log
 from .members import members_in, person_rows
 from .permissions import TenantPermission
 from .runs import ask, list_runs, rows_of
@@ -144,7 +144,7 @@ def overview(request):
 
 
 def _connect(request) -> dict:
-    snippets = snippets_of(request.tenant, site.ZENPRO_API_URL)
+    snippets = snippets_of(request.tenant, api_url_of(request.tenant))
     chosen = request.GET.get("connect", "cli")
     chosen = chosen if chosen in snippets else "cli"
     mine = request.tenant.grants.valid().of_person(request.user).select_related("role")

@@ -162,6 +162,8 @@ def _why_not(by, organization: Organization, role: Role | None, teams, has_tenan
         return "A role in this invitation may do more than you."
     if teams and Permission.TEAM_MANAGE not in held:
         return "You may not put people into teams."
+    if any(team.tenant_grants.valid().beyond(by, held).exists() for team in teams):
+        return "A team in this invitation has roles on tenants whose access you do not manage."
     if has_tenants and Permission.TENANT_MANAGE_ALL not in held:
         return "You may not give roles on tenants."
     return ""

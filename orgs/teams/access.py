@@ -13,6 +13,18 @@ def teams_visible_to(user, organization: Organization, rights):
     return organization.teams.filter(pk__in=user.groups.values("pk"))
 
 
+def gives_too_much(user, team: Team, rights) -> str:
+    """Why coming into this team would give what the user could not give directly, as a sentence; empty when it would not.
+
+    `rights`: what permissions_of says of the user.
+    """
+    if team.org_role and Permission.MEMBER_MANAGE not in rights:
+        return f"{team} has a role in the organization, and you may not give roles in the organization."
+    if team.tenant_grants.valid().beyond(user, rights).exists():
+        return f"{team} has roles on tenants whose access you do not manage. Ask an Admin."
+    return ""
+
+
 def manages_members(user, team: Team, rights) -> bool:
     """May she add people to this team and take them out: with the right to manage teams, or as its maintainer.
 

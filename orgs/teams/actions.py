@@ -10,7 +10,7 @@ from orgs.audit.models import AuditEvent
 from orgs.models import Membership, Organization
 from orgs.permissions import Permission
 
-from .access import manages_members
+from .access import gives_too_much, is_maintainer, manages_members
 from .models import Team
 
 
@@ -62,8 +62,9 @@ def delete_team(*, team: Team, by) -> None:
 def add_member(*, team: Team, user, by) -> None:
     """Put a member of the organization into the team; she has its rights at once.
 
-    Nothing happens when she is in it. Raises Refused for people of elsewhere, when the team may do more than
-    `by`, when `by` neither manages teams nor maintains this one, and when she would give herself tenant roles.
+    Nothing happens when she is in it. Raises Refused for people of elsewhere, when `by` neither manages teams nor
+    maintains this one, when the team may do more than `by` or has a role that `by` could not give directly (a
+    maintainer was appointed by somebody who could), and when she would give herself tenant roles.
     """
     row = _locked(team)
     if _join(row, user, by):
@@ -88,6 +89,8 @@ def _join(row: Team, user, by) -> bool:
         raise Refused(f"{user} is not in {row.organization}.")
     refuse_stronger(row.organization, by, row.org_role)
     _refuse_own_gain(row, user, by)
+    if not is_maintainer(by, row):
+        _refuse_too_much(row, by)
     if row.user_set.filter(pk=user.pk).exists():
         return False
     row.user_set.add(user)
@@ -114,10 +117,12 @@ def remove_member(*, team: Team, user, by) -> None:
 def add_maintainer(*, team: Team, user, by) -> None:
     """Let a person of the team add and remove its members. Nothing happens when she does already.
 
-    Raises Refused for people who are not in it, for service accounts, and when the team may do more than `by`.
+    It hands on the right to give what the team has. Raises Refused for people who are not in it, for service
+    accounts, when the team may do more than `by`, and when it has a role that `by` could not give directly.
     """
     row = _locked(team)
     refuse_stronger(row.organization, by, row.org_role)
+    _refuse_too_much(row, by)
     membership = row.organization.memberships.filter(user=user, user__groups=row.pk).first()
     if membership is None:
         raise Refused(f"{user} is not in {row}.")
@@ -145,6 +150,8 @@ def _locked(team: Team) -> Team:
 
 
 def _refuse_role(organization: Organization, by, slug: str) -> None:
+    if slug and Permission.MEMBER_MANAGE not in permissions_of(by, organization):
+        raise Refused("You may not give roles in the organization.")
     if slug and not organization.roles.organization_level().filter(slug=slug).exists():
         raise Refused(f"{organization} has no such role.")
     refuse_stronger(organization, by, slug)
@@ -162,6 +169,11 @@ def _refuse_own_gain(team: Team, user, by) -> None:
         return
     if team.tenant_grants.valid().exists():
         raise Refused("This team has roles on tenants. Nobody gives them to herself; ask an Admin.")
+
+
+def _refuse_too_much(team: Team, by) -> None:
+    if reason := gives_too_much(by, team, permissions_of(by, team.organization)):
+        raise Refused(reason)
 
 
 def _refuse_unless_manager(team: Team, by) -> None:

@@ -21,6 +21,7 @@ from tenants.servers.base import ServerError, database_in
 
 from .disk import measure_due, sweep_runs
 from .endings import announce_endings, end_expired_grants
+from .key_cuts import KeyCuts
 from .key_endings import announce_keys
 
 log = structlog.get_logger("zenpro.agent")
@@ -92,6 +93,7 @@ def plan() -> list[tuple[float, Callable[[], int]]]:
     """(seconds, chore): each is done that often."""
     return [
         (2, Cuts()),
+        (2, KeyCuts()),
         (30, end_expired_grants),
         (30, announce_endings),
         (300, announce_keys),

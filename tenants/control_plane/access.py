@@ -25,7 +25,10 @@ WHERE a.token_hash = %s AND a.kind = %s AND a.expires_at > %s"""
 
 
 def endpoint(*methods: str):
-    """Decorator of what anybody may call. JSON out, no CSRF, errors in ZenML's form."""
+    """Decorator of what anybody may call. JSON out, no CSRF, errors in ZenML's form.
+
+    As with the other two, `home` on the request is the id of the tenant whose own address was called, else None.
+    """
     return _endpoint(methods, "open", lambda request: None)
 
 
@@ -45,7 +48,8 @@ def server_endpoint(*methods: str):
 def _endpoint(methods, access, admit):
     def decorate(view):
         @wraps(view)
-        def wrapper(request, *args, **kwargs):
+        def wrapper(request, *args, home=None, **kwargs):
+            request.home = home
             try:
                 _check_method(request, methods)
                 admit(request)
@@ -103,7 +107,8 @@ def _admit_server(request) -> None:
     if request.tenant is None:
         raise not_signed_in("This token is not valid or has expired.")
     claimed = request.headers.get("zenml-server-id")
-    if claimed is not None and uuid_or_none(claimed) != request.tenant.pk:
+    is_another = claimed is not None and uuid_or_none(claimed) != request.tenant.pk
+    if is_another or request.home not in (None, request.tenant.pk):
         raise forbidden("This token belongs to another tenant.")
     if request.tenant.desired_state != Tenant.DesiredState.AVAILABLE:
         raise forbidden("This tenant is deactivated.")

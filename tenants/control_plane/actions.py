@@ -8,14 +8,18 @@ from uuid import UUID
 from django.db import models, transaction
 from django.utils import timezone
 
+from orgs.actions import Refused
 from orgs.audit.models import AuditEvent
+from orgs.roles.permissions import SHARE
 from orgs.teams.models import Team
+from tenants import decisions
 from tenants.decisions import Resource
 from tenants.enrollment.models import Enrollment
 from tenants.models import Share, Tenant, TenantAccount
 
-from .models import AccessToken, UsageEvent
+from .models import AccessToken, KeyEntry, UsageEvent
 
+NAMES_SHARERS = (0, 81)  # since then servers say who shares (protocol §12)
 SERVER_TOKEN_LIFETIME = timedelta(hours=1)  # servers renew 5 minutes before the end (protocol §3.3c)
 
 
@@ -51,9 +55,22 @@ def note_refusal(*, tenant_id: UUID) -> None:
     Enrollment.objects.note_refusal(tenant_id)
 
 
-def record_entry(*, tenant: Tenant, user) -> None:
-    """The person gets a session of the tenant's server, which outlives her rights until it is cut (protocol §13.3)."""
-    TenantAccount.objects.enter(tenant, user)
+def record_entry(*, tenant: Tenant, token: AccessToken) -> None:
+    """The person gets a session of the tenant's server, which outlives rights and keys until it is cut (§13.3)."""
+    TenantAccount.objects.enter(tenant, token.user)
+    if token.api_key:
+        KeyEntry.objects.note(token.api_key, tenant)
+
+
+@transaction.atomic
+def end_shown(*, token: AccessToken, tenant: Tenant) -> None:
+    """End a person's token that the server of a tenant elsewhere shows us, and that is not for that tenant alone.
+
+    Somebody else runs that server and now has the token: it must not open anything any more.
+    """
+    AccessToken.objects.filter(pk=token.pk).delete()
+    after = {"account": str(token.user)}
+    AuditEvent.objects.record("token.shown_elsewhere", tenant, organization=tenant.organization, after=after)
 
 
 def record_usage(*, tenant: Tenant, feature: str, total: int, resource_id: str) -> None:
@@ -68,13 +85,15 @@ def record_usage(*, tenant: Tenant, feature: str, total: int, resource_id: str) 
 def share(*, tenant: Tenant, resource: Resource, holder, actions: Iterable[str], by) -> None:
     """Make `actions` all that is shared of one object with `holder` (Membership or Team); none ends the share.
 
-    Whether `by` may share was decided by the server, which knows the owner (protocol §3.10, §11).
+    The server says that `by` shares (a User, or None until 0.80). It may lie, so a share gives nothing that `by` could
+    not give at this moment by our own decision: owning the object is not enough (protocol §3.10, §11). Raises Refused.
     """
     key = {"team": holder} if isinstance(holder, Team) else {"membership": holder}
     rows = tenant.shares.filter(**key, resource_type=resource.type, resource_id=resource.id)
     before, after = set(rows.values_list("action", flat=True)), set(actions)
     if before == after:
         return
+    _refuse_beyond(tenant, by, resource, after - before)
     rows.exclude(action__in=after).delete()
     shared = {"resource_type": resource.type, "resource_id": resource.id, "project_id": resource.project}
     Share.objects.bulk_create(
@@ -84,6 +103,20 @@ def share(*, tenant: Tenant, resource: Resource, holder, actions: Iterable[str],
     whom = {"with": str(holder if isinstance(holder, Team) else holder.user)}
     change = {"before": whom | {"actions": sorted(before)}, "after": whom | {"actions": sorted(after)}}
     _record("tenant.share_changed", tenant, resource, by, **change)
+
+
+def _refuse_beyond(tenant: Tenant, by, resource: Resource, actions: Iterable[str]) -> None:
+    if by is None and tenant.release < NAMES_SHARERS:
+        return
+    if by is None or not decisions.holds_anything(by.pk, tenant):
+        raise Refused("Objects of this tenant are shared by people who have a role on it.")
+    wanted = [SHARE, *sorted(actions)] if actions else []
+    text = resource.written
+    missing = [one for one in wanted if not decisions.allowed(by.pk, tenant, one, [text])[text]]
+    if missing:
+        raise Refused(
+            f"{by} needs the right to {' and '.join(missing)} on this {resource.type} to share it so."
+        )
 
 
 @transaction.atomic

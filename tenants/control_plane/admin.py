@@ -2,7 +2,7 @@ from django.contrib import admin
 
 from zenpro_site.admin import ReadOnlyAdmin
 
-from .models import AccessToken, ApiKey, DeviceLogin, UsageEvent
+from .models import AccessToken, ApiKey, DeviceLogin, KeyEntry, UsageEvent
 
 
 @admin.register(AccessToken)
@@ -34,6 +34,16 @@ class DeviceLoginAdmin(ReadOnlyAdmin):
     list_select_related = ["user", "tenant"]
     search_fields = ["host", "user__email", "user__name", "tenant__name"]
     hidden = ("device_code_hash", "user_code")
+
+
+@admin.register(KeyEntry)
+class KeyEntryAdmin(ReadOnlyAdmin):
+    """Where accounts came in with a key; the agent signs them out there when it ends."""
+
+    list_display = ["api_key", "tenant", "entered_at", "ends_at", "cut_at"]
+    list_filter = ["cut_at", "tenant__organization"]
+    list_select_related = ["api_key", "tenant"]
+    search_fields = ["api_key__label", "api_key__user__name", "tenant__name"]
 
 
 @admin.register(ApiKey)

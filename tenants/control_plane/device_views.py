@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from orgs.models import Organization
 from orgs.two_factor import closed_to
 
-from . import devices, keys, wire
+from . import devices, keys, links, wire
 from .access import endpoint, user_endpoint
 from .forms import AnswerForm
 from .models import DeviceLogin
@@ -29,9 +29,9 @@ def device_authorization(request):
     client_id = wire.uuid_or_none(request.POST.get("client_id"))
     if client_id is None:
         raise wire.WireError(HTTPStatus.BAD_REQUEST, "ValueError", "client_id is not a UUID.")
-    agent = request.headers.get("User-Agent", "")
+    agent, home = request.headers.get("User-Agent", ""), links.tenant_at(request.home)
     try:
-        asked = devices.ask(client_id=client_id, user_agent=agent, ip=request.origin.ip)
+        asked = devices.ask(client_id=client_id, user_agent=agent, ip=request.origin.ip, home=home)
     except devices.TooMany as error:
         text = "Too many sign-ins of this address wait for an answer."
         raise wire.WireError(HTTPStatus.BAD_REQUEST, "ValueError", text) from error
@@ -47,12 +47,13 @@ def device_authorization(request):
     }
 
 
-def device_token(request) -> JsonResponse:
+def device_token(request, home=None) -> JsonResponse:
     """The computer's poll: 200 once after approval, else 400 with a word of RFC 8628 (§3.3a)."""
     try:
         token, login, lifetime = devices.collect(
             device_code=request.POST.get("device_code", ""),
             client_id=wire.uuid_or_none(request.POST.get("client_id")),
+            home=home,
         )
     except devices.LoginFailed as failed:
         body = {"error": failed.error, "error_description": failed.description}
@@ -71,7 +72,7 @@ def device_token(request) -> JsonResponse:
 @endpoint("POST")
 def key_token(request):
     """A client exchanges an API key, which comes as `password` without a grant type, for a token (§3.3b)."""
-    issued = keys.exchange(secret=request.POST.get("password", ""))
+    issued = keys.exchange(secret=request.POST.get("password", ""), home=links.tenant_at(request.home))
     if issued is None:
         raise wire.not_signed_in("This API key is not valid (any more).")
     return {"access_token": issued[0], "token_type": "bearer", "expires_in": issued[1]}
@@ -80,9 +81,10 @@ def key_token(request):
 # -- what a signed-in client asks
 
 
-def _tenants(token, *, member_only: bool):
-    """What she may see with this token: a key may be bound to one tenant or organization."""
-    return token.opened(devices.tenants_of(token.user, member_only=member_only))
+def _tenants(request, *, member_only: bool):
+    """What the person may see with this token at this address: a key may be bound to one tenant or organization."""
+    found = request.token.opened(devices.tenants_of(request.token.user, member_only=member_only))
+    return found.filter(pk=request.home) if request.home else found
 
 
 def _organizations(token):
@@ -96,7 +98,7 @@ def _organizations(token):
 def workspaces(request):
     """A bare list of the tenants she may see; by name, by address, or only those she may use (§3.5)."""
     query = request.GET
-    found = _tenants(request.token, member_only=query.get("member_only", "").lower() == "true")
+    found = _tenants(request, member_only=query.get("member_only", "").lower() == "true")
     name = query.get("workspace_name") or query.get("tenant_name")
     if name:
         found = found.filter(workspace_name=name)
@@ -113,7 +115,7 @@ def workspaces(request):
 @user_endpoint("GET")
 def workspace(request, workspace):
     """One tenant; 404 for what she may not see (§3.5)."""
-    tenant = _tenants(request.token, member_only=False).filter(pk=workspace).first()
+    tenant = _tenants(request, member_only=False).filter(pk=workspace).first()
     if tenant is None:
         raise wire.WireError(HTTPStatus.NOT_FOUND, "KeyError", "There is no such workspace.")
     return workspace_body(tenant)
@@ -179,12 +181,15 @@ def device_verify(request):
     if login is None:
         return render(request, "control_plane/device_gone.html", status=HTTPStatus.NOT_FOUND)
     tenants = list(devices.tenants_of(request.user, member_only=True))
-    hint = request.GET.get("workspace", "")
-    form = AnswerForm(request.POST or None, tenants=tenants, hint=hint)
+    elsewhere = [tenant for tenant in tenants if tenant.is_elsewhere]
+    here = [tenant for tenant in tenants if not tenant.is_elsewhere]
+    if login.home:
+        here, elsewhere = [tenant for tenant in elsewhere if tenant.pk == login.home], []
+    form = AnswerForm(request.POST or None, tenants=here, hint=request.GET.get("workspace", ""))
     if request.method == "POST" and form.is_valid():
         return _answer(request, login, form)
     context = {"login": login, "form": form, "same_address": login.ip == request.origin.ip}
-    context["closed"] = closed_to(request.user)
+    context |= {"closed": closed_to(request.user), "elsewhere": elsewhere}
     return render(request, "control_plane/device_verify.html", context, status=422 if form.errors else 200)
 
 

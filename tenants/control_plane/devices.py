@@ -53,10 +53,10 @@ class Asked:
     device_code: str
 
 
-def ask(*, client_id: UUID, user_agent: str, ip: str | None) -> Asked:
+def ask(*, client_id: UUID, user_agent: str, ip: str | None, home: Tenant | None = None) -> Asked:
     """A computer asks to act as somebody. `user_agent`: "Host/<name> ZenML/<version> Python/<version> OS/<system>".
 
-    Only the hash of the device code is stored. Raises TooMany.
+    `home`: the tenant at whose own address it asks; the sign-in opens that one alone. Only the hash of the device code is stored. Raises TooMany.
     """
     if DeviceLogin.objects.live().filter(ip=ip, state=DeviceLogin.State.PENDING).count() >= OPEN_PER_ADDRESS:
         raise TooMany
@@ -65,6 +65,7 @@ def ask(*, client_id: UUID, user_agent: str, ip: str | None) -> Asked:
     while True:
         login = DeviceLogin(
             client_id=client_id,
+            tenant=home,
             device_code_hash=hash_token(code),
             user_code=new_user_code(),
             host=claims.get("Host", "")[:100],
@@ -91,12 +92,18 @@ def new_user_code() -> str:
 def open_request(login_id: UUID | None, user_code: str) -> DeviceLogin | None:
     """The request a person may answer: id and code must both be right."""
     wanted = {"state": DeviceLogin.State.PENDING, "user_code": user_code.strip().upper()}
-    return DeviceLogin.objects.live().filter(pk=login_id, **wanted).first()
+    rows = DeviceLogin.objects.live().select_related("tenant__enrollment")
+    return rows.filter(pk=login_id, **wanted).first()
 
 
 @transaction.atomic
 def approve(*, login: DeviceLogin, tenant: Tenant, trusted: bool, by) -> None:
-    """The person lets the computer act as her and picks the tenant it begins with. Raises NotAnswerable."""
+    """The person lets the computer act as her and picks the tenant it begins with. Raises NotAnswerable.
+
+    A tenant whose server somebody else runs is answered for where it was asked for, and nowhere else.
+    """
+    if (login.home or tenant.pk) != tenant.pk or (tenant.is_elsewhere and not login.home):
+        raise NotAnswerable(f"This computer cannot be signed in to {tenant} here.")
     if not may_connect(by, tenant):
         raise NotAnswerable(f"You have no role on {tenant}.")
     _answer(login, DeviceLogin.State.APPROVED, user=by, tenant=tenant, trusted=trusted)
@@ -124,11 +131,17 @@ def _answer(login: DeviceLogin, state: str, **values) -> None:
         raise NotAnswerable("This request was answered already, or its time is over.")
 
 
-def collect(*, device_code: str, client_id: UUID | None) -> tuple[str, DeviceLogin, timedelta]:
+def collect(
+    *, device_code: str, client_id: UUID | None, home: UUID | None = None
+) -> tuple[str, DeviceLogin, timedelta]:
     """(token, login, lifetime) once, after approval. Raises LoginFailed with authorization_pending, slow_down,
-    access_denied or expired_token; a code that is unknown, used or another client's is expired_token as well."""
-    login = DeviceLogin.objects.filter(device_code_hash=hash_token(device_code), client_id=client_id).first()
-    if login is None or login.expires_at <= timezone.now() or login.state == DeviceLogin.State.COLLECTED:
+    access_denied or expired_token; a code that is unknown, used or another client's is expired_token as well, and so
+    is one that was asked for at another address than `home`."""
+    rows = DeviceLogin.objects.select_related("user", "tenant__enrollment")
+    login = rows.filter(device_code_hash=hash_token(device_code), client_id=client_id).first()
+    if login is None or login.home != home:
+        raise LoginFailed("expired_token", "This sign-in is no longer valid. Start again.")
+    if login.expires_at <= timezone.now() or login.state == DeviceLogin.State.COLLECTED:
         raise LoginFailed("expired_token", "This sign-in is no longer valid. Start again.")
     if login.state == DeviceLogin.State.DENIED:
         raise LoginFailed("access_denied", "The sign-in was denied in the browser.")
@@ -151,12 +164,9 @@ def _hand_over(login: DeviceLogin) -> tuple[str, DeviceLogin, timedelta]:
     if not login.user.is_active or not approved.update(state=DeviceLogin.State.COLLECTED):
         raise LoginFailed("expired_token", "This sign-in is no longer valid. Start again.")
     lifetime = TRUSTED_LIFETIME if login.trusted else TOKEN_LIFETIME
-    kind = AccessToken.Kind.USER
-    return (
-        AccessToken.objects.issue(kind=kind, user=login.user, device=login, lifetime=lifetime),
-        login,
-        lifetime,
-    )
+    kind, bound = AccessToken.Kind.USER, login.tenant if login.home else None
+    issue = AccessToken.objects.issue
+    return issue(kind=kind, user=login.user, tenant=bound, device=login, lifetime=lifetime), login, lifetime
 
 
 @transaction.atomic
@@ -177,7 +187,8 @@ def tenants_of(user, *, member_only: bool):
 
     None of an organization that asks for a second factor she does not have.
     """
-    live = Tenant.objects.live().select_related("organization").order_by("organization__name", "name")
+    live = Tenant.objects.live().select_related("organization", "enrollment")
+    live = live.order_by("organization__name", "name")
     live = live.exclude(organization__in=closed_to(user))
     if user.is_superuser:
         return live

@@ -172,9 +172,9 @@ def rotate_key(
     row.previous_hash, row.previous_valid_until = row.key_hash, until
     secret = row.new_secret()
     row.save()
-    row.tokens.filter(expires_at__gt=until).update(
-        expires_at=until
-    )  # who came with the old secret ends with it
+    # Who came with the old secret ends with it, inside tenants as well.
+    row.tokens.filter(expires_at__gt=until).update(expires_at=until)
+    row.entries.filter(Q(ends_at=None) | Q(ends_at__gt=until)).update(ends_at=until)
     after = {"account": str(row.user), "prefix": row.prefix, "old_until": until.isoformat()}
     _record("api_key.rotated", row, by, account, before, after)
     return secret
@@ -182,7 +182,7 @@ def rotate_key(
 
 @transaction.atomic
 def revoke_key(*, key: ApiKey, by, account: Membership | None = None) -> None:
-    """End a key and the tokens it gave, at once. Nothing happens when it is revoked. Raises Refused for keys of
+    """End a key and the tokens it gave, at once; the agent ends what they opened inside tenants. Nothing happens when it is revoked. Raises Refused for keys of
     others."""
     _refuse(key.user, account, by)
     if ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=timezone.now()):
@@ -228,21 +228,22 @@ def _unless_homeless(key: ApiKey | None) -> ApiKey | None:
 
 
 @transaction.atomic
-def exchange(*, secret: str) -> tuple[str, int] | None:
+def exchange(*, secret: str, home: Tenant | None = None) -> tuple[str, int] | None:
     """(token, seconds it lives) for a key that works now, else None.
 
     None as well when its account is inactive, or a service account that was taken out of its organization. The token
-    opens what the key opens and never outlives it. Only its hash is stored.
+    opens what the key opens, or of that `home` alone, the tenant at whose own address the client asks; it never
+    outlives the key. Only its hash is stored.
     """
     if not secret.startswith(ApiKey.START):
         return None
     found = ApiKey.objects.with_secret(secret).filter(user__is_active=True).select_related("user", "tenant")
     key = _unless_homeless(found.select_for_update(of=("self",)).first())
-    if key is None:
+    if key is None or (home and not key.opened(Tenant.objects.filter(pk=home.pk)).exists()):
         return None
-    lifetime = _lifetime(key, secret)
+    lifetime, tenant = _lifetime(key, secret), home or key.tenant
     issued = AccessToken.objects.issue(
-        kind=AccessToken.Kind.USER, lifetime=lifetime, user=key.user, tenant=key.tenant, api_key=key
+        kind=AccessToken.Kind.USER, lifetime=lifetime, user=key.user, tenant=tenant, api_key=key
     )
     ApiKey.objects.filter(pk=key.pk).update(last_used_at=timezone.now())
     return issued, max(1, int(lifetime.total_seconds()))

@@ -1,6 +1,7 @@
 """Where the addresses lead that ZenML servers and clients print for browsers (protocol §3.14)."""
 
 import re
+from http import HTTPStatus
 from uuid import UUID
 
 from django.http import Http404
@@ -11,7 +12,7 @@ from orgs.models import Organization
 from tenants.access import tenants_visible_to
 from tenants.models import Tenant
 
-from .wire import uuid_or_none
+from .wire import WireError, uuid_or_none
 
 # What ZenML links to and we have no page for: what it is called, and how the client shows one.
 WORDS = {
@@ -26,8 +27,19 @@ RUN = re.compile(r"(?:^|/)runs/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:/
 
 
 def live_tenant(tenant_id: UUID | None) -> Tenant | None:
-    """The tenant a server says it is, unless it was deleted."""
-    return Tenant.objects.live().filter(pk=tenant_id).first()
+    """The tenant a server says it is, unless it was deleted; with its enrollment."""
+    return Tenant.objects.live().select_related("enrollment").filter(pk=tenant_id).first()
+
+
+def tenant_at(home: UUID | None) -> Tenant | None:
+    """The tenant whose own address this is, None for the address of all that we host.
+
+    Raises WireError 404 unless somebody else runs its server.
+    """
+    tenant = live_tenant(home) if home else None
+    if home and not (tenant and tenant.is_elsewhere):
+        raise WireError(HTTPStatus.NOT_FOUND, "KeyError", "There is no such address.")
+    return tenant
 
 
 def visible_workspace(user, name: str) -> Tenant:

@@ -97,6 +97,11 @@ class DeviceLogin(models.Model):
     def __str__(self) -> str:
         return self.host or "A computer"
 
+    @property
+    def home(self) -> uuid.UUID | None:
+        """Id of the tenant at whose own address it was asked for; None for the address of all that we host."""
+        return self.tenant_id if self.tenant and self.tenant.is_elsewhere else None
+
 
 class ApiKeyQuerySet(models.QuerySet):
     def with_secret(self, secret: str):
@@ -238,15 +243,20 @@ class AccessToken(models.Model):
         return f"{self.kind} token of {self.user or self.tenant}"
 
     def opened(self, tenants):
-        """Those of the query set of tenants that the token, and the key it comes from, let in."""
+        """Those of the query set of tenants that the token, and the key it comes from, let in.
+
+        A token that opens several tenants opens none whose server somebody else runs: that server would get it.
+        """
         if self.api_key:
             tenants = self.api_key.opened(tenants)
-        return tenants.filter(pk=self.tenant_id) if self.tenant_id else tenants
+        return tenants.filter(pk=self.tenant_id) if self.tenant_id else tenants.filter(enrollment=None)
 
     def opens(self, tenant) -> bool:
-        """Does the token, and the key it comes from, let into this tenant?"""
+        """Does the token, and the key it comes from, let into this tenant? As `opened` says of many."""
         bound = self.api_key.organization_id if self.api_key else None
-        return self.tenant_id in (None, tenant.pk) and bound in (None, tenant.organization_id)
+        if bound not in (None, tenant.organization_id):
+            return False
+        return self.tenant_id == tenant.pk if self.tenant_id else not tenant.is_elsewhere
 
     def note_use(self) -> None:
         """Remember that it was used, at most once a minute; the key it comes from as well."""
@@ -255,6 +265,46 @@ class AccessToken(models.Model):
             AccessToken.objects.filter(pk=self.pk).update(last_used_at=now)
             if self.api_key_id:
                 ApiKey.objects.filter(pk=self.api_key_id).update(last_used_at=now)
+
+
+class KeyEntryQuerySet(models.QuerySet):
+    def note(self, key: ApiKey, tenant: Tenant) -> None:
+        """A tenant's server is about to let somebody in with a token of this key.
+
+        While the secret before a rotation still works, it is not known which of the two it was: it ends with the old one.
+        """
+        ends_at = key.previous_valid_until if key.in_grace else None
+        same, now = {"api_key": key, "tenant": tenant, "ends_at": ends_at}, timezone.now()
+        if not self.filter(**same).update(entered_at=now, cut_at=None):
+            self.create(**same, entered_at=now)
+
+    def ended(self):
+        """Entries whose key, or whose secret of it, works no more."""
+        now = timezone.now()
+        over = models.Q(ends_at__lte=now) | models.Q(api_key__expires_at__lte=now)
+        return self.filter(over | models.Q(api_key__revoked_at__isnull=False))
+
+
+class KeyEntry(models.Model):
+    """A key's account was let into a tenant with it. What it got there (a session, API tokens of days) outlives the key
+    until the agent ends it; after that the row is gone."""
+
+    api_key = models.ForeignKey(ApiKey, on_delete=models.CASCADE, related_name="entries")
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="key_entries")
+    entered_at = models.DateTimeField()
+    ends_at = models.DateTimeField(
+        null=True, help_text="When the secret that it came with ends, once rotated."
+    )
+    cut_at = models.DateTimeField(null=True, help_text="When its account was signed out inside the tenant.")
+
+    objects = KeyEntryQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-entered_at"]
+        verbose_name_plural = "key entries"
+
+    def __str__(self) -> str:
+        return f"{self.api_key} in {self.tenant}"
 
 
 class UsageEvent(models.Model):

@@ -37,6 +37,9 @@ accounts = [
     path("<uuid:account>/keys/<uuid:key>/revoke/", key_views.account_key_revoke, name="account_key_revoke"),
 ]
 urlpatterns = [
+    # A server that somebody else runs has an address of its own: clients keep one token for each address, and send a
+    # server the token of the address that this server names (protocol §5).
+    path("api/elsewhere/<uuid:home>/", include(api)),
     path("api/", include(api)),
     path("devices/verify", device_views.device_verify, name="device_verify"),
     path("settings/devices/", device_views.device_list, name="device_list"),

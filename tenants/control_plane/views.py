@@ -4,11 +4,13 @@ from http import HTTPStatus
 
 from django.conf import settings
 from django.contrib import messages
+from django.contrib.auth import get_user_model
 from django.contrib.auth.decorators import login_required
 from django.shortcuts import redirect
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
+from orgs.actions import Refused
 from orgs.roles.permissions import RESOURCES, actions_of
 from tenants import decisions
 from tenants.decisions import Resource
@@ -25,14 +27,15 @@ LONGEST_VERSION = 20
 
 
 @csrf_exempt
-def auth_login(request):
+def auth_login(request, home=None):
     """One path for four: computers, scripts and servers POST for a token, browsers are sent here to sign in (§1, §10)."""
     if request.method != "POST":
         return sign_in(request)
     grant = request.POST.get("grant_type", "")
     if grant == DEVICE_CODE:
-        return device_token(request)
-    return key_token(request) if not grant and "password" in request.POST else token(request)
+        return device_token(request, home)
+    answer = key_token if not grant and "password" in request.POST else token
+    return answer(request, home=home)
 
 
 @endpoint("POST")
@@ -41,6 +44,8 @@ def token(request):
     if request.POST.get("grant_type") != CLIENT_CREDENTIALS:
         raise wire.WireError(HTTPStatus.BAD_REQUEST, "ValueError", "This grant type is not supported.")
     tenant_id = wire.uuid_or_none(request.POST.get("client_id"))
+    if request.home not in (None, tenant_id):
+        raise wire.not_signed_in("This address belongs to another tenant.")
     issued = actions.log_in_server(tenant_id=tenant_id, secret=request.POST.get("client_secret", ""))
     _note_login(request, tenant_id, issued is not None)
     if issued is None:
@@ -80,11 +85,15 @@ def authorize_server(request):
     """
     user = request.token.user
     tenant = links.live_tenant(wire.uuid_or_none(request.GET.get("server_id")))
-    if tenant is None or not request.token.opens(tenant):
+    if tenant is None or request.home not in (None, tenant.pk):
+        raise wire.forbidden("You have no access to this tenant.")
+    if not request.token.opens(tenant):
+        if tenant.is_elsewhere:
+            actions.end_shown(token=request.token, tenant=tenant)
         raise wire.forbidden("You have no access to this tenant.")
     if not decisions.may_connect(user, tenant):
         raise wire.forbidden("You have no access to this tenant.")
-    actions.record_entry(tenant=tenant, user=user)
+    actions.record_entry(tenant=tenant, token=request.token)
     return {
         "id": str(user.pk),
         "username": user.username,
@@ -138,8 +147,11 @@ def resource_members(request):
         raise wire.invalid(f"There are no such actions on {resource.type}.")
     organization = request.tenant.organization
     holder = _holder(organization, body.get("user_id"), body.get("team_id"))
-    by = _sharing(organization, body.get("sharing_user_id"), request.origin)
-    actions.share(tenant=request.tenant, resource=resource, holder=holder, actions=wanted, by=by)
+    by = _sharing(body.get("sharing_user_id"), request.origin)
+    try:
+        actions.share(tenant=request.tenant, resource=resource, holder=holder, actions=wanted, by=by)
+    except Refused as refused:
+        raise wire.forbidden(str(refused)) from refused
     return {}
 
 
@@ -251,12 +263,12 @@ def _holder(organization, user_id, team_id):
     return found
 
 
-def _sharing(organization, user_id, origin):
-    """The member who shares; None for a superuser from outside, or before 0.81, where nobody is named."""
-    found = organization.memberships.filter(user=wire.uuid_or_none(user_id)).select_related("user").first()
+def _sharing(user_id, origin):
+    """Whom the server names as the one who shares; None when that is nobody we know. What they may is asked later."""
+    found = get_user_model().objects.filter(pk=wire.uuid_or_none(user_id)).first()
     if found:
-        found.user.origin = origin
-    return found.user if found else None
+        found.origin = origin
+    return found
 
 
 def _check_organization(request, organization_id) -> None:

@@ -6,6 +6,7 @@ from datetime import timedelta
 from django.utils import timezone
 
 from tenants.models import Tenant
+from tenants.servers.enrolled import OLD_LINES
 
 from .models import Enrollment
 
@@ -75,6 +76,9 @@ def _answer(tenant: Tenant, enrollment: Enrollment) -> Check:
     if enrollment.looked_at and not enrollment.trouble:
         return Check("answer", "Answer", "done", "It answers as this tenant.")
     if enrollment.called_at and enrollment.trouble:
+        if OLD_LINES in enrollment.trouble:
+            step = "Copy the lines below again, all of them: they have changed. Then restart the server."
+            return Check("answer", "Answer", "failed", enrollment.trouble, step)
         step = "Is the address right, and can it be reached from where ZenPro runs? A server that has just "
         step += "called needs some seconds more."
         return Check("answer", "Answer", "failed", enrollment.trouble, step)

@@ -13,6 +13,7 @@ from tenants.servers.health import FAILURES, ask, is_ours, is_well, said
 from tenants.servers.variables import pro_variables, server_variables
 
 NOT_OURS = "Somebody else runs this server; it can only be started and stopped where it runs."
+OLD_LINES = "sends sign-ins to another address than its own: it runs with older lines."
 OWN_BUSINESS = (
     "ZENML_SERVER_ALLOW_LOCAL_FILE_ACCESS",
     "ZENML_SECRETS_STORE_TYPE",
@@ -98,10 +99,17 @@ def look(spec: ServerSpec) -> Look:
 
 def _who(answer: httpx.Response, spec: ServerSpec) -> str:
     if is_ours(answer, spec):
-        return ""
+        return _sends_people_to(said(answer).get("pro_api_url"), spec)
     if "deployment_type" in said(answer):
         return f"{spec.server_url} is a ZenML server, but it does not run with the lines of this tenant."
     return f"What answers at {spec.server_url} is no ZenML server."
+
+
+def _sends_people_to(address, spec: ServerSpec) -> str:
+    """Trouble when its clients would ask for their sign-ins, and send it those, of another address than its own."""
+    if isinstance(address, str) and address.rstrip("/") == spec.api_url:
+        return ""
+    return f"{spec.server_url} {OLD_LINES}"
 
 
 def _words(error: Exception) -> str:

@@ -127,8 +127,9 @@ def test_somebody_stronger_is_refused_by_herself(as_user, org, owner, member, vi
 
 
 def test_nobody_lets_herself_into_tenants_through_a_team(org, owner, editor, member):
-    team = make_team(org)
-    make_grant(make_tenant(org), team, "viewer")
+    team, tenant = make_team(org), make_tenant(org)
+    make_grant(tenant, team, "viewer")
+    make_grant(tenant, editor, "admin")
     outcomes = add_members(team=team, memberships=[editor.membership, member.membership], by=editor)
     assert [bool(outcome.refused) for outcome in outcomes] == [True, False]
     assert list(team.user_set.all()) == [member]

@@ -4,12 +4,14 @@ from datetime import timedelta
 
 import httpx
 import pytest
-from factories import make_grant, make_member
+from factories import make_grant, make_key, make_member, make_service_account
 
 from orgs import actions
 from tenants import connection
 from tenants.agent.chores import Cuts
+from tenants.agent.key_cuts import KeyCuts
 from tenants.connection import connect
+from tenants.control_plane import keys
 from tenants.control_plane.models import AccessToken
 from tenants.hosting import spec_of
 from tenants.servers.client import TenantClients
@@ -28,9 +30,9 @@ def clients(monkeypatch):
     made.http.close()
 
 
-def session(tenant, user) -> dict:  # noqa: F811 - the fixture
+def session(tenant, user, ours=None) -> dict:  # noqa: F811 - the fixture
     """Headers with the server's own token, as clients keep it for an hour."""
-    ours = AccessToken.objects.issue(kind="user", user=user, lifetime=timedelta(minutes=1))
+    ours = ours or AccessToken.objects.issue(kind="user", user=user, lifetime=timedelta(minutes=1))
     answer = httpx.post(
         f"{tenant.server_url}/api/v1/login",
         data={"grant_type": "zenml-external"},
@@ -50,12 +52,10 @@ def test_a_removed_person_is_out_at_once_and_can_come_back(tenant, supervised): 
     owner, gone, stays = (make_member(org, role) for role in ("admin", "member", "member"))
     for user in (owner, gone, stays):
         make_grant(tenant, user, "admin")
+    check_a_key_that_is_revoked(tenant, owner)
     project = connect(gone, tenant).create_project("default")["id"]
     before, other = session(tenant, gone), session(tenant, stays)
-    generic = httpx.get(
-        f"{tenant.server_url}/api/v1/api_token?token_type=generic", headers=before, trust_env=False
-    )
-    long_lived = {"Authorization": f"Bearer {generic.json()}"}
+    long_lived = api_token(tenant, before)
     assert {status(tenant, headers) for headers in (before, long_lived, other)} == {200}
 
     cut = Cuts()
@@ -77,6 +77,32 @@ def test_a_removed_person_is_out_at_once_and_can_come_back(tenant, supervised): 
     assert {status(tenant, headers) for headers in (before, long_lived)} == {401}, "What she had stays dead."
     assert cut() == 0 and status(tenant, session(tenant, gone)) == 200
     check_a_server_that_is_down(tenant, supervised, owner, gone, cut)
+
+
+def api_token(tenant, headers) -> dict:  # noqa: F811 - the fixture
+    """Headers with a token of seven days, made with these."""
+    made = httpx.get(
+        f"{tenant.server_url}/api/v1/api_token?token_type=generic", headers=headers, trust_env=False
+    )
+    return {"Authorization": f"Bearer {made.json()}"}
+
+
+def check_a_key_that_is_revoked(tenant, owner):  # noqa: F811 - the fixture
+    """The last key of a service account: what it made in there ends, and another key opens it again."""
+    robot = make_service_account(tenant.organization)
+    make_grant(tenant, robot, "developer")
+    key, cut = make_key(robot), KeyCuts()
+    held = session(tenant, robot, keys.exchange(secret=key.secret)[0])
+    long_lived = api_token(tenant, held)
+    assert (status(tenant, held), status(tenant, long_lived)) == (200, 200)
+    keys.revoke_key(key=key, account=robot.membership, by=owner)
+    assert cut() == 1
+    assert (status(tenant, held), status(tenant, long_lived)) == (401, 401)
+    other = make_key(robot).secret
+    eventually(
+        lambda: status(tenant, session(tenant, robot, keys.exchange(secret=other)[0])) == 200, seconds=5
+    )
+    assert (status(tenant, held), status(tenant, long_lived)) == (401, 401)
 
 
 def check_a_server_that_is_down(tenant, hosting, owner, gone, cut):  # noqa: F811 - the fixture

@@ -8,9 +8,11 @@ from django.utils import timezone
 from factories import make_grant, make_member, make_team, make_tenant
 
 from orgs.audit.models import AuditEvent
+from orgs.audit.sentences import plain
 from orgs.roles.permissions import RESOURCES
+from tenants import decisions
 from tenants.control_plane.models import AccessToken, UsageEvent
-from tenants.models import Share, Tenant
+from tenants.models import Share, Tenant, TenantGrant
 
 from .conftest import Caller, server_token
 
@@ -73,8 +75,23 @@ def ids(server, user, action, resource):
     return response.json()
 
 
+def an_admin(server):
+    """Of the tenant whose server calls; the same one every time."""
+    tenant = Tenant.objects.get(pk=server.headers["zenml-server-id"])
+    grant = tenant.grants.filter(membership__user__username="sharing-admin").first()
+    return grant.membership.user if grant else an_admin_made(tenant)
+
+
+def an_admin_made(tenant):
+    user = make_member(tenant.organization, username="sharing-admin")
+    make_grant(tenant, user, "admin")
+    return user
+
+
 def share(server, resource, actions, **who):
-    body = {"user_id": None, "team_id": None, "sharing_user_id": None, **who}
+    """By an Admin of the tenant, unless it is said who shares."""
+    who = {"sharing_user_id": str(an_admin(server).pk)} | who
+    body = {"user_id": None, "team_id": None, **who}
     return server("POST", "/rbac/resource_members", {**body, "resource": resource, "actions": actions})
 
 
@@ -85,6 +102,7 @@ def share(server, resource, actions, **who):
 def test_only_the_tenants_own_server_token_opens(
     client, org, tenant, other, member, person, server, method, path, body
 ):
+    make_grant(tenant, member, "admin")
     values = {"user": member.pk, "org": org.pk, "tenant": tenant.pk}
     path, body = filled(path, **values), filled(body, **values)
     expired = AccessToken.objects.issue(kind="server", tenant=tenant, lifetime=timedelta(seconds=-1))
@@ -218,12 +236,13 @@ def test_ids_and_full_access(server, tenant, org, member, viewer):
 # Sharing
 
 
-def test_sharing_gives_changes_and_ends(server, tenant, member, viewer):
+def test_sharing_gives_changes_and_ends(server, tenant, member, viewer, editor):
+    make_grant(tenant, viewer, "developer")
     resource = f"{PROJECT}:model/{uuid4()}"
     who = {"user_id": str(member.pk), "sharing_user_id": str(viewer.pk)}
     share(server, resource, ["read", "update"], **who)
     assert ask(server, member, "update", resource) == {resource: True}
-    assert ask(server, viewer, "update", resource) == {resource: False}
+    assert ask(server, editor, "update", resource) == {resource: False}
     assert {row.shared_by for row in Share.objects.all()} == {viewer}
     share(server, resource, ["read"], **who)
     assert ask(server, member, "update", resource) == {resource: False}
@@ -237,6 +256,85 @@ def test_sharing_gives_changes_and_ends(server, tenant, member, viewer):
     about = {"resource": resource.partition(":")[2], "with": "Dana Petrova"}
     assert events[1].before == {**about, "actions": ["read", "update"]}
     assert events[1].after == {**about, "actions": ["read"]}
+
+
+class TestWhoShares:
+    """The server names whom it likes: what a share gives is bounded by what that person could give."""
+
+    def shared(self, server, by, whom, actions=("read",), resource=None):
+        resource = resource or f"{PROJECT}:model/{uuid4()}"
+        sharer = by if isinstance(by, str | None) else str(by.pk)
+        return share(
+            server, resource, list(actions), user_id=str(whom.pk), sharing_user_id=sharer
+        ).status_code
+
+    @pytest.fixture
+    def developer(self, org, tenant):
+        person = make_member(org, name="Dora Developer")
+        make_grant(tenant, person, "developer")
+        return person
+
+    def test_somebody_without_the_right_to_share(self, server, org, tenant, member, owner, outsider):
+        operator = make_member(org)
+        make_grant(tenant, operator, "operator")
+        make_grant(make_tenant(org), owner, "admin")  # of another tenant, and of the organization
+        for by in (operator, owner, outsider, member, NOBODY, "x"):
+            assert self.shared(server, by, member) == 403, by
+        assert not Share.objects.exists() and not AuditEvent.objects.exists()
+        assert not decisions.may_connect(member, tenant)
+
+    def test_more_than_they_may_themselves(self, server, tenant, developer, member):
+        assert self.shared(server, developer, member, ["read", "delete"]) == 403
+        assert self.shared(server, developer, member, ["read"], f"stack/{uuid4()}") == 403, "No share there."
+        assert not Share.objects.exists()
+        assert self.shared(server, developer, member, ["read", "update"]) == 200
+
+    @pytest.mark.parametrize("end", ["withdrawn", "expired", "deactivated", "left"])
+    def test_whoever_could_once(self, server, tenant, developer, member, end):
+        grant = developer.membership.tenant_grants.get()
+        if end == "withdrawn":
+            TenantGrant.objects.withdraw(grant)
+        elif end == "expired":
+            TenantGrant.objects.update(expires_at=timezone.now())
+        elif end == "left":
+            developer.membership.delete()
+        else:
+            type(developer).objects.filter(pk=developer.pk).update(is_active=False)
+        assert self.shared(server, developer, member) == 403
+        assert not Share.objects.exists()
+
+    def test_nobody_at_all(self, server, tenant, member):
+        for nobody in (None, ""):
+            assert self.shared(server, nobody, member) == 403
+        Tenant.objects.update(zenml_version="0.80.2")  # until then servers name nobody (protocol §12)
+        assert self.shared(server, None, member) == 200
+        assert Share.objects.get().shared_by is None
+
+    def test_with_what_was_shared_with_them_alone(self, server, tenant, developer, member, viewer):
+        resource, other = (f"{PROJECT}:model/{uuid4()}" for _ in range(2))
+        assert self.shared(server, developer, member, ["read", "share"], resource) == 200
+        assert self.shared(server, member, viewer, ["read"], other) == 403
+        assert self.shared(server, member, viewer, ["read", "update"], resource) == 403
+        assert self.shared(server, member, viewer, ["read"], resource) == 200
+
+    def test_taking_away_needs_no_more_than_to_be_in_the_tenant(
+        self, server, tenant, developer, member, viewer
+    ):
+        resource = f"{PROJECT}:model/{uuid4()}"
+        self.shared(server, developer, member, ["read", "update"], resource)
+        make_grant(tenant, viewer, "viewer")
+        assert self.shared(server, NOBODY, member, [], resource) == 403
+        assert self.shared(server, viewer, member, ["read"], resource) == 200
+        assert self.shared(server, viewer, member, [], resource) == 200
+        assert not Share.objects.exists()
+
+    def test_the_log_says_who_says_so(self, server, tenant, developer, member):
+        self.shared(server, developer, member)
+        [event] = AuditEvent.objects.all()
+        assert plain(event).startswith("The server of forecast says that Dora Developer shared model/")
+
+    def test_a_superuser_may(self, server, tenant, superuser, member):
+        assert self.shared(server, superuser, member, ["read", "delete"]) == 200
 
 
 def test_sharing_the_same_again_changes_and_records_nothing(server, member):

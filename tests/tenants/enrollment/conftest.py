@@ -4,6 +4,7 @@ import json
 import shlex
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -41,7 +42,11 @@ class Elsewhere:
     def answer(self, path):
         if not self.up:
             return 503, {}
-        info = {"deployment_type": "cloud", "pro_workspace_id": self["PRO_WORKSPACE_ID"]}
+        info = {
+            "deployment_type": "cloud",
+            "pro_workspace_id": self["PRO_WORKSPACE_ID"],
+            "pro_api_url": self["PRO_API_URL"],
+        }
         return (200, "ok") if path == "/health" else (200, info)
 
     def __getitem__(self, name):
@@ -61,11 +66,12 @@ class Elsewhere:
             "client_secret": self["PRO_OAUTH2_CLIENT_SECRET"],
             "audience": self["PRO_OAUTH2_AUDIENCE"],
         }
-        answer = self.client.post("/api/auth/login", form, headers=headers)
+        api = urlsplit(self["PRO_API_URL"]).path
+        answer = self.client.post(f"{api}/auth/login", form, headers=headers)
         if answer.status_code != 200:
             return answer.status_code
         headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
-        return self.client.patch("/api/workspace_status", headers=headers).status_code
+        return self.client.patch(f"{api}/workspace_status", headers=headers).status_code
 
     def close(self):
         self.server.shutdown()

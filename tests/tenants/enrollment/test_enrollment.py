@@ -271,7 +271,7 @@ def test_the_tenants_page_teaches_to_sign_in_and_what_ci_needs(as_user, org, ten
     wanted = [
         f"ZENML_STORE_URL={server.url}",
         "ZENML_STORE_API_KEY=ZENPROKEY_…",
-        f"ZENML_PRO_API_URL={settings.ZENPRO_API_URL}",
+        f"ZENML_PRO_API_URL={settings.ZENPRO_API_URL}/elsewhere/{tenant.pk}",
     ]
     assert set(wanted) <= set(page.context["shown"].text.splitlines())
     assert all(f"{line}\n" in page.content.decode() for line in wanted)

@@ -12,9 +12,10 @@ from fakes import PROJECT
 from tenants import connection
 from tenants.agent.tenant_loop import TenantLoop
 from tenants.connection import connect
-from tenants.control_plane.models import UsageEvent
+from tenants.control_plane.models import AccessToken, UsageEvent
 from tenants.enrollment.actions import enroll
 from tenants.enrollment.checks import checks_of
+from tenants.hosting import api_url_of
 from tenants.models import Tenant
 from tenants.servers.base import TenantRefused
 from tenants.servers.client import TenantClients
@@ -22,6 +23,8 @@ from tenants.usage.models import Feature, Quota
 from tests.tenants.agent.test_tenant_loop import FakeHosting
 from tests.tenants.servers.conftest import VERSION, backend, eventually, zen_data  # noqa: F401 - fixtures
 from tests.tenants.servers.stub_control_plane import free_port
+
+from .clients import Machine
 
 pytestmark = [pytest.mark.zenml, pytest.mark.django_db(transaction=True)]
 # What the other administrator's server has anyway: where its database is, and who may start it.
@@ -80,7 +83,7 @@ def lines_on_the_page(as_user, tenant, person) -> str:
     return unescape(after.partition("</pre>")[0])
 
 
-def test_it_turns_green_and_keeps_to_our_answers(world, start, as_user, tmp_path, zen_data, settings):  # noqa: F811
+def test_it_turns_green_and_keeps_to_our_answers(world, start, as_user, tmp_path, zen_data):  # noqa: F811
     tenant, ada = world
     loop = TenantLoop(FakeHosting())
 
@@ -105,8 +108,9 @@ def test_it_turns_green_and_keeps_to_our_answers(world, start, as_user, tmp_path
     assert tenant.project_id and str(tenant.project_id) != PROJECT["id"]
     assert connect(ada, tenant).current_user()["name"] == ada.username
 
+    check_signs_in(tenant, ada, tmp_path, zen_data)
     check_limit(tenant, ada)
-    check_runs(tenant, ada, tmp_path, zen_data, settings)
+    check_runs(tenant, ada, tmp_path, zen_data)
 
 
 def check_one_of_their_own(tenant, start, look):
@@ -121,6 +125,18 @@ def check_one_of_their_own(tenant, start, look):
     assert look().status == Tenant.Status.PENDING
     alone.send_signal(signal.SIGTERM)
     alone.wait(20)
+
+
+def check_signs_in(tenant, ada, folder, zen_data):  # noqa: F811
+    """`zenml login` as the page shows it; what the server got opens this tenant alone."""
+    (folder / "laptop").mkdir()
+    laptop = Machine(backend(zen_data).environments.python(VERSION), folder / "laptop")
+    said = laptop.log_in(tenant.server_url, person=ada, tenant=tenant)
+    assert f"Connected to ZenML Pro server: {tenant.workspace_name}" in said, said
+    assert "default" in laptop.run("stack", "list")
+    assert "Connected" in laptop.run("login", tenant.server_url), "Without the browser, the second time."
+    token = AccessToken.objects.valid(laptop.tokens[api_url_of(tenant)]).get()
+    assert token.tenant == tenant
 
 
 def check_limit(tenant, ada):
@@ -154,7 +170,7 @@ limited()
 """
 
 
-def check_runs(tenant, ada, folder, zen_data, settings):  # noqa: F811
+def check_runs(tenant, ada, folder, zen_data):  # noqa: F811
     """The run that takes the last place runs to its end, though its server asks twice; the next one is refused."""
     Quota.objects.filter(feature=Feature.PIPELINE).delete()
     Quota.objects.create(organization=tenant.organization, feature=Feature.RUN, limit=1)
@@ -168,7 +184,7 @@ def check_runs(tenant, ada, folder, zen_data, settings):  # noqa: F811
         "ZENML_ANALYTICS_OPT_IN": "false",
         "ZENML_STORE_URL": tenant.server_url,
         "ZENML_STORE_API_KEY": make_key(ada).secret,
-        "ZENML_PRO_API_URL": settings.ZENPRO_API_URL,
+        "ZENML_PRO_API_URL": api_url_of(tenant),
         "ZENML_ACTIVE_PROJECT_ID": str(tenant.project_id),
     }
     command = [backend(zen_data).environments.python(VERSION), "run.py"]
