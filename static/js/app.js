@@ -92,7 +92,7 @@ function tendToast(toast) {
   if (!toast.hasAttribute("data-stay")) leaveLater(toast, 6000);
   else if (toast.querySelector("form")) leaveLater(toast, 12000);
 }
-const refusals = { 403: "You may not do this. Nothing was changed.", 404: "This is not there any more. Reload the page.", 0: "The server cannot be reached. Nothing was changed." };
+const refusals = { 403: "You may not do this. Nothing was changed.", 404: "This is not there any more. Reload the page.", 400: "This is too large, or holds characters that can't be read. Nothing was changed.", 0: "The server cannot be reached. Nothing was changed." };
 function complain({ detail }) {
   if (!detail.requestConfig?.triggeringEvent?.isTrusted) return; // a poll tries again by itself
   const toast = Object.assign(document.createElement("div"), { className: "toast t-bad" });
@@ -229,10 +229,13 @@ on("change", "input[data-none]", (box) => {
   const field = $(box.dataset.none);
   if (!field || !box.checked) return;
   field.value = "";
+  field.querySelectorAll("input[type=checkbox]").forEach((one) => { one.checked = false; });
   field.parentElement.querySelectorAll(".chip-input .chip").forEach((chip) => chip.remove());
 });
 on("input", "input, textarea", (field) => {
-  const box = field.id && field.value && document.querySelector(`[data-none="${CSS.escape(field.id)}"]`);
+  const id = field.id || field.closest("[role=group]")?.id;
+  const says = field.type === "checkbox" ? field.checked : field.value;
+  const box = id && says && document.querySelector(`[data-none="${CSS.escape(id)}"]`);
   if (box) box.checked = false;
 });
 

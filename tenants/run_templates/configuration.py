@@ -7,22 +7,27 @@ set (rerun §4). Pure functions: no database, no network.
 
 import math
 import string
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from . import run_names
-from .messages import faults
-from .schema import Description, Field, Kind, describe, mapping, same, walk
+from .checks import Budget, faults
+from .schema import HALF, Description, Field, Kind, Room, describe, mapping, measure, same, walk
 from .yaml_text import YamlError, dump_yaml, load_yaml
 
 __all__ = ["YamlError", "dump_yaml", "load_yaml"]
 
 RUN_NAME_LENGTH = run_names.LENGTH
-MAX_DEPTH, MAX_VALUES = 40, 20_000
+DEEPEST_DOCUMENT, MAX_VALUES = 46, 30_000  # a value may be MAX_DEPTH deep, and lies in five others
+SETTINGS_VALUES, SETTINGS_CHARACTERS = 4000, 50_000  # of all recorded settings that people edit
+MAX_PROBLEMS = 50
+LONGEST_TEXT = 80  # of what somebody wrote, in a sentence about it
 MAX_INTEGER = 2**63 - 1
 PLACEHOLDERS = ("date", "time")
+MAX_NAME = 1000
 
 _TEXT = {"type": ["string", "null"], "maxLength": 250}
 _SWITCH = {"type": ["boolean", "null"]}
@@ -123,17 +128,24 @@ class Change:
         return asdict(self)
 
 
-def default_configuration(snapshot: Mapping[str, Any]) -> dict[str, Any]:
-    """The document that repeats the recorded run, every parameter written out."""
+def default_configuration(
+    snapshot: Mapping[str, Any], description: Description | None = None
+) -> dict[str, Any]:
+    """The document that repeats the recorded run, every parameter written out.
+
+    What is too large for a page is left out, as what a document leaves out is as in the template.
+    """
     metadata = mapping(snapshot.get("metadata"))
     pipeline = mapping(metadata.get("pipeline_configuration"))
-    description = describe(snapshot)
+    description = description or describe(snapshot)
+    room = Room(SETTINGS_VALUES, SETTINGS_CHARACTERS)
+    tags, extra = tag_names(pipeline.get("tags")), mapping(pipeline.get("extra"))
     document: dict[str, Any] = {
         "run_name": _run_name(metadata, pipeline),
         "enable_cache": pipeline.get("enable_cache"),
-        "tags": tag_names(pipeline.get("tags")),
-        "extra": mapping(pipeline.get("extra")),
-        **_given(pipeline, ("model", "settings")),
+        "tags": tags if room.takes(tags) else [],
+        "extra": extra if room.takes(extra) else {},
+        **_given(pipeline, ("model", "settings"), room),
     }
     if description.is_dynamic:
         document["parameters"] = {entry.name: entry.default for entry in description.parameters}
@@ -141,19 +153,19 @@ def default_configuration(snapshot: Mapping[str, Any]) -> dict[str, Any]:
     document["steps"] = {
         step.name: {
             "parameters": {entry.name: entry.default for entry in step.fields},
-            **_given(mapping(mapping(configurations.get(step.name)).get("config")), STEP_SETTINGS),
+            **_given(mapping(mapping(configurations.get(step.name)).get("config")), STEP_SETTINGS, room),
         }
         for step in description.steps
     }
     return document
 
 
-def _given(recorded: Mapping[str, Any], keys) -> dict[str, Any]:
+def _given(recorded: Mapping[str, Any], keys: Iterable[str], room: Room) -> dict[str, Any]:
     """Those settings that were set in the recorded run; of `settings` only the resources."""
     found = {key: recorded.get(key) for key in keys}
     resources = mapping(found.get("settings")).get("resources")
     found["settings"] = {"resources": resources} if resources else None
-    return {key: value for key, value in found.items() if value not in (None, {}, [])}
+    return {key: value for key, value in found.items() if _nothing(value) is not None and room.takes(value)}
 
 
 def _run_name(metadata: Mapping[str, Any], pipeline: Mapping[str, Any]) -> str:
@@ -172,8 +184,9 @@ def tag_names(tags: Any) -> list[str]:
 
 def complete(document: Mapping[str, Any], snapshot: Mapping[str, Any]) -> dict[str, Any]:
     """A valid document with everything it leaves out, whole numbers written as such: what is kept and sent."""
-    default = default_configuration(snapshot)
-    for entry in describe(snapshot).fields:
+    description = describe(snapshot)
+    default = default_configuration(snapshot, description)
+    for entry in description.fields:
         _parameters(default, entry.step)[entry.name] = _whole(entry, value_of(document, entry))
     given = mapping(document.get("steps"))
     steps = {
@@ -190,6 +203,9 @@ def _parameters(document: Mapping[str, Any], step: str) -> dict[str, Any]:
 
 
 def _whole(entry: Field, value: Any) -> Any:
+    """The value as it is sent: as it was recorded when it is that value."""
+    if same(value, entry.default):
+        return entry.default
     is_whole = entry.kind == Kind.INTEGER and isinstance(value, float) and value.is_integer()
     return int(value) if is_whole else value
 
@@ -205,7 +221,7 @@ def substitutions(snapshot: Mapping[str, Any]) -> dict[str, str]:
     return {
         name: value
         for name, value in mapping(pipeline.get("substitutions")).items()
-        if isinstance(value, str) and name not in PLACEHOLDERS
+        if isinstance(value, str) and len(value) <= RUN_NAME_LENGTH and name not in PLACEHOLDERS
     }
 
 
@@ -217,63 +233,109 @@ def expand_run_name(name: str, snapshot: Mapping[str, Any], now: datetime) -> st
 # What may be set
 
 
-def validate(document: Any, snapshot: Mapping[str, Any]) -> list[Problem]:
-    """Everything that is wrong with a document, at most one problem per path; [] when it may be run.
+def validate(
+    document: Any, snapshot: Mapping[str, Any], description: Description | None = None
+) -> list[Problem]:
+    """What is wrong with a document, at most one problem per path and MAX_PROBLEMS in all; [] when it may be run.
 
-    Values equal to the recorded ones are right by definition: they have run.
+    Values equal to the recorded ones are right by definition: they have run. A schema may leave a value to the step
+    (see checks).
     """
     unfit = _unfit(document)
     if unfit:
         return [unfit]
     if not isinstance(document, dict):
         return [Problem("", "Enter keys and values, such as “steps:”.")]
-    description, default = describe(snapshot), default_configuration(snapshot)
-    found = [
-        *_unsafe(document),
-        *_check_run_name(document, snapshot, default),
-        *_check_settings(document, default, RUN_SETTINGS, ""),
-        *_check_pipeline_parameters(document, description),
-        *_check_steps(document, description, default),
-        *_check_skipped(document, description),
-    ]
-    return list({problem.path: problem for problem in reversed(found)}.values())[::-1]
+    description = description or describe(snapshot)
+    default = default_configuration(snapshot, description)
+    found: dict[str, Problem] = {}
+    for problem in _problems(document, snapshot, description, default):
+        found.setdefault(problem.path, problem)
+        if len(found) == MAX_PROBLEMS:
+            break
+    return [*found.values()]
+
+
+def _problems(document, snapshot, description: Description, default) -> Iterator[Problem]:
+    budget = Budget()
+    yield from _unsafe(document, description, default)
+    yield from _check_run_name(document, snapshot, default)
+    yield from _check_settings(document, default, RUN_SETTINGS, "", budget)
+    yield from _check_pipeline_parameters(document, description, budget)
+    yield from _check_steps(document, description, default, budget)
+    yield from _check_skipped(document, description)
 
 
 def _unfit(document: Any) -> Problem | None:
     """What later checks could not even look at."""
-    waiting, count = [(document, 1)], 0
-    while waiting:
-        value, depth = waiting.pop()
-        count += 1
-        if depth > MAX_DEPTH:
-            return Problem("", "The configuration is nested too deeply.")
-        if count > MAX_VALUES:
-            return Problem("", "The configuration holds too many values.")
-        if isinstance(value, dict | list):
-            waiting += [
-                (inner, depth + 1) for inner in (value.values() if isinstance(value, dict) else value)
-            ]
-        if not isinstance(value, dict | list | str | int | float | None) or not _has_text_keys(value):
-            return Problem("", "The configuration holds something that is not JSON.")
+    size = measure(document, MAX_VALUES)
+    if size.depth > DEEPEST_DOCUMENT:
+        return Problem("", "The configuration is nested too deeply.")
+    if size.values > MAX_VALUES:
+        return Problem("", "The configuration holds too many values.")
+    if not all(_is_json(value) for _, value in walk(document)):
+        return Problem("", "The configuration holds something that is not JSON.")
     return None
 
 
-def _has_text_keys(value: Any) -> bool:
-    return not isinstance(value, dict) or all(isinstance(key, str) for key in value)
+def _is_json(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(isinstance(key, str) for key in value)
+    return isinstance(value, list | str | int | float | None)
 
 
-def _unsafe(document: dict[str, Any]) -> Iterator[Problem]:
-    """Values that must not be sent to a server whatever the schema says."""
-    for path, value in walk(document):
-        if isinstance(value, str):
-            if "${" in value:
-                yield Problem(path, "“${” is not allowed: environment variables are not filled in here.")
-            elif "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
-                yield Problem(path, "The text holds a character that cannot be stored.")
-        elif isinstance(value, float) and not math.isfinite(value):
-            yield Problem(path, "Enter a finite number.")
-        elif isinstance(value, int) and abs(value) > MAX_INTEGER:
-            yield Problem(path, "The number is too large.")
+def _unsafe(document: dict[str, Any], description: Description, default) -> Iterator[Problem]:
+    """Values that must not be sent to a server whatever the schema says, unless they were recorded like this."""
+    for path, part in _touched(document, description, default):
+        for where, value in walk(part, path):
+            message = _danger(value)
+            if message:
+                yield Problem(where, message)
+
+
+def _touched(document: dict[str, Any], description: Description, default) -> Iterator[tuple[str, Any]]:
+    """The parts of a document that are not as they were recorded, with their paths."""
+    for key, value in document.items():
+        if key in ("steps", "parameters") and isinstance(value, dict):
+            continue
+        yield from _if_touched(key, value, default.get(key))
+    yield from _touched_parameters("parameters", document.get("parameters"), description)
+    for name, step in mapping(document.get("steps")).items():
+        recorded = mapping(default["steps"].get(name))
+        if not isinstance(step, dict):
+            yield f"steps.{name}", step
+            continue
+        for key, value in step.items():
+            if key != "parameters" or not isinstance(value, dict):
+                yield from _if_touched(f"steps.{name}.{key}", value, recorded.get(key))
+        yield from _touched_parameters(f"steps.{name}.parameters", step.get("parameters"), description)
+
+
+def _touched_parameters(path: str, parameters: Any, description: Description) -> Iterator[tuple[str, Any]]:
+    for name, value in mapping(parameters).items():
+        entry = description.by_path.get(f"{path}.{name}")
+        if entry is None or not same(value, entry.default):
+            yield f"{path}.{name}", value
+
+
+def _if_touched(path: str, value: Any, recorded: Any) -> Iterator[tuple[str, Any]]:
+    if not same(value, recorded):
+        yield path, value
+
+
+def _danger(value: Any) -> str:
+    if isinstance(value, str):
+        if "${" in value:
+            return "“${” is not allowed: environment variables are not filled in here."
+        return "The text holds a character that cannot be stored." if _cannot_be_stored(value) else ""
+    if isinstance(value, float) and not math.isfinite(value):
+        return "Enter a finite number."
+    is_large = isinstance(value, int) and abs(value) > MAX_INTEGER
+    return "The number is too large." if is_large else ""
+
+
+def _cannot_be_stored(text: str) -> bool:
+    return "\0" in text or bool(HALF.search(text))
 
 
 def _check_run_name(document, snapshot, default) -> Iterator[Problem]:
@@ -284,6 +346,8 @@ def _check_run_name(document, snapshot, default) -> Iterator[Problem]:
         yield Problem("run_name", "Enter a name for the run.")
     elif not name.isprintable() or name != name.strip():
         yield Problem("run_name", "A name is one line without blanks around it.")
+    elif len(name) > MAX_NAME:
+        yield Problem("run_name", f"A name has at most {RUN_NAME_LENGTH} characters.")
     elif message := _misused_placeholder(name, [*PLACEHOLDERS, *substitutions(snapshot)]):
         yield Problem("run_name", message)
     elif run_names.length(name, substitutions(snapshot)) > RUN_NAME_LENGTH:
@@ -291,18 +355,18 @@ def _check_run_name(document, snapshot, default) -> Iterator[Problem]:
 
 
 def _misused_placeholder(name: str, known: list[str]) -> str:
-    allowed = " and ".join(f"{{{word}}}" for word in known)
+    allowed = " and ".join(f"{{{cut(word)}}}" for word in known[:10])
     try:
         parts = list(string.Formatter().parse(name))
     except ValueError:
         return f"Braces are only for the placeholders {allowed}."
     for _, placeholder, specification, conversion in parts:
         if placeholder is not None and (placeholder not in known or specification or conversion):
-            return f"{{{placeholder}}} is not a placeholder; {allowed} are."
+            return f"{{{cut(placeholder)}}} is not a placeholder; {allowed} are."
     return ""
 
 
-def _check_settings(document, default, schemas, prefix) -> Iterator[Problem]:
+def _check_settings(document, default, schemas, prefix, budget: Budget) -> Iterator[Problem]:
     """The allowlisted keys of the run or of one step; all others are refused by name."""
     structure = ("parameters",) if prefix else ("run_name", "parameters", "steps")
     for key, value in document.items():
@@ -312,37 +376,43 @@ def _check_settings(document, default, schemas, prefix) -> Iterator[Problem]:
         if key not in schemas:
             yield Problem(path, _why_not(key, prefix))
         elif not same(value, default.get(key)):
-            yield from _check_setting(path, schemas[key], value)
+            yield from _check_setting(path, schemas[key], value, budget)
 
 
-def _check_setting(path: str, schema: Mapping[str, Any], value: Any) -> Iterator[Problem]:
+def _check_setting(path: str, schema: Mapping[str, Any], value: Any, budget: Budget) -> Iterator[Problem]:
     if path.endswith("settings"):
         locked = [key for key in mapping(value) if key != "resources"]
         if locked:
-            yield Problem(f"{path}.{locked[0]}", f"“{locked[0]}” cannot be set here; only “resources” can.")
+            message = f"“{cut(locked[0])}” cannot be set here; only “resources” can."
+            yield Problem(f"{path}.{locked[0]}", message)
             return
-    for message in faults(schema, value)[:1]:
+    for message in faults(schema, value, budget)[:1]:
         yield Problem(path, message)
 
 
 def _why_not(key: str, prefix: str) -> str:
     what = "a step" if prefix else "a run"
     if key in LOCKED or key.endswith("_source") or "hook" in key:
-        return f"“{key}” cannot be changed in a re-run."
-    return f"“{key}” is not a setting of {what}."
+        return f"“{cut(key)}” cannot be changed in a re-run."
+    return f"“{cut(key)}” is not a setting of {what}."
 
 
-def _check_pipeline_parameters(document, description: Description) -> Iterator[Problem]:
+def cut(text: str) -> str:
+    """What somebody wrote, for a sentence about it."""
+    return text if len(text) <= LONGEST_TEXT else f"{text[: LONGEST_TEXT - 1]}…"
+
+
+def _check_pipeline_parameters(document, description: Description, budget: Budget) -> Iterator[Problem]:
     parameters = document.get("parameters")
     if parameters in (None, {}):
         return
     if not description.is_dynamic:
         yield Problem("parameters", "This pipeline takes its values per step: set them under “steps”.")
     else:
-        yield from _check_parameters(parameters, "parameters", description, "the pipeline")
+        yield from _check_parameters(parameters, "parameters", description, "the pipeline", budget)
 
 
-def _check_steps(document, description: Description, default) -> Iterator[Problem]:
+def _check_steps(document, description: Description, default, budget: Budget) -> Iterator[Problem]:
     steps = document.get("steps")
     if steps is not None and not isinstance(steps, dict):
         yield Problem("steps", "Enter the steps as keys and values.")
@@ -350,40 +420,44 @@ def _check_steps(document, description: Description, default) -> Iterator[Proble
     for name, step in (steps or {}).items():
         path = f"steps.{name}"
         if name not in description.by_step:
-            yield Problem(path, f"There is no step “{name}”. Steps: {', '.join(description.by_step)}.")
+            known = ", ".join(islice(description.by_step, 20))
+            yield Problem(path, f"There is no step “{cut(name)}”. Steps: {known}.")
         elif step is not None and not isinstance(step, dict):
             yield Problem(path, "Enter keys and values, such as “parameters:”.")
         elif step:
-            yield from _check_settings(step, default["steps"][name], STEP_SETTINGS, f"{path}.")
+            yield from _check_settings(step, default["steps"][name], STEP_SETTINGS, f"{path}.", budget)
             if step.get("parameters") is not None:
                 yield from _check_parameters(
-                    step["parameters"], f"{path}.parameters", description, f"step “{name}”"
+                    step["parameters"], f"{path}.parameters", description, f"step “{name}”", budget
                 )
 
 
-def _check_parameters(parameters, path: str, description: Description, owner: str) -> Iterator[Problem]:
+def _check_parameters(
+    parameters, path: str, description: Description, owner: str, budget: Budget
+) -> Iterator[Problem]:
     if not isinstance(parameters, dict):
         yield Problem(path, "Enter the parameters as keys and values.")
         return
     for name, value in parameters.items():
         entry = description.by_path.get(f"{path}.{name}")
         if entry is None:
-            yield Problem(f"{path}.{name}", f"There is no parameter “{name}” in {owner}.")
+            yield Problem(f"{path}.{name}", f"There is no parameter “{cut(name)}” in {owner}.")
         else:
-            for message in check_value(entry, value)[:1]:
+            for message in check_value(entry, value, budget)[:1]:
                 yield Problem(entry.path, message)
 
 
-def check_value(entry: Field, value: Any) -> list[str]:
+def check_value(entry: Field, value: Any, budget: Budget | None = None) -> list[str]:
     """What is wrong with a value for one field; [] when it may be used."""
-    return [] if same(value, entry.default) else faults(entry.schema, value)
+    return [] if same(value, entry.default) else faults(entry.schema, value, budget)
 
 
 def _check_skipped(document, description: Description) -> Iterator[Problem]:
     skipped = document.get("steps_to_skip")
     for name in skipped if isinstance(skipped, list) else []:
         if not isinstance(name, str) or name not in description.by_step:
-            yield Problem("steps_to_skip", f"There is no step “{name}”.")
+            yield Problem("steps_to_skip", f"There is no step “{cut(str(name))}”.")
+            return
 
 
 # What differs

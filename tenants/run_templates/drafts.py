@@ -14,18 +14,23 @@ from urllib.parse import urlencode
 import yaml
 
 from .configuration import (
+    DEEPEST_DOCUMENT,
+    MAX_VALUES,
     RUN_SETTINGS,
     STEP_SETTINGS,
     Problem,
     YamlError,
     changes,
     default_configuration,
+    dump_yaml,
     load_yaml,
     validate,
+    value_of,
 )
-from .form_data import NONE, Raw, parse_form
+from .form_data import AS_JSON, NONE, Raw, parse_form
 from .models import RunTemplate
-from .schema import Description, describe, mapping
+from .schema import Description, Field, Kind, describe, mapping, measure
+from .yaml_text import check_events
 
 TABS = ("form", "yaml", "diff")
 NOTHING = Description(steps=(), parameters=(), is_dynamic=False)
@@ -47,7 +52,10 @@ class Draft:
 
 def default_of(template: RunTemplate) -> dict[str, Any]:
     """The document that changes nothing."""
-    return deepcopy(template.default_configuration) or default_configuration(template.snapshot)
+    kept = template.default_configuration
+    size = measure(kept, MAX_VALUES)
+    fits = size.values <= MAX_VALUES and size.depth <= DEEPEST_DOCUMENT and not size.has_halves
+    return deepcopy(kept) if kept and fits else default_configuration(template.snapshot)
 
 
 def fresh(template: RunTemplate, configuration: Mapping[str, Any] | None = None) -> Draft:
@@ -80,9 +88,11 @@ def link_of(default: Mapping[str, Any], document: Mapping[str, Any]) -> str:
 def _json(text: str) -> Any:
     """Links carry JSON; what is not JSON was written by hand and means itself."""
     try:
-        return json.loads(text)
+        value = json.loads(text)
     except (ValueError, RecursionError):
         return text
+    size = measure(value, MAX_VALUES)
+    return text if size.values > MAX_VALUES or size.depth > DEEPEST_DOCUMENT else value
 
 
 def _set(document: dict[str, Any], description: Description, path: str, value: Any) -> bool:
@@ -138,10 +148,15 @@ def _typed(description: Description, data, base: Mapping[str, Any]):
     """The data without those ticks of "No value" that were there before somebody wrote a value beside them."""
     data = data.copy()
     for entry in description.fields:
-        was_none = entry.nullable and _parameters(deepcopy(dict(base)), entry.step).get(entry.name) is None
-        if was_none and any(text.strip() for text in data.getlist(entry.path)):
+        was_none = entry.nullable and value_of(base, entry) is None
+        if was_none and any(_says_something(entry, text) for text in data.getlist(entry.path)):
             data.pop(entry.path + NONE, None)
     return data
+
+
+def _says_something(entry: Field, text: str) -> bool:
+    """A blank is a text, but no number and no date."""
+    return bool(text if entry.kind == Kind.STRING else text.strip())
 
 
 def _text_of(upload) -> str:
@@ -149,6 +164,9 @@ def _text_of(upload) -> str:
 
 
 def _from_yaml(base: dict[str, Any], text: str) -> Draft:
+    """The document of a text; a text that nobody touched means the document it was written from."""
+    if text == dump_yaml(base):
+        return Draft(base, text=text)
     try:
         document = load_yaml(text)
     except YamlError as error:
@@ -182,7 +200,8 @@ def reset(draft: Draft, description: Description, default: Mapping[str, Any], pa
     else:
         _forget(document, original, path)
     draft.text = None
-    draft.raw = {key: raw for key, raw in draft.raw.items() if key not in (path, path + NONE)}
+    inputs = (path, path + NONE, path + AS_JSON)
+    draft.raw = {key: raw for key, raw in draft.raw.items() if key not in inputs}
     draft.problems = [problem for problem in draft.problems if problem.path != path]
     return draft
 
@@ -200,8 +219,9 @@ def _forget(document: dict[str, Any], original: dict[str, Any], path: str) -> No
 def tree_of(text: str) -> yaml.Node | None:
     """YAML text with its line numbers, or None where it is none."""
     try:
-        return yaml.compose(text, Loader=yaml.SafeLoader)
-    except (yaml.YAMLError, RecursionError):
+        check_events(text)
+        return yaml.compose(text, Loader=yaml.CSafeLoader)
+    except (yaml.YAMLError, YamlError):
         return None
 
 

@@ -1,7 +1,8 @@
 """Between the text of a form and the values of a configuration document.
 
-Inputs are named by the path of their field ("steps.train.parameters.kind"); beside it `<path>.none` ("No value")
-may be posted for a field that may be null. What a form does not post stays as in the document it began with.
+Inputs are named by the path of their field ("steps.train.parameters.kind"); beside it `<path>.none` ("No value") may be
+posted for a field that may be null. A value that its input could not give back byte for byte is shown as JSON, in an
+input named `<path>.json`. What a form does not post stays as in the document it began with.
 """
 
 import json
@@ -12,14 +13,19 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from .configuration import Problem, tag_names, value_of
-from .schema import Description, Field, Kind, mapping
+from .configuration import MAX_VALUES, Problem, tag_names, value_of
+from .schema import AS_JSON, MAX_DEPTH, NONE, Choice, Description, Field, Kind, mapping, measure
 
-NONE = ".none"
 INTEGER = re.compile(r"[+-]?[0-9]{1,30}(\.0{1,30})?")
 NUMBER = re.compile(r"[+-]?([0-9]{1,400}(\.[0-9]{0,400})?|\.[0-9]{1,400})([eE][+-]?[0-9]{1,4})?")
+WHOLE = re.compile(r"[+-]?[0-9]{1,30}")
 DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 ON, OFF = {"true", "on", "1", "yes"}, {"false", "off", "0", "no"}
+KEPT = "="  # sent for a choice that is none of those allowed: the value the form began with
+NUMBERS = {Kind.INTEGER, Kind.NUMBER}
+MOST_LABELS = 20
+LINE = {*NUMBERS, Kind.DATE, Kind.DATETIME}  # kinds that an empty input has no value of
+SWALLOWED = re.compile("[\0\r\ud800-\udfff]")  # no browser sends these back as they are
 Raw = str | list[str]
 
 
@@ -45,10 +51,19 @@ def initial(description: Description, document: Mapping[str, Any]) -> dict[str, 
         "extra": _as_json(document.get("extra") or {}),
     }
     for entry in description.fields:
-        value = value_of(document, entry)
+        raw |= inputs(entry, value_of(document, entry))
+    return raw
+
+
+def inputs(entry: Field, value: Any) -> dict[str, Raw]:
+    """The inputs of one field: name -> text."""
+    raw: dict[str, Raw] = {}
+    if is_plain(entry, value):
         raw[entry.path] = to_raw(entry, value)
-        if entry.nullable:
-            raw[entry.path + NONE] = "on" if value is None else ""
+    else:
+        raw[entry.path + AS_JSON] = _as_json(value)
+    if entry.nullable:
+        raw[entry.path + NONE] = "on" if value is None else ""
     return raw
 
 
@@ -61,15 +76,15 @@ def parse_form(description: Description, data: Mapping[str, Any], base: Mapping[
     for path, read in _general(data, base):
         _take(path, read, data, document, raw, problems)
     for entry in description.fields:
-        posted = _posted(entry, data)
+        name, posted = _posted(entry, data)
         if posted is None:
             continue
-        raw[entry.path] = posted
+        raw[name] = posted
         none = any(_texts(data, entry.path + NONE))
         if entry.nullable:
             raw[entry.path + NONE] = "on" if none else ""
         try:
-            value = None if none and entry.nullable else parse(entry, posted, value_of(base, entry))
+            value = None if none and entry.nullable else _read(name, entry, posted, value_of(base, entry))
         except Unreadable as error:
             value = posted
             problems.append(Problem(entry.path, str(error)))
@@ -77,29 +92,121 @@ def parse_form(description: Description, data: Mapping[str, Any], base: Mapping[
     return Submission(document, raw, problems)
 
 
+def _read(name: str, entry: Field, posted: Raw, current: Any) -> Any:
+    if name != entry.path or entry.kind == Kind.JSON:
+        return _json(posted, current, entry)
+    return parse(entry, posted, current)
+
+
+def _json(posted: Raw, current: Any, entry: Field) -> Any:
+    """The value of JSON text; text that is how the current or the recorded value is shown means that very value."""
+    text = posted if isinstance(posted, str) else "\n".join(posted)
+    for value in (current, entry.default):
+        if _unix(text) == _unix(_as_json(value)):
+            return value
+    return _object(text)
+
+
 def parse(entry: Field, posted: Raw, current: Any = None) -> Any:
     """The JSON value of a posted text. Raises Unreadable.
 
-    Text that is just how `current` or the recorded value is shown means that very value.
+    Nothing but a number or a date is empty: an empty text is a text. No text at all means null, which only
+    `<path>.none` can say, or the "No value" of a list of choices.
     """
-    for value in (current, entry.default):
-        if _same_text(posted, to_raw(entry, value)):
-            return value
     if entry.kind == Kind.LIST:
         return _list(entry, posted if isinstance(posted, list) else [posted])
     text = posted if isinstance(posted, str) else "\n".join(posted)
-    if entry.nullable and not text.strip():
+    if entry.kind == Kind.ENUM:
+        return _choice(entry, text, current)
+    if entry.kind in LINE:
+        for value in (current, entry.default):
+            if (text or not entry.nullable) and is_plain(entry, value) and text == to_raw(entry, value):
+                return value
+    if entry.nullable and entry.kind == Kind.BOOLEAN and not text:
         return None
     return READERS[entry.kind](entry, text)
 
 
 def to_raw(entry: Field, value: Any) -> Raw:
-    """The text that shows a value in its input."""
-    if entry.kind == Kind.LIST and (value is None or isinstance(value, list)):
-        return [_as_text(item) for item in value or []]
+    """The text that shows a value in its input, if it is a plain one."""
+    if entry.kind == Kind.LIST:
+        return _items_to_raw(entry, value or [])
+    if entry.kind == Kind.ENUM:
+        chosen = chosen_of(entry, value)
+        return chosen.raw if chosen else "" if value is None and entry.nullable else KEPT
     if entry.kind == Kind.JSON:
         return "" if value is None and entry.nullable else _as_json(value)
     return _as_text(value)
+
+
+def _items_to_raw(entry: Field, items: list[Any]) -> list[str]:
+    if not entry.choices:
+        return [_as_text(item) for item in items]
+    return [choice.raw for choice in (chosen_of(entry, item) for item in items) if choice]
+
+
+def chosen_of(entry: Field, value: Any) -> Choice | None:
+    """The choice that is exactly this value."""
+    return None if isinstance(value, dict | list) else entry.choice_of.get((type(value), repr(value)))
+
+
+def exactly(one: Any, other: Any) -> bool:
+    """Equal, and written alike."""
+    return type(one) is type(other) and repr(one) == repr(other)
+
+
+# -- what an input gives back byte for byte
+
+
+def is_plain(entry: Field, value: Any) -> bool:
+    """Does the input of this kind of field give the value back as it is, whatever the browser does to texts?"""
+    if value is None:
+        return entry.nullable or entry.kind in LINE or entry.kind in (Kind.ENUM, Kind.JSON)
+    return PLAIN[entry.kind](entry, value)
+
+
+def _is_plain_text(entry: Field, value: Any) -> bool:
+    return isinstance(value, str) and not SWALLOWED.search(value)
+
+
+def _is_plain_line(entry: Field, value: Any) -> bool:
+    return _is_plain_text(entry, value) and "\n" not in value and bool(value)
+
+
+def _is_plain_number(entry: Field, value: Any) -> bool:
+    """Not infinity, which no text of a number says, and not a text that looks like a number."""
+    if isinstance(value, str):
+        return _is_plain_line(entry, value) and not _is_read(entry, value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and value - value == 0
+
+
+def _is_read(entry: Field, text: str) -> bool:
+    try:
+        READERS[entry.kind](entry, text)
+    except Unreadable:
+        return False
+    return True
+
+
+def _is_plain_list(entry: Field, value: Any) -> bool:
+    if not isinstance(value, list):
+        return False
+    if entry.choices:
+        places = [chosen_of(entry, item) for item in value] if len(value) <= len(entry.choices) else [None]
+        order = [int(choice.raw) for choice in places if choice]
+        return len(order) == len(places) and order == sorted({*order})
+    return all(_comes_back(entry, item) for item in value)
+
+
+def _comes_back(entry: Field, item: Any) -> bool:
+    """One item of a list, as a line of text and read again."""
+    text = _as_text(item)
+    if SWALLOWED.search(text) or _lines([text]) != [text] or text != text.strip("\ufeff"):
+        return False
+    try:
+        return exactly(READERS[entry.item_kind](entry, text), item)
+    except Unreadable:
+        return False
 
 
 def _as_text(value: Any) -> str:
@@ -109,22 +216,17 @@ def _as_text(value: Any) -> str:
 
 
 def _as_json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, indent=1)
-
-
-def _same_text(one: Raw, other: Raw) -> bool:
-    """Browsers send the line ends of a text as CR LF, and lists as items or as lines of one text."""
-    if isinstance(one, list) and isinstance(other, list):
-        return _lines(one) == _lines(other)
-    return isinstance(one, str) and isinstance(other, str) and _unix(one) == _unix(other)
+    text = json.dumps(value, ensure_ascii=False, indent=1)
+    return json.dumps(value, indent=1) if SWALLOWED.search(text) else text
 
 
 def _unix(text: str) -> str:
+    """Browsers send the line ends of a text as CR LF."""
     return text.replace("\r\n", "\n")
 
 
 def _lines(texts: list[str]) -> list[str]:
-    return [line.strip() for text in texts for line in text.splitlines() if line.strip()]
+    return [line.strip() for text in texts for line in _unix(text).split("\n") if line.strip()]
 
 
 def _texts(data: Mapping[str, Any], name: str) -> list[str]:
@@ -133,16 +235,21 @@ def _texts(data: Mapping[str, Any], name: str) -> list[str]:
     return [value for value in ([values] if isinstance(values, str) else values) if isinstance(value, str)]
 
 
-def _posted(entry: Field, data: Mapping[str, Any]) -> Raw | None:
-    """None when the field was not in the form. A box that is not ticked, or a list of choices without any, posts nothing."""
-    texts = _texts(data, entry.path)
-    if entry.kind == Kind.LIST:
-        return texts if entry.path in data or entry.choices else None
-    if texts:
-        return texts[-1]  # a hidden "false" may stand before a box
-    if entry.kind == Kind.BOOLEAN and not entry.nullable:
-        return "false"
-    return "" if any(_texts(data, entry.path + NONE)) else None
+def _posted(entry: Field, data: Mapping[str, Any]) -> tuple[str, Raw | None]:
+    """(name of the input, its text), without a text when the field was not in the form.
+
+    Boxes stand behind a hidden input, so that they can be told from a field that was not there: forms of very many
+    fields show only some of them.
+    """
+    name = next((name for name in (entry.path + AS_JSON, entry.path) if _texts(data, name)), entry.path)
+    texts = _texts(data, name)
+    if entry.kind == Kind.LIST and name == entry.path:
+        return name, texts if entry.path in data else _with_a_tick(entry, data, [])
+    return name, texts[-1] if texts else _with_a_tick(entry, data, "")
+
+
+def _with_a_tick(entry: Field, data: Mapping[str, Any], empty: Raw) -> Raw | None:
+    return empty if any(_texts(data, entry.path + NONE)) else None
 
 
 def _put(document: dict[str, Any], entry: Field, value: Any) -> None:
@@ -157,7 +264,7 @@ def _put(document: dict[str, Any], entry: Field, value: Any) -> None:
 
 
 def _general(data, base) -> Iterator[tuple[str, Callable[[str, Any], Any]]]:
-    yield "run_name", lambda text, now: text.strip() or now
+    yield "run_name", _name
     yield "enable_cache", _switch
     yield "tags", _tags
     yield "extra", lambda text, now: _object(text) if text.strip() else {}
@@ -181,6 +288,12 @@ def _take(path, read, data, document, raw, problems) -> None:
         problems.append(Problem(path, str(error)))
     if value is not None or key in holder:
         holder[key] = value
+
+
+def _name(text: str, now: Any) -> Any:
+    """One line; a name that nobody touched stays, whatever its input swallowed of it."""
+    shown = SWALLOWED.sub("", now.replace("\n", "")) if isinstance(now, str) else None
+    return now if text == shown else text.strip() or now
 
 
 def _switch(text: str, now: Any) -> bool | None:
@@ -212,8 +325,7 @@ def _number(entry: Field, text: str) -> int | float:
     text = text.strip()
     if not NUMBER.fullmatch(text):
         raise Unreadable(f"Enter a number{_limits(entry)}.")
-    number = float(text)
-    return int(text) if re.fullmatch(r"[+-]?[0-9]{1,15}", text) else number
+    return int(text) if WHOLE.fullmatch(text) else float(text)
 
 
 def _limits(entry: Field) -> str:
@@ -228,11 +340,21 @@ def _boolean(entry: Field, text: str) -> bool:
     return word in ON
 
 
-def _choice(entry: Field, text: str) -> Any:
-    for option in entry.choices:
-        if option.raw == text:
-            return option.value
-    raise Unreadable(f"Choose one of {', '.join(option.label for option in entry.choices)}.")
+def _choice(entry: Field, text: str, current: Any) -> Any:
+    """Choices are sent by their place: texts that look alike stay apart."""
+    if text == KEPT and not chosen_of(entry, current):
+        return current
+    if text == "" and entry.nullable:
+        return None
+    return _chosen(entry, text)
+
+
+def _chosen(entry: Field, text: str) -> Any:
+    if text.isascii() and text.isdecimal() and len(text) < 6 and int(text) < len(entry.choices):
+        return entry.choices[int(text)].value
+    labels = [option.label for option in entry.choices]
+    more = f" and {len(labels) - MOST_LABELS} more" if len(labels) > MOST_LABELS else ""
+    raise Unreadable(f"Choose one of {', '.join(labels[:MOST_LABELS])}{more}.")
 
 
 def _date(entry: Field, text: str) -> str:
@@ -254,6 +376,8 @@ def _datetime(entry: Field, text: str) -> str:
 
 
 def _list(entry: Field, texts: list[str]) -> list[Any]:
+    if entry.choices:
+        return [_chosen(entry, text) for text in texts if text]
     read, items = READERS[entry.item_kind], []
     for number, line in enumerate(_lines(texts), start=1):
         try:
@@ -266,7 +390,7 @@ def _list(entry: Field, texts: list[str]) -> list[Any]:
 def _object(text: str) -> Any:
     """JSON text, without doubled keys and without NaN. Raises Unreadable."""
     try:
-        return json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
+        value = json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
         raise Unreadable(f"This is not JSON: {error.msg} ({place}).") from error
@@ -276,6 +400,12 @@ def _object(text: str) -> Any:
         raise
     except ValueError as error:  # a number of thousands of digits
         raise Unreadable("The JSON holds a number that is too large.") from error
+    size = measure(value, MAX_VALUES)
+    if size.depth > MAX_DEPTH:
+        raise Unreadable("The JSON is nested too deeply.")
+    if size.values > MAX_VALUES:
+        raise Unreadable("The JSON holds too many values.")
+    return value
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -294,8 +424,16 @@ READERS: dict[Kind, Callable[[Field, str], Any]] = {
     Kind.NUMBER: _number,
     Kind.STRING: lambda entry, text: _unix(text),
     Kind.BOOLEAN: _boolean,
-    Kind.ENUM: _choice,
+    Kind.ENUM: _chosen,
     Kind.DATE: _date,
     Kind.DATETIME: _datetime,
-    Kind.JSON: lambda entry, text: _object(text),
+}
+PLAIN: dict[Kind, Callable[[Field, Any], bool]] = {
+    **dict.fromkeys(NUMBERS, _is_plain_number),
+    **dict.fromkeys((Kind.DATE, Kind.DATETIME), _is_plain_line),
+    Kind.STRING: _is_plain_text,
+    Kind.BOOLEAN: lambda entry, value: isinstance(value, bool),
+    Kind.ENUM: lambda entry, value: True,
+    Kind.LIST: _is_plain_list,
+    Kind.JSON: lambda entry, value: True,
 }

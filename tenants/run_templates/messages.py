@@ -1,19 +1,13 @@
 """From a violated JSON schema to a sentence a person understands."""
 
-import re
 from collections.abc import Mapping
-from datetime import date, datetime, time
 from typing import Any
 
-from jsonschema import Draft202012Validator, FormatChecker
 from jsonschema.exceptions import ValidationError
-from referencing import Registry
-from referencing.exceptions import Unresolvable
 
 from .schema import plain
 
 MESSAGE_LENGTH = 300
-UNREADABLE = "This value cannot be checked: its schema is not readable."
 TYPES = {
     "integer": "a whole number",
     "number": "a number",
@@ -32,37 +26,6 @@ FORMATS = {
     "uri": "Enter a URL.",
 }
 OPEN = ("anyOf", "oneOf")
-
-# Ours are laxer than RFC 3339, which wants a time zone: a recorded datetime need not have one.
-FORMAT_CHECKER = FormatChecker(("email", "uuid", "ipv4", "ipv6", "duration"))
-
-
-@FORMAT_CHECKER.checks("date", ValueError)
-def _is_date(value: object) -> bool:
-    return not isinstance(value, str) or bool(len(value) == 10 and date.fromisoformat(value))
-
-
-@FORMAT_CHECKER.checks("date-time", ValueError)
-def _is_datetime(value: object) -> bool:
-    return not isinstance(value, str) or bool(len(value) > 10 and datetime.fromisoformat(value))
-
-
-@FORMAT_CHECKER.checks("time", ValueError)
-def _is_time(value: object) -> bool:
-    return not isinstance(value, str) or time.fromisoformat(value) is not None
-
-
-def faults(schema: Mapping[str, Any], value: Any) -> list[str]:
-    """What is wrong with `value`, one sentence each; nothing is fetched and nothing raised."""
-    # An empty registry: a reference to another host must not make us call it.
-    validator = Draft202012Validator(schema, format_checker=FORMAT_CHECKER, registry=Registry())
-    try:
-        found = [sentence(error) for error in validator.iter_errors(value)]
-    except (Unresolvable, re.error, RecursionError, ArithmeticError, TypeError, ValueError, KeyError):
-        return [UNREADABLE]
-    except Exception:  # noqa: BLE001 - the schema is data from outside, and the library trusts it
-        return [UNREADABLE]
-    return list(dict.fromkeys(found))
 
 
 def sentence(error: ValidationError) -> str:

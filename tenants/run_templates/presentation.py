@@ -2,13 +2,16 @@
 
 import difflib
 import json
+import math
 import re
 import statistics
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
+from fractions import Fraction
 from functools import cached_property
+from itertools import takewhile
 from typing import Any
 from uuid import UUID
 
@@ -24,14 +27,19 @@ from zenpro_site.templatetags.ui import duration
 from .code import CodeError, check_modules, checked_location
 from .configuration import Change, Problem, changes, dump_yaml, summary, value_of
 from .drafts import Draft, default_of, line_of, link_of, tree_of
-from .form_data import NONE, initial
+from .form_data import KEPT, inputs
 from .models import RunTemplate, TemplateRun
-from .schema import Choice, Description, Field, Kind, Step, describe, mapping, plain
+from .schema import AS_JSON, NONE, Choice, Description, Field, Kind, Step, choices_of, describe, mapping
 
 BARS = 20
 ROWS = 8
 CHIPS = 3
 VALUE_LENGTH = 40
+MAX_INPUTS = 900  # Django takes 1,000 of a form
+MAX_ROWS, MAX_CELL = 200, 2000  # changed values in a table, characters of one
+MAX_LINES = 1000  # that are compared one by one
+LONGEST_LINK = 3500  # web servers take addresses of 4,000 characters
+MIN_STEP = 1e-9  # browsers count with floats
 WORDS = {None: "none", True: "on", False: "off"}
 
 
@@ -54,13 +62,66 @@ def shortened(text: str, length: int = VALUE_LENGTH) -> str:
 
 
 @dataclass(frozen=True)
+class Hints:
+    """`min`, `max` and `step` of a number input, "" for none: what its arrows offer is what the check takes."""
+
+    minimum: str = ""
+    maximum: str = ""
+    step: str = ""
+
+
+def hints_of(entry: Field, text: str) -> Hints:
+    """A browser counts its steps from `min`, or without one from the number it was given."""
+    factor = _factor(entry)
+    low = _edge(entry.minimum, entry.exclusive_minimum, factor, math.ceil, 1)
+    high = _edge(entry.maximum, entry.exclusive_maximum, factor, math.floor, -1)
+    if factor is None or (low is None and text and not _is_multiple(text, factor)):
+        return Hints(_decimal(low), _decimal(high), "any")
+    return Hints(_decimal(low), _decimal(high), _decimal(factor))
+
+
+def _factor(entry: Field) -> Fraction | None:
+    """What every allowed number is a multiple of."""
+    given = entry.multiple_of
+    whole = entry.kind == Kind.INTEGER
+    if given is None or not MIN_STEP <= abs(given) <= 2**53:
+        return Fraction(1) if whole and given is None else None
+    factor = abs(Fraction(str(given)))
+    return Fraction(factor.numerator) if whole else factor  # the least whole number that is a multiple of it
+
+
+def _edge(limit, exclusive: bool, factor: Fraction | None, rounded, step: int) -> Fraction | None:
+    """The first, or last, number that is allowed; None where there is none that can be named."""
+    if limit is None or abs(limit) > 2**53:
+        return None
+    exact = Fraction(str(limit))
+    if factor is None:
+        return None if exclusive else exact
+    edge = rounded(exact / factor) * factor
+    return edge + step * factor if exclusive and edge == exact else edge
+
+
+def _is_multiple(text: str, factor: Fraction) -> bool:
+    return _is_number(text) and (Fraction(text) / factor).denominator == 1
+
+
+def _decimal(number: Fraction | None) -> str:
+    """The number as HTML writes it: 10, 0.1, 1e-07."""
+    if number is None:
+        return ""
+    return str(number.numerator) if number.denominator == 1 else repr(float(number))
+
+
+@dataclass(frozen=True)
 class FieldView:
     """A parameter with what its input shows. `id` is safe in HTML and the same as long as the template is."""
 
     id: str
     field: Field
     raw: str | list[str]
+    value: Any = None  # of the document
     none: bool = False
+    as_json: bool = False  # the value is one that its own input could not give back
     change: Change | None = None
     error: str = ""
 
@@ -74,15 +135,21 @@ class FieldView:
 
     @property
     def options(self) -> list[tuple[Choice, bool]]:
-        """Choices with whether they are chosen; one that is not allowed is shown all the same."""
-        chosen = self.raw if isinstance(self.raw, list) else [self.raw]
-        known = {choice.raw for choice in self.field.choices}
-        odd = [Choice(raw, raw, raw) for raw in chosen if raw and raw not in known]
-        return [(choice, choice.raw in chosen) for choice in [*self.field.choices, *odd]]
+        """Choices with whether they are chosen; a value that is none of them is shown all the same."""
+        chosen = {*self.raw} if isinstance(self.raw, list) else {self.raw}
+        kept = [Choice(self.value, KEPT, option_label(self.value))] if KEPT in chosen else []
+        return [(choice, choice.raw in chosen) for choice in [*self.field.choices, *kept]]
+
+    @property
+    def name(self) -> str:
+        """Of the input. Another name says that its text is JSON."""
+        return self.field.path + AS_JSON if self.as_json else self.field.path
 
     @property
     def widget(self) -> str:
         """Which piece of the template draws it."""
+        if self.as_json:
+            return "json"
         kind = self.field.kind
         if kind == Kind.BOOLEAN:
             return "tristate" if self.field.nullable else "switch"
@@ -106,21 +173,8 @@ class FieldView:
         return narrow if not self.text or check(self.text) else "text"
 
     @property
-    def step(self) -> str:
-        if self.field.kind == Kind.INTEGER:
-            return str(self.field.multiple_of or 1)
-        return str(self.field.multiple_of or "any") if self.field.kind == Kind.NUMBER else ""
-
-    @property
-    def minimum(self) -> str:
-        """The least number the browser offers; what must be above a limit is left to the server."""
-        low = self.field.minimum
-        return "" if low is None or self.field.exclusive_minimum else plain(low)
-
-    @property
-    def maximum(self) -> str:
-        high = self.field.maximum
-        return "" if high is None or self.field.exclusive_maximum else plain(high)
+    def hints(self) -> Hints:
+        return hints_of(self.field, self.text)
 
     @property
     def wide(self) -> bool:
@@ -140,26 +194,35 @@ class FieldView:
         return self.field.path + NONE
 
 
+# What browsers take for a number, a date and a time: anything else they empty before anybody has seen it.
+HTML_NUMBER = re.compile(r"-?([0-9]{1,20}(\.[0-9]{1,40})?|\.[0-9]{1,40})([eE][-+]?[0-9]{1,3})?")
+HTML_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+HTML_MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2})?")
+
+
 def _is_number(text: str) -> bool:
-    try:
-        return text.isascii() and "_" not in text and float(text) - float(text) == 0
-    except ValueError:
-        return False
+    """Also one that a browser counts up and down without loss."""
+    return bool(HTML_NUMBER.fullmatch(text)) and abs(float(text)) <= 2**53
 
 
 def _is_day(text: str) -> bool:
-    try:
-        return len(text) == 10 and bool(date.fromisoformat(text))
-    except ValueError:
-        return False
+    return bool(HTML_DAY.fullmatch(text)) and _is_moment_of(text)
 
 
 def _is_moment(text: str) -> bool:
+    return bool(HTML_MOMENT.fullmatch(text)) and _is_moment_of(text)
+
+
+def _is_moment_of(text: str) -> bool:
     try:
-        moment = datetime.fromisoformat(text)
+        return bool(datetime.fromisoformat(text))
     except ValueError:
         return False
-    return moment.tzinfo is None and not moment.microsecond and text[10:11] == "T"
+
+
+def option_label(value: Any) -> str:
+    """A value that is none of the choices, as one of them."""
+    return choices_of([value])[0].label if isinstance(value, str) else shortened(in_words(value), 200)
 
 
 @dataclass(frozen=True)
@@ -200,13 +263,13 @@ class ChangeView:
     def name(self) -> str:
         return self.change.name
 
-    @property
+    @cached_property
     def before(self) -> str:
-        return in_words(self.change.before)
+        return shortened(in_words(self.change.before), MAX_CELL)
 
-    @property
+    @cached_property
     def after(self) -> str:
-        return in_words(self.change.after)
+        return shortened(in_words(self.change.after), MAX_CELL)
 
     @property
     def before_short(self) -> str:
@@ -215,6 +278,12 @@ class ChangeView:
     @property
     def after_short(self) -> str:
         return shortened(self.after, 20)
+
+
+def _inputs_of(entry: Field) -> int:
+    """How many inputs the form has for a field at most."""
+    boxes = len(entry.choices) if entry.kind == Kind.LIST else 0
+    return 1 + boxes + entry.nullable + (entry.kind == Kind.BOOLEAN)
 
 
 class Editor:
@@ -251,21 +320,50 @@ class Editor:
 
     @cached_property
     def steps(self) -> list[StepView]:
-        """Everything with parameters, in the order of the graph."""
-        raw = {**initial(self.description, self.draft.document), **self.draft.raw}
+        """Everything with parameters, in the order of the graph, as far as it is shown."""
         groups = [Step("", self.description.parameters), *self.description.steps]
+        shown = [
+            (n, step, [one for one in step.fields if one.path in self.shown]) for n, step in enumerate(groups)
+        ]
         return [
-            StepView(f"s{number}", step.name, [self._view(entry, raw) for entry in step.fields])
-            for number, step in enumerate(groups)
-            if step.fields
+            StepView(f"s{number}", step.name, [*map(self._view, fields)])
+            for number, step, fields in shown
+            if fields
         ]
 
-    def _view(self, entry: Field, raw: Mapping[str, Any]) -> FieldView:
+    @cached_property
+    def shown(self) -> frozenset[str]:
+        """Paths of the fields in the form; more than a form can send are only in the YAML."""
+        room, shown = MAX_INPUTS, []
+        for entry in self.description.fields:
+            room -= _inputs_of(entry)
+            if room < 0:
+                break
+            shown.append(entry.path)
+        return frozenset(shown)
+
+    @property
+    def not_shown(self) -> int:
+        return len(self.description.fields) - len(self.shown)
+
+    def _view(self, entry: Field) -> FieldView:
+        value, sent = value_of(self.draft.document, entry), self.draft.raw
+        raw = inputs(entry, value)
+        # What was chosen is in the document, also when it was none of the choices.
+        if not entry.choices and (entry.path in sent or entry.path + AS_JSON in sent):
+            raw = {
+                name: sent[entry.path + end]
+                for end in ("", AS_JSON, NONE)
+                if (name := entry.path + end) in sent
+            }
+        as_json = entry.path + AS_JSON in raw
         return FieldView(
             id=self.ids[entry.path],
             field=entry,
-            raw=raw.get(entry.path, ""),
+            raw=raw[entry.path + AS_JSON] if as_json else raw.get(entry.path, ""),
+            value=value,
             none=bool(raw.get(entry.path + NONE)),
+            as_json=as_json,
             change=self._by_path.get(entry.path),
             error=self._errors.get(entry.path, ""),
         )
@@ -273,10 +371,6 @@ class Editor:
     @cached_property
     def views(self) -> list[FieldView]:
         return [view for step in self.steps for view in step.fields]
-
-    @property
-    def plain_steps(self) -> int:
-        return len(self.description.steps) - sum(bool(step.name) for step in self.steps)
 
     # -- what is wrong
 
@@ -292,7 +386,7 @@ class Editor:
                 problem.message, problem.path, "run-name" if problem.path == "run_name" else "", line
             )
         name = f"{entry.step}, {entry.name}" if entry.step else entry.name
-        return Trouble(problem.message, name, self.ids[entry.path], line)
+        return Trouble(problem.message, name, self.ids[entry.path] if entry.path in self.shown else "", line)
 
     @property
     def run_name_error(self) -> str:
@@ -327,10 +421,11 @@ class Editor:
     def uses_cache(self) -> bool:
         return self.draft.document.get("enable_cache") is not False
 
-    @property
-    def link(self) -> str:
-        """Query of the link that opens the form filled like this."""
-        return link_of(self.default, self.draft.document)
+    @cached_property
+    def link(self) -> str | None:
+        """Query of the link that opens the form filled like this; None when no address can be that long."""
+        link = link_of(self.default, self.draft.document)
+        return link if len(link) <= LONGEST_LINK else None
 
     # -- what differs
 
@@ -340,8 +435,15 @@ class Editor:
 
     @cached_property
     def change_views(self) -> list[ChangeView]:
-        earlier = recent_runs(self.template) if self.changes else []
-        return [ChangeView(change, [run for run in earlier if _had(run, change)]) for change in self.changes]
+        earlier = [(run, _values_of(run)) for run in recent_runs(self.template)] if self.changes else []
+        return [
+            ChangeView(change, [run for run, values in earlier if _had(values, change)])
+            for change in self.changes[:MAX_ROWS]
+        ]
+
+    @property
+    def more_changes(self) -> int:
+        return max(len(self.changes) - MAX_ROWS, 0)
 
     @property
     def chips(self) -> list[ChangeView]:
@@ -352,8 +454,12 @@ class Editor:
         return side_by_side(dump_yaml(self.default), dump_yaml(self.draft.document))
 
 
-def _had(run: TemplateRun, change: Change) -> bool:
-    return any(one["path"] == change.path and one["after"] == change.after for one in run.changes)
+def _values_of(run: TemplateRun) -> dict[str, Any]:
+    return {one["path"]: one["after"] for one in run.changes}
+
+
+def _had(values: Mapping[str, Any], change: Change) -> bool:
+    return change.path in values and values[change.path] == change.after
 
 
 # -- difference of two texts
@@ -361,7 +467,10 @@ def _had(run: TemplateRun, change: Change) -> bool:
 
 @dataclass(frozen=True)
 class Line:
-    """A row of the difference: the text on either side, or how many equal rows are left out."""
+    """A row of the difference: the text on either side, or how many equal rows are left out.
+
+    `unread` rows are different, but too many to be compared one by one.
+    """
 
     left: str = ""
     right: str = ""
@@ -369,6 +478,7 @@ class Line:
     right_number: int | None = None
     equal: bool = True
     skipped: int = 0
+    unread: int = 0
 
     @property
     def cells(self) -> list["Cell"]:
@@ -402,17 +512,45 @@ def split_line(line: str) -> tuple[str, str]:
 
 
 def side_by_side(before: str, after: str, context: int = 2) -> list[Line]:
-    """Rows for a table of two columns; equal rows far from a difference are folded."""
-    left, right = before.splitlines(), after.splitlines()
+    """Rows for a table of two columns; equal rows far from a difference are folded.
+
+    The comparison takes the product of the rows that differ, so there are only so many of them.
+    """
+    left, right = _cut(before), _cut(after)
+    start = _equal_rows(left, right)
+    end = _equal_rows(left[start:][::-1], right[start:][::-1])
+    if max(len(left), len(right)) - start - end > MAX_LINES:
+        unread = max(len(left), len(right)) - start - end
+        return [
+            line for line in (Line(skipped=start), Line(unread=unread), Line(skipped=end)) if line != Line()
+        ]
     lines: list[Line] = []
     position = 0
-    for group in difflib.SequenceMatcher(None, left, right, autojunk=False).get_grouped_opcodes(context):
+    for group in _groups(left, right, start, end, context):
         if group[0][1] > position:
             lines.append(Line(skipped=group[0][1] - position))
         for tag, i1, i2, j1, j2 in group:
             lines += _rows(left, right, tag == "equal", (i1, i2), (j1, j2))
         position = group[-1][2]
     return [*lines, Line(skipped=len(left) - position)] if len(left) > position else lines
+
+
+def _cut(text: str) -> list[str]:
+    """Lines, none longer than a cell."""
+    return [shortened(line, MAX_CELL) for line in text.split("\n")[:-1]]
+
+
+def _equal_rows(left: list[str], right: list[str]) -> int:
+    """How many rows both have in common from the first on."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(left, right, strict=False)))
+
+
+def _groups(left: list[str], right: list[str], start: int, end: int, context: int):
+    """Groups of rows that differ, compared without the equal rows at both ends."""
+    first, last = max(start - context, 0), max(end - context, 0)
+    inner = (left[first : len(left) - last], right[first : len(right) - last])
+    for group in difflib.SequenceMatcher(None, *inner).get_grouped_opcodes(context):
+        yield [(tag, *(at + first for at in places)) for tag, *places in group]
 
 
 def _rows(left, right, equal, here, there) -> list[Line]:
@@ -607,12 +745,12 @@ class ParameterRow:
 
     @property
     def default(self) -> str:
-        return in_words(self.value)
+        return shortened(in_words(self.value), MAX_CELL)
 
     @property
     def allowed(self) -> str:
         if self.field.choices:
-            words = ", ".join(choice.label for choice in self.field.choices)
+            words = shortened(", ".join(choice.label for choice in self.field.choices), MAX_CELL)
             return f"{words} or none" if self.field.nullable else words
         return self.field.range or "on or off"
 

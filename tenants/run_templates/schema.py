@@ -1,10 +1,13 @@
 """What of a recorded run can be changed: its steps and their parameters, read from the stored snapshot.
 
 A snapshot (rerun §2.2) carries a JSON schema per step; the recorded values are the defaults. Nothing here
-raises, whatever the snapshot holds: what cannot be understood becomes a JSON field.
+raises, whatever the snapshot holds: what cannot be understood becomes a JSON field, and what is too much for a page
+is left out of the description and stays as it was recorded.
 """
 
 import json
+import re
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -12,7 +15,15 @@ from functools import cached_property
 from typing import Any
 
 REF_DEPTH = 20
+LONGEST_REF = 500
 BIGGEST = 1e300
+MAX_STEPS, MAX_FIELDS = 2000, 2000
+MAX_CHOICES, ALL_CHOICES = 500, 4000  # of one field, and of all on one page
+MAX_OPTIONS = 50  # of a union
+MAX_DEPTH = 40  # of a value that people edit
+RECORDED_VALUES, RECORDED_CHARACTERS = 20_000, 100_000  # of all recorded values that people edit
+LONGEST_NAME, LONGEST_LABEL, LONGEST_DESCRIPTION = 200, 200, 500
+HALF = re.compile("[\ud800-\udfff]")
 
 
 class Kind(StrEnum):
@@ -40,11 +51,22 @@ WORDS = {
 }
 PLURALS = {Kind.INTEGER: "whole numbers", Kind.NUMBER: "numbers", Kind.STRING: "text", Kind.ENUM: "choices"}
 ITEM_KINDS = frozenset(PLURALS)
+NONE, AS_JSON = ".none", ".json"  # endings of the names of inputs, see form_data
+ENDINGS = (NONE, AS_JSON)
+ALONE = {"\t": "(tab)", "\n": "(line break)", "\r\n": "(line break, CR LF)", "\r": "(line break, CR)"}
+SWALLOWED = re.compile("^ +| +$| {2,}")
+SIGNS = {"\t": "⇥", "\n": "↵", "\r": "␍", "\0": "␀"}
+# Of a schema, what a form needs to know.
+KNOWN = (
+    *("type", "$ref", "allOf", "anyOf", "oneOf", "enum", "const", "items", "prefixItems", "description"),
+    *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "pattern", "format"),
+    *("minLength", "maxLength", "minItems", "maxItems"),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """`value` is the JSON value, `raw` the text a form sends for it."""
+    """`value` is the JSON value, `raw` what a form sends for it: its place among the choices."""
 
     value: Any
     raw: str
@@ -81,6 +103,11 @@ class Field:
         """What may be entered, in a few words: "1 to 500", "whole number or none", "list of text, 1 to 6"."""
         return _range(self)
 
+    @cached_property
+    def choice_of(self) -> dict[tuple[type, str], Choice]:
+        """The choice for a value as it is written: 1 is neither 1.0 nor "1"."""
+        return {(type(choice.value), repr(choice.value)): choice for choice in reversed(self.choices)}
+
     @property
     def bounds(self) -> str:
         """The limits alone: "from 1 to 500", "more than 0, up to 2"; "" without limits."""
@@ -109,6 +136,7 @@ class Description:
     steps: tuple[Step, ...]
     parameters: tuple[Field, ...]  # of the pipeline; only dynamic pipelines have any
     is_dynamic: bool
+    left_out: int = 0  # recorded values that are too large or too odd for a page: they stay as they are
 
     @cached_property
     def fields(self) -> tuple[Field, ...]:
@@ -128,24 +156,108 @@ def describe(snapshot: Mapping[str, Any]) -> Description:
     """Steps and fields of a stored snapshot, the steps in topological order."""
     metadata = mapping(snapshot.get("metadata"))
     configurations = mapping(metadata.get("step_configurations"))
-    upstream = {name: _upstream(configuration) for name, configuration in configurations.items()}
+    upstream = {name: _upstream(step) for name, step in configurations.items() if is_name(name)}
     is_dynamic = bool(mapping(snapshot.get("body")).get("is_dynamic"))
+    room = Room(RECORDED_VALUES, RECORDED_CHARACTERS)
+    parameters = _pipeline_fields(metadata, room) if is_dynamic else ()
+    names = topological(upstream)[:MAX_STEPS]
     return Description(
-        steps=tuple(_step(name, configurations[name], upstream[name]) for name in topological(upstream)),
-        parameters=_pipeline_fields(metadata) if is_dynamic else (),
+        steps=tuple(_step(name, configurations[name], upstream[name], room) for name in names),
+        parameters=parameters,
         is_dynamic=is_dynamic,
+        left_out=room.refused,
     )
+
+
+@dataclass
+class Room:
+    """How much of what was recorded a page takes in; `refused` counts what found no room."""
+
+    values: int
+    characters: int
+    fields: int = MAX_FIELDS
+    choices: int = ALL_CHOICES
+    refused: int = 0
+
+    def takes(self, value: Any) -> bool:
+        """Make room for a recorded value; it is left out when there is too much of it."""
+        size = measure(value, self.values)
+        fits = size.values <= self.values and size.characters <= self.characters and self.fields > 0
+        if not fits or size.depth > MAX_DEPTH or size.has_halves:
+            self.refused += 1
+            return False
+        self.values -= size.values
+        self.characters -= size.characters
+        self.fields -= 1
+        return True
+
+    def takes_choices(self, count: int) -> bool:
+        if count > min(MAX_CHOICES, self.choices):
+            return False
+        self.choices -= count
+        return True
+
+
+@dataclass
+class Size:
+    """How large a JSON value is; `has_halves` when it holds half characters, which no page can show."""
+
+    values: int = 0
+    characters: int = 0
+    depth: int = 0
+    has_halves: bool = False
+
+
+def measure(value: Any, most: int) -> Size:
+    """The size of any value, without recursion; it looks at hardly more than `most` values."""
+    size, waiting = Size(), [(value, 1)]
+    while waiting and size.values <= most:
+        current, depth = waiting.pop()
+        size.values += 1
+        size.depth = max(size.depth, depth)
+        if isinstance(current, dict):
+            _measure_text(size, *current)
+            waiting += [(inner, depth + 1) for inner in current.values()]
+        elif isinstance(current, list):
+            waiting += [(inner, depth + 1) for inner in current]
+        else:
+            _measure_text(size, current)
+    return size
+
+
+def _measure_text(size: Size, *texts: Any) -> None:
+    for text in texts:
+        if isinstance(text, str):
+            size.characters += len(text)
+            size.has_halves = size.has_halves or bool(HALF.search(text))
+
+
+def is_name(name: Any) -> bool:
+    """Can a step or a parameter of this name be shown, sent by a form and told from others?"""
+    if not isinstance(name, str) or not 0 < len(name) <= LONGEST_NAME:
+        return False
+    clear = name == "parameters" or ".parameters." not in f".{name}."
+    return clear and name.isprintable() and name == name.strip()
 
 
 def topological(upstream: Mapping[str, Iterable[str]]) -> list[str]:
     """Names with every one behind those it follows; otherwise in the order they came."""
-    waiting, order = dict.fromkeys(upstream), []
-    while waiting:
-        ready = [name for name in waiting if not any(other in waiting for other in upstream[name])]
-        for name in ready or list(waiting):
-            order.append(name)
-            del waiting[name]
-    return order
+    place = {name: at for at, name in enumerate(upstream)}
+    waits, followers = {}, defaultdict(list)
+    for name in upstream:
+        before = {other for other in upstream[name] if other in place}
+        waits[name] = len(before)
+        for other in before:
+            followers[other].append(name)
+    order: list[str] = []
+    ready = [name for name in upstream if not waits[name]]
+    while ready:
+        order += ready
+        for follower in (each for name in ready for each in followers[name]):
+            waits[follower] -= 1
+        freed = {each for name in ready for each in followers[name] if not waits[each]}
+        ready = sorted(freed, key=place.__getitem__)
+    return order + [name for name in upstream if waits[name]]
 
 
 def mapping(value: Any) -> dict[str, Any]:
@@ -169,18 +281,18 @@ def _upstream(configuration: Any) -> tuple[str, ...]:
     return tuple(name for name in names if isinstance(name, str)) if isinstance(names, list) else ()
 
 
-def _step(name: str, configuration: Any, upstream: tuple[str, ...]) -> Step:
+def _step(name: str, configuration: Any, upstream: tuple[str, ...], room: Room) -> Step:
     spec = mapping(mapping(configuration).get("spec"))
     recorded = mapping(mapping(mapping(configuration).get("config")).get("parameters"))
     root = _completed(mapping(spec.get("parameter_spec")), recorded)
-    fields = _fields(f"steps.{name}.parameters", name, root, recorded)
+    fields = _fields(f"steps.{name}.parameters", name, root, recorded, room)
     return Step(name, fields, upstream, root)
 
 
-def _pipeline_fields(metadata: Mapping[str, Any]) -> tuple[Field, ...]:
+def _pipeline_fields(metadata: Mapping[str, Any], room: Room) -> tuple[Field, ...]:
     recorded = mapping(mapping(metadata.get("pipeline_configuration")).get("parameters"))
     root = mapping(mapping(metadata.get("pipeline_spec")).get("input_schema"))
-    return _fields("parameters", "", _completed(root, recorded), recorded)
+    return _fields("parameters", "", _completed(root, recorded), recorded, room)
 
 
 def _completed(root: dict[str, Any], recorded: Mapping[str, Any]) -> dict[str, Any]:
@@ -199,20 +311,27 @@ def guess(value: Any) -> dict[str, Any]:
     return {"type": "string"} if isinstance(value, str) else {}
 
 
-def _fields(prefix: str, step: str, root: dict[str, Any], recorded: Mapping[str, Any]) -> tuple[Field, ...]:
-    required = root.get("required") if isinstance(root.get("required"), list) else []
-    return tuple(
-        _field(f"{prefix}.{name}", step, name, mapping(schema), root, recorded, name in required)
-        for name, schema in mapping(root.get("properties")).items()
-    )
+def _fields(prefix, step: str, root: dict[str, Any], recorded: Mapping[str, Any], room: Room):
+    """The parameters there is room for; those of one step have different names without their ending, too."""
+    given = root.get("required")
+    required = {name for name in given if isinstance(name, str)} if isinstance(given, list) else set()
+    fields = []
+    for name, value in root["properties"].items():
+        schema = mapping(value)
+        default = recorded[name] if name in recorded else schema.get("default")
+        if not is_name(name) or name.endswith(ENDINGS):
+            room.refused += 1
+        elif room.takes(default):
+            path = f"{prefix}.{name}"
+            fields.append(_field(path, step, name, schema, root, default, name in required, room))
+    return tuple(fields)
 
 
-def _field(path, step, name, schema, root, recorded, required) -> Field:
+def _field(path, step, name, schema, root, default, required, room) -> Field:
     flat, nullable = flatten(schema, root)
     if isinstance(flat.get("items"), dict):
         flat["items"] = _item(flat["items"], root)
-    default = recorded[name] if name in recorded else schema.get("default")
-    kind, choices, item_kind = _kind(flat, default)
+    kind, choices, item_kind = _kind(flat, default, room)
     return Field(
         path=path,
         step=step,
@@ -222,7 +341,7 @@ def _field(path, step, name, schema, root, recorded, required) -> Field:
         schema={**schema, "$defs": mapping(root.get("$defs"))},
         nullable=nullable or (default is None and not flat),
         required=required,
-        description=_text(flat.get("description")),
+        description=_text(flat.get("description"))[:LONGEST_DESCRIPTION],
         choices=choices,
         item_kind=item_kind,
         **_limits(flat),
@@ -230,26 +349,30 @@ def _field(path, step, name, schema, root, recorded, required) -> Field:
 
 
 def flatten(schema: Mapping[str, Any], root: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
-    """(the schema without references and without its null option, whether null is allowed).
+    """(what a form needs of the schema without references and without its null option, whether null is allowed).
 
     A union of several other options keeps its `anyOf`.
     """
-    flat, nullable = dict(schema), False
+    flat, nullable = _known(schema), False
     for _ in range(REF_DEPTH):
         if isinstance(flat.get("$ref"), str):
-            flat = _target(flat.pop("$ref"), root) | flat
+            flat = _known(_target(flat.pop("$ref"), root)) | flat
         elif len(_options(flat, "allOf")) == 1:
-            flat = _options(flat, "allOf")[0] | _without(flat, "allOf")
+            flat = _known(_options(flat, "allOf")[0]) | _without(flat, "allOf")
         elif union := next((key for key in ("anyOf", "oneOf") if key in flat), None):
             options = _options(flat, union)
             others = [option for option in options if option.get("type") != "null"]
             nullable = nullable or len(others) < len(options)
             if len(others) != 1:
                 break
-            flat = others[0] | _without(flat, union)
+            flat = _known(others[0]) | _without(flat, union)
         else:
             break
     return _without_null(flat, nullable)
+
+
+def _known(schema: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: schema[key] for key in KNOWN if key in schema}
 
 
 def _without_null(flat: dict[str, Any], nullable: bool) -> tuple[dict[str, Any], bool]:
@@ -257,14 +380,15 @@ def _without_null(flat: dict[str, Any], nullable: bool) -> tuple[dict[str, Any],
     if isinstance(types, list) and "null" in types:
         others = [name for name in types if name != "null"]
         flat, nullable = {**flat, "type": others[0] if len(others) == 1 else others}, True
-    if isinstance(flat.get("enum"), list) and None in flat["enum"]:
-        flat, nullable = {**flat, "enum": [value for value in flat["enum"] if value is not None]}, True
+    values = flat.get("enum")
+    if isinstance(values, list) and len(values) <= MAX_CHOICES and any(value is None for value in values):
+        flat, nullable = {**flat, "enum": [value for value in values if value is not None]}, True
     return flat, nullable or flat.get("type") == "null"
 
 
 def _options(schema: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
     options = schema.get(key)
-    return [mapping(option) for option in options] if isinstance(options, list) else []
+    return [mapping(option) for option in options[:MAX_OPTIONS]] if isinstance(options, list) else []
 
 
 def _without(schema: Mapping[str, Any], key: str) -> dict[str, Any]:
@@ -272,37 +396,89 @@ def _without(schema: Mapping[str, Any], key: str) -> dict[str, Any]:
 
 
 def _target(reference: str, root: Mapping[str, Any]) -> dict[str, Any]:
-    target: Any = root
-    for part in reference.removeprefix("#/").split("/"):
+    target: Any = root if len(reference) <= LONGEST_REF else None
+    for part in reference[:LONGEST_REF].removeprefix("#/").split("/"):
         target = mapping(target).get(part.replace("~1", "/").replace("~0", "~"))
     return mapping(target)
 
 
-def _kind(flat: Mapping[str, Any], default: Any) -> tuple[Kind, tuple[Choice, ...], Kind | None]:
-    kind, choices = _scalar_kind(flat)
+def _kind(flat: Mapping[str, Any], default: Any, room: Room) -> tuple[Kind, tuple[Choice, ...], Kind | None]:
+    kind, choices = _scalar_kind(flat, room)
     if kind is None and _is_plain_list(flat):
-        item_kind, choices = _scalar_kind(flat["items"])
-        if item_kind in ITEM_KINDS and _fits_lines(default):
+        item_kind, choices = _scalar_kind(flat["items"], room)
+        if item_kind in ITEM_KINDS and (default is None or isinstance(default, list)):
             return Kind.LIST, choices, item_kind
         choices = ()
     return kind or Kind.JSON, choices, None
 
 
-def _scalar_kind(flat: Mapping[str, Any]) -> tuple[Kind | None, tuple[Choice, ...]]:
+def _scalar_kind(flat: Mapping[str, Any], room: Room) -> tuple[Kind | None, tuple[Choice, ...]]:
     values = [flat["const"]] if "const" in flat else flat.get("enum")
     if isinstance(values, list) and values:
-        scalar = not any(isinstance(value, dict | list) for value in values)
-        return (Kind.ENUM, tuple(map(choice, values))) if scalar else (None, ())
+        few = room.takes_choices(len(values))
+        scalar = few and not any(isinstance(value, dict | list) or _is_half(value) for value in values)
+        return (Kind.ENUM, choices_of(values)) if scalar else (None, ())
     if flat.get("type") == "string":
         return {"date": Kind.DATE, "date-time": Kind.DATETIME}.get(_text(flat.get("format")), Kind.STRING), ()
     simple = {"integer": Kind.INTEGER, "number": Kind.NUMBER, "boolean": Kind.BOOLEAN}
     return (simple.get(flat["type"]) if isinstance(flat.get("type"), str) else None), ()
 
 
-def choice(value: Any) -> Choice:
-    """A choice; what is not text is sent as JSON."""
-    text = value if isinstance(value, str) else json.dumps(value)
-    return Choice(value, text, text)
+def _is_half(value: Any) -> bool:
+    return isinstance(value, str) and bool(HALF.search(value))
+
+
+# -- choices
+
+
+def choices_of(values: Iterable[Any]) -> tuple[Choice, ...]:
+    """Choices that a form can send and a person can tell apart, also those that look alike."""
+    values = [*values]
+    labels = [visible(value) if isinstance(value, str) else as_json(value) for value in values]
+    labels = _told_apart(
+        labels, [_with_type(value, text) for value, text in zip(values, labels, strict=True)]
+    )
+    numbered = [f"{text} (choice {at})" for at, text in enumerate(labels, start=1)]
+    labels = _told_apart(labels, numbered)
+    return tuple(Choice(value, str(at), labels[at]) for at, value in enumerate(values))
+
+
+def _told_apart(labels: list[str], longer: list[str]) -> list[str]:
+    count = Counter(labels)
+    return [more if count[text] > 1 else text for text, more in zip(labels, longer, strict=True)]
+
+
+def _with_type(value: Any, label: str) -> str:
+    if isinstance(value, str):
+        return f"{label} (text)"
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return f"{label} (number)" if is_number else label
+
+
+def visible(text: str) -> str:
+    """A text that shows its blanks, tabs and other characters that pages swallow."""
+    if not text:
+        return "(empty)"
+    if text == " " * len(text):
+        return "(blank)" if len(text) == 1 else f"({len(text)} blanks)"
+    if text in ALONE:
+        return ALONE[text]
+    if text.isprintable() and text == " ".join(text.split()) and len(text) <= LONGEST_LABEL:
+        return text
+    seen = SWALLOWED.sub(lambda blanks: "␣" * len(blanks[0]), text[:LONGEST_LABEL])
+    return "".join(map(_shown, seen)) + "…" * (len(text) > LONGEST_LABEL)
+
+
+def _shown(character: str) -> str:
+    if character in SIGNS or character.isprintable():
+        return SIGNS.get(character, character)
+    return f"\\u{ord(character):04x}"
+
+
+def as_json(value: Any) -> str:
+    """JSON in one line, with all characters that a page can show."""
+    text = json.dumps(value, ensure_ascii=False)
+    return json.dumps(value) if HALF.search(text) else text
 
 
 def _is_plain_list(flat: Mapping[str, Any]) -> bool:
@@ -313,16 +489,6 @@ def _item(schema: Mapping[str, Any], root: Mapping[str, Any]) -> dict[str, Any]:
     """The flat schema of a list's items; nothing when an item may be null, which no line of text can say."""
     flat, nullable = flatten(schema, root)
     return {} if nullable else flat
-
-
-def _fits_lines(default: Any) -> bool:
-    """Can the recorded list be written one item a line?"""
-    if default is None:
-        return True
-    return isinstance(default, list) and all(
-        not isinstance(item, str) or (item and item == item.strip() and item.splitlines() == [item])
-        for item in default
-    )
 
 
 def _limits(flat: Mapping[str, Any]) -> dict[str, Any]:

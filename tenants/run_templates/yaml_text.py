@@ -11,6 +11,9 @@ import yaml
 
 MAX_BYTES = 256 * 1024
 MAX_DIGITS = 300
+SHORT = 50_000
+HALF = re.compile("[\ud800-\udfff]")
+MAX_DEPTH, MAX_EVENTS = 60, 60_000
 INDENT = 2
 MAP, STR, MERGE = "tag:yaml.org,2002:map", "tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"
 FLOAT = re.compile(
@@ -28,17 +31,31 @@ class YamlError(ValueError):
     """Text that is not a configuration document; the message is for people."""
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.CSafeLoader):
     yaml_implicit_resolvers = {}
 
-    def compose_node(self, parent, index):
-        """Anchors and aliases can blow a few lines up to gigabytes, and nobody needs them here."""
-        event = self.peek_event()
-        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-            raise YamlError(_at("Anchors and aliases are not supported", event.start_mark))
-        if getattr(event, "tag", None):
-            raise YamlError(_at(f"The tag {event.tag} is not supported", event.start_mark))
-        return super().compose_node(parent, index)
+
+def check_events(text: str) -> None:
+    """Refuse what would cost too much to read before it is read. Raises YamlError or yaml.YAMLError.
+
+    Anchors and aliases can blow a few lines up to gigabytes, and nobody needs them here.
+    """
+    depth = 0
+    for count, event in enumerate(yaml.parse(text, Loader=yaml.CSafeLoader)):
+        _check_event(event)
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            raise YamlError("The text is nested too deeply.")
+        if count > MAX_EVENTS:
+            raise YamlError("The text holds too many values.")
+
+
+def _check_event(event: yaml.Event) -> None:
+    if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+        raise YamlError(_at("Anchors and aliases are not supported", event.start_mark))
+    if getattr(event, "tag", None):
+        raise YamlError(_at(f"The tag {event.tag[:80]} is not supported", event.start_mark))
 
 
 def _at(sentence: str, mark: yaml.Mark | None) -> str:
@@ -53,7 +70,7 @@ def _mapping(loader: _Loader, node: yaml.MappingNode):
             raise YamlError(_at("Only text can be a key", key_node.start_mark))
         key = key_node.value
         if key in found:
-            raise YamlError(_at(f"The key “{key}” occurs twice", key_node.start_mark))
+            raise YamlError(_at(f"The key “{key[:80]}” occurs twice", key_node.start_mark))
         found[key] = loader.construct_object(value_node, deep=True)
     return found
 
@@ -80,13 +97,22 @@ _Loader.add_constructor("tag:yaml.org,2002:float", _float)
 _Loader.add_constructor("tag:yaml.org,2002:bool", _boolean)
 
 
-class _Dumper(yaml.SafeDumper):
+class _Dumper(yaml.CSafeDumper):
     def ignore_aliases(self, data):
         return True
 
 
-for _tag, _pattern, _first in CORE:
-    _Dumper.add_implicit_resolver(_tag, _pattern, _first)
+class _SlowDumper(yaml.SafeDumper):
+    """For half characters, which libyaml cannot write, and for emoji, which it writes as numbers."""
+
+    def ignore_aliases(self, data):
+        return True
+
+
+DUMPERS = (_Dumper, _SlowDumper)
+for _dumper in DUMPERS:
+    for _tag, _pattern, _first in CORE:
+        _dumper.add_implicit_resolver(_tag, _pattern, _first)
 
 
 def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
@@ -110,8 +136,9 @@ def _represent_float(dumper: yaml.SafeDumper, number: float) -> yaml.ScalarNode:
     return dumper.represent_scalar("tag:yaml.org,2002:float", special.get(text, text))
 
 
-_Dumper.add_representer(str, _represent_text)
-_Dumper.add_representer(float, _represent_float)
+for _dumper in DUMPERS:
+    _dumper.add_representer(str, _represent_text)
+    _dumper.add_representer(float, _represent_float)
 
 
 def load_yaml(text: str) -> Any:
@@ -121,11 +148,19 @@ def load_yaml(text: str) -> Any:
     """
     if len(text.encode(errors="surrogatepass")) > MAX_BYTES:
         raise YamlError(f"The text is longer than {MAX_BYTES // 1024} KB.")
+    if HALF.search(text):
+        raise YamlError("The text holds a character that cannot be stored.")
     try:
+        check_events(text)
         value = yaml.load(text, Loader=_Loader)  # noqa: S506 - a narrowed SafeLoader
     except yaml.MarkedYAMLError as error:
         problem = error.problem or error.context or "The text is not YAML"
-        raise YamlError(_at(problem[:1].upper() + problem[1:], error.problem_mark)) from error
+        if "nesting depth" in problem:
+            raise YamlError("The text is nested too deeply.") from error
+        mark = error.problem_mark
+        if mark and mark.line > text.count("\n"):  # what is missing at the end: say where it began
+            mark = error.context_mark
+        raise YamlError(_at(problem[:1].upper() + problem[1:], mark)) from error
     except yaml.YAMLError as error:
         raise YamlError(f"The text is not YAML: {str(error).splitlines()[0]}.") from error
     except RecursionError as error:
@@ -135,4 +170,10 @@ def load_yaml(text: str) -> Any:
 
 def dump_yaml(value: Any) -> str:
     """YAML of a JSON value, keys in their order; load_yaml gives the same value back."""
-    return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110, indent=INDENT)
+    style = {"sort_keys": False, "allow_unicode": True, "width": 110, "indent": INDENT}
+    try:
+        text = yaml.dump(value, Dumper=_Dumper, **style)
+    except UnicodeEncodeError:
+        return yaml.dump(value, Dumper=_SlowDumper, **style)
+    escaped = "\\U000" in text and len(text) < SHORT
+    return yaml.dump(value, Dumper=_SlowDumper, **style) if escaped else text

@@ -198,13 +198,52 @@ def test_every_wrong_field_is_named_at_once():
 
 
 def test_a_reference_to_another_host_is_never_followed():
-    snapshot = snapshot_of({"x": {"$ref": "http://127.0.0.1:9/schema.json", "default": 1}})
-    assert problem_of(with_value("work.x", 2), snapshot)[1].startswith("This value cannot be checked")
+    schema = {"$ref": "http://127.0.0.1:9/schema.json", "default": 1, "maximum": 5}
+    snapshot = snapshot_of({"x": schema})
+    assert validate(with_value("work.x", 2), snapshot) == []
+    assert problem_of(with_value("work.x", 6), snapshot)[1] == "Enter a number that is at most 5."
 
 
-def test_a_pattern_that_python_does_not_know_is_no_crash():
-    snapshot = snapshot_of({"x": {"type": "string", "pattern": r"\p{L}(", "default": "a"}})
-    assert problem_of(with_value("work.x", "b"), snapshot)[1].startswith("This value cannot be checked")
+def test_a_pattern_that_nobody_can_read_is_left_to_the_step():
+    snapshot = snapshot_of({"x": {"type": "string", "pattern": r"\p{L}(", "maxLength": 2, "default": "a"}})
+    assert validate(with_value("work.x", "b"), snapshot) == []
+    assert problem_of(with_value("work.x", "abc"), snapshot)[1] == "Enter at most 2 characters."
+
+
+@pytest.mark.parametrize(
+    "value",
+    [12345678901234567890, 2**70, "${HOME}", "a\0b", "\ud800", float("inf"), ["${x}", {"a": 2**64}]],
+)
+def test_a_recorded_value_may_be_run_whatever_is_refused_of_others(value):
+    snapshot = snapshot_of({"x": {"default": 1}, "y": {"type": "number", "default": 0.1}}, {"x": value})
+    default = default_configuration(snapshot)
+    assert validate(default, snapshot) == []
+    changed = {
+        **default,
+        "steps": {"work": {"parameters": {**default["steps"]["work"]["parameters"], "y": 2}}},
+    }
+    assert validate(changed, snapshot) == []
+    assert validate(with_value("work.y", 2**70), snapshot) != []
+
+
+def test_recorded_settings_may_be_run_whatever_they_hold():
+    snapshot = snapshot_of({"x": {"type": "integer", "default": 1}})
+    snapshot["metadata"]["pipeline_configuration"] |= {"extra": {"a": "${HOME}"}, "tags": ["x" * 300]}
+    assert validate(default_configuration(snapshot), snapshot) == []
+    assert validate({"extra": {"a": "${HOME}", "b": "${PATH}"}}, snapshot)[0].path.startswith("extra")
+
+
+def test_a_float_recorded_for_a_whole_number_stays_one():
+    snapshot = snapshot_of({"x": {"type": "integer", "default": 1}}, {"x": 7.0})
+    whole = complete({"steps": {"work": {"parameters": {"x": 7}}}}, snapshot)
+    assert repr(whole["steps"]["work"]["parameters"]["x"]) == "7.0"
+
+
+def test_only_so_many_problems_are_listed():
+    steps = {f"nope{at}" + "x" * 5000: {} for at in range(5000)}
+    found = validate({"steps": steps}, CHURN)
+    assert len(found) == 50
+    assert all(len(problem.message) < 300 for problem in found)
 
 
 # What is right
@@ -274,6 +313,40 @@ def test_parameters_of_a_dynamic_pipeline_are_checked():
 def test_a_run_name_is_filled_in_like_zenml_does():
     now = datetime(2026, 11, 23, 14, 5, 6, 7)
     assert expand_run_name("churn-{date}-{time}", CHURN, now) == "churn-2026_11_23-14_05_06_000007"
+
+
+@pytest.mark.parametrize(
+    ("name", "filled"),
+    [
+        ("{date:>80000000}", "{date:>80000000}"),
+        ("{date.__class__}", "{date.__class__}"),
+        ("{date!r}", "{date!r}"),
+        ("{foo} {", "{foo} {"),
+        ("{}{0}", "{}{0}"),
+        ("{{date}}", "{date}"),
+        ("{who} {date}", "{date} 2026_11_23"),
+        ("{who}" * 200, ("{date}" * 200)[:250]),
+        ("x" * 5000, "x" * 250),
+    ],
+)
+def test_a_name_from_a_tenant_is_filled_in_by_plain_replacement(name, filled):
+    snapshot = snapshot_of({})
+    snapshot["metadata"]["pipeline_configuration"]["substitutions"] = {"who": "{date}", "big": "x" * 9999}
+    assert expand_run_name(name, snapshot, datetime(2026, 11, 23)) == filled
+
+
+@pytest.mark.parametrize(
+    "name", ["{date:>80000000}", "{foo}", "a\nb\0", "x" * 100_000, "\ud800", "{date.x}" * 60]
+)
+def test_a_template_whose_recorded_name_is_odd_can_be_run(name):
+    snapshot = snapshot_of({})
+    snapshot["metadata"]["run_name_template"] = name
+    default = default_configuration(snapshot)
+    assert validate(default, snapshot) == []
+    filled = expand_run_name(default["run_name"], snapshot, datetime(2026, 11, 23, 14))
+    assert filled.isprintable()
+    assert filled.endswith("14_00_00_000000")
+    assert len(filled) <= 250
 
 
 def test_a_recorded_name_without_a_placeholder_gets_one_or_the_next_run_would_find_it_taken():
@@ -422,10 +495,9 @@ def test_an_untouched_form_is_the_template():
     [
         ("train.rounds", " 500 ", 500),
         ("train.rounds", "7.0", 7),
-        ("train.l2", "", None),
         ("train.l2", "1e-3", 0.001),
         ("train.learning_rate", "2", 2),
-        ("train.kind", "stumps", "stumps"),
+        ("train.kind", "1", "stumps"),
         ("load_customers.include_free_plan", "false", False),
         ("load_customers.include_free_plan", ["false", "on"], True),
         ("load_customers.signed_up_from", "2024-05-06", "2024-05-06"),
@@ -448,6 +520,9 @@ def test_text_becomes_a_value(path, raw, value):
     [
         ("train.rounds", "many", "Enter a whole number from 1 to 1000."),
         ("train.rounds", "", "Enter a whole number from 1 to 1000."),
+        ("train.l2", "", "Enter a number from 0 to 1."),
+        ("train.kind", "stumps", "Choose one of logistic, stumps, neighbours."),
+        ("train.kind", "3", "Choose one of logistic, stumps, neighbours."),
         ("train.rounds", "1.5", "Enter a whole number from 1 to 1000."),
         ("train.learning_rate", "0,5", "Enter a number that is more than 0, up to 2."),
         ("train.learning_rate", "nan", "Enter a number that is more than 0, up to 2."),
@@ -469,7 +544,7 @@ def test_text_becomes_a_value(path, raw, value):
 def test_text_that_cannot_be_read_stays_in_the_form_with_its_problem(path, raw, message):
     step, name = path.split(".")
     key = f"steps.{step}.parameters.{name}"
-    submission = submit(posted(**{key: raw}))
+    submission = submit(posted(**{key: raw, f"{key}.none": ""}))
     assert [(problem.path, problem.message) for problem in submission.problems] == [(key, message)]
     assert submission.raw[key] == raw
     assert parameter(submission, path) == raw
@@ -483,9 +558,15 @@ def test_no_value_beats_what_stands_in_the_field():
 
 
 def test_a_box_that_is_not_ticked_is_off():
+    """The hidden input before it says that it was there."""
+    data = posted(**{"steps.build_features.parameters.scale": ["false"]})
+    assert parameter(submit(data), "build_features.scale") is False
+
+
+def test_a_box_that_the_form_did_not_show_stays_as_it_was():
     data = posted()
     del data["steps.build_features.parameters.scale"]
-    assert parameter(submit(data), "build_features.scale") is False
+    assert parameter(submit(data), "build_features.scale") is True
 
 
 def test_what_the_form_does_not_show_stays_as_it_was():

@@ -113,14 +113,102 @@ def test_the_default_is_what_the_run_used_not_what_the_code_says():
     assert field({"type": "integer", "default": 1}, 7).default == 7
 
 
-def test_choices_that_are_not_text_are_sent_as_json():
+def test_choices_are_sent_by_their_place_and_told_apart():
     entry = field({"enum": [1, "1", None, True], "default": 1})
-    assert [(option.value, option.raw) for option in entry.choices] == [(1, "1"), ("1", "1"), (True, "true")]
+    found = [(option.value, option.raw, option.label) for option in entry.choices]
+    assert found == [(1, "0", "1 (number)"), ("1", "1", "1 (text)"), (True, "2", "true")]
 
 
-def test_a_list_that_does_not_fit_one_item_a_line_is_json():
-    assert field({"type": "array", "items": {"type": "string"}}, ["a\nb"]).kind == Kind.JSON
-    assert field({"type": "array", "items": {"type": "string"}}, ["a", "b"]).kind == Kind.LIST
+def test_choices_that_pages_swallow_have_a_label():
+    texts = ["", " ", "  ", "\t", "\n", "a", " a", "a  b", "a\tb", "\0", "\u202e", "(empty)", "x" * 999]
+    labels = [option.label for option in field({"enum": texts, "default": "a"}).choices]
+    assert labels[:6] == ["(empty) (text) (choice 1)", "(blank)", "(2 blanks)", "(tab)", "(line break)", "a"]
+    assert labels[6:12] == ["␣a", "a␣␣b", "a⇥b", "␀", "\\u202e", "(empty) (text) (choice 12)"]
+    assert len({*labels}) == len(texts)
+    assert len(labels[-1]) == 201
+
+
+@pytest.mark.parametrize(
+    "many", [{"enum": [*range(501)]}, {"type": "array", "items": {"enum": [*range(501)]}}]
+)
+def test_very_many_choices_become_json(many):
+    entry = field(many, [] if "type" in many else 1)
+    assert (entry.kind, entry.choices) == (Kind.JSON, ())
+
+
+def test_a_page_has_only_so_many_choices():
+    schemas = {f"x{at}": {"enum": [*range(400)], "default": 0} for at in range(20)}
+    fields = describe(snapshot_of(schemas)).fields
+    assert sum(len(entry.choices) for entry in fields) == 4000
+    assert [entry.kind for entry in fields] == [Kind.ENUM] * 10 + [Kind.JSON] * 10
+
+
+# -- what is too much for a page
+
+
+def deep(levels, inner=None):
+    for _ in range(levels):
+        inner = [inner]
+    return inner
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        deep(1500),
+        [0] * 20_001,
+        "x" * 100_001,
+        "\ud800",
+        {"\ud800": 1},
+        {str(at): at for at in range(100_000)},
+    ],
+)
+def test_a_recorded_value_that_is_too_much_is_left_out_and_counted(value):
+    description = describe(snapshot_of({"x": {}, "y": {"type": "integer", "default": 1}}, {"x": value}))
+    assert [entry.name for entry in description.fields] == ["y"]
+    assert description.left_out == 1
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", " a", "a\nb", "\ud800", "x" * 201, "a.none", "a.json", "parameters.x", "a.parameters.b", "\u202e"],
+)
+def test_a_parameter_that_no_form_could_send_is_left_out_and_counted(name):
+    description = describe(snapshot_of({name: {"default": 1}, "y": {"default": 1}}))
+    assert [entry.name for entry in description.fields] == ["y"]
+    assert description.left_out == 1
+
+
+def test_only_so_many_fields_are_described():
+    description = describe(
+        snapshot_of({f"x{at}": {"type": "integer", "default": at} for at in range(15_000)})
+    )
+    assert len(description.fields) == 2000
+    assert description.left_out == 13_000
+
+
+def test_the_steps_of_a_long_chain_are_sorted_in_one_walk():
+    chain = {f"s{at}": [f"s{at - 1}"] for at in reversed(range(20_000))}
+    assert topological(chain) == [f"s{at}" for at in range(20_000)]
+    assert topological({"c": ["a", "c"], "b": ["a"], "a": [], "d": []}) == ["a", "d", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/a"}}},
+        {"$ref": "#/" + "/" * 1_000_000},
+        {"anyOf": [{"type": "integer"}] * 100_000},
+        {"allOf": [{"allOf": [{"allOf": []}]}]},
+        {str(at): 1 for at in range(100_000)},
+        {"description": "x" * 1_000_000},
+        {"multipleOf": 10**400, "minimum": -(10**400), "minLength": 1e300},
+    ],
+)
+def test_a_schema_that_is_too_much_still_makes_a_field(schema):
+    entry = field({**schema, "default": 1})
+    assert len(entry.description) <= 500
+    assert isinstance(entry.range, str)
 
 
 def test_values_recorded_without_a_schema_are_guessed():

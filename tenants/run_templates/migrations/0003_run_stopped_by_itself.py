@@ -3,7 +3,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("run_templates", "0001_initial"), ("control_plane", "0003_api_keys")]
+    dependencies = [("run_templates", "0002_requirements_changed"), ("control_plane", "0003_api_keys")]
 
     operations = [
         migrations.AddField(
