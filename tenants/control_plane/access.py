@@ -13,7 +13,7 @@ from django.views.decorators.csrf import csrf_exempt
 from tenants.models import Tenant
 
 from .models import AccessToken, ApiKey, hash_token
-from .wire import WireError, forbidden, not_signed_in, uuid_or_none
+from .wire import UNREADABLE, WireError, forbidden, not_signed_in, unreadable, uuid_or_none
 
 API_KEY = ApiKey.START
 TIMES = DateTimeField()
@@ -56,6 +56,8 @@ def _endpoint(methods, access, admit):
                 answer = view(request, *args, **kwargs)
             except WireError as error:
                 return error.response()
+            except UNREADABLE as error:
+                return unreadable(error).response()
             return JsonResponse(answer, safe=False)
 
         wrapper.access = access

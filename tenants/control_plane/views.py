@@ -31,7 +31,10 @@ def auth_login(request, home=None):
     """One path for four: computers, scripts and servers POST for a token, browsers are sent here to sign in (§1, §10)."""
     if request.method != "POST":
         return sign_in(request)
-    grant = request.POST.get("grant_type", "")
+    try:
+        grant = request.POST.get("grant_type", "")
+    except wire.UNREADABLE as error:
+        return wire.unreadable(error).response()
     if grant == DEVICE_CODE:
         return device_token(request, home)
     answer = key_token if not grant and "password" in request.POST else token
@@ -121,7 +124,7 @@ def check_permissions(request):
     if request.method == "POST":
         asked = wire.strings(wire.json_body(request), "The body")
     else:
-        asked = request.GET.getlist("resources")
+        asked = wire.strings(request.GET.getlist("resources"), "resources")
     person, action = _who_and_what(request)
     return decisions.allowed(person, request.tenant, action, asked)
 
@@ -158,7 +161,8 @@ def resource_members(request):
 @server_endpoint("DELETE")
 def resources(request):
     """Objects were deleted: forget what was shared of them (§3.11)."""
-    named = [Resource.parse(text) for text in request.GET.getlist("resources")]
+    listed = wire.strings(request.GET.getlist("resources"), "resources")
+    named = [Resource.parse(text) for text in listed]
     gone = [one for one in named if one and one.id and one.tenant in (None, str(request.tenant.pk))]
     actions.forget(tenant=request.tenant, resources=gone)
     return {}

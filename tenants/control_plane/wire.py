@@ -4,7 +4,13 @@ import json
 from http import HTTPStatus
 from uuid import UUID
 
-from django.http import JsonResponse
+from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
+from django.http import JsonResponse, UnreadablePostError
+from django.http.multipartparser import MultiPartParserError
+
+MOST = 10_000  # texts in one list: servers ask about a page of objects, at most 1,000
+# A body that cannot be had: too large, of too many fields, broken off, or no form.
+UNREADABLE = (SuspiciousOperation, UnreadablePostError, MultiPartParserError)
 
 
 class WireError(Exception):
@@ -36,8 +42,19 @@ def invalid(message: str) -> WireError:
     return WireError(HTTPStatus.UNPROCESSABLE_ENTITY, "ValueError", message)
 
 
+def unreadable(error: Exception) -> WireError:
+    """For what Django raises while it reads a body (UNREADABLE)."""
+    if isinstance(error, RequestDataTooBig):
+        return too_large("The body is too large.")
+    return WireError(HTTPStatus.BAD_REQUEST, "ValueError", "The body cannot be read.")
+
+
+def too_large(message: str) -> WireError:
+    return WireError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "ValueError", message)
+
+
 def json_body(request):
-    """The request's JSON. Raises WireError 422."""
+    """The request's JSON. Raises WireError 422, and what UNREADABLE names."""
     try:
         return json.loads(request.body)
     except (ValueError, RecursionError) as error:
@@ -53,7 +70,9 @@ def json_object(request) -> dict:
 
 
 def strings(value, name: str) -> list[str]:
-    """Raises WireError 422 unless it is a list of strings."""
+    """Raises WireError 422 unless it is a list of strings, 413 for more than MOST."""
+    if isinstance(value, list) and len(value) > MOST:
+        raise too_large(f"{name} has more than {MOST} entries.")
     if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
         raise invalid(f"{name} is not a list of strings.")
     return value
