@@ -1,6 +1,7 @@
 from django import forms
 
 from tenants.models import Tenant
+from zenpro_site.names import DescriptionField, NameField
 
 from .models import RunTemplate
 
@@ -10,8 +11,8 @@ LONGEST_REQUIREMENTS = 20_000
 class EditForm(forms.Form):
     """What may be changed later. Names are taken per tenant."""
 
-    name = forms.CharField(max_length=80)
-    description = forms.CharField(
+    name = NameField(max_length=80)
+    description = DescriptionField(
         max_length=500, required=False, help_text="What it is for, in one sentence."
     )
     requirements = forms.CharField(
