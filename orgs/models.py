@@ -6,6 +6,8 @@ from django.db import models
 from django.urls import reverse
 from django.utils.text import slugify
 
+from zenpro_site.names import PlainNames
+
 RESERVED_SLUGS = {"new", "api", "admin", "accounts", "invite", "static", "o", "t"}
 slug_validator = RegexValidator(
     r"^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$",
@@ -31,7 +33,7 @@ class OrganizationQuerySet(models.QuerySet):
         return slug
 
 
-class Organization(models.Model):
+class Organization(PlainNames, models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(max_length=80)
     slug = models.SlugField(max_length=50, unique=True, validators=[slug_validator])

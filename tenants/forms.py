@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from orgs.models import RESERVED_SLUGS, slug_validator
 from orgs.roles.models import Role
+from zenpro_site.names import DescriptionField, NameField
 
 from .holders import HolderField, holder_choices
 
@@ -97,7 +98,7 @@ class TenantForm(forms.Form):
         help_text="As clients and ZenPro reach it.",
     )
 
-    name = forms.CharField(max_length=60, widget=forms.TextInput(attrs={"autocomplete": "off"}))
+    name = NameField(max_length=60, widget=forms.TextInput(attrs={"autocomplete": "off"}))
     slug = forms.CharField(
         max_length=40,
         label="Address",
@@ -116,7 +117,7 @@ class TenantForm(forms.Form):
         help_text="Any release on PyPI. It is installed first; one that cannot be installed ends as failed, with the reason.",
         widget=forms.TextInput(attrs={"placeholder": "0.98.0", "autocomplete": "off"}),
     )
-    description = forms.CharField(
+    description = DescriptionField(
         max_length=300, required=False, widget=forms.TextInput(attrs={"autocomplete": "off"})
     )
 
@@ -161,8 +162,8 @@ class SlugForm(forms.Form):
 
 
 class SettingsForm(forms.Form):
-    name = forms.CharField(max_length=60, widget=forms.TextInput(attrs={"autocomplete": "off"}))
-    description = forms.CharField(
+    name = NameField(max_length=60, widget=forms.TextInput(attrs={"autocomplete": "off"}))
+    description = DescriptionField(
         max_length=300, required=False, widget=forms.TextInput(attrs={"autocomplete": "off"})
     )
 

@@ -16,6 +16,7 @@ from orgs.permissions import Permission
 from orgs.roles.effects import Holding, State
 from orgs.roles.models import Role, RolePermission
 from orgs.teams.models import Team
+from zenpro_site.names import PlainNames
 
 from .permissions import NEEDS, codenames_of
 from .sealing import seal, unseal
@@ -89,7 +90,7 @@ class TenantQuerySet(models.QuerySet):
         return next(wish for wish in wishes if wish not in taken)
 
 
-class Tenant(models.Model):
+class Tenant(PlainNames, models.Model):
     """A real ZenML server. People change `desired_state`; only the agent writes `status`."""
 
     class DesiredState(models.TextChoices):

@@ -206,6 +206,10 @@ ACCOUNT_CHANGE_EMAIL = True
 # Whoever finds a browser signed in must not take the account over by another address.
 ACCOUNT_REAUTHENTICATION_REQUIRED = True
 MFA_ADAPTER = "orgs.users.two_factor.Adapter"
+MFA_FORMS = {
+    "add_webauthn": "orgs.users.forms.AddPasskeyForm",
+    "edit_webauthn": "orgs.users.forms.EditPasskeyForm",
+}
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 # With passwords switched off the company decides at each sign-in who may still come in.
 MFA_PASSKEY_LOGIN_ENABLED = not (ZENPRO_OIDC and ZENPRO_OIDC.only)

@@ -10,6 +10,8 @@ from django.utils.html import format_html, format_html_join, strip_tags
 from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
 
+from zenpro_site.names import without_odd
+
 from .models import AuditEvent
 
 # {actor}, {target}, {before.x} and {after.x} are filled from the event.
@@ -171,7 +173,7 @@ def told(events: Iterable[AuditEvent]) -> list[Told]:
 
 def plain(event: AuditEvent) -> str:
     """The sentence without markup, for files."""
-    return unescape(strip_tags(tell(event)))
+    return without_odd(unescape(strip_tags(tell(event))))
 
 
 def tell(event: AuditEvent) -> SafeString:
@@ -186,11 +188,11 @@ def _bold(event: AuditEvent, field: str | None):
     if not field:
         return ""
     if field == "actor":
-        return format_html("<b>{}</b>", event.actor_label)
+        return format_html("<b><bdi>{}</bdi></b>", event.actor_label)
     if field == "target":
-        return format_html("<b>{}</b>", _target(event))
+        return format_html("<b><bdi>{}</bdi></b>", _target(event))
     side, _, key = field.partition(".")
-    return format_html("<b>{}</b>", _word(key, getattr(event, side).get(key)))
+    return format_html("<b><bdi>{}</bdi></b>", _word(key, getattr(event, side).get(key)))
 
 
 def _target(event: AuditEvent) -> str:

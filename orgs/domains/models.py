@@ -4,6 +4,7 @@ from django.db import models
 from django.db.models.functions import Lower
 
 from orgs.models import Organization, OrgRole
+from zenpro_site.mailboxes import ascii_domain, normal
 
 # Where anybody gets an address: whoever adds one of them lets in everybody.
 PUBLIC = frozenset(
@@ -56,17 +57,13 @@ PUBLIC = frozenset(
 
 def domain_of(address: str) -> str:
     """The part behind the @, lowered; internationalized names in their ASCII form, "" when there is none."""
-    _, at, domain = address.rpartition("@")
-    return to_ascii(domain) if at else ""
+    _, at, domain = normal(address).rpartition("@")
+    return domain if at else ""
 
 
 def to_ascii(domain: str) -> str:
     """The form in which domains are stored and compared. Raises nothing: what has no such form is left as it is."""
-    lowered = domain.strip().lower().rstrip(".")
-    try:
-        return lowered.encode("idna").decode("ascii")
-    except UnicodeError:
-        return lowered
+    return ascii_domain(domain)
 
 
 class OrganizationDomain(models.Model):

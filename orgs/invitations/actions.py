@@ -7,8 +7,6 @@ from enum import StrEnum
 from allauth.account.models import EmailAddress
 from django.conf import settings
 from django.contrib.auth import get_user_model
-from django.core.exceptions import ValidationError
-from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.db.models.functions import Lower
@@ -23,6 +21,7 @@ from orgs.models import Membership, Organization
 from orgs.permissions import Permission
 from orgs.roles.models import Role
 from orgs.teams.models import Team
+from zenpro_site.mailboxes import is_address, normal, why_no_address
 
 from . import mail
 from .models import Invitation, hash_token
@@ -83,7 +82,7 @@ def invite_each(*, organization: Organization, wishes: Sequence[tuple[str, Offer
         _refuse_foreign(organization, offer)
         if reason := reason_against_offer(by, organization, offer):
             raise Refused(reason)
-    wishes = [(address.strip().lower(), offer) for address, offer in wishes]
+    wishes = [(normal(address), offer) for address, offer in wishes]
     standings = standings_of(organization, [address for address, _ in wishes])
     results = [_invite_one(organization, address, offer, by, standings) for address, offer in wishes]
     made = [
@@ -171,7 +170,7 @@ def _why_not(by, organization: Organization, role: Role | None, teams, has_tenan
 
 def _invite_one(organization: Organization, address: str, offer: Offer, by, standings) -> Result:
     if not is_address(address):
-        return Result(address, Outcome.INVALID)
+        return Result(address, Outcome.INVALID, note=why_no_address(address))
     standing = standings[address]
     if standing.outcome:
         return Result(address, standing.outcome, standing.waiting)
@@ -184,15 +183,6 @@ def _invite_one(organization: Organization, address: str, offer: Offer, by, stan
         return Result(address, Outcome.INVITED)
     standing.waiting = result.invitation
     return result
-
-
-def is_address(text: str) -> bool:
-    """Could mail be sent there?"""
-    try:
-        validate_email(text)
-    except ValidationError:
-        return False
-    return len(text) <= 254
 
 
 def _is_member(organization: Organization, address: str) -> bool:
@@ -298,15 +288,15 @@ def _reason_against(invitation: Invitation, by) -> str:
 
 def account_of(address: str):
     """The User who signs in with this address or has proved that it is hers, or None."""
-    is_hers = Q(email__iexact=address) | Q(
-        pk__in=EmailAddress.objects.filter(email__iexact=address, verified=True).values("user")
-    )
-    return get_user_model().objects.filter(is_hers).first()
+    forms = {address.lower(), normal(address)}  # accounts of before may not have the normal form
+    proved = EmailAddress.objects.annotate(low=Lower("email")).filter(low__in=forms, verified=True)
+    people = get_user_model().objects.annotate(low=Lower("email"))
+    return people.filter(Q(low__in=forms) | Q(pk__in=proved.values("user"))).first()
 
 
 def is_expected(address: str) -> bool:
     """Does an invitation wait for this address that its inviter could still make?"""
-    waiting = Invitation.objects.open().filter(email__iexact=address, expires_at__gt=timezone.now())
+    waiting = Invitation.objects.open().filter(email__iexact=normal(address), expires_at__gt=timezone.now())
     waiting = waiting.select_related("organization", "invited_by")
     return any(not _reason_against(invitation, invitation.invited_by) for invitation in waiting)
 
@@ -314,7 +304,9 @@ def is_expected(address: str) -> bool:
 def waiting_for(person):
     """Invitations that wait for this person, newest first. She needs the link of the mail to accept one."""
     proved = EmailAddress.objects.filter(user=person, verified=True).values_list("email", flat=True)
-    hers = Q(email__iexact=person.email) | Q(email__in=[address.lower() for address in proved])
+    hers = Q(email__iexact=person.email) | Q(
+        email__in=[normal(address) for address in (person.email, *proved)]
+    )
     waiting = Invitation.objects.open().filter(hers, expires_at__gt=timezone.now())
     return waiting.select_related("organization", "invited_by")
 

@@ -9,13 +9,14 @@ from enum import StrEnum
 from orgs.models import Organization
 from orgs.roles.models import Role
 from orgs.teams.models import Team
+from zenpro_site.mailboxes import pasted, why_no_address
+from zenpro_site.names import without_odd
 
-from .actions import Offer, Outcome, Result, is_address, reason_against_offer, standings_of
+from .actions import Offer, Outcome, Result, reason_against_offer, standings_of
 
 MOST_LINES = 500
 HEADINGS = {"email", "e-mail", "mail", "address", "email address", "e-mail address"}
 SPACES = re.compile(r"[;\s]+")
-IN_BRACKETS = re.compile(r"<([^<>]+)>\s*$")
 
 
 class State(StrEnum):
@@ -64,15 +65,15 @@ class Choices:
 def read(text: str) -> list[Line]:
     """Lines of `email, role, team; team`, or of several addresses. Commas or tabs, as spreadsheets copy them."""
     lines = []
-    for number, row in enumerate(text.splitlines(), start=1):
+    for number, row in enumerate(without_odd(text).splitlines(), start=1):
         cells = _cells(row)
         if not any(cells) or (not lines and cells[0].lower() in HEADINGS):
             continue
         if len(cells) > 1 and all("@" in cell for cell in cells if cell):
-            lines += [Line(number, bare(cell)) for cell in cells if cell]
+            lines += [Line(number, pasted(cell)) for cell in cells if cell]
         else:
             teams = [team.strip() for cell in cells[2:] for team in cell.split(";") if team.strip()]
-            lines.append(Line(number, bare(cells[0]), " ".join(cells[1:2]), teams))
+            lines.append(Line(number, pasted(cells[0]), " ".join(cells[1:2]), teams))
     return lines
 
 
@@ -83,12 +84,6 @@ def _cells(row: str) -> list[str]:
         cells = row.replace('"', "").split(mark)  # a quotation mark that nothing closes
     parts = [part for cell in cells for part in (SPACES.split(cell) if cell.count("@") > 1 else [cell])]
     return [part.strip() for part in parts] or [""]
-
-
-def bare(text: str) -> str:
-    """`Ada <ADA@example.org>` -> ada@example.org."""
-    bracketed = IN_BRACKETS.search(text)
-    return (bracketed[1] if bracketed else text).strip().lower()
 
 
 def check(lines: Sequence[Line], organization: Organization, choices: Choices, by) -> Sequence[Line]:
@@ -131,8 +126,8 @@ def _stand(line: Line, standings: dict, seen: dict[str, Line]) -> None:
     """What keeps the address itself from being invited; it weighs more than a wrong role."""
     outcome = standings[line.address].outcome
     first = seen.setdefault(line.address, line)
-    if not is_address(line.address):
-        line.state, line.problem = State.INVALID, "This is not an email address."
+    if reason := why_no_address(line.address):
+        line.state, line.problem = State.INVALID, reason
     elif first is not line:
         line.state, line.problem = State.DUPLICATE, f"The same address is on line {first.number}."
     elif outcome:

@@ -1,5 +1,4 @@
 import hashlib
-import re
 
 import django_filters
 from django import forms
@@ -8,21 +7,14 @@ from django.contrib.auth.password_validation import validate_password
 from django.utils import timezone
 
 from orgs.permissions import Permission
+from zenpro_site.mailboxes import is_address, split
+from zenpro_site.names import NameField
 
 from . import bulk
-from .actions import Offer, is_address
+from .actions import Offer
 
 MOST_ADDRESSES = 100
-BETWEEN_ADDRESSES = re.compile(r"[,;\r\n]+")
 TENANT_FIELD = "tenant-"
-
-
-def split_addresses(text: str) -> list[str]:
-    """Addresses of a pasted text, lower-cased, each once: commas, semicolons, new lines, `Ada <ada@example.org>`."""
-    found = []
-    for part in BETWEEN_ADDRESSES.split(text):
-        found += [part] if "<" in part else part.split()
-    return list(dict.fromkeys(map(bulk.bare, found)))
 
 
 class InviteForm(forms.Form):
@@ -73,7 +65,7 @@ class InviteForm(forms.Form):
         return [self[name] for name in self.fields if name.startswith(TENANT_FIELD)]
 
     def clean_addresses(self) -> list[str]:
-        addresses = split_addresses(self.cleaned_data["addresses"])
+        addresses = split(self.cleaned_data["addresses"])
         if len(addresses) > MOST_ADDRESSES:
             raise forms.ValidationError(
                 f"At most {MOST_ADDRESSES} addresses at once; these are {len(addresses)}."
@@ -191,9 +183,7 @@ class BulkForm(InviteForm):
 class NewAccountForm(forms.Form):
     """Name and password of a person who accepts an invitation and has no account yet."""
 
-    name = forms.CharField(
-        label="Your name", max_length=150, widget=forms.TextInput({"autocomplete": "name"})
-    )
+    name = NameField(label="Your name", max_length=150, widget=forms.TextInput({"autocomplete": "name"}))
     password = forms.CharField(
         strip=False, max_length=1024, widget=forms.PasswordInput({"autocomplete": "new-password"})
     )
@@ -201,9 +191,6 @@ class NewAccountForm(forms.Form):
     def __init__(self, *args, email: str, **kwargs):
         super().__init__(*args, **kwargs)
         self.email = email
-
-    def clean_name(self) -> str:
-        return " ".join(self.cleaned_data["name"].split())
 
     def clean_password(self) -> str:
         password = self.cleaned_data["password"]

@@ -6,6 +6,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from orgs.models import Organization
+from zenpro_site.names import without_odd
 
 from .models import Mail, in_a_week
 
@@ -28,9 +29,9 @@ def queue_mail(
     """
     if not settings.MAIL_IS_SET_UP:
         return None
-    one_line = " ".join(subject.split())[:250]  # a line break would begin another header
+    one_line = " ".join(without_odd(subject).split())[:250]  # a line break would begin another header
     mail = Mail(organization=organization, to=to, subject=one_line, expires_at=expires_at or in_a_week())
-    mail.write(text, html)
+    mail.write(without_odd(text), without_odd(html))
     mail.save()
     return mail
 

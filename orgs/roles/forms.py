@@ -1,5 +1,7 @@
 from django import forms
 
+from zenpro_site.names import NameField
+
 from .exchange import LONGEST, read
 from .models import Role
 
@@ -66,7 +68,7 @@ class ImportForm(forms.Form):
         required=False,
         widget=forms.Textarea(attrs={"class": "yaml", "spellcheck": "false"}),
     )
-    name = forms.CharField(
+    name = NameField(
         label="Name",
         required=False,
         max_length=60,

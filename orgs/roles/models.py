@@ -6,6 +6,7 @@ from django.urls import reverse
 from django.utils.text import slugify
 
 from orgs.models import Organization
+from zenpro_site.names import PlainNames
 
 from .permissions import ORG_ROLES, TENANT_ROLES
 
@@ -56,7 +57,7 @@ class RoleQuerySet(models.QuerySet):
         return slug
 
 
-class Role(models.Model):
+class Role(PlainNames, models.Model):
     class Level(models.TextChoices):
         ORGANIZATION = "organization", "Organization"
         TENANT = "tenant", "Tenant"

@@ -10,6 +10,7 @@ from django.urls import reverse
 
 from orgs.models import Membership, Organization
 from orgs.sql import Joined
+from zenpro_site.names import PlainNames
 
 FACES = 4
 
@@ -37,7 +38,7 @@ class TeamQuerySet(models.QuerySet):
         return teams
 
 
-class Team(Group):
+class Team(PlainNames, Group):
     """A group of an organization's people; guardian and auth accept it as a group.
 
     `Group.name` is unique over the whole installation, so it holds `team:<uuid>` and
@@ -47,6 +48,8 @@ class Team(Group):
 
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="teams")
+    NAMES = ("label",)
+
     label = models.CharField("name", max_length=60)
     description = models.CharField(max_length=300, blank=True)
     org_role = models.CharField(max_length=60, blank=True)

@@ -12,6 +12,7 @@ from django.urls import reverse
 
 from orgs.domains.actions import join
 from zenpro_site.addresses import full
+from zenpro_site.mailboxes import normal
 
 from . import actions, limits, sessions
 
@@ -84,10 +85,22 @@ class AccountAdapter(DefaultAccountAdapter):
         if not user.is_service_account and not only_through_provider():  # its address leads nowhere
             super().send_password_reset_mail(user, email, context)
 
+    def clean_email(self, email) -> str:
+        """Of sign-up, a change of address and a reset."""
+        return super().clean_email(normal(email))
+
+    def authenticate(self, request, **credentials):
+        """Sign-in. Accounts of before may not have the normal form."""
+        if given := credentials.get("email", "").lower():
+            people = get_user_model().objects
+            is_known = given == normal(given) or people.filter(email=given).exists()
+            credentials["email"] = given if is_known else normal(given)
+        return super().authenticate(request, **credentials)
+
     def send_mail(self, template_prefix, email, context) -> None:
         """Every mail of allauth's passes here. Its links are made from ZENPRO_URL below, never from Host."""
         addresses = {"site_host": full("").partition("://")[2]}
-        super().send_mail(template_prefix, email, {**context, **addresses})
+        super().send_mail(template_prefix, normal(email), {**context, **addresses})
 
     def get_reset_password_from_key_url(self, key) -> str:
         path = reverse("account_reset_password_from_key", kwargs={"uidb36": "UID", "key": "KEY"})

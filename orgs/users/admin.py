@@ -2,12 +2,14 @@ from allauth.account.admin import EmailAddress
 from allauth.mfa.admin import Authenticator
 from allauth.socialaccount.admin import SocialAccount, SocialApp, SocialToken
 from allauth.usersessions.admin import UserSession
+from django import forms
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
-from django.contrib.auth.forms import BaseUserCreationForm
+from django.contrib.auth.forms import BaseUserCreationForm, UserChangeForm
 from django.contrib.auth.models import Group
 
 from zenpro_site.admin import ActionsAdmin, ReadOnlyAdmin
+from zenpro_site.mailboxes import normal
 
 from . import actions
 from .models import User
@@ -22,6 +24,17 @@ for model in (SocialAccount, SocialApp, SocialToken):
     admin.site.unregister(model)
 
 
+class MailboxField(forms.EmailField):
+    """Cleans to the normal form, so that a look-alike of an address that is taken is refused as that address."""
+
+    def to_python(self, value):
+        return normal(super().to_python(value))
+
+
+class PersonChangeForm(UserChangeForm):
+    email = MailboxField(label="Email")
+
+
 class PersonCreationForm(BaseUserCreationForm):
     """The username follows from the address, so nobody types it."""
 
@@ -29,12 +42,12 @@ class PersonCreationForm(BaseUserCreationForm):
         model = User
         fields = ["email", "name"]
 
-    def clean_email(self) -> str:
-        return self.cleaned_data["email"].lower()
+    email = MailboxField(label="Email")
 
 
 @admin.register(User)
 class PersonAdmin(ActionsAdmin, UserAdmin):
+    form = PersonChangeForm
     add_form = PersonCreationForm
     list_display = ["email", "name", "is_active", "is_superuser", "is_service_account", "last_active_at"]
     list_filter = ["is_active", "is_superuser", "is_service_account", "memberships__organization"]

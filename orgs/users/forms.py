@@ -1,4 +1,7 @@
+from allauth.mfa.webauthn import forms as passkeys
 from django import forms
+
+from zenpro_site.names import NameField
 
 from .models import User
 
@@ -18,3 +21,11 @@ class ProfileForm(forms.ModelForm):
 
     def clean_name(self) -> str:
         return " ".join(self.cleaned_data["name"].split())
+
+
+class AddPasskeyForm(passkeys.AddWebAuthnForm):
+    name = NameField(required=False, max_length=100)
+
+
+class EditPasskeyForm(passkeys.EditWebAuthnForm):
+    name = NameField(max_length=100)

@@ -11,6 +11,9 @@ from django.utils import timezone
 from django.utils.crypto import salted_hmac
 from django.utils.text import slugify
 
+from zenpro_site.mailboxes import normal
+from zenpro_site.names import PlainNames
+
 ACTIVE_STEP = timedelta(minutes=5)
 
 
@@ -25,8 +28,8 @@ class Origin:
 
 class UserManager(BaseUserManager):
     def create_user(self, email: str, password: str | None = None, **fields) -> "User":
-        """Create a person. `email` is lowered; without `username` one is made from the address."""
-        email = self.normalize_email(email).lower()
+        """Create a person. `email` gets its normal form; without `username` one is made from the address."""
+        email = normal(email)
         if "username" not in fields:
             fields["username"] = self.free_username(email.partition("@")[0])
         user = self.model(email=email, **fields)
@@ -40,7 +43,7 @@ class UserManager(BaseUserManager):
         return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
 
     def get_by_natural_key(self, email: str) -> "User":
-        return self.get(email__iexact=email)
+        return self.get(email__iexact=normal(email))
 
     def free_username(self, wish: str) -> str:
         """A username nobody has or had. Rows are never deleted, so the table is the memory."""
@@ -62,7 +65,7 @@ class UserManager(BaseUserManager):
         user.last_active_at = now
 
 
-class User(AbstractBaseUser, PermissionsMixin):
+class User(PlainNames, AbstractBaseUser, PermissionsMixin):
     """A person or a service account.
 
     Tenants match accounts by username (protocol §13.2): it is unique, cannot be
@@ -106,7 +109,7 @@ class User(AbstractBaseUser, PermissionsMixin):
         return self.name or self.email
 
     def save(self, **kwargs):
-        self.email = self.email.lower()
+        self.email = normal(self.email)
         super().save(**kwargs)
 
     def delete(self, **kwargs):

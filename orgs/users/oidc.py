@@ -20,6 +20,9 @@ from django.shortcuts import render
 
 from orgs.domains.actions import lets_in
 from orgs.invitations.actions import account_of, is_expected
+from zenpro_site.characters import storable
+from zenpro_site.mailboxes import is_written_plainly, normal
+from zenpro_site.names import without_odd
 
 from . import actions
 
@@ -60,6 +63,8 @@ class SocialAdapter(DefaultSocialAccountAdapter):
 
         The key of the account covers who says it: another provider may call somebody else by the same name.
         """
+        if not storable(sociallogin.account.extra_data):
+            raise ImmediateHttpResponse(_page(request, "failed"))
         address, verified = _address(sociallogin.account.extra_data)
         _, issuer, subject = _identity(sociallogin.account.extra_data)
         sociallogin.account.uid = hashlib.sha256(f"{issuer} {subject}".encode()).hexdigest()
@@ -142,12 +147,14 @@ def _address(said: dict) -> tuple[str, bool]:
     """(e-mail address, does the provider vouch for it): both from the same document."""
     documents = (said.get("userinfo") or {}, said.get("id_token") or {})
     found = next((document for document in documents if document.get("email")), {})
-    return str(found.get("email", "")).strip().lower(), found.get("email_verified") in TRUE
+    said = str(found.get("email", ""))
+    return normal(said), found.get("email_verified") in TRUE and is_written_plainly(said)
 
 
 def _name(data: dict) -> str:
     parts = (data.get("first_name"), data.get("last_name"))
-    return " ".join((data.get("name") or " ".join(filter(None, parts))).split())[:150]
+    said = data.get("name") or " ".join(part for part in parts if isinstance(part, str))
+    return " ".join(without_odd(said).split())[:150] if isinstance(said, str) else ""
 
 
 def _page(request, problem: str, *, status: int = 403, **context):

@@ -5,6 +5,7 @@ from django.utils import timezone
 
 from orgs.models import Organization
 from tenants.models import Tenant
+from zenpro_site.names import NameField
 
 
 class AnswerForm(forms.Form):
@@ -43,14 +44,11 @@ class AnswerForm(forms.Form):
 
 
 class ServiceAccountForm(forms.Form):
-    name = forms.CharField(
+    name = NameField(
         max_length=60,
         help_text="What it is for, such as nightly-training. Tenants know its runs by it.",
         widget=forms.TextInput(attrs={"autocomplete": "off", "placeholder": "nightly-training"}),
     )
-
-    def clean_name(self) -> str:
-        return " ".join(self.cleaned_data["name"].split())
 
 
 class ScopeField(forms.ChoiceField):
@@ -75,7 +73,7 @@ def _groups(organizations, tenants) -> list:
 class KeyForm(forms.Form):
     """A new key. `tenants`, `organizations`: query sets of those it may be bound to."""
 
-    label = forms.CharField(
+    label = NameField(
         max_length=60,
         label="Name",
         help_text="Where it is used, such as github-actions.",

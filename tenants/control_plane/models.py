@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from orgs.models import Organization
 from tenants.models import Tenant
+from zenpro_site.names import PlainNames
 
 
 def hash_token(token: str) -> str:
@@ -126,7 +127,7 @@ class ApiKeyQuerySet(models.QuerySet):
         )
 
 
-class ApiKey(models.Model):
+class ApiKey(PlainNames, models.Model):
     """What a script signs in with, as a service account or as a person. Only hashes are stored.
 
     With `tenant` or `organization` it opens nothing else, whatever its account may do. A key that was rotated keeps its row: the secret before stays good until `previous_valid_until`.

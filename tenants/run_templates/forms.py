@@ -3,6 +3,7 @@ from django.conf import settings
 from django.utils.html import format_html, format_html_join
 
 from tenants.models import Tenant
+from zenpro_site.names import DescriptionField, NameField
 
 from .models import RunTemplate
 
@@ -12,8 +13,8 @@ LONGEST_REQUIREMENTS = 20_000
 class EditForm(forms.Form):
     """What may be changed later. Names are taken per tenant."""
 
-    name = forms.CharField(max_length=80)
-    description = forms.CharField(
+    name = NameField(max_length=80)
+    description = DescriptionField(
         max_length=500, required=False, help_text="What it is for, in one sentence."
     )
     requirements = forms.CharField(

@@ -6,9 +6,10 @@ from django.urls import reverse
 
 from tenants.control_plane.models import ApiKey
 from tenants.models import Tenant
+from zenpro_site.names import PlainNames
 
 
-class RunTemplate(models.Model):
+class RunTemplate(PlainNames, models.Model):
     """A recorded run that people run again with another configuration.
 
     `snapshot` is the stored copy of the ZenML snapshot (rerun §2.2), so the template survives its deletion.

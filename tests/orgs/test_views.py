@@ -363,7 +363,7 @@ def test_the_persons_page_says_where_a_role_comes_from(as_user, org, owner, memb
     ]
     page = text(response)
     assert "by Ada Okafor" in page
-    assert "<b>Ada Okafor</b> changed <b>Dana Petrova</b>" in page
+    assert "<b><bdi>Ada Okafor</bdi></b> changed <b><bdi>Dana Petrova</bdi></b>" in page
 
 
 def test_only_who_sees_the_audit_log_sees_activity(as_user, org, owner, viewer, member):

@@ -10,8 +10,10 @@ from django.templatetags.static import static
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeData, mark_safe
 
 from zenpro_site.addresses import full
+from zenpro_site.names import without_odd
 from zenpro_site.oidc import PROVIDER
 
 register = template.Library()
@@ -244,6 +246,13 @@ def duration(value):
 def shortid(value):
     """First eight characters of an id."""
     return str(value or "")[:8]
+
+
+@register.filter
+def readable(text):
+    """Without what turns the direction of a line or cannot be seen. Markup that was safe stays so."""
+    plain = without_odd(str(text))
+    return mark_safe(plain) if isinstance(text, SafeData) else plain  # noqa: S308 - it was before
 
 
 @register.filter

@@ -15,7 +15,10 @@ def event(org, owner):
 
 
 def test_action_without_a_sentence_is_told_by_its_words(event):
-    assert tell(event("team.painted_blue")) == "<b>Ada Okafor</b>: painted blue <b>risk</b>"
+    assert (
+        tell(event("team.painted_blue"))
+        == "<b><bdi>Ada Okafor</bdi></b>: painted blue <b><bdi>risk</bdi></b>"
+    )
 
 
 @pytest.mark.parametrize("action", SENTENCES)
@@ -26,7 +29,9 @@ def test_sentences_need_nothing_that_may_be_missing(event, action):
 
 def test_person_added(event):
     sentence = tell(event("team.member_added", after={"member": "Dana"}))
-    assert sentence == "<b>Ada Okafor</b> added <b>Dana</b> to team <b>risk</b>"
+    assert (
+        sentence == "<b><bdi>Ada Okafor</bdi></b> added <b><bdi>Dana</bdi></b> to team <b><bdi>risk</bdi></b>"
+    )
 
 
 @pytest.mark.parametrize(
@@ -43,7 +48,10 @@ def test_values_are_words(event, value, text):
 )
 def test_refused_right_is_told_in_words(event, right, words):
     text = tell(event("access.refused", after={"right": right}))
-    assert text == f"<b>Ada Okafor</b> was refused: <b>{words}</b> in <b>risk</b>"
+    assert (
+        text
+        == f"<b><bdi>Ada Okafor</bdi></b> was refused: <b><bdi>{words}</bdi></b> in <b><bdi>risk</bdi></b>"
+    )
 
 
 def test_what_ends_by_itself_has_a_clock(event):

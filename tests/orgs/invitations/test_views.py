@@ -12,10 +12,10 @@ from factories import make_grant, make_member, make_org, make_role, make_team, m
 
 from orgs.actions import Refused
 from orgs.audit.models import AuditEvent
-from orgs.invitations.forms import split_addresses
 from orgs.invitations.models import Invitation
 from orgs.mails.delivery import deliver_due
 from orgs.mails.models import Mail
+from zenpro_site.mailboxes import split
 
 PASSWORD = "tremendously long words"
 NEW_PERSON = {"name": "Linus Berg", "password": PASSWORD}
@@ -436,7 +436,7 @@ def test_list_needs_as_many_queries_for_three_rows_as_for_one(as_user, org, owne
 
 def test_split_addresses():
     text = "Ada <ADA@example.org>; bob@example.org\r\ncy@example.org dee@example.org,, bob@example.org"
-    assert split_addresses(text) == [
+    assert split(text) == [
         "ada@example.org",
         "bob@example.org",
         "cy@example.org",

@@ -2,9 +2,11 @@
 
 import time
 
+from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 
 from orgs.users.models import Origin, User
+from zenpro_site.names import plain_line
 from zenpro_site.seed import Sizes, is_seeded, seed
 
 
@@ -40,6 +42,10 @@ class Command(BaseCommand):
                 f"{people} people have accounts here. The accounts this makes can never be deleted; "
                 "add --yes to make them all the same."
             )
+        try:
+            plain_line(organization)
+        except ValidationError as error:
+            raise CommandError(f"--organization: {error.messages[0]}") from error
         self._seed(organization, Sizes(members, teams, tenants), by)
 
     def _admin(self, email: str | None) -> User:
