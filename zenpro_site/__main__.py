@@ -3,6 +3,7 @@
 import os
 import sys
 
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
 
 from zenpro_site import modes
@@ -11,7 +12,10 @@ from zenpro_site import modes
 def main() -> None:
     modes.restrict()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "zenpro_site.settings")
-    execute_from_command_line(["zenpro", *sys.argv[1:]])
+    try:
+        execute_from_command_line(["zenpro", *sys.argv[1:]])
+    except ImproperlyConfigured as error:
+        sys.exit(f"zenpro: {error}")
 
 
 if __name__ == "__main__":

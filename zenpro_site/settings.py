@@ -20,7 +20,7 @@ ZENPRO_DATA = Path(env("ZENPRO_DATA", default=str(BASE_DIR / "var"))).resolve()
 KEY_FILE = ZENPRO_DATA / "keys.json"
 if "up" in sys.argv[1:2]:
     make_keys(KEY_FILE)
-SECRET_KEY, ZENPRO_SECRET_KEYS = load_keys(env, KEY_FILE)
+SECRET_KEY, ZENPRO_SECRET_KEYS = load_keys(env, KEY_FILE, only_looking="doctor" in sys.argv[1:2])
 DEBUG = env.bool("ZENPRO_DEBUG", default=False)
 
 # The address people and tenants' servers reach us at.
