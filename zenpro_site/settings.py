@@ -210,6 +210,7 @@ SERVER_EMAIL = DEFAULT_FROM_EMAIL
 # Files
 STATIC_URL = "static/"
 STATIC_ROOT = ZENPRO_DATA / "staticfiles"
+FILE_UPLOAD_PERMISSIONS = 0o600  # whitenoise serves them as we; Django would open them to everybody
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},

@@ -59,7 +59,8 @@ def migrations_waiting() -> int:
 
 def _sqlite() -> Finding:
     file = Path(_file())
-    size = size_words(file.stat().st_size) if file.exists() else "in memory"
+    parts = [part for part in (file, Path(f"{file}-wal")) if part.exists()]
+    size = size_words(sum(part.stat().st_size for part in parts)) if parts else "in memory"
     return ok(f"SQLite {'.'.join(map(str, connection.Database.sqlite_version_info))}, {file.name}, {size}.")
 
 
