@@ -230,6 +230,7 @@ SERVER_EMAIL = DEFAULT_FROM_EMAIL
 # Files
 STATIC_URL = "static/"
 STATIC_ROOT = ZENPRO_DATA / "staticfiles"
+FILE_UPLOAD_PERMISSIONS = 0o600  # whitenoise serves them as we; Django would open them to everybody
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
@@ -313,4 +314,4 @@ structlog.configure(
 # Keys come last: nothing is written before every other setting has been looked at.
 if "up" in sys.argv[1:2]:
     make_keys(KEY_FILE)
-SECRET_KEY, ZENPRO_SECRET_KEYS = load_keys(env, KEY_FILE)
+SECRET_KEY, ZENPRO_SECRET_KEYS = load_keys(env, KEY_FILE, only_looking="doctor" in sys.argv[1:2])

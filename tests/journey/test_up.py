@@ -1,5 +1,7 @@
 """`zenpro up` itself: what it refuses, and that a stop and a start keep everything."""
 
+import json
+import re
 import socket
 import subprocess
 import sys
@@ -75,3 +77,32 @@ def test_an_ipv6_address(tmp_path):
         assert f"[::1]:{installation.port}" in answer.text
     finally:
         installation.close()
+
+
+def open_to_others(data) -> list[str]:
+    paths = [data, *data.rglob("*")]
+    return [str(path) for path in paths if not path.is_symlink() and path.lstat().st_mode & 0o077]
+
+
+def test_an_open_data_folder_is_closed_and_the_doctor_says_so(tmp_path):
+    installation = Installation(tmp_path)
+    (tmp_path / "logs").mkdir(mode=0o755)
+    for name in ("logs/web.log", "zenpro.sqlite3"):
+        (tmp_path / name).touch(mode=0o644)
+    for path in (tmp_path, tmp_path / "logs"):
+        path.chmod(0o755)
+    try:
+        assert "are closed now" in installation.up("--no-demo")
+        page = installation.get("/accounts/login/").text
+        style = re.search(r'href="(/static/css/app[^"]+)"', page)[1]
+        assert installation.get(style).headers["Content-Type"].startswith("text/css")
+        assert open_to_others(tmp_path) == []
+        running = json.loads(installation.manage("doctor", "--json", "--mail", "ada@example.org"))
+        assert installation.mailbox.mails[0][0] == ["ada@example.org"]
+        installation.stop()
+        stopped = json.loads(installation.manage("doctor", "--json"))
+    finally:
+        installation.close()
+    assert running["well"] and stopped["well"]
+    told = [{row["check"]: row["text"] for row in report["findings"]} for report in (running, stopped)]
+    assert ["ZenPro runs" in words["programs"] for words in told] == [True, False]

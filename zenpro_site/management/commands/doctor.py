@@ -1,0 +1,67 @@
+"""`zenpro doctor`: looks at an installation and says what to do. Changes nothing, whether ZenPro runs or not."""
+
+import json
+from dataclasses import asdict
+
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand, CommandError
+from django.core.validators import validate_email
+from django.db import connection
+
+from zenpro_site.checkup.checks import problems_in, run_checks
+from zenpro_site.checkup.findings import Finding, Level
+
+MARKS = {Level.OK: "✓", Level.WARNING: "!", Level.PROBLEM: "✗"}
+WAIT = 5  # seconds for the database to be reached, and for each of its answers
+
+
+class Command(BaseCommand):
+    help = "Check isolation, files, disk, ports, versions, mail, database and clock, and say what to do."
+    requires_system_checks = []  # what they would say is said here
+
+    def add_arguments(self, parser):
+        parser.add_argument("--json", action="store_true", help="print one JSON document")
+        parser.add_argument(
+            "--mail", metavar="ADDRESS", default="", help="also send a test mail to this address"
+        )
+
+    def handle(self, *args, mail, **options):
+        if mail:
+            check_address(mail)
+        limit_waiting()
+        findings = run_checks(mail)
+        self._json(findings) if options["json"] else self._lines(findings)
+        if count := problems_in(findings):
+            raise CommandError("1 problem was found." if count == 1 else f"{count} problems were found.")
+
+    def _json(self, findings: list[tuple[str, Finding]]) -> None:
+        rows = [{"check": name, **asdict(finding)} for name, finding in findings]
+        self.stdout.write(json.dumps({"well": not problems_in(findings), "findings": rows}, indent=2))
+
+    def _lines(self, findings: list[tuple[str, Finding]]) -> None:
+        styles = {
+            Level.OK: self.style.SUCCESS,
+            Level.WARNING: self.style.WARNING,
+            Level.PROBLEM: self.style.ERROR,
+        }
+        for name, finding in findings:
+            mark = styles[finding.level](MARKS[finding.level])
+            self.stdout.write(f"{mark} {name:<10} {finding.text}")
+            if finding.remedy:
+                self.stdout.write(f"{'':<13}→ {finding.remedy}")
+        if not problems_in(findings):
+            self.stdout.write("No problem was found.")
+
+
+def check_address(mail: str) -> None:
+    try:
+        validate_email(mail)
+    except ValidationError as error:
+        raise CommandError(f"{mail} is not an address for mails.") from error
+
+
+def limit_waiting() -> None:
+    """A database that does not answer is a finding as well."""
+    if connection.vendor == "postgresql":
+        limits = {"connect_timeout": WAIT, "options": f"-c statement_timeout={WAIT * 1000}"}
+        connection.settings_dict["OPTIONS"] = connection.settings_dict["OPTIONS"] | limits
