@@ -4,7 +4,9 @@ import shutil
 
 import pytest
 from factories import make_member, make_org, make_user
+from playwright.sync_api import expect
 
+from tests.browsing import PATIENCE as BROWSER_PATIENCE
 from tests.browsing import Visits
 from tests.scheduling import ByFile
 
@@ -110,5 +112,6 @@ def browser_type_launch_args(browser_type_launch_args):
         if os.environ.get("REQUIRE_BROWSER"):
             pytest.fail("REQUIRE_BROWSER is set and there is no Chromium.")
         pytest.skip("Chromium is not installed: apt-get install chromium")
+    expect.set_options(timeout=BROWSER_PATIENCE)
     flags = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
     return {**browser_type_launch_args, "executable_path": executable, "args": flags}

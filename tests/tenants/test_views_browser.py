@@ -55,7 +55,7 @@ def test_run_goes_from_waiting_to_completed_without_a_reload(open_page, server):
     expect(page.locator("#step-train")).to_contain_text("Running")
     expect(page.locator("#step-evaluate")).to_contain_text("Waiting")
     server.dags[str(RUN_ID)], server.run_answers[str(RUN_ID)] = churn("dag"), churn("run")
-    expect(page.locator("h1 + span")).to_contain_text("Completed", timeout=8000)
+    expect(page.locator("h1 + span")).to_contain_text("Completed")
     expect(page.locator("#step-evaluate")).to_contain_text("Completed")
     expect(page.locator("#step-profile")).to_have_attribute("aria-current", "true")
     assert page.locator("#log-lines").evaluate("log => log.scrollTop") == 700
