@@ -97,6 +97,13 @@ def as_user(client):
 
 
 @pytest.fixture
+def context(context):
+    """A browser that waits as long as a busy machine needs."""
+    context.set_default_timeout(BROWSER_PATIENCE)
+    return context
+
+
+@pytest.fixture
 def visits(browser, live_server):
     """Browsers on the test's server; what their consoles complain of fails the test."""
     made = Visits(browser, live_server.url)
