@@ -18,7 +18,7 @@ LABELS = {
     "project": ("Project", "Creates the project default"),
     "ready": ("Ready", "You get the connect line and next steps"),
 }
-AGENT_PATIENCE = timedelta(seconds=10)
+AGENT_PATIENCE = timedelta(seconds=30)
 
 
 @dataclass(frozen=True)

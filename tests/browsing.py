@@ -5,6 +5,7 @@ from pathlib import Path
 from django.test import Client
 
 AXE = (Path(__file__).resolve().parent / "vendor" / "axe.min.js").read_text()
+PATIENCE = 60_000  # milliseconds for what a page shows at once, unless the machine is busy
 RULES = ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"]
 
 
@@ -19,6 +20,7 @@ class Visits:
         look = {"viewport": {"width": width, "height": 900}, "color_scheme": scheme}
         look |= {"reduced_motion": "reduce", "bypass_csp": True}
         context = self.browser.new_context(**(look | options))
+        context.set_default_timeout(PATIENCE)
         self.contexts.append(context)
         if user:
             context.add_cookies([self._session(user)])

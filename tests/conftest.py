@@ -4,7 +4,9 @@ import shutil
 
 import pytest
 from factories import make_member, make_org, make_user
+from playwright.sync_api import expect
 
+from tests.browsing import PATIENCE as BROWSER_PATIENCE
 from tests.browsing import Visits
 from tests.scheduling import ByFile
 
@@ -95,6 +97,13 @@ def as_user(client):
 
 
 @pytest.fixture
+def context(context):
+    """A browser that waits as long as a busy machine needs."""
+    context.set_default_timeout(BROWSER_PATIENCE)
+    return context
+
+
+@pytest.fixture
 def visits(browser, live_server):
     """Browsers on the test's server; what their consoles complain of fails the test."""
     made = Visits(browser, live_server.url)
@@ -110,5 +119,6 @@ def browser_type_launch_args(browser_type_launch_args):
         if os.environ.get("REQUIRE_BROWSER"):
             pytest.fail("REQUIRE_BROWSER is set and there is no Chromium.")
         pytest.skip("Chromium is not installed: apt-get install chromium")
+    expect.set_options(timeout=BROWSER_PATIENCE)
     flags = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
     return {**browser_type_launch_args, "executable_path": executable, "args": flags}

@@ -62,7 +62,7 @@ class TenantLoop:
         self.hosting = hosting or backend()
         self.clock = clock
         # What may take minutes and waits for its turn keeps no place of those that run.
-        self.pool = ThreadPoolExecutor(max_workers=8, thread_name_prefix="start")
+        self.pool = ThreadPoolExecutor(max_workers=32, thread_name_prefix="start")
         self.quick = ThreadPoolExecutor(max_workers=8, thread_name_prefix="tenant")
         # Servers elsewhere may take seconds to answer: they keep no place of those here.
         self.looks = ThreadPoolExecutor(max_workers=4, thread_name_prefix="look")

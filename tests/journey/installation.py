@@ -5,7 +5,6 @@ import os
 import re
 import select
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,13 +14,9 @@ from pathlib import Path
 import httpx
 from aiosmtpd.controller import Controller
 
+from tests.tenants.servers.stub_control_plane import free_port
+
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Mailbox:
@@ -47,7 +42,7 @@ class Installation:
         self.smtp = Controller(self.mailbox, hostname="127.0.0.1", port=free_port())
         self.smtp.start()
         first = free_port()
-        self.ports = (first, first + 20) if first < 65000 else (20000, 20020)
+        self.ports = (first, first + 20)
 
     @property
     def url(self) -> str:
@@ -69,7 +64,7 @@ class Installation:
             "ZENPRO_TENANT_PORT_LAST": str(self.ports[1]),
         }
 
-    def up(self, *args: str, ready: str = "ZenPro is ready", limit: float = 300) -> str:
+    def up(self, *args: str, ready: str = "ZenPro is ready", limit: float = 900) -> str:
         """Start and wait for a line; returns all it printed until then."""
         (self.data / "home").mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "zenpro_site", "up", "--port", str(self.port), *args]
@@ -84,7 +79,7 @@ class Installation:
         self.output = ""
         self._read_until(ready, limit)
         if "Ctrl-C" not in self.output:
-            self._read_until("Ctrl-C", 10)
+            self._read_until("Ctrl-C", 120)
         return self.output
 
     def _read_until(self, words: str, limit: float) -> None:
@@ -103,7 +98,7 @@ class Installation:
         """Ctrl-C, and wait."""
         if self.process and self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
-            self.process.communicate(timeout=90)
+            self.process.communicate(timeout=300)
 
     def close(self) -> None:
         self.stop()
@@ -140,10 +135,10 @@ class Installation:
         )
 
     def get(self, path: str, **kwargs) -> httpx.Response:
-        return httpx.get(self.url + path, trust_env=False, timeout=10, **kwargs)
+        return httpx.get(self.url + path, trust_env=False, timeout=60, **kwargs)
 
 
-def wait_for(check, limit: float = 60, every: float = 0.2):
+def wait_for(check, limit: float = 600, every: float = 0.2):
     """The first true answer of `check()`; fails after `limit` seconds."""
     deadline = time.monotonic() + limit
     while time.monotonic() < deadline:

@@ -117,7 +117,7 @@ class Laboratory:
         computer = self.computer(folder)
         process = computer.begin("login", "--pro", "--pro-api-url", self.api)
         self.people[role].answer(url_in(process), answer="approve", tenant=self.pk)
-        output, _ = process.communicate(timeout=180)
+        output, _ = process.communicate(timeout=600)
         assert process.returncode == 0, output
         return computer
 
@@ -125,10 +125,12 @@ class Laboratory:
         """The tenant's own API as that person."""
         body = {"grant_type": "zenml-external"}
         headers = {"Authorization": f"Bearer {self.people[role].token}"}
-        answer = httpx.post(f"{self.url}/api/v1/login", data=body, headers=headers, trust_env=False)
+        answer = httpx.post(
+            f"{self.url}/api/v1/login", data=body, headers=headers, trust_env=False, timeout=60
+        )
         assert answer.status_code == 200, answer.text
         bearer = {"Authorization": f"Bearer {answer.json()['access_token']}"}
-        return httpx.Client(base_url=f"{self.url}/api/v1", headers=bearer, trust_env=False, timeout=30)
+        return httpx.Client(base_url=f"{self.url}/api/v1", headers=bearer, trust_env=False, timeout=60)
 
     def server_token(self) -> str:
         """A token as this tenant's server gets one."""
@@ -137,7 +139,9 @@ class Laboratory:
             "client_id": self.pk,
             "client_secret": self.about["secret"],
         }
-        answer = httpx.post(f"{self.api}/auth/login", data=body | {"audience": self.api}, trust_env=False)
+        answer = httpx.post(
+            f"{self.api}/auth/login", data=body | {"audience": self.api}, trust_env=False, timeout=60
+        )
         assert answer.status_code == 200, answer.text
         return answer.json()["access_token"]
 
@@ -149,7 +153,7 @@ class Laboratory:
             assert self.about["status"] != "failed" or "failed" in states, self.about
             return self.about if self.about["status"] in states else None
 
-        return wait_for(reached, limit=300, every=1)
+        return wait_for(reached, every=1)
 
 
 def make_laboratory(
@@ -161,7 +165,7 @@ def make_laboratory(
     made.settle("available")
     asked = PEOPLE.format(pk=pk, name=name, roles=roles, password=PASSWORD)
     for role, facts in installed.ask(asked).items():
-        http = httpx.Client(base_url=installed.url, follow_redirects=True, trust_env=False, timeout=30)
+        http = httpx.Client(base_url=installed.url, follow_redirects=True, trust_env=False, timeout=60)
         made.people[role] = Person(http=http, **facts)
         made.people[role].sign_in()
     return made
@@ -176,7 +180,7 @@ def run_churn(computer: Computer, **more) -> subprocess.CompletedProcess:
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=900,
     )
 
 

@@ -50,7 +50,7 @@ def run_pipeline(machine) -> subprocess.CompletedProcess:
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=900,
     )
 
 
@@ -71,7 +71,7 @@ def test_the_raw_key_is_nothing_to_the_tenants_server(job):
     for path in ("login", "current-user", "projects"):
         method = "POST" if path == "login" else "GET"
         headers = {"Authorization": f"Bearer {job['ZENML_STORE_API_KEY']}"}
-        answer = httpx.request(method, f"{job['ZENML_STORE_URL']}/api/v1/{path}", headers=headers)
+        answer = httpx.request(method, f"{job['ZENML_STORE_URL']}/api/v1/{path}", headers=headers, timeout=60)
         assert answer.status_code == 401, (path, answer.text)
 
 

@@ -93,7 +93,7 @@ def script(computer, folder, name="small", seconds=0):
     )
 
 
-def finish(process, limit=300) -> tuple[int, str]:
+def finish(process, limit=900) -> tuple[int, str]:
     output, _ = process.communicate(timeout=limit)
     return process.returncode, output
 
@@ -101,7 +101,7 @@ def finish(process, limit=300) -> tuple[int, str]:
 @both
 def test_01_a_server_starts_with_what_we_give_it(laboratory, version):
     """tests/tenants/servers counts the two calls of a start; here it has reported itself, and answers."""
-    assert httpx.get(f"{laboratory.url}/health", trust_env=False).status_code == 200
+    assert httpx.get(f"{laboratory.url}/health", trust_env=False, timeout=60).status_code == 200
     reported = laboratory.installed.ask(
         "from tenants.models import Tenant\n"
         f"answer = Tenant.objects.get(pk='{laboratory.pk}').reported_version"
@@ -125,7 +125,7 @@ def test_02_a_server_with_a_wrong_block_ends_and_says_why(laboratory, version, w
 
 @both
 def test_03_it_says_who_its_control_plane_is(laboratory, version):
-    info = httpx.get(f"{laboratory.url}/api/v1/info", trust_env=False).json()
+    info = httpx.get(f"{laboratory.url}/api/v1/info", trust_env=False, timeout=60).json()
     assert info["deployment_type"] == "cloud"
     assert info["pro_api_url"] == laboratory.api
     assert info["pro_tenant_id" if laboratory.is_old else "pro_workspace_id"] == laboratory.pk
@@ -134,20 +134,20 @@ def test_03_it_says_who_its_control_plane_is(laboratory, version):
 @both
 def test_04_it_sends_who_has_no_token_to_us(laboratory, version):
     login = f"{laboratory.url}/api/v1/login"
-    answer = httpx.post(login, trust_env=False)
+    answer = httpx.post(login, trust_env=False, timeout=60)
     assert answer.json() == {"authorization_url": f"{laboratory.installed.url}/api/auth/login"}
-    bogus = httpx.post(login, headers={"Authorization": "Bearer bogus"}, trust_env=False)
+    bogus = httpx.post(login, headers={"Authorization": "Bearer bogus"}, trust_env=False, timeout=60)
     assert bogus.status_code == 401
     assert bogus.json()["detail"][0] == "AuthorizationException"
 
 
 @both
 def test_05_browsers_land_on_our_page(laboratory, version):
-    answer = httpx.get(f"{laboratory.url}/anything", trust_env=False)
+    answer = httpx.get(f"{laboratory.url}/anything", trust_env=False, timeout=60)
     assert answer.status_code == 307
     where = answer.headers["location"]
     assert where.startswith(laboratory.installed.url)
-    assert httpx.get(where, follow_redirects=True, trust_env=False).url.path == "/accounts/login/"
+    assert httpx.get(where, follow_redirects=True, trust_env=False, timeout=60).url.path == "/accounts/login/"
     page = laboratory.people["viewer"].http.get(where)
     assert (page.status_code, page.url.path) == (200, f"/o/demo/t/{laboratory.name}/")
 
@@ -242,7 +242,8 @@ def test_09_a_tenant_of_others(lab, computer_of, installed):
     )
     token = {"Authorization": f"Bearer {lab.people['developer'].token}"}
     real, none = (
-        httpx.get(f"{lab.api}/workspaces/{pk}", headers=token, trust_env=False) for pk in (demo, uuid4())
+        httpx.get(f"{lab.api}/workspaces/{pk}", headers=token, trust_env=False, timeout=60)
+        for pk in (demo, uuid4())
     )
     assert real.status_code == none.status_code == 404
     assert real.json() == none.json()
@@ -477,7 +478,12 @@ def test_21_a_server_asks_for_itself_only(lab, installed):
     params = {"user_id": person, "action": "read"}
     about = f"{lab.api}/rbac/check_permissions"
     other = mine | {"zenml-server-id": demo["pk"]}
-    assert httpx.post(about, params=params, headers=other, json=["stack"], trust_env=False).status_code == 403
+    assert (
+        httpx.post(
+            about, params=params, headers=other, json=["stack"], trust_env=False, timeout=60
+        ).status_code
+        == 403
+    )
     asked = httpx.post(
         about, params=params, headers=mine, json=[f"{demo['pk']}@server:stack"], trust_env=False
     )

@@ -15,7 +15,7 @@ from tests.tenants.servers.stub_control_plane import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 # No certificates to read, and no connection kept that waits for an acknowledgement.
-QUICK = {"trust_env": False, "verify": False, "headers": {"Connection": "close"}}
+QUICK = {"timeout": 60, "trust_env": False, "verify": False, "headers": {"Connection": "close"}}
 CALLBACK = "http://testserver/accounts/oidc/sso/login/callback/"
 
 
@@ -33,7 +33,7 @@ class Provider:
         self._wait()
 
     def _wait(self):
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 300
         while time.monotonic() < deadline and self.process.poll() is None:
             try:
                 return httpx.get(f"{self.url}/enter/", **QUICK)

@@ -101,4 +101,4 @@ def test_home_shows_a_new_state_by_itself(visit, world):
     page = visit(org.get_absolute_url())
     assert page.get_by_text("broken does not run").is_visible()
     org.tenants.filter(slug="broken").update(status="available")
-    page.get_by_text("broken does not run").wait_for(state="detached", timeout=8000)
+    page.get_by_text("broken does not run").wait_for(state="detached")

@@ -1,16 +1,20 @@
 """What only a browser shows: fragments that come in by themselves, and that nothing is lost when they do."""
 
+import os
 import re
 from pathlib import Path
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 from factories import make_grant, make_member, make_org, make_tenant
 from fakes import PROJECT, RUN_ID, churn
 from playwright.sync_api import expect
 
 from tenants.agent import progress
+from tenants.models import Tenant
 from tenants.servers.client import LogLine
+from tests.browsing import problems
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 AXE = Path(__file__).resolve().parents[1] / "vendor" / "axe.min.js"
@@ -55,12 +59,33 @@ def test_run_goes_from_waiting_to_completed_without_a_reload(open_page, server):
     expect(page.locator("#step-train")).to_contain_text("Running")
     expect(page.locator("#step-evaluate")).to_contain_text("Waiting")
     server.dags[str(RUN_ID)], server.run_answers[str(RUN_ID)] = churn("dag"), churn("run")
-    expect(page.locator("h1 + span")).to_contain_text("Completed", timeout=8000)
+    expect(page.locator("h1 + span")).to_contain_text("Completed")
     expect(page.locator("#step-evaluate")).to_contain_text("Completed")
     expect(page.locator("#step-profile")).to_have_attribute("aria-current", "true")
     assert page.locator("#log-lines").evaluate("log => log.scrollTop") == 700
     assert page.evaluate("window.stayed")
     expect(page.locator("#run")).not_to_have_attribute("hx-trigger", re.compile("every"))
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_silent_server_is_told_and_its_return_is_seen_without_a_reload(
+    world, server, visits, width, scheme
+):
+    _, owner, tenant = world
+    reason = "Not answering since 12:03; the process is running."
+    Tenant.objects.filter(pk=tenant.pk).update(silent_since=timezone.now(), state_reason=reason)
+    page = visits.open(tenant.get_absolute_url(), owner, width, scheme)
+    alert = page.get_by_role("status").filter(has_text=reason)
+    expect(alert).to_be_visible()
+    expect(page.locator(".head-title")).to_contain_text("Not answering")
+    expect(page.get_by_role("button", name="Restart now")).to_be_visible()
+    assert problems(page) == []
+    if folder := os.environ.get("ZENPRO_SCREENSHOTS"):
+        page.screenshot(path=Path(folder) / f"silent-{scheme}-{width}.png")
+    Tenant.objects.filter(pk=tenant.pk).update(silent_since=None, state_reason="")
+    expect(alert).to_be_hidden()
+    expect(page.locator(".head-title")).to_contain_text("Available")
 
 
 def test_graph_and_list_choose_a_step_in_place(open_page):

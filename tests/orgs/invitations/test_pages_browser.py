@@ -111,14 +111,14 @@ def test_results_and_list_follow_the_mail_by_themselves(visit, org, settings):
     listed.get_by_text("Mail queued").wait_for()
     Mail.objects.update(state="failed", error="550 No such person", settled_at=timezone.now())
     for each in (page, listed):
-        each.get_by_text("Delivery failed", exact=True).last.wait_for(timeout=9000)
+        each.get_by_text("Delivery failed", exact=True).last.wait_for()
         assert each.get_by_text("550 No such person").is_visible()
     assert page.locator(".code-line code").inner_text() == link, "what is shown once stays"
     listed.get_by_role("button", name="Try again").click()
     listed.get_by_text("Mail queued").wait_for()
     Mail.objects.update(state="sent", settled_at=timezone.now())
-    listed.get_by_text("Mail sent", exact=True).wait_for(timeout=9000)
-    page.get_by_text("Mails: 1 sent").wait_for(timeout=9000)
+    listed.get_by_text("Mail sent", exact=True).wait_for()
+    page.get_by_text("Mails: 1 sent").wait_for()
 
 
 def test_a_new_link_waits_in_sight(visit, org, send):
@@ -126,7 +126,7 @@ def test_a_new_link_waits_in_sight(visit, org, send):
     page = visit("invitations/")
     page.get_by_text("New link in").wait_for()
     Invitation.objects.update(sent_at=timezone.now() - timedelta(seconds=61))
-    page.get_by_role("button", name="New link for linus@example.org").wait_for(timeout=9000)
+    page.get_by_role("button", name="New link for linus@example.org").wait_for()
 
 
 def some_of_each(org, owner, send):

@@ -121,7 +121,7 @@ def state(run):
     return now.state, now.state_reason
 
 
-def ticks(loop, until, limit=10.0):
+def ticks(loop, until, limit=120.0):
     """Tick until something is so."""
     deadline = time.monotonic() + limit
     while not until():

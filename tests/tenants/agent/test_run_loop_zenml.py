@@ -31,13 +31,14 @@ from tenants.run_templates.models import TemplateRun
 from tenants.servers.client import TenantClients
 from tenants.servers.environments import Environments
 from tenants.servers.local import environment
+from tests.tenants.servers.stub_control_plane import free_port
 
 pytestmark = [pytest.mark.zenml, pytest.mark.django_db(transaction=True)]
 CHURN = Path(__file__).parents[3] / "examples" / "churn"
 VERSION = "0.98.0"
 
 
-def eventually(check, limit=120.0, every=0.05):
+def eventually(check, limit=600.0, every=0.05):
     deadline = time.monotonic() + limit
     while time.monotonic() < deadline:
         if found := check():
@@ -53,7 +54,7 @@ class Site:
         self.data, self.url, self.process = data, url, None
         self.ids = {name: uuid4() for name in ("org", "tenant", "ada", "dev", "viewer")}
         self.secrets = new_secrets()
-        self.port, self.project, self.source_run = 21000 + os.getpid() % 9000, None, None
+        self.port, self.project, self.source_run = free_port(), None, None
 
     def rows(self):
         org = Organization.objects.create(id=self.ids["org"], name="Acme", slug="acme")
@@ -86,7 +87,11 @@ class Site:
             self.process = subprocess.Popen(
                 command, env=environment(spec, {}), cwd=spec.folder, stdout=log, stderr=log
             )
-        eventually(self.healthy, 300, every=0.5)
+        try:
+            eventually(self.healthy, every=0.5)
+        except BaseException:
+            self.stop()
+            raise
 
     def healthy(self):
         assert self.process.poll() is None, (self.data / "server.log").read_text()[-3000:]
@@ -98,7 +103,8 @@ class Site:
     def stop(self):
         if self.process:
             self.process.terminate()
-            self.process.wait(30)
+            self.process.wait(120)
+            self.process = None
 
     def run_the_example(self, tenant, ada):
         client = connect(ada, tenant)

@@ -40,7 +40,7 @@ def tenant(live_server, supervised, settings):  # noqa: F811 - the fixture
     )
     spec = spec_of(made)
     supervised.start(spec)
-    eventually(lambda: supervised.healthy(spec), seconds=180)
+    eventually(lambda: supervised.healthy(spec))
     yield made
     supervised.remove(spec)
 
@@ -85,9 +85,11 @@ def check_who_gets_in(tenant):
     with pytest.raises(TenantRefused, match="no role"):
         connect(org_admin, tenant)
     raw_key = {"Authorization": "Bearer ZENPROKEY_abcdef"}
-    answer = httpx.get(f"{tenant.server_url}/api/v1/current-user", headers=raw_key, trust_env=False)
+    answer = httpx.get(
+        f"{tenant.server_url}/api/v1/current-user", headers=raw_key, trust_env=False, timeout=60
+    )
     assert answer.status_code == 401
-    answer = httpx.get(f"{tenant.server_url}/anything", trust_env=False)
+    answer = httpx.get(f"{tenant.server_url}/anything", trust_env=False, timeout=60)
     assert answer.headers["location"].endswith(f"/workspaces/{tenant.workspace_name}")
 
 

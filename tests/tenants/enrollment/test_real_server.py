@@ -74,7 +74,7 @@ def start(tmp_path, zen_data):  # noqa: F811 - the fixture
     for process in started:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
-            process.wait(20)
+            process.wait(120)
 
 
 def lines_on_the_page(as_user, tenant, person) -> str:
@@ -101,7 +101,7 @@ def test_it_turns_green_and_keeps_to_our_answers(world, start, as_user, tmp_path
     assert (half.returncode != 0, failed) == (True, ["secret"])
 
     start(lines, tenant.server_url)
-    eventually(lambda: look().status == Tenant.Status.AVAILABLE, seconds=180)
+    eventually(lambda: look().status == Tenant.Status.AVAILABLE)
     tenant = look()
     assert {check.state for check in checks_of(tenant)} == {"done"}
     assert tenant.reported_version == VERSION
@@ -121,10 +121,10 @@ def check_one_of_their_own(tenant, start, look):
         answer = next(check for check in checks_of(look()) if check.key == "answer")
         return "is a ZenML server, but it does not run with the lines of this tenant" in answer.text
 
-    eventually(seen, seconds=120)
+    eventually(seen)
     assert look().status == Tenant.Status.PENDING
     alone.send_signal(signal.SIGTERM)
-    alone.wait(20)
+    alone.wait(120)
 
 
 def check_signs_in(tenant, ada, folder, zen_data):  # noqa: F811

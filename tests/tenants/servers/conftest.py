@@ -12,7 +12,7 @@ from tests.tenants.servers.stub_control_plane import SECRET, ControlPlane, free_
 VERSION = "0.98.0"
 
 
-def eventually(condition, seconds=150, every=0.25):
+def eventually(condition, seconds=600, every=0.25):
     """Seconds until the condition held; fails when it does not in time."""
     began = time.monotonic()
     while not condition():
@@ -66,7 +66,7 @@ def supervised(zen_data):
     yield made
     if made.supervisor.running():
         made.supervisor.shutdown()
-    child.wait(30)
+    child.wait(120)
 
 
 def backend(data: Path) -> LocalBackend:

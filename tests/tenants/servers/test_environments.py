@@ -150,7 +150,7 @@ def installer(tmp_path):
 def test_two_installs_at_once_build_once(tmp_path, fake_uv):
     fake_uv(f"sleep 0.3; {SUCCEED}")
     both = [installer(tmp_path), installer(tmp_path)]
-    assert [process.wait(30) for process in both] == [0, 0]
+    assert [process.wait(120) for process in both] == [0, 0]
     assert len(calls(tmp_path)) == 2
 
 
@@ -159,7 +159,7 @@ def test_killed_install_leaves_no_half_environment(tmp_path, fake_uv):
     fake_uv(f"sleep 1; {SUCCEED}")
     environments = Environments(tmp_path / "data")
     process = installer(tmp_path)
-    eventually(lambda: calls(tmp_path), 20, 0.01)
+    eventually(lambda: calls(tmp_path), every=0.01)
     process.kill()
     process.wait()
 

@@ -21,7 +21,7 @@ def wrapper():
     )
     yield process
     process.stdin.close()
-    process.wait(30)
+    process.wait(120)
     process.stdout.close()
 
 
@@ -30,7 +30,7 @@ def test_work_of_what_a_wrapper_started_counts_as_its_own(wrapper):
     assert 0.4 < cpu_seconds(wrapper.pid) < 20
     wrapper.stdin.write("\n")
     wrapper.stdin.flush()
-    wrapper.wait(30)
+    wrapper.wait(120)
     assert cpu_seconds(wrapper.pid) == 0.0
 
 

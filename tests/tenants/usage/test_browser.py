@@ -108,5 +108,5 @@ def test_the_page_turns_green_by_itself(visit, world, live_server):
     page = visit(f"/o/{org.slug}/t/new-one/server/", 1440, "light", owner)
     assert "No call of this server has arrived yet." in page.inner_text("#enrollment")
     Tenant.objects.filter(slug="new-one").update(status="available", available_since=timezone.now())
-    page.get_by_text("The server is connected.").wait_for(timeout=5000)
+    page.get_by_text("The server is connected.").wait_for()
     assert page.get_by_label("Lines for the environment").is_visible()
