@@ -3,13 +3,14 @@
 Only create_template asks the tenant's server, as the person who creates; all before anything is written.
 """
 
+import json
 from collections.abc import Mapping
 from datetime import UTC
 from http import HTTPStatus
 from typing import Any
 from uuid import UUID
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import Max
 from django.utils import timezone
 
@@ -27,6 +28,7 @@ from tenants.usage.quotas import refusal_of_rerun
 from .code import CodeError, check_modules, checked_location, freeze
 from .configuration import (
     Problem,
+    cannot_be_stored,
     changes,
     complete,
     default_configuration,
@@ -35,6 +37,7 @@ from .configuration import (
 )
 from .models import RunTemplate, TemplateRun
 from .requirements import RequirementsRefused, check_requirements
+from .schema import walk
 
 TAKEN = "This tenant has a template of that name already."
 
@@ -99,7 +102,20 @@ def _recorded(tenant: Tenant, run_id: UUID | str, by) -> tuple[Run, dict[str, An
     run = client.run(run_id)
     if run.snapshot_id is None or run.stack_id is None:
         raise TemplateRefused("This run has no snapshot or stack any more, so that it cannot be run again.")
-    return run, client.snapshot(run.snapshot_id)
+    snapshot = client.snapshot(run.snapshot_id)
+    _check_storable(snapshot)
+    return run, snapshot
+
+
+def _check_storable(snapshot: Mapping[str, Any]) -> None:
+    """Refuse what is no JSON (NaN) or what PostgreSQL does not store (NUL, half characters)."""
+    try:
+        json.dumps(snapshot, allow_nan=False)
+    except (ValueError, RecursionError) as error:
+        raise TemplateRefused("This run holds values that cannot be stored.") from error
+    odd = (text for _, text in walk(snapshot) if isinstance(text, str) and cannot_be_stored(text))
+    if connection.vendor == "postgresql" and any(odd):
+        raise TemplateRefused("This run holds characters that cannot be stored.")
 
 
 def _source(run: Run) -> dict[str, Any]:

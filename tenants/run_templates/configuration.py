@@ -314,8 +314,16 @@ def _touched(document: dict[str, Any], description: Description, default) -> Ite
 def _touched_parameters(path: str, parameters: Any, description: Description) -> Iterator[tuple[str, Any]]:
     for name, value in mapping(parameters).items():
         entry = description.by_path.get(f"{path}.{name}")
-        if entry is None or not same(value, entry.default):
+        if entry is None or not (same(value, entry.default) or _is_chosen(entry, value)):
             yield f"{path}.{name}", value
+
+
+def _is_chosen(entry: Field, value: Any) -> bool:
+    """Is it one of the choices, or a list of them? They come from ZenML as well, whatever they hold."""
+    values = value if entry.kind == Kind.LIST and isinstance(value, list) else [value]
+    return bool(entry.choices) and all(
+        not isinstance(one, dict | list) and (type(one), repr(one)) in entry.choice_of for one in values
+    )
 
 
 def _if_touched(path: str, value: Any, recorded: Any) -> Iterator[tuple[str, Any]]:
@@ -327,14 +335,15 @@ def _danger(value: Any) -> str:
     if isinstance(value, str):
         if "${" in value:
             return "“${” is not allowed: environment variables are not filled in here."
-        return "The text holds a character that cannot be stored." if _cannot_be_stored(value) else ""
+        return "The text holds a character that cannot be stored." if cannot_be_stored(value) else ""
     if isinstance(value, float) and not math.isfinite(value):
         return "Enter a finite number."
     is_large = isinstance(value, int) and abs(value) > MAX_INTEGER
     return "The number is too large." if is_large else ""
 
 
-def _cannot_be_stored(text: str) -> bool:
+def cannot_be_stored(text: str) -> bool:
+    """PostgreSQL keeps neither NUL nor half characters."""
     return "\0" in text or bool(HALF.search(text))
 
 

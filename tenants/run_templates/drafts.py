@@ -54,7 +54,7 @@ def default_of(template: RunTemplate) -> dict[str, Any]:
     """The document that changes nothing."""
     kept = template.default_configuration
     size = measure(kept, MAX_VALUES)
-    fits = size.values <= MAX_VALUES and size.depth <= DEEPEST_DOCUMENT and not size.has_halves
+    fits = size.values <= MAX_VALUES and size.depth <= DEEPEST_DOCUMENT and not size.is_odd
     return deepcopy(kept) if kept and fits else default_configuration(template.snapshot)
 
 

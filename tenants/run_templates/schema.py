@@ -16,7 +16,7 @@ from typing import Any
 
 REF_DEPTH = 20
 LONGEST_REF = 500
-BIGGEST = 1e300
+BIGGEST, MAX_BITS = 1e300, 900
 MAX_STEPS, MAX_FIELDS = 2000, 2000
 MAX_CHOICES, ALL_CHOICES = 500, 4000  # of one field, and of all on one page
 MAX_OPTIONS = 50  # of a union
@@ -183,7 +183,7 @@ class Room:
         """Make room for a recorded value; it is left out when there is too much of it."""
         size = measure(value, self.values)
         fits = size.values <= self.values and size.characters <= self.characters and self.fields > 0
-        if not fits or size.depth > MAX_DEPTH or size.has_halves:
+        if not fits or size.depth > MAX_DEPTH or size.is_odd:
             self.refused += 1
             return False
         self.values -= size.values
@@ -200,12 +200,12 @@ class Room:
 
 @dataclass
 class Size:
-    """How large a JSON value is; `has_halves` when it holds half characters, which no page can show."""
+    """How large a JSON value is; `is_odd` when no page can show it: half characters, hundreds of digits."""
 
     values: int = 0
     characters: int = 0
     depth: int = 0
-    has_halves: bool = False
+    is_odd: bool = False
 
 
 def measure(value: Any, most: int) -> Size:
@@ -222,6 +222,7 @@ def measure(value: Any, most: int) -> Size:
             waiting += [(inner, depth + 1) for inner in current]
         else:
             _measure_text(size, current)
+            size.is_odd = size.is_odd or (isinstance(current, int) and current.bit_length() > MAX_BITS)
     return size
 
 
@@ -229,7 +230,7 @@ def _measure_text(size: Size, *texts: Any) -> None:
     for text in texts:
         if isinstance(text, str):
             size.characters += len(text)
-            size.has_halves = size.has_halves or bool(HALF.search(text))
+            size.is_odd = size.is_odd or bool(HALF.search(text))
 
 
 def is_name(name: Any) -> bool:

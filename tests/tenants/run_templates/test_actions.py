@@ -3,6 +3,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from django.db import connection
 from factories import make_grant, make_template, make_template_run, make_tenant
 from fakes import RUN_ID, FakeTenantClient
 
@@ -89,6 +90,27 @@ def test_create_lets_the_tenants_own_answer_through(tenant, member, server):
     with pytest.raises(TenantUnreachable):
         create(tenant, member)
     assert not RunTemplate.objects.exists()
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_run_that_recorded_what_is_no_json_is_refused(tenant, member, server, value, monkeypatch):
+    monkeypatch.setattr(server, "snapshot", lambda snapshot_id: {**churn_snapshot(), "odd": [value]})
+    with pytest.raises(TemplateRefused, match="values that cannot be stored"):
+        create(tenant, member)
+    assert not RunTemplate.objects.exists()
+
+
+@pytest.mark.parametrize("text", ["a\0b", "\ud800", {"\0": 1}])
+def test_a_run_with_characters_that_the_database_does_not_keep_is_refused(
+    tenant, member, server, text, monkeypatch
+):
+    monkeypatch.setattr(server, "snapshot", lambda snapshot_id: {**churn_snapshot(), "odd": [text]})
+    if connection.vendor == "postgresql":
+        with pytest.raises(TemplateRefused, match="characters that cannot be stored"):
+            create(tenant, member)
+        assert not RunTemplate.objects.exists()
+    else:
+        assert create(tenant, member).snapshot["odd"] == [text]
 
 
 def test_a_template_keeps_the_run_its_snapshot_and_its_code(tenant, member, server):

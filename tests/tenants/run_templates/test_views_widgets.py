@@ -1,5 +1,7 @@
 """Every kind of parameter: what the form shows, sent back untouched, changes nothing."""
 
+import json
+import re
 from html.parser import HTMLParser
 
 import pytest
@@ -49,7 +51,53 @@ KINDS = {
     "anything": {"default": {"x": 1}},
     "line": {**TEXT, "default": "</textarea><script>alert(1)</script>"},
     "odd name <b>": {**TEXT, "default": "x"},
+    "carriage_return": {**TEXT, "default": "a\rb"},
+    "line_end": {**TEXT, "default": "a\r\nb"},
+    "blank": {**TEXT, "default": " "},
+    "blank_or_none": {"anyOf": [TEXT, NULL], "default": " "},
+    "lines_or_none": {"anyOf": [TEXT, NULL], "default": "\n\n"},
+    "wide_texts": {"type": "array", "items": TEXT, "default": [" a", "b\t", "", "a\nb", "\ufeffc"]},
+    "mixed_texts": {"type": "array", "items": TEXT, "default": ["1", 1, None]},
+    "floats": {"type": "array", "items": {"type": "integer"}, "default": [1.0, 2]},
+    "big_number": {"type": "number", "default": 12345678901234567890},
+    "list_of_big": {"type": "array", "items": {"type": "number"}, "default": [12345678901234567890]},
+    "whole_float": {"type": "integer", "default": 7.0},
+    "text_for_number": {"type": "integer", "default": "7"},
+    "word_for_number": {"type": "integer", "default": "many"},
+    "nothing_for_text": {**TEXT, "default": None},
+    "nothing_for_list": {"type": "array", "items": TEXT, "default": None},
+    "nothing_for_switch": {"type": "boolean", "default": None},
+    "nothing_for_choice": {"enum": ["a"], "default": None},
+    "text_for_switch": {"type": "boolean", "default": "true"},
+    "no_choice": {"enum": ["a", "b"], "default": "c"},
+    "equals_sign": {"enum": ["a", "="], "default": "="},
+    "look_alikes": {"enum": ["a", 1, "1", 1.0, True, "", " ", "\t"], "default": "1"},
+    "turned_choices": {"type": "array", "items": {"enum": ["a", "b"]}, "default": ["b", "a"]},
+    "doubled_choices": {"type": "array", "items": {"enum": ["a", "b"]}, "default": ["a", "a"]},
+    "week": {**TEXT, "format": "date", "default": "2026-W47-1"},
+    "week_moment": {**TEXT, "format": "date-time", "default": "2026-W47-1T14:30"},
+    "short_moment": {**TEXT, "format": "date-time", "default": "2026-11-23T14:30"},
 }
+
+
+NUMBER = re.compile(r"-?([0-9]+(\.[0-9]+)?|\.[0-9]+)([eE][-+]?[0-9]+)?")
+DAY = re.compile(r"[0-9]{4,}-[0-9]{2}-[0-9]{2}")
+MOMENT = re.compile(r"([0-9]{4,}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2})(:[0-9]{2}(\.[0-9]{1,3})?)?")
+
+
+def sanitized(kind: str, value: str) -> str:
+    """What HTML makes of the value of an <input> before anybody has touched it."""
+    if kind == "hidden":
+        return value
+    value = re.sub("[\r\n]", "", value)
+    if kind == "number":
+        return value if NUMBER.fullmatch(value) else ""
+    if kind == "date":
+        return value if DAY.fullmatch(value) else ""
+    if kind == "datetime-local":
+        found = MOMENT.fullmatch(value)
+        return found[1] + ("" if found[2] in (None, ":00") else found[2]) if found else ""
+    return value
 
 
 class Inputs(HTMLParser):
@@ -58,7 +106,11 @@ class Inputs(HTMLParser):
     def __init__(self, html: str):
         super().__init__()
         self.pairs, self.area, self.select, self.inside = [], None, None, False
-        self.feed(html.replace("\r\n", "\n"))
+        self.feed(html.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "\ufffd"))
+
+    def send(self, name: str, value: str) -> None:
+        line_ends = [re.sub("\r\n|\r|\n", "\r\n", text) for text in (name, value)]
+        self.pairs.append(tuple(text.encode(errors="replace").decode() for text in line_ends))
 
     def handle_starttag(self, tag, attrs):
         given = dict(attrs)
@@ -68,7 +120,8 @@ class Inputs(HTMLParser):
             return
         if tag == "input" and given.get("type") != "file" and given.get("name"):
             if given.get("type") != "checkbox" or "checked" in given:
-                self.pairs.append((given["name"], given.get("value", "on")))
+                kind = given.get("type", "text")
+                self.send(given["name"], sanitized(kind, given.get("value", "on")))
         elif tag == "textarea":
             self.area = (given["name"], [])
         elif tag == "select":
@@ -83,10 +136,10 @@ class Inputs(HTMLParser):
     def handle_endtag(self, tag):
         if tag == "textarea" and self.area:
             text = "".join(self.area[1]).removeprefix("\n")
-            self.pairs.append((self.area[0], text.replace("\n", "\r\n")))
+            self.send(self.area[0], text)
             self.area = None
         elif tag == "select" and self.select:
-            self.pairs.append(tuple(self.select))
+            self.send(*self.select)
             self.select = None
         elif tag == "form":
             self.inside = False
@@ -121,6 +174,7 @@ def assert_unchanged(client, address, tab="form"):
     page = client.get(address).content.decode()
     answer = client.post(address, sent_back(page, tab=tab), content_type=FORM)
     editor = answer.context["editor"]
+    assert json.dumps(editor.draft.document) == json.dumps(editor.default)
     assert [(change.name, change.before, change.after) for change in editor.changes] == []
     assert [(trouble.where, trouble.message) for trouble in editor.troubles] == []
     return answer
