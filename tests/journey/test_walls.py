@@ -59,7 +59,7 @@ def artifact_in(lab, client, root, uri):
     )
     project = lab.about["project"]
     artifact = posted(client, "/artifacts", project=project, name=name)
-    about = {"project": project, "artifact_id": artifact, "version": 1, "type": "data", "save_type": "manual"}
+    about = {"project": project, "artifact_id": artifact, "version": 1, "type": "DataArtifact", "save_type": "manual"}
     shown = [{"type": "html", "uri": uri}]
     return posted(
         client,
