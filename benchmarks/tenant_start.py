@@ -23,7 +23,7 @@ def bare(local, spec) -> float:
     program = local.program(spec)
     began = time.monotonic()
     with subprocess.Popen(
-        list(program.command), env=dict(program.env), cwd=program.cwd,
+        list(program.command), env=dict(program.env) | program.walls["secrets"], cwd=program.cwd,
         stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT,
     ) as process:  # fmt: skip
         eventually(lambda: local.healthy(spec), WAIT)

@@ -269,18 +269,32 @@ def run(
 
 
 def chosen(setting: str) -> Isolation:
-    """The walls to use. `setting`: "" for the best there are, "none" when the operator accepts the risk.
+    """The walls to use. `setting`: "" for the best there are, the name of a kind to have that one or no start at all;
+    "none" is the operator's word that they accept the risk.
 
-    Raises StartFailed with the remedy when there are none and nobody accepted that.
+    Raises StartFailed with the remedy.
     """
-    found = probe()
-    if setting == "none":
-        return Isolation(
-            Kind.NONE,
-            "Tenants are not isolated, as ZENPRO_ISOLATION=none says.",
-            "Everything: their code can read keys, databases and other tenants.",
-            "Remove ZENPRO_ISOLATION=none to isolate them." if found.kind is not Kind.NONE else found.remedy,
-        )
+    if setting == Kind.NONE:
+        return _accepted(probe())
+    found = probe() if setting in ("", probe().kind) else _only(setting)
     if found.kind is Kind.NONE:
         raise StartFailed(f"{found.sentence} {found.remedy}")
     return found
+
+
+def _accepted(found: Isolation) -> Isolation:
+    return Isolation(
+        Kind.NONE,
+        "Tenants are not isolated, as ZENPRO_ISOLATION=none says.",
+        "Everything: their code can read keys, databases and other tenants.",
+        "Remove ZENPRO_ISOLATION=none to isolate them." if found.kind is not Kind.NONE else found.remedy,
+    )
+
+
+@cache
+def _only(setting: str) -> Isolation:
+    if setting not in tuple(Kind):
+        raise StartFailed(f"ZENPRO_ISOLATION is one of {', '.join(Kind)}, or empty; it is {setting!r}.")
+    if refused := _refusal_of(Kind(setting)):
+        raise StartFailed(f"ZENPRO_ISOLATION asks for {setting}, which this machine refuses: {refused}")
+    return _landlock("ZENPRO_ISOLATION asks for Landlock") if setting == Kind.LANDLOCK else probe()

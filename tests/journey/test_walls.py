@@ -5,23 +5,18 @@ Each of these was a way to everything before there were walls (docs/security.md)
 
 import json
 import os
-import tarfile
-from io import BytesIO
 from uuid import uuid4
 
 import pytest
 
 from tenants.servers.keep import family
+from tests.tenants.servers.attacks import downloaded, read_through
 
 from .installation import ROOT, wait_for
 from .laboratory import make_laboratory
 
 pytestmark = [pytest.mark.zenml, pytest.mark.enable_socket]
 ROLES = ("editor", "developer", "operator")
-SOURCES = {
-    "materializer": {"module": "zenml.materializers", "attribute": "BuiltInMaterializer", "type": "internal"},
-    "data_type": {"module": "builtins", "attribute": "str", "type": "builtin"},
-}
 EVIL = """
 import os
 with open({mark!r}, "a") as file:
@@ -41,61 +36,19 @@ def editor(lab):
 
 
 @pytest.fixture(scope="module")
+def project(lab):
+    return lab.about["project"]
+
+
+@pytest.fixture(scope="module")
 def folder(installed, lab):
     return installed.data / "tenants" / lab.pk
 
 
-def posted(client, path, **body):
-    answer = client.post(path, json=body)
-    assert answer.status_code == 200, answer.text
-    return answer.json()["id"]
-
-
-def artifact_in(lab, client, root, uri):
-    """An artifact that the tenant's own API says is a file of the machine."""
-    name = f"a-{uuid4().hex[:8]}"
-    store = posted(
-        client, "/components", name=name, type="artifact_store", flavor="local", configuration={"path": root}
-    )
-    project = lab.about["project"]
-    artifact = posted(client, "/artifacts", project=project, name=name)
-    about = {"project": project, "artifact_id": artifact, "version": 1, "type": "DataArtifact", "save_type": "manual"}
-    shown = [{"type": "html", "uri": uri}]
-    return posted(
-        client,
-        "/artifact_versions",
-        **about,
-        **SOURCES,
-        artifact_store_id=store,
-        uri=uri,
-        visualizations=shown,
-    )
-
-
-def read_through(lab, client, path) -> str:
-    """What the tenant's server shows of a file, as text; "" when it shows nothing."""
-    version = artifact_in(lab, client, os.path.dirname(path), path)
-    answer = client.get(f"/artifact_versions/{version}/visualize")
-    return str(answer.json()["value"]) if answer.status_code == 200 else ""
-
-
-def downloaded(lab, client, path) -> list[str]:
-    """Names in the archive that the tenant's server makes of a folder."""
-    version = artifact_in(lab, client, path, path)
-    token = client.get(f"/artifact_versions/{version}/download-token")
-    if token.status_code != 200:
-        return []
-    answer = client.get(f"/artifact_versions/{version}/data", params={"token": token.json()})
-    if answer.status_code != 200:
-        return []
-    with tarfile.open(fileobj=BytesIO(answer.content)) as archive:
-        return archive.getnames()
-
-
-def test_a_file_of_the_tenants_own_stores_is_shown(lab, editor, folder):
+def test_a_file_of_the_tenants_own_stores_is_shown(lab, editor, folder, project):
     """So that what follows fails for the wall's sake and not for a mistake in the attack."""
     (folder / "stores" / "mine.html").write_text("this is mine")
-    assert read_through(lab, editor, str(folder / "stores" / "mine.html")) == "this is mine"
+    assert read_through(editor, project, str(folder / "stores" / "mine.html")) == "this is mine"
 
 
 @pytest.mark.parametrize(
@@ -110,33 +63,37 @@ def test_a_file_of_the_tenants_own_stores_is_shown(lab, editor, folder):
         "run/supervisord.pid",
     ],
 )
-def test_an_editor_reads_no_file_of_ours_through_the_tenants_api(installed, lab, editor, path):
+def test_an_editor_reads_no_file_of_ours_through_the_tenants_api(installed, lab, editor, path, project):
     other = installed.ask(
         "from tenants.models import Tenant\nanswer = str(Tenant.objects.get(slug='demo').pk)"
     )
     target = installed.data / path.format(other=other, own=lab.pk)
     assert target.exists()
-    assert read_through(lab, editor, str(target)) == ""
+    assert read_through(editor, project, str(target)) == ""
 
 
 @pytest.mark.parametrize("path", ["/etc/shadow", "/root/.bashrc", "{home}/.profile"])
-def test_an_editor_reads_no_file_of_the_machine(installed, lab, editor, path):
-    assert read_through(lab, editor, path.format(home=installed.data / "home")) == ""
+def test_an_editor_reads_no_file_of_the_machine(installed, lab, editor, path, project):
+    assert read_through(editor, project, path.format(home=installed.data / "home")) == ""
 
 
-def test_an_editor_downloads_no_folder_of_ours(installed, lab, editor):
-    names = downloaded(lab, editor, str(installed.data))
-    assert not any(name in "\n".join(names) for name in ("keys.json", "zenpro.sqlite3", "supervisor"))
+@pytest.mark.parametrize("folder_name", ["supervisor", "logs", "run", "tenants"])
+def test_an_editor_downloads_no_folder_of_ours(installed, lab, editor, project, folder_name):
+    other = installed.ask(
+        "from tenants.models import Tenant\nanswer = str(Tenant.objects.get(slug='demo').pk)"
+    )
+    names = "\n".join(downloaded(editor, project, str(installed.data / folder_name)))
+    assert not any(word in names for word in (".conf", ".log", ".pid", "password", other))
 
 
 @pytest.mark.parametrize("process", ["self", "1", "2"])
 @pytest.mark.parametrize("file", ["environ", "cmdline", "mounts"])
-def test_a_servers_secrets_stand_in_no_file_of_its_own(lab, editor, installed, process, file):
+def test_a_servers_secrets_stand_in_no_file_of_its_own(lab, editor, installed, process, file, project):
     secrets = installed.ask(
         "from tenants.models import Tenant\n"
         f"answer = list(Tenant.objects.get(pk='{lab.pk}').opened_secrets().values())"
     )
-    shown = read_through(lab, editor, f"/proc/{process}/{file}")
+    shown = read_through(editor, project, f"/proc/{process}/{file}")
     assert len(secrets) == 3
     assert not any(secret in shown for secret in secrets)
 

@@ -279,3 +279,20 @@ def test_without_walls_nothing_starts_unless_the_operator_accepts_it(monkeypatch
 def test_who_asks_to_go_without_walls_is_told_that_there_are_some():
     assert isinstance(box.chosen("none"), Isolation)
     assert box.chosen("none").remedy == "Remove ZENPRO_ISOLATION=none to isolate them."
+
+
+def test_walls_can_be_asked_for_by_name():
+    assert box.chosen("landlock").kind is Kind.LANDLOCK
+    assert box.chosen("bubblewrap").kind is Kind.BUBBLEWRAP
+    with pytest.raises(StartFailed, match="one of bubblewrap, landlock, none, or empty"):
+        box.chosen("docker")
+
+
+def test_walls_that_were_asked_for_and_are_refused_stop_the_start(monkeypatch):
+    monkeypatch.setattr(box, "_refusal_of", lambda kind: "no permission" if kind is Kind.BUBBLEWRAP else "")
+    for cached in (box.probe, box._only):
+        cached.cache_clear()
+    with pytest.raises(StartFailed, match="asks for bubblewrap, which this machine refuses: no permission"):
+        box.chosen("bubblewrap")
+    for cached in (box.probe, box._only):
+        cached.cache_clear()

@@ -9,6 +9,7 @@ import subprocess
 from dataclasses import replace
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tenants.servers.base import (
@@ -23,6 +24,8 @@ from tenants.servers.base import (
 )
 from tenants.servers.client import TenantClient
 from tenants.servers.keep import family
+from tenants.servers.local import LocalBackend
+from tests.tenants.servers.attacks import downloaded, read_through
 from tests.tenants.servers.conftest import eventually, make_spec
 from tests.tenants.servers.stub_control_plane import free_port, user_id
 
@@ -43,6 +46,67 @@ def up(supervised, spec):
     supervised.start(spec)
     eventually(lambda: supervised.healthy(spec))
     return spec
+
+
+@pytest.fixture(params=["bubblewrap", "landlock"])
+def walled(request, supervised, control_plane):
+    """(a server that answers, an HTTP client of a person on it) behind these walls."""
+    hosting = LocalBackend(supervised.data, supervised.port_range, isolation=request.param)
+    spec = make_spec(hosting.data, control_plane.url)
+    hosting.start(spec)
+    eventually(lambda: hosting.healthy(spec))
+    login = httpx.post(
+        f"{spec.server_url}/api/v1/login",
+        data={"grant_type": "zenml-external"},
+        headers={"Authorization": "Bearer user-ada"},
+        trust_env=False,
+    )
+    bearer = {"Authorization": f"Bearer {login.json()['access_token']}"}
+    with httpx.Client(
+        base_url=f"{spec.server_url}/api/v1", headers=bearer, trust_env=False, timeout=30
+    ) as client:
+        yield spec, client
+    hosting.remove(spec)
+
+
+def test_files_of_the_machine_are_out_of_reach_of_the_servers_api(walled):
+    spec, client = walled
+    project = as_user(spec).create_project("default")["id"]
+    data = spec.folder.parents[1]
+    (data / "keys.json").write_text("the keys of the installation")
+    neighbour = data / "tenants" / "neighbour"
+    neighbour.mkdir(exist_ok=True)
+    (neighbour / "zenml.db").write_text("somebody else's")
+    mine = spec.local_stores / "mine.html"
+    mine.write_text("this is mine")
+    assert read_through(client, project, str(mine)) == "this is mine"
+    launch = data / "supervisor" / "conf.d" / f"{spec.program}.json"
+    foreign = (
+        data / "keys.json",
+        neighbour / "zenml.db",
+        launch,
+        data / "supervisor" / "password",
+        Path("/etc/shadow"),
+    )
+    for path in foreign:
+        assert path.exists()
+        assert read_through(client, project, str(path)) == "", path
+    names = "\n".join(downloaded(client, project, str(data / "tenants")))
+    assert "neighbour" not in names
+    for name in ("environ", "cmdline", "maps"):
+        shown = read_through(client, project, f"/proc/self/{name}")
+        assert not any(
+            secret in shown for secret in (spec.oauth_secret, spec.jwt_secret, spec.encryption_key)
+        )
+
+
+def test_a_link_that_a_run_put_into_the_stores_leads_nowhere(walled):
+    spec, client = walled
+    project = as_user(spec).create_project("default")["id"]
+    secret = spec.folder.parents[1] / "keys.json"
+    secret.write_text("the keys of the installation")
+    (spec.local_stores / "link.html").symlink_to(secret)
+    assert read_through(client, project, str(spec.local_stores / "link.html")) == ""
 
 
 def as_user(spec, name="ada"):
