@@ -71,10 +71,10 @@ def people_who_can(permission: Permission, organization: Organization):
         permissions__resource=resource, permissions__action=action
     )
     members, slugs = organization.memberships.order_by(), slugs.order_by().values("slug")
-    teams = organization.teams.order_by().filter(org_role__in=slugs).values("pk")
-    inside = Team.user_set.through.objects.filter(group__in=teams)
+    teams = organization.teams.order_by().filter(org_role__among=slugs).values("pk")
+    inside = Team.user_set.through.objects.filter(group__among=teams)
     through = members.filter(user__in=inside.values("user"))
-    may = Q(pk__in=members.filter(role__in=slugs).values("user").union(through.values("user")))
+    may = Q(pk__in=members.filter(role__among=slugs).values("user").union(through.values("user")))
     may |= Q(is_superuser=True)
     return get_user_model().objects.filter(may, is_active=True)
 

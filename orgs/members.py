@@ -87,7 +87,7 @@ def counts_of(organization: Organization, found=None) -> dict[str, int]:
     robots = members.filter(user__in=get_user_model().objects.filter(is_service_account=True))
     admins = members.filter(role=OrgRole.ADMIN, user__is_active=True, user__is_service_account=False)
     if found is not None:
-        numbers["found"] = members.filter(pk__in=found.order_by().values("pk"))
+        numbers["found"] = found
     numbers |= {"all": members.all(), "robots": robots, "admins": admins}
     numbers |= {"teams": organization.teams.all(), "invitations": organization.invitations.open()}
     counts = counts_in(organization, **numbers)

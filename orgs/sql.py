@@ -1,7 +1,7 @@
 """What Django's query sets lack."""
 
 from django.db import connection
-from django.db.models import Count, IntegerField, OuterRef, Subquery, TextField, UUIDField
+from django.db.models import Count, Field, IntegerField, OuterRef, Subquery, TextField
 from django.db.models.fields.related import ForeignObject
 from django.db.models.fields.related_lookups import RelatedIn
 from django.db.models.functions import Coalesce
@@ -34,7 +34,7 @@ class _AskedOnce:
         return super().get_rhs_op(connection, rhs)
 
 
-@UUIDField.register_lookup
+@Field.register_lookup
 class Among(_AskedOnce, In):
     pass
 

@@ -104,13 +104,13 @@ def members_in(tenant: Tenant, *, text: str = "", role: str = "", managers: bool
     grants, org = tenant.grants.valid().order_by(), tenant.organization
     if role:
         grants = grants.filter(role__slug=role)
-    through = Team.user_set.through.objects.filter(group__in=grants.exclude(team=None).values("team"))
-    ways = [grants.filter(membership__organization=org).values("membership")]
+    through = Team.user_set.through.objects.filter(group__among=grants.exclude(team=None).values("team"))
+    ways = [grants.exclude(membership=None).values("membership")]
     ways.append(org.memberships.order_by().filter(user__in=through.values("user")).values("pk"))
     if managers and not role:
         ways.append(_managers(org).order_by().values("pk"))
     # Not one condition with OR, nor once more of this organization: databases would look at every member for it.
-    found = Membership.objects.filter(pk__in=ways[0].union(*ways[1:]))
+    found = Membership.objects.filter(pk__among=ways[0].union(*ways[1:]))
     if text:
         found = found.filter(Q(user__name__icontains=text) | Q(user__email__icontains=text))
     return found.order_by("user__name", "user__email")
@@ -183,4 +183,4 @@ def _managers(organization: Organization):
     roles = organization.roles.organization_level().filter(
         permissions__resource="tenant", permissions__action=Permission.TENANT_MANAGE_ALL.partition(":")[2]
     )
-    return organization.memberships.filter(role__in=roles.order_by().values("slug"), user__is_active=True)
+    return organization.memberships.filter(role__among=roles.order_by().values("slug"), user__is_active=True)

@@ -257,10 +257,8 @@ class TenantGrantQuerySet(models.QuerySet):
         return self.valid().filter(expires_at__lte=timezone.now() + NOTICE)
 
     def of_person(self, user):
-        """Grants to the person herself and to her teams. By keys: joined to people, every grant would be read."""
-        memberships = Membership.objects.filter(user=user).order_by().values("pk")
-        teams = Team.objects.filter(user=user).order_by().values("pk")
-        return self.filter(models.Q(membership__in=memberships) | models.Q(team__in=teams))
+        """Grants to the person themselves and to their teams."""
+        return self.filter(_for(user))
 
     def of_holder(self, holder):
         """Grants to this very Membership or Team."""
@@ -390,6 +388,13 @@ class TenantGrantQuerySet(models.QuerySet):
         grants.delete()
         for kind in HOLDERS:
             _sync_places(kind, places[kind])
+
+
+def _for(user) -> models.Q:
+    """Rows for the person themselves and for their teams. By keys: joined to people, every row would be read."""
+    memberships = Membership.objects.filter(user=user).order_by().values("pk")
+    teams = Team.user_set.through.objects.filter(user=user).values("group")
+    return models.Q(membership__among=memberships) | models.Q(team__among=teams)
 
 
 def _of_same_holder(grants):
@@ -583,6 +588,12 @@ class InvitationGrant(models.Model):
         )
 
 
+class ShareQuerySet(models.QuerySet):
+    def of_person(self, user):
+        """What was shared with the person themselves and with their teams."""
+        return self.filter(_for(user))
+
+
 class Share(models.Model):
     """One action on one object inside a tenant, shared by its owner from within ZenML (protocol §3.10)."""
 
@@ -597,6 +608,8 @@ class Share(models.Model):
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
     )
     created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = ShareQuerySet.as_manager()
 
     class Meta:
         ordering = ["-created_at"]

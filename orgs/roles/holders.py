@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from orgs.invitations.models import Invitation
+from orgs.models import Membership
 from orgs.sql import counts_in
 from orgs.teams.models import Team
 
@@ -32,7 +33,7 @@ def holders(role: Role) -> Holders:
     """Everybody who holds the role, in as many queries for any number."""
     people, teams, invited = _of_tenant(role) if role.level == Role.Level.TENANT else _of_organization(role)
     numbers = {"people_count": people, "teams_count": teams, "invited": invited, "tenants": _tenants(role)}
-    inside = Team.user_set.through.objects.filter(group__in=teams.order_by().values("pk"))
+    inside = Team.user_set.through.objects.filter(group__among=teams.order_by().values("pk"))
     everybody = people.order_by().values("user").union(inside.values("user"))
     return Holders(
         people=list(people.select_related("user")[:SHOWN]),
@@ -55,8 +56,9 @@ def _of_tenant(role: Role):
     organization, grants = role.organization, _live(role)
     promised = Invitation.tenant_grants.rel.related_model.objects.filter(role=role)
     return (
-        organization.memberships.filter(pk__in=grants.values("membership")),
-        organization.teams.filter(pk__in=grants.values("team")),
+        # Not once more of this organization: databases would look through all its members for it.
+        Membership.objects.filter(pk__in=grants.exclude(membership=None).values("membership")),
+        organization.teams.filter(pk__among=grants.exclude(team=None).values("team")),
         organization.invitations.open().filter(pk__in=promised.values("invitation")),
     )
 

@@ -20,7 +20,7 @@ class TeamQuerySet(models.QuerySet):
         """With `people` and `reached`, the number of these `tenants` (query set) that the team has a role on."""
         inside = get_user_model().groups.through.objects.filter(group=OuterRef("pk")).order_by()
         grants = self.model.tenant_grants.rel.related_model.objects.filter(team=OuterRef("pk")).order_by()
-        here = grants.filter(tenant__in=tenants).values("team")
+        here = grants.filter(tenant__among=tenants.order_by().values("pk")).values("team")
         return self.annotate(
             people=Coalesce(Subquery(inside.values("group").annotate(n=Count("pk")).values("n")), 0),
             reached=Coalesce(Subquery(here.annotate(n=Count("tenant", distinct=True)).values("n")), 0),

@@ -218,8 +218,7 @@ def _role_name(request, field: str) -> Subquery:
 
 def _others(request, team):
     """Members of the organization who are not in the team."""
-    inside = _members(request, team)
-    return request.org.memberships.exclude(pk__in=inside.values("pk")).select_related("user")
+    return request.org.memberships.exclude(user__in=team.inside).select_related("user")
 
 
 def _offered(request, team, search: str) -> list | None:
@@ -247,7 +246,7 @@ def _detail(request, team) -> dict:
     rights, search = request.org_permissions, request.GET.get("who", "").strip()
     people = _members(request, team)
     found = people.filter(Q(user__name__icontains=search) | Q(user__email__icontains=search))
-    keeps = _maintainers(request, team).filter(pk=OuterRef("pk"))
+    keeps = Team.maintainers.through.objects.filter(team=team, membership=OuterRef("pk"))
     found = found.annotate(role_name=_role_name(request, "role"), maintains=Exists(keeps))
     ordered = found.select_related("user").order_by("-maintains", "user__name", "user__email")
     is_robot, paginator = Q(user__is_service_account=True), Paginator(ordered, ROWS)

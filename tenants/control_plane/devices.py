@@ -16,7 +16,7 @@ from orgs.models import Organization
 from orgs.permissions import Permission
 from orgs.two_factor import closed_to
 from tenants.decisions import may_connect
-from tenants.models import Tenant
+from tenants.models import Share, Tenant, TenantGrant
 
 from .models import AccessToken, DeviceLogin, hash_token
 
@@ -192,12 +192,11 @@ def tenants_of(user, *, member_only: bool):
     live = live.exclude(organization__in=closed_to(user))
     if user.is_superuser:
         return live
-    valid = Q(grants__expires_at=None) | Q(grants__expires_at__gt=timezone.now())
-    hers = valid & (Q(grants__membership__user=user) | Q(grants__team__user=user))
-    hers |= Q(shares__membership__user=user) | Q(shares__team__user=user)
+    hers = Q(pk__in=TenantGrant.objects.valid().of_person(user).order_by().values("tenant"))
+    hers |= Q(pk__in=Share.objects.of_person(user).order_by().values("tenant"))
     if not member_only:
         hers |= Q(organization__in=_managed(user))
-    return live.filter(hers).distinct()
+    return live.filter(hers)
 
 
 def organizations_of(user):

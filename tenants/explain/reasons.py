@@ -170,12 +170,16 @@ class Standing:
         """Teams of the organization she is in, by key."""
         return {team.pk: team for team in self.organization.teams.filter(user=self.user)}
 
+    @property
+    def _own(self) -> Q:
+        """Rows for the person in this organization and for their teams. By keys: joined, all rows would be read."""
+        memberships = self.organization.memberships.filter(user=self.user).order_by().values("pk")
+        return Q(membership__among=memberships) | Q(team__in=self.teams)
+
     @cached_property
     def held(self) -> list[Path]:
         """What was given to her and her teams, the strongest role first, also what is over."""
-        organization = Q(membership__organization=self.organization) | Q(team__organization=self.organization)
-        hers = Q(membership__user=self.user) | Q(team__in=self.teams)
-        grants = TenantGrant.objects.filter(organization, hers, tenant__in=self.tenants)
+        grants = TenantGrant.objects.filter(self._own, tenant__in=self.tenants)
         grants = grants.select_related("role", "granted_by").prefetch_related("role__permissions")
         return [self._path(grant) for grant in grants.order_by("role__rank", "role__name", "created_at")]
 
@@ -187,9 +191,7 @@ class Standing:
     @cached_property
     def shares(self) -> list[Path]:
         """Single objects shared with her and her teams."""
-        organization = Q(membership__organization=self.organization) | Q(team__organization=self.organization)
-        hers = Q(membership__user=self.user) | Q(team__in=self.teams)
-        shares = Share.objects.filter(organization, hers, tenant__in=self.tenants)
+        shares = Share.objects.filter(self._own, tenant__in=self.tenants)
         return [Path("share", team=self.teams.get(share.team_id), share=share) for share in shares]
 
     def on(self, tenant: Tenant) -> list[Path]:

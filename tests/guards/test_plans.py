@@ -33,18 +33,64 @@ def large(db, monkeypatch):
 
 
 def addresses(org) -> dict[str, str]:
-    members = reverse("orgs:members", args=[org.slug])
-    return {
-        "members": members,
-        "members, page 150": f"{members}?page=150",
-        "members, a search": f"{members}?q=ada",
+    """Every list, and what is shown beside lists. The first of everything stands for the others."""
+    tenant, team = org.tenants.first(), org.teams.first()
+    member = org.memberships.filter(role="member", user__groups=team).first()
+    pages = {
+        "orgs:home": [],
+        "orgs:members": [],
+        "orgs:member_detail": [member.pk],
+        "orgs:member_remove": [member.pk],
+        "orgs:settings": [],
+        "orgs:members_export": [],
+        "teams:list": [],
+        "teams:detail": [team.uuid],
+        "teams:delete": [team.uuid],
+        "roles:list": [],
+        "roles:detail": [org.roles.get(slug="reviewer").pk],
+        "roles:delete": [org.roles.get(slug="reviewer").pk],
+        "invitations:list": [],
+        "control_plane:account_list": [],
+        "audit:list": [],
+        "usage:organization": [],
+        "matrix:grid": [],
+        "explain:question": [],
+        "explain:person": [member.pk],
+        "run_templates:org_list": [],
+        "run_templates:list": [tenant.slug],
+        "tenants:overview": [tenant.slug],
+        "tenants:members": [tenant.slug],
+        "tenants:grant_give": [tenant.slug],
+        "tenants:settings": [tenant.slug],
+        "tenants:delete": [tenant.slug],
+        "tenants:runs": [tenant.slug],
     }
+    found = {name: reverse(name, args=[org.slug, *args]) for name, args in pages.items()}
+    for name, asked in (
+        (
+            "orgs:members",
+            ("page=150", "q=ada", f"team={team.uuid}", "state=never", "state=weak", "role=member"),
+        ),
+        ("teams:detail", ("q=ada", "who=ada")),
+        ("tenants:members", ("q=ada", "role=viewer", "show=teams")),
+        ("tenants:grant_give", ("q=ada",)),
+        ("audit:list", ("q=ada",)),
+    ):
+        found |= {f"{name}?{query}": f"{found[name]}?{query}" for query in asked}
+    found |= {name: reverse(name) for name in ("control_plane:token_list", "control_plane:device_list")}
+    inside = f"/api/v1/organizations/{org.slug}"
+    api = ("members", f"members/{member.pk}", "invitations", "teams", f"teams/{team.uuid}/members", "roles")
+    api += ("tenants", f"tenants/{tenant.slug}/grants", "service-accounts", "audit")
+    found |= {f"api {path}": f"{inside}/{path}" for path in api}
+    return found | {"api all tenants": "/api/v1/tenants"}
 
 
 def worst(client, address: str) -> plans.Plan:
     """The statement of the page that goes through most rows."""
     with plans.carried_out() as made:
-        assert client.get(address).status_code == 200, address
+        response = client.get(address)
+        assert response.status_code == 200, address
+        assert not response.streaming or b"".join(response.streaming_content)
     return max(made, key=lambda plan: plan.rows)
 
 
