@@ -77,7 +77,9 @@ def detail(request, template):
     }
     if wants(request, "environment"):
         return render(request, "run_templates/detail.html#environment", context)
-    return render_partial(request, "run_templates/detail.html#activity", context | _activity(request, template))
+    return render_partial(
+        request, "run_templates/detail.html#activity", context | _activity(request, template)
+    )
 
 
 def _activity(request, template) -> dict:

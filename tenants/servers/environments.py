@@ -93,7 +93,15 @@ class Environments:
         check_space(self.folder)
         build, place = Build(lock, self._new_log(version)), self._new_folder(version)
         try:
-            self._uv(build, "venv", "--relocatable", "--allow-existing", "--no-config", "--quiet", *self._python(place))
+            self._uv(
+                build,
+                "venv",
+                "--relocatable",
+                "--allow-existing",
+                "--no-config",
+                "--quiet",
+                *self._python(place),
+            )
             self._uv(build, "pip", "install", *self._install_arguments(version, place))
             self._compile(build, place)
             shutil.rmtree(place / CACHE, ignore_errors=True)
