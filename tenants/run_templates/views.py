@@ -70,17 +70,22 @@ def list(request):
 @tenant_view(TenantPermission.TEMPLATE_VIEW)
 def detail(request, template):
     template = get_object_or_404(request.tenant.templates.select_related(*PEOPLE), pk=template)
-    if wants(request, "environment"):
-        context = {
-            "template": template,
-            "environment": environment_of(template),
-            "can_edit": _may_edit(request, template),
-        }
-        return render(request, "run_templates/detail.html#environment", context)
-    page = _page(request, template.runs.select_related("created_by").defer("configuration"), ROWS)
-    newest = recent_runs(template)
     context = {
         "template": template,
+        "environment": environment_of(template),
+        "can_edit": _may_edit(request, template),
+    }
+    if wants(request, "environment"):
+        return render(request, "run_templates/detail.html#environment", context)
+    return render_partial(
+        request, "run_templates/detail.html#activity", context | _activity(request, template)
+    )
+
+
+def _activity(request, template) -> dict:
+    page = _page(request, template.runs.select_related("created_by").defer("configuration"), ROWS)
+    newest = recent_runs(template)
+    return {
         "run_url": _url(request, "run", template),
         "page": page,
         "rows": [RunRow(run) for run in page],
@@ -88,12 +93,9 @@ def detail(request, template):
         "chart": chart(newest),
         "figures": figures(template),
         "parameters": parameters(template),
-        "environment": environment_of(template),
         "unfinished": page.number == 1 and any(not run.has_ended for run in newest),
         "can_run": TenantPermission.TEMPLATE_RUN in request.tenant_permissions,
-        "can_edit": _may_edit(request, template),
     }
-    return render_partial(request, "run_templates/detail.html#activity", context)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -117,7 +117,15 @@ class Environments:
         place = self._new_folder(version)
         build = Build(lock, self._new_log(version), place, self.runs_foreign_code(version))
         try:
-            self._uv(build, "venv", "--relocatable", "--allow-existing", "--no-config", *self._python(place))
+            self._uv(
+                build,
+                "venv",
+                "--relocatable",
+                "--allow-existing",
+                "--no-config",
+                "--quiet",
+                *self._python(place),
+            )
             self._uv(build, "pip", "install", *self._install_arguments(version, place))
             self._compile(build)
             shutil.rmtree(place / CACHE, ignore_errors=True)

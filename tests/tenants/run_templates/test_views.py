@@ -331,6 +331,9 @@ def test_an_environment_that_failed_says_why(template, built, holds, as_user):
     assert "It could not be made.</b> “x” has no ready-made package (wheel) that fits." in page
     assert url("edit", template) in page
     assert "<details" in page and " open" in page
+    assert "Its packages could not be installed." in texts(
+        as_user(holds("viewer")).get(url("detail", template))
+    )
     assert url("edit", template) not in environment_of_page(as_user(holds("viewer")), template)
 
 

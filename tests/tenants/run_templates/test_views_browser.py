@@ -10,6 +10,7 @@ from fakes import PROJECT, RUN_ID, churn
 from playwright.sync_api import expect
 
 from tenants.run_templates.configuration import default_configuration
+from tenants.run_templates.environments import RunEnvironments, needs_of
 from tenants.run_templates.models import TemplateRun
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -182,3 +183,28 @@ def test_pages_have_no_axe_findings(theme, width, visit, template):
         found = page.evaluate("async rules => (await axe.run(document, {runOnly: rules})).violations", RULES)
         assert [(path, one["id"], one["nodes"][0]["html"]) for one in found] == []
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+
+
+@pytest.mark.parametrize(("width", "theme"), [(1280, "light"), (390, "dark")])
+def test_the_log_of_an_environment_that_failed_can_be_read(visit, template, settings, tmp_path, width, theme):
+    settings.ZENPRO_DATA = tmp_path
+    type(template).objects.update(
+        requirements="pandas==2.2\na-package-with-a-long-name-that-nobody-has-made==1"
+    )
+    template.refresh_from_db()
+    environments = RunEnvironments()
+    key = environments.key(*needs_of(template))
+    environments.folder.mkdir()
+    environments.log(key).write_text("".join(f"line {number} {'x' * 200}\n" for number in range(300)))
+    environments._note(key, "“docopt” has no ready-made package (wheel) that fits.")
+    page = visit()
+    page.emulate_media(color_scheme=theme)
+    page.set_viewport_size({"width": width, "height": 3000})
+    section = page.locator("#environment")
+    expect(section).to_contain_text("“docopt” has no ready-made package (wheel) that fits.")
+    expect(section.get_by_label("Last 200 lines of the log")).to_contain_text("line 299")
+    expect(section.get_by_role("button", name="Copy the log")).to_be_visible()
+    page.evaluate(AXE.read_text() + ";0")
+    found = page.evaluate("async rules => (await axe.run(document, {runOnly: rules})).violations", RULES)
+    assert [(one["id"], one["nodes"][0]["html"]) for one in found] == []
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
