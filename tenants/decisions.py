@@ -20,7 +20,7 @@ from django.db import connection
 from django.db.models import DateTimeField, UUIDField
 from django.utils import timezone
 
-from orgs.roles.permissions import READ, RESOURCES
+from orgs.roles.permissions import READ, RESOURCES, nearest
 
 from .models import Tenant
 
@@ -31,7 +31,8 @@ RESOURCE = re.compile(
     f"(?:(?:(?P<project>{ID})|(?P<tenant>{ID})@server):)?(?P<type>[a-z_]+)(?:/(?P<id>{ID}))?"
 )
 
-UUIDS, TIMES, KNOWN = UUIDField(), DateTimeField(), frozenset(RESOURCES)
+ACTION = re.compile("[a-z_]{1,40}")
+UUIDS, TIMES = UUIDField(), DateTimeField()
 
 # SQLite takes tables joined by CROSS JOIN in the order written, and no index for NOT ... <>: without either it
 # would go through all that was ever given on the tenant. PostgreSQL reads both as what they mean.
@@ -138,17 +139,27 @@ class Answer:
         return bool(homes) and (resource.project is None or not homes.isdisjoint({None, resource.project}))
 
 
+class Meant(NamedTuple):
+    """What answers for a type that was asked about: a known type, and what the person may do there."""
+
+    type: str
+    answer: Answer
+
+    def holds(self, resource: Resource) -> bool:
+        return resource._replace(type=self.type) in self.answer
+
+
 def allowed(user_id: UUID, tenant: Tenant, action: str, resources: Iterable[str]) -> dict[str, bool]:
     """May the person do `action` with each of the resource strings? One statement, however many there are.
 
-    Every string is a key of the answer, exactly as it came; what cannot be read, is unknown or belongs to another
-    tenant is False. Without an id the question is about the whole type. Never raises for odd input.
+    Every string is a key of the answer, exactly as it came; what cannot be read or belongs to another tenant is False.
+    A type or action that we do not know is answered by the nearest one, at most two statements more. Without an id the question is about the whole type. Never raises for odd input.
     """
     parsed = {text: Resource.parse(text) for text in resources}
-    rights = _ask(user_id, tenant, action, {resource.type for resource in parsed.values() if resource})
+    rights = _rights(user_id, tenant, action, {resource.type for resource in parsed.values() if resource})
     here = (None, str(tenant.pk))
     return {
-        text: resource is not None and resource.tenant in here and resource in rights
+        text: resource is not None and resource.tenant in here and rights[resource.type].holds(resource)
         for text, resource in parsed.items()
     }
 
@@ -160,10 +171,10 @@ def allowed_ids(
 
     Says yes to exactly the objects that `allowed` says yes to. `ids` is sorted, and empty with full access.
     """
-    rights = _ask(user_id, tenant, action, {resource_type})
-    if rights.covers(resource_type):
+    rights = _rights(user_id, tenant, action, {resource_type})[resource_type]
+    if rights.answer.covers(rights.type):
         return True, []
-    return False, rights.ids(resource_type, project)
+    return False, rights.answer.ids(rights.type, project)
 
 
 def may_connect(user, tenant: Tenant) -> bool:
@@ -193,12 +204,24 @@ def shut_out() -> list[int]:
         return [key for (key,) in cursor.fetchall()]
 
 
+def _rights(user_id, tenant, action: str, types: set[str]) -> dict[str, Meant]:
+    """For each type asked about what answers for it. One statement for each action that is meant, mostly one."""
+    if not ACTION.fullmatch(action):  # no server's action; a superuser may do all
+        return {kind: Meant(kind, _ask(user_id, tenant, "", set())) for kind in types}
+    meant = {kind: nearest(kind, action) for kind in types}
+    kinds: dict[str, set[str]] = {}
+    for kind, one in meant.values():
+        kinds.setdefault(one, set()).add(kind)
+    answers = {one: _ask(user_id, tenant, one, asked) for one, asked in kinds.items()}
+    return {kind: Meant(known, answers[one]) for kind, (known, one) in meant.items()}
+
+
 def _ask(user_id, tenant, action: str, types: set[str]) -> Answer:
-    """Everything that decides about one action on these types: a row a type, and one a shared object."""
-    kinds = sorted(types & KNOWN)
+    """Everything that decides about one action on these known types: a row a type, and one a shared object."""
+    kinds = sorted(types)
     length = next(length for length in LIST_LENGTHS if len(kinds) <= length)
     kinds += [""] * (length - len(kinds))
-    parameters = _parameters(user_id, tenant) | {"action": action if action.isprintable() else ""}
+    parameters = _parameters(user_id, tenant) | {"action": action}
     parameters |= {f"type{place}": kind for place, kind in enumerate(kinds)}
     with connection.cursor() as cursor:
         cursor.execute(_statement(length, action == READ and "project" in types), parameters)

@@ -7,7 +7,7 @@ from django.contrib import messages
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from orgs.access import org_view
+from orgs.access import org_view, refuse
 from orgs.actions import Refused
 from orgs.permissions import Permission
 from zenpro_site.htmx import reload_page, render_partial, wants
@@ -49,6 +49,7 @@ def create(request):
             return redirect("tenants:progress", request.org.slug, tenant.slug)
     asked_for_row = data is not None and "add_row" in data
     context = {"form": form, "access": access}
+    context["can_connect"] = Permission.TENANT_MANAGE_ALL in request.org_permissions
     status = 422 if data and not asked_for_row else 200
     return render_partial(request, "tenants/create.html#access", context, status=status)
 
@@ -74,6 +75,8 @@ def _create(request, values, pairs):
     words = {name: values[name] for name in ("name", "slug", "version", "description")}
     words |= {"org": request.org, "access": pairs, "by": request.user}
     if values["where"] == ELSEWHERE:
+        if Permission.TENANT_MANAGE_ALL not in request.org_permissions:
+            refuse(request, Permission.TENANT_MANAGE_ALL, request.org)
         return enroll(server_url=values["server_url"], **words)
     return actions.create_tenant(**words)
 

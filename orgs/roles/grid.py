@@ -82,6 +82,7 @@ ACTION_WORDS = {
     "read_secret_value": "read values",
     "backup_restore": "back up",
     "client": "use",
+    "attach": "put into stacks",
     "view": "see it",
     "change": "change settings",
     "manage_access": "manage members",

@@ -5,16 +5,19 @@ actions of the ZenML server (protocol §6), plus `tenant:*` for the tenant itsel
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 from orgs.permissions import Permission
 
 CREATE, READ, UPDATE, DELETE, SHARE = "create", "read", "update", "delete", "share"
+ATTACH = "attach"  # link somebody else's component into a stack; asked since 0.99
 ALL = (CREATE, READ, UPDATE, DELETE, SHARE)
 EXTRA_ACTIONS = {
     "secret": ("read_secret_value", "backup_restore"),
     "service_connector": ("read_secret_value", "client"),
     "model": ("promote",),
     "artifact_version": ("prune",),
+    "stack_component": (ATTACH,),
 }
 GROUPS: dict[str, tuple[str, ...]] = {
     "Pipelines & runs": (
@@ -57,6 +60,36 @@ def actions_of(resource: str) -> tuple[str, ...]:
     if resource in DASHBOARD:
         return DASHBOARD[resource]
     return ALL + EXTRA_ACTIONS.get(resource, ())
+
+
+# Types that we do not know and that are called so are answered as secrets are.
+_SECRETIVE = ("secret", "credential", "key", "token", "password")
+
+
+def is_known(resource: str, action: str) -> bool:
+    """Does a server of today ask for this action on this type?"""
+    return resource in RESOURCES and action in actions_of(resource)
+
+
+@lru_cache(maxsize=2000)  # both come from servers: any number of them
+def nearest(resource: str, action: str) -> tuple[str, str]:
+    """The known (type, action) that answers for what a newer server asks; the same for what is known.
+
+    A type by its name, else as pipelines; an action on it as update, what is called delete as delete.
+    """
+    kind = resource if resource in RESOURCES else _neighbour(resource)
+    if action in actions_of(kind):
+        return kind, action
+    return kind, DELETE if action.startswith(DELETE) else UPDATE
+
+
+def _neighbour(resource: str) -> str:
+    if any(word in resource for word in _SECRETIVE):
+        return "secret"
+    words = set(resource.split("_"))
+    alike = {known: len(words & set(known.split("_"))) for known in RESOURCES}
+    best = max(alike, key=alike.get)  # of several the first: groups begin with the thing itself
+    return best if alike[best] else "pipeline"
 
 
 def _rights(resources: Iterable[str], actions: Iterable[str]) -> set[str]:
@@ -117,7 +150,7 @@ TENANT_ROLES: dict[str, tuple[str, str, frozenset[str]]] = {
             | _rights(WORK, [CREATE, READ, UPDATE, SHARE])
             | {"model:promote"}
             | _rights([*STACKS, "secret", "tag"], [CREATE, READ, UPDATE])
-            | {"secret:read_secret_value"}
+            | {"secret:read_secret_value", f"stack_component:{ATTACH}"}
         ),
     ),
     "editor": (

@@ -6,6 +6,7 @@ from django.conf import settings
 from ninja import Query, Router, Schema
 from pydantic import Field
 
+from orgs.access import refuse
 from orgs.permissions import Permission
 from tenants import actions
 from tenants.control_plane import devices
@@ -104,7 +105,8 @@ def tenant_list(request, organization: str, asked: Query[TenantFilters]):
 
 @router.post(TENANTS, auth=needs(Permission.TENANT_CREATE), response={201: TenantOut})
 def tenant_create(request, organization: str, body: TenantNew):
-    """Ask for a tenant; you become its Admin. Its server starts within a minute: watch `status`."""
+    """Ask for a tenant; you become its Admin. Its server starts within a minute: watch `status`. Only Admins of the
+    organization connect a server that somebody else runs (`server_url`)."""
     versions = settings.ZENPRO_ZENML_VERSIONS
     version = body.version or versions[0]
     chosen = {"version": version} if version in versions else {"version": OTHER, "other_version": version}
@@ -115,6 +117,8 @@ def tenant_create(request, organization: str, body: TenantNew):
     about = {name: values[name] for name in ("name", "slug", "version", "description")}
     about |= {"org": request.org, "by": request.user}
     if body.server_url:
+        if Permission.TENANT_MANAGE_ALL not in request.org_permissions:
+            refuse(request, Permission.TENANT_MANAGE_ALL, request.org)
         return shown(enroll(server_url=values["server_url"], **about))
     return shown(actions.create_tenant(**about))
 

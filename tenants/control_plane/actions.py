@@ -3,6 +3,7 @@
 import hmac
 from collections.abc import Iterable
 from datetime import timedelta
+from functools import lru_cache
 from uuid import UUID
 
 from django.db import models, transaction
@@ -10,16 +11,17 @@ from django.utils import timezone
 
 from orgs.actions import Refused
 from orgs.audit.models import AuditEvent
-from orgs.roles.permissions import SHARE
+from orgs.roles.permissions import SHARE, nearest
 from orgs.teams.models import Team
 from tenants import decisions
 from tenants.decisions import Resource
 from tenants.enrollment.models import Enrollment
 from tenants.models import Share, Tenant, TenantAccount
 
-from .models import AccessToken, KeyEntry, UsageEvent
+from .models import AccessToken, KeyEntry, UnknownRight, UsageEvent
 
 NAMES_SHARERS = (0, 81)  # since then servers say who shares (protocol §12)
+MOST_UNKNOWN = 200  # rows; a server may make up as many as it likes
 SERVER_TOKEN_LIFETIME = timedelta(hours=1)  # servers renew 5 minutes before the end (protocol §3.3c)
 
 
@@ -71,6 +73,19 @@ def end_shown(*, token: AccessToken, tenant: Tenant) -> None:
     AccessToken.objects.filter(pk=token.pk).delete()
     after = {"account": str(token.user)}
     AuditEvent.objects.record("token.shown_elsewhere", tenant, organization=tenant.organization, after=after)
+
+
+@lru_cache(maxsize=1000)
+def note_unknown(resource: str, action: str, *, tenant_id: UUID, version: str) -> None:
+    """Note once what a newer server asked about and no role names. A process asks the database once for each."""
+    longest = UnknownRight._meta.get_field("resource").max_length
+    if max(len(resource), len(action)) > longest or UnknownRight.objects.count() >= MOST_UNKNOWN:
+        return
+    answered_as = ":".join(nearest(resource, action))
+    row = UnknownRight(
+        tenant_id=tenant_id, resource=resource, action=action, answered_as=answered_as, version=version
+    )
+    UnknownRight.objects.bulk_create([row], ignore_conflicts=True)
 
 
 def record_usage(*, tenant: Tenant, feature: str, total: int, resource_id: str) -> None:

@@ -2,7 +2,7 @@ from django.contrib import admin
 
 from zenpro_site.admin import ReadOnlyAdmin
 
-from .models import AccessToken, ApiKey, DeviceLogin, KeyEntry, UsageEvent
+from .models import AccessToken, ApiKey, DeviceLogin, KeyEntry, UnknownRight, UsageEvent
 
 
 @admin.register(AccessToken)
@@ -44,6 +44,16 @@ class KeyEntryAdmin(ReadOnlyAdmin):
     list_filter = ["cut_at", "tenant__organization"]
     list_select_related = ["api_key", "tenant"]
     search_fields = ["api_key__label", "api_key__user__name", "tenant__name"]
+
+
+@admin.register(UnknownRight)
+class UnknownRightAdmin(ReadOnlyAdmin):
+    """What newer servers asked that no role names, and which right answers for it."""
+
+    list_display = ["resource", "action", "answered_as", "tenant", "version", "created_at"]
+    list_filter = ["answered_as", "tenant__organization"]
+    list_select_related = ["tenant"]
+    search_fields = ["resource", "action", "tenant__name"]
 
 
 @admin.register(ApiKey)

@@ -11,7 +11,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
 from orgs.actions import Refused
-from orgs.roles.permissions import RESOURCES, actions_of
+from orgs.roles.permissions import RESOURCES, actions_of, is_known
 from tenants import decisions
 from tenants.decisions import Resource
 from tenants.models import Tenant
@@ -126,6 +126,7 @@ def check_permissions(request):
     else:
         asked = wire.strings(request.GET.getlist("resources"), "resources")
     person, action = _who_and_what(request)
+    _note_unknown(request, action, map(Resource.parse, asked))
     return decisions.allowed(person, request.tenant, action, asked)
 
 
@@ -136,6 +137,7 @@ def allowed_resource_ids(request):
     resource = _resource(request.GET.get("resource", ""))
     if resource.tenant not in (None, str(request.tenant.pk)):
         return {"full_access": False, "ids": []}
+    _note_unknown(request, action, [resource])
     full, ids = decisions.allowed_ids(person, request.tenant, resource.type, resource.project, action)
     return {"full_access": full, "ids": ids}
 
@@ -234,6 +236,13 @@ def _who_and_what(request):
     """The person asked about (None when that is no id at all: she may nothing) and the action."""
     person = wire.uuid_or_none(request.GET.get("user_id"))
     return person, wire.text(request.GET.get("action"), "action", 40)
+
+
+def _note_unknown(request, action: str, resources) -> None:
+    for kind in sorted({one.type for one in resources if one}):
+        if not is_known(kind, action):
+            version = _claims(request)["version"]
+            actions.note_unknown(kind, action, tenant_id=request.tenant.pk, version=version)
 
 
 def _resource(text) -> Resource:

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 
 from django.db import transaction
 
+from orgs.access import can
 from orgs.actions import Refused
 from orgs.audit.models import AuditEvent
 from orgs.models import Organization
+from orgs.permissions import Permission
 from orgs.roles.models import Role
 from tenants.actions import Holder, create_tenant
 from tenants.models import Tenant
@@ -28,8 +30,10 @@ def enroll(
 ) -> Tenant:
     """A tenant whose server runs elsewhere, at `server_url`. It is available once that server has called.
 
-    As tenants.actions.create_tenant otherwise. Raises Refused, also for an address another tenant of hers has.
+    As tenants.actions.create_tenant otherwise. Raises Refused, also for an address another tenant of hers has, and
+    unless `by` is an Admin: whoever runs that server sees what people do in it.
     """
+    _refuse_unless_admin(org, by)
     _refuse_taken(org, server_url)
     tenant = create_tenant(
         org=org,
@@ -49,6 +53,7 @@ def enroll(
 def correct(*, tenant: Tenant, server_url: str, version: str, by) -> None:
     """Another address or version than was entered. The agent looks at once. Raises Refused as `enroll` does."""
     row = Tenant.objects.select_for_update().get(pk=tenant.pk)
+    _refuse_unless_admin(row.organization, by)
     _refuse_taken(row.organization, server_url, row)
     before = {"address": row.server_url, "version": row.zenml_version}
     after = {"address": server_url, "version": version}
@@ -65,6 +70,11 @@ def correct(*, tenant: Tenant, server_url: str, version: str, by) -> None:
         before=before,
         after=after,
     )
+
+
+def _refuse_unless_admin(org: Organization, by) -> None:
+    if not can(by, Permission.TENANT_MANAGE_ALL, org):
+        raise Refused(f"Only Admins of {org} connect a server that somebody else runs.")
 
 
 def _refuse_taken(org: Organization, server_url: str, tenant: Tenant | None = None) -> None:

@@ -8,7 +8,9 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
+from orgs.access import refuse
 from orgs.actions import Refused
+from orgs.permissions import Permission
 from tenants.access import tenant_view
 from tenants.hosting import spec_of
 from tenants.permissions import TenantPermission
@@ -42,6 +44,7 @@ def _state(request) -> dict:
         "enrollment": tenant.enrollment,
         "checks": checks_of(tenant),
         "can_change": TenantPermission.CHANGE in request.tenant_permissions,
+        "can_connect": Permission.TENANT_MANAGE_ALL in request.org_permissions,
     }
 
 
@@ -67,7 +70,10 @@ def _form(tenant, data=None) -> CorrectForm:
 @require_POST
 @tenant_view(TenantPermission.CHANGE)
 def correct(request):
+    """For Admins of the organization, as connecting it is."""
     tenant = request.tenant
+    if Permission.TENANT_MANAGE_ALL not in request.org_permissions:
+        refuse(request, Permission.TENANT_MANAGE_ALL, request.org)
     if not hasattr(tenant, "enrollment"):
         return redirect(tenant)
     form = _form(tenant, request.POST)

@@ -90,6 +90,7 @@ SEES_TENANT = tenant(*IN_TENANT)
 RUNS_TENANT = tenant("tenant_admin", "tenant_org_editor")
 TENANT_ADMINS = tenant("tenant_admin")
 ORG_ADMIN_JOINS = tenant()
+ORG_ADMIN_CONNECTS = tenant()
 SEES_TEMPLATES = tenant(*IN_TENANT, admin=NO)
 MAKES_TEMPLATES = tenant("tenant_editor", "tenant_developer", "tenant_admin", admin=NO)
 CHANGES_TEMPLATES = tenant("tenant_admin", admin=NO)  # of somebody else
@@ -223,7 +224,7 @@ MATRIX = {
     "tenants:run_detail": reads(SEES_TENANT),
     "tenants:step_log": reads(READS_SERVER),
     "enrollment:detail": reads(SEES_TENANT),
-    "enrollment:correct": does(RUNS_TENANT),
+    "enrollment:correct": does(ORG_ADMIN_CONNECTS),
     "usage:tenant": reads(TENANT_ADMINS),
     "usage:tenant_csv": reads(TENANT_ADMINS),
     "usage:tenant_limits": asks(ORG_ADMIN_JOINS),

@@ -9,7 +9,7 @@ from django.utils import timezone
 from factories import make_grant, make_member, make_org, make_team, make_tenant, tenant_role
 
 from orgs.roles.models import Role
-from orgs.roles.permissions import RESOURCES, actions_of
+from orgs.roles.permissions import RESOURCES, actions_of, nearest
 from tenants import decisions
 from tenants.decisions import Resource, allowed, allowed_ids, may_connect
 from tenants.models import Share, Tenant
@@ -59,10 +59,67 @@ def test_predefined_roles_give_exactly_their_rights(tenant, org, member, role):
     rights = make_grant(tenant, member, role).role.rights
     for kind in (*RESOURCES, "dragon"):
         for action in {"create", "read", "fly", *actions_of(kind)}:
-            text = f"{kind}/{uuid4()}"
-            assert allowed(member.pk, tenant, action, [text]) == {text: f"{kind}:{action}" in rights}
+            text, right = f"{kind}/{uuid4()}", ":".join(nearest(kind, action))
+            assert allowed(member.pk, tenant, action, [text]) == {text: right in rights}
             full, ids = allowed_ids(member.pk, tenant, kind, None, action)
-            assert (full, ids) == (f"{kind}:{action}" in rights, [])
+            assert (full, ids) == (right in rights, [])
+
+
+class TestWhatNewerServersAsk:
+    """Types and actions that we do not know."""
+
+    @pytest.mark.parametrize(
+        ("asked", "meant"),
+        [
+            ("stack_component:attach", "stack_component:attach"),
+            ("stack:attach", "stack:update"),
+            ("pipeline:fly", "pipeline:update"),
+            ("pipeline:delete_for_ever", "pipeline:delete"),
+            ("dragon:read", "pipeline:read"),
+            ("pipeline_snapshot:create", "pipeline:create"),
+            ("stack_profile:share", "stack:share"),
+            ("model_card:promote", "model:promote"),
+            ("connector:client", "service_connector:client"),
+            ("api_key:read", "secret:read"),
+            ("vault_secret:read_secret_value", "secret:read_secret_value"),
+            ("dragon:read_secret_value", "pipeline:update"),
+        ],
+    )
+    def test_the_nearest_that_we_know(self, asked, meant):
+        assert ":".join(nearest(*asked.split(":"))) == meant
+
+    def test_an_admin_may_whatever_it_is(self, tenant, member):
+        make_grant(tenant, member, "admin")
+        for kind in ("dragon", "pipeline", "stack_component"):
+            for action in ("fly", "attach", "read", "delete_for_ever"):
+                assert ask(member, tenant, action, f"{kind}/{uuid4()}"), (kind, action)
+
+    @pytest.mark.parametrize(("role", "may"), [("developer", True), ("editor", False), ("viewer", False)])
+    def test_attaching_comes_with_update(self, tenant, member, role, may):
+        make_grant(tenant, member, role)
+        assert ask(member, tenant, "attach", f"stack_component/{uuid4()}") is may
+        assert allowed_ids(member.pk, tenant, "stack_component", None, "attach") == (may, [])
+
+    def test_what_was_shared_answers_as_well(self, tenant, member):
+        number = share(tenant, member, action="update")
+        assert ask(member, tenant, "fly", f"{PROJECT}:pipeline/{number}")
+        assert not ask(member, tenant, "fly", f"{PROJECT}:pipeline/{uuid4()}")
+        assert allowed_ids(member.pk, tenant, "pipeline", PROJECT, "fly") == (False, [str(number)])
+
+    def test_several_types_of_which_the_action_exists_for_one(
+        self, tenant, member, django_assert_num_queries
+    ):
+        make_grant(tenant, member, "editor")
+        asked = ["service_connector", "pipeline", "dragon"]
+        with django_assert_num_queries(2):
+            answer = allowed(member.pk, tenant, "client", asked)
+        assert answer == {"service_connector": True, "pipeline": False, "dragon": False}
+
+    @pytest.mark.parametrize("action", ["", "Fly", "re ad", "a\x00", "x" * 41, "é"])
+    def test_what_is_no_action_at_all(self, tenant, member, superuser, action):
+        make_grant(tenant, member, "admin")
+        assert not ask(member, tenant, action, "stack")
+        assert ask(superuser, tenant, action, "stack")
 
 
 def test_the_strongest_of_own_and_team_roles_counts_and_ends_with_the_team(tenant, org, member):

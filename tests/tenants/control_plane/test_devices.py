@@ -86,6 +86,32 @@ class TestAsking:
         assert (login.host, login.system, login.zenml_version) == ("ada-mbp.local", "Darwin", "0.98.0")
 
 
+class TestTheList:
+    """`zenml server list` asks for 20 tenants and never for the next 20."""
+
+    @pytest.fixture
+    def many(self, org, person):
+        for number in range(24):
+            make_grant(make_tenant(org, f"tenant-{number:02}"), person)
+        return token_for(person)
+
+    def listed(self, token, headers=None, **query):
+        headers = {"Authorization": f"Bearer {token}"} | (headers or {})
+        return Client().get("/api/workspaces", query, headers=headers).json()
+
+    def test_the_client_gets_all_of_them(self, many, django_assert_max_num_queries):
+        asked = {"offset": 0, "limit": 20, "member_only": "True"}
+        with django_assert_max_num_queries(5):
+            found = self.listed(many, {"source-context": "cli"}, **asked)
+        assert len({one["id"] for one in found}) == len(found) == 25
+
+    def test_programs_get_pages(self, many):
+        pages = [self.listed(many, offset=offset, limit=20) for offset in (0, 20)]
+        assert [len(page) for page in pages] == [20, 5]
+        assert len(self.listed(many, {"source-context": "cli"}, offset=0, limit=7)) == 7
+        assert len(self.listed(many, {"source-context": "cli"}, offset=20, limit=20)) == 5
+
+
 class TestPolling:
     def test_nobody_answered_yet(self, asked):
         refused = poll(asked)

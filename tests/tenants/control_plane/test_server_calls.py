@@ -11,7 +11,8 @@ from orgs.audit.models import AuditEvent
 from orgs.audit.sentences import plain
 from orgs.roles.permissions import RESOURCES
 from tenants import decisions
-from tenants.control_plane.models import AccessToken, UsageEvent
+from tenants.control_plane import actions
+from tenants.control_plane.models import AccessToken, UnknownRight, UsageEvent
 from tenants.models import Share, Tenant, TenantGrant
 
 from .conftest import Caller, server_token
@@ -161,7 +162,8 @@ def test_an_odd_version_does_not_stop_a_start(server, tenant, version):
 def test_every_question_is_answered_as_it_was_put(server, tenant, member):
     make_grant(tenant, member, "viewer")
     yes = [f"{PROJECT}:pipeline/{uuid4()}", f"{PROJECT}:pipeline", "stack", f"{tenant.pk}@server:stack"]
-    no = [f"{PROJECT}:dragon", f"{uuid4()}@server:stack", "", "nonsense/7", "Stack", "é"]
+    yes.append(f"{PROJECT}:dragon")  # a type of newer servers, answered as the nearest that we know
+    no = [f"{uuid4()}@server:stack", "", "nonsense/7", "Stack", "é"]
     answer = ask(server, member, "read", *yes, *no)
     assert answer == dict.fromkeys(yes, True) | dict.fromkeys(no, False)
     assert ask(server, member, "update", *yes) == dict.fromkeys(yes, False)
@@ -171,7 +173,7 @@ def test_every_question_is_answered_as_it_was_put(server, tenant, member):
 def test_old_servers_ask_in_the_query(server, tenant, member):
     make_grant(tenant, member, "viewer")
     query = {"user_id": str(member.pk), "action": "read", "resources": ["stack", "dragon"]}
-    assert server("GET", "/rbac/check_permissions", query=query).json() == {"stack": True, "dragon": False}
+    assert server("GET", "/rbac/check_permissions", query=query).json() == {"stack": True, "dragon": True}
 
 
 def test_a_tenant_learns_nothing_about_another(server, org, member):
@@ -231,6 +233,51 @@ def test_ids_and_full_access(server, tenant, org, member, viewer):
     assert ids(server, viewer, "read", f"{tenant.pk}@server:pipeline")["ids"] == [number]
     assert ids(server, viewer, "read", f"{uuid4()}@server:pipeline")["ids"] == []
     assert ids(server, viewer, "read", "project") == {"full_access": False, "ids": [PROJECT]}
+
+
+class TestWhatNewerServersAsk:
+    """Answered by the nearest that we know, and noted once, for superusers."""
+
+    @pytest.fixture(autouse=True)
+    def fresh(self):
+        actions.note_unknown.cache_clear()
+        yield
+        actions.note_unknown.cache_clear()
+
+    def test_it_is_noted_once(self, server, tenant, member):
+        make_grant(tenant, member, "developer")
+        for _ in range(3):
+            ask(
+                server, member, "fly", "stack", f"{PROJECT}:dragon/{uuid4()}", "nonsense/7", "stack_component"
+            )
+            ids(server, member, "fly", f"{PROJECT}:dragon")
+            ask(server, member, "attach", "stack_component")
+        noted = UnknownRight.objects.order_by("resource").values_list("resource", "action", "answered_as")
+        assert [*noted] == [
+            ("dragon", "fly", "pipeline:update"),
+            ("stack", "fly", "stack:update"),
+            ("stack_component", "fly", "stack_component:update"),
+        ]
+        actions.note_unknown.cache_clear()  # another process
+        ask(server, member, "fly", "stack")
+        assert UnknownRight.objects.count() == 3
+
+    def test_the_known_costs_no_statement(self, server, tenant, member, django_assert_num_queries):
+        make_grant(tenant, member, "developer")
+        ask(server, member, "fly", "stack")
+        with django_assert_num_queries(2):
+            ask(server, member, "fly", "stack")
+
+    def test_a_server_that_makes_them_up_fills_no_table(self, server, tenant, member, monkeypatch):
+        monkeypatch.setattr(actions, "MOST_UNKNOWN", 5)
+        ask(server, member, "read", *(f"dragon_{letter}" for letter in "abcdefghij"))
+        ask(server, member, "x" * 40, *(f"{'d' * 100}" for _ in range(3)))
+        assert UnknownRight.objects.count() == 5
+
+    def test_superusers_see_it(self, server, member, superuser, as_user):
+        ask(server, member, "fly", "stack")
+        page = as_user(superuser).get("/admin/control_plane/unknownright/").content.decode()
+        assert "stack:update" in page and "fly" in page
 
 
 # Sharing

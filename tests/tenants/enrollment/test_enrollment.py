@@ -5,10 +5,11 @@ from datetime import timedelta
 import pytest
 from django.conf import settings
 from django.utils import timezone
-from factories import make_grant, make_member, make_tenant
+from factories import make_grant, make_member, make_role, make_tenant
 
 from orgs.actions import Refused
 from orgs.audit.models import AuditEvent
+from orgs.permissions import Permission
 from tenants.actions import request_restart
 from tenants.enrollment.actions import correct, enroll
 from tenants.enrollment.checks import checks_of
@@ -213,6 +214,58 @@ def test_from_the_form_to_the_block(as_user, org, owner):
 def test_odd_addresses(as_user, org, owner, url):
     response = as_user(owner).post(f"/o/{org.slug}/t/new/", {**FORM, "where": "elsewhere", "server_url": url})
     assert (response.status_code, Tenant.objects.count()) == (422, 0)
+
+
+class TestWhoEnrolls:
+    """Only Admins of the organization: whoever runs the server gets what people do in it."""
+
+    WORDS = {"name": "x", "slug": "x", "version": "0.98.0", "server_url": "https://x.example"}
+
+    @pytest.fixture
+    def recruiter(self, org):
+        """Everything but to manage all tenants."""
+        rights = {str(right) for right in Permission} - {str(Permission.TENANT_MANAGE_ALL)}
+        return make_member(org, make_role(org, "Nearly", level="organization", rights=rights).slug)
+
+    def test_nobody_else_by_any_way(self, org, editor, recruiter, viewer, outsider, as_user):
+        form = {**FORM, "where": "elsewhere", "server_url": "https://x.example"}
+        api = f"/api/v1/organizations/{org.slug}/tenants"
+        for person in (editor, recruiter, viewer, outsider):
+            with pytest.raises(Refused, match="Only Admins of Acme AI connect"):
+                enroll(org=org, by=person, **self.WORDS)
+            assert as_user(person).post(f"/o/{org.slug}/t/new/", form).status_code in (403, 404)
+            answer = as_user(person).post(api, self.WORDS, content_type="application/json")
+            assert answer.status_code in (403, 404), answer.content
+        assert not Tenant.objects.exists()
+        assert not AuditEvent.objects.filter(action="tenant.created").exists()
+
+    def test_an_editor_still_makes_tenants_here_and_is_not_offered_the_other(
+        self, org, editor, owner, as_user
+    ):
+        page = as_user(editor).get(f"/o/{org.slug}/t/new/").content.decode()
+        assert 'value="elsewhere"' not in page
+        assert as_user(editor).post(f"/o/{org.slug}/t/new/", FORM).status_code == 302
+        assert 'value="elsewhere"' in as_user(owner).get(f"/o/{org.slug}/t/new/").content.decode()
+
+    def test_a_superuser_may(self, org, superuser):
+        assert enroll(org=org, by=superuser, **self.WORDS).is_elsewhere
+
+    def test_nor_does_anybody_else_send_it_to_another_server(self, org, tenant, server, as_user):
+        admin_there = make_member(org, "editor")
+        make_grant(tenant, admin_there, "admin")
+        with pytest.raises(Refused, match="Only Admins of Acme AI connect"):
+            correct(tenant=tenant, server_url="https://evil.example", version="0.98.0", by=admin_there)
+        form = {"server_url": "https://evil.example", "version": "0.98.0"}
+        path = f"/o/{org.slug}/t/theirs/server/"
+        assert as_user(admin_there).post(f"{path}correct/", form).status_code == 403
+        assert Tenant.objects.get().server_url == server.url
+        page = as_user(admin_there).get(path).content.decode()
+        assert f"{path}correct/" not in page and "ZENML_SERVER_PRO_API_URL" in page
+
+    def test_the_pages_say_what_is_trusted(self, org, tenant, owner, as_user):
+        for path in (f"/o/{org.slug}/t/new/", f"/o/{org.slug}/t/theirs/server/"):
+            page = as_user(owner).get(path).content.decode()
+            assert "sees everything in it" in page and "opens this tenant and nothing else" in page, path
 
 
 def test_two_tenants_do_not_share_an_address(org, owner, tenant, server):
