@@ -194,6 +194,8 @@ ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
 ACCOUNT_PREVENT_ENUMERATION = True
 ACCOUNT_SESSION_REMEMBER = None
+ACCOUNT_RATE_LIMITS = {"reset_password": "20/m/ip,5/h/key"}  # the rest as allauth has it
+ACCOUNT_FORMS = {"reset_password": "orgs.users.forms.ResetForm"}
 ACCOUNT_CHANGE_EMAIL = True
 # Whoever finds a browser signed in must not take the account over by another address.
 ACCOUNT_REAUTHENTICATION_REQUIRED = True
