@@ -66,6 +66,23 @@ def people_who_can(permission: Permission, organization: Organization):
 
     The same rule as permissions_of, asked for many people in one query.
     """
+    own, through = _holding(permission, organization)
+    may = Q(pk__in=own.values("user").union(through.values("user"))) | Q(is_superuser=True)
+    return get_user_model().objects.filter(may, is_active=True)
+
+
+def members_who_can(permission: Permission, organization: Organization):
+    """Memberships of the members among people_who_can, for lists of "who can". Query set, each once, any order."""
+    own, through = _holding(permission, organization)
+    everywhere = organization.memberships.order_by().filter(
+        user__in=get_user_model().objects.order_by().filter(is_superuser=True).values("pk")
+    )
+    ways = own.values("pk").union(through.values("pk"), everywhere.values("pk"))
+    return Membership.objects.filter(pk__in=ways, user__is_active=True).order_by()
+
+
+def _holding(permission: Permission, organization: Organization):
+    """(memberships whose own role gives the right, those of people in a team whose role does)."""
     resource, _, action = permission.partition(":")
     slugs = organization.roles.organization_level().filter(
         permissions__resource=resource, permissions__action=action
@@ -73,10 +90,7 @@ def people_who_can(permission: Permission, organization: Organization):
     members, slugs = organization.memberships.order_by(), slugs.order_by().values("slug")
     teams = organization.teams.order_by().filter(org_role__among=slugs).values("pk")
     inside = Team.user_set.through.objects.filter(group__among=teams)
-    through = members.filter(user__in=inside.values("user"))
-    may = Q(pk__in=members.filter(role__among=slugs).values("user").union(through.values("user")))
-    may |= Q(is_superuser=True)
-    return get_user_model().objects.filter(may, is_active=True)
+    return members.filter(role__among=slugs), members.filter(user__in=inside.values("user"))
 
 
 class NeedsTwoFactor(PermissionDenied):

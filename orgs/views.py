@@ -11,7 +11,7 @@ from zenpro_site.htmx import render_partial, wants
 from . import actions
 from . import home as overview
 from . import members as people
-from .access import may_do_everything, org_view
+from .access import may_do_everything, members_who_can, org_view
 from .forms import DeleteForm, NewOrganizationForm, OrganizationForm
 from .permissions import Permission
 from .two_factor import members_without
@@ -79,7 +79,7 @@ def _around(request) -> dict:
     return {
         "role": roles.filter(slug=request.membership.role).first() if request.membership else None,
         "teams": org.teams.filter(user=user),
-        "admins": org.memberships.active_admins().select_related("user")[:3],
+        "admins": _whom_to_ask(org),
         "people": counts["people"],
         "team_count": counts["teams"],
         "sees_people": Permission.MEMBER_VIEW in request.org_permissions,
@@ -87,6 +87,12 @@ def _around(request) -> dict:
         "invitation_count": counts["invitations"] if may_invite else 0,
         "mail_is_set_up": site_settings.MAIL_IS_SET_UP,
     }
+
+
+def _whom_to_ask(organization):
+    """The first members who may give others more, by whatever way they may."""
+    found = members_who_can(Permission.MEMBER_MANAGE, organization).filter(user__is_service_account=False)
+    return found.select_related("user").order_by("user__name", "user__email")[:3]
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

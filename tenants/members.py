@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 
 from django.db.models import Count, Exists, OuterRef, Q
 
-from orgs.models import Membership, Organization
+from orgs.access import members_who_can
+from orgs.models import Membership, Organization, OrgRole
 from orgs.permissions import Permission
 from orgs.roles.models import Role
 from orgs.teams.models import Team
@@ -135,7 +136,7 @@ def person_rows(tenant: Tenant, memberships) -> list[PersonRow]:
         rows[user].sources += [Source("team", grant.role, grant) for grant in given[team]]
     for row in rows.values():
         if row.membership.manages:
-            row.sources.append(Source("organization", note="Organization Admin"))
+            row.sources.append(Source("organization", note=_why_manager(row.membership)))
     return [_in_order(row, tenant) for row in rows.values()]
 
 
@@ -179,8 +180,11 @@ def _given_by(grant: TenantGrant, tenant: Tenant) -> str:
 
 
 def _managers(organization: Organization):
-    """Members who manage every tenant: their own organization role gives the right. Query set."""
-    roles = organization.roles.organization_level().filter(
-        permissions__resource="tenant", permissions__action=Permission.TENANT_MANAGE_ALL.partition(":")[2]
-    )
-    return organization.memberships.filter(role__among=roles.order_by().values("slug"), user__is_active=True)
+    """Members who manage every tenant: by their own organization role, a team's, or as superusers. Query set."""
+    return members_who_can(Permission.TENANT_MANAGE_ALL, organization)
+
+
+def _why_manager(membership: Membership) -> str:
+    if membership.role == OrgRole.ADMIN:
+        return "Organization Admin"
+    return "Superuser" if membership.user.is_superuser else "Organization role, own or of a team"

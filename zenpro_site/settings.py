@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import structlog
+from django.core.exceptions import ImproperlyConfigured
 
 from .addresses import bracketed
 from .env import Env
@@ -202,6 +203,8 @@ ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
 ACCOUNT_PREVENT_ENUMERATION = True
 ACCOUNT_SESSION_REMEMBER = None
+ACCOUNT_RATE_LIMITS = {"reset_password": "20/m/ip,5/h/key"}  # the rest as allauth has it
+ACCOUNT_FORMS = {"reset_password": "orgs.users.forms.ResetForm"}
 ACCOUNT_CHANGE_EMAIL = True
 # Whoever finds a browser signed in must not take the account over by another address.
 ACCOUNT_REAUTHENTICATION_REQUIRED = True
@@ -218,11 +221,17 @@ MFA_TOTP_TOLERANCE = 1  # clocks of telephones are up to half a minute off
 MFA_ALLOW_UNVERIFIED_EMAIL = True
 SESSION_COOKIE_AGE = 14 * 24 * 3600
 
-# Mail: console unless EMAIL_URL is set, e.g. smtp+tls://user:password@mail.example.org:587
+# Mail: none unless EMAIL_URL is set, e.g. smtp+tls://user:password@mail.example.org:587
 EMAIL_CONFIG = env.mail_server("EMAIL_URL")
 vars().update(EMAIL_CONFIG)
 EMAIL_TIMEOUT = 10
 MAIL_IS_SET_UP = not EMAIL_CONFIG["EMAIL_BACKEND"].endswith("console.EmailBackend")
+if not MAIL_IS_SET_UP:
+    EMAIL_BACKEND = "zenpro_site.unsent.Backend"
+if ZENPRO_OPEN_SIGNUP and not MAIL_IS_SET_UP:
+    raise ImproperlyConfigured(
+        "ZENPRO_OPEN_SIGNUP needs EMAIL_URL: whoever signs up confirms an address by mail."
+    )
 _mail_domain = "localhost" if ":" in _address.hostname else _address.hostname
 DEFAULT_FROM_EMAIL = env.mailbox("ZENPRO_MAIL_FROM", default=f"ZenPro <zenpro@{_mail_domain}>")
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
@@ -295,6 +304,8 @@ LOGGING = {
     "loggers": {
         "zenpro": {"level": "INFO"},
         "django_structlog": {"level": _level},
+        # Its own handler would write addresses as they are.
+        "gunicorn.error": {"level": "INFO", "handlers": ["console"], "propagate": False},
     },
 }
 structlog.configure(

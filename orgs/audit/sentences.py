@@ -42,6 +42,7 @@ SENTENCES = {
     "person.created": "{actor} made an account for {target}",
     "person.changed": "{actor} changed the account of {target}",
     "person.password_set": "{actor} set a new password for {target}",
+    "person.link_made": "{actor} made a sign-in link for {target}, at the machine",
     "person.renamed": "{actor} changed the name of {before.name} to {after.name}",
     "person.password_changed": "{actor} changed her password",
     "person.password_chosen": "{actor} set a password",

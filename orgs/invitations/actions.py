@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import StrEnum
 
 from allauth.account.models import EmailAddress
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db import IntegrityError, transaction
-from django.db.models import Q
+from django.db.models import Count, Q
 from django.db.models.functions import Lower
 from django.utils import timezone
 
@@ -25,6 +26,11 @@ from zenpro_site.mailboxes import is_address, normal, why_no_address
 
 from . import mail
 from .models import Invitation, hash_token
+
+HOUR = timedelta(hours=1)
+MAILS_AN_HOUR = 5  # to one address: revoking and inviting again must not fill somebody's mailbox
+INVITATIONS_AN_HOUR = 2000
+ENOUGH = f"This address got {MAILS_AN_HOUR} mails within an hour. Try again later."
 
 
 class Gone(Exception):
@@ -83,7 +89,10 @@ def invite_each(*, organization: Organization, wishes: Sequence[tuple[str, Offer
         if reason := reason_against_offer(by, organization, offer):
             raise Refused(reason)
     wishes = [(normal(address), offer) for address, offer in wishes]
+    _refuse_flood(organization, len(wishes))
     standings = standings_of(organization, [address for address, _ in wishes])
+    for address in mailed_enough(standings):
+        standings[address].mailed_enough = True
     results = [_invite_one(organization, address, offer, by, standings) for address, offer in wishes]
     made = [
         (result.invitation, offer) for result, (_, offer) in zip(results, wishes, strict=True) if result.token
@@ -118,6 +127,7 @@ class Standing:
 
     is_member: bool = False
     waiting: Invitation | None = None
+    mailed_enough: bool = False  # looked up only by who invites
 
     @property
     def outcome(self) -> Outcome | None:
@@ -140,6 +150,21 @@ def standings_of(organization: Organization, addresses: Sequence[str]) -> dict[s
     for invitation in waiting:
         found[invitation.low].waiting = invitation
     return found
+
+
+def mailed_enough(addresses) -> set[str]:
+    """Those of the addresses that got as many mails within an hour as one may get, from all organizations together."""
+    if not settings.MAIL_IS_SET_UP:
+        return set()
+    lately = Mail.objects.filter(to__in=list(addresses), created_at__gt=timezone.now() - HOUR).order_by()
+    counts = lately.values("to").annotate(count=Count("pk")).filter(count__gte=MAILS_AN_HOUR)
+    return set(counts.values_list("to", flat=True))
+
+
+def _refuse_flood(organization: Organization, count: int) -> None:
+    lately = organization.invitations.filter(created_at__gt=timezone.now() - HOUR).count()
+    if lately + count > INVITATIONS_AN_HOUR:
+        raise Refused(f"{organization} may invite {INVITATIONS_AN_HOUR} addresses an hour. Try again later.")
 
 
 def _refuse_foreign(organization: Organization, offer: Offer) -> None:
@@ -174,6 +199,8 @@ def _invite_one(organization: Organization, address: str, offer: Offer, by, stan
     standing = standings[address]
     if standing.outcome:
         return Result(address, standing.outcome, standing.waiting)
+    if standing.mailed_enough:
+        return Result(address, Outcome.LEFT_OUT, note=ENOUGH)
     if standing.waiting:
         _end(standing.waiting, by)
     try:
@@ -206,6 +233,8 @@ def renew(*, invitation: Invitation, by) -> Result:
     organization, last_sent, old_mail = invitation.organization, invitation.sent_at, invitation.mail_id
     if wait := invitation.wait:
         raise Refused(f"Sent just now. You can make a new link in {wait} s.")
+    if mailed_enough([invitation.email]):
+        raise Refused(ENOUGH)
     if _is_member(organization, invitation.email):
         raise Refused(f"{invitation.email} is a member already. Revoke the invitation.")
     if reason := _reason_against(invitation, by):

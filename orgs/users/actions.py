@@ -64,6 +64,12 @@ def password_was_set(*, person, by) -> None:
 
 
 @transaction.atomic
+def link_made(*, person) -> None:
+    """Tell the audit log that somebody at the machine made a link that signs the person in."""
+    _record("person.link_made", person, None)
+
+
+@transaction.atomic
 def password_changed(*, person, had_one: bool, was_signed_in: bool) -> None:
     """Tell the audit log that a person chose a password herself; without being signed in, by the link in a mail."""
     if not was_signed_in:

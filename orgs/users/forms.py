@@ -1,6 +1,8 @@
+from allauth.account.forms import ResetPasswordForm
 from allauth.mfa.webauthn import forms as passkeys
 from django import forms
 
+from zenpro_site.mailboxes import normal
 from zenpro_site.names import NameField
 
 from .models import User
@@ -21,6 +23,14 @@ class ProfileForm(forms.ModelForm):
 
     def clean_name(self) -> str:
         return " ".join(self.cleaned_data["name"].split())
+
+
+class ResetForm(ResetPasswordForm):
+    """Counted and mailed by the normal form: another spelling is no further mail."""
+
+    def clean_email(self) -> str:
+        self.cleaned_data["email"] = normal(self.cleaned_data["email"])
+        return super().clean_email()
 
 
 class AddPasskeyForm(passkeys.AddWebAuthnForm):

@@ -9,12 +9,15 @@ from allauth.mfa import app_settings as mfa_settings
 from django.core.cache import cache
 from django.shortcuts import render
 
+from zenpro_site.mailboxes import normal
+
 APPS = {"allauth.account": account_settings, "allauth.mfa": mfa_settings}
 
 
 def too_many(request, key: str | None = None):
     """The page that refuses, status 429. `key`: of the person, where she is what was counted."""
-    seconds = max([1, *_waits(request, key)])
+    typed = normal(request.POST.get("email", ""))  # where a reset was asked for
+    seconds = max([1, *_waits(request, key or typed or None)])
     response = render(request, "429.html", {"wait": in_words(seconds)}, status=429)
     response.headers["Retry-After"] = str(seconds)
     return response

@@ -287,6 +287,12 @@ def session_days():
 
 
 @register.simple_tag
+def mail_is_set_up():
+    """Whether mails can be sent."""
+    return settings.MAIL_IS_SET_UP
+
+
+@register.simple_tag
 def open_signup():
     """Whether anybody may make an account."""
     return settings.ZENPRO_OPEN_SIGNUP

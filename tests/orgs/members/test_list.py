@@ -115,7 +115,8 @@ def test_a_member_takes_no_list_away(as_user, org, owner, member):
 
 @pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "＝1"])
 def test_no_cell_is_a_formula(as_user, org, owner, name):
-    make_member(org, name=name)
+    somebody = make_member(org)
+    type(somebody).objects.filter(pk=somebody.pk).update(name=name)  # no form takes some of these names
     cells = [row["name"] for row in table(as_user(owner).get(export(org)))]
     assert f"'{name}" in cells
 

@@ -1,0 +1,22 @@
+"""`zenpro sign_in_link`: let somebody in who cannot get a mail. For whoever runs this installation."""
+
+from django.core.management.base import BaseCommand, CommandError
+
+from orgs.invitations.actions import account_of
+from orgs.users.actions import link_made
+from orgs.users.links import make_path
+from zenpro_site.addresses import full
+
+
+class Command(BaseCommand):
+    help = "Print a link that signs a person in once, for example to set a new password where no mail server is set up."
+
+    def add_arguments(self, parser):
+        parser.add_argument("address", help="the address the person signs in with")
+
+    def handle(self, *, address, **options):
+        person = account_of(address)
+        if person is None or person.is_service_account or not person.is_active:
+            raise CommandError(f"Nobody with the address {address} can sign in.")
+        link_made(person=person)
+        self.stdout.write(full(make_path(person)))
