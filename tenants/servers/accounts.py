@@ -1,6 +1,7 @@
 """Switching off a person's account in the database of a tenant's server (protocol §13.3)."""
 
 import sqlite3
+import time
 from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -10,6 +11,8 @@ from uuid import UUID
 from tenants.servers.base import ServerError
 
 PATIENCE = 2.0  # seconds to wait for the server to finish a write of its own
+LIMIT = 10.0  # seconds for everything, or it is undone
+STEPS = 10_000  # of SQLite's machine, between looks at the clock
 SAME_PERSON = "replace(lower(external_user_id), '-', '') = :user"  # servers store ids without dashes
 
 
@@ -30,9 +33,19 @@ def switch_off(database: Path, user_id: UUID, still_out: Callable[[], bool]) -> 
 
 
 def open_database(database: Path) -> sqlite3.Connection:
-    """mode=rw: a database that is not there is not made. The server's journal mode stays as it is."""
+    """mode=rw: a database that is not there is not made. The server's journal mode stays as it is.
+
+    Whoever runs code in the server can write the file: it may be a link to another one, or a database whose triggers
+    never end. Raises ServerError for what is no file, sqlite3.Error for what cannot be opened.
+    """
+    if database.is_symlink() or (database.exists() and not database.is_file()):
+        raise ServerError(f"{database.name} of the tenant is no database file.")
     address = f"{database.absolute().as_uri()}?mode=rw"
-    return sqlite3.connect(address, uri=True, timeout=PATIENCE, isolation_level=None)
+    connection = sqlite3.connect(address, uri=True, timeout=PATIENCE, isolation_level=None)
+    deadline = time.monotonic() + LIMIT
+    connection.set_progress_handler(lambda: time.monotonic() > deadline, STEPS)
+    connection.execute("PRAGMA trusted_schema = OFF")
+    return connection
 
 
 def _write(connection: sqlite3.Connection, user_id: UUID, still_out: Callable[[], bool]) -> bool:

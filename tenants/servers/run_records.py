@@ -53,10 +53,11 @@ def _end(connection: sqlite3.Connection, table: str, key: str, run_id: UUID, val
 
 
 def _read(connection: sqlite3.Connection, run_id: UUID) -> tuple[str, str] | None:
-    reason = "status_reason" if "status_reason" in _columns(connection, "pipeline_run") else "NULL"
-    query = f"SELECT status, {reason} FROM pipeline_run WHERE id IN (:hex, :dashed)"  # noqa: S608
+    reason = "status_reason" if "status_reason" in _columns(connection, "pipeline_run") else "''"
+    texts = f"CAST(substr(status, 1, 50) AS TEXT), CAST(substr({reason}, 1, 500) AS TEXT)"
+    query = f"SELECT {texts} FROM pipeline_run WHERE id IN (:hex, :dashed)"  # noqa: S608
     row = connection.execute(query, _ids(run_id)).fetchone()
-    return row and (row[0], row[1] or "")
+    return row and (row[0] or "", row[1] or "")
 
 
 def _columns(connection: sqlite3.Connection, table: str) -> set[str]:
