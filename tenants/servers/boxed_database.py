@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from tenants.servers import box
 from tenants.servers.base import ServerError
@@ -78,7 +77,7 @@ def _boxed(
 def _order(database: Path, words: list[str], isolation: str) -> dict:
     """Plain Python of the system: nothing of a tenant's environment is needed."""
     python = Path(os.path.realpath(sys.executable))
-    command = [str(python), "-I", "-S", str(SCRIPT), quote(str(database)), str(PATIENCE), *words]
+    command = [str(python), "-I", "-S", str(SCRIPT), str(database), str(PATIENCE), *words]
     walls = box.Walls(
         read=[SCRIPT, *box.python_folders(python)[1:]],
         write=[database.parent],

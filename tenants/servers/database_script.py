@@ -10,6 +10,7 @@ import sqlite3
 import sys
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from urllib.parse import quote
 
 FINISHED = ("completed", "failed", "stopped", "cached", "skipped", "retried")
 SAME_PERSON = "replace(lower(external_user_id), '-', '') = :user"  # servers store ids without dashes
@@ -18,7 +19,9 @@ SAME_RUN = "replace(lower({key}), '-', '') = :run"
 
 def open_database(path, patience):
     """mode=rw: a database that is not there is not made. The server's journal mode stays as it is."""
-    address = f"file:{path}?mode=rw"
+    if os.path.islink(path) or (os.path.exists(path) and not os.path.isfile(path)):
+        raise sqlite3.OperationalError(f"{os.path.basename(path)} of the tenant is no database file")
+    address = f"file:{quote(path)}?mode=rw"
     connection = sqlite3.connect(address, uri=True, timeout=float(patience), isolation_level=None)
     connection.execute("PRAGMA trusted_schema = OFF")
     return connection
@@ -77,10 +80,12 @@ def end_rows(connection, table, whose, values):
 
 
 def read_run(connection, run):
-    reason = "status_reason" if "status_reason" in columns(connection, "pipeline_run") else "NULL"
-    query = f"SELECT status, {reason} FROM pipeline_run WHERE {SAME_RUN.format(key='id')}"  # noqa: S608
+    """[status, reason], short texts whatever the tenant wrote there; None when there is no such run."""
+    reason = "status_reason" if "status_reason" in columns(connection, "pipeline_run") else "''"
+    texts = f"CAST(substr(status, 1, 50) AS TEXT), CAST(substr({reason}, 1, 500) AS TEXT)"
+    query = f"SELECT {texts} FROM pipeline_run WHERE {SAME_RUN.format(key='id')}"  # noqa: S608
     row = connection.execute(query, {"run": run}).fetchone()
-    return row and [row[0], row[1] or ""]
+    return row and [row[0] or "", row[1] or ""]
 
 
 OPERATIONS = {"switch_off": switch_off, "end_run": end_run}

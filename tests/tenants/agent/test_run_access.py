@@ -340,3 +340,39 @@ def test_nobody_holds_anything_without_a_person(run):
     assert decisions.holds_anything(run.created_by_id, run.template.tenant)
     run.created_by = None
     assert run_access.is_out(run)
+
+
+ENDLESS = """CREATE TRIGGER endless AFTER UPDATE ON pipeline_run BEGIN
+SELECT count(*) FROM (WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT x FROM n); END"""
+
+
+def test_a_database_that_would_never_answer_is_given_up(tmp_path, monkeypatch):
+    monkeypatch.setattr("tenants.servers.boxed_database.SECONDS", 1)
+    records, run_id = Records(tmp_path / "zenml.db"), uuid4()
+    records.add(run_id)
+    records.do(ENDLESS)
+    with pytest.raises(ServerError, match="took more than 1 seconds"):
+        end_run(records.path, run_id, "stopped", "because")
+    assert records.of(run_id)[0][0] == "running", "Nothing of it is kept."
+
+
+def test_a_link_to_another_database_is_not_followed(tmp_path):
+    records, run_id = Records(tmp_path / "other.db"), uuid4()
+    records.add(run_id)
+    link = tmp_path / "zenml.db"
+    link.symlink_to(records.path)
+    with pytest.raises(ServerError, match="no database file"):
+        end_run(link, run_id, "stopped", "because")
+    assert records.of(run_id)[0][0] == "running"
+    with pytest.raises(ServerError, match="no database file"):
+        end_run(tmp_path, run_id, "stopped", "because")
+
+
+def test_what_the_database_says_is_cut(tmp_path):
+    records, run_id = Records(tmp_path / "zenml.db"), uuid4()
+    records.add(run_id, "completed")
+    records.do("UPDATE pipeline_run SET status_reason = ?", "x" * 10**6)
+    assert end_run(records.path, run_id, "stopped", "because") == ("completed", "x" * 500)
+    records.do("UPDATE pipeline_run SET status_reason = 7, status = 8")
+    status, reason = end_run(records.path, run_id, "stopped", "because")
+    assert (status, reason) == ("stopped", "because")
