@@ -76,14 +76,29 @@ def test_time_is_bounded(tmp_path):
     assert not measured.whole
 
 
-def test_a_path_too_long_is_not_taken_for_nothing(tmp_path):
-    here = os.open(tmp_path, os.O_DIRECTORY)
-    for _ in range(20):
-        os.mkdir("x" * 250, dir_fd=here)
-        inner = os.open("x" * 250, os.O_DIRECTORY, dir_fd=here)
+def deep(place, levels: int, name: str = "x" * 250) -> int:
+    """Descriptor of a folder so far below that no path leads there."""
+    here = os.open(place, os.O_DIRECTORY)
+    for _ in range(levels):
+        os.mkdir(name, dir_fd=here)
+        inner = os.open(name, os.O_DIRECTORY, dir_fd=here)
         os.close(here)
         here = inner
+    return here
+
+
+def test_depth_hides_nothing(tmp_path):
+    here, descriptors = deep(tmp_path, 60), len(os.listdir("/proc/self/fd"))
+    with os.fdopen(os.open("large", os.O_CREAT | os.O_WRONLY, dir_fd=here), "wb") as file:
+        file.write(b"x" * 3 * MB)
     os.close(here)
+    assert megabytes(tmp_path) == 3
+    assert len(os.listdir("/proc/self/fd")) == descriptors - 1
+
+
+def test_what_cannot_be_opened_is_not_taken_for_nothing(tmp_path, monkeypatch):
+    os.close(deep(tmp_path, 40))
+    monkeypatch.setattr(disk, "LONG", 10_000)
     measured = Measure()
     measured.add(tmp_path)
     assert not measured.whole
@@ -160,6 +175,7 @@ def test_of_an_ended_run_the_output_stays(tenant):
         (folder / "lock").touch()
         (folder / "link").symlink_to(runner.folder_of(running.pk))
     (runner.folder_of(ended.pk) / "home/closed").chmod(0)
+    os.close(deep(runner.folder_of(ended.pk) / "home", 1500, "x"))
     (runner.folder_of(ended.pk).parent / ".unsettled").mkdir()
     assert sweep_runs() == 1
     left = {run: sorted(os.listdir(runner.folder_of(run.pk))) for run in (ended, running, just)}
