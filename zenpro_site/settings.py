@@ -57,7 +57,7 @@ ZENPRO_CODE_ROOTS = env.list(
 )  # where templates may take code from; empty: anywhere
 ADMIN_URL = env.path_prefix("ZENPRO_ADMIN_URL", default="admin/")
 ZENPRO_OPEN_SIGNUP = env.bool("ZENPRO_OPEN_SIGNUP", default=False)
-ZENPRO_ADMIN_EMAIL = env.mailbox("ZENPRO_ADMIN_EMAIL", default="admin@example.com")
+ZENPRO_ADMIN_EMAIL = env.address("ZENPRO_ADMIN_EMAIL", default="admin@example.com")
 
 INSTALLED_APPS = [
     "zenpro_site",
