@@ -15,6 +15,7 @@ from django.core.exceptions import ImproperlyConfigured
 from environ.fileaware_mapping import FileAwareMapping
 
 from .addresses import bracketed
+from .mailboxes import normal, why_no_address
 
 YES, NO = ("true", "on", "yes", "1"), ("false", "off", "no", "0")
 NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
@@ -133,6 +134,13 @@ class Env(environ.FileAwareEnv):
         if found and not MAILBOX.fullmatch(parseaddr(found)[1]):
             raise ImproperlyConfigured(f"{var} is {found!r}. Set it to an email address.")
         return found or default
+
+    def address(self, var, default: str) -> str:
+        """Where mail can be sent, in its normal form."""
+        found = normal(self(var, default=default))
+        if reason := why_no_address(found):
+            raise ImproperlyConfigured(f"{var} is {found!r}. {reason}")
+        return found
 
     def database(self, var, file: Path) -> dict:
         """PostgreSQL or SQLite. The value holds a password, so no sentence repeats it."""

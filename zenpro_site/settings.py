@@ -66,7 +66,7 @@ ZENPRO_CODE_ROOTS = load_code_roots(env)  # where templates may take code from
 ZENPRO_SHIPPED_CODE = BASE_DIR / "examples"  # code that came with ZenPro itself
 ZENPRO_PACKAGE_INDEX = load_index(env)
 ZENPRO_OPEN_SIGNUP = env.bool("ZENPRO_OPEN_SIGNUP", default=False)
-ZENPRO_ADMIN_EMAIL = env.mailbox("ZENPRO_ADMIN_EMAIL", default="admin@example.com")
+ZENPRO_ADMIN_EMAIL = env.address("ZENPRO_ADMIN_EMAIL", default="admin@example.com")
 
 INSTALLED_APPS = [
     "zenpro_site",

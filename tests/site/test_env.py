@@ -91,6 +91,7 @@ def test_an_address_as_browsers_write_it(env, monkeypatch, address, read):
         (lambda env: env.time_zone("X", default="UTC"), ["Mars/Base", "../etc", "/etc/passwd"]),
         (lambda env: env.log_level("X", default="WARNING"), ["loud", "warning", "NOTSET"]),
         (lambda env: env.mailbox("X", default=""), ["ada", "Ada <ada>", "a@", "@b"]),
+        (lambda env: env.address("X", default=""), ["ada", "ada@localhosts", "jörg@example.org"]),
     ],
 )
 def test_what_cannot_work_is_refused_by_name(env, monkeypatch, read, values):

@@ -45,7 +45,10 @@ class Command(BaseCommand):
             for number in (signal.SIGINT, signal.SIGTERM):  # also when a shell started us with them ignored
                 signal.signal(number, signal.default_int_handler)
             check_port(host, port)
-            self._run(host, port, no_demo)
+            try:
+                self._run(host, port, no_demo)
+            except ServerError as error:  # of the supervisor: in words already
+                raise CommandError(str(error)) from error
 
     def _run(self, host: str, port: int, no_demo: bool) -> None:
         ours = f"http://{authority(reachable(host), port)}"
