@@ -40,6 +40,7 @@ ATTACKS = {
     "explodes: gzip": ("LARGE", "compressed"),
     "explodes: deep JSON": ("LARGE", "deep list that ends"),
     "explodes: many lists": ("LARGE", "many lists"),
+    "all that may be sent": ("ALLOWED", "objects"),
 }
 
 
@@ -60,6 +61,7 @@ def hostile_servers(pipe, names: list[str]) -> None:
 
 
 def attack_of(hostile, name: str):
+    hostile.ALLOWED = {"objects": hostile.says([{"name": "x" * 20}] * 95_000)}
     where = ATTACKS[name]
     page = {"items": [], "total": 0, "index": 1, "total_pages": 1, "max_size": 20}
     return getattr(hostile, where[0])[where[1]] if where else hostile.says(page)
