@@ -18,10 +18,42 @@ from .samples import snapshot_of
 from .test_views_widgets import Inputs
 
 EXAMPLES = 60
-ODD = ["", " ", "\t", "\r", "\n", "\r\n", "\0", "a\rb", " a ", "\n a", "a\n", "\ufeff", "\u2028", "1", "=", "null"]
-ODD += ["true", "on", "1.0", "-", "~", "a,b", "\x85", "\x0b", "2026-11-23", "2026-W47-1", "2026-11-23T14:30:00", "😀"]
+ODD = [
+    "",
+    " ",
+    "\t",
+    "\r",
+    "\n",
+    "\r\n",
+    "\0",
+    "a\rb",
+    " a ",
+    "\n a",
+    "a\n",
+    "\ufeff",
+    "\u2028",
+    "1",
+    "=",
+    "null",
+]
+ODD += [
+    "true",
+    "on",
+    "1.0",
+    "-",
+    "~",
+    "a,b",
+    "\x85",
+    "\x0b",
+    "2026-11-23",
+    "2026-W47-1",
+    "2026-11-23T14:30:00",
+    "😀",
+]
 texts = st.sampled_from(ODD) | st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
-numbers = st.integers() | st.floats() | st.sampled_from([2**60, 12345678901234567890, -0.0, 7.0, 0.1, 1e300, 1e-7])
+numbers = (
+    st.integers() | st.floats() | st.sampled_from([2**60, 12345678901234567890, -0.0, 7.0, 0.1, 1e300, 1e-7])
+)
 scalars = st.none() | st.booleans() | numbers | texts
 values = st.recursive(
     scalars,
@@ -62,7 +94,9 @@ def recorded_for(schema):
     return st.one_of(options)
 
 
-fields = st.lists(schemas.flatmap(lambda schema: st.tuples(st.just(schema), recorded_for(schema))), max_size=4)
+fields = st.lists(
+    schemas.flatmap(lambda schema: st.tuples(st.just(schema), recorded_for(schema))), max_size=4
+)
 
 
 def template_of(parameters) -> RunTemplate:
