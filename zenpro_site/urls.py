@@ -4,6 +4,7 @@ from django.urls import include, path
 
 from . import views
 
+handler400 = "zenpro_site.views.bad_request"
 handler429 = "orgs.users.limits.too_many"  # allauth's; Django has none
 urlpatterns = [
     path("api/v1/", include("tenants.api.urls")),  # before what answers all of /api

@@ -1,6 +1,7 @@
 from django.conf import settings
 from django.contrib.auth import login
 from django.contrib.auth.decorators import login_required
+from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpResponse, JsonResponse
@@ -13,6 +14,13 @@ from orgs.models import Organization
 from orgs.users.links import user_of
 
 THEMES = {"light", "dark"}
+TOO_LARGE = (RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent)
+
+
+def bad_request(request, exception):
+    """What cannot be read; a form that is too large for one request is told apart, and how to go on."""
+    context = {"too_large": isinstance(exception, TOO_LARGE)}
+    return render(request, "400.html", context, status=400)
 
 
 @require_safe

@@ -92,7 +92,8 @@ def _json(text: str) -> Any:
     except (ValueError, RecursionError):
         return text
     size = measure(value, MAX_VALUES)
-    return text if size.values > MAX_VALUES or size.depth > DEEPEST_DOCUMENT else value
+    too_much = size.values > MAX_VALUES or size.depth > DEEPEST_DOCUMENT
+    return text if too_much or size.is_odd else value
 
 
 def _set(document: dict[str, Any], description: Description, path: str, value: Any) -> bool:

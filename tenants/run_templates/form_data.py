@@ -405,6 +405,8 @@ def _object(text: str) -> Any:
         raise Unreadable("The JSON is nested too deeply.")
     if size.values > MAX_VALUES:
         raise Unreadable("The JSON holds too many values.")
+    if size.is_odd:
+        raise Unreadable("The JSON holds a character or a number that cannot be stored.")
     return value
 
 

@@ -350,7 +350,7 @@ class Editor:
         value, sent = value_of(self.draft.document, entry), self.draft.raw
         raw = inputs(entry, value)
         # What was chosen is in the document, also when it was none of the choices.
-        if not entry.choices and (entry.path in sent or entry.path + AS_JSON in sent):
+        if entry.path + AS_JSON in sent or (entry.path in sent and not entry.choices):
             raw = {
                 name: sent[entry.path + end]
                 for end in ("", AS_JSON, NONE)
