@@ -88,7 +88,7 @@ class RunEnvironments(Environments):
         wanted = self._wanted(version, requirements)
         builds = builds if len(wanted) > 1 else ""
         text = "\n".join([RULES, platform.python_version(), str(self.interpreter), builds, *wanted])
-        key = hashlib.sha256(text.encode()).hexdigest()[:20]
+        key = hashlib.sha256(text.encode()).hexdigest()[:32]
         self._packages[key], self._builds[key] = wanted, builds
         return key
 
