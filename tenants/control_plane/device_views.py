@@ -188,10 +188,11 @@ def device_verify(request):
     here = [tenant for tenant in tenants if not tenant.is_elsewhere]
     if login.home:
         here, elsewhere = [tenant for tenant in elsewhere if tenant.pk == login.home], []
-    form = AnswerForm(request.POST or None, tenants=here, hint=request.GET.get("workspace", ""))
+    is_near, hint = login.ip == request.origin.ip, request.GET.get("workspace", "")
+    form = AnswerForm(request.POST or None, tenants=here, hint=hint, is_near=is_near)
     if request.method == "POST" and form.is_valid():
         return _answer(request, login, form)
-    context = {"login": login, "form": form, "same_address": login.ip == request.origin.ip}
+    context = {"login": login, "form": form, "same_address": is_near}
     context |= {"closed": closed_to(request.user), "elsewhere": elsewhere}
     return render(request, "control_plane/device_verify.html", context, status=422 if form.errors else 200)
 

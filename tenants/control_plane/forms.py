@@ -9,15 +9,22 @@ from zenpro_site.names import NameField
 
 
 class AnswerForm(forms.Form):
-    """Approve or deny a computer. The choices are the tenants the person may use and that run."""
+    """Approve or deny a computer. The choices are the tenants the person may use and that run.
+
+    `is_near`: it asked from the address of this browser. Else approving takes a second look: a server to which somebody
+    signs in may ask in their name and show them our page.
+    """
 
     answer = forms.ChoiceField(choices=[("approve", "Approve"), ("deny", "Deny")])
     tenant = forms.ChoiceField(label="Which tenant?", required=False)
     trusted = forms.BooleanField(label="Trust this device", required=False)
+    sure = forms.BooleanField(label="I started zenml login on the computer at that address", required=False)
 
-    def __init__(self, *args, tenants: list[Tenant], hint: str = "", **kwargs):
+    def __init__(self, *args, tenants: list[Tenant], hint: str = "", is_near: bool = True, **kwargs):
         super().__init__(*args, **kwargs)
         self.tenants = tenants
+        if is_near:
+            del self.fields["sure"]
         ready = [
             tenant for tenant in tenants if tenant.is_available or tenant.status == Tenant.Status.PENDING
         ]
@@ -39,6 +46,8 @@ class AnswerForm(forms.Form):
         data = super().clean()
         if data.get("answer") == "approve" and not data.get("tenant") and "tenant" not in self.errors:
             self.add_error("tenant", "Choose a tenant.")
+        if data.get("answer") == "approve" and data.get("sure") is False:
+            self.add_error("sure", "Approve only a computer that you know to be at that address.")
         data["tenant"] = next((one for one in self.tenants if str(one.pk) == data.get("tenant")), None)
         return data
 

@@ -4,6 +4,7 @@ import re
 from http import HTTPStatus
 from uuid import UUID
 
+from django.contrib.auth import get_user_model
 from django.http import Http404
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
@@ -40,6 +41,11 @@ def tenant_at(home: UUID | None) -> Tenant | None:
     if home and not (tenant and tenant.is_elsewhere):
         raise WireError(HTTPStatus.NOT_FOUND, "KeyError", "There is no such address.")
     return tenant
+
+
+def person_named(user_id: UUID | None):
+    """The User with this id, whoever and wherever that is; None when there is none."""
+    return get_user_model().objects.filter(pk=user_id).first()
 
 
 def visible_workspace(user, name: str) -> Tenant:

@@ -4,7 +4,6 @@ from http import HTTPStatus
 
 from django.conf import settings
 from django.contrib import messages
-from django.contrib.auth import get_user_model
 from django.contrib.auth.decorators import login_required
 from django.shortcuts import redirect
 from django.views.decorators.csrf import csrf_exempt
@@ -278,7 +277,7 @@ def _holder(organization, user_id, team_id):
 
 def _sharing(user_id, origin):
     """Whom the server names as the one who shares; None when that is nobody we know. What they may is asked later."""
-    found = get_user_model().objects.filter(pk=wire.uuid_or_none(user_id)).first()
+    found = links.person_named(wire.uuid_or_none(user_id))
     if found:
         found.origin = origin
     return found

@@ -86,6 +86,31 @@ class TestAsking:
         assert (login.host, login.system, login.zenml_version) == ("ada-mbp.local", "Darwin", "0.98.0")
 
 
+class TestFromAnotherAddress:
+    """A server somebody signs in to can ask for a code in their name, and show them our page as its own."""
+
+    @pytest.fixture
+    def far(self, asked):
+        DeviceLogin.objects.update(ip="203.0.113.7")
+        return asked
+
+    def test_approving_takes_a_second_look(self, far, as_user, person, tenant):
+        page = as_user(person).get(page_of(far)).content.decode()
+        assert "It asked from 203.0.113.7" in page
+        refused = answer(as_user(person), far, answer="approve", tenant=tenant.pk)
+        assert refused.status_code == 422
+        assert "Approve only a computer that you know" in refused.content.decode()
+        assert poll(far).json()["error"] == "authorization_pending"
+        assert answer(as_user(person), far, answer="approve", tenant=tenant.pk, sure="on").status_code == 200
+        assert AccessToken.objects.count() == 0 and poll(far).status_code == 200
+
+    def test_denying_does_not(self, far, as_user, person):
+        assert answer(as_user(person), far, answer="deny").status_code == 200
+
+    def test_nor_does_the_address_of_the_browser(self, asked, as_user, person, tenant):
+        assert 'name="sure"' not in as_user(person).get(page_of(asked)).content.decode()
+
+
 class TestTheList:
     """`zenml server list` asks for 20 tenants and never for the next 20."""
 

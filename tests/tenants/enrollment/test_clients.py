@@ -54,6 +54,7 @@ def test_it_gets_what_opens_it_and_nothing_else(world, stubs, machine):
     ours, theirs = stubs
     machine.log_in("--pro", "--pro-api-url", settings.ZENPRO_API_URL, person=ada, tenant=hosted)
     assert opened_by(ours.got) == {"production"}, "Bearers do arrive at servers."
+    check_that_all_are_listed(machine, hosted, ada)
 
     theirs.is_server_of(elsewhere, settings.ZENPRO_API_URL)
     assert "have access to it" in machine.run("login", theirs.url)
@@ -70,6 +71,17 @@ def test_it_gets_what_opens_it_and_nothing_else(world, stubs, machine):
     machine.run("stack", "list")
     machine.run("login", theirs.url)
     assert opened_by(theirs.got) == {"theirs"}
+
+
+def check_that_all_are_listed(machine, hosted, ada):
+    """The client asks for twenty and never for more."""
+    for number in range(22):
+        make_grant(
+            make_tenant(hosted.organization, f"lab-{number:02}", workspace_name=f"lab-{number:02}"), ada
+        )
+    shown = machine.run("server", "list", "--pro-api-url", settings.ZENPRO_API_URL)
+    assert {f"lab-{number:02}" for number in range(22)} <= set(shown.split()), shown
+    hosted.organization.tenants.filter(slug__startswith="lab-").delete()
 
 
 def test_a_script_with_a_key_sends_it_a_token_of_its_own(world, stubs, machine):
