@@ -2,6 +2,7 @@
 
 import os
 import re
+import select
 import subprocess
 import time
 
@@ -48,13 +49,17 @@ class Computer:
 
 
 def url_in(process: subprocess.Popen, limit: float = 600) -> str:
-    """The address of the approval page, as the client prints it."""
-    text, deadline = "", time.monotonic() + limit
-    while time.monotonic() < deadline and process.poll() is None:
-        text += process.stdout.readline()
-        if found := re.search(r"http\S+/devices/verify\?\S+", text):
-            return found[0].rstrip(".'\"")
-    raise AssertionError(f"the client never showed where to approve:\n{text}")
+    """The address of the approval page, as the client prints it. What it prints afterwards stays to be read."""
+    text, deadline, pipe = b"", time.monotonic() + limit, process.stdout.fileno()
+    while time.monotonic() < deadline:
+        if not select.select([pipe], [], [], 0.2)[0]:
+            continue
+        if not (byte := os.read(pipe, 1)):
+            break  # it has ended, and all it said has been read
+        text += byte
+        if byte == b"\n" and (found := re.search(rb"http\S+/devices/verify\?\S+", text)):
+            return found[0].decode().rstrip(".'\"")
+    raise AssertionError(f"the client never showed where to approve:\n{text.decode(errors='replace')}")
 
 
 def asks_again(process: subprocess.Popen) -> str:

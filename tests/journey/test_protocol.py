@@ -8,14 +8,13 @@ import os
 import re
 import signal
 import subprocess
-import threading
 import time
 from uuid import uuid4
 
 import httpx
 import pytest
 
-from .installation import free_port
+from .installation import free_port, wait_for
 from .laboratory import make_laboratory, start_server
 from .test_cli import url_in
 
@@ -25,10 +24,13 @@ NEW, OLD = "0.98.0", "0.74.0"
 both = pytest.mark.parametrize("version", [NEW, OLD])
 SCRIPT = """
 import time
+from pathlib import Path
 from zenml import pipeline, step
 @step
 def one() -> int:
-    time.sleep({seconds})
+    Path("begun").touch()
+    while not Path("go").exists():
+        time.sleep(0.1)
     return 1
 @step
 def two(number: int) -> int:
@@ -79,10 +81,12 @@ def computer_of(computers, tmp_path_factory):
     return find
 
 
-def script(computer, folder, name="small", seconds=0):
-    """A pipeline of two steps, as a file that somebody runs."""
+def script(computer, folder, name="small", waits=False):
+    """A pipeline of two steps, as a file that somebody runs. With `waits` the first one waits for a file `go`."""
     folder.mkdir(exist_ok=True)
-    (folder / f"{name}.py").write_text(SCRIPT.format(name=name, seconds=seconds))
+    (folder / f"{name}.py").write_text(SCRIPT.format(name=name))
+    if not waits:
+        (folder / "go").touch()
     return subprocess.Popen(
         [str(computer.zenml.with_name("python")), f"{name}.py"],
         cwd=folder,
@@ -454,11 +458,14 @@ def test_19_what_is_shared_with_a_team(lab, installed):
 def test_20_our_web_process_ends_in_the_middle(lab, installed, computer_of, tmp_path):
     """It is told to reload while a pipeline runs: the run completes, and tokens are still good."""
     computer = computer_of(lab, "developer")
-    process = script(computer, tmp_path / "code", name="slow", seconds=8)
-    ending = threading.Timer(6, reload_web, [installed])
-    ending.start()
+    process = script(computer, tmp_path / "code", name="slow", waits=True)
+    try:
+        wait_for(lambda: (tmp_path / "code" / "begun").exists() or process.poll() is not None)
+        assert process.poll() is None, process.stdout.read()
+        reload_web(installed)
+    finally:
+        (tmp_path / "code" / "go").touch()
     code, output = finish(process)
-    ending.join()
     assert code == 0, output
     code, output = computer.run("stack", "list")
     assert code == 0, output
