@@ -133,17 +133,11 @@ def configuration() -> list[str]:
 def python_folders(python: Path) -> list[Path]:
     """What an interpreter needs to run: its environment, and the Python that was made from."""
     environment = python.parent.parent
-    home = next(
-        (
-            line.partition("=")[2].strip()
-            for line in _lines(environment / "pyvenv.cfg")
-            if line.startswith("home")
-        ),
-        "",
-    )
+    lines = _lines(environment / "pyvenv.cfg")
+    home = next((line.partition("=")[2].strip() for line in lines if line.startswith("home")), "")
     bases = {Path(home).parent, Path(os.path.realpath(home)).parent} if home else {Path(sys.base_prefix)}
     bases |= {Path(os.path.realpath(python)).parent.parent}
-    return [environment, *(base for base in sorted(bases) if not _of_the_system(base))]
+    return [folder for folder in (environment, *sorted(bases - {environment})) if not _of_the_system(folder)]
 
 
 def _lines(path: Path) -> list[str]:

@@ -79,7 +79,7 @@ def _order(database: Path, words: list[str], isolation: str) -> dict:
     python = Path(os.path.realpath(sys.executable))
     command = [str(python), "-I", "-S", str(SCRIPT), str(database), str(PATIENCE), *words]
     walls = box.Walls(
-        read=[SCRIPT, *box.python_folders(python)[1:]],
+        read=[SCRIPT, *box.python_folders(python)],
         write=[database.parent],
         limits=box.Limits(seconds=SECONDS),
     )

