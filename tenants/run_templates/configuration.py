@@ -6,7 +6,6 @@ set (rerun §4). Pure functions: no database, no network.
 """
 
 import math
-import re
 import string
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -21,16 +20,12 @@ from .yaml_text import YamlError, dump_yaml, load_yaml
 __all__ = ["YamlError", "dump_yaml", "load_yaml"]
 
 RUN_NAME_LENGTH = 250
-LONGEST_TEMPLATE = 200  # of a recorded name with its placeholders
 DEEPEST_DOCUMENT, MAX_VALUES = 46, 30_000  # a value may be MAX_DEPTH deep, and lies in five others
 SETTINGS_VALUES, SETTINGS_CHARACTERS = 4000, 50_000  # of all recorded settings that people edit
 MAX_PROBLEMS = 50
 LONGEST_TEXT = 80  # of what somebody wrote, in a sentence about it
 MAX_INTEGER = 2**63 - 1
 PLACEHOLDERS = ("date", "time")
-PLACEHOLDER = re.compile(r"\{\{|\}\}|\{[^{}]*\}")
-BRACES = {"{{": "{", "}}": "}"}
-MAX_NAME = 1000
 
 _TEXT = {"type": ["string", "null"], "maxLength": 250}
 _SWITCH = {"type": ["boolean", "null"]}
@@ -176,10 +171,7 @@ def _run_name(metadata: Mapping[str, Any], pipeline: Mapping[str, Any]) -> str:
     name = metadata.get("run_name_template")
     if not isinstance(name, str) or not name.strip():
         name = str(pipeline.get("name") or "run")
-    name = "".join(character if character.isprintable() else "_" for character in name[:LONGEST_TEMPLATE])
-    if len(name) == LONGEST_TEMPLATE or "{time}" not in name:
-        name = f"{name[:LONGEST_TEMPLATE]}-{{date}}-{{time}}"
-    return name
+    return name if "{time}" in name else f"{name}-{{date}}-{{time}}"
 
 
 def tag_names(tags: Any) -> list[str]:
@@ -234,19 +226,9 @@ def substitutions(snapshot: Mapping[str, Any]) -> dict[str, str]:
 
 
 def expand_run_name(name: str, snapshot: Mapping[str, Any], now: datetime) -> str:
-    """The name with its placeholders filled in, at most RUN_NAME_LENGTH characters; `now` in UTC.
-
-    Plain replacement: a name comes from a tenant, and str.format() would let it ask for attributes and widths.
-    Braces that are no placeholder stay as they are.
-    """
+    """The name with its placeholders filled in the way ZenML does; `now` in UTC."""
     times = {"date": now.strftime("%Y_%m_%d"), "time": now.strftime("%H_%M_%S_%f")}
-    return _replaced(name, {**substitutions(snapshot), **times})[:RUN_NAME_LENGTH]
-
-
-def _replaced(name: str, values: Mapping[str, str]) -> str:
-    return PLACEHOLDER.sub(
-        lambda found: BRACES.get(found[0]) or values.get(found[0][1:-1], found[0]), name[:MAX_NAME]
-    )
+    return name.format(**substitutions(snapshot), **times)
 
 
 # What may be set
@@ -374,18 +356,10 @@ def _check_run_name(document, snapshot, default) -> Iterator[Problem]:
         yield Problem("run_name", "Enter a name for the run.")
     elif not name.isprintable() or name != name.strip():
         yield Problem("run_name", "A name is one line without blanks around it.")
-    elif len(name) > MAX_NAME:
-        yield Problem("run_name", f"A name has at most {RUN_NAME_LENGTH} characters.")
     elif message := _misused_placeholder(name, [*PLACEHOLDERS, *substitutions(snapshot)]):
         yield Problem("run_name", message)
-    elif _length(name, snapshot) > RUN_NAME_LENGTH:
+    elif len(expand_run_name(name, snapshot, datetime(2000, 1, 1))) > RUN_NAME_LENGTH:
         yield Problem("run_name", f"A name has at most {RUN_NAME_LENGTH} characters.")
-
-
-def _length(name: str, snapshot: Mapping[str, Any]) -> int:
-    """Of the name with its placeholders filled in."""
-    times = {"date": "2000_01_01", "time": "00_00_00_000000"}
-    return len(_replaced(name, {**substitutions(snapshot), **times}))
 
 
 def _misused_placeholder(name: str, known: list[str]) -> str:
