@@ -13,13 +13,14 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
+from . import run_names
 from .checks import Budget, faults
 from .schema import HALF, Description, Field, Kind, Room, describe, mapping, measure, same, walk
 from .yaml_text import YamlError, dump_yaml, load_yaml
 
 __all__ = ["YamlError", "dump_yaml", "load_yaml"]
 
-RUN_NAME_LENGTH = 250
+RUN_NAME_LENGTH = run_names.LENGTH
 DEEPEST_DOCUMENT, MAX_VALUES = 46, 30_000  # a value may be MAX_DEPTH deep, and lies in five others
 SETTINGS_VALUES, SETTINGS_CHARACTERS = 4000, 50_000  # of all recorded settings that people edit
 MAX_PROBLEMS = 50
@@ -168,9 +169,7 @@ def _given(recorded: Mapping[str, Any], keys: Iterable[str], room: Room) -> dict
 
 def _run_name(metadata: Mapping[str, Any], pipeline: Mapping[str, Any]) -> str:
     """The recorded template; with a placeholder, or the second re-run would find its name taken."""
-    name = metadata.get("run_name_template")
-    if not isinstance(name, str) or not name.strip():
-        name = str(pipeline.get("name") or "run")
+    name = run_names.template_of(metadata.get("run_name_template"), pipeline.get("name"), "run")
     return name if "{time}" in name else f"{name}-{{date}}-{{time}}"
 
 
@@ -226,9 +225,8 @@ def substitutions(snapshot: Mapping[str, Any]) -> dict[str, str]:
 
 
 def expand_run_name(name: str, snapshot: Mapping[str, Any], now: datetime) -> str:
-    """The name with its placeholders filled in the way ZenML does; `now` in UTC."""
-    times = {"date": now.strftime("%Y_%m_%d"), "time": now.strftime("%H_%M_%S_%f")}
-    return name.format(**substitutions(snapshot), **times)
+    """The name with its placeholders filled in; `now` in UTC. Never raises, see run_names."""
+    return run_names.expand(name, substitutions(snapshot), now)
 
 
 # What may be set
@@ -358,7 +356,7 @@ def _check_run_name(document, snapshot, default) -> Iterator[Problem]:
         yield Problem("run_name", "A name is one line without blanks around it.")
     elif message := _misused_placeholder(name, [*PLACEHOLDERS, *substitutions(snapshot)]):
         yield Problem("run_name", message)
-    elif len(expand_run_name(name, snapshot, datetime(2000, 1, 1))) > RUN_NAME_LENGTH:
+    elif run_names.length(name, substitutions(snapshot)) > RUN_NAME_LENGTH:
         yield Problem("run_name", f"A name has at most {RUN_NAME_LENGTH} characters.")
 
 

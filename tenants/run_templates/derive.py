@@ -162,7 +162,7 @@ def snapshot_body(template: RunTemplate, document: Mapping[str, Any]) -> Json:
         "stack": str(template.stack_id),
         "pipeline": _pipeline_id(snapshot),
         "is_dynamic": bool(mapping(snapshot.get("body")).get("is_dynamic")),
-        "run_name_template": document.get("run_name") or metadata["run_name_template"],
+        "run_name_template": document.get("run_name") or default["run_name"],
         "source_snapshot": str(template.source_snapshot_id),
         "code_reference": _code_reference(snapshot),
         **{key: metadata.get(key) for key in KEPT},
