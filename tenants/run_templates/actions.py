@@ -39,6 +39,7 @@ from .models import RunTemplate, TemplateRun
 from .requirements import RequirementsRefused, check_requirements
 from .schema import walk
 
+LONGEST_NAME = 200
 TAKEN = "This tenant has a template of that name already."
 
 
@@ -120,13 +121,13 @@ def _check_storable(snapshot: Mapping[str, Any]) -> None:
 
 def _source(run: Run) -> dict[str, Any]:
     return {
-        "pipeline_name": run.pipeline,
+        "pipeline_name": run.pipeline[:LONGEST_NAME],
         "project_id": run.project_id,
         "source_run_id": run.id,
         "source_run_name": run.name,
         "source_snapshot_id": run.snapshot_id,
         "stack_id": run.stack_id,
-        "stack_name": run.stack,
+        "stack_name": run.stack[:LONGEST_NAME],
     }
 
 

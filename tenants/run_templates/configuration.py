@@ -27,7 +27,6 @@ MAX_PROBLEMS = 50
 LONGEST_TEXT = 80  # of what somebody wrote, in a sentence about it
 MAX_INTEGER = 2**63 - 1
 PLACEHOLDERS = ("date", "time")
-MAX_NAME = 1000
 
 _TEXT = {"type": ["string", "null"], "maxLength": 250}
 _SWITCH = {"type": ["boolean", "null"]}
@@ -355,8 +354,6 @@ def _check_run_name(document, snapshot, default) -> Iterator[Problem]:
         yield Problem("run_name", "Enter a name for the run.")
     elif not name.isprintable() or name != name.strip():
         yield Problem("run_name", "A name is one line without blanks around it.")
-    elif len(name) > MAX_NAME:
-        yield Problem("run_name", f"A name has at most {RUN_NAME_LENGTH} characters.")
     elif message := _misused_placeholder(name, [*PLACEHOLDERS, *substitutions(snapshot)]):
         yield Problem("run_name", message)
     elif run_names.length(name, substitutions(snapshot)) > RUN_NAME_LENGTH:

@@ -29,7 +29,7 @@ from .configuration import Change, Problem, changes, dump_yaml, summary, value_o
 from .drafts import Draft, default_of, line_of, link_of, tree_of
 from .form_data import KEPT, inputs
 from .models import RunTemplate, TemplateRun
-from .schema import AS_JSON, NONE, Choice, Description, Field, Kind, Step, choices_of, describe, mapping
+from .schema import AS_JSON, HALF, NONE, Choice, Description, Field, Kind, Step, choices_of, describe, mapping
 
 BARS = 20
 ROWS = 8
@@ -831,12 +831,17 @@ def code_ticks(location: str, snapshot: Mapping[str, Any]) -> list[Tick]:
 
 def _tick(folder: str, name: str, configuration: Any) -> Tick:
     source = mapping(mapping(mapping(configuration).get("spec")).get("source"))
-    module = str(source.get("module") or "")
+    module = presentable(str(source.get("module") or ""))
     try:
         check_modules(folder, {"metadata": {"step_configurations": {name: configuration}}})
     except CodeError as error:
-        return Tick(name, module, error.reason)
+        return Tick(name, module, presentable(error.reason))
     return Tick(name, module)
+
+
+def presentable(text: str) -> str:
+    """What a server said, as a page can send it."""
+    return HALF.sub("\ufffd", shortened(text, MAX_CELL))
 
 
 # -- a re-run before its pipeline has started

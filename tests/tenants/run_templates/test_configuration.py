@@ -316,26 +316,6 @@ def test_a_run_name_is_filled_in_like_zenml_does():
 
 
 @pytest.mark.parametrize(
-    ("name", "filled"),
-    [
-        ("{date:>80000000}", "{date:>80000000}"),
-        ("{date.__class__}", "{date.__class__}"),
-        ("{date!r}", "{date!r}"),
-        ("{foo} {", "{foo} {"),
-        ("{}{0}", "{}{0}"),
-        ("{{date}}", "{date}"),
-        ("{who} {date}", "{date} 2026_11_23"),
-        ("{who}" * 200, ("{date}" * 200)[:250]),
-        ("x" * 5000, "x" * 250),
-    ],
-)
-def test_a_name_from_a_tenant_is_filled_in_by_plain_replacement(name, filled):
-    snapshot = snapshot_of({})
-    snapshot["metadata"]["pipeline_configuration"]["substitutions"] = {"who": "{date}", "big": "x" * 9999}
-    assert expand_run_name(name, snapshot, datetime(2026, 11, 23)) == filled
-
-
-@pytest.mark.parametrize(
     "name", ["{date:>80000000}", "{foo}", "a\nb\0", "x" * 100_000, "\ud800", "{date.x}" * 60]
 )
 def test_a_template_whose_recorded_name_is_odd_can_be_run(name):

@@ -74,6 +74,18 @@ def test_a_page_of_a_hostile_snapshot_can_be_sent_back_and_run(name, open_form):
     assert TemplateRun.objects.get().changes == []
 
 
+@pytest.mark.parametrize("name", SNAPSHOTS)
+def test_the_page_of_a_template_of_a_hostile_snapshot_and_of_its_run_is_shown(name, open_form):  # noqa: F811
+    client, address = open_form(SNAPSHOTS[name])
+    page = client.get(address).content.decode()
+    client.post(address, sent_back(page, do="run", run_name="mine-{time}"), content_type=FORM)
+    template = address.removesuffix("run/")
+    for path in (template, f"{template}runs/1/", f"{address}?from=1"):
+        answer = client.get(path)
+        assert answer.status_code == 200
+        assert len(answer.content) < 3_000_000
+
+
 def test_fields_beyond_what_a_form_can_send_are_edited_as_yaml(open_form):  # noqa: F811
     client, address = open_form(SNAPSHOTS["fields"])
     page = client.get(address).content.decode()
