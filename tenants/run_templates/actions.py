@@ -95,20 +95,20 @@ def create_template(
 def _recorded(tenant: Tenant, run_id: UUID | str, by) -> tuple[Run, dict[str, Any]]:
     client = connect(by, tenant)
     run = client.run(run_id)
-    if run.snapshot_id is None or run.stack_id is None:
+    if None in (run.snapshot_id, run.stack_id, run.project_id):
         raise TemplateRefused("This run has no snapshot or stack any more, so that it cannot be run again.")
     return run, client.snapshot(run.snapshot_id)
 
 
 def _source(run: Run) -> dict[str, Any]:
     return {
-        "pipeline_name": run.pipeline,
+        "pipeline_name": run.pipeline[:200],
         "project_id": run.project_id,
         "source_run_id": run.id,
         "source_run_name": run.name,
         "source_snapshot_id": run.snapshot_id,
         "stack_id": run.stack_id,
-        "stack_name": run.stack,
+        "stack_name": run.stack[:200],
     }
 
 

@@ -28,17 +28,26 @@ ADDRESSES = 4  # of a host that has many
 WRITTEN_AT_ONCE = 16 * 1024
 
 HEAD_LIMIT = 128 * 1024  # bytes on the wire until the answer itself has begun; 64 KB are read at once
-ANSWER_LIMIT = 16 * 1024**2  # bytes; 20,000 lines of a log are 4 MB, a pipeline of 1,000 steps is 8 MB
+ANSWER_LIMIT = 8 * 1024**2  # bytes; 20,000 lines of a log are 4 MB, a pipeline of 500 steps is 3 MB
 PIECES, PIECE = (
     1000,
     250,
 )  # an answer may come in so many pieces, and one more for so many bytes: each costs time
 DEPTH_LIMIT = 100  # levels of JSON
-CONTAINERS, VALUES = 200_000, 1_000_000  # in one answer: they need ten times as much memory as on the wire
+CONTAINERS, VALUES = 100_000, 500_000  # in one answer: they need ten times as much memory as on the wire
 
 CALLS_PER_SERVER = 8  # at once, in this process
 CALLS = 24  # to all servers together: the other 8 of the 32 threads of a web process answer what tenants ask
 WAITING, PATIENCE = 4, 0.25  # how many wait for a place, and for how many seconds
+FREE = 0.02  # seconds of processor time that every call may take; one with 100 kB takes 0.005
+SHARE, CREDIT = (
+    0.05,
+    2.0,
+)  # what dearer calls to one server may take: of a processor in the long run, seconds at once
+
+LARGE = (
+    256 * 1024
+)  # bytes of JSON above which answers are read one after the other: nothing else runs meanwhile
 
 TOO_LARGE = f"The server's answer is larger than {ANSWER_LIMIT // 1024**2} MB."
 TOO_DEEP = "The server's answer is nested too deeply."
@@ -217,6 +226,33 @@ def _is_deep(found: Any) -> bool:
 # -- few at once
 
 
+class Call:
+    """A call that has a place: its processor time is charged to its server."""
+
+    def __init__(self, places: Places, server: str):
+        self.places, self.server = places, server
+        self.free, self.since = FREE, time.thread_time()
+
+    def charge(self) -> None:
+        """For what this thread has done since the last time."""
+        now = time.thread_time()
+        cost, self.since = now - self.since, now
+        self.free, cost = max(self.free - cost, 0.0), max(cost - self.free, 0.0)
+        if cost:
+            self.places.charge(self.server, cost)
+
+    def json(self, answer: httpx.Response) -> Any:
+        """See json_of. Large answers are read one at a time; raises TenantBusy when those before cost too much."""
+        if len(answer.content) <= LARGE:
+            return json_of(answer)
+        with self.places.reading:
+            self.places.check(self.server)
+            try:
+                return json_of(answer)
+            finally:
+                self.charge()
+
+
 class Places:
     """How many calls may run at once in this process: so many to one server, so many to all of them.
 
@@ -224,25 +260,52 @@ class Places:
     at once.
     """
 
-    def __init__(self, each: int = CALLS_PER_SERVER, together: int = CALLS, patience: float = PATIENCE):
-        self.each, self.together, self.patience = each, together, patience
+    def __init__(
+        self,
+        each: int = CALLS_PER_SERVER,
+        together: int = CALLS,
+        patience: float = PATIENCE,
+        credit: float = CREDIT,
+    ):
+        self.each, self.together, self.patience, self.credit = each, together, patience, credit
         self.taken: Counter[str] = Counter()
         self.waiting: Counter[str] = Counter()
+        self.debts: dict[str, tuple[float, float]] = {}  # seconds of processor time, and when that was
+        self.reading = threading.Lock()
         self._changed = threading.Condition()
 
     @contextmanager
-    def one(self, server: str) -> Iterator[None]:
-        """Raises TenantBusy when there is none."""
+    def one(self, server: str) -> Iterator[Call]:
+        """Raises TenantBusy when there is none, or when the server's answers have cost more than its share."""
         with self._changed:
-            if not (self._free(server) or self._wait(server)):
+            if self._debt(server) > self.credit or not (self._free(server) or self._wait(server)):
                 raise TenantBusy
             self.taken[server] += 1
+        call = Call(self, server)
         try:
-            yield
+            yield call
         finally:
+            call.charge()
             with self._changed:
                 _less(self.taken, server)
                 self._changed.notify_all()
+
+    def charge(self, server: str, cost: float) -> None:
+        with self._changed:
+            self.debts[server] = (self._debt(server) + cost, time.monotonic())
+
+    def check(self, server: str) -> None:
+        with self._changed:
+            if self._debt(server) > self.credit:
+                raise TenantBusy
+
+    def _debt(self, server: str) -> float:
+        """What its dear answers have cost, less what was forgiven since; JSON of 8 MB stops everybody for 0.1 s."""
+        owed, since = self.debts.get(server, (0.0, 0.0))
+        owed -= (time.monotonic() - since) * SHARE
+        if owed <= 0:
+            self.debts.pop(server, None)
+        return max(owed, 0.0)
 
     def _free(self, server: str) -> bool:
         return self.taken[server] < self.each and self.taken.total() < self.together

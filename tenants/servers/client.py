@@ -246,16 +246,16 @@ class TenantClient:
         A session the server no longer knows is renewed once. Only a GET is repeated when its connection broke. All of
         it together takes at most `timeout` seconds.
         """
-        with self.places.one(self.api):
+        with self.places.one(self.api) as place:
             deadline = Deadline(self.timeout)
             jwt = self._session(deadline)
             try:
-                return json_of(self._send(method, path, jwt, deadline, json, params))
+                return place.json(self._send(method, path, jwt, deadline, json, params))
             except TenantRefused as refused:
                 if refused.status != 401:
                     raise
             self.forget_session(jwt)
-            return json_of(self._send(method, path, self._session(deadline), deadline, json, params))
+            return place.json(self._send(method, path, self._session(deadline), deadline, json, params))
 
     def _send(
         self,

@@ -74,7 +74,10 @@ class Server:
 def server(monkeypatch):
     made = Server()
     client = TenantClient(
-        "http://tenant.test", lambda: "token", http=make_http(Streamed(made)), places=Places()
+        "http://tenant.test",
+        lambda: "token",
+        http=make_http(Streamed(made)),
+        places=Places(credit=float("inf")),
     )
     monkeypatch.setattr(runs, "connect", lambda user, tenant: client)
     monkeypatch.setattr(actions, "connect", lambda user, tenant: client)
@@ -146,7 +149,7 @@ def run_with(**changes) -> dict:
 
 HUGE = 10**400
 ATTACKS = {
-    "100,000 steps": {"dag": many_steps(60_000, [(n, n + 1) for n in range(59_999)])},
+    "30,000 steps": {"dag": many_steps(30_000, [(n, n + 1) for n in range(29_999)])},
     "all steps wait for all": {
         "dag": many_steps(150, [(a, b) for a in range(150) for b in range(a + 1, 150)])
     },
@@ -199,13 +202,13 @@ ATTACKS = {
         "list": {**RECORDED["list"], "total": HUGE, "index": -HUGE, "max_size": 0},
     },
     "metrics that never end": {
-        "run": run_with(metadata={"run_metadata": {f"m{n}": {"x": n} for n in range(90_000)}})
+        "run": run_with(metadata={"run_metadata": {f"m{n}": {"x": n} for n in range(40_000)}})
     },
     "nested metrics": {"run": run_with(metadata={"run_metadata": nested(90)})},
     "too deeply nested metrics": {"run": run_with(metadata={"run_metadata": nested(500)})},
     "a list of runs without end": {"list": {**RECORDED["list"], "items": [churn("run")] * 900}},
-    "a log of one line": {"logs": [{"message": "x" * 10_000_000}]},
-    "a log of many lines": {"logs": [{"message": "x"}] * 190_000},
+    "a log of one line": {"logs": [{"message": "x" * 7_000_000}]},
+    "a log of many lines": {"logs": [{"message": "x"}] * 95_000},
     "a log of anything": {
         "logs": [None, 7, [], {"message": None, "level": "x", "timestamp": []}, {"message": "\x00"}]
     },
@@ -229,9 +232,9 @@ def test_an_attack_ends_in_a_page(server, look, attack):
 
 
 def test_what_is_not_shown_is_said(server, look):
-    server.says |= ATTACKS["100,000 steps"]
+    server.says |= ATTACKS["30,000 steps"]
     page = look("run_detail", [RUN_ID], {})[1]
-    assert "59000 more steps of this run are not shown." in page
+    assert "29000 more steps of this run are not shown." in page
     server.says["dag"] = ATTACKS["all steps wait for all"]["dag"]
     assert "This graph cannot be drawn" in look("run_detail", [RUN_ID], {"graph": "1"})[1]
 
@@ -265,6 +268,20 @@ def test_a_page_about_a_slow_server_ends(look, tenant, monkeypatch, attack):
     hostile.close()
     assert status == 200
     assert f"{tenant.name} does not answer" in text
+
+
+@pytest.mark.parametrize("attack", [name for name, says in ATTACKS.items() if "run" in says])
+def test_a_template_of_a_hostile_run(server, as_user, member, tenant, attack):
+    """The page is there or the run is not; what is made can be stored."""
+    make_grant(tenant, member, "developer")
+    server.says |= ATTACKS[attack]
+    address = reverse("run_templates:create", args=[tenant.organization.slug, tenant.slug])
+    answer = as_user(member).get(address, {"run": str(RUN_ID)})
+    assert answer.status_code in (200, 404, 503)
+    form = {"name": "x", "code_location": "/nowhere", "description": "", "requirements": "", "do": "make"}
+    made = as_user(member).post(f"{address}?run={RUN_ID}", form)
+    assert made.status_code in (404, 422, 503)
+    assert not tenant.templates.exists()
 
 
 # -- anything at all

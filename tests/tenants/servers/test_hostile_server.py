@@ -63,7 +63,7 @@ def test_a_flood_takes_little_memory(hostile):
     hostile.attack = LARGE["endless body"]
     client = client_of(hostile, 20.0)
     tracemalloc.start()
-    with pytest.raises(TenantRefused, match="larger than 16 MB"):
+    with pytest.raises(TenantRefused, match="larger than 8 MB"):
         client.current_user()
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
@@ -240,6 +240,30 @@ def test_only_few_wait():
     places.waiting["a"] = bounded.WAITING
     with pytest.raises(TenantBusy):
         places.one("a").__enter__()
+
+
+def test_a_server_whose_answers_cost_too_much_has_to_rest(hostile, monkeypatch):
+    """However cleverly it keeps to every limit."""
+    hostile.attack = says([{"name": "x"}] * 90_000)
+    places = Places(credit=0.0)
+    client = client_of(hostile, 60.0, places)
+    client.call("GET", "/runs")
+    assert places.debts[client.api][0] > 0
+    with pytest.raises(TenantBusy):
+        client.current_user()
+    later = bounded.time.monotonic() + 3600
+    monkeypatch.setattr(bounded.time, "monotonic", lambda: later)
+    client.call("GET", "/runs")
+
+
+def test_an_honest_server_never_has_to_rest(hostile):
+    hostile.attack = says({"items": [{"name": f"run-{n}"} for n in range(100)]})
+    places = Places(credit=0.0)
+    client = client_of(hostile, 60.0, places)
+    client.session()
+    places.debts.clear()  # the first call of a process loads things
+    for _ in range(50):
+        client.call("GET", "/runs")
 
 
 def test_threads_of_a_web_process_are_enough_for_all_calls_and_those_they_cause():
