@@ -428,5 +428,7 @@ def default_project(client) -> UUID:
     try:
         return UUID(str(client.create_project("default")["id"]))
     except TenantConflict:
-        found = next(project for project in client.projects() if project["name"] == "default")
-        return UUID(str(found["id"]))
+        found = [project for project in client.projects() if project["name"] == "default"]
+        if not found:
+            raise
+        return UUID(str(found[0]["id"]))

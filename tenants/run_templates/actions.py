@@ -101,7 +101,7 @@ def create_template(
 def _recorded(tenant: Tenant, run_id: UUID | str, by) -> tuple[Run, dict[str, Any]]:
     client = connect(by, tenant)
     run = client.run(run_id)
-    if run.snapshot_id is None or run.stack_id is None:
+    if None in (run.snapshot_id, run.stack_id, run.project_id):
         raise TemplateRefused("This run has no snapshot or stack any more, so that it cannot be run again.")
     snapshot = client.snapshot(run.snapshot_id)
     _check_storable(snapshot)

@@ -11,6 +11,7 @@ from http import HTTPStatus
 from typing import Any
 from uuid import UUID
 
+from tenants.servers.answers import identifier
 from tenants.servers.base import TenantConflict, TenantNotFound, TenantRefused
 from tenants.servers.client import TenantClient
 from tenants.usage.models import Feature
@@ -76,7 +77,7 @@ def _find_snapshot(run: TemplateRun, client: TenantClient) -> UUID | None:
     for snapshot in found.items:
         marked = mapping(mapping(snapshot.get("metadata")).get("client_environment")).get(MARK)
         if marked == str(run.pk):
-            return UUID(snapshot["id"])
+            return identifier(snapshot.get("id"))
     return None
 
 

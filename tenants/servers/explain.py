@@ -11,6 +11,7 @@ from tenants.servers.launch import MARK
 
 TAIL_BYTES = 256 * 1024
 LINE_LENGTH = 300
+LONGEST = 2000  # characters of a line that are read: some patterns take time in the square of them
 LAST_WORDS = 200  # lines before the end; what went wrong days earlier did not end the server
 
 # First match wins, so the cause comes before what follows from it.
@@ -65,7 +66,7 @@ def attempts(lines: Sequence[str]) -> list[list[str]]:
 
 
 def explain_attempt(lines: Sequence[str]) -> str:
-    lines = lines[-LAST_WORDS:]
+    lines = [line[:LONGEST] for line in lines[-LAST_WORDS:]]
     text = "\n".join(lines)
     for pattern, sentence in CAUSES:
         if found := re.search(pattern, text, re.IGNORECASE):

@@ -270,6 +270,20 @@ def test_a_page_about_a_slow_server_ends(look, tenant, monkeypatch, attack):
     assert f"{tenant.name} does not answer" in text
 
 
+@pytest.mark.parametrize("attack", [name for name, says in ATTACKS.items() if "run" in says])
+def test_a_template_of_a_hostile_run(server, as_user, member, tenant, attack):
+    """The page is there or the run is not; what is made can be stored."""
+    make_grant(tenant, member, "developer")
+    server.says |= ATTACKS[attack]
+    address = reverse("run_templates:create", args=[tenant.organization.slug, tenant.slug])
+    answer = as_user(member).get(address, {"run": str(RUN_ID)})
+    assert answer.status_code in (200, 404, 503)
+    form = {"name": "x", "code_location": "/nowhere", "description": "", "requirements": "", "do": "make"}
+    made = as_user(member).post(f"{address}?run={RUN_ID}", form)
+    assert made.status_code in (404, 422, 503)
+    assert not tenant.templates.exists()
+
+
 # -- anything at all
 
 texts = st.text(max_size=8) | st.sampled_from(
