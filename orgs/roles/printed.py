@@ -20,6 +20,7 @@ LETTERS = {
     "client": "X",
     "promote": "P",
     "prune": "N",
+    "attach": "A",
 }
 
 
