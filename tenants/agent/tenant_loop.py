@@ -48,6 +48,7 @@ MISSES = 3  # looks without an answer before anything is said: one may be chance
 SILENT_LIMIT = timedelta(minutes=10)  # a process that runs and does not answer for so long is restarted
 PROJECT_EVERY = 2.0  # seconds between tries to make the first project
 PROJECT_LIMIT = 120.0  # seconds after which the tenant is available without it; it is made later
+PROJECT_LATER = 60.0  # seconds between tries then
 ANEW = timedelta(seconds=2)  # the supervisor knows whole seconds
 
 
@@ -70,6 +71,7 @@ class TenantLoop:
         self.passes: dict[UUID, Future] = {}
         self.looked: dict[UUID, float] = {}
         self.misses: dict[UUID, list[datetime]] = {}
+        self.tried: dict[UUID, float] = {}
 
     def tick(self) -> None:
         """Begin a pass for every tenant that needs one and has none under way."""
@@ -175,6 +177,12 @@ class TenantLoop:
         if is_new(tenant, state):  # it stopped, and the supervisor was faster than we
             self._set(tenant, available_since=timezone.now())
         if tenant.project_id is None and tenant.has_projects:
+            self._make_project_later(tenant)
+
+    def _make_project_later(self, tenant: Tenant) -> None:
+        now = self.clock.monotonic()
+        if now - self.tried.get(tenant.pk, -math.inf) >= PROJECT_LATER:
+            self.tried[tenant.pk] = now
             self._set_project(tenant)
 
     def _missed(self, tenant: Tenant) -> None:

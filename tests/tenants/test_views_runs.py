@@ -253,6 +253,14 @@ def test_rerun_names_its_template_its_changes_and_can_be_stopped(looks, tenant, 
     assert "train.rounds" in run_page(looks, view="configuration")
 
 
+def test_rerun_that_was_stopped_by_itself_says_why(looks, tenant, server, developer):
+    reason = "Dana Petrova no longer has access to production."
+    make_template_run(
+        make_template(tenant), by=developer, zenml_run_id=RUN_ID, state="stopped", stop_reason=reason
+    )
+    assert f"<b>The run was stopped:</b> {reason}" in run_page(looks)
+
+
 def test_viewer_cannot_stop(tenant, server, org, as_user):
     server.half_way()
     make_template_run(make_template(tenant), zenml_run_id=RUN_ID, state="running")

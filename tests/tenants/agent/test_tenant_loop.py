@@ -510,7 +510,10 @@ def test_a_server_that_makes_no_project_runs_on_and_makes_it_later(
     assert (tenant.status, tenant.project_id, 1000 - client.times) == (Status.AVAILABLE, None, tries)
     assert tenant.progress[6]["note"] == f"Made later: {error.reason}"
     assert hosting.running == {tenant.pk}
+    passed(loop, tenant)
     client.times = 0
+    assert passed(loop, tenant).project_id is None, "It is not asked at every look."
+    loop.clock.sleep(tenant_loop.PROJECT_LATER)
     assert passed(loop, tenant).project_id
 
 

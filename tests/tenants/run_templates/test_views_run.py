@@ -10,7 +10,9 @@ from factories import make_grant, make_member, make_template, make_template_run
 from fakes import churn
 
 from orgs.audit.models import AuditEvent
+from tenants.agent import run_ends
 from tenants.models import Tenant
+from tenants.run_templates import actions
 from tenants.run_templates.configuration import default_configuration, load_yaml
 from tenants.run_templates.models import TemplateRun
 
@@ -438,6 +440,18 @@ def test_failed_run_says_why_and_leads_back_to_the_filled_form(template, operato
     assert reason in page
     assert f"{url('run', template)}?from={run.number}" in page
     assert "every 1s" not in page
+
+
+def test_a_run_that_was_stopped_by_itself_says_why(template, operator, owner, as_user):
+    make_grant(template.tenant, owner, "admin")
+    run = make_template_run(template, by=operator, state="queued")
+    actions.stop_run(run=run, reason="Dana Petrova no longer has access to production.")
+    page = texts(as_user(owner).get(run.get_absolute_url()))
+    assert "Stopping: Dana Petrova no longer has access to production." in page
+    run.state, run.state_reason = "stopped", run_ends.stopped_by(run)
+    run.save()
+    page = texts(as_user(owner).get(run.get_absolute_url()))
+    assert "Stopped before the pipeline started.</b> Dana Petrova no longer has access to production." in page
 
 
 @pytest.mark.parametrize("who", ["own", "admin"])
