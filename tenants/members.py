@@ -3,7 +3,7 @@
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from django.db.models import Count, Exists, OuterRef, Q
+from django.db.models import BooleanField, Count, ExpressionWrapper, Q
 
 from orgs.models import Membership, Organization
 from orgs.permissions import Permission
@@ -118,7 +118,7 @@ def members_in(tenant: Tenant, *, text: str = "", role: str = "", managers: bool
 
 def person_rows(tenant: Tenant, memberships) -> list[PersonRow]:
     """A row for each of these, with every source of their roles. Three queries, however many they are."""
-    manages = Exists(_managers(tenant.organization).filter(pk=OuterRef("pk")))
+    manages = ExpressionWrapper(_manages(tenant.organization), BooleanField())
     found = memberships.select_related("user").annotate(manages=manages)
     rows = {membership.user_id: PersonRow(membership) for membership in found}
     members = {row.membership.pk: row for row in rows.values()}
@@ -180,7 +180,12 @@ def _given_by(grant: TenantGrant, tenant: Tenant) -> str:
 
 def _managers(organization: Organization):
     """Members who manage every tenant: their own organization role gives the right. Query set."""
+    return organization.memberships.filter(_manages(organization))
+
+
+def _manages(organization: Organization) -> Q:
+    """The same as a condition on memberships of the organization."""
     roles = organization.roles.organization_level().filter(
         permissions__resource="tenant", permissions__action=Permission.TENANT_MANAGE_ALL.partition(":")[2]
     )
-    return organization.memberships.filter(role__among=roles.order_by().values("slug"), user__is_active=True)
+    return Q(role__among=roles.order_by().values("slug"), user__is_active=True)

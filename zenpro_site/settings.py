@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 import environ
 import structlog
 
+from . import statements
 from .keys import load_keys, make_keys
 from .logs import without_tokens
 from .oidc import load_oidc
@@ -103,6 +104,7 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "orgs.users.sessions.noted",
     "orgs.two_factor.asked_for",
+    "zenpro_site.middleware.cut_short",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 
@@ -132,6 +134,7 @@ TEMPLATES = [
 
 # Database
 DATABASES = {"default": env.db("DATABASE_URL", default=f"sqlite:///{ZENPRO_DATA / 'zenpro.sqlite3'}")}
+ZENPRO_STATEMENT_TIMEOUT = env.float("ZENPRO_STATEMENT_TIMEOUT", default=15.0)  # of the web; 0: no end
 DATABASES["default"]["CONN_MAX_AGE"] = None
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
@@ -141,8 +144,8 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;",
     }
 else:
-    DATABASES["default"]["ENGINE"] = "zenpro_site.postgresql"
-    DATABASES["default"]["OPTIONS"] = {"server_side_binding": True, "prepare_threshold": 1}
+    DATABASES["default"]["ENGINE"] = statements.ENGINE
+    DATABASES["default"]["OPTIONS"] = statements.options()
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CACHES = {
     # Shared by all processes, so that sign-in limits hold for the whole installation.
