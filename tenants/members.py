@@ -3,7 +3,7 @@
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from django.db.models import Count, Exists, OuterRef, Q
+from django.db.models import BooleanField, Count, ExpressionWrapper, Q
 
 from orgs.access import members_who_can
 from orgs.models import Membership, Organization, OrgRole
@@ -119,7 +119,7 @@ def members_in(tenant: Tenant, *, text: str = "", role: str = "", managers: bool
 
 def person_rows(tenant: Tenant, memberships) -> list[PersonRow]:
     """A row for each of these, with every source of their roles. Three queries, however many they are."""
-    manages = Exists(_managers(tenant.organization).filter(pk=OuterRef("pk")))
+    manages = ExpressionWrapper(_manages(tenant.organization), BooleanField())
     found = memberships.select_related("user").annotate(manages=manages)
     rows = {membership.user_id: PersonRow(membership) for membership in found}
     members = {row.membership.pk: row for row in rows.values()}
@@ -188,3 +188,8 @@ def _why_manager(membership: Membership) -> str:
     if membership.role == OrgRole.ADMIN:
         return "Organization Admin"
     return "Superuser" if membership.user.is_superuser else "Organization role, own or of a team"
+
+
+def _manages(organization: Organization) -> Q:
+    """The same as a condition on memberships."""
+    return Q(pk__among=_managers(organization).values("pk"))

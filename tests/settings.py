@@ -17,6 +17,7 @@ if "ZENPRO_TEST_DATABASE_URL" in os.environ:
 
 from zenpro_site.settings import *
 from zenpro_site.settings import DATABASES, STORAGES, ZENPRO_DATA
+from zenpro_site.statements import options
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
@@ -29,4 +30,7 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     DATABASES["default"]["TEST"] = {"NAME": ZENPRO_DATA / "test.sqlite3"}
     # Nothing here must outlive a power cut.
     DATABASES["default"]["OPTIONS"]["init_command"] += " PRAGMA synchronous=OFF;"
+else:
+    # A statement that does not end fails its test and is named.
+    DATABASES["default"]["OPTIONS"] = options(seconds=10)
 DATABASES["default"]["CONN_MAX_AGE"] = 0

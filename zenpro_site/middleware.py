@@ -1,9 +1,19 @@
+from http import HTTPStatus
 from ipaddress import ip_address
 
+import structlog
 from django.conf import settings
+from django.http import HttpResponse, JsonResponse
+from django.template.loader import render_to_string
 from django.utils.functional import SimpleLazyObject
 
 from orgs.users.models import Origin
+from tenants.control_plane.wire import WireError
+
+from .statements import was_cut
+
+log = structlog.get_logger("zenpro.web")
+TOO_LONG = "The database took too long to answer and was stopped. Try again in a moment."
 
 
 def discreet(get_response):
@@ -55,3 +65,29 @@ def _ip(request) -> str | None:
 def _request_id(request) -> str:
     found = request.headers.get("X-Request-Id", "") or getattr(request, "request_id", "")
     return str(found)[:64]
+
+
+def cut_short(get_response):
+    """Say in plain words that a statement was cut, in the form the caller reads, and log which one."""
+
+    def middleware(request):
+        return get_response(request)
+
+    def process_exception(request, exception):
+        if not was_cut(exception):
+            return None
+        log.error("a statement was cut", path=request.path, statement=getattr(exception, "statement", ""))
+        return _too_long(request)
+
+    middleware.process_exception = process_exception
+    return middleware
+
+
+def _too_long(request):
+    """Servers and clients of ZenML wait for minutes after a 503, so they are told 500 (protocol §9)."""
+    if request.path.startswith("/api/v1/"):
+        return JsonResponse({"detail": TOO_LONG}, status=HTTPStatus.SERVICE_UNAVAILABLE)
+    if request.path.startswith("/api/"):
+        return WireError(HTTPStatus.INTERNAL_SERVER_ERROR, "RuntimeError", TOO_LONG).response()
+    # Without the request: the frame of a page would ask the database again.
+    return HttpResponse(render_to_string("503.html"), status=HTTPStatus.SERVICE_UNAVAILABLE)

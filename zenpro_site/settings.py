@@ -6,6 +6,7 @@ from pathlib import Path
 import structlog
 from django.core.exceptions import ImproperlyConfigured
 
+from . import statements
 from .addresses import bracketed
 from .env import Env
 from .keys import load_keys, make_keys
@@ -122,6 +123,7 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "orgs.users.sessions.noted",
     "orgs.two_factor.asked_for",
+    "zenpro_site.middleware.cut_short",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 
@@ -151,6 +153,7 @@ TEMPLATES = [
 
 # Database
 DATABASES = {"default": env.database("DATABASE_URL", ZENPRO_DATA / "zenpro.sqlite3")}
+ZENPRO_STATEMENT_TIMEOUT = env.float("ZENPRO_STATEMENT_TIMEOUT", default=15.0)  # of the web; 0: no end
 DATABASES["default"]["CONN_MAX_AGE"] = None
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
@@ -160,8 +163,8 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;",
     }
 else:
-    DATABASES["default"]["ENGINE"] = "zenpro_site.postgresql"
-    DATABASES["default"]["OPTIONS"] = {"server_side_binding": True, "prepare_threshold": 1}
+    DATABASES["default"]["ENGINE"] = statements.ENGINE
+    DATABASES["default"]["OPTIONS"] = statements.options()
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CACHES = {
     # Shared by all processes, so that sign-in limits hold for the whole installation.

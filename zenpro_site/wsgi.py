@@ -1,11 +1,14 @@
 import os
 
+from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 from django.urls import get_resolver
 
 from zenpro_site import modes
+from zenpro_site.statements import limit_statements
 
 modes.restrict()
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "zenpro_site.settings")
 application = get_wsgi_application()
+limit_statements(settings.ZENPRO_STATEMENT_TIMEOUT)
 list(get_resolver().url_patterns)  # every view is loaded before the workers are forked

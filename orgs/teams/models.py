@@ -4,7 +4,7 @@ from uuid import UUID
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
 from django.db import models
-from django.db.models import Count, OuterRef, Subquery, TextField
+from django.db.models import Count, OuterRef, Q, Subquery, TextField
 from django.db.models.functions import Cast, Coalesce
 from django.urls import reverse
 
@@ -20,10 +20,12 @@ class TeamQuerySet(models.QuerySet):
         """With `people` and `reached`, the number of these `tenants` (query set) that the team has a role on."""
         inside = get_user_model().groups.through.objects.filter(group=OuterRef("pk")).order_by()
         grants = self.model.tenant_grants.rel.related_model.objects.filter(team=OuterRef("pk")).order_by()
-        here = grants.filter(tenant__among=tenants.order_by().values("pk")).values("team")
+        # Known ones are picked while counting: else PostgreSQL may read all grants on them for each team.
+        known = Q(tenant__among=tenants.order_by().values("pk"))
+        reached = grants.values("team").annotate(n=Count("tenant", distinct=True, filter=known))
         return self.annotate(
             people=Coalesce(Subquery(inside.values("group").annotate(n=Count("pk")).values("n")), 0),
-            reached=Coalesce(Subquery(here.annotate(n=Count("tenant", distinct=True)).values("n")), 0),
+            reached=Coalesce(Subquery(reached.values("n")), 0),
         )
 
     def with_faces(self) -> list:

@@ -8,8 +8,14 @@ import select
 
 from django.db.backends.postgresql import base
 
+from zenpro_site.statements import named
+
 
 class DatabaseWrapper(base.DatabaseWrapper):
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.execute_wrappers.append(named)
+
     def is_usable(self) -> bool:
         if self.connection is None or self.connection.closed:
             return False
