@@ -19,6 +19,7 @@ def backend() -> LocalBackend:
         host=settings.ZENPRO_TENANT_HOST,
         versions=settings.ZENPRO_ZENML_VERSIONS,
         index=settings.ZENPRO_PACKAGE_INDEX,
+        isolation=settings.ZENPRO_ISOLATION,
     )
 
 

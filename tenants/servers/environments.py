@@ -16,6 +16,7 @@ from pathlib import Path
 
 import uv
 
+from tenants.servers import box
 from tenants.servers.base import EnvironmentFailed, NoSpace
 from tenants.servers.index import PackageIndex, without_credentials
 
@@ -27,6 +28,8 @@ LOG_TAIL = 64 * 1024  # bytes of a log that are looked at
 CACHE = ".cache"  # in an environment in the making, when it may not share uv's own
 NOT_BUILT = "and packages are not built from source here."
 NO_WHEEL = re.compile(r"[Ww]heels are required for `([\w.-]+)`")
+LARGEST_FILE = 4 * 1024**3  # bytes, of what a build writes
+BUILD_PROCESSES = 1024
 NEEDS_OLD_SETUPTOOLS = (0, 84)  # earlier versions import pkg_resources
 
 
@@ -37,19 +40,40 @@ def version_key(version: str) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class Build:
-    """An environment in the making: the lock that keeps others out, and where its output goes."""
+    """An environment in the making: its folder, the lock that keeps others out, and where its output goes.
 
+    `alone`: code of packages may run in it, so it sees nothing of other builds.
+    """
+
+    place: Path
     lock: int
     log: Path
+    alone: bool = False
+
+    @property
+    def python(self) -> Path:
+        return self.place / "bin" / "python"
 
 
 class Environments:
     """Environments under `data/envs/server-<version>`. An existing folder is a complete environment."""
 
-    def __init__(self, data: Path, python: str = sys.executable, index: PackageIndex | None = None):
-        """`python`: interpreter the environments are made from; `index`: where packages come from."""
+    def __init__(
+        self,
+        data: Path,
+        python: str = sys.executable,
+        index: PackageIndex | None = None,
+        isolation: str = "",
+    ):
+        """`python`: interpreter the environments are made from; `index`: where packages come from;
+        `isolation`: the setting ZENPRO_ISOLATION, see box.chosen()."""
         self.folder = Path(data).resolve() / "envs"
+        self.yard = self.folder / ".uv"
         self.interpreter = python
+        self.base = os.path.realpath(
+            python
+        )  # not the one of our own environment, which no build needs to see
+        self.isolation = isolation
         self.index = index or PackageIndex()
 
     def python(self, version: str) -> Path:
@@ -66,12 +90,12 @@ class Environments:
         """What goes into the environment; runs of templates want something else than servers."""
         return requirements(version)
 
-    def build_arguments(self, version: str, place: Path) -> list[object]:
-        """What uv may build from source: nothing, or a package's author would have code run here."""
-        return ["--only-binary", ":all:"]
+    def builds_from_source(self, version: str) -> bool:
+        """Building runs code of a package's author: of nobody's, unless somebody answers for it."""
+        return False
 
     def log(self, version: str) -> Path:
-        """What uv wrote when it last made the environment."""
+        """What was written when the environment was last made."""
         return self.folder / f".log-{self.path(version).name}"
 
     def versions(self) -> list[str]:
@@ -83,7 +107,8 @@ class Environments:
         """Make the environment: build beside, then rename. Raises EnvironmentFailed, NoSpace."""
         if self.installed(version):
             return
-        self.folder.mkdir(parents=True, exist_ok=True)
+        for folder in (self.folder, self.yard, self.yard / "tmp"):
+            folder.mkdir(parents=True, exist_ok=True)
         with self._exclusive(version) as lock:
             self._remove_remains(version)
             if not self.installed(version):
@@ -91,35 +116,27 @@ class Environments:
 
     def _build(self, version: str, lock: int) -> None:
         check_space(self.folder)
-        build, place = Build(lock, self._new_log(version)), self._new_folder(version)
+        place = Path(tempfile.mkdtemp(prefix=f"build-{version}-", dir=self.yard))
+        build = Build(place, lock, self._new_log(version), alone=self.builds_from_source(version))
         try:
+            (place / CACHE).mkdir()
             self._uv(
-                build,
-                "venv",
-                "--relocatable",
-                "--allow-existing",
-                "--no-config",
-                "--quiet",
-                *self._python(place),
+                build, "venv", "--relocatable", "--allow-existing", "--quiet", "--python", self.base, place
             )
-            self._uv(build, "pip", "install", *self._install_arguments(version, place))
-            self._compile(build, place)
+            self._uv(build, "pip", "install", *self._options(build), *self.packages(version))
+            self._compile(build)
             shutil.rmtree(place / CACHE, ignore_errors=True)
             place.chmod(0o755)
             place.rename(self.path(version))
         except BaseException:
             shutil.rmtree(place, ignore_errors=True)
             raise
+        finally:
+            keep_end(build.log)
 
-    def _python(self, place: Path) -> list[object]:
-        return ["--python", self.interpreter, place]
-
-    def _install_arguments(self, version: str, place: Path) -> list[object]:
-        options = [*self.index.arguments, *self.build_arguments(version, place)]
-        return [*options, "--python", place / "bin" / "python", *self.packages(version)]
-
-    def _new_folder(self, version: str) -> Path:
-        return Path(tempfile.mkdtemp(prefix=f".build-{version}-", dir=self.folder))
+    def _options(self, build: Build) -> list[object]:
+        source = [] if build.alone else ["--only-binary", ":all:"]
+        return [*self.index.arguments, *source, "--python", build.python]
 
     def _new_log(self, version: str) -> Path:
         log = self.log(version)
@@ -127,54 +144,73 @@ class Environments:
         log.touch(mode=0o600)
         return log
 
-    def _compile(self, build: Build, place: Path) -> None:
-        """Costs 3 s here, once, and saves 7 s of each first start.
-
-        By the interpreter the environment is made from: its own, which uv would take, runs what packages put into
-        .pth files. Files that are not Python 3 are left as they are.
-        """
-        options = ["-I", "-S", "-m", "compileall", "-qq", "-j", "0"]
-        self._run(build, [self.interpreter, *options, str(place / "lib")])
-
     def _uv(self, build: Build, *args: object) -> None:
-        """Run uv. Raises EnvironmentFailed with its own words, NoSpace."""
+        """Run uv in a box: it reads what strangers packed. Raises EnvironmentFailed, NoSpace."""
+        binary = Path(uv.find_uv_bin())
         before = build.log.stat().st_size
-        if self._run(build, [uv.find_uv_bin(), *map(str, args)]):
-            with open(build.log, "rb") as log:
-                log.seek(max(before, build.log.stat().st_size - LOG_TAIL))
-                raise failure(log.read().decode(errors="replace"))
+        read = [binary, *self._bases(), *filter(Path.exists, map(Path, self.index.files))]
+        walls = box.Walls(read=read, write=self._places(build), limits=limits_of(build))
+        if self._boxed(build, [str(binary), *map(str, args)], walls):
+            raise failure(end_of(build.log, before))
 
-    def _run(self, build: Build, command: list[str]) -> int:
-        """Exit code. The command inherits the lock, so that one that outlives us still keeps others out."""
+    def _compile(self, build: Build) -> None:
+        """Costs 3 s here, once, and saves 7 s of each first start. Not by uv, which would start the environment's
+        own Python: a package may have put code there that runs at each start. -S leaves that out.
+
+        A file that does not compile is none of a package's that works, so the result is not looked at.
+        """
+        workers = "0" if self._kind() is box.Kind.BUBBLEWRAP else "1"  # several need shared memory
+        command = [str(build.python), "-I", "-S", "-m", "compileall", "-qq", "-j", workers]
+        walls = box.Walls(read=self._bases(), write=[build.place], limits=limits_of(build))
+        self._boxed(build, [*command, str(build.place / "lib")], walls)
+
+    def _boxed(self, build: Build, command: list[str], walls: box.Walls) -> int:
+        """Exit code. Its keeper inherits the lock, so that a build that outlives us still keeps others out."""
+        here = build.place if build.alone else self.yard
+        order = box.document("", command, self._env(build), here, walls, self._kind())
         try:
             with open(build.log, "ab") as log:
-                return subprocess.run(
-                    command,
-                    check=False,
-                    env=self._env(),
-                    cwd=self.folder,
-                    pass_fds=[build.lock],
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    timeout=INSTALL_TIMEOUT,
-                ).returncode
+                order |= {"lock_fd": build.lock}
+                return box.run(order, timeout=INSTALL_TIMEOUT, pass_fds=[build.lock], output=log).returncode
         except subprocess.TimeoutExpired as error:
-            raise EnvironmentFailed(
-                f"Installing did not finish within {INSTALL_TIMEOUT // 60} minutes."
-            ) from error
+            minutes = INSTALL_TIMEOUT // 60
+            raise EnvironmentFailed(f"Installing did not finish within {minutes} minutes.") from error
 
-    def _env(self) -> dict[str, str]:
-        """Where packages come from is in the arguments; nothing that surrounds us may add to it."""
-        foreign = ("UV_", "PIP_", "VIRTUAL_ENV", "PYTHONPATH")
-        ours = {key: value for key, value in os.environ.items() if not key.startswith(foreign)}
-        cache = {key: os.environ[key] for key in ("UV_CACHE_DIR",) if key in os.environ}
-        fixed = {"UV_NO_PROGRESS": "1", "NO_COLOR": "1", "UV_PYTHON_DOWNLOADS": "never"}
-        return ours | cache | fixed | self.index.environment
+    def _kind(self) -> box.Kind:
+        return box.chosen(self.isolation).kind
+
+    def _bases(self) -> list[Path]:
+        return box.python_folders(Path(self.base))[1:]
+
+    def _places(self, build: Build) -> list[Path]:
+        """What uv may write: one folder with its cache and what is being built, so that files are linked, not copied.
+
+        Not where code of packages runs: what is built there must reach others neither through the cache nor directly.
+        """
+        if build.alone:
+            return [build.place]
+        return [self.yard, *([Path(given)] if (given := os.environ.get("UV_CACHE_DIR")) else [])]
+
+    def _env(self, build: Build) -> dict[str, str]:
+        """Complete: nothing of the agent's reaches a build, but how to reach the package index."""
+        scratch = build.place / CACHE if build.alone else self.yard / "tmp"
+        cache = os.environ.get("UV_CACHE_DIR") or str(self.yard / "cache")
+        fixed = {
+            "PATH": "/usr/local/bin:/usr/bin:/bin",
+            "HOME": str(scratch),
+            "TMPDIR": str(scratch),
+            "LANG": "C.UTF-8",
+            "NO_COLOR": "1",
+            "UV_NO_PROGRESS": "1",
+            "UV_NO_CONFIG": "1",
+            "UV_PYTHON_DOWNLOADS": "never",
+            "UV_CACHE_DIR": str(scratch / "uv") if build.alone else cache,
+        }
+        return fixed | self.index.environment
 
     def _remove_remains(self, version: str) -> None:
         """What a killed build left; we hold the lock, so nobody works in it."""
-        for path in self.folder.glob(f".build-{version}-*"):
+        for path in self.yard.glob(f"build-{version}-*"):
             shutil.rmtree(path, ignore_errors=True)
 
     @contextlib.contextmanager
@@ -198,6 +234,24 @@ def requirements(version: str) -> list[str]:
 def check_space(folder: Path) -> None:
     if shutil.disk_usage(folder).free < MIN_FREE:
         raise NoSpace("Less than 512 MB are free on the disk of the data folder.")
+
+
+def limits_of(build: Build) -> box.Limits:
+    return box.Limits(processes=BUILD_PROCESSES if build.alone else 0, file_size=LARGEST_FILE)
+
+
+def end_of(log: Path, start: int = 0) -> str:
+    """The end of what was written after `start`."""
+    with open(log, "rb") as file:
+        file.seek(max(start, os.fstat(file.fileno()).st_size - LOG_TAIL))
+        return file.read().decode(errors="replace")
+
+
+def keep_end(log: Path) -> None:
+    """A build may have written without end; nobody reads more than the last part."""
+    with contextlib.suppress(OSError):
+        if log.stat().st_size > LOG_TAIL:
+            log.write_text(end_of(log))
 
 
 def failure(output: str) -> EnvironmentFailed | NoSpace:
