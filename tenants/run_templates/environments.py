@@ -18,7 +18,7 @@ from uuid import UUID
 from django.conf import settings
 
 from tenants.servers.base import EnvironmentFailed, NoSpace
-from tenants.servers.environments import CACHE, LOG_TAIL, NOT_BUILT, Environments, check_version
+from tenants.servers.environments import LOG_TAIL, NOT_BUILT, Environments, check_version
 from tenants.servers.index import without_credentials
 
 from .models import RunTemplate
@@ -130,14 +130,8 @@ class RunEnvironments(Environments):
     def packages(self, version: str) -> list[str]:
         return self._packages[version]
 
-    def runs_foreign_code(self, version: str) -> bool:
+    def builds_from_source(self, version: str) -> bool:
         return bool(self._builds[version])
-
-    def build_arguments(self, version: str, place: Path) -> list[object]:
-        if not self._builds[version]:
-            return super().build_arguments(version, place)
-        # What is built must not reach others through uv's cache, which is shared.
-        return ["--cache-dir", place / CACHE]
 
     def state_of(self, version: str, requirements: str, builds: str = "") -> EnvironmentState:
         """Where the environment stands, for people. Never raises."""

@@ -20,7 +20,7 @@ from tenants.servers import box
 from tenants.servers.base import EnvironmentFailed, NoSpace
 from tenants.servers.index import PackageIndex, without_credentials
 from tenants.servers.space import shortage
-from tenants.servers.variables import PASSED_ON, PROXIES
+from tenants.servers.variables import PASSED_ON
 
 VERSION = re.compile(r"\d+\.\d+(\.\d+)?((a|b|rc|\.post|\.dev)\d+)?")
 INSTALL_TIMEOUT = 900  # seconds for one call of uv
@@ -29,6 +29,8 @@ LOG_TAIL = 64 * 1024  # bytes of a log that are looked at
 CACHE = ".cache"  # in an environment in the making, when it may not share uv's own
 NOT_BUILT = "and packages are not built from source here."
 NO_WHEEL = re.compile(r"[Ww]heels are required for `([\w.-]+)`")
+LARGEST_FILE = 4 * 1024**3  # bytes, of what a build writes
+BUILD_PROCESSES = 1024
 NEEDS_OLD_SETUPTOOLS = (0, 84)  # earlier versions import pkg_resources
 
 
@@ -39,15 +41,19 @@ def version_key(version: str) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class Build:
-    """An environment in the making: the lock that keeps others out, where its output goes, and where it is made.
+    """An environment in the making: its folder, the lock that keeps others out, and where its output goes.
 
-    `alone`: code of strangers runs in it, so it shares no cache and sees no other build.
+    `alone`: code of packages may run in it, so it sees nothing of other builds.
     """
 
+    place: Path
     lock: int
     log: Path
-    place: Path
-    alone: bool
+    alone: bool = False
+
+    @property
+    def python(self) -> Path:
+        return self.place / "bin" / "python"
 
 
 class Environments:
@@ -63,13 +69,13 @@ class Environments:
         """`python`: interpreter the environments are made from; `index`: where packages come from;
         `isolation`: the setting ZENPRO_ISOLATION, see box.chosen()."""
         self.folder = Path(data).resolve() / "envs"
-        self.yard = (
-            self.folder / ".uv"
-        )  # uv's cache and what is being made: in one place, so that files are linked
+        self.yard = self.folder / ".uv"
         self.interpreter = python
-        self.base = Path(os.path.realpath(python))  # our own environment is none of a build's business
-        self.index = index or PackageIndex()
+        self.base = os.path.realpath(
+            python
+        )  # not the one of our own environment, which no build needs to see
         self.isolation = isolation
+        self.index = index or PackageIndex()
 
     def python(self, version: str) -> Path:
         return self.path(version) / "bin" / "python"
@@ -85,12 +91,12 @@ class Environments:
         """What goes into the environment; runs of templates want something else than servers."""
         return requirements(version)
 
-    def build_arguments(self, version: str, place: Path) -> list[object]:
-        """What uv may build from source: nothing, or a package's author would have code run here."""
-        return ["--only-binary", ":all:"]
+    def builds_from_source(self, version: str) -> bool:
+        """Building runs code of a package's author: of nobody's, unless somebody answers for it."""
+        return False
 
     def log(self, version: str) -> Path:
-        """What uv wrote when it last made the environment."""
+        """What was written when the environment was last made."""
         return self.folder / f".log-{self.path(version).name}"
 
     def versions(self) -> list[str]:
@@ -102,31 +108,23 @@ class Environments:
         """Make the environment: build beside, then rename. Raises EnvironmentFailed, NoSpace."""
         if self.installed(version):
             return
-        self.yard.mkdir(parents=True, exist_ok=True)
+        for folder in (self.folder, self.yard, self.yard / "tmp"):
+            folder.mkdir(parents=True, exist_ok=True)
         with self._exclusive(version) as lock:
             self._remove_remains(version)
             if not self.installed(version):
                 self._build(version, lock)
 
-    def runs_foreign_code(self, version: str) -> bool:
-        """Whether packages may be built from source here."""
-        return False
-
     def _build(self, version: str, lock: int) -> None:
         check_space(self.folder)
-        place = self._new_folder(version)
-        build = Build(lock, self._new_log(version), place, self.runs_foreign_code(version))
+        place = Path(tempfile.mkdtemp(prefix=f"build-{version}-", dir=self.yard))
+        build = Build(place, lock, self._new_log(version), alone=self.builds_from_source(version))
         try:
+            (place / CACHE).mkdir()
             self._uv(
-                build,
-                "venv",
-                "--relocatable",
-                "--allow-existing",
-                "--no-config",
-                "--quiet",
-                *self._python(place),
+                build, "venv", "--relocatable", "--allow-existing", "--quiet", "--python", self.base, place
             )
-            self._uv(build, "pip", "install", *self._install_arguments(version, place))
+            self._uv(build, "pip", "install", *self._options(build), *self.packages(version))
             self._compile(build)
             shutil.rmtree(place / CACHE, ignore_errors=True)
             place.chmod(0o755)
@@ -134,16 +132,12 @@ class Environments:
         except BaseException:
             shutil.rmtree(place, ignore_errors=True)
             raise
+        finally:
+            keep_end(build.log)
 
-    def _python(self, place: Path) -> list[object]:
-        return ["--python", self.base, place]
-
-    def _install_arguments(self, version: str, place: Path) -> list[object]:
-        options = [*self.index.arguments, *self.build_arguments(version, place)]
-        return [*options, "--python", place / "bin" / "python", *self.packages(version)]
-
-    def _new_folder(self, version: str) -> Path:
-        return Path(tempfile.mkdtemp(prefix=f"build-{version}-", dir=self.yard))
+    def _options(self, build: Build) -> list[object]:
+        source = [] if build.alone else ["--only-binary", ":all:"]
+        return [*self.index.arguments, *source, "--python", build.python]
 
     def _new_log(self, version: str) -> Path:
         log = self.log(version)
@@ -152,69 +146,69 @@ class Environments:
         return log
 
     def _uv(self, build: Build, *args: object) -> None:
-        """Run uv in a box: it reads what strangers packed. Raises EnvironmentFailed with its own words, NoSpace."""
-        before, binary = build.log.stat().st_size, Path(uv.find_uv_bin())
-        walls = box.Walls(
-            read=[binary, *self._bases(), *map(Path, self.index.files)], write=self._places(build)
-        )
-        if self._run(build, [str(binary), *map(str, args)], walls):
-            with open(build.log, "rb") as log:
-                log.seek(max(before, build.log.stat().st_size - LOG_TAIL))
-                raise failure(log.read().decode(errors="replace"))
+        """Run uv in a box: it reads what strangers packed. Raises EnvironmentFailed, NoSpace."""
+        binary = Path(uv.find_uv_bin())
+        before = build.log.stat().st_size
+        read = [binary, *self._bases(), *filter(Path.exists, map(Path, self.index.files))]
+        walls = box.Walls(read=read, write=self._places(build), limits=limits_of(build))
+        if self._boxed(build, [str(binary), *map(str, args)], walls):
+            raise failure(end_of(build.log, before))
 
     def _compile(self, build: Build) -> None:
-        """Costs 3 s here, once, and saves 7 s of each first start.
+        """Costs 3 s here, once, and saves 7 s of each first start. Not by uv, which would start the environment's
+        own Python: a package may have put code there that runs at each start. -S leaves that out.
 
-        By the interpreter the environment is made from: its own, which uv would take, runs what packages put into
-        .pth files. Files that are not Python 3 are left as they are.
+        A file that does not compile is none of a package's that works, so the result is not looked at.
         """
         workers = "0" if self._kind() is box.Kind.BUBBLEWRAP else "1"  # several need shared memory
-        options = ["-I", "-S", "-m", "compileall", "-qq", "-j", workers]
-        walls = box.Walls(read=self._bases(), write=[build.place])
-        self._run(build, [str(self.base), *options, str(build.place / "lib")], walls)
+        command = [str(build.python), "-I", "-S", "-m", "compileall", "-qq", "-j", workers]
+        walls = box.Walls(read=self._bases(), write=[build.place], limits=limits_of(build))
+        self._boxed(build, [*command, str(build.place / "lib")], walls)
 
-    def _run(self, build: Build, command: list[str], walls: box.Walls) -> int:
-        """Exit code. The keeper holds the lock, so that a build that outlives us still keeps others out."""
-        order = box.document("", command, self._env(build), build.place, walls, self._kind())
+    def _boxed(self, build: Build, command: list[str], walls: box.Walls) -> int:
+        """Exit code. Its keeper inherits the lock, so that a build that outlives us still keeps others out."""
+        here = build.place if build.alone else self.yard
+        order = box.document("", command, self._env(build), here, walls, self._kind())
         try:
             with open(build.log, "ab") as log:
-                done = box.run(
-                    order | {"lock_fd": build.lock},
-                    timeout=INSTALL_TIMEOUT,
-                    pass_fds=[build.lock],
-                    output=log,
-                )
+                order |= {"lock_fd": build.lock}
+                return box.run(order, timeout=INSTALL_TIMEOUT, pass_fds=[build.lock], output=log).returncode
         except subprocess.TimeoutExpired as error:
             minutes = INSTALL_TIMEOUT // 60
             raise EnvironmentFailed(f"Installing did not finish within {minutes} minutes.") from error
-        return done.returncode
 
     def _kind(self) -> box.Kind:
         return box.chosen(self.isolation).kind
 
     def _bases(self) -> list[Path]:
-        return box.python_folders(self.base)
+        return box.python_folders(Path(self.base))
 
     def _places(self, build: Build) -> list[Path]:
-        """What uv may write."""
+        """What uv may write: one folder with its cache and what is being built, so that files are linked, not copied.
+
+        Not where code of packages runs: what is built there must reach others neither through the cache nor directly.
+        """
         if build.alone:
             return [build.place]
         return [self.yard, *([Path(given)] if (given := os.environ.get("UV_CACHE_DIR")) else [])]
 
     def _env(self, build: Build) -> dict[str, str]:
-        """Complete: nothing of the agent's reaches a build, and no password one that runs foreign code."""
-        names = PASSED_ON if build.alone else (*PASSED_ON, *PROXIES, "NO_PROXY", "no_proxy")
-        passed = {name: os.environ[name] for name in names if os.environ.get(name)}
+        """Complete: nothing of the agent's reaches a build, but how to reach the package index."""
+        scratch = build.place / CACHE if build.alone else self.yard / "tmp"
+        cache = os.environ.get("UV_CACHE_DIR") or str(self.yard / "cache")
         fixed = {
             "PATH": "/usr/local/bin:/usr/bin:/bin",
-            "HOME": str(build.place),
+            "HOME": str(scratch),
+            "TMPDIR": str(scratch),
             "LANG": "C.UTF-8",
             "NO_COLOR": "1",
             "UV_NO_PROGRESS": "1",
+            "UV_NO_CONFIG": "1",
             "UV_PYTHON_DOWNLOADS": "never",
-            "UV_CACHE_DIR": os.environ.get("UV_CACHE_DIR") or str(self.yard / "cache"),
+            "UV_CACHE_DIR": str(scratch / "uv") if build.alone else cache,
         }
-        return passed | fixed | self.index.environment
+        certificates = {name: os.environ[name] for name in PASSED_ON if os.environ.get(name)}
+        return certificates | fixed | self.index.environment
 
     def _remove_remains(self, version: str) -> None:
         """What a killed build left; we hold the lock, so nobody works in it."""
@@ -242,6 +236,24 @@ def requirements(version: str) -> list[str]:
 def check_space(folder: Path) -> None:
     if short := shortage(folder):
         raise NoSpace(short)
+
+
+def limits_of(build: Build) -> box.Limits:
+    return box.Limits(processes=BUILD_PROCESSES if build.alone else 0, file_size=LARGEST_FILE)
+
+
+def end_of(log: Path, start: int = 0) -> str:
+    """The end of what was written after `start`."""
+    with open(log, "rb") as file:
+        file.seek(max(start, os.fstat(file.fileno()).st_size - LOG_TAIL))
+        return file.read().decode(errors="replace")
+
+
+def keep_end(log: Path) -> None:
+    """A build may have written without end; nobody reads more than the last part."""
+    with contextlib.suppress(OSError):
+        if log.stat().st_size > LOG_TAIL:
+            log.write_text(end_of(log))
 
 
 def failure(output: str) -> EnvironmentFailed | NoSpace:

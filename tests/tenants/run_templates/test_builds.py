@@ -1,5 +1,8 @@
 """Environments made by the real uv from an index on this machine: what runs while they are made, and what is said."""
 
+import json
+from pathlib import Path
+
 import pytest
 from package_index import running_index
 
@@ -18,14 +21,22 @@ def index():
 
 @pytest.fixture
 def mark(tmp_path):
-    """A file that only foreign code writes."""
+    """A file that only foreign code writes, where no box keeps it from that."""
     return tmp_path / "foreign code ran"
 
 
 @pytest.fixture
 def environments(tmp_path, index, monkeypatch):
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))
+    (tmp_path / "cache").mkdir()
     return RunEnvironments(tmp_path / "data", index=PackageIndex((index.url,)))
+
+
+@pytest.fixture
+def unboxed(environments):
+    """Nothing is held by walls: what does not happen here does not happen because it is not tried."""
+    environments.isolation = "none"
+    return environments
 
 
 def writes(mark) -> str:
@@ -33,14 +44,18 @@ def writes(mark) -> str:
 
 
 BACKEND = """
-import zipfile
+import contextlib, json, os, pathlib, zipfile
 
-open({mark!r}, "a").write("yes")
+data = pathlib.Path({data!r})
+seen = dict(environment=dict(os.environ), files=[str(path) for path in data.rglob("*")])
+with contextlib.suppress(OSError):
+    open({mark!r}, "a").write("yes")
 
 
 def build_wheel(folder, config_settings=None, metadata_directory=None):
     info = "sdistonly-1.0.dist-info"
     with zipfile.ZipFile(f"{{folder}}/sdistonly-1.0-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("sdistonly.json", json.dumps(seen))
         wheel.writestr("sdistonly.py", "x = 1")
         wheel.writestr(f"{{info}}/METADATA", "Metadata-Version: 2.1\\nName: sdistonly\\nVersion: 1.0\\n")
         wheel.writestr(f"{{info}}/WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
@@ -59,7 +74,9 @@ version = "1.0"
 
 
 def source_package(index, mark):
-    index.source("sdistonly", backend_py=BACKEND.format(mark=str(mark)), pyproject_toml=PROJECT)
+    index.source(
+        "sdistonly", backend_py=BACKEND.format(mark=str(mark), data=str(mark.parent)), pyproject_toml=PROJECT
+    )
 
 
 @pytest.mark.parametrize("line", ["evil @ {address}/{{}}.tar.gz", "evil @ {address}/${{HOME}}.tar.gz"])
@@ -70,27 +87,27 @@ def test_a_row_written_before_the_rule_asks_nobody_and_builds_nothing(environmen
     assert not environments.ready("0.98.0", line.format(address=index.address))
 
 
-def test_a_source_package_is_refused_in_plain_words_and_its_code_does_not_run(environments, index, mark):
+def test_a_source_package_is_refused_in_plain_words_and_its_code_does_not_run(unboxed, index, mark):
     source_package(index, mark)
     with pytest.raises(EnvironmentFailed) as refusal:
-        environments.prepare("0.98.0", "sdistonly")
+        unboxed.prepare("0.98.0", "sdistonly")
     assert "“sdistonly” has no ready-made package (wheel)" in refusal.value.reason
     assert "An Admin of the organization can allow" in refusal.value.reason
     assert not mark.exists()
-    assert not environments.ready("0.98.0", "sdistonly")
+    assert not unboxed.ready("0.98.0", "sdistonly")
 
 
-def test_a_source_package_that_another_package_needs_is_refused_as_well(environments, index, mark):
+def test_a_source_package_that_another_package_needs_is_refused_as_well(unboxed, index, mark):
     source_package(index, mark)
     index.wheel("outer", needs=["sdistonly"])
     with pytest.raises(EnvironmentFailed, match="“sdistonly” has no ready-made package"):
-        environments.prepare("0.98.0", "outer")
+        unboxed.prepare("0.98.0", "outer")
     assert not mark.exists()
 
 
-def test_no_code_of_a_wheel_runs_while_its_environment_is_made(environments, index, mark):
+def test_no_code_of_a_wheel_runs_while_its_environment_is_made(unboxed, index, mark):
     index.wheel("quiet", quiet_pth=f"import os; {writes(mark)}", quiet_py="x = 1\n")
-    python = environments.prepare("0.98.0", "quiet")
+    python = unboxed.prepare("0.98.0", "quiet")
     assert not mark.exists()
     assert [*python.parent.parent.glob("lib/*/site-packages/__pycache__/quiet.*.pyc")]
 
@@ -116,6 +133,7 @@ def test_the_index_comes_from_our_settings_alone(environments, index, monkeypatc
 
 def test_an_index_with_a_password_is_read_and_the_password_shown_nowhere(tmp_path, index, monkeypatch):
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))
+    (tmp_path / "cache").mkdir()
     index.password = "opensesame"
     address = index.url.replace("http://", "http://reader:opensesame@")
     environments = RunEnvironments(tmp_path / "data", index=PackageIndex((address,)))
@@ -127,19 +145,36 @@ def test_an_index_with_a_password_is_read_and_the_password_shown_nowhere(tmp_pat
     assert "opensesame" not in "\n".join(environments.state_of("0.98.0", "missing").lines)
 
 
-def test_with_builds_allowed_it_is_built_for_that_organization_alone(environments, index, mark, tmp_path):
+def test_with_builds_allowed_it_is_built_for_that_organization_alone(unboxed, index, mark):
     source_package(index, mark)
-    python = environments.prepare("0.98.0", "sdistonly", ORGANIZATION)
+    python = unboxed.prepare("0.98.0", "sdistonly", ORGANIZATION)
     assert mark.exists()
     assert [*python.parent.parent.glob("lib/*/site-packages/sdistonly.py")]
     other = ORGANIZATION.replace("5", "6")
-    keys = [environments.key("0.98.0", "sdistonly", builds) for builds in ("", ORGANIZATION, other)]
+    keys = [unboxed.key("0.98.0", "sdistonly", builds) for builds in ("", ORGANIZATION, other)]
     assert len(set(keys)) == 3
-    assert not environments.ready("0.98.0", "sdistonly")
-    assert not environments.ready("0.98.0", "sdistonly", other)
+    assert not unboxed.ready("0.98.0", "sdistonly")
+    assert not unboxed.ready("0.98.0", "sdistonly", other)
+
+
+def test_what_builds_sees_its_own_folder_and_no_secret(environments, index, mark, monkeypatch, tmp_path):
+    monkeypatch.setenv("DATABASE_PASSWORD", "opensesame")
+    (tmp_path / "data" / "envs" / ".uv" / "build-of-somebody-else").mkdir(parents=True)
+    (tmp_path / "keys.json").touch()
+    source_package(index, mark)
+    python = environments.prepare("0.98.0", "sdistonly", ORGANIZATION)
+    [report] = python.parent.parent.glob("lib/*/site-packages/sdistonly.json")
+    seen = json.loads(report.read_text())
+    assert not mark.exists()  # what was written in its place is gone with the box
+    assert "opensesame" not in str(seen["environment"])
+    way = [mark, environments.folder.parent, environments.folder, environments.yard]
+    own = f"{environments.yard}/build-{environments.key('0.98.0', 'sdistonly', ORGANIZATION)}-"
+    assert [path for path in seen["files"] if Path(path) not in way and not path.startswith(own)] == []
 
 
 def test_what_was_built_reaches_nobody_through_the_cache_of_uv(environments, index, mark, tmp_path):
+    assert environments.prepare("0.98.0", "").exists()
+    assert [*(tmp_path / "cache").iterdir()]
     source_package(index, mark)
     python = environments.prepare("0.98.0", "sdistonly", ORGANIZATION)
     assert not [*(tmp_path / "cache").rglob("*sdistonly*")]
