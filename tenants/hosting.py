@@ -18,6 +18,7 @@ def backend() -> LocalBackend:
         settings.ZENPRO_TENANT_PORTS,
         host=settings.ZENPRO_TENANT_HOST,
         versions=settings.ZENPRO_ZENML_VERSIONS,
+        isolation=settings.ZENPRO_ISOLATION,
     )
 
 

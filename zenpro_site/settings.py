@@ -52,6 +52,12 @@ ZENPRO_KEEP_DELETED_DAYS = env.int("ZENPRO_KEEP_DELETED_DAYS", default=7)
 ZENPRO_ZENML_VERSIONS = env.versions("ZENPRO_ZENML_VERSIONS", default=["0.98.0"])
 ZENPRO_TENANT_TIMEOUT = env.float("ZENPRO_TENANT_TIMEOUT", default=8.0, least=0.1, most=60)
 ZENPRO_PARALLEL_RUNS = env.int("ZENPRO_PARALLEL_RUNS", default=0)  # 0: as many as there are cores
+# Walls around tenants: "" for the best this machine has, "none" to go without (docs/security.md)
+ZENPRO_ISOLATION = env("ZENPRO_ISOLATION", default="").lower()
+ZENPRO_RUN_PROCESSES = env.int("ZENPRO_RUN_PROCESSES", default=2048)  # of one run
+ZENPRO_RUN_FILE_SIZE = env.int("ZENPRO_RUN_FILE_MB", default=20_000) * 1024**2
+ZENPRO_RUN_OPEN_FILES = env.int("ZENPRO_RUN_OPEN_FILES", default=4096)
+ZENPRO_RUN_MEMORY = env.int("ZENPRO_RUN_MEMORY_MB", default=0) * 1024**2  # 0: as much as the machine has
 ZENPRO_CODE_ROOTS = env.list(
     "ZENPRO_CODE_ROOTS", default=[]
 )  # where templates may take code from; empty: anywhere

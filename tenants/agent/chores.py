@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import structlog
+from django.conf import settings
 from django.db import close_old_connections
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
@@ -70,7 +71,7 @@ class Cuts:
     def _cut(self, account: TenantAccount) -> bool:
         database = database_in(folder_of(account.tenant))
         try:
-            done = switch_off(database, account.user_id, lambda: _is_out(account))
+            done = switch_off(database, account.user_id, lambda: _is_out(account), settings.ZENPRO_ISOLATION)
         except ServerError as error:
             log.warning("account stays on for now", account=account.pk, reason=error.reason)
             self.not_before[account.pk] = time.monotonic() + RETRY_AFTER

@@ -256,7 +256,7 @@ class RunLoop:
 
     def _adopt(self, run: TemplateRun) -> bool:
         """Take on a runner that was started when nobody could write down its number any more."""
-        pid = runner.find(run.zenml_run_id) if run.zenml_run_id else None
+        pid = runner.find(run.pk)
         if pid is not None:
             self._record_process(run, pid)
         return pid is not None

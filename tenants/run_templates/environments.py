@@ -25,7 +25,7 @@ class RunEnvironments(Environments):
     """Environments under `data/envs/run-<key>`, the key made of Python, ZenML version and requirements."""
 
     def __init__(self, data: Path | None = None, **options):
-        super().__init__(data or settings.ZENPRO_DATA, **options)
+        super().__init__(data or settings.ZENPRO_DATA, isolation=settings.ZENPRO_ISOLATION, **options)
         self._packages: dict[str, list[str]] = {}
 
     def key(self, version: str, requirements: str) -> str:

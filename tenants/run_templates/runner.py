@@ -1,10 +1,12 @@
-"""ZenML's own runner as a process of this machine (rerun §2.7): started once, watched, ended.
+"""ZenML's own runner as a process of this machine (rerun §2.7): started once, in a box of its own, watched, ended.
 
-Each re-run has a folder data/runs/<id> with its output, its scratch and a lock. The runner inherits the lock, so
-the kernel itself says whether one is alive: two agents cannot start the same re-run twice.
+Each re-run has a folder data/runs/<id> with its output, its scratch and a lock. The keeper of the box inherits the
+lock, so the kernel itself says whether one is alive: two agents cannot start the same re-run twice. The process that
+is known here is that keeper; what runs the template's code is inside the box, and ends with it.
 """
 
 import fcntl
+import json
 import os
 import shutil
 import signal
@@ -18,12 +20,17 @@ from uuid import UUID
 
 from django.conf import settings
 
-from tenants.servers.launch import started_at
+from tenants.servers import box
+from tenants.servers.base import StartFailed
+from tenants.servers.keep import family
+from tenants.servers.launch import read_record, started_at, write_record
 
 SOURCE = "zenml.zen_server.pipeline_execution.runner_entrypoint_configuration.RunnerEntrypointConfiguration"
 MODULE = "zenml.entrypoints.entrypoint"
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 TAIL_BYTES = 64 * 1024
+NICENESS = 5  # pages and permissions come before runs
+SCRATCH = ("home", "config", "tmp")  # all that a run may write beside the tenant's stores
 
 
 class AlreadyRunning(Exception):
@@ -77,6 +84,8 @@ def environment(order: Order) -> dict[str, str]:
     return {
         "PATH": f"{order.python.parent}:{SYSTEM_PATH}",
         "HOME": str(folder / "home"),
+        "TMPDIR": str(folder / "tmp"),
+        "LANG": "C.UTF-8",
         "ZENML_CONFIG_PATH": str(folder / "config"),
         "ZENML_STORE_TYPE": "rest",
         "ZENML_STORE_URL": order.server_url,
@@ -94,34 +103,64 @@ def environment(order: Order) -> dict[str, str]:
     }
 
 
+def walls(order: Order) -> box.Walls:
+    """A run reads its code and its environment, writes its scratch and the tenant's stores, and sees nothing else."""
+    folder = folder_of(order.run_id)
+    return box.Walls(
+        read=[order.code, *box.python_folders(order.python)],
+        write=[*(folder / name for name in SCRATCH), order.local_stores],
+        limits=limits(),
+    )
+
+
+def limits() -> box.Limits:
+    return box.Limits(
+        processes=settings.ZENPRO_RUN_PROCESSES,
+        file_size=settings.ZENPRO_RUN_FILE_SIZE,
+        open_files=settings.ZENPRO_RUN_OPEN_FILES,
+        memory=settings.ZENPRO_RUN_MEMORY,
+        niceness=NICENESS,
+    )
+
+
 def start(order: Order) -> subprocess.Popen:
-    """Start the runner in a session of its own. Raises AlreadyRunning, RunnerFailed."""
+    """Start the runner in its box, in a session of its own. Raises AlreadyRunning, RunnerFailed."""
     folder = folder_of(order.run_id)
     try:
-        for inner in (folder, folder / "home", folder / "config"):
+        for inner in (folder, *(folder / name for name in SCRATCH)):
             inner.mkdir(parents=True, exist_ok=True, mode=0o700)
+        order.local_stores.mkdir(parents=True, exist_ok=True, mode=0o700)
         with _lock(order.run_id) as lock, open(output_file(order.run_id), "ab") as output:
             return _spawn(order, lock, output)
     except OSError as error:
         raise RunnerFailed(f"The runner could not be started: {error.strerror}.") from error
+    except StartFailed as error:
+        raise RunnerFailed(error.reason) from error
 
 
 def _spawn(order: Order, lock: int, output: BinaryIO) -> subprocess.Popen:
-    return subprocess.Popen(
-        command(order),
-        cwd=order.code,
-        env=environment(order),
-        stdin=subprocess.DEVNULL,
+    """The order goes through a pipe: the run's token is neither on a command line nor in a file."""
+    kind = box.chosen(settings.ZENPRO_ISOLATION).kind
+    document = box.document("", command(order), environment(order), order.code, walls(order), kind)
+    os.stat(order.python)  # a missing interpreter is told here, in words
+    process = subprocess.Popen(
+        box.launcher("-"),
+        env={},
+        stdin=subprocess.PIPE,
         stdout=output,
         stderr=subprocess.STDOUT,
         start_new_session=True,
         pass_fds=[lock],
     )
+    write_record(lock, process.pid)
+    with process.stdin, suppress(BrokenPipeError):
+        process.stdin.write(json.dumps(document | {"lock_fd": lock}).encode())
+    return process
 
 
 @contextmanager
 def _lock(run_id: UUID) -> Iterator[int]:
-    """Held by us until the runner has it; it falls when its last process ends."""
+    """Held by us until the keeper has it; it falls when the keeper ends, and with it the box."""
     lock = os.open(folder_of(run_id) / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         try:
@@ -158,35 +197,37 @@ def _state(pid: int) -> str:
     return text.rpartition(")")[2].split()[0]
 
 
-def find(zenml_run_id: UUID) -> int | None:
-    """Pid of a runner that was started before anybody could write it down."""
-    wanted = [b"--run_id", str(zenml_run_id).encode()]
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = path.read_bytes().split(b"\0")
-        except OSError:
-            continue
-        pid = int(path.parent.name)
-        if MODULE.encode() in words and words[-3:-1] == wanted and _state(pid) not in "ZX":
-            return pid
-    return None
+def find(run_id: UUID) -> int | None:
+    """Pid of a runner that was started before its row could be written; its lock says so, and the kernel that it lives."""
+    try:
+        with open(folder_of(run_id) / "lock", "rb") as file:
+            record = read_record(file.fileno())
+    except OSError:
+        return None
+    if record is None or started_at(record[0]) != record[1] or _state(record[0]) in "ZX":
+        return None
+    return record[0]
 
 
 def terminate(pid: int, mark: str) -> None:
-    """Ask the runner alone: ZenML's own handler ends the step."""
+    """Ask the runner: the keeper passes it on, and ZenML's own handler ends the step."""
     if alive(pid, mark):
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
 
 
 def kill(pid: int | None, mark: str) -> None:
-    """End what is left of a runner's session: the runner, and whatever its steps started.
+    """End a runner with all that its steps started, also what left its session.
 
     As long as one of them lives the kernel gives the number to nobody else, so it is safe after the runner's end.
     """
     if pid is not None and mark.endswith(f"/{_boot()}") and mark_of(pid) in ("", mark):
+        strays = family(pid)[1:]  # without a box they would outlive their keeper
         with suppress(ProcessLookupError):
             os.killpg(pid, signal.SIGKILL)
+        for stray in strays:
+            with suppress(ProcessLookupError):
+                os.kill(stray, signal.SIGKILL)
 
 
 def tail(run_id: UUID, lines: int = 200) -> list[str]:
@@ -208,6 +249,6 @@ def unsettled(run_id: UUID | None = None) -> Path:
 
 def tidy(run_id: UUID) -> None:
     """Throw away what only the runner needed; the output stays."""
-    for name in ("home", "config"):
+    for name in SCRATCH:
         shutil.rmtree(folder_of(run_id) / name, ignore_errors=True)
     (folder_of(run_id) / "lock").unlink(missing_ok=True)

@@ -15,7 +15,9 @@ from pathlib import Path
 
 import uv
 
+from tenants.servers import box
 from tenants.servers.base import EnvironmentFailed, NoSpace
+from tenants.servers.variables import PASSED_ON, PROXIES
 
 VERSION = re.compile(r"\d+\.\d+(\.\d+)?((a|b|rc|\.post|\.dev)\d+)?")
 INSTALL_TIMEOUT = 900  # seconds for one call of uv
@@ -32,10 +34,22 @@ def version_key(version: str) -> tuple[int, ...]:
 class Environments:
     """Environments under `data/envs/server-<version>`. An existing folder is a complete environment."""
 
-    def __init__(self, data: Path, python: str = sys.executable, index_env: Mapping[str, str] | None = None):
-        """`python`: interpreter the environments are made from; `index_env`: uv's variables for mirrors."""
+    def __init__(
+        self,
+        data: Path,
+        python: str = sys.executable,
+        index_env: Mapping[str, str] | None = None,
+        isolation: str = "",
+    ):
+        """`python`: interpreter the environments are made from; `index_env`: uv's variables for mirrors;
+        `isolation`: the setting ZENPRO_ISOLATION, see box.chosen()."""
         self.folder = Path(data).resolve() / "envs"
+        self.yard = self.folder / ".uv"
         self.interpreter = python
+        self.base = os.path.realpath(
+            python
+        )  # not the one of our own environment, which no build needs to see
+        self.isolation = isolation
         self.index_env = dict(index_env or {})
 
     def python(self, version: str) -> Path:
@@ -61,7 +75,8 @@ class Environments:
         """Make the environment: build beside, then rename. Raises EnvironmentFailed, NoSpace."""
         if self.installed(version):
             return
-        self.folder.mkdir(parents=True, exist_ok=True)
+        for folder in (self.folder, self.yard, self.yard / "tmp"):
+            folder.mkdir(parents=True, exist_ok=True)
         with self._exclusive(version) as lock:
             self._remove_remains(version)
             if not self.installed(version):
@@ -69,14 +84,12 @@ class Environments:
 
     def _build(self, version: str, lock: int) -> None:
         check_space(self.folder)
-        build = Path(tempfile.mkdtemp(prefix=f".build-{version}-", dir=self.folder))
+        build = Path(tempfile.mkdtemp(prefix=f"build-{version}-", dir=self.yard))
         try:
-            self._uv(lock, "venv", "--relocatable", "--allow-existing", "--python", self.interpreter, build)
+            self._uv(lock, "venv", "--relocatable", "--allow-existing", "--python", self.base, build)
             python = build / "bin" / "python"
-            # Compiling costs 3 s here, once, and saves 7 s of each first start.
-            self._uv(
-                lock, "pip", "install", "--compile-bytecode", "--python", python, *self.packages(version)
-            )
+            self._uv(lock, "pip", "install", "--python", python, *self.packages(version))
+            self._compile(lock, build, python)
             build.chmod(0o755)
             build.rename(self.path(version))
         except BaseException:
@@ -84,35 +97,63 @@ class Environments:
             raise
 
     def _uv(self, lock: int, *args: object) -> None:
-        """Run uv. It inherits the lock, so that a uv that outlives us still keeps others out."""
-        command = [uv.find_uv_bin(), *map(str, args)]
-        try:
-            done = subprocess.run(
-                command,
-                check=False,
-                env=self._env(),
-                cwd=self.folder,
-                pass_fds=[lock],
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                timeout=INSTALL_TIMEOUT,
-            )
-        except subprocess.TimeoutExpired as error:
-            raise EnvironmentFailed(
-                f"Installing did not finish within {INSTALL_TIMEOUT // 60} minutes."
-            ) from error
+        """Run uv in a box: it reads what strangers packed. Raises EnvironmentFailed, NoSpace."""
+        binary = Path(uv.find_uv_bin())
+        walls = box.Walls(read=[binary, *self._bases()], write=self._places())
+        done = self._boxed(lock, [str(binary), *map(str, args)], walls)
         if done.returncode:
-            raise failure(done.stderr)
+            raise failure(done.stdout)
+
+    def _compile(self, lock: int, build: Path, python: Path) -> None:
+        """Costs 3 s here, once, and saves 7 s of each first start. Not by uv, which would start the environment's
+        own Python: a package may have put code there that runs at each start. -S leaves that out.
+
+        A file that does not compile is none of a package's that works, so the result is not looked at.
+        """
+        workers = "0" if self._kind() is box.Kind.BUBBLEWRAP else "1"  # several need shared memory
+        command = [str(python), "-I", "-S", "-m", "compileall", "-q", "-j", workers, str(build / "lib")]
+        self._boxed(lock, command, box.Walls(read=self._bases(), write=[build]))
+
+    def _boxed(self, lock: int, command: list[str], walls: box.Walls) -> subprocess.CompletedProcess:
+        """Its keeper inherits the lock, so that a build that outlives us still keeps others out."""
+        order = box.document("", command, self._env(), self.yard, walls, self._kind()) | {"lock_fd": lock}
+        try:
+            return box.run(order, timeout=INSTALL_TIMEOUT, pass_fds=[lock])
+        except subprocess.TimeoutExpired as error:
+            minutes = INSTALL_TIMEOUT // 60
+            raise EnvironmentFailed(f"Installing did not finish within {minutes} minutes.") from error
+
+    def _kind(self) -> box.Kind:
+        return box.chosen(self.isolation).kind
+
+    def _bases(self) -> list[Path]:
+        return box.python_folders(Path(self.base))[1:]
+
+    def _places(self) -> list[Path]:
+        """What uv may write: one folder with its cache and what is being built, so that files are linked, not copied."""
+        return [self.yard, *([Path(given)] if (given := os.environ.get("UV_CACHE_DIR")) else [])]
 
     def _env(self) -> dict[str, str]:
-        ours = {key: value for key, value in os.environ.items() if key not in ("VIRTUAL_ENV", "PYTHONPATH")}
-        fixed = {"UV_NO_PROGRESS": "1", "NO_COLOR": "1", "UV_PYTHON_DOWNLOADS": "never"}
-        return ours | fixed | self.index_env
+        """Complete: nothing of the agent's reaches a build."""
+        passed = {
+            name: os.environ[name] for name in (*PASSED_ON, *PROXIES, "NO_PROXY") if os.environ.get(name)
+        }
+        fixed = {
+            "PATH": "/usr/local/bin:/usr/bin:/bin",
+            "HOME": str(self.yard / "tmp"),
+            "TMPDIR": str(self.yard / "tmp"),
+            "LANG": "C.UTF-8",
+            "NO_COLOR": "1",
+            "UV_NO_PROGRESS": "1",
+            "UV_NO_CONFIG": "1",
+            "UV_PYTHON_DOWNLOADS": "never",
+            "UV_CACHE_DIR": os.environ.get("UV_CACHE_DIR") or str(self.yard / "cache"),
+        }
+        return passed | fixed | self.index_env
 
     def _remove_remains(self, version: str) -> None:
         """What a killed build left; we hold the lock, so nobody works in it."""
-        for path in self.folder.glob(f".build-{version}-*"):
+        for path in self.yard.glob(f"build-{version}-*"):
             shutil.rmtree(path, ignore_errors=True)
 
     @contextlib.contextmanager
@@ -138,10 +179,10 @@ def check_space(folder: Path) -> None:
         raise NoSpace("Less than 512 MB are free on the disk of the data folder.")
 
 
-def failure(stderr: str) -> EnvironmentFailed | NoSpace:
+def failure(output: str) -> EnvironmentFailed | NoSpace:
     """uv's own message without its drawing, shortened."""
-    if "No space left on device" in stderr:
+    if "No space left on device" in output:
         return NoSpace("The disk filled up while ZenML was being installed.")
-    text = " ".join(re.sub(r"[×╰─▶│├╭]|\s+", " ", stderr).split())
+    text = " ".join(re.sub(r"[×╰─▶│├╭]|\s+", " ", output).split())
     text = text.removeprefix("error: ") or "uv gave no message"
     return EnvironmentFailed(f"ZenML could not be installed: {text[:REASON_LENGTH]}")

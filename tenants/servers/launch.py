@@ -1,15 +1,19 @@
-"""Become one supervised program: `python launch.py program.json [digest]`, standard library only.
+"""Become, or keep, one program: `python launch.py program.json [digest]`, standard library only.
 
 A killed supervisor leaves its children running, and the next one would start everything twice. So every
 program starts through here: the kernel ends it when the supervisor dies, one lock per program says who runs,
 and whoever is left over from an earlier supervisor is ended first. The secrets stay in the file (mode 600),
 out of the command line and of the supervisor's own configuration.
+
+A program with walls (keep.py) is not replaced but kept: this process stays outside of the box, holds the lock,
+passes signals on and ends whatever the program started. With `-` the program is read from standard input.
 """
 
 import ctypes
 import fcntl
 import json
 import os
+import runpy
 import signal
 import socket
 import sys
@@ -58,6 +62,13 @@ def read_record(lock):
         return record["pid"], record["started"]
     except (ValueError, KeyError, TypeError):
         return None
+
+
+def write_record(lock, pid, port=None):
+    """Who holds the lock, for whoever finds it held."""
+    record = {"pid": pid, "started": started_at(pid), "port": port}
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, json.dumps(record).encode(), 0)
 
 
 def try_lock(lock, seconds):
@@ -109,13 +120,14 @@ def check_port(host, port):
 
 
 def hold_lock(program):
-    """Take the lock and keep it over exec: it falls when the last process of the program ends."""
+    """Take the lock. Without walls it is kept over exec and falls when the last process of the program ends.
+
+    With walls it never enters the box: what is in there could write another process's number into it.
+    """
     lock = os.open(program["lock"], os.O_RDWR | os.O_CREAT, 0o600)
     take_over(lock, program["name"])
-    record = {"pid": os.getpid(), "started": started_at(os.getpid()), "port": program["port"]}
-    os.ftruncate(lock, 0)
-    os.pwrite(lock, json.dumps(record).encode(), 0)
-    os.set_inheritable(lock, True)
+    write_record(lock, os.getpid(), program["port"])
+    os.set_inheritable(lock, "walls" not in program)
 
 
 def enter(folder):
@@ -132,16 +144,39 @@ def become(program):
         fail(EXIT_COMMAND, f"{program['command'][0]} cannot be started: {error.strerror}.")
 
 
+def keep(program):
+    """Run the program behind its walls until it ends; our exit code is its own."""
+    keeper = runpy.run_path(os.path.join(os.path.dirname(os.path.abspath(__file__)), "keep.py"))
+    try:
+        code = keeper["keep"](program)
+    except OSError as error:
+        fail(EXIT_COMMAND, f"{program['name']} cannot be started: {error}.")
+    sys.exit(code)
+
+
+def load(path):
+    if path == "-":
+        return json.load(sys.stdin)
+    with open(path, encoding="utf-8") as lines:
+        return json.load(lines)
+
+
 def main(path):
     os.umask(0o077)
-    with open(path, encoding="utf-8") as lines:
-        program = json.load(lines)
-    print(f"{MARK}{program['name']} {time.strftime('%Y-%m-%d %H:%M:%S')}", flush=True)
-    die_with_parent(program["parent"], program["death_signal"])
+    program = load(path)
+    if program["name"]:
+        print(f"{MARK}{program['name']} {time.strftime('%Y-%m-%d %H:%M:%S')}", flush=True)
+    if program["parent"]:
+        die_with_parent(program["parent"], program["death_signal"])
     if program["lock"]:
         hold_lock(program)
+    if program.get("lock_fd") is not None:
+        os.set_inheritable(program["lock_fd"], False)
+        write_record(program["lock_fd"], os.getpid())
     if program["port"]:
         check_port(program["host"], program["port"])
+    if "walls" in program:
+        keep(program)
     enter(program["cwd"])
     become(program)
 

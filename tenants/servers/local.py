@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import shutil
 import socket
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import httpx
 
+from tenants.servers import box
 from tenants.servers.base import (
     EnvironmentFailed,
     PortTaken,
@@ -20,6 +21,7 @@ from tenants.servers.base import (
     ServerSpec,
     ServerState,
     ServerStatus,
+    StartFailed,
 )
 from tenants.servers.environments import Environments, version_key
 from tenants.servers.explain import explain, tail
@@ -29,23 +31,18 @@ from tenants.servers.supervisor import (
     Supervisor,
     disk_errors,
     private_folder,
-    write_private,
 )
-from tenants.servers.variables import environment
+from tenants.servers.variables import environment, parted
 from zenpro_site.addresses import authority, reachable
 
+SERVE = Path(__file__).with_name("serve.py")
+INNER = ("config", "tmp")  # of a tenant's folder, beside its database and its stores
+SERVER_PROCESSES = 1024  # of one server, threads among them
 HEALTH_TIMEOUT = 2.0  # seconds for one answer
 LOG_LINES = 2000
 # From the newest family that was tried to the oldest that speaks the protocol; one patch release each.
 VERSIONS = ("0.98.0", "0.97.0", "0.96.4", "0.95.1", "0.94.6", "0.93.3", "0.92.0", "0.91.2", "0.90.0")
 VERSIONS += ("0.85.0", "0.84.3", "0.83.1", "0.82.1", "0.81.0", "0.80.2", "0.75.0", "0.74.0")
-
-# Our own health checks would fill the log; the server turns uvicorn's --no-access-log back on, but not this.
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "loggers": {"uvicorn.access": {"level": "WARNING"}},
-}
 
 STATUS = {
     "STARTING": ServerStatus.STARTING,
@@ -60,6 +57,7 @@ class LocalBackend:
 
     `python`: interpreter of the environments. `index_env`: uv's variables for a package mirror.
     `host`: address the servers listen on. `versions`: what may be offered beside what is installed.
+    `isolation`: the setting ZENPRO_ISOLATION, see box.chosen().
     """
 
     def __init__(
@@ -71,13 +69,15 @@ class LocalBackend:
         index_env: Mapping[str, str] | None = None,
         host: str = "127.0.0.1",
         versions: Sequence[str] = VERSIONS,
+        isolation: str = "",
     ):
         self.data = Path(data).resolve()
         self.port_range = port_range  # first and last, both included
         self.host = host
         self.versions = versions
+        self.isolation = isolation
         self.supervisor = Supervisor(self.data)
-        self.environments = Environments(self.data, python, index_env)
+        self.environments = Environments(self.data, python, index_env, isolation)
 
     def install(self, version: str) -> None:
         self.environments.install(version)
@@ -147,20 +147,38 @@ class LocalBackend:
         Not started with the supervisor itself: the control plane must answer first, and ten cold starts at
         once on two cores take minutes. Whoever reconciles starts them one after the other.
         """
-        python = str(self.environments.python(spec.version))
-        app = ["-m", "uvicorn", "zenml.zen_server.zen_server_api:app", "--log-config", str(log_config(spec))]
-        listen = ["--host", self.host, "--port", str(spec.port), "--timeout-graceful-shutdown", "8"]
+        python = self.environments.python(spec.version)
+        variables, secrets = parted(environment(spec, os.environ))
+        walls = self.walls(spec, python, secrets)
         return Program(
             name=spec.program,
-            command=[python, *app, *listen],
-            env=environment(spec, os.environ),
-            cwd=spec.folder,
+            command=[str(python), "-I", "-u", str(SERVE), self.host, str(spec.port)],
+            env=variables,
+            cwd=self.nowhere,
+            walls=box.as_document(walls, box.chosen(self.isolation).kind, self.nowhere),
             autostart=False,
             startsecs=180,  # a start that fails takes 5 s, or a minute on a busy machine, and must count as failed
             startretries=5,
             stopwaitsecs=12,
             host=self.host,
             port=spec.port,
+        )
+
+    @property
+    def nowhere(self) -> Path:
+        """An empty folder: a server imports what a flavor or a step names from where it stands."""
+        return self.supervisor.run / "nowhere"
+
+    def walls(self, spec: ServerSpec, python: Path, secrets: Mapping[str, str]) -> box.Walls:
+        """A server sees its environment and its own folder.
+
+        What lies in the folder and others rely on is a place of its own, which the server cannot put a link for.
+        """
+        return box.Walls(
+            read=[SERVE, self.nowhere, *box.python_folders(python)],
+            write=[spec.folder, *(spec.folder / name for name in INNER), spec.local_stores],
+            limits=box.Limits(processes=SERVER_PROCESSES),
+            secrets=secrets,
         )
 
     def _check_installed(self, spec: ServerSpec) -> None:
@@ -175,13 +193,15 @@ class LocalBackend:
     def _prepare(self, spec: ServerSpec) -> None:
         self._check_folder(spec)
         with disk_errors():
+            private_folder(self.nowhere)
             private_folder(spec.folder)
-            private_folder(spec.folder / "config")
+            for name in INNER:
+                private_folder(spec.folder / name)
             spec.local_stores.mkdir(parents=True, exist_ok=True)
-            write_private(log_config(spec), json.dumps(LOGGING))
-            with open(spec.folder / ".space", "wb") as probe:  # SQLite's own message comes 15 s later
-                os.posix_fallocate(probe.fileno(), 0, 1024**2)
-            (spec.folder / ".space").unlink()
+            refuse_link(spec.local_stores)
+            # SQLite's own message comes 15 s later. Not in the tenant's folder: it may have put a link there.
+            with tempfile.TemporaryFile(dir=self.supervisor.run) as space:
+                os.posix_fallocate(space.fileno(), 0, 1024**2)
 
     def _check_port(self, spec: ServerSpec) -> None:
         """Refuse at once when a stranger has the port; what we left over ourselves, the launcher ends."""
@@ -190,8 +210,10 @@ class LocalBackend:
         raise PortTaken(f"Port {spec.port} on {self.host} is taken by another program.")
 
 
-def log_config(spec: ServerSpec) -> Path:
-    return spec.folder / "logging.json"
+def refuse_link(path: Path) -> None:
+    """What a tenant could have put in place of a folder would open another one to it."""
+    if path.is_symlink():
+        raise StartFailed(f"{path} is a link. Remove it, and put the folder itself back.")
 
 
 def server_state(info: ProcessInfo) -> ServerState:

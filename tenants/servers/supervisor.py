@@ -7,6 +7,7 @@ line is what makes supervisor notice a changed environment.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import fcntl
 import hashlib
@@ -15,6 +16,7 @@ import json
 import os
 import pwd
 import re
+import secrets
 import shlex
 import signal
 import socket
@@ -34,6 +36,7 @@ CALL_TIMEOUT = 10.0  # seconds for one answer on the socket
 POLL = 0.05  # seconds between looks while something stops
 SOCKET_LIMIT = 90  # bytes; the kernel allows 107 and supervisor appends its pid while it binds
 LOG_BYTES, LOG_BACKUPS = "5MB", 3
+USERNAME = "zenpro"  # on the control socket
 
 BAD_NAME, ALREADY_STARTED, NOT_RUNNING, ALREADY_ADDED = 10, 60, 70, 90  # supervisor.xmlrpc.Faults
 SHUTDOWN_STATE = 6
@@ -56,6 +59,7 @@ class Program:
     priority: int = 999  # lower starts earlier and stops later
     host: str = "127.0.0.1"
     port: int | None = None  # when given, a start while somebody else listens there fails with a sentence
+    walls: Mapping | None = field(default=None, repr=False)  # box.as_document(); None: a program of ours
 
     def __post_init__(self):
         if not re.fullmatch(r"[A-Za-z0-9_-]{1,80}", self.name):
@@ -85,8 +89,9 @@ class _UnixConnection(http.client.HTTPConnection):
 
 
 class _UnixTransport(xmlrpc.client.Transport):
-    def __init__(self, path: Path, timeout: float):
-        super().__init__()
+    def __init__(self, path: Path, timeout: float, password: str):
+        word = base64.b64encode(f"{USERNAME}:{password}".encode()).decode()
+        super().__init__(headers=[("Authorization", f"Basic {word}")])
         self.path, self.timeout = str(path), timeout
 
     def make_connection(self, host):
@@ -120,6 +125,15 @@ class Supervisor:
     def log_file(self, name: str) -> Path:
         return self.logs / f"{name}.log"
 
+    def password(self) -> str:
+        """Of the control socket; made at the first call. Raises OSError."""
+        file = self.home / "password"
+        with contextlib.suppress(FileNotFoundError):
+            return file.read_text()
+        private_folder(self.home)
+        write_once(file, secrets.token_hex(24))
+        return file.read_text()
+
     # -- files
 
     def prepare(self) -> None:
@@ -133,15 +147,18 @@ class Supervisor:
 
     def config_text(self) -> str:
         user = f"user={pwd.getpwuid(0).pw_name}\n" if os.getuid() == 0 else ""
+        # Landlock does not keep a program from connecting to a socket it can name: the word does.
         return (
-            f"[unix_http_server]\nfile={escape(self.socket)}\nchmod=0700\n\n"
+            f"[unix_http_server]\nfile={escape(self.socket)}\nchmod=0700\n"
+            f"username={USERNAME}\npassword={self.password()}\n\n"
             f"[supervisord]\nlogfile={escape(self.logs / 'supervisord.log')}\n"
             f"logfile_maxbytes={LOG_BYTES}\nlogfile_backups={LOG_BACKUPS}\n"
             f"pidfile={escape(self.pidfile)}\nchildlogdir={escape(self.logs)}\n"
             f"identifier=zenpro\nnodaemon=true\nsilent=true\n{user}\n"
             "[rpcinterface:supervisor]\n"
             "supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface\n\n"
-            f"[supervisorctl]\nserverurl=unix://{escape(self.socket)}\n\n"
+            f"[supervisorctl]\nserverurl=unix://{escape(self.socket)}\n"
+            f"username={USERNAME}\npassword={self.password()}\n\n"
             "[include]\nfiles=conf.d/*.conf\n"
         )
 
@@ -159,8 +176,10 @@ class Supervisor:
         )
 
     def launch_text(self, program: Program) -> str:
+        walls = {"walls": program.walls} if program.walls else {}
         return json.dumps(
-            {
+            walls
+            | {
                 "name": program.name,
                 "command": list(program.command),
                 "env": dict(program.env),
@@ -311,9 +330,8 @@ class Supervisor:
         """One call on a new connection (an old one never recovers from a supervisor that went away)."""
         ignored = (ignore,) if isinstance(ignore, int) else ignore
         try:
-            with xmlrpc.client.ServerProxy(
-                "http://localhost", transport=_UnixTransport(self.socket, CALL_TIMEOUT)
-            ) as proxy:
+            transport = _UnixTransport(self.socket, CALL_TIMEOUT, self.password())
+            with xmlrpc.client.ServerProxy("http://localhost", transport=transport) as proxy:
                 return getattr(proxy.supervisor, method)(*args)
         except xmlrpc.client.Fault as fault:
             if fault.faultCode in ignored:
@@ -379,6 +397,16 @@ def write_private(path: Path, text: str) -> None:
     except OSError:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def write_once(path: Path, text: str) -> None:
+    """Make a file of mode 600; of two who do so at once the first wins."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
+    with open(handle, "w") as file:
+        file.write(text)
+    with contextlib.suppress(FileExistsError):
+        os.link(temporary, path)
+    Path(temporary).unlink()
 
 
 @contextlib.contextmanager

@@ -12,15 +12,30 @@ PASSED_ON = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "TZ")
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")
 
 
+SECRET = (
+    "ZENML_SERVER_JWT_SECRET_KEY",
+    "ZENML_SECRETS_STORE_ENCRYPTION_KEY",
+    "ZENML_SERVER_PRO_OAUTH2_CLIENT_SECRET",
+    *PROXIES,  # their addresses may hold a password
+)
+
+
 def environment(spec: ServerSpec, outer: Mapping[str, str]) -> dict[str, str]:
-    """The complete environment of a tenant server in Pro mode (protocol.md section 2)."""
+    """All variables of a tenant server in Pro mode (protocol.md section 2), secrets among them."""
     return passed_on(spec, outer) | process_variables(spec) | server_variables(spec) | pro_variables(spec)
+
+
+def parted(variables: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """(what the process begins with, what it is told once and in private)."""
+    secrets = {name: value for name, value in variables.items() if name in SECRET}
+    return {name: value for name, value in variables.items() if name not in secrets}, secrets
 
 
 def process_variables(spec: ServerSpec) -> dict[str, str]:
     return {
         "PATH": "/usr/local/bin:/usr/bin:/bin",
         "HOME": str(spec.folder),
+        "TMPDIR": str(spec.folder / "tmp"),
         "LANG": "C.UTF-8",
         "PYTHONUNBUFFERED": "1",
         "ZENML_CONFIG_PATH": str(spec.folder / "config"),

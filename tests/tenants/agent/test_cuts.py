@@ -224,6 +224,19 @@ def test_older_servers_have_no_time_of_the_password(settings, tmp_path, org):
     assert inside.active() == set()
 
 
+def test_a_link_in_place_of_the_database_reaches_nothing_of_ours(hosted, tmp_path):
+    """A tenant's server may write its folder: what it puts there is not followed out of it."""
+    _, inside = hosted
+    user = enter(hosted)
+    outside = tmp_path / "outside.db"
+    inside.path.rename(outside)
+    inside.path.symlink_to(outside)
+    with pytest.raises(ServerError, match="could not be switched off"):
+        switch_off(inside.path, user.pk, lambda: True)
+    with closing(sqlite3.connect(outside)) as database:
+        assert database.execute("SELECT count(*) FROM user WHERE active").fetchone() == (1,)
+
+
 def test_another_schema_is_told(hosted):
     _, inside = hosted
     inside.run("ALTER TABLE user RENAME TO people")

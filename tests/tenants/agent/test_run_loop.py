@@ -19,6 +19,7 @@ from tenants.run_templates import runner
 from tenants.run_templates.configuration import default_configuration
 from tenants.run_templates.models import TemplateRun
 from tenants.servers.base import EnvironmentFailed, TenantRefused, TenantUnreachable
+from tenants.servers.keep import family
 
 from ..run_templates.samples import churn_snapshot
 from .fake_tenant import RUNNER, FakeTenant
@@ -169,10 +170,19 @@ def test_the_runner_gets_the_exact_environment_and_nothing_of_ours(loop, run, se
     loop.tick()
     ticks(loop, lambda: "ZENML_USER_ID" in "\n".join(runner.tail(run.pk)))
     lines = runner.tail(run.pk)
-    names = {line.partition("=")[0] for line in lines[1:]} - {"LC_CTYPE"}  # Python's own addition
+    names = {line.partition("=")[0] for line in lines[1:]} - {"LC_CTYPE", "PWD"}  # of Python and of the box
     tenant = run.template.tenant
     assert names == {
-        *("PATH", "HOME", "PYTHONUNBUFFERED", "ZENML_CONFIG_PATH", "ZENML_STORE_TYPE", "ZENML_STORE_URL"),
+        *(
+            "PATH",
+            "HOME",
+            "TMPDIR",
+            "LANG",
+            "PYTHONUNBUFFERED",
+            "ZENML_CONFIG_PATH",
+            "ZENML_STORE_TYPE",
+            "ZENML_STORE_URL",
+        ),
         *("ZENML_STORE_API_TOKEN", "ZENML_ACTIVE_PROJECT_ID", "ZENML_ACTIVE_STACK_ID", "ZENML_USER_ID"),
         *("ZENML_LOCAL_STORES_PATH", "ZENML_CUSTOM_SOURCE_ROOT", "ZENML_LOGS_OTEL_SCHEDULE_DELAY_MILLIS"),
         *("ZENML_ANALYTICS_OPT_IN", "ZENML_LOGGING_COLORS_DISABLED", "ZENML_ENABLE_RICH_TRACEBACK"),
@@ -446,10 +456,10 @@ def test_what_a_step_left_running_is_ended(loop, run, server, here):
     (here / "behaviour").write_text("child sleep")
     loop.tick()
     ticks(loop, lambda: any(line.startswith("child") for line in runner.tail(run.pk)))
-    child = int(runner.tail(run.pk)[-1].split()[1])
+    everybody = {pid: runner.mark_of(pid) for pid in family(fresh(run).pid)}
     kill(run)
     ticks(loop, lambda: fresh(run).has_ended)
-    ticks(loop, lambda: not runner.mark_of(child) or runner._state(child) == "Z")
+    ticks(loop, lambda: not any(runner.alive(pid, mark) for pid, mark in everybody.items()))
 
 
 def test_a_process_that_stays_after_the_end_of_its_run_is_ended(loop, run, server, monkeypatch):

@@ -70,4 +70,5 @@ def test_a_failure_shows_the_resolvers_words_and_leaves_nothing(environments, mo
     monkeypatch.setattr(environments, "_uv", uv)
     with pytest.raises(EnvironmentFailed, match="The packages could not be installed: no version of a==9."):
         environments.prepare("0.98.0", "a==9")
-    assert not [path for path in environments.folder.iterdir() if not path.name.startswith(".lock")]
+    kept = (environments.yard.name, ".lock")
+    assert not [path for path in environments.folder.iterdir() if not path.name.startswith(kept)]

@@ -2,7 +2,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from uuid import uuid4
 
@@ -10,6 +9,7 @@ import pytest
 
 from tenants.run_templates import runner
 from tenants.run_templates.runner import AlreadyRunning, Order, RunnerFailed
+from tests.tenants.servers.conftest import eventually
 
 
 @pytest.fixture
@@ -54,9 +54,8 @@ def test_a_second_runner_of_the_same_run_is_refused_by_the_kernel(order, started
 
 
 def test_a_runner_is_found_by_its_run_and_only_by_it(order, started):
-    while not runner.tail(order.run_id):  # its command line can be read a moment after its start
-        time.sleep(0.01)
-    assert runner.find(order.zenml_run_id) == started.pid
+    eventually(lambda: runner.tail(order.run_id))  # it writes its number down a moment after its start
+    assert runner.find(order.run_id) == started.pid
     assert runner.find(uuid4()) is None
 
 
@@ -73,7 +72,7 @@ def test_a_process_is_alive_until_it_ended_even_when_nobody_buried_it(order, sta
     os.waitid(os.P_PID, started.pid, os.WEXITED | os.WNOWAIT)
     assert runner.mark_of(started.pid) == mark
     assert not runner.alive(started.pid, mark)
-    assert runner.find(order.zenml_run_id) is None
+    assert runner.find(order.run_id) is None
 
 
 @pytest.mark.parametrize("mark", ["", "1/deadbeef", "another"])

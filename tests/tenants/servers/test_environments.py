@@ -26,7 +26,7 @@ def fake_uv(tmp_path, monkeypatch):
         script='[ "$1" = venv ] && for last; do :; done && mkdir -p "$last/bin" && touch "$last/bin/python"',
     ):
         path = tmp_path / "uv"
-        path.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/calls\n{script}\nexit $?\n')
+        path.write_text(f'#!/bin/sh\necho "$@" >> calls\n{script}\nexit $?\n')
         path.chmod(path.stat().st_mode | stat.S_IXUSR)
         monkeypatch.setattr("uv.find_uv_bin", lambda: str(path))
 
@@ -34,8 +34,14 @@ def fake_uv(tmp_path, monkeypatch):
     return install
 
 
+def folders(environments):
+    """Environments, and what is left of builds."""
+    found = [*environments.folder.iterdir(), *environments.yard.glob("build-*")]
+    return [path.name for path in found if path.is_dir() and path != environments.yard]
+
+
 def calls(tmp_path):
-    path = tmp_path / "calls"
+    path = tmp_path / "data" / "envs" / ".uv" / "calls"  # where uv stands, and all it may write
     return path.read_text().splitlines() if path.exists() else []
 
 
@@ -50,7 +56,7 @@ def test_install_builds_beside_and_renames(tmp_path, fake_uv):
 
     assert environments.installed("0.98.0")
     assert environments.versions() == ["0.98.0"]
-    assert [path.name for path in environments.folder.iterdir() if path.is_dir()] == ["server-0.98.0"]
+    assert folders(environments) == ["server-0.98.0"]
     assert calls(tmp_path)[0].startswith("venv --relocatable")
     assert calls(tmp_path)[1].endswith("zenml[server]==0.98.0")
 
@@ -66,7 +72,7 @@ def test_install_again_does_nothing(tmp_path, fake_uv):
 def test_install_clears_what_a_killed_build_left(tmp_path, fake_uv):
     fake_uv(SUCCEED)
     environments = Environments(tmp_path / "data")
-    remains = environments.folder / ".build-0.98.0-x1"
+    remains = environments.yard / "build-0.98.0-x1"
     remains.mkdir(parents=True)
 
     assert not environments.installed("0.98.0")
@@ -83,7 +89,7 @@ def test_failed_install_leaves_nothing_and_says_what_uv_said(tmp_path, fake_uv):
         environments.install("0.98.0")
 
     assert not environments.installed("0.98.0")
-    assert not [path for path in environments.folder.iterdir() if path.is_dir()]
+    assert folders(environments) == []
 
 
 @pytest.mark.parametrize("version", ["../../etc", "0.98.0; rm", "", "latest", "0.98.0\n", "--help"])

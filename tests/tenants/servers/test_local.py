@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from tenants.servers.base import EnvironmentFailed, PortTaken, ServerError, ServerStatus
-from tenants.servers.local import LocalBackend, is_ours
+from tenants.servers.local import SERVE, LocalBackend, is_ours
 from tenants.servers.supervisor import ProcessInfo
 from tenants.servers.variables import environment
 from tests.tenants.servers.conftest import make_spec
@@ -76,8 +76,7 @@ def test_secrets_do_not_show_in_the_spec(data):
 def test_program(local, data):
     program = local.program(make_spec(data, port=21001))
     assert program.command[0] == f"{data}/envs/server-0.98.0/bin/python"
-    assert program.command[1:4] == ["-m", "uvicorn", "zenml.zen_server.zen_server_api:app"]
-    assert ["--host", "127.0.0.1", "--port", "21001"] == program.command[6:10]
+    assert program.command[3:] == [str(SERVE), "127.0.0.1", "21001"]
     assert program.port == 21001
     assert not program.autostart
     assert program.autorestart

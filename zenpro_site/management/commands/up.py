@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import json
+import os
 import secrets
 import signal
 import socket
@@ -18,7 +19,8 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
 from orgs.users.links import make_path
-from tenants.servers.base import ServerError, SupervisorGone, TenantError
+from tenants.servers import box
+from tenants.servers.base import ServerError, StartFailed, SupervisorGone, TenantError
 from tenants.servers.supervisor import Supervisor
 from zenpro_site import demo, processes
 from zenpro_site.addresses import authority, reachable
@@ -52,6 +54,7 @@ class Command(BaseCommand):
         ours = f"http://{authority(reachable(host), port)}"
         url = settings.ZENPRO_URL if settings.ZENPRO_URL_IS_SET else ours
         self.stdout.write(f"ZenPro, data in {settings.ZENPRO_DATA}\n")
+        self._isolation()
         self._prepare()
         admin, password = self._first_account(no_demo)
         supervisor = Supervisor(settings.ZENPRO_DATA)
@@ -93,6 +96,22 @@ class Command(BaseCommand):
                     "or set ZENPRO_DATA to another folder."
                 ) from error
             yield
+
+    def _isolation(self) -> None:
+        """Say how tenants are isolated; without any walls only when the operator accepted that."""
+        try:
+            found = box.chosen(settings.ZENPRO_ISOLATION)
+        except StartFailed as error:
+            raise CommandError(error.reason) from error
+        mark = self.style.SUCCESS("✓") if found.kind is box.Kind.BUBBLEWRAP else self.style.WARNING("!")
+        self.stdout.write(f"  {mark} {found.sentence}")
+        for words in filter(None, (found.leaves_open and f"Left open: {found.leaves_open}", found.remedy)):
+            self.stdout.write(f"    {words}")
+        if os.geteuid() == 0:
+            self.stdout.write(
+                "  ! ZenPro runs as root. A service account of its own is safer; programs of tenants"
+            )
+            self.stdout.write("    get none of root's rights either way.")
 
     def _prepare(self) -> None:
         with self._step("Database"):

@@ -1,0 +1,285 @@
+"""Keeps one program inside its walls: runs beside launch.py, standard library only.
+
+`walls` says how: {"kind": "bubblewrap" | "landlock" | "none", "argv": what stands before the command,
+"read": [paths], "write": [paths], "secrets": {name: value} or null, "limits": {...}}. The keeper stays outside,
+so it can tell the program a signal that the box would swallow, look after its limits, and end all it started.
+"""
+
+import ctypes
+import json
+import os
+import resource
+import signal
+import stat
+import struct
+import time
+
+LOOK_EVERY = 0.5  # seconds between looks at the limits
+LAST_RITES = 100  # rounds of ending what a program without a box left behind
+SECRETS_FD = "ZENPRO_SECRETS_FD"  # the variable that names the pipe
+
+PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS, PR_SET_CHILD_SUBREAPER = 1, 38, 36
+PR_CAPBSET_DROP, PR_SET_SECUREBITS = 24, 28
+NO_ROOT = 0b1111  # SECBIT_NOROOT, SECBIT_NO_SETUID_FIXUP, both locked: root is nobody special
+LAST_CAPABILITY = 63
+CAPABILITY_VERSION = 0x20080522
+
+CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446  # the same numbers on every machine
+PATH_BENEATH = 1
+# Rights of Landlock by the ABI that brought them: linux/landlock.h
+READ_RIGHTS = 1 << 0 | 1 << 2 | 1 << 3  # execute, read files, read folders
+FILE_RIGHTS = 1 << 0 | 1 << 1 | 1 << 2 | 1 << 14 | 1 << 15  # what may be granted on a file
+RIGHTS = {1: (1 << 13) - 1, 2: 1 << 13, 3: 1 << 14, 5: 1 << 15}
+SCOPED_SINCE = 6  # no signals and no abstract sockets out of the box
+SCOPES = 0b11
+
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+class TooMuch(Exception):
+    """A limit was passed; the message says which in words."""
+
+
+def keep(program):
+    """Run the program until it ends and return its exit code; nothing it started is left behind."""
+    walls = program["walls"]
+    watched = {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD}
+    signal.pthread_sigmask(signal.SIG_BLOCK, watched)
+    libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    secrets = secrets_pipe(walls)
+    child = os.fork()
+    if child == 0:
+        start(program, secrets, watched)
+    if secrets is not None:
+        os.close(secrets)
+    code = watch(child, walls, watched)
+    end_all()
+    return code
+
+
+def secrets_pipe(walls):
+    """A pipe that holds the secrets once: whoever reads it has them, and after that they are nowhere."""
+    if not walls["secrets"]:
+        return None
+    reader, writer = os.pipe()
+    os.write(writer, json.dumps(walls["secrets"]).encode())
+    os.close(writer)
+    return reader
+
+
+def start(program, secrets, watched):
+    """The child: from here to the program itself."""
+    try:
+        die_with_keeper()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, watched)
+        command, env = [*program["walls"]["argv"], *program["command"]], dict(program["env"])
+        if secrets is not None:
+            os.set_inheritable(secrets, True)
+            env[SECRETS_FD] = str(secrets)
+        silence_input()
+        limit(program["walls"]["limits"])
+        if program["walls"]["kind"] != "bubblewrap":
+            os.chdir(program["cwd"])
+            give_up_rights(program["walls"])
+        os.execve(command[0], command, env)  # noqa: S606 - its purpose
+    except OSError as error:
+        print(f"{program['command'][0]} cannot be started: {error}", flush=True)
+    finally:
+        os._exit(96)
+
+
+def die_with_keeper():
+    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() == 1:
+        os._exit(99)
+
+
+def silence_input():
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+
+
+def limit(limits):
+    """What the kernel holds: no core files, size of a file, open files; 0 leaves one as it is.
+
+    Processes are counted by check_limits: the kernel's limit counts those of the whole account.
+    """
+    kinds = {"file_size": resource.RLIMIT_FSIZE, "open_files": resource.RLIMIT_NOFILE}
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    for name, kind in kinds.items():
+        if limits.get(name):
+            most = resource.getrlimit(kind)[1]
+            value = limits[name] if most == resource.RLIM_INFINITY else min(limits[name], most)
+            resource.setrlimit(kind, (value, value))
+    if limits.get("niceness"):
+        os.nice(limits["niceness"])
+
+
+# -- while it runs
+
+
+def watch(child, walls, watched):
+    """Wait for the child's end, passing signals on; returns its exit code, or 137 when a limit ended it."""
+    code, began = None, time.monotonic()
+    while code is None:
+        arrived = signal.sigtimedwait(watched, LOOK_EVERY)
+        if arrived is not None and arrived.si_signo != signal.SIGCHLD:
+            pass_on(child, walls, signal.SIGTERM)
+        code = buried(child)
+        if code is None:
+            try:
+                check_limits(child, walls["limits"], time.monotonic() - began)
+            except TooMuch as reason:
+                print(f"ZenPro ended this run: {reason}", flush=True)
+                os.kill(child, signal.SIGKILL)
+    return code
+
+
+def buried(child):
+    """Exit code of the child when it has ended; buries whoever else was left to us."""
+    code = None
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return code
+        if pid == 0:
+            return code
+        if pid == child:
+            ended = os.waitstatus_to_exitcode(status)
+            code = 128 - ended if ended < 0 else ended
+
+
+def pass_on(child, walls, number):
+    """Signal the program itself: inside a box it is the child of the box's first process, which ignores signals."""
+    target = child
+    if walls["kind"] == "bubblewrap":
+        first = next(iter(children(child)), None)
+        target = next(iter(children(first)), child) if first else child
+    try:
+        os.kill(target, number)
+    except ProcessLookupError:
+        pass
+
+
+def children(pid):
+    """Of all threads of a process; none when it is gone."""
+    found = []
+    try:
+        for task in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{task}/children", encoding="ascii") as words:
+                found.extend(map(int, words.read().split()))
+    except OSError:
+        pass
+    return found
+
+
+def family(pid):
+    """Everything below a process, itself included."""
+    found, waiting = [], [pid]
+    while waiting:
+        pid = waiting.pop()
+        found.append(pid)
+        waiting.extend(children(pid))
+    return found
+
+
+def check_limits(child, limits, seconds):
+    """The kernel's own limits do not count for root, and none counts memory: look ourselves. Raises TooMuch."""
+    if limits.get("seconds") and seconds > limits["seconds"]:
+        raise TooMuch(f"it took more than {limits['seconds']} seconds.")
+    if not (limits.get("processes") or limits.get("memory")):
+        return
+    everybody = family(child)
+    if limits.get("processes") and len(everybody) > limits["processes"]:
+        raise TooMuch(f"it started more than {limits['processes']} processes.")
+    if limits.get("memory") and sum(map(resident, everybody)) > limits["memory"]:
+        raise TooMuch(f"it used more than {limits['memory'] // 1024**2:,} MB of memory.")
+
+
+def resident(pid):
+    """Bytes of memory a process holds; 0 when it is gone."""
+    try:
+        with open(f"/proc/{pid}/statm", encoding="ascii") as words:
+            return int(words.read().split()[1]) * resource.getpagesize()
+    except (OSError, IndexError):
+        return 0
+
+
+def end_all():
+    """End what the program left behind: without a box it was handed to us by the kernel."""
+    for _ in range(LAST_RITES):
+        left = family(os.getpid())[1:]
+        if not left:
+            return
+        for pid in left:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        buried(0)
+        signal.sigtimedwait({signal.SIGCHLD}, 0.05)
+
+
+# -- without bubblewrap
+
+
+def give_up_rights(walls):
+    """Before the program starts where there is no box: no capability, no new privilege, and Landlock if asked for."""
+    drop_capabilities()
+    if libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
+        raise OSError(ctypes.get_errno(), "no_new_privs was refused")
+    if walls["kind"] == "landlock":
+        landlock(walls["read"], walls["write"])
+
+
+def drop_capabilities():
+    """Only root has any."""
+    if os.geteuid() != 0:
+        return
+    libc.prctl(PR_SET_SECUREBITS, NO_ROOT, 0, 0, 0)
+    for number in range(LAST_CAPABILITY + 1):
+        libc.prctl(PR_CAPBSET_DROP, number, 0, 0, 0)
+    header = struct.pack("Ii", CAPABILITY_VERSION, 0)
+    if libc.capset(header, struct.pack("IIIIII", 0, 0, 0, 0, 0, 0)):
+        raise OSError(ctypes.get_errno(), "the capabilities could not be dropped")
+
+
+def landlock_abi():
+    """Version of the kernel's Landlock; 0 where there is none."""
+    return max(0, libc.syscall(CREATE_RULESET, None, 0, 1))
+
+
+def landlock(read, write):
+    """From here on this process and its children open nothing but what is in these folders and files."""
+    abi = landlock_abi()
+    if not abi:
+        raise OSError(0, "the kernel has no Landlock")
+    handled = sum(bits for since, bits in RIGHTS.items() if abi >= since)
+    scopes = SCOPES if abi >= SCOPED_SINCE else 0
+    attributes = struct.pack("QQQ", handled, 0, scopes)
+    size = 8 if abi < 4 else 16 if abi < SCOPED_SINCE else 24
+    rules = libc.syscall(CREATE_RULESET, attributes, size, 0)
+    if rules < 0:
+        raise OSError(ctypes.get_errno(), "Landlock refused the rules")
+    for path in read:
+        allow(rules, path, READ_RIGHTS & handled)
+    for path in write:
+        allow(rules, path, handled, os.O_NOFOLLOW)
+    if libc.syscall(RESTRICT_SELF, rules, 0):
+        raise OSError(ctypes.get_errno(), "Landlock could not be switched on")
+    os.close(rules)
+
+
+def allow(rules, path, rights, follow=0):
+    """With O_NOFOLLOW a link that a tenant put in place of its folder opens nothing: a link has no contents."""
+    try:
+        place = os.open(path, os.O_PATH | os.O_CLOEXEC | follow)
+    except FileNotFoundError:
+        return
+    rights = rights if stat.S_ISDIR(os.fstat(place).st_mode) else rights & FILE_RIGHTS
+    rule = struct.pack("=Qi", rights, place)
+    if libc.syscall(ADD_RULE, rules, PATH_BENEATH, rule, 0):
+        raise OSError(ctypes.get_errno(), f"Landlock refused {path}")
+    os.close(place)

@@ -1,0 +1,281 @@
+"""What a program behind the walls can reach: tried from the inside, with and without bubblewrap."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tenants.servers import box
+from tenants.servers.base import StartFailed
+from tenants.servers.box import Isolation, Kind, Limits, Walls
+from tests.tenants.servers.conftest import eventually
+
+HELD = (Kind.BUBBLEWRAP, Kind.LANDLOCK)
+PYTHON = os.path.realpath(sys.executable)
+BASE = box.python_folders(Path(PYTHON))
+
+# Tries to open each path of a list, for reading and for writing; folders by listing and by making a file.
+OPEN = """
+import json, os, sys
+def tried(act, *args):
+    try:
+        act(*args); return True
+    except OSError:
+        return False
+def make(path):
+    name = os.path.join(path, ".made"); open(name, "x").close(); os.unlink(name)
+def reads(path): return tried(os.listdir, path) if os.path.isdir(path) else tried(open, path, "rb")
+def writes(path): return tried(make, path) if os.path.isdir(path) else tried(open, path, "r+b")
+paths = json.loads(sys.argv[1])
+print(json.dumps({"read": [p for p in paths if reads(p)], "write": [p for p in paths if writes(p)]}))
+"""
+
+
+@pytest.fixture
+def place(tmp_path):
+    """A data folder with what must not be seen, and one tenant's part of it."""
+    for name in ("mine", "given", "others", "nowhere"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_text(name)
+    (tmp_path / "keys.json").write_text("the keys")
+    return tmp_path
+
+
+def inside(kind, walls, cwd, *command, env=None, timeout=30):
+    """What a command prints behind the walls; its exit code is the keeper's."""
+    order = box.document("", command, env or {"PATH": "/usr/bin:/bin"}, cwd, walls, kind)
+    return box.run(order, timeout=timeout)
+
+
+def python(kind, walls, cwd, script, *args, **more):
+    done = inside(kind, walls, cwd, PYTHON, "-I", "-c", script, *map(str, args), **more)
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+def walls_of(place, **more):
+    return Walls(read=[place / "given", place / "nowhere", *BASE], write=[place / "mine"], **more)
+
+
+@pytest.mark.parametrize("kind", HELD)
+def test_only_what_was_given_can_be_read_and_written(place, kind):
+    files = [str(path) for path in sorted(place.rglob("*"))]
+    others = [
+        "/root",
+        "/home",
+        "/etc",
+        "/etc/shadow",
+        "/var/log",
+        str(Path.home()),
+        os.getcwd(),
+        __file__,
+    ]
+    answer = json.loads(python(kind, walls_of(place), place / "nowhere", OPEN, json.dumps(files + others)))
+    mine, given = (
+        [str(place / "mine"), str(place / "mine/file")],
+        [str(place / "given"), str(place / "given/file")],
+    )
+    nowhere = [str(place / "nowhere"), str(place / "nowhere/file")]
+    visible_parents = (
+        [] if kind is Kind.LANDLOCK else [p for p in others if p in parents_of(place) or p == "/etc"]
+    )
+    assert sorted(answer["write"]) == sorted(mine)
+    assert sorted(answer["read"]) == sorted(mine + given + nowhere + visible_parents)
+
+
+def parents_of(place):
+    """Empty folders of the box that lead to what it was given."""
+    return [str(path) for path in (place, *place.parents, *BASE[0].parents)]
+
+
+def test_a_box_holds_the_declared_places_and_nothing_else(place):
+    """Walked from the root: what a box shows is this list, whatever the machine has."""
+    script = """
+import json, os, sys
+deep = {"/usr", "/proc", "/dev", *sys.argv[1:]}
+found = []
+for folder, folders, files in os.walk("/"):
+    folders[:] = [name for name in folders if os.path.join(folder, name) not in deep]
+    found += [os.path.join(folder, name) for name in files]
+print(json.dumps(found))
+"""
+    found = json.loads(python(Kind.BUBBLEWRAP, walls_of(place), place / "nowhere", script, *BASE))
+    etc = ("/etc/", "/lib", "/bin", "/sbin")  # the last three where they are no links
+    ours = {path for path in found if not path.startswith(etc)}
+    assert ours == {f"{place}/{name}/file" for name in ("mine", "given", "nowhere")}
+    assert {path.split("/")[2] for path in found if path.startswith("/etc/")} <= set(box.CONFIGURATION)
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_a_program_has_no_rights_of_root_and_no_variable_of_ours(place, kind, monkeypatch):
+    monkeypatch.setenv("ZENPRO_SECRET_KEY", "do-not-tell")
+    script = "import os, json; print(json.dumps([dict(os.environ), open('/proc/self/status').read()]))"
+    env, status = json.loads(python(kind, walls_of(place), place / "nowhere", script, env={"GIVEN": "1"}))
+    assert env.pop("LC_CTYPE", "") in ("", "C.UTF-8")  # Python's own
+    assert set(env) - {"PWD", "_", "OLDPWD", "SHLVL"} == {"GIVEN"}
+    rights = dict(line.split(":\t") for line in status.splitlines() if line.startswith(("Cap", "NoNewPrivs")))
+    assert {int(rights[name], 16) for name in ("CapInh", "CapPrm", "CapEff", "CapAmb")} == {0}
+    assert rights["NoNewPrivs"] == "1"
+
+
+@pytest.mark.parametrize("kind", HELD)
+def test_other_processes_keep_their_variables_and_files_to_themselves(place, kind):
+    with subprocess.Popen(["sleep", "60"], env={"SECRET": "do-not-tell"}) as stranger:
+        script = """
+import os, sys
+for name in ("environ", "fd/0", "root/etc/passwd", "cwd", "mem", "maps"):
+    path = f"/proc/{sys.argv[1]}/{name}"
+    try:
+        print("OPEN", name, os.listdir(path) if os.path.isdir(path) else open(path, "rb").read(1))
+    except OSError:
+        pass
+try:
+    os.kill(int(sys.argv[1]), 0); print("SIGNALLED")
+except OSError:
+    pass
+"""
+        said = python(kind, walls_of(place), place / "nowhere", script, stranger.pid)
+        stranger.kill()
+    assert said == ""
+
+
+@pytest.mark.parametrize("kind", HELD)
+def test_no_file_of_ours_is_open_in_a_program(place, kind):
+    script = "import os; print(sorted(os.listdir('/proc/self/fd'), key=int))"
+    with open(place / "keys.json") as kept:
+        os.set_inheritable(kept.fileno(), True)
+        said = python(kind, walls_of(place), place / "nowhere", script)
+    assert said.strip() == "['0', '1', '2', '3']"  # 3 is the folder that is listed
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_secrets_come_once_and_stand_nowhere(place, kind):
+    script = """
+import json, os, runpy, sys
+runpy.run_path(sys.argv[1])["take_secrets"]()
+print(json.dumps([os.environ["TOKEN"], open("/proc/self/environ").read(), os.listdir("/proc/self/fd")]))
+"""
+    serve = Path(box.__file__).with_name("serve.py")
+    walls = Walls(read=[serve, place / "nowhere", *BASE], secrets={"TOKEN": "s3cret"})
+    token, environ, files = json.loads(python(kind, walls, place / "nowhere", script, serve))
+    assert token == "s3cret"
+    assert "s3cret" not in environ
+    assert len(files) == 4
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_what_forked_away_ends_with_the_program(place, kind):
+    """A double fork with a session of its own, as a daemon does."""
+    script = """
+import os, time, sys
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        for number in range(3, 100):
+            try: os.close(number)
+            except OSError: pass
+        os.close(1); os.close(2)
+        while True:
+            open(sys.argv[1], "a").write("x"); time.sleep(0.02)
+    os._exit(0)
+while not os.path.exists(sys.argv[1]): time.sleep(0.01)
+"""
+    beat = place / "mine" / "beat"
+    python(kind, walls_of(place), place / "nowhere", script, beat)
+    size = beat.stat().st_size
+    for _ in range(10):
+        time.sleep(0.03)  # more than one beat each: somebody who lives would have written
+        assert beat.stat().st_size == size
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_a_signal_reaches_the_program_itself_and_its_code_comes_back(place, kind):
+    script = """
+import os, signal, sys, time
+def ended(*_): print("asked", flush=True); sys.exit(7)
+signal.signal(signal.SIGTERM, ended)
+open(sys.argv[1], "w").close()
+time.sleep(60)
+"""
+    ready = place / "mine" / "ready"
+    command = [PYTHON, "-I", "-c", script, str(ready)]
+    order = box.document("", command, {}, place / "nowhere", walls_of(place), kind)
+    process = subprocess.Popen(
+        box.launcher("-"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={}, text=True
+    )
+    process.stdin.write(json.dumps(order))
+    process.stdin.close()
+    eventually(ready.exists, 20, 0.01)
+    process.terminate()
+    assert process.wait(20) == 7
+    assert process.stdout.read() == "asked\n"
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_too_many_processes_end_the_run_with_the_reason(place, kind):
+    script = "import os, time\nwhile True:\n    try:\n        if os.fork() == 0: time.sleep(60)\n    except OSError: time.sleep(0.1)"
+    walls = walls_of(place, limits=Limits(processes=20))
+    done = inside(kind, walls, place / "nowhere", PYTHON, "-I", "-c", script)
+    told = "ZenPro ended this run: it started more than 20 processes." in done.stdout
+    assert done.returncode == 137 and told
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_too_much_memory_ends_the_run_with_the_reason(place, kind):
+    script = "import time; block = bytearray(200 * 1024**2); time.sleep(60)"
+    walls = walls_of(place, limits=Limits(memory=100 * 1024**2))
+    done = inside(kind, walls, place / "nowhere", PYTHON, "-I", "-c", script)
+    assert done.returncode == 137
+    assert "ZenPro ended this run: it used more than 100 MB of memory." in done.stdout
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_the_kernel_holds_sizes_files_and_core_dumps(place, kind):
+    script = """
+import resource
+for name in ("FSIZE", "NOFILE", "CORE"):
+    print(*resource.getrlimit(getattr(resource, "RLIMIT_" + name)))
+"""
+    walls = walls_of(place, limits=Limits(file_size=1024**2, open_files=64))
+    assert python(kind, walls, place / "nowhere", script).split() == ["1048576"] * 2 + ["64"] * 2 + ["0"] * 2
+
+
+def test_a_link_in_place_of_a_folder_opens_nothing_under_landlock(place):
+    """A tenant's server could put one where its runs expect their stores."""
+    (place / "mine" / "stores").symlink_to(place / "others")
+    walls = Walls(read=[place / "nowhere", *BASE], write=[place / "mine" / "stores"])
+    done = inside(Kind.LANDLOCK, walls, place / "nowhere", "/bin/cat", f"{place}/mine/stores/file")
+    assert done.returncode != 0
+    assert "others" not in done.stdout
+
+
+def test_the_best_walls_are_found_by_trying(monkeypatch):
+    box.probe.cache_clear()
+    assert box.probe().kind in HELD
+    monkeypatch.setattr(box, "_refusal_of", lambda kind: "no permission" if kind is Kind.BUBBLEWRAP else "")
+    box.probe.cache_clear()
+    found = box.probe()
+    assert found.kind is Kind.LANDLOCK
+    assert "command lines of other processes" in found.leaves_open
+    assert "no permission" in found.remedy
+    box.probe.cache_clear()
+
+
+def test_without_walls_nothing_starts_unless_the_operator_accepts_it(monkeypatch):
+    monkeypatch.setattr(box, "_refusal_of", lambda kind: "Operation not permitted")
+    box.probe.cache_clear()
+    with pytest.raises(StartFailed, match="unprivileged_userns_clone=1.*ZENPRO_ISOLATION=none"):
+        box.chosen("")
+    accepted = box.chosen("none")
+    assert accepted.kind is Kind.NONE
+    assert "their code can read keys" in accepted.leaves_open
+    box.probe.cache_clear()
+
+
+def test_who_asks_to_go_without_walls_is_told_that_there_are_some():
+    assert isinstance(box.chosen("none"), Isolation)
+    assert box.chosen("none").remedy == "Remove ZENPRO_ISOLATION=none to isolate them."
