@@ -37,8 +37,12 @@ def readable(get_response):
     def middleware(request):
         try:
             fine = _readable(request)
-        except UNREADABLE:
-            return refusal(request, "The request cannot be read.")
+        except UNREADABLE as error:
+            if request.path_info.startswith("/api/"):
+                return refusal(request, "The request cannot be read.")
+            if isinstance(error, OSError):  # who asks hung up
+                raise BadRequest("The request cannot be read.") from error
+            raise
         return get_response(request) if fine else refusal(request, SENTENCE)
 
     return middleware

@@ -62,7 +62,16 @@ def test_in_the_path(db, client, path):
 
 def test_a_broken_form_is_told(db, client):
     kind = "multipart/form-data; boundary=x" + "y" * 300
-    assert "cannot be read" in reason(client.post(PAGE, b"rubbish", content_type=kind))
+    assert "cannot be understood" in reason(client.post(PAGE, b"rubbish", content_type=kind))
+    assert "cannot be read" in reason(client.post(API, b"rubbish", content_type=kind))
+
+
+def test_what_is_too_large_is_told(db, client, settings):
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE, settings.DATA_UPLOAD_MAX_NUMBER_FIELDS = 100, 3
+    for values in ({"a": "x" * 200}, dict.fromkeys("abcdef", "x")):
+        assert "html" in client.post(PAGE, values)["Content-Type"]
+        assert reason(client.post(PAGE, values))
+    assert "cannot be read" in reason(client.post(API, "x" * 200, content_type="application/json"))
 
 
 def test_in_either_api_the_answer_has_its_form(db, client):
