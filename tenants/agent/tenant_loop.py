@@ -32,6 +32,7 @@ from tenants.servers.base import (
     TenantError,
     TenantRefused,
 )
+from tenants.servers.explain import may_pass
 from zenpro_site.addresses import authority
 
 from . import elsewhere, progress
@@ -302,8 +303,9 @@ class TenantLoop:
         state = self.hosting.state(spec)
         if state.status in (ServerStatus.FATAL, ServerStatus.STOPPED, ServerStatus.ABSENT):
             raise ServerError(self.hosting.explain_failure(spec) or state.hint or "The server ended at once.")
-        if state.status == ServerStatus.BACKOFF and self.hosting.explain_failure(spec):
-            raise ServerError(self.hosting.explain_failure(spec))
+        reason = self.hosting.explain_failure(spec) if state.status == ServerStatus.BACKOFF else ""
+        if reason and not may_pass(reason):  # else the supervisor tries again, some times
+            raise ServerError(reason)
 
     def _give_up_when_idle(self, spec, patience: Patience, slot: Slot) -> None:
         """A process that works is only late; others need not wait for it."""

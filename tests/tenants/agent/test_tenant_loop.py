@@ -450,6 +450,41 @@ def test_a_process_that_does_nothing_is_given_up_at_its_own_limit(org, member, s
     assert not hosting.running
 
 
+class Stumbling(FakeHosting):
+    """Its first attempts end with these words; the supervisor starts it again."""
+
+    def __init__(self, reason):
+        super().__init__()
+        self.clock, self.reason, self.ends = Clock(), reason, 3
+
+    def state(self, spec):
+        if self.ends and spec.tenant_id in self.running:
+            return ServerState(ServerStatus.BACKOFF)
+        return super().state(spec)
+
+    def healthy(self, spec):
+        self.ends = max(0, self.ends - 1)
+        return not self.ends and super().healthy(spec)
+
+    def explain_failure(self, spec):
+        return self.reason
+
+
+@pytest.mark.parametrize(
+    ("reason", "status"),
+    [
+        ("The server cannot reach ZenPro.", Status.AVAILABLE),
+        ("ZenPro answered this server with 503 Server Error.", Status.AVAILABLE),
+        ("ZenPro did not accept this server: its secret is wrong.", Status.FAILED),
+        ("The disk is full.", Status.FAILED),
+    ],
+)
+def test_an_attempt_that_failed_because_we_were_slow_is_not_the_last(org, member, hosting, reason, status):
+    stumbling = Stumbling(reason)
+    tenant = passed(TenantLoop(stumbling, stumbling.clock), a_new_tenant(org, member))
+    assert (tenant.status, tenant.state_reason) == (status, "" if status == Status.AVAILABLE else reason)
+
+
 def test_a_process_that_works_for_ever_is_given_up_too(org, member, slow):
     hosting = slow(float("inf"))
     tenant = passed(hosting.loop(), a_new_tenant(org, member))
