@@ -14,6 +14,8 @@ os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")  # playwright's sync 
 
 
 QUICK = "not browser and not zenml"
+# Seconds after which a test hangs, by its marker: several times what it takes on a busy machine.
+LIMITS = {"zenml": 1200, "browser": 600, "thorough": 900}
 
 
 def pytest_xdist_auto_num_workers(config):
@@ -33,6 +35,9 @@ def pytest_collection_modifyitems(config, items):
     What waits for other processes gets a second try, which is counted as one: a busy machine is no fault of ours.
     """
     for item in items:
+        limit = max((LIMITS.get(mark.name, 0) for mark in item.iter_markers()), default=0)
+        if limit and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(limit))
         if item.get_closest_marker("browser") or item.get_closest_marker("zenml"):
             item.add_marker(pytest.mark.flaky(reruns=1))
     if config.option.markexpr == QUICK:

@@ -82,6 +82,11 @@ class Team(PlainNames, Group):
         return Team.user_set.through.objects.filter(group=self.pk).values("user")
 
     @property
+    def keeping(self):
+        """A row for each of its maintainers, for conditions on the memberships around."""
+        return Team.maintainers.through.objects.filter(team=self.pk)
+
+    @property
     def initials(self) -> str:
         words = self.label.replace("-", " ").replace("_", " ").split()
         return ("".join(word[0] for word in words[:2]) if len(words) > 1 else self.label[:2]).upper()

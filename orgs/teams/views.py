@@ -246,7 +246,7 @@ def _detail(request, team) -> dict:
     rights, search = request.org_permissions, request.GET.get("who", "").strip()
     people = _members(request, team)
     found = people.filter(Q(user__name__icontains=search) | Q(user__email__icontains=search))
-    keeps = Team.maintainers.through.objects.filter(team=team, membership=OuterRef("pk"))
+    keeps = team.keeping.filter(membership=OuterRef("pk"))
     found = found.annotate(role_name=_role_name(request, "role"), maintains=Exists(keeps))
     ordered = found.select_related("user").order_by("-maintains", "user__name", "user__email")
     is_robot, paginator = Q(user__is_service_account=True), Paginator(ordered, ROWS)
