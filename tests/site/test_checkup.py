@@ -436,5 +436,5 @@ def test_it_tells_no_secret(tmp_path):
 def test_a_setting_that_makes_no_sense_is_a_sentence(tmp_path):
     done = doctor(tmp_path, ZENPRO_TENANT_DISK="much")
     assert done.returncode == 1
-    assert done.stderr.startswith("zenpro: ZENPRO_TENANT_DISK: 'much' is not a size")
+    assert done.stderr.startswith("ZenPro cannot start: ZENPRO_TENANT_DISK: 'much' is not a size")
     assert "Traceback" not in done.stderr
