@@ -107,13 +107,16 @@ def test_tenants_that_are_full_are_named(org, settings):
     assert (found.level, full.name in found.text, "other" in found.text) == (WARNING, True, False)
 
 
-def test_programs(monkeypatch):
+def test_programs(monkeypatch, data):
     assert (levels(machine.check_programs()), "not run" in said(machine.check_programs())) == ([OK], True)
     infos = [
         ProcessInfo("web", "RUNNING", 5, 1.0, ""),
         ProcessInfo("agent", "FATAL", None, 0.0, "ended with code 1"),
     ]
     monkeypatch.setattr(Supervisor, "all_status", lambda self: infos)
+    (data / "run").mkdir()
+    Supervisor(data).socket.parent.mkdir(exist_ok=True)
+    Supervisor(data).socket.touch()
     good, bad = machine.check_programs()
     assert (good.level, bad.level) == (OK, PROBLEM)
     assert "agent does not stay up. ended with code 1" in bad.text

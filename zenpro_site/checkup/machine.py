@@ -101,9 +101,11 @@ def _full_tenants() -> list[Finding]:
 def check_programs() -> list[Finding]:
     """Web, agent and tenants' servers, when ZenPro runs."""
     supervisor = Supervisor(settings.ZENPRO_DATA)
-    try:
-        found = supervisor.all_status()
+    try:  # a first call would make what it needs
+        found = supervisor.all_status() if supervisor.socket.exists() else []
     except SupervisorGone:
+        found = []
+    if not found:
         return [ok("ZenPro does not run at the moment.")]
     down = [info for info in found if info.state in ("FATAL", "BACKOFF")]
     running = sum(info.state == "RUNNING" for info in found)

@@ -63,5 +63,6 @@ def check_address(mail: str) -> None:
 def limit_waiting() -> None:
     """A database that does not answer is a finding as well."""
     if connection.vendor == "postgresql":
-        limits = {"connect_timeout": WAIT, "options": f"-c statement_timeout={WAIT * 1000}"}
-        connection.settings_dict["OPTIONS"] = connection.settings_dict["OPTIONS"] | limits
+        options = connection.settings_dict["OPTIONS"]
+        own = f"{options.get('options', '')} -c statement_timeout={WAIT * 1000}".strip()
+        connection.settings_dict["OPTIONS"] = options | {"connect_timeout": WAIT, "options": own}
