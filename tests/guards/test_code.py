@@ -5,6 +5,7 @@ import subprocess
 import sys
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
 
 import pytest
 
@@ -207,3 +208,14 @@ def test_ruff_finds_nothing():
         text=True,
     )
     assert done.returncode == 0, done.stdout
+
+
+def test_no_test_compares_clock_times():
+    """What a machine at work does not keep is no test; waiting for something within a limit is."""
+    clocks = ("perf_counter", "process_time", "total_seconds()) <", "total_seconds() <")
+    wrong = [
+        str(path.relative_to(ROOT))
+        for path in sorted((ROOT / "tests").rglob("*.py"))
+        if path != Path(__file__) and any(clock in path.read_text() for clock in clocks)
+    ]
+    assert not wrong, wrong

@@ -3,7 +3,8 @@
 import json
 import random
 import re
-import time
+import sys
+from collections import Counter
 from itertools import combinations, pairwise
 from pathlib import Path
 
@@ -224,10 +225,11 @@ class TestAnyGraph:
                 layout(nodes, [*edges, edges[0][::-1]])
 
 
-@pytest.mark.parametrize(("count", "edges", "limit"), [(20, 25, 0.015), (60, 99, 0.045)])
+@pytest.mark.parametrize(("count", "edges", "limit"), [(20, 25, 50_000), (60, 99, 300_000)])
 def test_is_fast_enough_for_every_page_view(count, edges, limit):
+    """Counted in calls of functions, which no other load of the machine changes."""
     nodes, links = pipeline_like(count, edges)
-    assert min(timed(nodes, links) for _ in range(7)) <= limit
+    assert calls_of(nodes, links) <= limit
 
 
 def pipeline_like(count: int, edges: int) -> tuple[list[Node], list[tuple[str, str]]]:
@@ -239,7 +241,11 @@ def pipeline_like(count: int, edges: int) -> tuple[list[Node], list[tuple[str, s
     return [Node(f"s{number}") for number in range(count)], [(f"s{a}", f"s{b}") for a, b in sorted(links)]
 
 
-def timed(nodes, links) -> float:
-    start = time.process_time()
-    layout(nodes, links)
-    return time.process_time() - start
+def calls_of(nodes, links) -> int:
+    counted, before = Counter(), sys.getprofile()
+    sys.setprofile(lambda frame, event, argument: counted.update([event]))
+    try:
+        layout(nodes, links)
+    finally:
+        sys.setprofile(before)
+    return counted["call"] + counted["c_call"]

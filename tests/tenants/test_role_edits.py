@@ -1,7 +1,5 @@
 """A role that is edited or replaced changes guardian's rows of all its holders, in bulk and exactly."""
 
-import time
-
 import pytest
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
@@ -106,14 +104,11 @@ def test_a_thousand_holders_take_few_statements(org, owner, reviewer):
     wanted = reviewer.rights | {"run_template:create", "tenant:change"}
     rows = reviewer.permissions.count()
     with CaptureQueriesContext(connection) as asked:
-        begun = time.perf_counter()
         actions.change_rights(role=reviewer, rights=wanted, version=reviewer.version, by=owner)
-        spent = time.perf_counter() - begun
     assert reviewer.permissions.count() - rows == 2
     given = TenantUserObjectPermission.objects.filter(permission__codename="create_template")
     assert given.count() == 1000
     assert len(asked) < 60
-    assert spent < 2, f"{spent:.2f} s; 0.2 s on an idle machine"
 
 
 def test_people_and_tenants_are_not_mixed_up(org, owner, reviewer):
