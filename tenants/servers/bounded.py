@@ -7,6 +7,7 @@ ever. Here a deadline goes down to every single read and write, and every byte t
 from __future__ import annotations
 
 import json
+import math
 import re
 import socket
 import threading
@@ -27,27 +28,22 @@ KEEP_ALIVE = 4.0  # seconds; uvicorn closes idle connections after 5
 ADDRESSES = 4  # of a host that has many
 WRITTEN_AT_ONCE = 16 * 1024
 
-HEAD_LIMIT = 128 * 1024  # bytes on the wire until the answer itself has begun; 64 KB are read at once
+HEAD_LIMIT = 128 * 1024  # bytes on the wire until the answer has begun; 64 KB are read at once
+HEADS = 20  # an answer has one, and one more for each interim answer before it
+
 ANSWER_LIMIT = 8 * 1024**2  # bytes; 20,000 lines of a log are 4 MB, a pipeline of 500 steps is 3 MB
-PIECES, PIECE = (
-    1000,
-    250,
-)  # an answer may come in so many pieces, and one more for so many bytes: each costs time
+PIECES = 1000  # an answer may come in so many pieces, each costs time ...
+PIECE = 1000  # ... and in one more for so many bytes
 DEPTH_LIMIT = 100  # levels of JSON
 CONTAINERS, VALUES = 100_000, 500_000  # in one answer: they need ten times as much memory as on the wire
+LARGE = 256 * 1024  # bytes; larger answers are read one after the other, since nothing else runs meanwhile
 
 CALLS_PER_SERVER = 8  # at once, in this process
 CALLS = 24  # to all servers together: the other 8 of the 32 threads of a web process answer what tenants ask
 WAITING, PATIENCE = 4, 0.25  # how many wait for a place, and for how many seconds
-FREE = 0.02  # seconds of processor time that every call may take; one with 100 kB takes 0.005
-SHARE, CREDIT = (
-    0.05,
-    2.0,
-)  # what dearer calls to one server may take: of a processor in the long run, seconds at once
-
-LARGE = (
-    256 * 1024
-)  # bytes of JSON above which answers are read one after the other: nothing else runs meanwhile
+FREE = 0.03  # seconds of processor time that every call may take; one with 100 kB takes 0.005
+SHARE = 0.03  # of a processor: what dearer calls to one server may take in the long run ...
+CREDIT = 1.0  # ... and seconds of it in a row
 
 TOO_LARGE = f"The server's answer is larger than {ANSWER_LIMIT // 1024**2} MB."
 TOO_DEEP = "The server's answer is nested too deeply."
@@ -64,7 +60,7 @@ class Deadline:
 
     def __init__(self, seconds: float):
         self.ends = time.monotonic() + seconds
-        self.room = HEAD_LIMIT
+        self.expect(HEAD_LIMIT, HEADS)
 
     def left(self, late: type[Exception] = httpx.ReadTimeout, at_most: float = float("inf")) -> float:
         """Seconds, more than 0. Raises `late` when there are none."""
@@ -73,10 +69,16 @@ class Deadline:
             raise late("the whole call took too long")
         return min(seconds, at_most)
 
-    def spend(self, count: int) -> None:
-        self.room -= count
-        if self.room < 0:
+    def received(self, data: bytes) -> None:
+        """Interim answers are counted too: thousands of them fit into a head, and each costs time."""
+        self.room -= len(data)
+        self.heads -= data.count(b"\r\n\r\n")
+        if self.room < 0 or self.heads < 0:
             raise TooMuch
+
+    def expect(self, room: float, heads: float) -> None:
+        """How many bytes and ends of heads may come from now on."""
+        self.room, self.heads = room, heads
 
 
 def fetch(
@@ -86,12 +88,12 @@ def fetch(
 
     Raises httpx.HTTPError, TooMuch, and TenantRefused for an answer that is compressed although nobody asked for it.
     """
-    deadline.room = HEAD_LIMIT
+    deadline.expect(HEAD_LIMIT, HEADS)
     # httpcore hands these to our streams as they are; a wait for a free connection needs a number.
     timeouts = {name: deadline for name in ("connect", "read", "write")}
     timeouts["pool"] = deadline.left(httpx.PoolTimeout)
     with http.stream(method, url, extensions={"timeout": timeouts}, **request) as answer:
-        deadline.room = limit + HEAD_LIMIT
+        deadline.expect(limit + HEAD_LIMIT, math.inf)
         content = _body(answer, limit)
         return httpx.Response(answer.status_code, headers=answer.headers, content=content)
 
@@ -163,7 +165,7 @@ class _Stream(httpcore.NetworkStream):
 
     def read(self, max_bytes, timeout=None):
         data = self.inner.read(max_bytes, timeout.left(httpcore.ReadTimeout))
-        timeout.spend(len(data))
+        timeout.received(data)
         return data
 
     def write(self, buffer, timeout=None):
