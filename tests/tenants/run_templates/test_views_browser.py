@@ -13,6 +13,8 @@ from tenants.run_templates.configuration import default_configuration
 from tenants.run_templates.environments import RunEnvironments, needs_of
 from tenants.run_templates.models import TemplateRun
 
+from .samples import snapshot_of
+
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 AXE = Path(__file__).resolve().parents[2] / "vendor" / "axe.min.js"
 RULES = ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"]
@@ -113,6 +115,21 @@ def test_no_value_is_ticked_and_unticked_by_writing(visit):
     tick.check()
     expect(limit).to_have_value("")
     expect(page.locator("#bar")).to_contain_text("None of 19 values changes")
+
+
+def test_ticking_a_choice_unticks_no_value_and_the_other_way_round(visit, template):
+    choices = {"type": "array", "items": {"enum": ["p", "q"]}}
+    snapshot = snapshot_of({"maybe": {"anyOf": [choices, {"type": "null"}], "default": None}})
+    template.snapshot, template.default_configuration = snapshot, default_configuration(snapshot)
+    template.save()
+    page = visit("run/")
+    choice, tick = page.get_by_label("q", exact=True), page.locator('[name$=".none"]')
+    choice.check()
+    expect(tick).not_to_be_checked()
+    expect(page.locator("#bar")).to_contain_text("1 of 1 value changes")
+    tick.check()
+    expect(choice).not_to_be_checked()
+    expect(page.locator("#bar")).to_contain_text("None of 1 values changes")
 
 
 def test_enter_never_runs_anything(visit):
