@@ -24,6 +24,7 @@ from fakes import RUN_ID, FakeTenantClient, churn
 from orgs.users.models import User
 from tenants import connection
 from tenants.control_plane.models import AccessToken
+from tenants.enrollment.models import Enrollment
 
 from .people import clients_of, people_of
 from .test_audit_rows import a_request, a_signed_in_computer
@@ -293,6 +294,7 @@ ADDRESSES: dict[str, Callable[[SimpleNamespace], tuple[dict, str]]] = {
     "users:passkey_remove": lambda w: ({"pk": 0}, ""),
     "run_templates:create": lambda w: ({}, f"?run={RUN_ID}"),
     "tenants:run_detail": lambda w: ({"run": RUN_ID}, ""),
+    "control_plane:device_authorization": lambda w: ({"home": w.elsewhere.pk}, ""),
     "tenants:step_log": lambda w: ({"run": RUN_ID, "step": churn("steps")["items"][0]["id"]}, ""),
 }
 
@@ -321,6 +323,7 @@ def everything(quiet, world, foreign):
         clients=clients,
         sessions={role: session_of(client) for role, client in clients.items()},
         own_key=make_key(people["member"]),
+        elsewhere=Enrollment.objects.create(tenant=make_tenant(world.org)).tenant,
         asked=a_request().login,
         device=a_signed_in_computer(own),
         values=world.values

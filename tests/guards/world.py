@@ -59,6 +59,7 @@ class World:
             "token": self.invitation.token,
             "tenant": self.tenant.slug,
             "name": self.tenant.workspace_name,
+            "home": self.tenant.pk,
             "grant": self.grant.pk,
             "account": self.robot.membership.pk,
             "key": self.key.pk,
