@@ -4,7 +4,7 @@ import json
 import re
 from http import HTTPStatus
 
-from django.core.exceptions import BadRequest, SuspiciousOperation
+from django.core.exceptions import BadRequest, RequestDataTooBig, SuspiciousOperation
 from django.http import JsonResponse, UnreadablePostError
 from django.http.multipartparser import MultiPartParserError
 from django.shortcuts import render
@@ -39,13 +39,19 @@ def readable(get_response):
             fine = _readable(request)
         except UNREADABLE as error:
             if request.path_info.startswith("/api/"):
-                return refusal(request, "The request cannot be read.")
+                return _cannot_read(request, error)
             if isinstance(error, OSError):  # who asks hung up
                 raise BadRequest("The request cannot be read.") from error
             raise
         return get_response(request) if fine else refusal(request, SENTENCE)
 
     return middleware
+
+
+def _cannot_read(request, error: Exception) -> JsonResponse:
+    if isinstance(error, RequestDataTooBig):
+        return refusal(request, "The body is too large.", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+    return refusal(request, "The body cannot be read.")
 
 
 def _readable(request) -> bool:
@@ -74,10 +80,10 @@ def _json_is_storable(text: str) -> bool:
         return True
 
 
-def refusal(request, sentence: str):
-    """400 in the words of who asks: ZenML's servers and clients, the JSON API, a browser."""
+def refusal(request, sentence: str, status: int = HTTPStatus.BAD_REQUEST):
+    """A refusal in the words of who asks: ZenML's servers and clients, the JSON API, a browser."""
     if request.path_info.startswith("/api/v1/"):
-        return JsonResponse({"detail": sentence}, status=HTTPStatus.BAD_REQUEST)
+        return JsonResponse({"detail": sentence}, status=status)
     if request.path_info.startswith("/api/"):
-        return JsonResponse({"detail": ["ValueError", sentence]}, status=HTTPStatus.BAD_REQUEST)
-    return render(request, "400.html", {"sentence": sentence}, status=HTTPStatus.BAD_REQUEST)
+        return JsonResponse({"detail": ["ValueError", sentence]}, status=status)
+    return render(request, "400.html", {"sentence": sentence}, status=status)

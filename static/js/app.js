@@ -92,7 +92,7 @@ function tendToast(toast) {
   if (!toast.hasAttribute("data-stay")) leaveLater(toast, 6000);
   else if (toast.querySelector("form")) leaveLater(toast, 12000);
 }
-const refusals = { 403: "You may not do this. Nothing was changed.", 404: "This is not there any more. Reload the page.", 400: "This is too large, or holds characters that can't be read. Nothing was changed.", 503: "This took too long and was stopped. Try again in a moment.", 0: "The server cannot be reached. Nothing was changed." };
+const refusals = { 403: "You may not do this. Nothing was changed.", 404: "This is gone. Reload the page.", 400: "This cannot be read. Nothing was changed.", 503: "This took too long. Try again.", 0: "The server cannot be reached. Nothing was changed." };
 function complain({ detail }) {
   if (!detail.requestConfig?.triggeringEvent?.isTrusted) return; // a poll tries again by itself
   const toast = Object.assign(document.createElement("div"), { className: "toast t-bad" });

@@ -82,5 +82,5 @@ def test_a_redirect_is_not_followed(hostile, looks, spec):
 
 
 def test_an_honest_server_is_well(hostile, looks, spec):
-    hostile.attack = says({"pro_workspace_id": str(spec.tenant_id)})
+    hostile.attack = says({"pro_workspace_id": str(spec.tenant_id), "pro_api_url": spec.api_url})
     assert looks() == ["", True, True]
