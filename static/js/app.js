@@ -1,4 +1,4 @@
-// Everything here only makes pages nicer: each page works without it. Listeners sit on the document, so swapped-in markup needs no set-up.
+// Each page works without this file. Listeners sit on the document, so swapped-in markup needs no set-up.
 
 const $ = (id) => document.getElementById(id);
 const on = (type, selector, handle, capture = false) =>
@@ -94,7 +94,7 @@ function tendToast(toast) {
 }
 const refusals = { 403: "You may not do this. Nothing was changed.", 404: "This is gone. Reload the page.", 400: "This cannot be read. Nothing was changed.", 503: "This took too long. Try again.", 0: "The server cannot be reached. Nothing was changed." };
 function complain({ detail }) {
-  if (!detail.requestConfig?.triggeringEvent?.isTrusted) return; // a poll tries again by itself
+  if (!detail.requestConfig?.triggeringEvent?.isTrusted) return; // polls try again
   const toast = Object.assign(document.createElement("div"), { className: "toast t-bad" });
   const text = document.createElement("span");
   text.textContent = refusals[detail.xhr?.status ?? 0] ?? "Something went wrong on our side. Try again in a moment.";
