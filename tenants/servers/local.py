@@ -33,7 +33,7 @@ from tenants.servers.supervisor import (
     disk_errors,
     private_folder,
 )
-from tenants.servers.variables import environment, parted
+from tenants.servers.variables import certificate_paths, environment, parted
 from zenpro_site.addresses import authority, reachable
 
 SERVE = Path(__file__).with_name("serve.py")
@@ -174,7 +174,7 @@ class LocalBackend:
         What lies in the folder and others rely on is a place of its own, which the server cannot put a link for.
         """
         return box.Walls(
-            read=[SERVE, self.nowhere, *box.python_folders(python)],
+            read=[SERVE, self.nowhere, *box.python_folders(python), *certificate_paths(os.environ)],
             write=[spec.folder, *(spec.folder / name for name in INNER), spec.local_stores],
             limits=box.Limits(processes=SERVER_PROCESSES),
             secrets=secrets,

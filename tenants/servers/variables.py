@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from tenants.servers.base import ServerSpec
 
 CONTROL_PLANE_TIMEOUT = 4  # seconds a tenant waits for us per question; clients retry after 30
 PASSED_ON = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "TZ")
+CERTIFICATES = PASSED_ON[:3]  # paths
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")
 
 
@@ -23,6 +25,12 @@ SECRET = (
 def environment(spec: ServerSpec, outer: Mapping[str, str]) -> dict[str, str]:
     """All variables of a tenant server in Pro mode (protocol.md section 2), secrets among them."""
     return passed_on(spec, outer) | process_variables(spec) | server_variables(spec) | pro_variables(spec)
+
+
+def certificate_paths(variables: Mapping[str, str]) -> list[Path]:
+    """Files and folders that the variables name, those that are there."""
+    named = (Path(variables[name]) for name in CERTIFICATES if variables.get(name))
+    return [path for path in named if path.exists()]
 
 
 def parted(variables: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:

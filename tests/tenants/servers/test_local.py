@@ -83,6 +83,15 @@ def test_program(local, data):
     assert program.autorestart
 
 
+def test_a_server_can_read_the_certificates_it_is_told_of(local, data, tmp_path, monkeypatch):
+    (tmp_path / "ca.pem").touch()
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "missing.pem"))
+    program = local.program(make_spec(data, port=21001))
+    assert program.env["SSL_CERT_FILE"] in program.walls["read"]
+    assert str(tmp_path / "missing.pem") not in program.walls["read"]
+
+
 def test_start_without_environment(local, data):
     with pytest.raises(EnvironmentFailed, match=r"ZenML 0\.98\.0 is not installed\."):
         local.start(make_spec(data))
