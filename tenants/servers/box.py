@@ -107,7 +107,7 @@ def bubblewrap(walls: Walls, cwd: Path) -> list[str]:
     for option, paths in (("--ro-bind", walls.read), ("--bind", walls.write)):
         for path in paths:
             argv += [option, os.path.realpath(path), str(path)]
-    argv += ["--remount-ro", "/", "--chdir", str(cwd), "--"]
+    argv += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", str(cwd), "--"]
     return argv + counted(walls.limits.processes)
 
 
