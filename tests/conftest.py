@@ -3,6 +3,7 @@ import os
 import shutil
 
 import pytest
+from django.core.cache import caches
 from factories import make_member, make_org, make_user
 from playwright.sync_api import expect
 
@@ -51,6 +52,12 @@ def pytest_collection_finish(session):
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)
+
+
+@pytest.fixture(autouse=True)
+def no_limits_of_others():
+    """What one test counted towards a limit must not refuse another."""
+    caches["default"].clear()
 
 
 @pytest.fixture

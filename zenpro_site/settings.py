@@ -164,7 +164,7 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     }
 else:
     DATABASES["default"]["ENGINE"] = statements.ENGINE
-    DATABASES["default"]["OPTIONS"] = statements.options()
+    DATABASES["default"]["OPTIONS"] = statements.options(DATABASES["default"].get("OPTIONS", {}))
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CACHES = {
     # Shared by all processes, so that sign-in limits hold for the whole installation.

@@ -1,9 +1,10 @@
 """Keys that were revoked, or ended, end what was signed in with them inside the tenants we host."""
 
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
+from django.conf import settings
 from django.db.models import F, Q
 from django.utils import timezone
 
@@ -42,24 +43,25 @@ class KeyCuts:
         return sum(self._cut(entry) for entry in due if time.monotonic() >= self.not_before.get(entry.pk, 0))
 
     def _cut(self, entry: KeyEntry) -> bool:
+        began = timezone.now()
         try:
-            done = switch_off(database_in(folder_of(entry.tenant)), entry.api_key.user_id, lambda: True)
+            database = database_in(folder_of(entry.tenant))
+            done = switch_off(database, entry.api_key.user_id, lambda: True, settings.ZENPRO_ISOLATION)
         except ServerError as error:
             log.warning("key's account stays signed in for now", entry=entry.pk, reason=error.reason)
             self.not_before[entry.pk] = time.monotonic() + RETRY_AFTER
             return False
         self.not_before.pop(entry.pk, None)
-        self._settle(entry)
+        self._settle(entry, began)
         return done
 
-    def _settle(self, entry: KeyEntry) -> None:
-        """Once nothing can be under way any more it is done; until then it is looked at a second time."""
-        now = timezone.now()
+    def _settle(self, entry: KeyEntry, began: datetime) -> None:
+        """Once nothing could be under way any more when it began it is done; until then there is a second look."""
         same = KeyEntry.objects.filter(pk=entry.pk, entered_at=entry.entered_at)
-        if now - entry.entered_at >= LOGIN_TIME:
+        if began - entry.entered_at >= LOGIN_TIME:
             same.delete()
         else:
-            same.update(cut_at=now)
+            same.update(cut_at=began)
 
 
 def _out_of_reach(entries):

@@ -37,7 +37,7 @@ def document() -> dict:
 
 def _complete(path: str, method: str, operation: dict) -> None:
     operation["summary"] = operation["operationId"].replace("_", " ").capitalize()
-    statuses = {"401", "403", "422"}
+    statuses = {"400", "401", "403", "422"}
     statuses |= {"404"} if "{" in path else set()
     statuses |= {"409"} if method != "get" else set()
     statuses |= {"400"} if "requestBody" in operation else set()

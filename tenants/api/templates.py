@@ -43,7 +43,7 @@ class TemplateOut(Schema):
     updated: datetime
 
 
-class Environment(Schema):
+class TemplateEnvironment(Schema):
     state: Literal["absent", "building", "ready", "failed"]
     made: datetime | None
     reason: str = Field(description="Why it could not be made.")
@@ -53,7 +53,7 @@ class Environment(Schema):
 class TemplateDetail(TemplateOut):
     code_location: str
     requirements: str
-    environment: Environment
+    environment: TemplateEnvironment
     configuration: dict[str, Any] = Field(description="What a re-run has where its own says nothing.")
 
 

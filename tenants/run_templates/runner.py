@@ -130,6 +130,8 @@ def start(order: Order) -> subprocess.Popen:
         for inner in (folder, *(folder / name for name in SCRATCH)):
             inner.mkdir(parents=True, exist_ok=True, mode=0o700)
         order.local_stores.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if order.local_stores.is_symlink():
+            raise RunnerFailed("The tenant's stores are a link, which is not followed.")
         with _lock(order.run_id) as lock, open(output_file(order.run_id), "ab") as output:
             return _spawn(order, lock, output)
     except OSError as error:

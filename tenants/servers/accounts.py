@@ -8,7 +8,7 @@ from tenants.servers import boxed_database
 from tenants.servers.base import ServerError
 
 
-def switch_off(database: Path, user_id: UUID, still_out: Callable[[], bool], isolation: str = "") -> bool:
+def switch_off(database: Path, user_id: UUID, still_out: Callable[[], bool], isolation: str) -> bool:
     """Make the account inactive: the server answers all its tokens with 401 from now on. True when that is done.
 
     `still_out` is asked while nobody else can write: a server that lets the person in again either has written that

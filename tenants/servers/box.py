@@ -32,7 +32,8 @@ PROBE_TIMEOUT = 20.0  # seconds
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 # What programs look up about names, certificates, time and libraries; nothing of it is ours.
 CONFIGURATION = (
-    "ssl", "ca-certificates", "pki", "resolv.conf", "hosts", "nsswitch.conf", "gai.conf", "host.conf", "services",
+    "ssl/certs", "ssl/cert.pem", "ssl/openssl.cnf", "pki/tls/certs", "pki/tls/cert.pem", "pki/ca-trust/extracted",
+    "ca-certificates", "resolv.conf", "hosts", "nsswitch.conf", "gai.conf", "host.conf", "services",
     "passwd", "group", "ld.so.cache", "localtime", "timezone", "mime.types", "alternatives", "protocols",
 )  # fmt: skip
 DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
@@ -68,6 +69,7 @@ class Limits:
     open_files: int = 0
     memory: int = 0  # bytes
     seconds: int = 0  # from start to end
+    grace: int = 0  # seconds from the wish to stop to the end of everything
     niceness: int = 0
 
 
@@ -131,20 +133,17 @@ def configuration() -> list[str]:
 
 
 def python_folders(python: Path) -> list[Path]:
-    """What an interpreter needs to run: its environment, and the Python that was made from."""
-    environment = python.parent.parent
-    lines = _lines(environment / "pyvenv.cfg")
-    home = next((line.partition("=")[2].strip() for line in lines if line.startswith("home")), "")
-    bases = {Path(home).parent, Path(os.path.realpath(home)).parent} if home else {Path(sys.base_prefix)}
-    bases |= {Path(os.path.realpath(python)).parent.parent}
-    return [folder for folder in (environment, *sorted(bases - {environment})) if not _of_the_system(folder)]
+    """What the interpreter of an environment needs to run: its environment, and the Python ours was made from.
+
+    Nothing is read of the environment: what it says of itself a package may have written.
+    """
+    return [python.parent.parent, *base_folders(sys.executable)]
 
 
-def _lines(path: Path) -> list[str]:
-    try:
-        return path.read_text().splitlines()
-    except OSError:
-        return []
+def base_folders(interpreter: str) -> list[Path]:
+    """Where an interpreter of our own choice has its libraries, when that is not the system itself."""
+    bases = {Path(sys.base_prefix), Path(os.path.realpath(interpreter)).parent.parent}
+    return [folder for folder in sorted(bases) if not _of_the_system(folder)]
 
 
 def _of_the_system(path: Path) -> bool:
@@ -176,6 +175,8 @@ def probe() -> Isolation:
 def _landlock(refused: str) -> Isolation:
     abi = keep.landlock_abi()
     open_ways = ["programs see the names and command lines of other processes", "file modes can be changed"]
+    if not keep.holds_sockets():
+        open_ways.append("programs can connect to sockets of this machine that this account may use")
     if abi < 3:
         open_ways.append("files of ZenPro can be emptied, though not read (the kernel is older than 6.2)")
     if abi < keep.SCOPED_SINCE:

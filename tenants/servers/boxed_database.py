@@ -17,6 +17,7 @@ from tenants.servers import box
 from tenants.servers.base import ServerError
 
 SCRIPT = Path(__file__).with_name("database_script.py")
+MOST = 64 * 1024  # characters of an answer
 PATIENCE = 2.0  # seconds to wait for the server to finish a write of its own
 SECONDS = 20  # for all of it; a schema of the tenant's making might never end
 
@@ -26,7 +27,7 @@ def change(
     operation: str,
     *arguments: str,
     wanted: Callable[[], bool] = lambda: True,
-    isolation: str = "",
+    isolation: str,
 ) -> Any:
     """What the operation of database_script.py returns; None when it was not wanted any more.
 
@@ -38,10 +39,10 @@ def change(
     reader, writer = os.pipe()
     try:
         with _boxed(database, operation, arguments, reader, isolation) as process:
-            said = process.stdout.readline().strip()
+            said = process.stdout.readline(MOST).strip()
             if said == "locked":
                 os.write(writer, b"y" if wanted() else b"n")
-                said = process.stdout.read().strip()
+                said = process.stdout.read(MOST).strip()
     finally:
         os.close(reader)
         os.close(writer)
@@ -79,7 +80,7 @@ def _order(database: Path, words: list[str], isolation: str) -> dict:
     python = Path(os.path.realpath(sys.executable))
     command = [str(python), "-I", "-S", str(SCRIPT), str(database), str(PATIENCE), *words]
     walls = box.Walls(
-        read=[SCRIPT, *box.python_folders(python)],
+        read=[SCRIPT, *box.base_folders(str(python))],
         write=[database.parent],
         limits=box.Limits(seconds=SECONDS),
     )

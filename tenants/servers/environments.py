@@ -151,28 +151,29 @@ class Environments:
         before = build.log.stat().st_size
         read = [binary, *self._bases(), *filter(Path.exists, map(Path, self.index.files))]
         walls = box.Walls(read=read, write=self._places(build), limits=limits_of(build))
-        if self._boxed(build, [str(binary), *map(str, args)], walls):
+        if self._boxed(build, [str(binary), *map(str, args)], walls, self._env(build)):
             raise failure(end_of(build.log, before))
 
     def _compile(self, build: Build) -> None:
         """Costs 3 s here, once, and saves 7 s of each first start. Not by uv, which would start the environment's
-        own Python: a package may have put code there that runs at each start. -S leaves that out.
+        own Python: a package may have put code there that runs at each start, or another program in its place.
 
         A file that does not compile is none of a package's that works, so the result is not looked at.
         """
         workers = "0" if self._kind() is box.Kind.BUBBLEWRAP else "1"  # several need shared memory
-        command = [str(build.python), "-I", "-S", "-m", "compileall", "-qq", "-j", workers]
+        command = [str(self.base), "-I", "-S", "-m", "compileall", "-qq", "-j", workers]
         walls = box.Walls(read=self._bases(), write=[build.place], limits=limits_of(build))
-        self._boxed(build, [*command, str(build.place / "lib")], walls)
+        self._boxed(build, [*command, str(build.place / "lib")], walls, {"PATH": "/usr/bin:/bin"})
 
-    def _boxed(self, build: Build, command: list[str], walls: box.Walls) -> int:
+    def _boxed(self, build: Build, command: list[str], walls: box.Walls, env: dict[str, str]) -> int:
         """Exit code. Its keeper inherits the lock, so that a build that outlives us still keeps others out."""
         here = build.place if build.alone else self.yard
-        order = box.document("", command, self._env(build), here, walls, self._kind())
+        order = box.document("", command, env, here, walls, self._kind())
         try:
             with open(build.log, "ab") as log:
                 order |= {"lock_fd": build.lock}
-                return box.run(order, timeout=INSTALL_TIMEOUT, pass_fds=[build.lock], output=log).returncode
+                done = box.run(order, timeout=INSTALL_TIMEOUT, pass_fds=[build.lock], output=log)
+                return done.returncode
         except subprocess.TimeoutExpired as error:
             minutes = INSTALL_TIMEOUT // 60
             raise EnvironmentFailed(f"Installing did not finish within {minutes} minutes.") from error
@@ -181,7 +182,7 @@ class Environments:
         return box.chosen(self.isolation).kind
 
     def _bases(self) -> list[Path]:
-        return box.python_folders(Path(self.base))
+        return box.base_folders(str(self.base))
 
     def _places(self, build: Build) -> list[Path]:
         """What uv may write: one folder with its cache and what is being built, so that files are linked, not copied.

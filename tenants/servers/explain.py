@@ -22,6 +22,7 @@ CAUSES = [
     (r"(Port \d+ on \S+ is taken by another program)", r"\1."),
     (r"address already in use", "The server's port is taken by another program."),
     (r"(The folder .+ cannot be used: .+)", r"\1"),
+    (r"bwrap: Can't find source path ([^\n:]+): (.+)", r"The folder \1 cannot be used: \2."),
     (r"No space left on device|database or disk is full", "The disk is full."),
     (r"unable to open database file|readonly database", "The server cannot open its database file."),
     (r"database disk image is malformed|file is not a database", "The server's database file is damaged."),

@@ -24,6 +24,13 @@ NO_ROOT = 0b1111  # SECBIT_NOROOT, SECBIT_NO_SETUID_FIXUP, both locked: root is 
 LAST_CAPABILITY = 63
 CAPABILITY_VERSION = 0x20080522
 
+PR_SET_SECCOMP, FILTER_MODE = 22, 2
+# (architecture of seccomp, number of socket()) by what the machine calls itself: linux/audit.h
+MACHINES = {"x86_64": (0xC000003E, 41), "aarch64": (0xC00000B7, 198)}
+IO_URING_SETUP, X32, UNIX = 425, 0x40000000, 1
+LOAD, EQUAL, AT_LEAST, RETURN = 0x20, 0x15, 0x35, 0x06  # instructions of classic BPF
+ALLOWED, REFUSED = 0x7FFF0000, 0x0005000D  # the second with EACCES
+
 CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446  # the same numbers on every machine
 PATH_BENEATH = 1
 # Rights of Landlock by the ABI that brought them: linux/landlock.h
@@ -121,12 +128,16 @@ def limit(limits):
 
 def watch(child, walls, watched):
     """Wait for the child's end, passing signals on; returns its exit code, or 137 when a limit ended it."""
-    code, began = None, time.monotonic()
+    code, began, asked = None, time.monotonic(), None
     while code is None:
         arrived = signal.sigtimedwait(watched, LOOK_EVERY)
         if arrived is not None and arrived.si_signo != signal.SIGCHLD:
+            asked = asked or time.monotonic()
             pass_on(child, walls, signal.SIGTERM)
         code = buried(child)
+        grace = walls["limits"].get("grace")
+        if code is None and asked and grace and time.monotonic() - asked > grace:
+            os.kill(child, signal.SIGKILL)  # before somebody kills us, and nobody ends what it started
         if code is None:
             try:
                 check_limits(child, walls["limits"], time.monotonic() - began)
@@ -232,6 +243,7 @@ def give_up_rights(walls):
         raise OSError(ctypes.get_errno(), "no_new_privs was refused")
     if walls["kind"] == "landlock":
         landlock(walls["read"], walls["write"])
+        hold_sockets()
 
 
 def drop_capabilities():
@@ -244,6 +256,37 @@ def drop_capabilities():
     header = struct.pack("Ii", CAPABILITY_VERSION, 0)
     if libc.capset(header, struct.pack("IIIIII", 0, 0, 0, 0, 0, 0)):
         raise OSError(ctypes.get_errno(), "the capabilities could not be dropped")
+
+
+def holds_sockets():
+    """Whether programs can be kept from sockets that have a path: Landlock does not hold those."""
+    return os.uname().machine in MACHINES
+
+
+def hold_sockets():
+    """No new Unix socket from here on: the bus of the system or a container engine would act for whoever connects.
+
+    A pair of connected ones (socketpair) is another call and stays.
+    """
+    if not holds_sockets():
+        return
+    machine, socket_call = MACHINES[os.uname().machine]
+    steps = [
+        (LOAD, 0, 0, 4),  # the architecture
+        (EQUAL, 0, 7, machine),
+        (LOAD, 0, 0, 0),  # the call
+        (AT_LEAST, 5, 0, X32),
+        (EQUAL, 4, 0, IO_URING_SETUP),  # it makes sockets by itself
+        (EQUAL, 0, 2, socket_call),
+        (LOAD, 0, 0, 16),  # its first argument, the family
+        (EQUAL, 1, 0, UNIX),
+        (RETURN, 0, 0, ALLOWED),
+        (RETURN, 0, 0, REFUSED),
+    ]
+    code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in steps))
+    program = struct.pack("HxxxxxxP", len(steps), ctypes.addressof(code))
+    if libc.prctl(PR_SET_SECCOMP, FILTER_MODE, ctypes.c_char_p(program), 0, 0):
+        raise OSError(ctypes.get_errno(), "sockets could not be held")
 
 
 def landlock_abi():

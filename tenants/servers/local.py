@@ -38,6 +38,7 @@ from zenpro_site.addresses import authority, reachable
 
 SERVE = Path(__file__).with_name("serve.py")
 INNER = ("config", "tmp")  # of a tenant's folder, beside its database and its stores
+SERVER_GRACE = 10  # seconds; uvicorn waits 8 for requests under way, the supervisor kills after 12
 SERVER_PROCESSES = 1024  # of one server, threads among them
 LOG_LINES = 2000
 # From the newest family that was tried to the oldest that speaks the protocol; one patch release each.
@@ -176,7 +177,7 @@ class LocalBackend:
         return box.Walls(
             read=[SERVE, self.nowhere, *box.python_folders(python), *certificate_paths(os.environ)],
             write=[spec.folder, *(spec.folder / name for name in INNER), spec.local_stores],
-            limits=box.Limits(processes=SERVER_PROCESSES),
+            limits=box.Limits(processes=SERVER_PROCESSES, grace=SERVER_GRACE),
             secrets=secrets,
         )
 

@@ -7,9 +7,7 @@ from tenants.servers import boxed_database
 from tenants.servers.base import ServerError
 
 
-def end_run(
-    database: Path, run_id: UUID, status: str, reason: str, isolation: str = ""
-) -> tuple[str, str] | None:
+def end_run(database: Path, run_id: UUID, status: str, reason: str, isolation: str) -> tuple[str, str] | None:
     """Give a run and its steps that are under way this end; one that ended keeps the end it has.
 
     Returns (status, reason) as they are now, None when there is no such run. `status` is "stopped" or "failed".

@@ -20,7 +20,7 @@ LOGGING = {
 
 
 def take_secrets():
-    """Into this process's variables alone; its children get them only where it hands them on."""
+    """Into this process's variables, where ZenML looks for them. It starts no other program that would inherit them."""
     number = os.environ.pop(SECRETS_FD, "")
     if number:
         with os.fdopen(int(number)) as pipe:

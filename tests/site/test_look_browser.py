@@ -132,4 +132,4 @@ def test_a_refused_change_says_so(signed_in, ada):
                        "'<button id=\"try\" hx-post=\"/o/acme-ai/delete/nowhere/\">Try</button>');"
                        "htmx.process(document.querySelector('#try'))")  # fmt: skip
     signed_in.click("#try")
-    signed_in.get_by_text("This is not there any more.").wait_for()
+    signed_in.get_by_text("This is gone.").wait_for()

@@ -91,6 +91,16 @@ def test_tests_have_a_limit_that_names_the_statement(db):
     assert "pg_sleep(9) AS never" in raised.value.__notes__[0]
 
 
+def test_options_of_the_databases_address_stay():
+    given = {"sslmode": "verify-full", "options": "-c search_path=zen -c statement_timeout=7"}
+    found = statements.options(given, 2)
+    assert found["sslmode"] == "verify-full"
+    assert found["options"] == "-c search_path=zen -c jit=off -c statement_timeout=2000"
+    assert statements.options(found, 3)["options"].endswith(
+        "-c search_path=zen -c jit=off -c statement_timeout=3000"
+    )
+
+
 @on_postgresql
 def test_only_the_web_is_limited(db, monkeypatch):
     """Commands and the agent make their connections with options() as they are: no end."""

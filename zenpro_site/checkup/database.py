@@ -18,6 +18,8 @@ from zenpro_site.sizes import size_words
 from .findings import Finding, ok, problem, warning, words_of
 
 OLDEST = 140_000  # of PostgreSQL, in its own numbering: what Django still speaks to
+# A wrong password, no rule that lets in this host, or nothing that listens for other programs.
+NO_ENTRY = ("password authentication failed", "no pg_hba.conf entry", "connection refused")
 WRONG = "not-the-password"
 LOCAL = "127.0.0.1"
 ASK_FOR_IT = "In pg_hba.conf write scram-sha-256 in place of trust, give the account a password, and put it into DATABASE_URL."
@@ -84,32 +86,39 @@ def _postgresql() -> list[Finding]:
 
 
 def _statistics(unseen: list[str], looks: bool) -> list[Finding]:
+    found = []
     if not looks:
-        return [warning("PostgreSQL does not gather statistics.", "Set autovacuum and track_counts to on.")]
+        found.append(
+            warning("PostgreSQL does not gather statistics.", "Set autovacuum and track_counts to on.")
+        )
     if unseen:
         text = f"PostgreSQL has not looked at {len(unseen)} tables yet: pages may be slow."
-        return [warning(text, "Run ANALYZE in the database; it is also due after every restore.")]
-    return []
+        found.append(warning(text, "Run ANALYZE in the database; it is also due after every restore."))
+    return found
 
 
 def _password() -> list[Finding]:
     """Code of tenants shares our network: without a password it could simply connect."""
     host = connection.settings_dict["HOST"]
     host = LOCAL if not host or host.startswith("/") else host  # sockets are not seen from a box
-    if not _lets_in(host):
+    refused = _refusal(host)
+    if not refused:
+        return [problem(f"PostgreSQL on {host} lets anybody in without a password.", ASK_FOR_IT)]
+    if any(words in refused for words in NO_ENTRY):
         return [ok("PostgreSQL asks for a password.")]
-    return [problem(f"PostgreSQL on {host} lets anybody in without a password.", ASK_FOR_IT)]
+    text = f"Whether PostgreSQL on {host} asks for a password could not be tried."
+    return [warning(text, "Run `zenpro doctor` again.")]
 
 
-def _lets_in(host: str) -> bool:
-    """Does a wrong password open the database? On a new connection; ours stays as it is."""
+def _refusal(host: str) -> str:
+    """What PostgreSQL says to a wrong password, "" when it lets us in. On a new connection; ours stays as it is."""
     wrong = {**connection.get_connection_params(), "password": WRONG, "host": host, "connect_timeout": 5}
     wrong.pop("passfile", None)
     try:
         connection.Database.connect(**wrong).close()
-    except connection.Database.Error:
-        return False
-    return True
+    except connection.Database.Error as error:
+        return str(error).lower() or "refused"
+    return ""
 
 
 # -- keys

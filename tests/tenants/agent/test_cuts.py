@@ -121,7 +121,9 @@ def test_whoever_may_enter_again_by_then_is_left_alone(hosted, owner):
     TenantGrant.objects.withdraw(grant)
     out = decisions.shut_out()
     make_grant(tenant, user)
-    assert out and not switch_off(inside.path, user.pk, lambda: not decisions.holds_anything(user.pk, tenant))
+    assert out and not switch_off(
+        inside.path, user.pk, lambda: not decisions.holds_anything(user.pk, tenant), ""
+    )
     assert Cuts()() == 0 and inside.active() == {user.username}
 
 
@@ -207,7 +209,7 @@ def test_journal_mode_and_other_rows_stay(hosted):
     user = enter(hosted)
     inside.run("INSERT INTO user (name, active) VALUES ('default', 1)")
     inside.run("PRAGMA journal_mode=WAL")
-    assert switch_off(inside.path, user.pk, lambda: True)
+    assert switch_off(inside.path, user.pk, lambda: True, "")
     assert inside.run("PRAGMA journal_mode") == [("wal",)]
     assert inside.active() == {"default"}
     [(changed,)] = inside.run("SELECT password_changed_at FROM user WHERE active = 0")
@@ -220,7 +222,7 @@ def test_older_servers_have_no_time_of_the_password(settings, tmp_path, org):
     inside = Inside(tenant, more="")
     inside.let_in(tenant, user)
     inside.run("UPDATE user SET external_user_id = ?", str(user.pk).upper())
-    assert switch_off(inside.path, user.pk, lambda: True)
+    assert switch_off(inside.path, user.pk, lambda: True, "")
     assert inside.active() == set()
 
 
@@ -232,7 +234,7 @@ def test_a_link_in_place_of_the_database_reaches_nothing_of_ours(hosted, tmp_pat
     inside.path.rename(outside)
     inside.path.symlink_to(outside)
     with pytest.raises(ServerError, match="could not be switched off"):
-        switch_off(inside.path, user.pk, lambda: True)
+        switch_off(inside.path, user.pk, lambda: True, "")
     with closing(sqlite3.connect(outside)) as database:
         assert database.execute("SELECT count(*) FROM user WHERE active").fetchone() == (1,)
 
@@ -241,5 +243,5 @@ def test_another_schema_is_told(hosted):
     _, inside = hosted
     inside.run("ALTER TABLE user RENAME TO people")
     with pytest.raises(ServerError, match="no such table"):
-        switch_off(inside.path, uuid4(), lambda: True)
+        switch_off(inside.path, uuid4(), lambda: True, "")
     assert inside.run("SELECT count(*) FROM people") == [(0,)]

@@ -320,20 +320,20 @@ def test_older_servers_have_fewer_columns_and_other_runs_stay(tmp_path):
     mine, other = uuid4(), uuid4()
     records.add(mine, train="running")
     records.add(other, fit="running")
-    assert end_run(records.path, mine, "stopped", "because") == ("stopped", "")
+    assert end_run(records.path, mine, "stopped", "because", "") == ("stopped", "")
     rows = dict(records.do("SELECT id, status FROM pipeline_run"))
     assert rows == {mine.hex: "stopped", other.hex: "running"}
     assert records.steps() == {"train": "stopped", "fit": "running"}
-    assert end_run(records.path, uuid4(), "stopped", "because") is None
+    assert end_run(records.path, uuid4(), "stopped", "because", "") is None
 
 
 def test_a_database_is_never_made_and_another_one_is_told(tmp_path):
     with pytest.raises(ServerError, match="could not be ended"):
-        end_run(tmp_path / "zenml.db", uuid4(), "stopped", "because")
+        end_run(tmp_path / "zenml.db", uuid4(), "stopped", "because", "")
     assert not (tmp_path / "zenml.db").exists()
     (tmp_path / "zenml.db").write_bytes(b"no database at all, " * 100)
     with pytest.raises(ServerError):
-        end_run(tmp_path / "zenml.db", uuid4(), "stopped", "because")
+        end_run(tmp_path / "zenml.db", uuid4(), "stopped", "because", "")
 
 
 def test_nobody_holds_anything_without_a_person(run):
@@ -352,7 +352,7 @@ def test_a_database_that_would_never_answer_is_given_up(tmp_path, monkeypatch):
     records.add(run_id)
     records.do(ENDLESS)
     with pytest.raises(ServerError, match="took more than 1 seconds"):
-        end_run(records.path, run_id, "stopped", "because")
+        end_run(records.path, run_id, "stopped", "because", "")
     assert records.of(run_id)[0][0] == "running", "Nothing of it is kept."
 
 
@@ -362,17 +362,17 @@ def test_a_link_to_another_database_is_not_followed(tmp_path):
     link = tmp_path / "zenml.db"
     link.symlink_to(records.path)
     with pytest.raises(ServerError, match="no database file"):
-        end_run(link, run_id, "stopped", "because")
+        end_run(link, run_id, "stopped", "because", "")
     assert records.of(run_id)[0][0] == "running"
     with pytest.raises(ServerError, match="no database file"):
-        end_run(tmp_path, run_id, "stopped", "because")
+        end_run(tmp_path, run_id, "stopped", "because", "")
 
 
 def test_what_the_database_says_is_cut(tmp_path):
     records, run_id = Records(tmp_path / "zenml.db"), uuid4()
     records.add(run_id, "completed")
     records.do("UPDATE pipeline_run SET status_reason = ?", "x" * 10**6)
-    assert end_run(records.path, run_id, "stopped", "because") == ("completed", "x" * 500)
+    assert end_run(records.path, run_id, "stopped", "because", "") == ("completed", "x" * 500)
     records.do("UPDATE pipeline_run SET status_reason = 7, status = 8")
-    status, reason = end_run(records.path, run_id, "stopped", "because")
+    status, reason = end_run(records.path, run_id, "stopped", "because", "")
     assert (status, reason) == ("stopped", "because")

@@ -15,11 +15,12 @@ import pytest
 from tenants.servers import box
 from tenants.servers.base import StartFailed
 from tenants.servers.box import Isolation, Kind, Limits, Walls
+from tenants.servers.keep import family
 from tests.tenants.servers.conftest import eventually
 
 HELD = (Kind.BUBBLEWRAP, Kind.LANDLOCK)
 PYTHON = os.path.realpath(sys.executable)
-BASE = box.python_folders(Path(PYTHON))
+BASE = box.base_folders(PYTHON)
 
 # Tries to open each path of a list, for reading and for writing; folders by listing and by making a file.
 OPEN = """
@@ -110,7 +111,9 @@ print(json.dumps(found))
     etc = ("/etc/", "/lib", "/bin", "/sbin")  # the last three where they are no links
     ours = {path for path in found if not path.startswith(etc)}
     assert ours == {f"{place}/{name}/file" for name in ("mine", "given", "nowhere")}
-    assert {path.split("/")[2] for path in found if path.startswith("/etc/")} <= set(box.CONFIGURATION)
+    known = tuple(f"/etc/{name}" for name in box.CONFIGURATION)
+    assert all(path.startswith(known) for path in found if path.startswith("/etc/"))
+    assert not any("private" in path for path in found)
 
 
 @pytest.mark.parametrize("kind", Kind)
@@ -245,6 +248,53 @@ for name in ("FSIZE", "NOFILE", "CORE"):
 """
     walls = walls_of(place, limits=Limits(file_size=1024**2, open_files=64))
     assert python(kind, walls, place / "nowhere", script).split() == ["1048576"] * 2 + ["64"] * 2 + ["0"] * 2
+
+
+def test_what_an_environment_says_of_itself_opens_nothing(tmp_path):
+    """A package may write pyvenv.cfg, and put a link in place of the interpreter."""
+    environment = tmp_path / "envs" / "run-x"
+    (environment / "bin").mkdir(parents=True)
+    (environment / "bin" / "python").symlink_to(tmp_path / "data" / "bin" / "python")
+    (environment / "pyvenv.cfg").write_text(f"homes = {tmp_path}/data/x\nhome = {tmp_path}/data/bin\n")
+    assert box.python_folders(environment / "bin" / "python") == [environment, *BASE]
+
+
+def test_under_landlock_no_socket_with_a_path_can_be_reached(place):
+    """The bus of the system or a container engine would do for whoever connects what the walls forbid."""
+    script = """
+import socket, sys
+a, b = socket.socketpair(); a.send(b"x"); assert b.recv(1) == b"x"
+socket.socket(socket.AF_INET).close()
+try:
+    socket.socket(socket.AF_UNIX); print("MADE")
+except PermissionError:
+    print("refused")
+"""
+    assert python(Kind.LANDLOCK, walls_of(place), place / "nowhere", script) == "refused\n"
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_who_ignores_the_wish_to_stop_is_ended_by_the_keeper(place, kind):
+    script = """
+import os, signal, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+if os.fork() == 0:
+    os.setsid()
+open(sys.argv[1], "a").close()
+while True: time.sleep(1)
+"""
+    ready = place / "mine" / "ready"
+    walls = walls_of(place, limits=Limits(grace=1))
+    order = box.document("", [PYTHON, "-I", "-c", script, str(ready)], {}, place / "nowhere", walls, kind)
+    process = subprocess.Popen(box.launcher("-"), stdin=subprocess.PIPE, env={}, text=True)
+    process.stdin.write(json.dumps(order))
+    process.stdin.close()
+    eventually(ready.exists, 20, 0.01)
+    started = family(process.pid)
+    process.terminate()
+    assert process.wait(20) == 137
+    assert len(started) > 1
+    eventually(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in started), 20, 0.01)
 
 
 def test_a_link_in_place_of_a_folder_opens_nothing_under_landlock(place):

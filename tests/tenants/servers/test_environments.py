@@ -155,7 +155,7 @@ def test_two_installs_at_once_build_once(tmp_path, fake_uv):
 
 @pytest.mark.zenml
 def test_killed_install_leaves_no_half_environment(tmp_path, fake_uv):
-    fake_uv(f"sleep 1; echo ended >> {tmp_path}/calls; {SUCCEED}")
+    fake_uv(f"sleep 1; echo ended >> $HOME/../calls; {SUCCEED}")
     environments = Environments(tmp_path / "data")
     process = installer(tmp_path)
     eventually(lambda: calls(tmp_path), every=0.01)
