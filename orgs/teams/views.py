@@ -185,7 +185,7 @@ def _teams(request):
 
 
 def _members(request, team):
-    return request.org.memberships.filter(user__in=team.inside)
+    return request.org.memberships.filter(user__among=team.inside)
 
 
 def _maintainers(request, team):

@@ -92,7 +92,7 @@ def _managed(request, team: UUID) -> Team:
 
 
 def _members(request, team: Team):
-    inside = request.org.memberships.filter(user__groups=team.pk)
+    inside = request.org.memberships.filter(user__among=team.inside)
     return inside.select_related("user").order_by("user__name", "user__email")
 
 

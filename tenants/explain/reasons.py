@@ -14,10 +14,10 @@ from orgs.models import Membership
 from orgs.permissions import Permission
 from orgs.roles.grid import action_words, resource_words
 from orgs.roles.models import Role
-from orgs.roles.permissions import DASHBOARD, READ, RESOURCES, actions_of
+from orgs.roles.permissions import DASHBOARD, READ, RESOURCES, actions_of, nearest
 from orgs.teams.models import Team
 from tenants.access import can
-from tenants.decisions import allowed
+from tenants.decisions import ACTION, allowed
 from tenants.models import Share, Tenant, TenantGrant
 from tenants.permissions import TenantPermission
 
@@ -98,6 +98,12 @@ class Question:
     @property
     def right(self) -> str:
         return f"{self.resource}:{self.action}"
+
+    @property
+    def meant(self) -> tuple[str, str]:
+        """The known (type, action) that answers it, as decisions have it; the same for what is known."""
+        odd = self.resource == ITSELF or not ACTION.fullmatch(self.action)
+        return (self.resource, self.action) if odd else nearest(self.resource, self.action)
 
     @property
     def exists(self) -> bool:
@@ -277,9 +283,9 @@ def _opens(share: Share, question: Question) -> bool:
 
 
 def _is_about(share: Share, question: Question) -> bool:
-    asked = (question.resource, question.object, question.action)
+    asked = (*question.meant, question.object)
     home = str(share.project_id) if share.project_id else None
-    return asked == (share.resource_type, str(share.resource_id), share.action) and (
+    return asked == (share.resource_type, share.action, str(share.resource_id)) and (
         question.project is None or home in (None, question.project)
     )
 
@@ -287,7 +293,7 @@ def _is_about(share: Share, question: Question) -> bool:
 def _gives(rights: frozenset[str], question: Question, standing: Standing) -> bool:
     """Does holding a role with these rights on the tenant give it to her?"""
     if question.resource != ITSELF or question.action not in DASHBOARD_RIGHTS:
-        return question.right in rights
+        return ":".join(question.meant) in rights
     if question.action == "view":
         return True
     if question.action == "change" and standing.manages_joined:

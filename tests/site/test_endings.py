@@ -77,8 +77,10 @@ def temporary():
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.skipif(not POSTGRES.exists(), reason="PostgreSQL is not installed")
 def test_the_database_of_tests_ends_with_an_interrupt(temporary, number):
+    # A shell started in the background ignores an interrupt, and so would all it starts.
+    heard = ["env", "--default-signal=INT,TERM"]
     process = subprocess.Popen(
-        ["bash", ".ci/postgres", "bash", "-c", 'echo "$ZENPRO_TEST_DATABASE_URL"; exec sleep 300'],
+        [*heard, "bash", ".ci/postgres", "bash", "-c", 'echo "$ZENPRO_TEST_DATABASE_URL"; exec sleep 300'],
         cwd=ROOT,
         env={**os.environ, "TMPDIR": str(temporary)},
         stdout=subprocess.PIPE,

@@ -117,6 +117,7 @@ def test_commands_and_web_make_files_for_us_alone(tmp_path):
     }
     data = tmp_path / "data"
     data.mkdir(mode=0o755)
+    keys["DATABASE_URL"] = f"sqlite:///{data}/zenpro.sqlite3"
     run("-m", "zenpro_site", "migrate", "-v0", "users", ZENPRO_DATA=str(data), **keys)
     assert mode(data / "zenpro.sqlite3") == 0o600
     words = "import os, zenpro_site.wsgi; print(oct(os.umask(0)))"

@@ -59,7 +59,7 @@ def hostile(name) -> dict:
 
 
 @pytest.mark.parametrize(
-    "name", ["{date:>80000000}", "{date.__class__}", "{foo}", "x" * 1_000_000, "\0{", 7, None, ["x"]]
+    "name", ["{date:>80000000}", "{date.__class__}", "{foo}", "x" * 1_000_000, "\x07{", 7, None, ["x"]]
 )
 def test_a_template_of_a_hostile_run_runs_again(as_user, member, org, name):
     tenant, snapshot = make_tenant(org), hostile(name)
