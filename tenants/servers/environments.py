@@ -108,7 +108,7 @@ class Environments:
         """Make the environment: build beside, then rename. Raises EnvironmentFailed, NoSpace."""
         if self.installed(version):
             return
-        for folder in (self.folder, self.yard, self.yard / "tmp"):
+        for folder in (self.folder, self.yard, self.yard / "tmp", *self._given_cache()):
             folder.mkdir(parents=True, exist_ok=True)
         with self._exclusive(version) as lock:
             self._remove_remains(version)
@@ -191,7 +191,12 @@ class Environments:
         """
         if build.alone:
             return [build.place]
-        return [self.yard, *([Path(given)] if (given := os.environ.get("UV_CACHE_DIR")) else [])]
+        return [self.yard, *self._given_cache()]
+
+    def _given_cache(self) -> list[Path]:
+        """The service's own cache of uv, where one is set; it may not be there yet."""
+        given = os.environ.get("UV_CACHE_DIR")
+        return [Path(given)] if given else []
 
     def _env(self, build: Build) -> dict[str, str]:
         """Complete: nothing of the agent's reaches a build, but how to reach the package index."""

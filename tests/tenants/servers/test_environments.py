@@ -60,6 +60,15 @@ def test_install_builds_beside_and_renames(tmp_path, fake_uv):
     assert calls(tmp_path)[1].endswith("zenml[server]==0.98.0")
 
 
+def test_a_cache_that_is_not_there_yet_is_made(tmp_path, fake_uv, monkeypatch):
+    fake_uv(SUCCEED)
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "new" / "cache"))
+    environments = Environments(tmp_path / "data")
+    environments.install("0.98.0")
+    assert environments.installed("0.98.0")
+    assert (tmp_path / "new" / "cache").is_dir()
+
+
 def test_install_again_does_nothing(tmp_path, fake_uv):
     fake_uv(SUCCEED)
     environments = Environments(tmp_path / "data")
