@@ -13,9 +13,7 @@ import ctypes
 import fcntl
 import json
 import os
-import runpy
 import signal
-import socket
 import sys
 import time
 
@@ -111,6 +109,8 @@ def take_over(lock, name):
 
 
 def check_port(host, port):
+    import socket  # noqa: PLC0415 - most programs have no port, and start sooner without
+
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -146,9 +146,11 @@ def become(program):
 
 def keep(program):
     """Run the program behind its walls until it ends; our exit code is its own."""
-    keeper = runpy.run_path(os.path.join(os.path.dirname(os.path.abspath(__file__)), "keep.py"))
+    sys.path.append(os.path.dirname(os.path.abspath(__file__)))
+    import keep as keeper  # noqa: PLC0415 - found only now; compiled once, as an import is
+
     try:
-        code = keeper["keep"](program)
+        code = keeper.keep(program)
     except OSError as error:
         fail(EXIT_COMMAND, f"{program['name']} cannot be started: {error}.")
     sys.exit(code)
