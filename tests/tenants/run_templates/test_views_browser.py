@@ -172,6 +172,25 @@ def test_everything_works_without_scripts(plain):
     assert [change["after"] for change in TemplateRun.objects.get().changes] == [700]
 
 
+COVERED = """() => {
+  const here = document.activeElement, bar = document.querySelector('.dock .actions')
+  if (!here.closest('main') || here.closest('.dock')) return ''
+  return here.getBoundingClientRect().bottom > bar.getBoundingClientRect().top + 1 ? here.outerHTML : ''
+}"""
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+def test_what_has_the_focus_is_never_under_the_bar(width, visit):
+    page = visit("run/")
+    page.set_viewport_size({"width": width, "height": 500})
+    page.get_by_role("button", name="Run", exact=True).focus()
+    covered = []
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        covered.append(page.evaluate(COVERED))
+    assert [*filter(None, covered)] == []
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1440, 390])
 def test_pages_have_no_axe_findings(theme, width, visit, template):
