@@ -20,7 +20,7 @@ from uuid import UUID
 
 from django.conf import settings
 
-from tenants.servers import box
+from tenants.servers import box, groups
 from tenants.servers.base import StartFailed
 from tenants.servers.keep import family
 from tenants.servers.launch import read_record, started_at, write_record
@@ -110,6 +110,7 @@ def walls(order: Order) -> box.Walls:
         read=[order.code, *box.python_folders(order.python)],
         write=[*(folder / name for name in SCRATCH), order.local_stores],
         limits=limits(),
+        group=groups.of_run(str(order.run_id)),
     )
 
 
@@ -119,6 +120,7 @@ def limits() -> box.Limits:
         file_size=settings.ZENPRO_RUN_FILE_SIZE,
         open_files=settings.ZENPRO_RUN_OPEN_FILES,
         memory=settings.ZENPRO_RUN_MEMORY,
+        cpus=settings.ZENPRO_RUN_CPUS,
         niceness=NICENESS,
     )
 

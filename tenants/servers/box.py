@@ -68,6 +68,7 @@ class Limits:
     file_size: int = 0  # bytes
     open_files: int = 0
     memory: int = 0  # bytes
+    cpus: float = 0  # processors; held only in a control group
     seconds: int = 0  # from start to end
     grace: int = 0  # seconds from the wish to stop to the end of everything
     niceness: int = 0
@@ -78,12 +79,14 @@ class Walls:
     """What a program may see, beside the system's own files.
 
     `read`, `write`: files and folders, at the same place inside. `secrets`: handed over once, through a pipe.
+    `group`: the control group that is made for it, see groups.py.
     """
 
     read: Sequence[Path] = ()
     write: Sequence[Path] = ()
     limits: Limits = Limits()
     secrets: Mapping[str, str] | None = field(default=None, repr=False)
+    group: Path | None = None
 
 
 def as_document(walls: Walls, kind: Kind, cwd: Path) -> dict:
@@ -96,6 +99,7 @@ def as_document(walls: Walls, kind: Kind, cwd: Path) -> dict:
         "write": [*map(str, walls.write), *DEVICES],
         "secrets": dict(walls.secrets) if walls.secrets else None,
         "limits": {name: getattr(walls.limits, name) for name in Limits.__slots__},
+        "group": str(walls.group) if walls.group else None,
     }
 
 

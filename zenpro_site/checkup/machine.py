@@ -16,6 +16,7 @@ from django.utils import timezone
 from orgs.audit.models import AuditEvent
 from tenants.hosting import backend
 from tenants.models import Tenant
+from tenants.servers import groups
 from tenants.servers.base import SupervisorGone
 from tenants.servers.box import Kind
 from tenants.servers.space import free_bytes, shortage
@@ -37,12 +38,26 @@ DRIFT, TOO_MUCH = 2.0, 30.0  # seconds between the database's clock and ours; co
 
 
 def check_isolation() -> list[Finding]:
+    return [_walls(), *_limits_of_runs()]
+
+
+def _limits_of_runs() -> list[Finding]:
+    """As the supervisor that runs sees it: this command has a control group of its own."""
+    try:
+        process = Supervisor(settings.ZENPRO_DATA).pidfile.read_text().strip()
+    except OSError:
+        return []
+    found = groups.given(process)
+    return [ok(found.sentence) if found and found.limits else ok(f"{groups.COUNTED} {groups.REMEDY}")]
+
+
+def _walls() -> Finding:
     found = isolation()
     if found.kind is Kind.BUBBLEWRAP:
-        return [ok(found.sentence)]
+        return ok(found.sentence)
     text = f"{found.sentence} {found.leaves_open}".strip()
     accepted = found.kind is Kind.LANDLOCK or settings.ZENPRO_ISOLATION == "none"
-    return [warning(text, found.remedy) if accepted else problem(text, found.remedy)]
+    return warning(text, found.remedy) if accepted else problem(text, found.remedy)
 
 
 def check_account() -> list[Finding]:

@@ -19,7 +19,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
 from orgs.users.links import make_path
-from tenants.servers import box
+from tenants.servers import box, groups
 from tenants.servers.base import ServerError, StartFailed, SupervisorGone, TenantError
 from tenants.servers.supervisor import Supervisor
 from zenpro_site import demo, modes, processes
@@ -108,6 +108,8 @@ class Command(BaseCommand):
         self.stdout.write(f"  {mark} {found.sentence}")
         for words in filter(None, (found.leaves_open and f"Left open: {found.leaves_open}", found.remedy)):
             self.stdout.write(f"    {words}")
+        found = groups.prepare()
+        self.stdout.write(f"  {found.sentence if found else f'{groups.COUNTED} {groups.REMEDY}'}")
         if os.geteuid() == 0:
             self.stdout.write(
                 "  ! ZenPro runs as root. A service account of its own is safer; programs of tenants"
