@@ -6,7 +6,6 @@ a folder that was closed to hide what is in it is opened, and the time is bounde
 
 import os
 import stat
-import subprocess
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -24,6 +23,8 @@ from tenants.models import Tenant
 from tenants.run_templates import runner
 from tenants.run_templates.code import code_folder
 from tenants.run_templates.models import TemplateRun
+from tenants.servers import folders
+from tenants.servers.folders import DESCRIPTORS, Key, key_of, open_up
 
 log = structlog.get_logger("zenpro.agent")
 
@@ -35,7 +36,6 @@ BUSY_AGAIN = timedelta(seconds=30)  # ... in which something does
 SETTLED = timedelta(minutes=1)  # an ended re-run may still be tidied up by whoever ended it
 BATCH = 500
 LONG = 3000  # bytes of a path; the system takes 4096
-DESCRIPTORS = "/proc/self/fd"
 OUTPUT = "output.log"
 
 
@@ -44,86 +44,82 @@ class Measure:
 
     def __init__(self, seconds: float = ONE_TENANT):
         self.deadline = time.monotonic() + seconds
-        self.seen: set[tuple[int, int]] = set()
+        self.seen: set[Key] = set()
         self.bytes, self.whole = 0, True
 
     def add(self, place: Path) -> None:
         """A file, or a folder with all that is in it; nothing where there is none."""
         try:
-            self._count(os.lstat(place))
+            info = os.lstat(place)
         except OSError:
             return
-        if place.is_dir() and not place.is_symlink():
-            self._below(os.fspath(place))
+        self._count(info)
+        if stat.S_ISDIR(info.st_mode):
+            self._below(os.fspath(place), key_of(info))
 
-    def _below(self, top: str) -> None:
+    def _below(self, top: str, key: Key) -> None:
         """Depth first. A number on the stack is a descriptor to close when all below it has been seen."""
-        left: list[str | int] = [top]
+        left: list[tuple[str, Key] | int] = [(top, key)]
         while left:
-            folder = left.pop()
-            if isinstance(folder, int):
-                os.close(folder)
+            item = left.pop()
+            if isinstance(item, int):
+                os.close(item)
             elif self.whole:
-                left += self._inside(self._short(folder, left))
+                left += self._visit(*item)
 
-    def _short(self, folder: str, left: list[str | int]) -> str:
-        """A path that the system takes: trees can be deeper than the longest one."""
-        if len(os.fsencode(folder)) < LONG:
-            return folder
+    def _visit(self, path: str, key: Key) -> list[tuple[str, Key] | int]:
+        """Counts what is in a folder; returns what is left to visit: the folders in it."""
         try:
-            left.append(os.open(folder, os.O_PATH | os.O_NOFOLLOW | os.O_DIRECTORY))
+            folder = _open_same(path, key)
+        except (FileNotFoundError, NotADirectoryError):
+            return []  # deleted meanwhile, or something else has taken its place
         except OSError:
-            return folder
-        return f"{DESCRIPTORS}/{left[-1]}"
+            self.whole = False  # rights of somebody else, or deeper than anybody goes by accident
+            return []
+        found = self._inside(folder)
+        if len(os.fsencode(path)) < LONG:
+            os.close(folder)
+            return [(f"{path}/{name}", inner) for name, inner in found]
+        # Trees can be deeper than the longest path that the system takes.
+        return [folder, *((f"{DESCRIPTORS}/{folder}/{name}", inner) for name, inner in found)]
 
-    def _inside(self, folder: str) -> list[str]:
-        """Counts what is in a folder; returns the folders among it."""
+    def _inside(self, folder: int) -> list[tuple[str, Key]]:
+        """Counts what is in a folder; returns names of the folders among it, and what tells them from others."""
         found = []
         try:
-            with _readable(folder) as entries:
+            with os.scandir(folder) as entries:
                 for entry in entries:
-                    found += [entry.path] if self._take(entry) else []
+                    found += self._take(entry)
                     if time.monotonic() > self.deadline:
                         self.whole = False
                         break
-        except FileNotFoundError:
-            pass  # deleted meanwhile
-        except OSError:  # rights of somebody else, or deeper than anybody goes by accident
+        except OSError:
             self.whole = False
         return found
 
-    def _take(self, entry: os.DirEntry) -> bool:
-        """Counts one; True for a folder to look into."""
-        with suppress(FileNotFoundError):
-            self._count(entry.stat(follow_symlinks=False))
-            return entry.is_dir(follow_symlinks=False)
-        return False
+    def _take(self, entry: os.DirEntry) -> list[tuple[str, Key]]:
+        """Counts one; returns it when it is a folder to look into."""
+        with suppress(FileNotFoundError):  # deleted meanwhile
+            info = entry.stat(follow_symlinks=False)
+            self._count(info)
+            return [(entry.name, key_of(info))] if stat.S_ISDIR(info.st_mode) else []
+        return []
 
     def _count(self, info: os.stat_result) -> None:
         if info.st_nlink > 1 and not stat.S_ISDIR(info.st_mode):
-            key = (info.st_dev, info.st_ino)
-            if key in self.seen:
+            if key_of(info) in self.seen:
                 return
-            self.seen.add(key)
+            self.seen.add(key_of(info))
         self.bytes += info.st_blocks * BLOCK
 
 
-def _readable(folder: str):
-    """Entries of a folder, also of one whose owner, which we are, took their own right to read it."""
+def _open_same(path: str, key: Key) -> int:
+    """Descriptor of the folder that was seen there before: code that runs could have put a link on the way since."""
+    handle = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_DIRECTORY)
     try:
-        return os.scandir(folder)
-    except PermissionError:
-        _open_up(folder)
-        return os.scandir(folder)
-
-
-def _open_up(folder: str) -> None:
-    if os.path.dirname(folder) == DESCRIPTORS:
-        os.chmod(folder, 0o700)
-        return
-    handle = os.open(folder, os.O_PATH | os.O_NOFOLLOW | os.O_DIRECTORY)
-    try:
-        os.chmod(f"{DESCRIPTORS}/{handle}", 0o700)
+        if key_of(os.fstat(handle)) != key:
+            raise FileNotFoundError
+        return open_up(handle, stat.S_IRUSR | stat.S_IXUSR)
     finally:
         os.close(handle)
 
@@ -206,21 +202,5 @@ def _with_remains(runs: Path) -> Iterator[tuple[UUID, Path]]:
 
 def _sweep(folder: Path) -> None:
     for name in set(os.listdir(folder)) - {OUTPUT}:
-        place = folder / name
-        if place.is_dir() and not place.is_symlink():
-            _remove(place)
-        else:
-            place.unlink(missing_ok=True)
-
-
-def _remove(place: Path) -> None:
-    """By the system's own tools: they go as deep as a tree can be made. What may not be written is opened first."""
-    for command in (["/bin/chmod", "-R", "u+rwX"], ["/bin/rm", "-rf"]):
-        with suppress(subprocess.TimeoutExpired):
-            subprocess.run(
-                [*command, "--", str(place)],
-                check=False,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                timeout=ONE_TENANT,
-            )
+        if not folders.remove(folder / name, ONE_TENANT):
+            log.warning("remains of a re-run could not be removed as a whole", run=folder.name, name=name)

@@ -378,8 +378,16 @@ class TenantLoop:
             self._set(tenant, status=Status.DELETED, state_reason="")
         kept = timedelta(days=settings.ZENPRO_KEEP_DELETED_DAYS)
         if tenant.port is not None and timezone.now() - tenant.deleted_at >= kept:
+            self._remove(tenant)
+
+    def _remove(self, tenant: Tenant) -> None:
+        """Its port says that something of it is left: without one it is not looked at any more."""
+        try:
             self.hosting.remove(spec_of(tenant))
-            self._set(tenant, port=None)
+        except ServerError as error:
+            self._note(tenant, error.reason)
+        else:
+            self._set(tenant, port=None, state_reason="")
 
     def sweep(self) -> None:
         """Stop servers whose tenants are gone from the database, as after deleting an organization."""

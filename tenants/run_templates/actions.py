@@ -25,7 +25,7 @@ from tenants.usage.disk import MACHINE_FULL, machine_is_full, refusal_of_budget
 from tenants.usage.models import Feature
 from tenants.usage.quotas import refusal_of_rerun
 
-from .code import CodeError, check_modules, checked_location, freeze
+from .code import CodeError, check_modules, freeze
 from .configuration import (
     Problem,
     cannot_be_stored,
@@ -146,7 +146,7 @@ def _check_requirements(requirements: str) -> None:
 
 def _freeze(location: str, snapshot: Mapping[str, Any]) -> str:
     try:
-        check_modules(checked_location(location), snapshot)
+        check_modules(location, snapshot)
         return freeze(location)
     except CodeError as error:
         raise TemplateRefused(error.reason, "code_location") from error

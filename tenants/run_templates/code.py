@@ -1,23 +1,28 @@
 """The code of a template: an immutable copy of a directory, named by what is in it."""
 
+import errno
 import hashlib
 import os
 import re
-import shutil
 import stat
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+
+from tenants.servers import folders
+from tenants.servers.folders import DESCRIPTORS
 
 from .schema import mapping
 
 MAX_BYTES = 50 * 1024**2
 MAX_FILES = 20_000
 MAX_DEPTH = 100  # folders inside folders
+MAX_HOPS = 40  # links that lead to links, as the system itself allows
 IGNORED = {".git", ".hg", ".svn", ".venv", "venv", "__pycache__", "node_modules", ".zen", ".mypy_cache"}
 IGNORED |= {".ruff_cache", ".pytest_cache", ".ipynb_checkpoints", ".tox", ".DS_Store"}
 IGNORED_ENDINGS = (".pyc", ".pyo")
@@ -45,18 +50,18 @@ def freeze(location: str) -> str:
 
     Safe to kill and to repeat: the copy gets its name when it is complete. Raises CodeError.
     """
-    source = checked_location(location)
-    home = settings.ZENPRO_DATA / "code"
-    home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    _remove_stale(home)
-    copy = Path(tempfile.mkdtemp(prefix=".copy-", dir=home))
-    try:
-        code_hash = _copy(source, copy)
-        _publish(copy, home / code_hash)
-    except OSError as error:
-        raise CodeError(f"The directory cannot be copied: {error.strerror or error}.") from error
-    finally:
-        _remove(copy)
+    with _opened(location) as source:
+        home = settings.ZENPRO_DATA / "code"
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _remove_stale(home)
+        copy = Path(tempfile.mkdtemp(prefix=".copy-", dir=home))
+        try:
+            code_hash = _Copy(_real(source), copy).of(source)
+            _publish(copy, home / code_hash)
+        except OSError as error:
+            raise CodeError(f"The directory cannot be copied: {error.strerror or error}.") from error
+        finally:
+            folders.remove(copy)
     return code_hash
 
 
@@ -76,23 +81,57 @@ def checked_location(location: str) -> Path:
 
     What is outside of the allowed directories gets one and the same answer, whether it is there or not.
     """
+    with _opened(location) as folder:
+        return _real(folder)
+
+
+@contextmanager
+def _opened(location: str) -> Iterator[int]:
+    """Descriptor of a directory that may be used, for paths to begin at. Raises CodeError.
+
+    Somebody may put a link on the way between the check of a path and its use: what was opened is checked again.
+    """
     path = Path(location)
     if "\0" in location or not path.is_absolute():
         raise CodeError("Enter the full path of a directory on this machine, beginning with “/”.")
     path = _allowed(path)
-    if not os.path.exists(path):  # Path.exists() raises for names that are too long
-        raise CodeError(f"There is no directory {location} on this machine.")
-    if not os.path.isdir(path):
+    try:
+        folder = os.open(path, os.O_PATH | os.O_NOFOLLOW)
+    except OSError as error:
+        raise CodeError(f"There is no directory {location} on this machine.") from error
+    try:
+        _check_inside(_real(folder))
+        _check_usable(folder, location)
+        yield folder
+    finally:
+        os.close(folder)
+
+
+def _real(descriptor: int) -> Path:
+    """Where the system says that something opened is."""
+    return Path(os.readlink(f"{DESCRIPTORS}/{descriptor}"))
+
+
+def _check_usable(folder: int, location: str) -> None:
+    if not stat.S_ISDIR(os.fstat(folder).st_mode):
         raise CodeError(f"{location} is not a directory.")
-    if not os.access(path, os.R_OK | os.X_OK):
+    if not os.access(f"{DESCRIPTORS}/{folder}", os.R_OK | os.X_OK):
         raise CodeError(f"ZenPro may not read {location}.")
-    return path
 
 
 def _allowed(path: Path) -> Path:
     """The path with its links resolved. Raises CodeError."""
     try:
         path = path.resolve()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise CodeError(OUTSIDE) from error
+    _check_inside(path)
+    return path
+
+
+def _check_inside(path: Path) -> None:
+    """Is a path without links below what the operator has allowed? Raises CodeError."""
+    try:
         inside = any(path.is_relative_to(root.resolve()) for root in _roots())
     except (OSError, RuntimeError, ValueError) as error:
         raise CodeError(OUTSIDE) from error
@@ -101,7 +140,6 @@ def _allowed(path: Path) -> Path:
     data = settings.ZENPRO_DATA
     if path.is_relative_to(data) or data.is_relative_to(path):
         raise CodeError("ZenPro's own data folder cannot be the code of a template.")
-    return path
 
 
 def _roots() -> list[Path]:
@@ -110,17 +148,21 @@ def _roots() -> list[Path]:
 
 def check_modules(location: str, snapshot: Mapping[str, Any]) -> None:
     """Raises CodeError when a step of the snapshot comes from a module that the directory does not have."""
-    folder = Path(location)
-    for step, source in _sources(snapshot):
-        module, kind = source.get("module"), source.get("type")
-        if kind == "notebook":
-            raise CodeError(f"The step “{step}” was written in a notebook; a template needs a file.")
-        if kind == "user" and isinstance(module, str) and not _has_module(folder, module):
-            path = module.replace(".", "/")
-            raise CodeError(
-                f"There is no {path}.py in this directory, where the step “{step}” of the run comes from. "
-                "Choose the directory the run was started from."
-            )
+    with _opened(location) as folder:
+        for step, source in _sources(snapshot):
+            _check_module(folder, step, source)
+
+
+def _check_module(folder: int, step: str, source: Mapping[str, Any]) -> None:
+    module, kind = source.get("module"), source.get("type")
+    if kind == "notebook":
+        raise CodeError(f"The step “{step}” was written in a notebook; a template needs a file.")
+    if kind == "user" and isinstance(module, str) and not _has_module(folder, module):
+        path = module.replace(".", "/")
+        raise CodeError(
+            f"There is no {path}.py in this directory, where the step “{step}” of the run comes from. "
+            "Choose the directory the run was started from."
+        )
 
 
 def _sources(snapshot: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -129,96 +171,173 @@ def _sources(snapshot: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]
         yield name, mapping(mapping(mapping(configuration).get("spec")).get("source"))
 
 
-def _has_module(folder: Path, module: str) -> bool:
+def _has_module(folder: int, module: str) -> bool:
     """What a run recorded is no path: it leads nowhere else, nor does a link in the directory."""
     if not MODULE.fullmatch(module):
         return False
-    path = folder.joinpath(*module.split("."))
-    found = [path.with_name(f"{path.name}.py"), path / "__init__.py"]
-    return any(file.resolve().is_relative_to(folder.resolve()) and file.is_file() for file in found)
+    path = module.replace(".", "/")
+    return _has_file(folder, f"{path}.py") or _has_file(folder, f"{path}/__init__.py")
 
 
-def _copy(source: Path, target: Path) -> str:
-    """Copy what is not ignored; returns the hash of sorted paths, kinds and contents."""
-    lines, size = [], 0
-    for number, path in enumerate(_files(source)):
-        relative = path.relative_to(source)
-        size += 0 if path.is_symlink() else path.stat().st_size
-        if size > MAX_BYTES or number >= MAX_FILES:
+def _has_file(folder: int, path: str) -> bool:
+    """Opened only to ask where it is, links followed, and what: not read."""
+    try:
+        file = os.open(path, os.O_PATH, dir_fd=folder)
+    except (OSError, ValueError):
+        return False
+    try:
+        return stat.S_ISREG(os.fstat(file).st_mode) and _real(file).is_relative_to(_real(folder))
+    finally:
+        os.close(file)
+
+
+class _Copy:
+    """A copy in the making, of a directory that somebody may be changing.
+
+    Each folder and file is opened by its name in the folder above, never by a path, so no link leads elsewhere. What
+    counts for the limits, for the hash and for links is what was copied, not what was there before or is there after.
+    """
+
+    def __init__(self, source: Path, target: Path):
+        """`source`: where the directory is, for links that begin with “/”; nothing is opened by it."""
+        self.source, self.target = source, target
+        self.lines: list[str] = []  # which make the hash
+        self.files = self.bytes = 0
+        self.seen: dict[str, str | None] = {
+            ".": None
+        }  # relative path -> where it leads, None for what is no link
+
+    def of(self, folder: int) -> str:
+        """Copy what is not ignored; returns the hash of sorted paths, kinds and contents."""
+        self._folder(".", folder)
+        self._links()
+        if not self.lines:
+            raise CodeError("The directory is empty.")
+        return hashlib.sha256("".join(sorted(self.lines)).encode(errors="surrogateescape")).hexdigest()
+
+    def _folder(self, name: str, above: int, prefix: str = "", depth: int = 0) -> None:
+        """What is in a folder. `prefix`: its relative path with a “/”. Holds one descriptor for each depth."""
+        if depth > MAX_DEPTH:
+            raise CodeError(f"The directory is nested more than {MAX_DEPTH} folders deep.")
+        folder = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=above)
+        try:
+            for entry in _entries(folder):
+                path = prefix + entry.name
+                if entry.is_dir(follow_symlinks=False):
+                    self._see(path)
+                    self._folder(entry.name, folder, f"{path}/", depth + 1)
+                else:
+                    self._take(entry, folder, path)
+        finally:
+            os.close(folder)
+
+    def _see(self, path: str, leads_to: str | None = None) -> None:
+        if path in self.seen:  # a listing can hold a name twice while names change
+            raise FileExistsError(errno.EEXIST, f"{path} changes just now")
+        self.seen[path] = leads_to
+
+    def _take(self, entry: os.DirEntry, folder: int, path: str) -> None:
+        """A file or a link; nothing of what is neither."""
+        if entry.is_symlink():
+            self._count(files=1)
+            self._see(path, os.readlink(entry.name, dir_fd=folder))
+        elif entry.is_file(follow_symlinks=False):
+            self._count(files=1)
+            self._see(path)
+            self._add(path, self._file(entry.name, folder, self._place(path)))
+
+    def _count(self, files: int = 0, size: int = 0) -> None:
+        self.files, self.bytes = self.files + files, self.bytes + size
+        if self.bytes > MAX_BYTES or self.files > MAX_FILES:
             raise CodeError(
                 f"The directory holds more than {MAX_BYTES // 1024**2} MB or {MAX_FILES:,} files. "
                 "Choose the folder of the code itself; data belong elsewhere."
             )
-        (target / relative).parent.mkdir(parents=True, exist_ok=True)
-        lines.append(f"{relative.as_posix()}\0{_copy_one(source, path, target / relative)}\n")
-    if not lines:
-        raise CodeError("The directory is empty.")
-    return hashlib.sha256("".join(sorted(lines)).encode(errors="surrogateescape")).hexdigest()
+
+    def _add(self, path: str, what: str) -> None:
+        self.lines.append(f"{path}\0{what}\n")
+
+    def _place(self, path: str) -> Path:
+        """Where a file or a link goes. Until all files are there, no link is in the copy."""
+        place = self.target / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        return place
+
+    def _file(self, name: str, folder: int, target: Path) -> str:
+        """Copy one file; returns what it adds to the hash. One that has become a pipe since we looked does not block."""
+        digest = hashlib.sha256()
+        handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+        with open(handle, "rb") as reader, open(target, "xb") as writer:
+            while chunk := reader.read(CHUNK):
+                self._count(size=len(chunk))
+                digest.update(chunk)
+                writer.write(chunk)
+            executable = bool(os.fstat(handle).st_mode & stat.S_IXUSR)
+        target.chmod(0o555 if executable else 0o444)
+        return f"{'x' if executable else '-'} {digest.hexdigest()}"
+
+    def _links(self) -> None:
+        """A link inside the directory stays a link; one that leads out of it would not be a copy."""
+        for path, text in self.seen.items():
+            if text is not None:
+                aim = self._aim(path, text)
+                if not aim.is_relative_to(self.source):
+                    raise CodeError(
+                        f"{path} is a link to {text}, outside of the directory: put the file itself there."
+                    )
+                relative = os.path.relpath(aim, (self.source / path).parent)
+                self._place(path).symlink_to(relative)
+                self._add(path, f"link {relative}")
+
+    def _aim(self, path: str, text: str) -> Path:
+        """Where a link leads at last, by names alone: by those on the way, and by the links that were copied."""
+        here, left, hops = self.source / path, [], 0
+        further: str | None = text
+        while further is not None or left:
+            if further is not None:
+                here, hops = Path("/") if further.startswith("/") else here.parent, hops + 1
+                left += reversed(further.split("/"))
+            if hops > MAX_HOPS:
+                raise CodeError(f"{path} is a link that leads round in a circle.")
+            here, further = self._step(here, left.pop())
+        return here
+
+    def _step(self, here: Path, part: str) -> tuple[Path, str | None]:
+        """The next place on the way of a link, and where that leads when it is a link itself."""
+        if part == "..":
+            return here.parent, None
+        if part in ("", "."):
+            return here, None
+        return here / part, self._link_at(here / part)
+
+    def _link_at(self, place: Path) -> str | None:
+        """What was not copied, ignored or outside, is looked at; whatever it says, where the way ends decides."""
+        if place.is_relative_to(self.source):
+            path = place.relative_to(self.source).as_posix()
+            if path in self.seen:
+                return self.seen[path]
+        try:
+            return os.readlink(place)
+        except OSError:
+            return None
 
 
-def _files(folder: Path, depth: int = 0) -> Iterator[Path]:
-    """Regular files and links below a folder, without what is ignored."""
-    if depth > MAX_DEPTH:
-        raise CodeError(f"The directory is nested more than {MAX_DEPTH} folders deep.")
-    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
-        if entry.name in IGNORED or entry.name.endswith(IGNORED_ENDINGS):
-            continue
-        if entry.is_dir(follow_symlinks=False):
-            yield from _files(Path(entry.path), depth + 1)
-        elif entry.is_file(follow_symlinks=False) or entry.is_symlink():
-            yield Path(entry.path)
-
-
-def _copy_one(source: Path, path: Path, target: Path) -> str:
-    """Copy one file or link; returns what it adds to the hash."""
-    if path.is_symlink():
-        return f"link {_copy_link(source, path, target)}"
-    digest = hashlib.sha256()
-    with open(path, "rb", opener=_open_file_itself) as reader, open(target, "wb") as writer:
-        while chunk := reader.read(CHUNK):
-            digest.update(chunk)
-            writer.write(chunk)
-        executable = bool(os.fstat(reader.fileno()).st_mode & stat.S_IXUSR)
-    target.chmod(0o555 if executable else 0o444)
-    return f"{'x' if executable else '-'} {digest.hexdigest()}"
-
-
-def _open_file_itself(path: str, flags: int) -> int:
-    """A file that has become a link since we looked is not followed; one that has become a pipe does not block."""
-    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
-
-
-def _copy_link(source: Path, path: Path, target: Path) -> str:
-    """A link inside the directory stays a link; one that leads out of it would not be a copy."""
-    aim = path.resolve()
-    if not aim.is_relative_to(source):
-        name = path.relative_to(source)
-        raise CodeError(
-            f"{name} is a link to {os.readlink(path)}, outside of the directory: put the file itself there."
-        )
-    relative = os.path.relpath(aim, path.parent.resolve())
-    target.symlink_to(relative)
-    return relative
+def _entries(folder: int) -> list[os.DirEntry]:
+    """What is in a folder, sorted, without what is ignored."""
+    with os.scandir(folder) as entries:
+        found = sorted(entries, key=lambda entry: entry.name)
+    return [
+        entry for entry in found if entry.name not in IGNORED and not entry.name.endswith(IGNORED_ENDINGS)
+    ]
 
 
 def _make_read_only(folder: Path) -> None:
-    for inner in _folders(folder):
-        inner.chmod(0o555)
-
-
-def _folders(folder: Path) -> Iterable[Path]:
-    return [Path(parent) for parent, _, _ in os.walk(folder, topdown=False)]
-
-
-def _remove(folder: Path) -> None:
-    """Also what has been made read-only."""
-    if folder.exists():
-        for inner in _folders(folder):
-            inner.chmod(0o700)
-        shutil.rmtree(folder, ignore_errors=True)
+    for inner, _, _ in os.walk(folder, topdown=False):
+        Path(inner).chmod(0o555)
 
 
 def _remove_stale(home: Path) -> None:
     for copy in home.glob(".copy-*"):
-        if time.time() - copy.stat().st_mtime > STALE:
-            _remove(copy)
+        with suppress(FileNotFoundError):  # somebody else was faster
+            if time.time() - copy.stat().st_mtime > STALE:
+                folders.remove(copy)

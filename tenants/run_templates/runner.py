@@ -8,7 +8,6 @@ is known here is that keeper; what runs the template's code is inside the box, a
 import fcntl
 import json
 import os
-import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -20,7 +19,7 @@ from uuid import UUID
 
 from django.conf import settings
 
-from tenants.servers import box, groups
+from tenants.servers import box, folders, groups
 from tenants.servers.base import StartFailed
 from tenants.servers.keep import family
 from tenants.servers.launch import read_record, started_at, write_record
@@ -31,6 +30,7 @@ SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 TAIL_BYTES = 64 * 1024
 NICENESS = 5  # pages and permissions come before runs
 SCRATCH = ("home", "config", "tmp")  # all that a run may write beside the tenant's stores
+TIDYING = 10.0  # seconds for one of them; what takes longer is the sweeper's, tenants.agent.disk
 
 
 class AlreadyRunning(Exception):
@@ -254,5 +254,5 @@ def unsettled(run_id: UUID | None = None) -> Path:
 def tidy(run_id: UUID) -> None:
     """Throw away what only the runner needed; the output stays."""
     for name in SCRATCH:
-        shutil.rmtree(folder_of(run_id) / name, ignore_errors=True)
+        folders.remove(folder_of(run_id) / name, TIDYING)
     (folder_of(run_id) / "lock").unlink(missing_ok=True)

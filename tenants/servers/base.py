@@ -191,7 +191,10 @@ class ServerBackend(Protocol):
         """Last lines of the server's log, oldest first, without line ends."""
 
     def remove(self, spec: ServerSpec) -> None:
-        """Stop, unregister and delete the tenant's folder. Raises SupervisorGone."""
+        """Stop, unregister and delete the tenant's folder. Raises SupervisorGone, ServerError when some of it stays.
+
+        To be called again then: it goes on with what is left.
+        """
 
     def free_port(self, taken: set[int]) -> int:
         """A port of the range that nobody listens on and that is not in `taken`. Raises PortTaken."""

@@ -6,7 +6,6 @@ import contextlib
 import fcntl
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -16,7 +15,7 @@ from pathlib import Path
 
 import uv
 
-from tenants.servers import box
+from tenants.servers import box, folders
 from tenants.servers.base import EnvironmentFailed, NoSpace
 from tenants.servers.index import PackageIndex, without_credentials
 from tenants.servers.space import shortage
@@ -126,11 +125,11 @@ class Environments:
             )
             self._uv(build, "pip", "install", *self._options(build), *self.packages(version))
             self._compile(build)
-            shutil.rmtree(place / CACHE, ignore_errors=True)
+            folders.remove(place / CACHE)
             place.chmod(0o755)
             place.rename(self.path(version))
         except BaseException:
-            shutil.rmtree(place, ignore_errors=True)
+            folders.remove(place)
             raise
         finally:
             keep_end(build.log)
@@ -219,7 +218,7 @@ class Environments:
     def _remove_remains(self, version: str) -> None:
         """What a killed build left; we hold the lock, so nobody works in it."""
         for path in self.yard.glob(f"build-{version}-*"):
-            shutil.rmtree(path, ignore_errors=True)
+            folders.remove(path)
 
     @contextlib.contextmanager
     def _exclusive(self, version: str) -> Iterator[int]:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import socket
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tenants.servers import box
+from tenants.servers import box, folders
 from tenants.servers.base import (
     EnvironmentFailed,
     PortTaken,
@@ -123,9 +122,10 @@ class LocalBackend:
     def remove(self, spec: ServerSpec) -> None:
         self._check_folder(spec)
         self.supervisor.remove(spec.program)
-        shutil.rmtree(spec.folder, ignore_errors=True)
         for log in self.supervisor.logs.glob(f"{spec.program}.log*"):
             log.unlink(missing_ok=True)
+        if not folders.remove(spec.folder):
+            raise ServerError(f"The folder {spec.folder} could not be removed as a whole; it is tried again.")
 
     def free_port(self, taken: set[int]) -> int:
         first, last = self.port_range

@@ -12,8 +12,10 @@ from tenants.agent.disk import Measure, measure, measure_due, places_of, sweep_r
 from tenants.models import Tenant
 from tenants.run_templates import runner
 from tenants.run_templates.models import TemplateRun
+from tests.tenants.servers.conftest import bury
 
 MB = 1024**2
+LONG_NAME = "x" * 250
 
 
 @pytest.fixture(autouse=True)
@@ -56,6 +58,28 @@ def test_links_lead_nowhere_and_a_second_name_costs_nothing(tmp_path):
     assert megabytes(tmp_path / "link") == 0
 
 
+@pytest.mark.parametrize("aim", ["elsewhere", "elsewhere/a"])
+def test_a_folder_that_is_swapped_for_a_link_leads_nowhere(tmp_path, monkeypatch, aim):
+    """On the way to what is looked at next, or that itself; a closed one elsewhere stays closed."""
+    write(tmp_path / "elsewhere/a/b/large", 8)
+    write(tmp_path / "mine/a/b/one", 2)
+    (tmp_path / "elsewhere/a/b").chmod(0o300)
+    scandir, mine, swapped = os.scandir, tmp_path / "mine", tmp_path / ("mine/a" if "/" in aim else "mine")
+    below = os.stat(mine / "a")
+
+    def listing(folder):
+        answer = scandir(folder)
+        if os.path.samestat(os.stat(folder), below) and not swapped.is_symlink():
+            swapped.rename(tmp_path / "away")
+            swapped.symlink_to(tmp_path / aim)
+        return answer
+
+    monkeypatch.setattr(os, "scandir", listing)
+    assert megabytes(mine) == 0
+    assert swapped.is_symlink()
+    assert (tmp_path / "elsewhere/a/b").stat().st_mode & 0o777 == 0o300
+
+
 def test_holes_cost_nothing(tmp_path):
     with open(tmp_path / "sparse", "wb") as file:
         file.truncate(500 * MB)
@@ -69,6 +93,12 @@ def test_a_closed_folder_hides_nothing(tmp_path):
     assert megabytes(tmp_path / "a") == 3
 
 
+def test_a_folder_whose_names_can_be_read_but_nothing_more_hides_nothing(tmp_path):
+    write(tmp_path / "a/hidden/large", 3)
+    (tmp_path / "a/hidden").chmod(0o400)
+    assert megabytes(tmp_path / "a") == 3
+
+
 def test_time_is_bounded(tmp_path):
     write(tmp_path / "a/one", 1)
     measured = Measure(seconds=-1)
@@ -76,19 +106,8 @@ def test_time_is_bounded(tmp_path):
     assert not measured.whole
 
 
-def deep(place, levels: int, name: str = "x" * 250) -> int:
-    """Descriptor of a folder so far below that no path leads there."""
-    here = os.open(place, os.O_DIRECTORY)
-    for _ in range(levels):
-        os.mkdir(name, dir_fd=here)
-        inner = os.open(name, os.O_DIRECTORY, dir_fd=here)
-        os.close(here)
-        here = inner
-    return here
-
-
 def test_depth_hides_nothing(tmp_path):
-    here, descriptors = deep(tmp_path, 60), len(os.listdir("/proc/self/fd"))
+    here, descriptors = bury(tmp_path, 60, LONG_NAME), len(os.listdir("/proc/self/fd"))
     with os.fdopen(os.open("large", os.O_CREAT | os.O_WRONLY, dir_fd=here), "wb") as file:
         file.write(b"x" * 3 * MB)
     os.close(here)
@@ -97,7 +116,7 @@ def test_depth_hides_nothing(tmp_path):
 
 
 def test_what_cannot_be_opened_is_not_taken_for_nothing(tmp_path, monkeypatch):
-    os.close(deep(tmp_path, 40))
+    os.close(bury(tmp_path, 40, LONG_NAME))
     monkeypatch.setattr(disk, "LONG", 10_000)
     measured = Measure()
     measured.add(tmp_path)
@@ -175,7 +194,7 @@ def test_of_an_ended_run_the_output_stays(tenant):
         (folder / "lock").touch()
         (folder / "link").symlink_to(runner.folder_of(running.pk))
     (runner.folder_of(ended.pk) / "home/closed").chmod(0)
-    os.close(deep(runner.folder_of(ended.pk) / "home", 1500, "x"))
+    os.close(bury(runner.folder_of(ended.pk) / "home"))
     (runner.folder_of(ended.pk).parent / ".unsettled").mkdir()
     assert sweep_runs() == 1
     left = {run: sorted(os.listdir(runner.folder_of(run.pk))) for run in (ended, running, just)}

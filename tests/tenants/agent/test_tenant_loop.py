@@ -14,6 +14,7 @@ from tenants.agent.tenant_loop import TenantLoop
 from tenants.models import Tenant
 from tenants.servers.base import (
     EnvironmentFailed,
+    ServerError,
     ServerState,
     ServerStatus,
     SupervisorGone,
@@ -227,6 +228,24 @@ def test_delete_stops_at_once_and_removes_after_the_grace_period(org, member, lo
     Tenant.objects.filter(pk=tenant.pk).update(deleted_at=now - timedelta(days=8))
     assert passed(loop, tenant).port is None
     assert hosting.calls[-1] == "remove"
+
+
+def test_a_folder_that_stays_is_told_and_tried_again(org, member, loop, hosting, monkeypatch):
+    tenant, reason = passed(loop, a_new_tenant(org, member)), "Its folder could not be removed as a whole."
+    old = timezone.now() - timedelta(days=8)
+    Tenant.objects.filter(pk=tenant.pk).update(desired_state=Desired.DELETED, deleted_at=old)
+    remove = hosting.remove
+
+    def fails(spec):
+        raise ServerError(reason)
+
+    monkeypatch.setattr(hosting, "remove", fails)
+    for _ in range(2):
+        tenant = passed(loop, tenant)
+        assert (tenant.status, tenant.state_reason, tenant.port is None) == (Status.DELETED, reason, False)
+    monkeypatch.setattr(hosting, "remove", remove)
+    tenant = passed(loop, tenant)
+    assert (tenant.status, tenant.state_reason, tenant.port) == (Status.DELETED, "", None)
 
 
 def test_a_wish_that_changes_while_the_server_starts_ends_the_pass(org, member, loop, hosting, monkeypatch):

@@ -1,11 +1,15 @@
+import hashlib
 import os
 import stat
+import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from tenants.run_templates import code
 from tenants.run_templates.code import CodeError, check_modules, checked_location, code_folder, freeze
+from tests.tenants.servers.conftest import bury
 
 from .samples import churn_snapshot
 
@@ -200,6 +204,16 @@ def test_a_copy_killed_half_way_is_not_taken_for_one_and_is_cleaned_up(project, 
     assert not half.exists()
 
 
+def test_a_copy_of_any_depth_is_cleaned_up(project, settings):
+    half = settings.ZENPRO_DATA / "code" / ".copy-deep"
+    os.close(bury(half))
+    (half / "closed" / "inner").mkdir(parents=True)
+    (half / "closed").chmod(0)
+    os.utime(half, (0, 0))
+    code_hash = freeze(str(project))
+    assert copies(settings) == [code_folder(code_hash)]
+
+
 def test_a_missing_module_is_named(project):
     snapshot = churn_snapshot()
     check_modules(str(project), snapshot)
@@ -229,23 +243,229 @@ def test_a_recorded_module_is_not_looked_for_outside_of_the_directory(project, m
         check_modules(str(project), snapshot)
 
 
-def test_a_file_that_is_swapped_for_a_link_while_it_is_copied_is_not_followed(project, monkeypatch):
-    secret = project.parent / "secret"
-    secret.write_text("secret")
-    look = os.path.islink
+class Listed:
+    """What os.scandir answers, with something that happens after the listing and before anything in it is opened."""
+
+    def __init__(self, entries, then):
+        self.entries, self.then = iter(entries), then
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        try:
+            return next(self.entries)
+        except StopIteration:
+            self.then()
+            raise
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+
+@pytest.fixture
+def after_listing(monkeypatch):
+    """Lets something happen once, between the listing of the folder that holds a name and the opening of that name."""
+    scandir = os.scandir
+
+    def arrange(name, then):
+        waiting = [then]
+
+        def listing(folder="."):
+            with scandir(folder) as entries:
+                found = list(entries)
+            here = any(entry.name == name for entry in found)
+            return Listed(found, waiting.pop() if here and waiting else lambda: None)
+
+        monkeypatch.setattr(os, "scandir", listing)
+
+    return arrange
+
+
+def replace_by_link(path, aim):
+    path.rename(path.parent.parent / f"{path.parent.name}-{path.name}-away")
+    path.symlink_to(aim)
+
+
+@pytest.fixture
+def precious(tmp_path_factory):
+    """A folder outside that looks like one of the project's."""
+    folder = tmp_path_factory.mktemp("precious")
+    (folder / "steps.py").write_text("secret")
+    return folder
+
+
+def copies(settings) -> list[Path]:
+    return list((settings.ZENPRO_DATA / "code").iterdir())
+
+
+def test_a_file_that_is_swapped_for_a_link_while_it_is_copied_is_not_followed(
+    project, settings, precious, after_listing
+):
+    after_listing("data.csv", lambda: replace_by_link(project / "data.csv", precious / "steps.py"))
+    assert "cannot be copied" in refusal_of(project)
+    assert copies(settings) == []
+
+
+def test_a_folder_that_is_swapped_for_a_link_while_it_is_copied_is_not_followed(
+    project, settings, precious, after_listing
+):
+    after_listing("churn", lambda: replace_by_link(project / "churn", precious))
+    assert "cannot be copied" in refusal_of(project)
+    assert copies(settings) == []
+
+
+@pytest.mark.parametrize("swapped", ["project", "project/churn"])
+def test_a_place_that_is_swapped_after_it_was_checked_is_outside(
+    project, settings, precious, monkeypatch, swapped
+):
+    """The place itself and a folder on the way to it."""
+    place = project.parent / swapped
+    (precious / "churn").mkdir()
+    (precious / "churn" / "steps.py").write_text("secret")
+    look = code._allowed
 
     def swap(path):
         answer = look(path)
-        if str(path).endswith("data.csv") and not answer:
-            (project / "data.csv").unlink()
-            (project / "data.csv").symlink_to(secret)
+        replace_by_link(place if swapped == "project" else project, precious)
         return answer
 
-    monkeypatch.setattr(os.path, "islink", swap)
-    monkeypatch.setattr(Path, "is_symlink", swap)
-    with pytest.raises(CodeError):
-        freeze(str(project))
-    assert not list((project.parent / "data" / "code").iterdir())
+    monkeypatch.setattr(code, "_allowed", swap)
+    assert refusal_of(place) in (OUTSIDE, f"{place} is not a directory.")
+    assert not (settings.ZENPRO_DATA / "code").exists() or copies(settings) == []
+
+
+def test_a_place_that_is_swapped_while_modules_are_looked_for_tells_nothing(project, precious):
+    """As between the check of a place and the look for modules."""
+    replace_by_link(project, precious)
+    snapshot = churn_snapshot()
+    for configuration in snapshot["metadata"]["step_configurations"].values():
+        configuration["spec"]["source"]["module"] = "steps"
+    with pytest.raises(CodeError, match=OUTSIDE):
+        check_modules(str(project), snapshot)
+
+
+def test_folders_swapped_again_and_again_never_lead_outside(project, settings, precious):
+    """Whatever the copies were made of in the meantime, nothing from outside is in any of them."""
+    (precious / "steps.py").write_text("secret")
+    ended = threading.Event()
+
+    def swapping():
+        while not ended.is_set():
+            os.rename(project / "churn", project.parent / "away")
+            os.symlink(precious, project / "churn")
+            os.unlink(project / "churn")
+            os.rename(project.parent / "away", project / "churn")
+
+    swapper = threading.Thread(target=swapping)
+    swapper.start()
+    try:
+        for _ in range(200):
+            with suppress(CodeError):
+                freeze(str(project))
+    finally:
+        ended.set()
+        swapper.join()
+    texts = {path.read_text() for copy in copies(settings) for path in copy.rglob("*") if path.is_file()}
+    assert texts <= {"step = 1\n", "a,b\n"}
+
+
+def test_a_file_that_grows_while_it_is_copied_is_refused(project, settings, monkeypatch):
+    sha256 = hashlib.sha256
+
+    class Growing:
+        """A hash that makes the file longer whenever a part of it has been read."""
+
+        def __init__(self, data=b""):
+            self.hash = sha256(data)
+
+        def update(self, chunk):
+            self.hash.update(chunk)
+            with open(project / "data.csv", "ab") as file:
+                file.write(b"x" * 100 * (file.tell() < 5000))
+
+        def hexdigest(self):
+            return self.hash.hexdigest()
+
+    monkeypatch.setattr(code, "MAX_BYTES", 1000)
+    monkeypatch.setattr(code, "CHUNK", 100)
+    monkeypatch.setattr(hashlib, "sha256", Growing)
+    assert "holds more than" in refusal_of(project)
+    assert copies(settings) == []
+
+
+def test_a_name_that_is_listed_twice_while_names_change_is_refused(project, settings, monkeypatch):
+    entries = code._entries
+    monkeypatch.setattr(code, "_entries", lambda folder: [*entries(folder), *entries(folder)])
+    assert "cannot be copied" in refusal_of(project)
+    assert copies(settings) == []
+
+
+def test_links_that_go_round_in_a_circle_are_refused(project, settings):
+    (project / "a").symlink_to("b")
+    (project / "b").symlink_to("a")
+    assert refusal_of(project) == "a is a link that leads round in a circle."
+    assert copies(settings) == []
+
+
+@pytest.fixture
+def many_kinds(project):
+    """One of each kind that counts in a hash."""
+    (project / "run.sh").write_text("#!/bin/sh\n")
+    (project / "run.sh").chmod(0o755)
+    (project / ".venv").mkdir()
+    (project / ".venv" / "python").touch()
+    (project / ".venv" / "python3").symlink_to("python")
+    (project / "empty" / "in").mkdir(parents=True)
+    (project / "grüße \n.txt").write_text("x" * 3000)
+    (project / os.fsdecode(b"half-\xff")).touch()
+    (project / "a.b").mkdir()
+    (project / "a.b" / "c").write_text("sorted differently as a whole")
+    (project / "folder").symlink_to("churn")
+    (project / "through").symlink_to("folder/steps.py")
+    (project / "chain").symlink_to("through")
+    (project / "itself").symlink_to(".")
+    (project / "dangling").symlink_to("none/../not-there")
+    (project / "ignored").symlink_to(".venv/python3")
+    (project / "churn" / "up").symlink_to("../data.csv")
+    (project / "churn" / "absolute").symlink_to(project / "data.csv")
+    (project / "round").symlink_to("../project/churn/../data.csv")
+    (project.parent / "alias").symlink_to(project)
+    (project / "alias").symlink_to(project.parent / "alias" / "data.csv")
+    return project
+
+
+KNOWN = "73d87396b0207597de4029f9f5cad224878504d86078bc3ef98051f5e7baf057"
+
+
+def test_the_hash_of_the_same_content_is_the_same_for_ever(many_kinds):
+    """Templates name their code by it."""
+    assert freeze(str(many_kinds)) == KNOWN
+    links = {path.name: os.readlink(path) for path in code_folder(KNOWN).rglob("*") if path.is_symlink()}
+    assert links == {
+        "absolute": "../data.csv",
+        "alias": "data.csv",
+        "chain": "churn/steps.py",
+        "dangling": "not-there",
+        "folder": "churn",
+        "ignored": ".venv/python",
+        "itself": ".",
+        "round": "data.csv",
+        "through": "churn/steps.py",
+        "up": "../data.csv",
+    }
+
+
+def test_few_descriptors_are_open_at_a_time(project):
+    deep = project.joinpath(*["d"] * code.MAX_DEPTH)
+    deep.mkdir(parents=True)
+    (deep / "a.py").touch()
+    before = os.listdir("/proc/self/fd")
+    freeze(str(project))
+    assert os.listdir("/proc/self/fd") == before
 
 
 def test_a_step_from_a_notebook_is_refused(project):

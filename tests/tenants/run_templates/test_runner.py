@@ -9,7 +9,7 @@ import pytest
 
 from tenants.run_templates import runner
 from tenants.run_templates.runner import AlreadyRunning, Order, RunnerFailed
-from tests.tenants.servers.conftest import eventually
+from tests.tenants.servers.conftest import bury, eventually
 
 
 @pytest.fixture
@@ -103,6 +103,15 @@ def test_output_is_kept_and_scratch_thrown_away(order, started):
     started.wait()
     runner.tidy(order.run_id)
     assert {path.name for path in runner.folder_of(order.run_id).iterdir()} == {"output.log"}
+
+
+def test_scratch_of_any_depth_is_thrown_away(order):
+    folder = runner.folder_of(order.run_id)
+    os.close(bury(folder / "home"))
+    (folder / "tmp").symlink_to(order.code)
+    runner.tidy(order.run_id)
+    assert os.listdir(folder) == []
+    assert order.code.exists()
 
 
 def test_the_tail_of_nothing_is_empty(settings, tmp_path):

@@ -1,3 +1,4 @@
+import os
 import sys
 import time
 from pathlib import Path
@@ -19,6 +20,18 @@ def eventually(condition, seconds=600, every=0.25):
         assert time.monotonic() - began < seconds, "did not happen in time"
         time.sleep(every)
     return time.monotonic() - began
+
+
+def bury(place: Path, levels: int = 1500, name: str = "x" * 100) -> int:
+    """Descriptor of a folder so far below a place, which is made, that no path leads there."""
+    place.mkdir(parents=True, exist_ok=True)
+    here = os.open(place, os.O_DIRECTORY)
+    for _ in range(levels):
+        os.mkdir(name, dir_fd=here)
+        inner = os.open(name, os.O_DIRECTORY, dir_fd=here)
+        os.close(here)
+        here = inner
+    return here
 
 
 def make_spec(data: Path, plane_url="http://127.0.0.1:1", **changes) -> ServerSpec:

@@ -3,12 +3,13 @@ import os
 import stat
 import subprocess
 import sys
+from contextlib import suppress
 
 import pytest
 
 from tenants.servers.base import EnvironmentFailed, NoSpace
 from tenants.servers.environments import Environments, failure, requirements, version_key
-from tests.tenants.servers.conftest import eventually
+from tests.tenants.servers.conftest import bury, eventually
 
 RESOLVER = """  × No solution found when resolving dependencies:
   ╰─▶ Because there is no version of zenml[server]==9.9.9 and you require
@@ -87,6 +88,26 @@ def test_install_clears_what_a_killed_build_left(tmp_path, fake_uv):
     environments.install("0.98.0")
 
     assert not remains.exists()
+
+
+@pytest.mark.parametrize("exit_code", [0, 1])
+def test_what_a_build_leaves_is_removed_however_deep(tmp_path, fake_uv, monkeypatch, exit_code):
+    """What an earlier one left, and what this one put into its cache or, when it fails, anywhere."""
+    environments = Environments(tmp_path / "data")
+    os.close(bury(environments.yard / "build-0.98.0-x1"))
+    fake_uv(SUCCEED.replace("exit 0", f"exit {exit_code}"))
+    boxed = Environments._boxed
+
+    def build(self, build, *args):
+        if not (build.place / ".cache" / "deep").exists():
+            os.close(bury(build.place / ".cache" / "deep"))
+        return boxed(self, build, *args)
+
+    monkeypatch.setattr(Environments, "_boxed", build)
+    with suppress(EnvironmentFailed):
+        environments.install("0.98.0")
+    assert folders(environments) == (["server-0.98.0"] if exit_code == 0 else [])
+    assert not (environments.path("0.98.0") / ".cache").exists()
 
 
 def test_failed_install_leaves_nothing_and_says_what_uv_said(tmp_path, fake_uv):

@@ -1,3 +1,5 @@
+import errno
+import os
 import socket
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +13,7 @@ from tenants.servers.health import is_ours
 from tenants.servers.local import SERVE, LocalBackend
 from tenants.servers.supervisor import ProcessInfo
 from tenants.servers.variables import environment
-from tests.tenants.servers.conftest import make_spec
+from tests.tenants.servers.conftest import bury, make_spec
 
 
 @pytest.fixture
@@ -112,6 +114,42 @@ def test_link_in_place_of_the_folder_is_not_followed(local, data, tmp_path):
     with pytest.raises(ServerError, match="not below the data folder"):
         local.remove(spec)
     assert (tmp_path / "precious").exists()
+
+
+@pytest.fixture
+def deaf(local, monkeypatch):
+    """The backend without a supervisor that would have to run."""
+    monkeypatch.setattr(local.supervisor, "remove", lambda name: None)
+    return local
+
+
+def test_a_folder_of_any_depth_is_removed_with_its_log(deaf, data):
+    spec = make_spec(data)
+    os.close(bury(spec.folder / "stores"))
+    (spec.folder / "closed" / "inner").mkdir(parents=True)
+    (spec.folder / "closed").chmod(0)
+    deaf.supervisor.logs.mkdir(parents=True)
+    (deaf.supervisor.logs / f"{spec.program}.log.1").touch()
+    deaf.remove(spec)
+    assert not spec.folder.exists()
+    assert list(deaf.supervisor.logs.iterdir()) == []
+
+
+def test_a_folder_that_stays_is_not_taken_for_removed(deaf, data, monkeypatch):
+    spec = make_spec(data)
+    spec.folder.mkdir(parents=True)
+    rmdir = os.rmdir
+    monkeypatch.setattr(os, "rmdir", failing)
+    with pytest.raises(ServerError, match="could not be removed as a whole"):
+        deaf.remove(spec)
+    monkeypatch.setattr(os, "rmdir", rmdir)
+    deaf.remove(spec)
+    deaf.remove(spec)  # nothing is left to remove
+    assert not spec.folder.exists()
+
+
+def failing(*_, **__):
+    raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
 
 
 def test_free_port_leaves_out_what_is_taken(local):
