@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,10 @@ from .schema import mapping
 
 MAX_BYTES = 50 * 1024**2
 MAX_FILES = 20_000
+MAX_NAMES = 2 * MAX_FILES  # of files and folders
 MAX_DEPTH = 100  # folders inside folders
 MAX_HOPS = 40  # links that lead to links, as the system itself allows
+MAX_STEPS = 1_000_000  # names on the ways of all links of a directory
 IGNORED = {".git", ".hg", ".svn", ".venv", "venv", "__pycache__", "node_modules", ".zen", ".mypy_cache"}
 IGNORED |= {".ruff_cache", ".pytest_cache", ".ipynb_checkpoints", ".tox", ".DS_Store"}
 IGNORED_ENDINGS = (".pyc", ".pyo")
@@ -202,10 +205,9 @@ class _Copy:
         """`source`: where the directory is, for links that begin with “/”; nothing is opened by it."""
         self.source, self.target = source, target
         self.lines: list[str] = []  # which make the hash
-        self.files = self.bytes = 0
-        self.seen: dict[str, str | None] = {
-            ".": None
-        }  # relative path -> where it leads, None for what is no link
+        self.files = self.bytes = self.steps = 0
+        # Relative path -> where it leads, None for what is no link.
+        self.seen: dict[str, str | None] = {".": None}
 
     def of(self, folder: int) -> str:
         """Copy what is not ignored; returns the hash of sorted paths, kinds and contents."""
@@ -235,6 +237,7 @@ class _Copy:
         if path in self.seen:  # a listing can hold a name twice while names change
             raise FileExistsError(errno.EEXIST, f"{path} changes just now")
         self.seen[path] = leads_to
+        self._count()
 
     def _take(self, entry: os.DirEntry, folder: int, path: str) -> None:
         """A file or a link; nothing of what is neither."""
@@ -248,7 +251,7 @@ class _Copy:
 
     def _count(self, files: int = 0, size: int = 0) -> None:
         self.files, self.bytes = self.files + files, self.bytes + size
-        if self.bytes > MAX_BYTES or self.files > MAX_FILES:
+        if self.bytes > MAX_BYTES or self.files > MAX_FILES or len(self.seen) > MAX_NAMES:
             raise CodeError(
                 f"The directory holds more than {MAX_BYTES // 1024**2} MB or {MAX_FILES:,} files. "
                 "Choose the folder of the code itself; data belong elsewhere."
@@ -264,15 +267,15 @@ class _Copy:
         return place
 
     def _file(self, name: str, folder: int, target: Path) -> str:
-        """Copy one file; returns what it adds to the hash. One that has become a pipe since we looked does not block."""
+        """Copy one file; returns what it adds to the hash."""
         digest = hashlib.sha256()
-        handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
-        with open(handle, "rb") as reader, open(target, "xb") as writer:
+        opener = partial(_open_itself, folder=folder)
+        with open(name, "rb", opener=opener) as reader, open(target, "xb") as writer:
             while chunk := reader.read(CHUNK):
                 self._count(size=len(chunk))
                 digest.update(chunk)
                 writer.write(chunk)
-            executable = bool(os.fstat(handle).st_mode & stat.S_IXUSR)
+            executable = bool(os.fstat(reader.fileno()).st_mode & stat.S_IXUSR)
         target.chmod(0o555 if executable else 0o444)
         return f"{'x' if executable else '-'} {digest.hexdigest()}"
 
@@ -297,8 +300,9 @@ class _Copy:
             if further is not None:
                 here, hops = Path("/") if further.startswith("/") else here.parent, hops + 1
                 left += reversed(further.split("/"))
-            if hops > MAX_HOPS:
-                raise CodeError(f"{path} is a link that leads round in a circle.")
+            self.steps += 1
+            if hops > MAX_HOPS or self.steps > MAX_STEPS:
+                raise CodeError(f"{path} is a link that leads round in a circle or takes too long a way.")
             here, further = self._step(here, left.pop())
         return here
 
@@ -320,6 +324,11 @@ class _Copy:
             return os.readlink(place)
         except OSError:
             return None
+
+
+def _open_itself(name: str, flags: int, folder: int) -> int:
+    """A file that has become a link since we looked is not followed; one that has become a pipe does not block."""
+    return os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
 
 
 def _entries(folder: int) -> list[os.DirEntry]:

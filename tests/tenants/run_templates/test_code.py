@@ -361,6 +361,7 @@ def test_folders_swapped_again_and_again_never_lead_outside(project, settings, p
             os.rename(project.parent / "away", project / "churn")
 
     swapper = threading.Thread(target=swapping)
+    before = os.listdir("/proc/self/fd")
     swapper.start()
     try:
         for _ in range(200):
@@ -369,6 +370,7 @@ def test_folders_swapped_again_and_again_never_lead_outside(project, settings, p
     finally:
         ended.set()
         swapper.join()
+    assert os.listdir("/proc/self/fd") == before
     texts = {path.read_text() for copy in copies(settings) for path in copy.rglob("*") if path.is_file()}
     assert texts <= {"step = 1\n", "a,b\n"}
 
@@ -407,7 +409,23 @@ def test_a_name_that_is_listed_twice_while_names_change_is_refused(project, sett
 def test_links_that_go_round_in_a_circle_are_refused(project, settings):
     (project / "a").symlink_to("b")
     (project / "b").symlink_to("a")
-    assert refusal_of(project) == "a is a link that leads round in a circle."
+    assert refusal_of(project) == "a is a link that leads round in a circle or takes too long a way."
+    assert copies(settings) == []
+
+
+def test_ways_of_links_are_not_followed_without_end(project, settings, monkeypatch):
+    monkeypatch.setattr(code, "MAX_STEPS", 1000)
+    for number in range(10):
+        (project / f"a{number}").symlink_to("churn/../" * 100)
+    assert "takes too long a way" in refusal_of(project)
+    assert copies(settings) == []
+
+
+def test_folders_without_files_have_an_end_too(project, settings, monkeypatch):
+    monkeypatch.setattr(code, "MAX_NAMES", 10)
+    for number in range(10):
+        (project / f"a{number}").mkdir()
+    assert "holds more than" in refusal_of(project)
     assert copies(settings) == []
 
 
