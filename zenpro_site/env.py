@@ -110,6 +110,14 @@ class Env(environ.FileAwareEnv):
             raise ImproperlyConfigured(f"{var} has {wrong[0]!r} in it. Name versions such as 0.98.0.")
         return found
 
+    def ports(self, var) -> list[int]:
+        """Numbers of ports by commas, none by default."""
+        found = self.list(var, default=[])
+        wrong = [one for one in found if not (one.isascii() and one.isdecimal() and 0 < int(one) < 65536)]
+        if wrong:
+            raise ImproperlyConfigured(f"{var} has {wrong[0]!r} in it. Name ports, as 29500,6379.")
+        return [int(one) for one in found]
+
     def path_prefix(self, var, default: str) -> str:
         """A path below the site, with one slash at its end."""
         found = self(var, default=default).strip("/")

@@ -11,8 +11,8 @@ def isolation() -> Isolation:
     """What holds, or what there is where nothing does. Walls are tried once a process, then remembered."""
     try:
         return box.chosen(settings.ZENPRO_ISOLATION)
-    except StartFailed:
-        return box.probe()
+    except StartFailed as error:  # `zenpro up` refuses to start so
+        return Isolation(Kind.NONE, error.reason)
 
 
 def notice_for(user) -> Isolation | None:

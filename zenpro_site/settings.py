@@ -62,6 +62,9 @@ ZENPRO_RUN_FILE_SIZE = env.int("ZENPRO_RUN_FILE_MB", default=20_000) * 1024**2
 ZENPRO_RUN_OPEN_FILES = env.int("ZENPRO_RUN_OPEN_FILES", default=4096)
 ZENPRO_RUN_MEMORY = env.int("ZENPRO_RUN_MEMORY_MB", default=0) * 1024**2  # 0: as much as the machine has
 ZENPRO_RUN_CPUS = env.float("ZENPRO_RUN_CPUS", default=0.0, least=0, most=4096)  # 0: all there are
+ZENPRO_RUN_PORTS = env.ports(
+    "ZENPRO_RUN_PORTS"
+)  # where programs of runs may listen, beside what the system chooses
 ZENPRO_TENANT_DISK = load_size(env, "ZENPRO_TENANT_DISK", "20G")  # bytes on disk of one tenant; 0: no limit
 ADMIN_URL = env.path_prefix("ZENPRO_ADMIN_URL", default="admin/")
 ZENPRO_CODE_ROOTS = load_code_roots(env)  # where templates may take code from

@@ -7,6 +7,7 @@ from typing import Any
 
 from tenants.run_templates import runner
 from tenants.run_templates.models import TemplateRun
+from tenants.servers import answers
 from tenants.servers.base import TenantNotFound, TenantRefused
 from tenants.servers.client import Run, Step, TenantClient
 
@@ -24,6 +25,7 @@ ENDS = {
     "cancelled": State.STOPPED,
 }
 EXCEPTION = re.compile(r"^(?:[\w.]+\.)?\w*(?:Error|Exception|Interrupt|Exit|Killed)\b.*")
+LONGEST = 2000  # characters of a reason
 ENDED_BY_LIMIT = "ZenPro ended this run: "  # as keep.py writes it
 SIGNALLED = 128  # a box whose program was killed by signal N ends with 128 + N
 PREFIX = re.compile(r"^(?:\[[^\]]*\]\s*)+")
@@ -144,13 +146,14 @@ def why_it_died(run: TemplateRun, exit_code: int | None) -> str:
 
 def limit_passed(run: TemplateRun) -> str:
     """The keeper's own sentence when a limit ended the run; "" when none did."""
-    return next((line for line in reversed(runner.tail(run.pk, 5)) if line.startswith(ENDED_BY_LIMIT)), "")
+    lines = (answers.line(line, LONGEST) for line in reversed(runner.tail(run.pk, 5)))
+    return next((line for line in lines if line.startswith(ENDED_BY_LIMIT)), "")
 
 
 def last_error(run: TemplateRun) -> str:
     """The last line of the output that reads like an exception, without its log prefix; "" when there is none."""
     for line in reversed(runner.tail(run.pk)):
-        text = PREFIX.sub("", line).strip()
+        text = answers.line(PREFIX.sub("", line).strip(), LONGEST)
         if EXCEPTION.match(text):
             return text
     return ""

@@ -111,6 +111,7 @@ def walls(order: Order) -> box.Walls:
         write=[*(folder / name for name in SCRATCH), order.local_stores],
         limits=limits(),
         group=groups.of_run(str(order.run_id)),
+        ports=settings.ZENPRO_RUN_PORTS,
     )
 
 

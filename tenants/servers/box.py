@@ -34,9 +34,11 @@ SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 CONFIGURATION = (
     "ssl/certs", "ssl/cert.pem", "ssl/openssl.cnf", "pki/tls/certs", "pki/tls/cert.pem", "pki/ca-trust/extracted",
     "ca-certificates", "resolv.conf", "hosts", "nsswitch.conf", "gai.conf", "host.conf", "services",
-    "passwd", "group", "ld.so.cache", "localtime", "timezone", "mime.types", "alternatives", "protocols",
+    "os-release", "debian_version", "lsb-release", "passwd", "group", "ld.so.cache", "localtime", "timezone", "mime.types", "alternatives", "protocols",
 )  # fmt: skip
 DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
+OPEN_PORTS = "programs can listen on the port of a server that is not running (the kernel is older than 6.7)"
+ASKED_FOR = "Remove ZENPRO_ISOLATION=landlock and start again to have the best walls of this machine."
 # New namespaces for all but the network; no further ones inside; no capability; ends with its keeper.
 WALLS = ("--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try")
 WALLS += ("--disable-userns", "--die-with-parent", "--new-session", "--cap-drop", "ALL")
@@ -79,7 +81,8 @@ class Walls:
     """What a program may see, beside the system's own files.
 
     `read`, `write`: files and folders, at the same place inside. `secrets`: handed over once, through a pipe.
-    `group`: the control group that is made for it, see groups.py.
+    `group`: the control group that is made for it, see groups.py. `ports`: where it may listen, beside ports that the
+    system chooses.
     """
 
     read: Sequence[Path] = ()
@@ -87,6 +90,7 @@ class Walls:
     limits: Limits = Limits()
     secrets: Mapping[str, str] | None = field(default=None, repr=False)
     group: Path | None = None
+    ports: Sequence[int] = ()
 
 
 def as_document(walls: Walls, kind: Kind, cwd: Path) -> dict:
@@ -100,6 +104,7 @@ def as_document(walls: Walls, kind: Kind, cwd: Path) -> dict:
         "secrets": dict(walls.secrets) if walls.secrets else None,
         "limits": {name: getattr(walls.limits, name) for name in Limits.__slots__},
         "group": str(walls.group) if walls.group else None,
+        "ports": list(walls.ports),
     }
 
 
@@ -108,7 +113,20 @@ def bubblewrap(walls: Walls, cwd: Path) -> list[str]:
     argv = [str(bwrap_path()), *WALLS, *system_binds()]
     for path in configuration():
         argv += ["--ro-bind", os.path.realpath(path), path]
-    argv += ["--proc", "/proc", "--dev", "/dev", "--size", str(SHARED_MEMORY), "--tmpfs", "/dev/shm"]  # noqa: S108
+    # Root of the box is root of the machine to the kernel's settings: its files there are writable without any right.
+    argv += [
+        "--proc",
+        "/proc",
+        "--ro-bind",
+        "/proc/sys",
+        "/proc/sys",
+        "--dev",
+        "/dev",
+        "--size",
+        str(SHARED_MEMORY),
+        "--tmpfs",
+        "/dev/shm",
+    ]  # noqa: S108
     argv += ["--size", str(SCRATCH), "--tmpfs", "/tmp"]  # noqa: S108 - the box's own
     for option, paths in (("--ro-bind", walls.read), ("--bind", walls.write)):
         for path in paths:
@@ -162,11 +180,10 @@ def probe() -> Isolation:
     """Try the walls on this machine, the best first; asked once a process. Never raises."""
     refused = _refusal_of(Kind.BUBBLEWRAP)
     if not refused:
-        return Isolation(
-            Kind.BUBBLEWRAP, "Tenants are isolated from each other and from ZenPro by bubblewrap."
-        )
+        held = "Tenants are isolated from each other and from ZenPro by bubblewrap."
+        return Isolation(Kind.BUBBLEWRAP, held, "" if keep.holds_ports() else f"{OPEN_PORTS.capitalize()}.")
     if not _refusal_of(Kind.LANDLOCK):
-        return _landlock(refused)
+        return _landlock(remedy(refused))
     return Isolation(
         Kind.NONE,
         "Tenants are not isolated: their code can read and change everything ZenPro can.",
@@ -176,18 +193,20 @@ def probe() -> Isolation:
     )
 
 
-def _landlock(refused: str) -> Isolation:
+def _landlock(remedy: str) -> Isolation:
     abi = keep.landlock_abi()
     open_ways = ["programs see the names and command lines of other processes", "file modes can be changed"]
     if not keep.holds_sockets():
         open_ways.append("programs can connect to sockets of this machine that this account may use")
+    if not keep.holds_ports():
+        open_ways.append(OPEN_PORTS)
     if abi < 3:
         open_ways.append("files of ZenPro can be emptied, though not read (the kernel is older than 6.2)")
     if abi < keep.SCOPED_SINCE:
         open_ways.append("other processes of this account can be signalled (the kernel is older than 6.12)")
     words = ", ".join(open_ways)
     sentence = f"Tenants' files are isolated by Landlock (version {abi}); their processes are not."
-    return Isolation(Kind.LANDLOCK, sentence, f"{words[0].upper()}{words[1:]}.", remedy(refused))
+    return Isolation(Kind.LANDLOCK, sentence, f"{words[0].upper()}{words[1:]}.", remedy)
 
 
 def remedy(refused: str) -> str:
@@ -296,4 +315,4 @@ def _only(setting: str) -> Isolation:
         raise StartFailed(f"ZENPRO_ISOLATION is one of {', '.join(Kind)}, or empty; it is {setting!r}.")
     if refused := _refusal_of(Kind(setting)):
         raise StartFailed(f"ZENPRO_ISOLATION asks for {setting}, which this machine refuses: {refused}")
-    return _landlock("ZENPRO_ISOLATION asks for Landlock") if setting == Kind.LANDLOCK else probe()
+    return _landlock(ASKED_FOR) if setting == Kind.LANDLOCK else probe()

@@ -38,6 +38,7 @@ PATH_BENEATH = 1
 READ_RIGHTS = 1 << 0 | 1 << 2 | 1 << 3  # execute, read files, read folders
 FILE_RIGHTS = 1 << 0 | 1 << 1 | 1 << 2 | 1 << 14 | 1 << 15  # what may be granted on a file
 RIGHTS = {1: (1 << 13) - 1, 2: 1 << 13, 3: 1 << 14, 5: 1 << 15}
+NET_PORT, BIND_TCP, PORTS_SINCE = 2, 1, 4  # a kind of rule, its right, and the ABI that brought them
 SCOPED_SINCE = 6  # no signals and no abstract sockets out of the box
 SCOPES = 0b11
 
@@ -90,6 +91,7 @@ def start(program, secrets, watched):
         if program["walls"]["group"]:
             write(program["walls"]["group"], "cgroup.procs", "0")
         limit(program["walls"]["limits"])
+        hold_ports(program["walls"])
         if program["walls"]["kind"] != "bubblewrap":
             os.chdir(program["cwd"])
             give_up_rights(program["walls"])
@@ -366,6 +368,28 @@ def hold_sockets():
     program = struct.pack("HxxxxxxP", len(steps), ctypes.addressof(code))
     if libc.prctl(PR_SET_SECCOMP, FILTER_MODE, ctypes.c_char_p(program), 0, 0):
         raise OSError(ctypes.get_errno(), "sockets could not be held")
+
+
+def holds_ports():
+    """Whether programs can be kept from listening where a tenant or ZenPro itself should be."""
+    return landlock_abi() >= PORTS_SINCE
+
+
+def hold_ports(walls):
+    """The program listens on the ports that it was given and on those that the system chooses, also inside bubblewrap.
+
+    It shares its network with us: while a tenant's server is down anybody else could answer in its place.
+    """
+    if walls["kind"] == "none" or not holds_ports():
+        return
+    rules = libc.syscall(CREATE_RULESET, struct.pack("QQ", 0, BIND_TCP), 16, 0)
+    if rules < 0 or libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
+        raise OSError(ctypes.get_errno(), "Landlock refused the rules for ports")
+    for port in (0, *walls["ports"]):
+        libc.syscall(ADD_RULE, rules, NET_PORT, struct.pack("QQ", BIND_TCP, port), 0)
+    if libc.syscall(RESTRICT_SELF, rules, 0):
+        raise OSError(ctypes.get_errno(), "Landlock could not hold ports")
+    os.close(rules)
 
 
 def landlock_abi():

@@ -179,6 +179,7 @@ class LocalBackend:
             write=[spec.folder, *(spec.folder / name for name in INNER), spec.local_stores],
             limits=box.Limits(processes=SERVER_PROCESSES, grace=SERVER_GRACE),
             secrets=secrets,
+            ports=[spec.port],
         )
 
     def _check_installed(self, spec: ServerSpec) -> None:

