@@ -1,4 +1,4 @@
-"""Runs of people who may not enter their tenant any more, and of keys that were revoked: they end (rules §3, §7)."""
+"""Runs of people who may not enter their tenant any more, and of keys that were revoked or have expired: they end (rules §3, §7)."""
 
 from django.conf import settings
 
@@ -34,6 +34,8 @@ def why_stopped(run: TemplateRun, known: Holding | None = None) -> str:
         return "the person who started it is no longer here."
     if key and key.revoked_at:
         return f"the key {key} of {run.created_by}, which started it, has been revoked."
+    if key and key.state == "expired":
+        return f"the key {key} of {run.created_by}, which started it, has expired."
     if is_out(run, known):
         return f"{run.created_by} no longer has access to {run.template.tenant.name}."
     return ""

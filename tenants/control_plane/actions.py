@@ -18,7 +18,7 @@ from tenants.decisions import Resource
 from tenants.enrollment.models import Enrollment
 from tenants.models import Share, Tenant, TenantAccount
 
-from .models import AccessToken, KeyEntry, UnknownRight, UsageEvent
+from .models import AccessToken, DeviceEntry, KeyEntry, UnknownRight, UsageEvent
 
 NAMES_SHARERS = (0, 81)  # since then servers say who shares (protocol §12)
 MOST_UNKNOWN = 200  # rows; a server may make up as many as it likes
@@ -58,10 +58,12 @@ def note_refusal(*, tenant_id: UUID) -> None:
 
 
 def record_entry(*, tenant: Tenant, token: AccessToken) -> None:
-    """The person gets a session of the tenant's server, which outlives rights and keys until it is cut (§13.3)."""
+    """The person gets a session of the tenant's server, which outlives rights, keys and devices until it is cut (§13.3)."""
     TenantAccount.objects.enter(tenant, token.user)
     if token.api_key:
         KeyEntry.objects.note(token.api_key, tenant)
+    if token.device_id:
+        DeviceEntry.objects.note(token.device_id, tenant)
 
 
 @transaction.atomic

@@ -2,7 +2,7 @@ from django.contrib import admin
 
 from zenpro_site.admin import ReadOnlyAdmin
 
-from .models import AccessToken, ApiKey, DeviceLogin, KeyEntry, UnknownRight, UsageEvent
+from .models import AccessToken, ApiKey, DeviceEntry, DeviceLogin, KeyEntry, UnknownRight, UsageEvent
 
 
 @admin.register(AccessToken)
@@ -44,6 +44,16 @@ class KeyEntryAdmin(ReadOnlyAdmin):
     list_filter = ["cut_at", "tenant__organization"]
     list_select_related = ["api_key", "tenant"]
     search_fields = ["api_key__label", "api_key__user__name", "tenant__name"]
+
+
+@admin.register(DeviceEntry)
+class DeviceEntryAdmin(ReadOnlyAdmin):
+    """Where people came in with a computer; the agent signs them out there when they sign that computer out."""
+
+    list_display = ["device", "tenant", "entered_at", "cut_at"]
+    list_filter = ["cut_at", "tenant__organization"]
+    list_select_related = ["device", "tenant"]
+    search_fields = ["device__host", "device__user__name", "tenant__name"]
 
 
 @admin.register(UnknownRight)

@@ -60,7 +60,7 @@ def ask(*, client_id: UUID, user_agent: str, ip: str | None, home: Tenant | None
     """
     if DeviceLogin.objects.live().filter(ip=ip, state=DeviceLogin.State.PENDING).count() >= OPEN_PER_ADDRESS:
         raise TooMany
-    DeviceLogin.objects.filter(expires_at__lte=timezone.now(), tokens=None).delete()
+    DeviceLogin.objects.useless().delete()
     claims, code = dict(AGENT.findall(user_agent)), secrets.token_urlsafe(32)
     while True:
         login = DeviceLogin(
@@ -171,7 +171,10 @@ def _hand_over(login: DeviceLogin) -> tuple[str, DeviceLogin, timedelta]:
 
 @transaction.atomic
 def sign_out(*, login: DeviceLogin, by) -> None:
-    """End a computer's sign-in: its token does not work at the next request."""
+    """End a computer's sign-in: its token does not work at the next request, and the agent ends what was opened with it
+    inside tenants."""
+    login.state = DeviceLogin.State.SIGNED_OUT
+    login.save(update_fields=["state"])
     login.tokens.all().delete()
     before = {"computer": str(login)}
     AuditEvent.objects.record(

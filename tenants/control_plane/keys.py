@@ -16,7 +16,7 @@ from orgs.permissions import Permission
 from tenants.models import Tenant
 from tenants.permissions import TenantPermission
 
-from .models import AccessToken, ApiKey
+from .models import AccessToken, ApiKey, KeyEntry
 
 TOKEN_LIFETIME = timedelta(hours=1)  # clients keep the key and exchange it again by themselves
 NOWHERE = "service.invalid"  # no mail can ever arrive there (RFC 2606)
@@ -51,9 +51,11 @@ def create_service_account(*, organization: Organization, name: str, by, role: s
 
 @transaction.atomic
 def deactivate(*, account: Membership, by) -> None:
-    """Its keys, tokens and open sessions stop at the next request. Nothing happens when it is inactive."""
+    """Its keys, tokens and open sessions stop at the next request; the agent ends what they opened inside tenants, also
+    when it is active again by then. Nothing happens when it is inactive."""
     if _switch(account, by, active=False):
         AccessToken.objects.filter(user=account.user).delete()
+        KeyEntry.objects.end(account.user)
         _account_record("service_account.deactivated", account, by)
 
 

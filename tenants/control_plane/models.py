@@ -51,6 +51,11 @@ class DeviceLoginQuerySet(models.QuerySet):
         """Devices that hold a token which still works."""
         return self.filter(tokens__expires_at__gt=timezone.now()).distinct()
 
+    def useless(self):
+        """Requests and sign-ins that are over. Those that were signed out stay until the agent has ended what they opened."""
+        over = self.filter(expires_at__lte=timezone.now(), tokens=None)
+        return over.exclude(state=DeviceLogin.State.SIGNED_OUT, entries__isnull=False)
+
 
 class DeviceLogin(models.Model):
     """One `zenml login`: asked for by a computer, answered by a person in her browser, then collected once.
@@ -63,6 +68,7 @@ class DeviceLogin(models.Model):
         APPROVED = "approved", "Approved"
         DENIED = "denied", "Denied"
         COLLECTED = "collected", "Signed in"
+        SIGNED_OUT = "signed_out", "Signed out"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     client_id = models.UUIDField()
@@ -280,10 +286,17 @@ class KeyEntryQuerySet(models.QuerySet):
             self.create(**same, entered_at=now)
 
     def ended(self):
-        """Entries whose key, or whose secret of it, works no more."""
+        """Entries whose key, or whose secret of it, works no more; with tenant and key."""
         now = timezone.now()
         over = models.Q(ends_at__lte=now) | models.Q(api_key__expires_at__lte=now)
-        return self.filter(over | models.Q(api_key__revoked_at__isnull=False))
+        gone = self.filter(over | models.Q(api_key__revoked_at__isnull=False))
+        return gone.select_related("tenant", "api_key")
+
+    def end(self, account) -> None:
+        """What the account opened with any of its keys ends now, though the keys may work on."""
+        now = timezone.now()
+        later = models.Q(ends_at=None) | models.Q(ends_at__gt=now)
+        self.filter(later, api_key__user=account).update(ends_at=now)
 
 
 class KeyEntry(models.Model):
@@ -306,6 +319,52 @@ class KeyEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.api_key} in {self.tenant}"
+
+    @property
+    def user_id(self) -> uuid.UUID:
+        """Whose account was let in."""
+        return self.api_key.user_id
+
+
+class DeviceEntryQuerySet(models.QuerySet):
+    def note(self, device_id: uuid.UUID, tenant: Tenant) -> None:
+        """A tenant's server is about to let a person in with this computer's token. One statement."""
+        row = self.model(device_id=device_id, tenant=tenant, entered_at=timezone.now(), cut_at=None)
+        keys, news = ["device", "tenant"], ["entered_at", "cut_at"]
+        self.bulk_create([row], update_conflicts=True, unique_fields=keys, update_fields=news)
+
+    def ended(self):
+        """Entries of computers that were signed out; with tenant and computer.
+
+        Not of those whose time was over: that is so every day, and would end the person's schedules and long runs.
+        """
+        gone = self.filter(device__state=DeviceLogin.State.SIGNED_OUT)
+        return gone.select_related("tenant", "device")
+
+
+class DeviceEntry(models.Model):
+    """A person was let into a tenant with the token of a computer. What it got there ends when the computer is signed
+    out; after that the row is gone."""
+
+    device = models.ForeignKey(DeviceLogin, on_delete=models.CASCADE, related_name="entries")
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="device_entries")
+    entered_at = models.DateTimeField()
+    cut_at = models.DateTimeField(null=True, help_text="When its account was signed out inside the tenant.")
+
+    objects = DeviceEntryQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-entered_at"]
+        verbose_name_plural = "device entries"
+        constraints = [models.UniqueConstraint(fields=["device", "tenant"], name="device_entry_once")]
+
+    def __str__(self) -> str:
+        return f"{self.device} in {self.tenant}"
+
+    @property
+    def user_id(self) -> uuid.UUID:
+        """Whose account was let in."""
+        return self.device.user_id
 
 
 class UnknownRight(models.Model):

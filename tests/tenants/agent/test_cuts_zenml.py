@@ -11,10 +11,11 @@ from tenants import connection
 from tenants.agent.chores import Cuts
 from tenants.agent.key_cuts import KeyCuts
 from tenants.connection import connect
-from tenants.control_plane import keys
+from tenants.control_plane import devices, keys
 from tenants.control_plane.models import AccessToken
 from tenants.hosting import spec_of
 from tenants.servers.client import TenantClients
+from tests.tenants.agent.test_device_cuts import sign_in
 from tests.tenants.control_plane.test_real_server import tenant  # noqa: F401 - the fixture
 from tests.tenants.servers.conftest import eventually, supervised, zen_data  # noqa: F401 - fixtures
 
@@ -55,6 +56,7 @@ def test_a_removed_person_is_out_at_once_and_can_come_back(tenant, supervised): 
     for user in (owner, gone, stays):
         make_grant(tenant, user, "admin")
     check_a_key_that_is_revoked(tenant, owner)
+    check_a_computer_that_is_signed_out(tenant, stays)
     project = connect(gone, tenant).create_project("default")["id"]
     before, other = session(tenant, gone), session(tenant, stays)
     long_lived = api_token(tenant, before)
@@ -105,6 +107,21 @@ def check_a_key_that_is_revoked(tenant, owner):  # noqa: F811 - the fixture
         lambda: status(tenant, session(tenant, robot, keys.exchange(secret=other)[0])) == 200, seconds=5
     )
     assert (status(tenant, held), status(tenant, long_lived)) == (401, 401)
+
+
+def check_a_computer_that_is_signed_out(tenant, person):  # noqa: F811 - the fixture
+    """What it and the person's other computer made in there ends; the other one opens it again."""
+    lost, other = sign_in(tenant, person), sign_in(tenant, person)
+    held = [session(tenant, person, lost.token), session(tenant, person, other.token)]
+    held.append(api_token(tenant, held[0]))
+    assert {status(tenant, headers) for headers in held} == {200}
+    devices.sign_out(login=lost, by=person)
+    assert KeyCuts()() == 1
+    assert {status(tenant, headers) for headers in held} == {401}
+    eventually(lambda: status(tenant, session(tenant, person, other.token)) == 200, seconds=5)
+    assert {status(tenant, headers) for headers in held} == {401}
+    with pytest.raises(AssertionError):
+        session(tenant, person, lost.token)
 
 
 def check_a_server_that_is_down(tenant, hosting, owner, gone, cut):  # noqa: F811 - the fixture

@@ -113,13 +113,30 @@ def test_a_tenant_that_it_did_not_enter_is_left_alone(hosted, owner, robot, key,
     assert KeyCuts()() == 1 and inside.active() == {robot.username}
 
 
-def test_a_personal_key_too(hosted, owner, member):  # noqa: F811
+@pytest.mark.parametrize("end", [lambda key, by: keys.revoke_key(key=key, by=by), expire])
+def test_a_personal_key_too(end, hosted, owner, member):  # noqa: F811
     tenant, inside = hosted
     make_grant(tenant, member)
     key, cut = make_key(member), KeyCuts()
     come_in(hosted, key)
-    keys.revoke_key(key=key, by=member)
+    end(key, member)
     assert cut() == 1 and inside.active() == set()
+
+
+@pytest.mark.parametrize("hurry", [True, False])
+def test_a_deactivated_account_is_signed_out_however_soon_it_is_active(hurry, hosted, owner, robot, key):  # noqa: F811
+    _, inside = hosted
+    account = robot.membership
+    keys.deactivate(account=account, by=owner)
+    if hurry:
+        keys.activate(account=account, by=owner)
+    assert chores.Cuts()() + KeyCuts()() >= 1 and inside.active() == set()
+    if not hurry:
+        keys.activate(account=account, by=owner)
+    long_ago()
+    KeyCuts()()
+    come_in(hosted, key)
+    assert chores.Cuts()() + KeyCuts()() == 0 and inside.active() == {robot.username}
 
 
 def test_the_old_secret_ends_with_its_grace(hosted, owner, robot, key):  # noqa: F811

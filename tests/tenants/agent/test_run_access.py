@@ -157,7 +157,19 @@ def test_a_service_account_that_was_removed_ends_its_runs(
     assert dead(run)
 
 
-def test_a_key_that_is_revoked_ends_what_was_started_with_it(
+def expire(key, by):
+    type(key).objects.filter(pk=key.pk).update(expires_at=timezone.now())
+
+
+KEY_ENDS = {
+    "has been revoked": lambda key, by: keys.revoke_key(key=key, by=by),
+    "has expired": expire,
+}
+
+
+@pytest.mark.parametrize("words", KEY_ENDS)
+def test_a_key_that_ends_ends_what_was_started_with_it(
+    words,
     loop,
     template,
     org,
@@ -173,15 +185,27 @@ def test_a_key_that_is_revoked_ends_what_was_started_with_it(
     TemplateRun.objects.filter(pk=with_key.pk).update(asked_with=used)
     TemplateRun.objects.filter(pk=with_other.pk).update(asked_with=other)
     loop.tick()
-    keys.revoke_key(key=used, by=robot)
+    KEY_ENDS[words](used, robot)
     assert not dead(with_key)
     look_for_people(loop)
     ticks(loop, lambda: fresh(with_key).has_ended)
-    reason = f"Stopped: the key {used} of {robot}, which started it, has been revoked."
+    reason = f"Stopped: the key {used} of {robot}, which started it, {words}."
     assert state(with_key) == ("stopped", reason)
     assert not fresh(with_other).has_ended and not fresh(by_hand).has_ended
     told = next(row for row in server.runs_by_id.values() if row.id == fresh(with_key).zenml_run_id)
     assert (told.status, told.reason) == ("stopped", reason), "The person may still speak to the tenant."
+
+
+def test_a_key_that_expired_while_the_agent_was_away_ends_its_run_once(here, run, server, member):
+    key = make_key(member)
+    TemplateRun.objects.update(asked_with=key)
+    new_loop(server).tick()
+    expire(key, member)
+    second = new_loop(server)
+    ticks(second, lambda: fresh(run).has_ended)
+    look_for_people(second)
+    assert state(run) == ("stopped", f"Stopped: the key {key} of {member}, which started it, has expired.")
+    assert AuditEvent.objects.filter(action="template_run.stopped").count() == 1
 
 
 def test_what_waits_is_not_started_for_somebody_who_is_gone(loop, run, server, member, owner):
