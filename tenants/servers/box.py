@@ -114,19 +114,8 @@ def bubblewrap(walls: Walls, cwd: Path) -> list[str]:
     for path in configuration():
         argv += ["--ro-bind", os.path.realpath(path), path]
     # Root of the box is root of the machine to the kernel's settings: its files there are writable without any right.
-    argv += [
-        "--proc",
-        "/proc",
-        "--ro-bind",
-        "/proc/sys",
-        "/proc/sys",
-        "--dev",
-        "/dev",
-        "--size",
-        str(SHARED_MEMORY),
-        "--tmpfs",
-        "/dev/shm",
-    ]  # noqa: S108
+    argv += ["--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys", "--dev", "/dev"]
+    argv += ["--size", str(SHARED_MEMORY), "--tmpfs", "/dev/shm"]  # noqa: S108 - the box's own
     argv += ["--size", str(SCRATCH), "--tmpfs", "/tmp"]  # noqa: S108 - the box's own
     for option, paths in (("--ro-bind", walls.read), ("--bind", walls.write)):
         for path in paths:
