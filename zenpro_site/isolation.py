@@ -12,7 +12,7 @@ def isolation() -> Isolation:
     try:
         return box.chosen(settings.ZENPRO_ISOLATION)
     except StartFailed as error:  # `zenpro up` refuses to start so
-        return Isolation(Kind.NONE, error.reason)
+        return Isolation(Kind.NONE, error.reason) if settings.ZENPRO_ISOLATION else box.probe()
 
 
 def notice_for(user) -> Isolation | None:

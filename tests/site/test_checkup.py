@@ -69,6 +69,13 @@ def test_isolation(monkeypatch, settings, kind, setting, level):
     assert setting or found.remedy == WORDS[kind].remedy
 
 
+def test_a_kind_of_isolation_that_is_none_is_a_problem(settings):
+    """As `zenpro up` refuses to start with it."""
+    settings.ZENPRO_ISOLATION = "foo"
+    (found,) = machine.check_isolation()
+    assert (found.level, "it is 'foo'" in found.text) == (PROBLEM, True)
+
+
 @pytest.mark.parametrize("user, owner, level", [(0, 0, WARNING), (1000, 1000, OK), (1000, 0, WARNING)])
 def test_account(monkeypatch, data, user, owner, level):
     monkeypatch.setattr(os, "geteuid", lambda: user)
