@@ -8,7 +8,6 @@ which checks everything again, while the rest of the schema still counts.
 import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime, time
-from functools import lru_cache
 from ipaddress import ip_address
 from itertools import islice
 from typing import Any
@@ -24,6 +23,10 @@ from .messages import sentence
 
 UNITS = 500_000  # less than half a second of work
 CALL, CHARACTERS = 10, 128  # what a keyword costs at least; steps of a regular expression to the unit
+INSTRUCTION, UNCOMPILED = (
+    2,
+    15_000,
+)  # what compiling costs: for each instruction, and for what becomes too large
 DEEPEST = 60  # schemas inside schemas
 MOST = 5  # sentences
 LONGEST_PATTERN, PATTERN_MEMORY = 2000, 1 << 18
@@ -39,6 +42,7 @@ class Budget:
 
     def __init__(self, units: int = UNITS):
         self.left = units
+        self.patterns: dict[str, Any] = {}  # compiled, or None for one that is left to the step
 
     def spend(self, units: int) -> None:
         """Raises Spent, also for everything after."""
@@ -147,14 +151,23 @@ class Unreadable(ValueError):
     """A regular expression that is left to the step."""
 
 
-@lru_cache(maxsize=256)
-def _compiled(pattern: str):
+def _compiled(pattern: str, budget: Budget):
+    """Compiled once for a request, and paid for: what does not fit costs as much as the largest that does."""
+    if pattern not in budget.patterns:
+        budget.patterns[pattern] = found = _compile(pattern)
+        budget.spend(found.programsize * INSTRUCTION if found else UNCOMPILED)
+    if budget.patterns[pattern] is None:
+        raise Unreadable(pattern)
+    return budget.patterns[pattern]
+
+
+def _compile(pattern: str):
     options = re2.Options()
     options.max_mem, options.log_errors = PATTERN_MEMORY, False
     try:
         return re2.compile(pattern, options=options)
-    except (re2.error, UnicodeError) as error:
-        raise Unreadable(pattern) from error
+    except (re2.error, UnicodeError):
+        return None
 
 
 def matches(pattern: str, text: str, budget: Budget) -> bool:
@@ -163,7 +176,7 @@ def matches(pattern: str, text: str, budget: Budget) -> bool:
         raise Unreadable(pattern)
     if not text.isascii() and ASCII_ONLY.search(pattern):
         raise Unreadable(pattern)
-    compiled = _compiled(pattern)
+    compiled = _compiled(pattern, budget)
     budget.spend(len(text) * compiled.programsize // CHARACTERS)
     try:
         return compiled.search(text) is not None

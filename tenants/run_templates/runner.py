@@ -21,7 +21,7 @@ from django.conf import settings
 
 from tenants.servers import box, folders, groups
 from tenants.servers.base import StartFailed
-from tenants.servers.keep import family
+from tenants.servers.keep import family, kill_group
 from tenants.servers.launch import read_record, started_at, write_record
 
 SOURCE = "zenml.zen_server.pipeline_execution.runner_entrypoint_configuration.RunnerEntrypointConfiguration"
@@ -253,7 +253,9 @@ def unsettled(run_id: UUID | None = None) -> Path:
 
 
 def tidy(run_id: UUID) -> None:
-    """Throw away what only the runner needed; the output stays."""
+    """Throw away what only the runner needed, and end what is left in its control group; the output stays."""
+    if group := groups.of_run(str(run_id)):
+        kill_group(str(group))
     for name in SCRATCH:
         folders.remove(folder_of(run_id) / name, TIDYING)
     (folder_of(run_id) / "lock").unlink(missing_ok=True)

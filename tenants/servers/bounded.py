@@ -198,7 +198,7 @@ def json_of(answer: httpx.Response) -> Any:
     if _has_many_parts(body):
         raise TenantRefused(answer.status_code, "The server's answer has too many parts.")
     try:
-        found = json.loads(body, parse_constant=lambda name: None)
+        found = json.loads(body.decode("utf-8-sig"), parse_constant=lambda name: None)
         _check_text(found, body)
     except ValueError as error:  # also: no UTF-8, integers of thousands of digits
         raise TenantRefused(answer.status_code, NOT_JSON) from error

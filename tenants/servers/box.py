@@ -277,7 +277,7 @@ def run(
 
 def chosen(setting: str) -> Isolation:
     """The walls to use. `setting`: "" for the best there are, the name of a kind to have that one or no start at all;
-    "none" is the operator's word that they accept the risk.
+    "none" is the operator's word that the risk is accepted.
 
     Raises StartFailed with the remedy.
     """

@@ -244,7 +244,9 @@ def check_space(folder: Path) -> None:
 
 
 def limits_of(build: Build) -> box.Limits:
-    return box.Limits(processes=BUILD_PROCESSES if build.alone else 0, file_size=LARGEST_FILE)
+    """The time also for a build that outlives the agent: whoever wants the same environment waits for its lock."""
+    processes = BUILD_PROCESSES if build.alone else 0
+    return box.Limits(processes=processes, file_size=LARGEST_FILE, seconds=INSTALL_TIMEOUT)
 
 
 def end_of(log: Path, start: int = 0) -> str:

@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 
 OURS = "zenpro"  # the group of web, agent and tenants
+RUNS, WEIGHT = "runs", "50"  # the group of all runs together, which gets half of what ours gets
 WANTED = ("memory", "cpu", "pids")
 COUNTED = (
     "Memory of runs is counted twice a second and their processors are not limited: "
@@ -33,7 +34,7 @@ class Groups:
     def sentence(self) -> str:
         words = {"memory": "memory", "cpu": "processors", "pids": "processes"}
         named = " and ".join(words[name] for name in self.limits if name != "pids")
-        return f"The kernel limits runs: {named}." if named else COUNTED
+        return f"Limits of runs are held by the kernel: {named}." if named else COUNTED
 
 
 def prepare() -> Groups | None:
@@ -48,8 +49,12 @@ def prepare() -> Groups | None:
             (own / OURS).mkdir(exist_ok=True)
             (own / OURS / "cgroup.procs").write_text(str(os.getpid()))
             _switch_on(own)
-            given.cache_clear()
-            return given()
+        with suppress(OSError):
+            (own / RUNS).mkdir(exist_ok=True)
+            _switch_on(own / RUNS)
+            (own / RUNS / "cpu.weight").write_text(WEIGHT)
+        given.cache_clear()
+        return given()
     return found
 
 
@@ -65,7 +70,8 @@ def _is_ours_alone(group: Path) -> bool:
 def _switch_on(group: Path) -> None:
     for name in (group / "cgroup.controllers").read_text().split():
         if name in WANTED:
-            (group / "cgroup.subtree_control").write_text(f"+{name}")
+            with suppress(OSError):
+                (group / "cgroup.subtree_control").write_text(f"+{name}")
 
 
 @cache
@@ -75,7 +81,7 @@ def given(process: str = "self") -> Groups | None:
     if own is None or own.name != OURS or not os.access(own.parent, os.W_OK):
         return None
     try:
-        held = (own.parent / "cgroup.subtree_control").read_text().split()
+        held = (own.parent / RUNS / "cgroup.subtree_control").read_text().split()
     except OSError:
         return None
     return Groups(own.parent, tuple(name for name in WANTED if name in held))
@@ -84,13 +90,13 @@ def given(process: str = "self") -> Groups | None:
 def of_run(name: str) -> Path | None:
     """Where the group of one run is made; None where the kernel limits nothing."""
     found = given()
-    return found.folder / f"run-{name}" if found and found.limits else None
+    return found.folder / RUNS / f"run-{name}" if found and found.limits else None
 
 
 def _group_of(process: str) -> Path | None:
     try:
-        lines = Path(f"/proc/{process}/cgroup").read_text().splitlines()
-        mounts = Path("/proc/self/mountinfo").read_text().splitlines()
+        lines = Path(f"/proc/{process}/cgroup").read_text(errors="surrogateescape").splitlines()
+        mounts = Path("/proc/self/mountinfo").read_text(errors="surrogateescape").splitlines()
     except OSError:
         return None
     name = next((line.removeprefix("0::") for line in lines if line.startswith("0::")), None)

@@ -16,7 +16,7 @@ import time
 
 LOOK_EVERY = 0.5  # seconds between looks at the limits
 LAST_RITES = 100  # rounds of ending what a program without a box left behind
-CPU_PERIOD = 100_000  # microseconds in which a group may use so many of each processor
+CPU_PERIOD, CPU_LEAST = 100_000, 1000  # microseconds, and how many of them a group may use at least
 SECRETS_FD = "ZENPRO_SECRETS_FD"  # the variable that names the pipe
 
 PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS, PR_SET_CHILD_SUBREAPER = 1, 38, 36
@@ -89,7 +89,7 @@ def start(program, secrets, watched):
             env[SECRETS_FD] = str(secrets)
         silence_input()
         if program["walls"]["group"]:
-            write(program["walls"]["group"], "cgroup.procs", "0")
+            enter_group(program["walls"]["group"])
         limit(program["walls"]["limits"])
         hold_ports(program["walls"])
         if program["walls"]["kind"] != "bubblewrap":
@@ -249,11 +249,13 @@ def end_all():
 
 def group_values(limits):
     """What is written into which file of a group: cgroups(7), "Cgroups v2"."""
-    values = {"cpu.weight": "50", "memory.oom.group": "1"}  # half of what servers and pages get
+    values = {"memory.oom.group": "1"}
+    if limits.get("processes"):
+        values["pids.max"] = str(limits["processes"])
     if limits.get("memory"):
         values |= {"memory.max": str(limits["memory"]), "memory.swap.max": "0"}
     if limits.get("cpus"):
-        values["cpu.max"] = f"{int(limits['cpus'] * CPU_PERIOD)} {CPU_PERIOD}"
+        values["cpu.max"] = f"{max(int(limits['cpus'] * CPU_PERIOD), CPU_LEAST)} {CPU_PERIOD}"
     return values
 
 
@@ -272,34 +274,44 @@ def make_group(folder, limits):
         os.mkdir(folder)
     except OSError:
         return None
-    for name, value in group_values(limits).items():
-        write(folder, name, value)
+    values = group_values(limits)
+    refused = [name for name in values if not write(folder, name, values[name])]
+    if "memory.max" in refused and os.path.exists(os.path.join(folder, "memory.max")):
+        kill_group(folder)
+        return None
     return folder
 
 
+def enter_group(folder):
+    if not write(folder, "cgroup.procs", "0"):
+        raise OSError(0, "its control group takes no process")
+
+
 def write(folder, name, value):
-    """Files of what the kernel does not limit here are not there."""
+    """True when the kernel took it; files of what it does not limit here are not there."""
     try:
         with open(os.path.join(folder, name), "w", encoding="ascii") as file:
             file.write(value)
     except OSError:
-        pass
+        return False
+    return True
 
 
 def end_group(folder, limits):
     """Ends whoever is left in it, also what left its session, and says so when the kernel found too much memory."""
-    if folder and ran_out_of_memory(folder):
+    if folder and limits.get("memory") and ran_out_of_memory(folder):
         print(f"ZenPro ended this run: {memory_words(limits['memory'])}", flush=True)
     kill_group(folder)
 
 
 def ran_out_of_memory(folder):
+    """By its own limit: the machine's, or that of the whole service, counts as oom_kill alone."""
     try:
-        with open(os.path.join(folder, "memory.events"), encoding="ascii") as lines:
+        with open(os.path.join(folder, "memory.events.local"), encoding="ascii") as lines:
             counts = dict(line.split() for line in lines)
     except OSError:
         return False
-    return counts.get("oom_kill", "0") != "0"
+    return counts.get("oom", "0") != "0"
 
 
 def kill_group(folder):

@@ -235,3 +235,25 @@ def test_no_schema_and_no_value_breaks_the_check(schema, value):
 @given(st.text(), st.text())
 def test_no_expression_breaks_the_check(pattern, text):
     assert isinstance(faults({"pattern": pattern}, text), list)
+
+
+LARGE = "(?i)(" + r"\pL{1,9}" * 100 + ")"
+
+
+@pytest.mark.parametrize("count", [1, 1000])
+def test_a_regular_expression_that_is_too_large_is_compiled_once(count, monkeypatch):
+    """Each try takes 11 ms, in which no other thread runs."""
+    tried = []
+    compile_ = checks._compile
+    monkeypatch.setattr(checks, "_compile", lambda pattern: tried.append(pattern) or compile_(pattern))
+    assert faults({"patternProperties": {LARGE: {}}}, {f"key{number}": 1 for number in range(count)}) == []
+    assert tried == [LARGE]
+
+
+def test_many_large_regular_expressions_are_given_up_within_the_budget(monkeypatch):
+    tried = []
+    compile_ = checks._compile
+    monkeypatch.setattr(checks, "_compile", lambda pattern: tried.append(pattern) or compile_(pattern))
+    patterns = {f"{LARGE}{number}": {} for number in range(300)}
+    assert faults({"patternProperties": patterns}, {"key": 1}) == []
+    assert len(tried) <= checks.UNITS // checks.UNCOMPILED + 1

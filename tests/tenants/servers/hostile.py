@@ -82,6 +82,8 @@ LARGE: dict[str, Attack] = {
     "long integer": says(b"[" + b"9" * 5_000_000 + b"]"),
     "no UTF-8": says(b'["\xff\xfe\xc3\x28"]'),
     "half a character": says(b'["\\ud800"]'),
+    "half a character in bytes": says(b'["\xed\xa0\x80"]'),
+    "half a character in UTF-16": says('["\ud800"]'.encode("utf-16", "surrogatepass")),
     "no JSON": says(b"<html>"),
 }
 

@@ -15,9 +15,6 @@ from tenants.servers import box, groups, keep
 from .conftest import eventually
 
 TREE = next(filter(None, map(groups._tree, Path("/proc/self/mountinfo").read_text().splitlines())), None)
-pytestmark = pytest.mark.skipif(
-    not TREE or not os.access(TREE[1], os.W_OK), reason="this machine has no control groups we may make"
-)
 SLEEP = "import time; time.sleep(300)"
 STRAY = "import subprocess, sys; subprocess.Popen([sys.executable, '-c', {!r}], start_new_session=True); {}"
 PREPARE = "from tenants.servers import groups; found = groups.prepare(); print(found and found.folder)"
@@ -25,7 +22,9 @@ PREPARE = "from tenants.servers import groups; found = groups.prepare(); print(f
 
 @pytest.fixture
 def tree():
-    """A group of our own, as a system gives one to a service."""
+    """A group of our own, as systemd gives a service."""
+    if not TREE or not os.access(TREE[1], os.W_OK):
+        pytest.skip("this machine has no control groups we may make")
     folder = TREE[1] / f"zenpro-test-{uuid4().hex[:8]}"
     folder.mkdir()
     for name in (folder / "cgroup.controllers").read_text().split():
@@ -106,6 +105,7 @@ def test_zenpro_moves_into_a_group_of_its_own(tree):
     where = "; print(open('/proc/self/cgroup').read().splitlines()[-1])"
     assert in_group(service, PREPARE + where).splitlines()[0] == str(service)
     assert in_group(service / groups.OURS, PREPARE) == str(service)  # started again, or a child of it
+    assert (service / groups.RUNS).is_dir()
 
 
 def test_a_group_with_other_processes_is_left_alone(tree):
@@ -123,21 +123,21 @@ def test_a_group_with_other_processes_is_left_alone(tree):
 
 
 def test_limits_become_values_of_the_kernels_files():
-    assert keep.group_values({"memory": 1024, "cpus": 1.5}) == {
-        "cpu.weight": "50",
+    assert keep.group_values({"memory": 1024, "cpus": 1.5, "processes": 9}) == {
         "memory.oom.group": "1",
+        "pids.max": "9",
         "memory.max": "1024",
         "memory.swap.max": "0",
         "cpu.max": "150000 100000",
     }
-    assert keep.group_values({}) == {"cpu.weight": "50", "memory.oom.group": "1"}
+    assert keep.group_values({"cpus": 0.001}) == {"memory.oom.group": "1", "cpu.max": "1000 100000"}
 
 
 @pytest.mark.parametrize(
     ("limits", "sentence"),
     [
-        (("memory", "cpu", "pids"), "The kernel limits runs: memory and processors."),
-        (("cpu",), "The kernel limits runs: processors."),
+        (("memory", "cpu", "pids"), "Limits of runs are held by the kernel: memory and processors."),
+        (("cpu",), "Limits of runs are held by the kernel: processors."),
         (("pids",), groups.COUNTED),
     ],
 )
