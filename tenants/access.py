@@ -97,7 +97,7 @@ def tenant_view(permission: TenantPermission):
 
 
 def enter_tenant(request, slug: str) -> None:
-    """Put the tenant and the user's rights on it on the request. Raises Http404 when it is not hers to see."""
+    """Put the tenant and the user's rights on it on the request. Raises Http404 when it is not theirs to see."""
     request.listed = listed(request, slug)
     request.tenant = next((tenant for tenant in request.listed if tenant.slug == slug), None)
     if request.tenant is None:

@@ -1,4 +1,4 @@
-"""`zenml login`: a computer asks, a person answers in her browser, the computer collects its token (protocol §3.1-3.3a)."""
+"""`zenml login`: a computer asks, a person answers in their browser, the computer collects its token (protocol §3.1-3.3a)."""
 
 import re
 import secrets
@@ -42,7 +42,7 @@ class LoginFailed(Exception):
 
 
 class NotAnswerable(Exception):
-    """The request was answered or has ended meanwhile, or the answer is not hers to give; a sentence for people."""
+    """The request was answered or has ended meanwhile, or the answer is not theirs to give; a sentence for people."""
 
 
 @dataclass(frozen=True)

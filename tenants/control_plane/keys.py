@@ -87,7 +87,7 @@ def refuse_foreign(account: Membership, by) -> None:
     """Raises Refused unless all the account may do comes from its organization, and is no more than `by` may."""
     user = account.user
     if not user.is_service_account:
-        raise Refused(f"{user} is a person and makes her own keys.")
+        raise Refused(f"{user} is a person, who makes keys of their own.")
     elsewhere = user.memberships.exclude(pk=account.pk).exists()
     if (elsewhere or user.is_superuser) and not by.is_superuser:
         raise Refused(f"{user} works outside {account.organization} as well. Ask a superuser.")
@@ -96,7 +96,7 @@ def refuse_foreign(account: Membership, by) -> None:
 
 
 def _refuse_gain(account: Membership, by) -> None:
-    """Whoever manages members but not access must not let herself into tenants through an account's key."""
+    """Whoever manages members but not access must not let themselves into tenants through an account's key."""
     organization = account.organization
     if Permission.TENANT_MANAGE_ALL in permissions_of(by, organization):
         return

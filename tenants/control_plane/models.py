@@ -58,7 +58,7 @@ class DeviceLoginQuerySet(models.QuerySet):
 
 
 class DeviceLogin(models.Model):
-    """One `zenml login`: asked for by a computer, answered by a person in her browser, then collected once.
+    """One `zenml login`: asked for by a computer, answered by a person in their browser, then collected once.
 
     After that it stands for the computer among the person's devices. What the computer says of itself is its own claim.
     """

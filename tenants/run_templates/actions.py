@@ -78,7 +78,7 @@ def create_template(
     """A template of a recorded run, with a copy of its snapshot and of its code.
 
     Raises TemplateRefused (its `field` is "name", "code_location", "requirements" or "") and
-    TenantError when the server does not answer or does not show the run to her.
+    TenantError when the server does not answer or does not show them the run.
     """
     _check_name(tenant, name)
     _check_requirements(requirements)

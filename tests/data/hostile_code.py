@@ -6,7 +6,7 @@ import signal
 import socket
 import sys
 
-DATA, TENANT, MARK = "@DATA@", "@TENANT@", "@MARK@"
+DATA, TENANT, MARK, PORT = "@DATA@", "@TENANT@", "@MARK@", int("@PORT@")
 
 
 def tried(act, *args):
@@ -70,6 +70,25 @@ def killed_somebody():
         return True
 
 
+def changed_the_kernel():
+    """Settings of the whole machine: whoever may write them as root has it."""
+    for parent, _, names in os.walk("/proc/sys"):
+        for name in names:
+            try:
+                os.close(os.open(os.path.join(parent, name), os.O_WRONLY))
+                return True
+            except OSError:
+                continue
+    return False
+
+
+def listened_as_another():
+    """The port of a server that is not running: whoever answers there is sent its people's sign-ins."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", PORT))
+        return True
+
+
 def forked_away():
     """Two forks and a session of its own: a daemon that wants to outlive the run."""
     if os.fork() == 0:
@@ -100,6 +119,7 @@ def attack():
         f"{name}/" for name in ("run", "logs", "supervisor") if tried(os.listdir, os.path.join(DATA, name))
     ]
     acts = (talked_to_supervisor, foreign_variables, changed_code, changed_environment, killed_somebody)
+    acts += (changed_the_kernel, *((listened_as_another,) if PORT else ()))
     got += [act.__name__ for act in acts if tried(act)]
     forked_away()
     print("GOT " + json.dumps(got) + " END", flush=True)

@@ -190,7 +190,7 @@ def test_computers_that_were_signed_in_before_are_noted(hosted, person, laptop):
 
 def test_the_page_says_what_ends_before_they_click(hosted, person, laptop, as_user):
     client = as_user(person)
-    assert "ends everything your account has open in the tenants" in client.get("/settings/devices/").text
+    assert "ends what your account has open in the tenants" in client.get("/settings/devices/").text
     client.post(f"/settings/devices/{laptop.pk}/sign-out/")
     assert KeyCuts()() == 1 and hosted[1].active() == set()
     assert "ends everything" not in client.get("/settings/devices/").text
