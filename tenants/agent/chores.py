@@ -1,9 +1,11 @@
 """Small things that are due now and then, each from what the database says: killed at any moment, nothing is lost."""
 
+import math
 import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 
 import structlog
 from django.conf import settings
@@ -17,18 +19,19 @@ from tenants.control_plane.models import AccessToken, ApiKey
 from tenants.hosting import folder_of
 from tenants.models import TenantAccount
 from tenants.servers.accounts import switch_off
-from tenants.servers.base import ServerError, database_in
+from tenants.servers.base import database_in
 
 from .disk import measure_due, sweep_runs
 from .endings import announce_endings, end_expired_grants
 from .key_cuts import KeyCuts
 from .key_endings import announce_keys
+from .tries import Tries
 
 log = structlog.get_logger("zenpro.agent")
 
 LOGIN_TIME = timedelta(seconds=60)  # a server that we told yes may write until then that a person is active
 REST = 20  # a chore takes at most this part of the time, however much there is to look through
-RETRY_AFTER = 30.0  # seconds after an account could not be switched off
+BRIEF = 10.0  # seconds
 
 
 def forget_expired_tokens() -> int:
@@ -62,23 +65,23 @@ class Cuts:
     """
 
     def __init__(self):
-        self.not_before: dict[int, float] = {}
+        self.tries = Tries(self._cut)
 
     def __call__(self) -> int:
         """Returns how many accounts were switched off."""
-        due = [key for key in decisions.shut_out() if time.monotonic() >= self.not_before.get(key, 0)]
-        accounts = TenantAccount.objects.filter(pk__in=due, tenant__enrollment=None).select_related("tenant")
-        return sum(self._cut(account) for account in accounts)
+        return self.tries.first(self._due)
+
+    def again(self) -> int:
+        """The same in tenants where it has failed."""
+        return self.tries.again(self._due)
+
+    def _due(self):
+        accounts = TenantAccount.objects.filter(pk__in=decisions.shut_out(), tenant__enrollment=None)
+        return accounts.select_related("tenant")
 
     def _cut(self, account: TenantAccount) -> bool:
         database = database_in(folder_of(account.tenant))
-        try:
-            done = switch_off(database, account.user_id, lambda: _is_out(account), settings.ZENPRO_ISOLATION)
-        except ServerError as error:
-            log.warning("account stays on for now", account=account.pk, reason=error.reason)
-            self.not_before[account.pk] = time.monotonic() + RETRY_AFTER
-            return False
-        self.not_before.pop(account.pk, None)
+        done = switch_off(database, account.user_id, lambda: _is_out(account), settings.ZENPRO_ISOLATION)
         if done and timezone.now() - account.entered_at > LOGIN_TIME:
             same = TenantAccount.objects.filter(pk=account.pk, entered_at=account.entered_at)
             same.update(cut_at=timezone.now())
@@ -89,11 +92,11 @@ def _is_out(account: TenantAccount) -> bool:
     return not decisions.holds_anything(account.user_id, account.tenant)
 
 
-def plan() -> list[tuple[float, Callable[[], int]]]:
-    """(seconds, chore): each is done that often."""
+Plan = list[tuple[float, Callable[[], int]]]  # (seconds, chore): each is done that often
+
+
+def plan() -> Plan:
     return [
-        (2, Cuts()),
-        (2, KeyCuts()),
         (30, end_expired_grants),
         (30, announce_endings),
         (300, announce_keys),
@@ -102,7 +105,7 @@ def plan() -> list[tuple[float, Callable[[], int]]]:
     ]
 
 
-def slow_plan() -> list[tuple[float, Callable[[], int]]]:
+def slow_plan() -> Plan:
     """What may take many seconds, and nobody waits for: in a thread of its own."""
     return [(20, measure_due), (600, sweep_runs)]
 
@@ -111,14 +114,27 @@ def run_slow(stop: threading.Event) -> None:
     run_forever(stop, chosen=slow_plan())
 
 
-def run_forever(stop: threading.Event, interval: float = 1, chosen=None) -> None:
+def cutting() -> list[Callable[[threading.Event], None]]:
+    """Two loops that end what was opened inside tenants; the second one in those in which it has failed.
+
+    They rest but briefly: what takes long is a tenant that answers slowly, and the others must not wait for it.
+    """
+    cuts = Cuts(), KeyCuts()
+    plans = [(2, cut) for cut in cuts], [(2, cut.again) for cut in cuts]
+    return [partial(run_forever, chosen=chosen, longest=BRIEF) for chosen in plans]
+
+
+def run_forever(
+    stop: threading.Event, interval: float = 1, chosen: Plan | None = None, longest: float = math.inf
+) -> None:
+    """Until `stop` is set. Between two rounds a chore rests for REST times as long as it took, at most `longest`."""
     chores = [[every, chore, 0.0] for every, chore in chosen or plan()]
     while not stop.is_set():
         close_old_connections()
         for entry in chores:
             every, chore, due = entry
             if time.monotonic() >= due:
-                rest = max(every, REST * _do(chore))
+                rest = max(every, min(longest, REST * _do(chore)))
                 entry[2] = time.monotonic() + rest
         stop.wait(interval)
 

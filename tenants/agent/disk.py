@@ -24,7 +24,7 @@ from tenants.run_templates import runner
 from tenants.run_templates.code import code_folder
 from tenants.run_templates.models import TemplateRun
 from tenants.servers import folders
-from tenants.servers.folders import DESCRIPTORS, Key, key_of, open_up
+from tenants.servers.folders import Key, key_of
 
 log = structlog.get_logger("zenpro.agent")
 
@@ -35,15 +35,14 @@ AGAIN = timedelta(minutes=5)  # between two measurements of a tenant in which no
 BUSY_AGAIN = timedelta(seconds=30)  # ... in which something does
 SETTLED = timedelta(minutes=1)  # an ended re-run may still be tidied up by whoever ended it
 BATCH = 500
-LONG = 3000  # bytes of a path; the system takes 4096
 OUTPUT = "output.log"
 
 
-class Measure:
+class Measure(folders.Walk):
     """Bytes that places take on disk together. `whole`: everything could be looked at in time."""
 
     def __init__(self, seconds: float = ONE_TENANT):
-        self.deadline = time.monotonic() + seconds
+        super().__init__(seconds)
         self.seen: set[Key] = set()
         self.bytes, self.whole = 0, True
 
@@ -51,58 +50,31 @@ class Measure:
         """A file, or a folder with all that is in it; nothing where there is none."""
         try:
             info = os.lstat(place)
-        except OSError:
-            return
-        self._count(info)
-        if stat.S_ISDIR(info.st_mode):
-            self._below(os.fspath(place), key_of(info))
+            self._count(info)
+            if stat.S_ISDIR(info.st_mode):
+                self.through(folders.enter(os.fspath(place), None, self.rights))
+        except OSError as error:
+            self.closed(error)
 
-    def _below(self, top: str, key: Key) -> None:
-        """Depth first. A number on the stack is a descriptor to close when all below it has been seen."""
-        left: list[tuple[str, Key] | int] = [(top, key)]
-        while left:
-            item = left.pop()
-            if isinstance(item, int):
-                os.close(item)
-            elif self.whole:
-                left += self._visit(*item)
+    def closed(self, error: OSError) -> None:
+        """What was deleted meanwhile, or changed for something else, hides nothing."""
+        self.whole &= isinstance(error, FileNotFoundError | NotADirectoryError)
 
-    def _visit(self, path: str, key: Key) -> list[tuple[str, Key] | int]:
-        """Counts what is in a folder; returns what is left to visit: the folders in it."""
-        try:
-            folder = _open_same(path, key)
-        except (FileNotFoundError, NotADirectoryError):
-            return []  # deleted meanwhile, or something else has taken its place
-        except OSError:
-            self.whole = False  # rights of somebody else, or deeper than anybody goes by accident
-            return []
-        found = self._inside(folder)
-        if len(os.fsencode(path)) < LONG:
-            os.close(folder)
-            return [(f"{path}/{name}", inner) for name, inner in found]
-        # Trees can be deeper than the longest path that the system takes.
-        return [folder, *((f"{DESCRIPTORS}/{folder}/{name}", inner) for name, inner in found)]
-
-    def _inside(self, folder: int) -> list[tuple[str, Key]]:
-        """Counts what is in a folder; returns names of the folders among it, and what tells them from others."""
+    def look(self, folder: int) -> list[str]:
+        """Counts what is in a folder; returns names of the folders among it."""
         found = []
-        try:
-            with os.scandir(folder) as entries:
-                for entry in entries:
-                    found += self._take(entry)
-                    if time.monotonic() > self.deadline:
-                        self.whole = False
-                        break
-        except OSError:
-            self.whole = False
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                self.hurry()
+                found += self._take(entry)
         return found
 
-    def _take(self, entry: os.DirEntry) -> list[tuple[str, Key]]:
-        """Counts one; returns it when it is a folder to look into."""
+    def _take(self, entry: os.DirEntry) -> list[str]:
+        """Counts one; returns its name when it is a folder to look into."""
         with suppress(FileNotFoundError):  # deleted meanwhile
             info = entry.stat(follow_symlinks=False)
             self._count(info)
-            return [(entry.name, key_of(info))] if stat.S_ISDIR(info.st_mode) else []
+            return [entry.name] if stat.S_ISDIR(info.st_mode) else []
         return []
 
     def _count(self, info: os.stat_result) -> None:
@@ -111,17 +83,6 @@ class Measure:
                 return
             self.seen.add(key_of(info))
         self.bytes += info.st_blocks * BLOCK
-
-
-def _open_same(path: str, key: Key) -> int:
-    """Descriptor of the folder that was seen there before: code that runs could have put a link on the way since."""
-    handle = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_DIRECTORY)
-    try:
-        if key_of(os.fstat(handle)) != key:
-            raise FileNotFoundError
-        return open_up(handle, stat.S_IRUSR | stat.S_IXUSR)
-    finally:
-        os.close(handle)
 
 
 # -- tenants

@@ -1,10 +1,9 @@
 """Keys that were revoked, or ended, and computers that were signed out: what came in with them ends inside the tenants
 we host."""
 
-import time
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-import structlog
 from django.conf import settings
 from django.db.models import F, Q
 from django.utils import timezone
@@ -13,12 +12,11 @@ from tenants.control_plane.models import DeviceEntry, KeyEntry
 from tenants.hosting import folder_of
 from tenants.models import Tenant
 from tenants.servers.accounts import switch_off
-from tenants.servers.base import ServerError, database_in
+from tenants.servers.base import database_in
 
-log = structlog.get_logger("zenpro.agent")
+from .tries import Tries
 
 LOGIN_TIME = timedelta(seconds=60)  # a server that we told yes may write until then that an account is active
-RETRY_AFTER = 30.0  # seconds after an account could not be signed out
 
 Entry = KeyEntry | DeviceEntry
 
@@ -32,33 +30,20 @@ class KeyCuts:
     """
 
     def __init__(self):
-        self.not_before: dict[Entry, float] = {}
+        self.tries = Tries(self._cut)
 
     def __call__(self) -> int:
         """Returns how many accounts were signed out."""
-        return self._end(KeyEntry.objects.ended()) + self._end(DeviceEntry.objects.ended())
+        return self.tries.first(_due)
 
-    def _end(self, ended) -> int:
-        """`ended`: a query set of entries."""
-        _out_of_reach(ended).delete()
-        now = timezone.now()
-        first, once_more = (
-            Q(cut_at=None),
-            Q(cut_at__lt=F("entered_at") + LOGIN_TIME, entered_at__lte=now - LOGIN_TIME),
-        )
-        due = ended.filter(first | once_more)
-        return sum(self._cut(entry) for entry in due if time.monotonic() >= self.not_before.get(entry, 0))
+    def again(self) -> int:
+        """The same in tenants where it has failed."""
+        return self.tries.again(_due)
 
     def _cut(self, entry: Entry) -> bool:
         began = timezone.now()
-        try:
-            database = database_in(folder_of(entry.tenant))
-            done = switch_off(database, entry.user_id, lambda: True, settings.ZENPRO_ISOLATION)
-        except ServerError as error:
-            log.warning("account stays signed in for now", entry=str(entry), reason=error.reason)
-            self.not_before[entry] = time.monotonic() + RETRY_AFTER
-            return False
-        self.not_before.pop(entry, None)
+        database = database_in(folder_of(entry.tenant))
+        done = switch_off(database, entry.user_id, lambda: True, settings.ZENPRO_ISOLATION)
         self._settle(entry, began)
         return done
 
@@ -69,6 +54,14 @@ class KeyCuts:
             same.delete()
         else:
             same.update(cut_at=began)
+
+
+def _due() -> Iterator[Entry]:
+    for ended in (KeyEntry.objects.ended(), DeviceEntry.objects.ended()):
+        _out_of_reach(ended).delete()
+        now = timezone.now()
+        once_more = Q(cut_at__lt=F("entered_at") + LOGIN_TIME, entered_at__lte=now - LOGIN_TIME)
+        yield from ended.filter(Q(cut_at=None) | once_more)
 
 
 def _out_of_reach(entries):

@@ -1,8 +1,8 @@
-"""Removes folders in which strangers may have put anything.
+"""Goes through folders in which strangers may have put anything, to remove or to measure them.
 
-Python's own way gives up on a tree deeper than its stack or than the longest path, and on folders closed to their own
+Python's own ways give up on a tree deeper than their stack or than the longest path, and on folders closed to their own
 owner. Here each folder is opened by its name in the folder above: no depth is too deep, no link that somebody puts on
-the way leads elsewhere, and never more than three descriptors are open.
+the way leads elsewhere, and never more than four descriptors are open.
 """
 
 import os
@@ -52,38 +52,54 @@ class _Level:
     left: list[str]
 
 
-class _Removal:
-    """Goes down and up again with one descriptor. Raises OSError when it cannot go on, TimeoutError among them."""
+class Walk:
+    """Depth first through a folder. What is done there is in `look`, `leave` and `closed`, which others fill in."""
+
+    rights = stat.S_IRUSR | stat.S_IXUSR  # what we must be allowed in a folder to do it
 
     def __init__(self, seconds: float):
         self.deadline = time.monotonic() + seconds
 
-    def of(self, name: str, above: int) -> None:
-        try:
-            folder = _open(name, above)
-        except NotADirectoryError:
-            os.unlink(name, dir_fd=above)
-            return
-        self._empty(folder)
-        os.rmdir(name, dir_fd=above)
+    def look(self, folder: int) -> list[str]:
+        """Names of the folders in a folder, by its descriptor. Everything else that is to be done there is done."""
+        raise NotImplementedError
 
-    def _empty(self, here: int) -> None:
-        """Remove all that is in a folder; closes its descriptor."""
+    def leave(self, name: str, above: int) -> None:
+        """All that is in a folder has been gone through; `above`: descriptor of the one that holds it."""
+
+    def closed(self, error: OSError) -> None:
+        """A folder could not be opened, and is left out."""
+
+    def hurry(self) -> None:
+        """Raises TimeoutError when the time is over."""
+        if time.monotonic() > self.deadline:
+            raise TimeoutError
+
+    def through(self, here: int) -> None:
+        """Go through all that is in a folder, by its descriptor, which is closed. Raises OSError, TimeoutError too."""
+        top = os.dup(here)
         try:
             way = [self._level("", here)]
             while way[-1].left or len(way) > 1:
                 level = way[-1]
-                following = self._down(here, level.left.pop(), way) if level.left else self._up(here, way)
+                following = (
+                    self._down(here, level.left.pop(), way) if level.left else self._up(here, way, top)
+                )
                 os.close(here)
                 here = following
         finally:
             os.close(here)
+            os.close(top)
+
+    def _level(self, name: str, folder: int) -> _Level:
+        return _Level(name, key_of(os.fstat(folder)), self.look(folder))
 
     def _down(self, here: int, name: str, way: list[_Level]) -> int:
-        """Descriptor of a folder in this one, without its files; of this one when that cannot be opened."""
+        """Descriptor of a folder in this one; of this one when that cannot be opened."""
         try:
-            inner = _open(name, here)
-        except OSError:
+            inner = enter(name, here, self.rights)
+        except OSError as error:
+            self.closed(error)
             return os.dup(here)
         try:
             way.append(self._level(name, inner))
@@ -92,31 +108,71 @@ class _Removal:
             raise
         return inner
 
-    def _up(self, here: int, way: list[_Level]) -> int:
-        """Descriptor of the folder above, without this one, which is empty unless something could not be removed."""
+    def _up(self, here: int, way: list[_Level], top: int) -> int:
+        """Descriptor of the folder above, or of what is left of the way there if somebody has moved this one."""
         above = os.open("..", os.O_RDONLY | os.O_DIRECTORY, dir_fd=here)
         name = way.pop().name
-        if key_of(os.fstat(above)) != way[-1].key:  # somebody has moved what we are in
-            os.close(above)
-            raise FileNotFoundError
+        if key_of(os.fstat(above)) == way[-1].key:
+            self.leave(name, above)
+            return above
+        os.close(above)
+        return self._again(way, top)
+
+    def _again(self, way: list[_Level], top: int) -> int:
+        """Descriptor of the last folder on the way that is still where it was; the way ends there."""
+        here = os.dup(top)
+        for depth, level in enumerate(way[1:], 1):
+            inner = self._same(level, here)
+            if inner is None:
+                del way[depth:]
+                break
+            os.close(here)
+            here = inner
+        return here
+
+    def _same(self, level: _Level, here: int) -> int | None:
+        """Descriptor of the folder we came through, if it is still in this one."""
+        self.hurry()
+        with suppress(OSError):
+            inner = enter(level.name, here, self.rights)
+            if key_of(os.fstat(inner)) == level.key:
+                return inner
+            os.close(inner)
+        return None
+
+
+class _Removal(Walk):
+    """Removes what it goes through. What cannot be removed stays, and keeps nothing else."""
+
+    rights = stat.S_IRWXU
+
+    def of(self, name: str, above: int) -> None:
+        """Remove a folder, a file or a link by its name. Raises OSError, TimeoutError too."""
+        try:
+            folder = enter(name, above, self.rights)
+        except NotADirectoryError:
+            os.unlink(name, dir_fd=above)
+            return
+        self.through(folder)
+        os.rmdir(name, dir_fd=above)
+
+    def leave(self, name: str, above: int) -> None:
         with suppress(OSError):
             os.rmdir(name, dir_fd=above)
-        return above
 
-    def _level(self, name: str, folder: int) -> _Level:
-        """Removes the files and links of a folder; listing may leave some out while they go, so it is done again."""
+    def look(self, folder: int) -> list[str]:
+        """Removes files and links; listing may leave some out while they go, so it is done again."""
         folders, removed = self._look(folder)
         while removed:
             folders, removed = self._look(folder)
-        return _Level(name, key_of(os.fstat(folder)), folders)
+        return folders
 
     def _look(self, folder: int) -> tuple[list[str], int]:
         """Names of the folders in a folder, and how many files and links of it were removed."""
         folders, removed = [], 0
         with os.scandir(folder) as entries:
             for entry in entries:
-                if time.monotonic() > self.deadline:
-                    raise TimeoutError
+                self.hurry()
                 if entry.is_dir(follow_symlinks=False):
                     folders.append(entry.name)
                     continue
@@ -126,11 +182,11 @@ class _Removal:
         return folders, removed
 
 
-def _open(name: str, above: int) -> int:
-    """Descriptor of a folder itself, in which we may remove what is there."""
+def enter(name: str, above: int | None, rights: int) -> int:
+    """Descriptor of a folder itself, with these rights in it; `above`: of the one that holds it. Raises OSError."""
     handle = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_DIRECTORY, dir_fd=above)
     try:
-        return open_up(handle, stat.S_IRWXU)
+        return open_up(handle, rights)
     finally:
         os.close(handle)
 

@@ -29,6 +29,7 @@ class Command(BaseCommand):
             run_loop.run_forever,
             chores.run_forever,
             chores.run_slow,
+            *chores.cutting(),
             delivery.run_forever,
         )
         threads = [threading.Thread(target=loop, args=(stop,), daemon=True) for loop in loops]

@@ -174,8 +174,10 @@ def test_a_busy_database_is_tried_again(hosted, owner, monkeypatch):
         server.execute("BEGIN IMMEDIATE")
         assert cut() == 0 and inside.active() == {user.username}
         server.execute("ROLLBACK")
-    cut.not_before.clear()
-    assert cut() == 1 and inside.active() == set()
+    assert cut() == 0 and cut.again() == 0, "It waits before it tries again."
+    cut.tries.not_before = dict.fromkeys(cut.tries.not_before, 0.0)
+    assert cut.again() == 1 and inside.active() == set()
+    assert cut.tries.not_before == {}
 
 
 def test_one_broken_database_does_not_hold_up_another(hosted, org, owner):
@@ -189,6 +191,30 @@ def test_one_broken_database_does_not_hold_up_another(hosted, org, owner):
     org_actions.remove_member(membership=user.membership, by=owner)
     assert Cuts()() == 1 and inside.active() == set()
     assert path.read_bytes() == b"no database at all, " * 100
+
+
+def test_a_tenant_that_never_answers_is_asked_once_and_then_apart(hosted, org, owner, monkeypatch):
+    """However many accounts of it are due: each costs the time a call may take."""
+    _, inside = hosted
+    slow, asked = make_tenant(org), []
+
+    def switch_off_slowly(database, *rest):
+        asked.append(database)
+        if database == database_in(folder_of(slow)):
+            raise ServerError("it took too long")
+        return switch_off(database, *rest)
+
+    monkeypatch.setattr("tenants.agent.chores.switch_off", switch_off_slowly)
+    people = [enter(hosted) for _ in range(3)]
+    for user in people:
+        TenantAccount.objects.enter(slow, user)
+        org_actions.remove_member(membership=user.membership, by=owner)
+    cut = Cuts()
+    assert cut() == 3 and inside.active() == set()
+    assert cut.again() == 0, "It waits before it tries again."
+    long_ago(tenant=slow)
+    cut()
+    assert asked.count(database_in(folder_of(slow))) == 1
 
 
 def test_a_tenant_that_is_switched_off_is_cut_and_a_deleted_one_forgotten(hosted, owner):

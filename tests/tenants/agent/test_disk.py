@@ -12,6 +12,7 @@ from tenants.agent.disk import Measure, measure, measure_due, places_of, sweep_r
 from tenants.models import Tenant
 from tenants.run_templates import runner
 from tenants.run_templates.models import TemplateRun
+from tenants.servers import folders
 from tests.tenants.servers.conftest import bury
 
 MB = 1024**2
@@ -75,7 +76,7 @@ def test_a_folder_that_is_swapped_for_a_link_leads_nowhere(tmp_path, monkeypatch
         return answer
 
     monkeypatch.setattr(os, "scandir", listing)
-    assert megabytes(mine) == 0
+    assert megabytes(mine) == 2
     assert swapped.is_symlink()
     assert (tmp_path / "elsewhere/a/b").stat().st_mode & 0o777 == 0o300
 
@@ -106,21 +107,52 @@ def test_time_is_bounded(tmp_path):
     assert not measured.whole
 
 
-def test_depth_hides_nothing(tmp_path):
-    here, descriptors = bury(tmp_path, 60, LONG_NAME), len(os.listdir("/proc/self/fd"))
+def test_depth_hides_nothing_and_costs_no_descriptors(tmp_path, monkeypatch):
+    here, seen = bury(tmp_path, 100, LONG_NAME), []
     with os.fdopen(os.open("large", os.O_CREAT | os.O_WRONLY, dir_fd=here), "wb") as file:
         file.write(b"x" * 3 * MB)
     os.close(here)
+    before, scandir = len(os.listdir("/proc/self/fd")), os.scandir
+    monkeypatch.setattr(
+        os, "scandir", lambda folder: seen.append(len(os.listdir("/proc/self/fd"))) or scandir(folder)
+    )
     assert megabytes(tmp_path) == 3
-    assert len(os.listdir("/proc/self/fd")) == descriptors - 1
+    assert len(seen) > 100
+    assert max(seen) <= before + 4
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 def test_what_cannot_be_opened_is_not_taken_for_nothing(tmp_path, monkeypatch):
-    os.close(bury(tmp_path, 40, LONG_NAME))
-    monkeypatch.setattr(disk, "LONG", 10_000)
+    write(tmp_path / "closed/one", 1)
+    write(tmp_path / "open/two", 2)
+    enter = folders.enter
+
+    def refuse(name, above, rights):
+        if name == "closed":
+            raise PermissionError
+        return enter(name, above, rights)
+
+    monkeypatch.setattr(folders, "enter", refuse)
     measured = Measure()
     measured.add(tmp_path)
     assert not measured.whole
+    assert round(measured.bytes / MB) == 2
+
+
+def test_a_folder_that_is_moved_while_we_are_in_it_hides_nothing_else(tmp_path, monkeypatch):
+    for name in ("a/b/c/one", "a/d/two", "e/three"):
+        write(tmp_path / "mine" / name, 1)
+    look, moved = Measure.look, tmp_path / "moved"
+
+    def move(measured, folder):
+        found = look(measured, folder)
+        if found == ["c"]:
+            (tmp_path / "mine/a/b").rename(moved)
+        return found
+
+    monkeypatch.setattr(Measure, "look", move)
+    assert megabytes(tmp_path / "mine") == 3
+    assert moved.exists()
 
 
 @pytest.fixture

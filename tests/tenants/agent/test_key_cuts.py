@@ -189,7 +189,32 @@ def test_entries_from_before_are_noted_for_service_accounts(hosted, owner, robot
 
 
 def test_the_agent_does_it():
-    assert any(isinstance(chore, KeyCuts) for _, chore in chores.plan())
+    """Both kinds, in tenants that answer and in those that did not, with a short rest only."""
+    loops = [loop.keywords for loop in chores.cutting()]
+    first, again = (loop["chosen"] for loop in loops)
+    assert [type(chore) for _, chore in first] == [chores.Cuts, KeyCuts]
+    assert [chore.__self__ for _, chore in again] == [chore for _, chore in first]
+    assert {loop["longest"] for loop in loops} == {chores.BRIEF}
+
+
+def test_what_takes_long_is_done_again_after_the_longest_rest(monkeypatch):
+    clock, done = [0.0], []
+
+    class Stop:
+        is_set = staticmethod(lambda: clock[0] > 100)
+
+        @staticmethod
+        def wait(seconds):
+            clock[0] += seconds
+
+    def slow():
+        done.append(clock[0])
+        clock[0] += 20
+
+    monkeypatch.setattr(chores, "close_old_connections", lambda: None)
+    monkeypatch.setattr(chores.time, "monotonic", lambda: clock[0])
+    chores.run_forever(Stop(), chosen=[(2, slow)], longest=10.0)
+    assert done == [0, 30, 60, 90]
 
 
 def test_sign_ins_without_a_key_are_not_noted(hosted, member):  # noqa: F811

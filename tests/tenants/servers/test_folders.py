@@ -80,15 +80,15 @@ def test_a_folder_that_is_swapped_for_a_link_is_not_followed(place, tmp_path, mo
     precious = tmp_path / "precious"
     precious.mkdir()
     (precious / "file").touch()
-    opened = folders._open
+    opened = folders.enter
 
-    def swap(name, above):
+    def swap(name, above, rights):
         if name == "a" and not (place / "a").is_symlink():
             (place / "a").rename(tmp_path / "away")
             (place / "a").symlink_to(precious)
-        return opened(name, above)
+        return opened(name, above, rights)
 
-    monkeypatch.setattr(folders, "_open", swap)
+    monkeypatch.setattr(folders, "enter", swap)
     assert not remove(place)
     assert (precious / "file").exists()
     assert remove(place)
@@ -97,17 +97,17 @@ def test_a_folder_that_is_swapped_for_a_link_is_not_followed(place, tmp_path, mo
 
 def test_a_folder_that_is_moved_away_meanwhile_leads_nowhere_else(place, tmp_path, monkeypatch):
     (tmp_path / "other" / "b").mkdir(parents=True)
-    opened = folders._open
+    opened = folders.enter
 
-    def move(name, above):
-        answer = opened(name, above)
+    def move(name, above, rights):
+        answer = opened(name, above, rights)
         if name == "b" and (place / "a").exists():
             (place / "a" / "b").rename(tmp_path / "other" / "moved")
         return answer
 
-    monkeypatch.setattr(folders, "_open", move)
+    monkeypatch.setattr(folders, "enter", move)
     before = descriptors()
-    assert not remove(place)
+    assert remove(place)
     assert sorted(os.listdir(tmp_path / "other")) == ["b", "moved"]
     assert descriptors() == before
 

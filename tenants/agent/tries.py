@@ -1,0 +1,53 @@
+"""What is to be done inside databases of tenants, each of which may answer as slowly as its people like."""
+
+import time
+from collections.abc import Callable, Iterable
+from typing import Protocol
+from uuid import UUID
+
+import structlog
+
+from tenants.servers.base import ServerError
+
+log = structlog.get_logger("zenpro.agent")
+
+RETRY_AFTER = 30.0  # seconds after something could not be done in a tenant
+
+
+class OfTenant(Protocol):
+    tenant_id: UUID
+
+
+class Tries:
+    """Does something for each of some rows of tenants.
+
+    A tenant in which it could not be done is left to `again`, which has a thread of its own: it keeps nobody waiting
+    but itself.
+    """
+
+    def __init__(self, do: Callable[[OfTenant], bool]):
+        self.do = do
+        self.not_before: dict[UUID, float] = {}
+
+    def first(self, rows: Callable[[], Iterable[OfTenant]]) -> int:
+        """Those of tenants in which nothing has failed. Returns how many were done."""
+        return sum(self._try(row) for row in rows() if row.tenant_id not in self.not_before)
+
+    def again(self, rows: Callable[[], Iterable[OfTenant]]) -> int:
+        """Those of tenants in which something has failed, and not just now. Returns how many were done."""
+        if not self.not_before:
+            return 0
+        return sum(self._try(row) for row in rows() if self._has_rested(row.tenant_id))
+
+    def _has_rested(self, tenant: UUID) -> bool:
+        return tenant in self.not_before and time.monotonic() >= self.not_before[tenant]
+
+    def _try(self, row: OfTenant) -> bool:
+        try:
+            done = self.do(row)
+        except ServerError as error:
+            log.warning("will be tried again", row=str(row), tenant=str(row.tenant_id), reason=error.reason)
+            self.not_before[row.tenant_id] = time.monotonic() + RETRY_AFTER
+            return False
+        self.not_before.pop(row.tenant_id, None)
+        return done
