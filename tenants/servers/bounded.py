@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import math
 import re
-import socket
 import threading
 import time
 from collections import Counter
@@ -21,6 +20,7 @@ from typing import Any
 import httpcore
 import httpx
 
+from tenants.servers import lookup
 from tenants.servers.base import TenantBusy, TenantRefused
 
 CONNECT_TIMEOUT = 2.0  # seconds for all addresses of a host together
@@ -141,7 +141,7 @@ class _Network(httpcore.SyncBackend):
     def connect_tcp(self, host, port, timeout=None, local_address=None, socket_options=None):
         ends = Deadline(timeout.left(httpcore.ConnectTimeout, CONNECT_TIMEOUT))
         trouble: Exception = httpcore.ConnectError("no address")
-        for address in _addresses(host, port):
+        for address in _addresses(host, port, ends.left(httpcore.ConnectTimeout)):
             try:
                 left = ends.left(httpcore.ConnectTimeout)
                 return _Stream(super().connect_tcp(address, port, left, local_address, socket_options))
@@ -150,13 +150,14 @@ class _Network(httpcore.SyncBackend):
         raise trouble
 
 
-def _addresses(host: str, port: int) -> list[str]:
+def _addresses(host: str, port: int, seconds: float) -> list[str]:
     """A host may have any number of addresses, and each would get the whole time."""
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        return lookup.addresses(host, port, seconds)[:ADDRESSES]
+    except TimeoutError as error:
+        raise httpcore.ConnectTimeout("no address in time") from error
     except (OSError, UnicodeError) as error:
         raise httpcore.ConnectError(str(error)) from error
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))[:ADDRESSES]
 
 
 class _Stream(httpcore.NetworkStream):

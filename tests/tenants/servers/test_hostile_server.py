@@ -126,12 +126,32 @@ def test_a_host_with_many_addresses_gets_the_time_of_one(monkeypatch):
         raise bounded.httpcore.ConnectTimeout
 
     many = [(2, 1, 6, "", (f"203.0.113.{n}", 80)) for n in range(200)]
-    monkeypatch.setattr(bounded.socket, "getaddrinfo", lambda *args, **kwargs: many)
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: many)
     monkeypatch.setattr(bounded.httpcore.SyncBackend, "connect_tcp", connect)
     with pytest.raises(httpx.ConnectTimeout):
         fetch(make_http(), "GET", "http://many.example.org/", Deadline(8.0))
     assert len(tried) == bounded.ADDRESSES
     assert all(0 < seconds <= bounded.CONNECT_TIMEOUT for _, seconds in tried)
+
+
+def test_a_name_server_that_never_answers_ends_in_time_and_holds_one_thread(monkeypatch):
+    release, asked = threading.Event(), []
+
+    def never(host, port, *, type, flags=0):
+        if flags:
+            raise socket.gaierror
+        asked.append(host)
+        release.wait(LIMIT)
+        raise socket.gaierror("no such host")
+
+    monkeypatch.setattr(socket, "getaddrinfo", never)
+    for _ in range(3):
+        with pytest.raises(httpx.ConnectTimeout):
+            fetch(make_http(), "GET", "http://slow.example.org/", Deadline(0.1))
+    assert asked == ["slow.example.org"]
+    release.set()
+    with pytest.raises(httpx.ConnectError, match="no such host"):
+        fetch(make_http(), "GET", "http://slow.example.org/", Deadline(LIMIT))
 
 
 def test_an_honest_answer_in_many_parts_is_read(hostile):
