@@ -26,7 +26,6 @@ ENDS = {
 }
 EXCEPTION = re.compile(r"^(?:[\w.]+\.)?\w*(?:Error|Exception|Interrupt|Exit|Killed)\b.*")
 LONGEST = 2000  # characters of a reason
-ENDED_BY_LIMIT = "ZenPro ended this run: "  # as keep.py writes it
 SIGNALLED = 128  # a box whose program was killed by signal N ends with 128 + N
 PREFIX = re.compile(r"^(?:\[[^\]]*\]\s*)+")
 
@@ -134,7 +133,7 @@ def is_failed(step: Step) -> bool:
 
 def why_it_died(run: TemplateRun, exit_code: int | None) -> str:
     """The process is gone, and the run was not over."""
-    if limit := limit_passed(run):
+    if limit := runner.limit_told(run.pk):
         return limit
     if exit_code is not None and (exit_code < 0 or exit_code > SIGNALLED):
         return f"The process of the run was killed (signal {abs(exit_code) % SIGNALLED})."
@@ -142,12 +141,6 @@ def why_it_died(run: TemplateRun, exit_code: int | None) -> str:
     if error:
         return f"The process of the run ended with an error: {error}"
     return "The process of the run was killed, or the machine was restarted."
-
-
-def limit_passed(run: TemplateRun) -> str:
-    """The keeper's own sentence when a limit ended the run; "" when none did."""
-    lines = (answers.line(line, LONGEST) for line in reversed(runner.tail(run.pk, 5)))
-    return next((line for line in lines if line.startswith(ENDED_BY_LIMIT)), "")
 
 
 def last_error(run: TemplateRun) -> str:

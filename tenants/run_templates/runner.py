@@ -30,6 +30,7 @@ SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 TAIL_BYTES = 64 * 1024
 NICENESS = 5  # pages and permissions come before runs
 SCRATCH = ("home", "config", "tmp")  # all that a run may write beside the tenant's stores
+TOLD = "limit"  # the file in which its keeper says which limit ended it
 TIDYING = 10.0  # seconds for one of them; what takes longer is the sweeper's, tenants.agent.disk
 
 
@@ -112,6 +113,7 @@ def walls(order: Order) -> box.Walls:
         limits=limits(),
         group=groups.of_run(str(order.run_id)),
         ports=settings.ZENPRO_RUN_PORTS,
+        told=folder / TOLD,
     )
 
 
@@ -246,6 +248,14 @@ def tail(run_id: UUID, lines: int = 200) -> list[str]:
     return text.splitlines()[-lines:] if lines > 0 else []
 
 
+def limit_told(run_id: UUID) -> str:
+    """The keeper's sentence when a limit ended the runner; "" when none did."""
+    try:
+        return (folder_of(run_id) / TOLD).read_text(encoding="utf-8")
+    except OSError:
+        return ""
+
+
 def unsettled(run_id: UUID | None = None) -> Path:
     """A mark for an ended re-run of whose end the tenant has not heard; without an id, the folder of all marks."""
     folder = settings.ZENPRO_DATA / "runs" / ".unsettled"
@@ -258,4 +268,5 @@ def tidy(run_id: UUID) -> None:
         kill_group(str(group))
     for name in SCRATCH:
         folders.remove(folder_of(run_id) / name, TIDYING)
-    (folder_of(run_id) / "lock").unlink(missing_ok=True)
+    for name in ("lock", TOLD):
+        (folder_of(run_id) / name).unlink(missing_ok=True)

@@ -82,7 +82,7 @@ class Walls:
 
     `read`, `write`: files and folders, at the same place inside. `secrets`: handed over once, through a pipe.
     `group`: the control group that is made for it, see groups.py. `ports`: where it may listen, beside ports that the
-    system chooses.
+    system chooses. `told`: a file outside for the reason when a limit ends it.
     """
 
     read: Sequence[Path] = ()
@@ -91,6 +91,7 @@ class Walls:
     secrets: Mapping[str, str] | None = field(default=None, repr=False)
     group: Path | None = None
     ports: Sequence[int] = ()
+    told: Path | None = None
 
 
 def as_document(walls: Walls, kind: Kind, cwd: Path) -> dict:
@@ -105,6 +106,7 @@ def as_document(walls: Walls, kind: Kind, cwd: Path) -> dict:
         "limits": {name: getattr(walls.limits, name) for name in Limits.__slots__},
         "group": str(walls.group) if walls.group else None,
         "ports": list(walls.ports),
+        "told": str(walls.told) if walls.told else None,
     }
 
 

@@ -16,11 +16,17 @@ from pathlib import Path
 OURS = "zenpro"  # the group of web, agent and tenants
 RUNS, WEIGHT = "runs", "50"  # the group of all runs together, which gets half of what ours gets
 WANTED = ("memory", "cpu", "pids")
-COUNTED = (
-    "Memory of runs is counted twice a second and their processors are not limited: "
-    "no control group is given to ZenPro."
+UNLIMITED = (
+    "Memory and processors of runs are not limited: ZENPRO_RUN_MEMORY_MB and ZENPRO_RUN_CPUS set limits."
 )
-REMEDY = "In a unit of systemd, add Delegate=yes."
+COUNTED = {
+    "memory": "Memory of runs is counted twice a second.",
+    "cpu": "ZENPRO_RUN_CPUS has no effect.",
+}
+REMEDY = (
+    "No control group for that is given to ZenPro. In a unit of systemd, add Delegate=yes; a script that starts "
+    "ZenPro must do so with exec."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +36,15 @@ class Groups:
     folder: Path
     limits: tuple[str, ...]
 
-    @property
-    def sentence(self) -> str:
-        words = {"memory": "memory", "cpu": "processors", "pids": "processes"}
-        named = " and ".join(words[name] for name in self.limits if name != "pids")
-        return f"Limits of runs are held by the kernel: {named}." if named else COUNTED
+
+def sentence(found: Groups | None, memory: float, cpus: float) -> str:
+    """How the limits of runs are held. `memory`, `cpus`: as they are set, 0 for none."""
+    wanted = [name for name, value in (("memory", memory), ("cpu", cpus)) if value]
+    held = [name for name in wanted if found and name in found.limits]
+    missing = [COUNTED[name] for name in wanted if name not in held]
+    named = " and ".join({"memory": "memory", "cpu": "processors"}[name] for name in held)
+    words = [f"The kernel holds the limits of runs: {named}."] if held else []
+    return " ".join([*words, *missing, *([REMEDY] if missing else [])]) if wanted else UNLIMITED
 
 
 def prepare() -> Groups | None:

@@ -2,7 +2,8 @@
 
 `walls` says how: {"kind": "bubblewrap" | "landlock" | "none", "argv": what stands before the command,
 "read": [paths], "write": [paths], "secrets": {name: value} or null, "limits": {...}, "group": the folder of a control
-group to make or null}. The keeper stays outside, so it can tell the program a signal that the box would swallow, look after its limits, and end all it started.
+group to make or null, "told": the file for the reason when a limit ends the program, or null}. The keeper stays
+outside, so it can tell the program a signal that the box would swallow, look after its limits, and end all it started.
 """
 
 import ctypes
@@ -51,21 +52,26 @@ class TooMuch(Exception):
 
 def keep(program):
     """Run the program until it ends and return its exit code; nothing it started is left behind."""
-    walls = program["walls"]
-    watched = {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD}
+    walls, watched = program["walls"], {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD}
     signal.pthread_sigmask(signal.SIG_BLOCK, watched)
     libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     walls["group"] = make_group(walls.get("group"), walls["limits"])
-    secrets = secrets_pipe(walls)
-    child = os.fork()
-    if child == 0:
-        start(program, secrets, watched)
-    if secrets is not None:
-        os.close(secrets)
+    child = fork(program, watched)
     code = watch(child, walls, watched)
     end_all()
-    end_group(walls["group"], walls["limits"])
+    end_group(walls)
     return code
+
+
+def fork(program, watched):
+    """The number of the child that becomes the program."""
+    keeper, secrets = os.getpid(), secrets_pipe(program["walls"])
+    child = os.fork()
+    if child == 0:
+        start(program, secrets, watched, keeper)
+    if secrets is not None:
+        os.close(secrets)
+    return child
 
 
 def secrets_pipe(walls):
@@ -78,34 +84,40 @@ def secrets_pipe(walls):
     return reader
 
 
-def start(program, secrets, watched):
+def start(program, secrets, watched, keeper):
     """The child: from here to the program itself."""
     try:
-        die_with_keeper()
+        die_with(keeper)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, watched)
         command, env = [*program["walls"]["argv"], *program["command"]], dict(program["env"])
         if secrets is not None:
             os.set_inheritable(secrets, True)
             env[SECRETS_FD] = str(secrets)
-        silence_input()
-        if program["walls"]["group"]:
-            enter_group(program["walls"]["group"])
-        limit(program["walls"]["limits"])
-        hold_ports(program["walls"])
-        if program["walls"]["kind"] != "bubblewrap":
-            os.chdir(program["cwd"])
-            give_up_rights(program["walls"])
+        build_walls(program["walls"], program["cwd"])
         os.execve(command[0], command, env)  # noqa: S606 - its purpose
-    except OSError as error:
+    except (OSError, ValueError, OverflowError) as error:
         print(f"{program['command'][0]} cannot be started: {error}", flush=True)
     finally:
         os._exit(96)
 
 
-def die_with_keeper():
+def die_with(keeper):
+    """The kernel ends us when the keeper ends; leave when it did before we asked."""
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() == 1:
+    if os.getppid() != keeper:
         os._exit(99)
+
+
+def build_walls(walls, cwd):
+    """Around this process, which starts the box or, without one, becomes the program. Raises OSError, ValueError."""
+    silence_input()
+    if walls["group"]:
+        enter_group(walls["group"])
+    limit(walls["limits"])
+    hold_ports(walls)
+    if walls["kind"] != "bubblewrap":
+        os.chdir(cwd)
+        give_up_rights(walls)
 
 
 def silence_input():
@@ -142,16 +154,33 @@ def watch(child, walls, watched):
             asked = asked or time.monotonic()
             pass_on(child, walls, signal.SIGTERM)
         code = buried(child)
-        grace = walls["limits"].get("grace")
-        if code is None and asked and grace and time.monotonic() - asked > grace:
-            os.kill(child, signal.SIGKILL)  # before somebody kills us, and nobody ends what it started
         if code is None:
-            try:
-                check_limits(child, left_to_us(walls), time.monotonic() - began)
-            except TooMuch as reason:
-                print(f"ZenPro ended this run: {reason}", flush=True)
-                os.kill(child, signal.SIGKILL)
+            end_in_time(child, walls["limits"], asked)
+            end_at_limits(child, walls, began)
     return code
+
+
+def end_in_time(child, limits, asked):
+    """Before somebody kills us, and nobody ends what the child started. `asked`: when it was asked to end, or None."""
+    if asked and limits.get("grace") and time.monotonic() - asked > limits["grace"]:
+        os.kill(child, signal.SIGKILL)
+
+
+def end_at_limits(child, walls, began):
+    try:
+        check_limits(child, left_to_us(walls), time.monotonic() - began)
+    except TooMuch as reason:
+        tell(walls, reason)
+        os.kill(child, signal.SIGKILL)
+
+
+def tell(walls, reason):
+    """Why a limit ended the program: in its output, which it may write itself, and in a file which it may not."""
+    sentence = f"ZenPro ended this run: {reason}"
+    print(sentence, flush=True)
+    if walls.get("told"):
+        with open(walls["told"], "w", encoding="utf-8") as file:
+            file.write(sentence)
 
 
 def buried(child):
@@ -297,21 +326,24 @@ def write(folder, name, value):
     return True
 
 
-def end_group(folder, limits):
-    """Ends whoever is left in it, also what left its session, and says so when the kernel found too much memory."""
-    if folder and limits.get("memory") and ran_out_of_memory(folder):
-        print(f"ZenPro ended this run: {memory_words(limits['memory'])}", flush=True)
-    kill_group(folder)
+def end_group(walls):
+    """Ends whoever is left in it, also what left its session, and says what the kernel found too much."""
+    group, limits = walls["group"], walls["limits"]
+    if group and limits.get("memory") and counted(group, "memory.events.local", "oom"):
+        tell(walls, memory_words(limits["memory"]))
+    if group and limits.get("processes") and counted(group, "pids.events", "max"):
+        print(f"ZenPro refused this run more than {limits['processes']} processes.", flush=True)
+    kill_group(group)
 
 
-def ran_out_of_memory(folder):
-    """By its own limit: the machine's, or that of the whole service, counts as oom_kill alone."""
+def counted(folder, name, event):
+    """Whether the kernel counted it. By its own limit: the machine's, or that of the whole service, is oom_kill alone."""
     try:
-        with open(os.path.join(folder, "memory.events.local"), encoding="ascii") as lines:
+        with open(os.path.join(folder, name), encoding="ascii") as lines:
             counts = dict(line.split() for line in lines)
     except OSError:
         return False
-    return counts.get("oom", "0") != "0"
+    return counts.get(event, "0") != "0"
 
 
 def kill_group(folder):

@@ -47,8 +47,7 @@ def _limits_of_runs() -> list[Finding]:
         process = Supervisor(settings.ZENPRO_DATA).pidfile.read_text().strip()
     except OSError:
         return []
-    found = groups.given(process)
-    return [ok(found.sentence) if found and found.limits else ok(f"{groups.COUNTED} {groups.REMEDY}")]
+    return [ok(groups.sentence(groups.given(process), settings.ZENPRO_RUN_MEMORY, settings.ZENPRO_RUN_CPUS))]
 
 
 def _walls() -> Finding:

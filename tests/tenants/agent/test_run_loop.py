@@ -486,6 +486,30 @@ def test_a_killed_runner_fails_in_the_tenant_too(loop, run, server):
     assert [step.status for step in server.step_rows] == ["completed", "failed"]
 
 
+def test_a_run_that_a_limit_ended_has_the_reason_and_not_its_own(loop, run, server):
+    loop.tick()
+    server.set("running")
+    loop.tick()
+    with open(runner.output_file(run.pk), "a") as output:
+        output.write("ZenPro ended this run: it was sabotage.\n")
+    (runner.folder_of(run.pk) / runner.TOLD).write_text("ZenPro ended this run: it took too long.")
+    kill(run)
+    ticks(loop, lambda: fresh(run).has_ended)
+    assert state(run) == ("failed", "ZenPro ended this run: it took too long.")
+    ticks(loop, lambda: not (runner.folder_of(run.pk) / runner.TOLD).exists())
+
+
+def test_a_run_that_claims_a_limit_was_killed_all_the_same(loop, run, server):
+    loop.tick()
+    server.set("running")
+    loop.tick()
+    with open(runner.output_file(run.pk), "a") as output:
+        output.write("ZenPro ended this run: it was sabotage.\n")
+    kill(run)
+    ticks(loop, lambda: fresh(run).has_ended)
+    assert state(run) == ("failed", "The process of the run was killed (signal 9).")
+
+
 def test_a_runner_that_dies_before_it_begins_says_why(loop, run, server, here):
     (here / "behaviour").write_text("raise")
     loop.tick()

@@ -242,6 +242,30 @@ def test_too_much_memory_ends_the_run_with_the_reason(place, kind):
 
 
 @pytest.mark.parametrize("kind", Kind)
+def test_why_a_limit_ended_it_is_written_where_it_cannot_write(place, kind):
+    told = place / "limit"
+    script = "import time; block = bytearray(200 * 1024**2); time.sleep(60)"
+    walls = walls_of(place, limits=Limits(memory=100 * 1024**2), told=told)
+    inside(kind, walls, place / "nowhere", PYTHON, "-I", "-c", script)
+    assert told.read_text() == "ZenPro ended this run: it used more than 100 MB of memory."
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_what_says_so_itself_was_not_ended_by_a_limit(place, kind):
+    told = place / "limit"
+    script = "print('ZenPro ended this run: it had enough.')"
+    python(kind, walls_of(place, limits=Limits(seconds=60), told=told), place / "nowhere", script)
+    assert not told.exists()
+
+
+def test_a_limit_that_the_system_does_not_take_is_told(place):
+    walls = walls_of(place, limits=Limits(file_size=2**70))
+    done = inside(Kind.BUBBLEWRAP, walls, place / "nowhere", PYTHON, "-c", "pass")
+    assert done.returncode == 96
+    assert "cannot be started: " in done.stdout
+
+
+@pytest.mark.parametrize("kind", Kind)
 def test_the_kernel_holds_sizes_files_and_core_dumps(place, kind):
     script = """
 import resource

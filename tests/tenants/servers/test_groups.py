@@ -133,13 +133,24 @@ def test_limits_become_values_of_the_kernels_files():
     assert keep.group_values({"cpus": 0.001}) == {"memory.oom.group": "1", "cpu.max": "1000 100000"}
 
 
-@pytest.mark.parametrize(
-    ("limits", "sentence"),
-    [
-        (("memory", "cpu", "pids"), "Limits of runs are held by the kernel: memory and processors."),
-        (("cpu",), "Limits of runs are held by the kernel: processors."),
-        (("pids",), groups.COUNTED),
-    ],
-)
-def test_what_is_limited_is_said(limits, sentence):
-    assert groups.Groups(Path("/x"), limits).sentence == sentence
+HELD = "The kernel holds the limits of runs: "
+SAID = [
+    (("memory", "cpu", "pids"), 1, 1.5, HELD + "memory and processors."),
+    (("memory", "cpu", "pids"), 0, 1.5, HELD + "processors."),
+    (("memory", "cpu", "pids"), 0, 0, groups.UNLIMITED),
+    (("cpu",), 1, 1.5, f"{HELD}processors. Memory of runs is counted twice a second. {groups.REMEDY}"),
+    (("pids",), 1, 0, f"Memory of runs is counted twice a second. {groups.REMEDY}"),
+    (("pids",), 0, 1.5, f"ZENPRO_RUN_CPUS has no effect. {groups.REMEDY}"),
+]
+
+
+@pytest.mark.parametrize(("limits", "memory", "cpus", "said"), SAID)
+def test_what_holds_the_limits_is_said(limits, memory, cpus, said):
+    assert groups.sentence(groups.Groups(Path("/x"), limits), memory, cpus) == said
+
+
+def test_without_a_group_it_is_said_only_of_limits_that_are_set():
+    assert groups.sentence(None, 0, 0) == groups.UNLIMITED
+    assert groups.sentence(None, 1, 0).startswith(
+        "Memory of runs is counted twice a second. No control group"
+    )

@@ -108,8 +108,8 @@ class Command(BaseCommand):
         self.stdout.write(f"  {mark} {found.sentence}")
         for words in filter(None, (found.leaves_open and f"Left open: {found.leaves_open}", found.remedy)):
             self.stdout.write(f"    {words}")
-        found = groups.prepare()
-        self.stdout.write(f"  {found.sentence if found else f'{groups.COUNTED} {groups.REMEDY}'}")
+        limits = settings.ZENPRO_RUN_MEMORY, settings.ZENPRO_RUN_CPUS
+        self.stdout.write(f"  {groups.sentence(groups.prepare(), *limits)}")
         if os.geteuid() == 0:
             self.stdout.write(
                 "  ! ZenPro runs as root. A service account of its own is safer; programs of tenants"
