@@ -31,16 +31,11 @@ def pytest_xdist_make_scheduler(config, log):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
-    """What goes through everything is not quick.
-
-    What waits for other processes gets a second try, which is counted as one: a busy machine is no fault of ours.
-    """
+    """What goes through everything is not quick. Nothing gets a second try: it would hide a fault."""
     for item in items:
         limit = max((LIMITS.get(mark.name, 0) for mark in item.iter_markers()), default=0)
         if limit and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(limit))
-        if item.get_closest_marker("browser") or item.get_closest_marker("zenml"):
-            item.add_marker(pytest.mark.flaky(reruns=1))
     if config.option.markexpr == QUICK:
         thorough = [item for item in items if item.get_closest_marker("thorough")]
         config.hook.pytest_deselected(items=thorough)

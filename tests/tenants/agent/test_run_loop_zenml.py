@@ -127,7 +127,10 @@ class Site:
             "ZENML_ANALYTICS_OPT_IN": "false",
         }
         python = Environments(self.data).python(VERSION)
-        subprocess.run([python, "run.py"], cwd=CHURN, env=env, check=True, capture_output=True)
+        done = subprocess.run(
+            [python, "run.py"], cwd=CHURN, env=env, check=False, capture_output=True, text=True, timeout=600
+        )
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
         self.source_run = client.runs(self.project).items[0].id
 
 
