@@ -17,6 +17,7 @@ from .runs import (
     file_name,
     list_runs,
     open_run,
+    output_of,
     rerun_of,
     rows_of,
 )
@@ -82,15 +83,17 @@ def _rights(request) -> dict[str, bool]:
 def run_detail(request, run):
     view = request.GET.get("view", "graph")
     view = view if view in VIEWS else "graph"
-    answer, trouble = _ask(request, lambda client: _shown(client, run, request.GET.get("step", ""), view))
+    rerun = rerun_of(request.tenant, run)
+    step, over = request.GET.get("step", ""), rerun is not None and rerun.has_ended
+    answer, trouble = _ask(request, lambda client: _shown(client, run, step, view, over))
     context = {"tenant": request.tenant, "run_id": run, "trouble": trouble, "view": view, **_rights(request)}
     if answer:
-        context |= _run(request, *answer)
+        context |= {"rerun": rerun, "output": output_of(rerun), **_run(request, *answer)}
     return render_partial(request, "tenants/run.html#run", context)
 
 
-def _shown(client, run, step: str, view: str):
-    page = open_run(client, run, step, details=view == "metrics")
+def _shown(client, run, step: str, view: str, over: bool):
+    page = open_run(client, run, step, details=view == "metrics", over=over)
     return page, configuration_of(client, page) if view == "configuration" else []
 
 
@@ -102,7 +105,6 @@ def _run(request, page, configuration) -> dict:
         "run": page.run,
         "configuration": configuration,
         "who": rows_of(request.tenant, [page.run])[0].person,
-        "rerun": rerun_of(request.tenant, page.run.id),
         "graph": graph,
         "undrawable": show_graph and graph is None and page.steps,
     }

@@ -17,6 +17,7 @@ from zenpro_site.templatetags.ui import duration
 from .connection import connect
 from .graphs import NODE_HEIGHT, NODE_WIDTH, Layout, Node, layout
 from .models import Tenant
+from .run_templates import runner
 from .run_templates.models import TemplateRun
 from .servers.answers import identifier, is_number, line, listing, mapping, moment
 from .servers.answers import seconds as seconds_of
@@ -27,6 +28,7 @@ PAGE_SIZE = 20
 LOG_LINES, LOG_LENGTH = 500, 300_000  # lines and characters; more are in the download
 GRAPH_LIMIT = 150  # steps; above it the list comes first
 STEPS, LINKS = 1000, 20_000  # of one run that are looked at; servers may send any number
+OUTPUT_LINES, OUTPUT_LENGTH = 100, 1000  # of the process of a failed re-run, and characters of a line
 METRICS, PARAMETERS = 1000, 2000  # values shown on one page
 VALUE_LENGTH = 2000  # characters of one value
 LABEL_LENGTH = 19  # letters that fit into a node
@@ -291,13 +293,17 @@ class RunPage:
         return list(islice(found, METRICS))
 
 
-def open_run(client: TenantClient, run_id: UUID, chosen: str = "", *, details=False) -> RunPage:
+def open_run(
+    client: TenantClient, run_id: UUID, chosen: str = "", *, details: bool = False, over: bool = False
+) -> RunPage:
     """Ask for a run, its steps and the chosen step's output. Raises TenantNotFound for an unknown run.
 
     `chosen` names a step; without it the first failed, running or last started one. `details` adds
-    parameters and metrics of the steps; they are fetched anyway when a step failed.
+    parameters and metrics of the steps; they are fetched anyway when a step failed. `over`: nothing of it goes on,
+    whatever the server believes of a run whose process is dead.
     """
     run, dag = client.run(run_id), client.run_dag(run_id)
+    run = replace(run, in_progress=run.in_progress and not over)
     unseen, dag = max(len(step_nodes(dag)) - STEPS, 0), readable(dag)
     rows = step_rows(dag, run)
     failed = any(row.status == "failed" for row in rows)
@@ -515,6 +521,13 @@ def rerun_of(tenant: Tenant, run_id: UUID) -> TemplateRun | None:
     """The re-run of a template that made this run, if one did."""
     runs = TemplateRun.objects.filter(template__tenant=tenant, zenml_run_id=run_id)
     return runs.select_related("template__tenant__organization", "created_by").first()
+
+
+def output_of(rerun: TemplateRun | None) -> list[str]:
+    """The last lines that the process of a failed re-run printed, which no step's log may hold; [] for others."""
+    if rerun is None or rerun.state != TemplateRun.State.FAILED:
+        return []
+    return [line(text, OUTPUT_LENGTH) for text in runner.tail(rerun.pk, OUTPUT_LINES)]
 
 
 def file_name(*parts: str) -> str:

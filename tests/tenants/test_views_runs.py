@@ -8,6 +8,8 @@ from factories import make_grant, make_member, make_template, make_template_run
 from fakes import RUN_ID, churn
 
 from tenants.models import Tenant
+from tenants.run_templates import runner
+from tenants.run_templates.models import TemplateRun
 from tenants.servers.base import TenantConflict, TenantRefused, TenantUnreachable
 from tenants.servers.client import LogLine
 
@@ -22,6 +24,11 @@ TROUBLES = [
 
 def url(name, tenant, *args):
     return reverse(f"tenants:{name}", args=[tenant.organization.slug, tenant.slug, *args])
+
+
+@pytest.fixture(autouse=True)
+def data(settings, tmp_path):
+    settings.ZENPRO_DATA = tmp_path
 
 
 @pytest.fixture
@@ -251,6 +258,35 @@ def test_rerun_names_its_template_its_changes_and_can_be_stopped(looks, tenant, 
     assert "/cancel/" in page
     assert "1 changed" in page
     assert "train.rounds" in run_page(looks, view="configuration")
+
+
+def test_what_is_left_of_a_re_run_whose_process_died_does_not_go_on(looks, tenant, server, developer):
+    """The server goes on believing in it; what it printed is the only way to learn why."""
+    server.half_way()
+    rerun = make_template_run(
+        make_template(tenant),
+        by=developer,
+        zenml_run_id=RUN_ID,
+        state="running",
+        state_reason="It was killed.",
+    )
+    write_output(rerun, "Importing\nno module named <churn>\n")
+    page = run_page(looks)
+    assert "Output of the process" not in page
+    assert 'hx-trigger="every 2s"' in page
+    TemplateRun.objects.filter(pk=rerun.pk).update(state="failed")
+    page = run_page(looks)
+    assert "/cancel/" not in page
+    assert 'hx-trigger="every 2s"' not in page
+    assert "waiting" not in page.lower()
+    assert "not run" in page
+    assert "last 2 lines" in page
+    assert "Importing\nno module named &lt;churn&gt;\n" in page
+
+
+def write_output(rerun, text):
+    runner.folder_of(rerun.pk).mkdir(parents=True)
+    runner.output_file(rerun.pk).write_text(text)
 
 
 def test_rerun_that_was_stopped_by_itself_says_why(looks, tenant, server, developer):
