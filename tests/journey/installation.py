@@ -57,6 +57,7 @@ class Installation:
         }
         return kept | {
             "ZENPRO_DATA": str(self.data),
+            "ZENPRO_ISOLATION": os.environ.get("ZENPRO_ISOLATION", ""),  # attacked as the caller says
             "HOME": str(self.data / "home"),
             "UV_CACHE_DIR": os.environ.get("UV_CACHE_DIR", str(Path.home() / ".cache" / "uv")),
             "EMAIL_URL": f"smtp://127.0.0.1:{self.smtp.port}",
