@@ -18,6 +18,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
+from orgs.actions import Refused
 from orgs.users.links import make_path
 from tenants.servers import box, groups
 from tenants.servers.base import ServerError, StartFailed, SupervisorGone, TenantError
@@ -160,7 +161,7 @@ class Command(BaseCommand):
         try:
             self._make_demo(admin)
             demo_file().write_text(json.dumps(state | {"wanted": False}))
-        except (demo.DemoFailed, ServerError, TenantError) as error:
+        except (demo.DemoFailed, Refused, ServerError, TenantError) as error:
             self.stderr.write(self.style.ERROR(f"  ✗ The demo is not complete: {error}"))
             self.stderr.write("    The next start tries again.")
 
