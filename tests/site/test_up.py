@@ -1,6 +1,8 @@
 """Parts of `zenpro up`: whom it hands a sign-in link, and what it listens on."""
 
 import io
+import json
+import os
 import socket
 from argparse import ArgumentTypeError
 from pathlib import Path
@@ -10,6 +12,8 @@ from django.core.management.base import CommandError
 from django.utils import timezone
 from factories import make_user
 
+from orgs.models import Organization
+from tenants.servers.base import StartFailed
 from zenpro_site import processes
 from zenpro_site.management.commands import up
 
@@ -17,7 +21,7 @@ from zenpro_site.management.commands import up
 @pytest.fixture
 def command(tmp_path, settings):
     settings.ZENPRO_DATA = Path(tmp_path)
-    made = up.Command(stdout=io.StringIO(), no_color=True)
+    made = up.Command(stdout=io.StringIO(), stderr=io.StringIO(), no_color=True)
     made.began = 0.0
     return made
 
@@ -55,6 +59,50 @@ def test_nobody_but_an_active_superuser_gets_one(db, command):
     make_user()
     make_user(superuser=True, is_active=False)
     assert command._first_account(no_demo=True) == (None, "")
+
+
+@pytest.mark.parametrize(
+    "note",
+    [
+        b"",
+        b'{"wanted": tr',
+        b"\xff\xfe",
+        b"[]",
+        b"{}",
+        b'{"wanted": true, "admin": 7}',
+        b'{"wanted": true, "admin": "x"}',
+    ],
+)
+def test_a_torn_note_about_the_demo_is_told_and_makes_none(db, command, note):
+    up.demo_file().write_bytes(note)
+    command._demo()
+    assert f"{up.demo_file()} cannot be read, so no demo is made." in command.stderr._out.getvalue()
+    assert not Organization.objects.exists()
+
+
+def test_the_first_account_is_made_over_a_torn_note(db, command):
+    up.demo_file().write_bytes(b"\xff")
+    admin, _ = command._first_account(no_demo=True)
+    assert json.loads(up.demo_file().read_text()) == {"wanted": False, "admin": str(admin.pk)}
+
+
+def test_a_note_about_the_demo_is_whole_or_the_old_one(db, command, monkeypatch):
+    """A kill between writing and putting in place."""
+    command._first_account(no_demo=False)
+    before = up.demo_file().read_text()
+    seen = []
+
+    def die(source, target):
+        seen.append(
+            (up.demo_file().read_text(), Path(source).read_text(), Path(source).stat().st_mode & 0o777)
+        )
+        raise OSError("killed")
+
+    monkeypatch.setattr(os, "replace", die)
+    with pytest.raises(StartFailed):
+        up.write_demo({"wanted": False, "admin": ""})
+    assert seen == [(before, '{"wanted": false, "admin": ""}', 0o600)]
+    assert up.demo_file().read_text() == before
 
 
 @pytest.mark.parametrize("text", ["http://x", "a:1", "a b", ""])

@@ -10,6 +10,7 @@ import socket
 import time
 from argparse import ArgumentTypeError
 from pathlib import Path
+from uuid import UUID
 
 import httpx
 from django.conf import settings
@@ -22,7 +23,7 @@ from orgs.actions import Refused
 from orgs.users.links import make_path
 from tenants.servers import box, groups
 from tenants.servers.base import ServerError, StartFailed, SupervisorGone, TenantError
-from tenants.servers.supervisor import Supervisor
+from tenants.servers.supervisor import Supervisor, disk_errors, write_private
 from zenpro_site import demo, modes, processes
 from zenpro_site.addresses import authority, reachable
 from zenpro_site.env import as_host
@@ -139,7 +140,7 @@ class Command(BaseCommand):
         password = secrets.token_urlsafe(15)
         with self._step("First account"):
             admin = users.create_superuser(settings.ZENPRO_ADMIN_EMAIL, password, name="Admin")
-        demo_file().write_text(json.dumps({"wanted": not no_demo, "admin": str(admin.pk)}))
+        write_demo({"wanted": not no_demo, "admin": str(admin.pk)})
         return admin, password
 
     def _wait_ready(self, child, ours: str) -> None:
@@ -154,16 +155,29 @@ class Command(BaseCommand):
 
     def _demo(self) -> None:
         """Make what is missing of the demo. A failure is told, and ZenPro goes on without it."""
-        state = json.loads(demo_file().read_text()) if demo_file().exists() else {"wanted": False}
-        admin = get_user_model().objects.filter(pk=state.get("admin")).first()
-        if not state["wanted"] or admin is None:
+        admin = self._wants_demo()
+        if admin is None:
             return
         try:
             self._make_demo(admin)
-            demo_file().write_text(json.dumps(state | {"wanted": False}))
+            write_demo({"wanted": False, "admin": str(admin.pk)})
         except (demo.DemoFailed, Refused, ServerError, TenantError) as error:
             self.stderr.write(self.style.ERROR(f"  ✗ The demo is not complete: {error}"))
             self.stderr.write("    The next start tries again.")
+
+    def _wants_demo(self):
+        """Whose demo is to be made; None when none is, or when the note about it cannot be read."""
+        try:
+            state = json.loads(demo_file().read_text())
+            pk = UUID(state["admin"]) if state["wanted"] is True else None
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            self.stderr.write(
+                f"  ! {demo_file()} cannot be read, so no demo is made. You can delete the file."
+            )
+            return None
+        return get_user_model().objects.filter(pk=pk).first()
 
     def _make_demo(self, admin) -> None:
         with self._step("Organization Demo"):
@@ -200,6 +214,12 @@ class Command(BaseCommand):
 
 def demo_file() -> Path:
     return settings.ZENPRO_DATA / "demo.json"
+
+
+def write_demo(state: dict) -> None:
+    """Whether the demo is still to be made, and for whom. A kill leaves the old note or the new one, never half."""
+    with disk_errors():
+        write_private(demo_file(), json.dumps(state))
 
 
 def unused_superuser():
