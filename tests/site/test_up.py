@@ -3,7 +3,9 @@
 import io
 import json
 import os
+import signal
 import socket
+import subprocess
 from argparse import ArgumentTypeError
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from django.utils import timezone
 from factories import make_user
 
 from orgs.models import Organization
-from tenants.servers.base import StartFailed
+from tenants.servers.base import StartFailed, SupervisorGone
 from zenpro_site import processes
 from zenpro_site.management.commands import up
 
@@ -138,3 +140,34 @@ def test_a_busy_port_of_an_ipv6_address_is_told():
         busy.listen()
         with pytest.raises(CommandError, match=r"\[::1\]:\d+ cannot be used"):
             up.check_port("::1", busy.getsockname()[1])
+
+
+class Gone:
+    """A supervisor that does not answer."""
+
+    def shutdown(self):
+        raise SupervisorGone("gone")
+
+
+@pytest.fixture
+def signals():
+    """What a stop does with Ctrl-C is undone."""
+    before = signal.getsignal(signal.SIGINT)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_a_supervisor_that_does_not_end_is_killed(command, monkeypatch, signals):
+    monkeypatch.setattr(up, "STOP_TIMEOUT", 0.2)
+    child = subprocess.Popen(["sleep", "60"])
+    command._stop(Gone(), child)
+    assert child.returncode == -signal.SIGKILL
+    lines = command.stdout._out.getvalue().split("\n")
+    assert lines[-2].startswith("Not everything stopped within") and "Stopped." not in lines
+
+
+def test_a_stop_in_time_kills_nothing(command, signals):
+    child = subprocess.Popen(["true"])
+    command._stop(Gone(), child)
+    assert child.returncode == 0
+    assert command.stdout._out.getvalue().endswith("Stopped.\n")

@@ -7,6 +7,7 @@ import os
 import secrets
 import signal
 import socket
+import subprocess
 import time
 from argparse import ArgumentTypeError
 from pathlib import Path
@@ -29,6 +30,8 @@ from zenpro_site.addresses import authority, reachable
 from zenpro_site.env import as_host
 
 READY_TIMEOUT = 60.0  # seconds for the web process to answer
+STOP_TIMEOUT = 60.0  # for everything to end; each program is killed by the supervisor after 25 at most
+KILL_TIMEOUT = 10.0
 
 
 class Command(BaseCommand):
@@ -208,8 +211,16 @@ class Command(BaseCommand):
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         with contextlib.suppress(SupervisorGone):
             supervisor.shutdown()
-        child.wait(timeout=60)
-        self.stdout.write("Stopped.")
+        try:
+            child.wait(timeout=STOP_TIMEOUT)
+            self.stdout.write("Stopped.")
+        except subprocess.TimeoutExpired:
+            child.kill()  # what it started dies with it
+            self.stdout.write(
+                f"Not everything stopped within {STOP_TIMEOUT:.0f} s: what was left was killed."
+            )
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(timeout=KILL_TIMEOUT)
 
 
 def demo_file() -> Path:
