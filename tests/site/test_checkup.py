@@ -16,10 +16,11 @@ from django.utils import timezone
 from factories import make_tenant
 
 from orgs.audit.models import AuditEvent
+from tenants.enrollment.models import Enrollment
 from tenants.servers import box, space
 from tenants.servers.launch import started_at
 from tenants.servers.supervisor import ProcessInfo, Supervisor
-from zenpro_site.checkup import checks, database, machine, network
+from zenpro_site.checkup import checks, database, machine, network, tenants
 from zenpro_site.checkup.findings import Level, ok, problem, warning, words_of
 
 from ..journey.installation import free_port
@@ -147,6 +148,35 @@ def test_a_tool_that_hangs_ends(monkeypatch, tmp_path):
     assert machine.version_of(lambda: str(tool)) == ""
 
 
+# -- tenants
+
+
+def test_failed_tenants_are_named_with_their_reason(org):
+    assert levels(tenants.check_tenants()) == [OK]
+    make_tenant(org, "well")
+    make_tenant(org, "gone", status="failed", desired_state="deleted", deleted_at=timezone.now())
+    make_tenant(org, "forecast", status="failed", state_reason="Port 9103 is\x1b[2J taken.")
+    (found,) = tenants.check_tenants()
+    assert found.level == PROBLEM
+    assert found.text == f"Tenant forecast of {org.name} failed: Port 9103 is [2J taken."
+    assert "press Retry" in found.remedy
+
+
+def test_many_failed_tenants_are_counted(org):
+    for number in range(tenants.NAMED + 2):
+        make_tenant(org, f"t-{number}", status="failed")
+    *named, more = tenants.check_tenants()
+    assert (len(named), more.text) == (tenants.NAMED, "So did 2 more.")
+    assert "No reason is known." in named[0].text
+
+
+def test_a_server_that_somebody_else_runs_is_no_problem_of_ours(org):
+    tenant = make_tenant(org, "theirs", status="failed", state_reason="It does not answer.")
+    Enrollment.objects.create(tenant=tenant)
+    (found,) = tenants.check_tenants()
+    assert (found.level, found.remedy) == (WARNING, tenants.ELSEWHERE)
+
+
 # -- clock
 
 
@@ -190,6 +220,19 @@ def test_address(settings, url, proxies, expected):
 
 
 @pytest.fixture
+def kernel(monkeypatch, tmp_path):
+    """What the kernel says about ports of outgoing connections."""
+
+    def says(lent, kept=""):
+        (tmp_path / "ip_local_port_range").write_text(f"{lent}\n")
+        (tmp_path / "ip_local_reserved_ports").write_text(f"{kept}\n")
+
+    monkeypatch.setattr(network, "KERNEL", tmp_path)
+    says("32768\t60999")
+    return says
+
+
+@pytest.fixture
 def busy():
     """A port on which another program listens."""
     with socket.socket() as other:
@@ -220,7 +263,8 @@ def test_port_of_the_web(db, data, busy, monkeypatch):
     assert network.check_ports()[0].level == PROBLEM
 
 
-def test_ports_of_tenants(org, data, settings, busy):
+def test_ports_of_tenants(org, data, settings, busy, kernel):
+    kernel("1 2")
     settings.ZENPRO_TENANT_PORTS = (busy, busy)
     left, other = network.check_ports()[1:]
     assert (left.level, other.level) == (PROBLEM, WARNING)
@@ -229,6 +273,40 @@ def test_ports_of_tenants(org, data, settings, busy):
     assert (hit.level, f"Port {busy} of tenant forecast is taken" in hit.text) == (PROBLEM, True)
     note(data, f"tenant-{tenant.pk}", busy)
     assert len(network.check_ports()) == 2
+
+
+def hints(findings):
+    return [finding for finding in findings if "outgoing connections" in finding.text]
+
+
+@pytest.mark.parametrize(
+    "kept, named",
+    [("", "32768 (low), 60999 (high)"), ("1-5,32768", "60999 (high)"), ("32768-60998,60999", "")],
+)
+def test_ports_of_tenants_that_the_kernel_lends_out(org, kernel, kept, named):
+    for slug, port in {"below": 32767, "low": 32768, "high": 60999, "above": 61000}.items():
+        make_tenant(org, slug, port=port)
+    kernel("32768\t60999", kept)
+    found = hints(network.check_ports())
+    assert [finding.level for finding in found] == ([WARNING] if named else [])
+    if named:
+        assert found[0].text.endswith(f": {named}.")
+        assert "net.ipv4.ip_local_reserved_ports=" in found[0].remedy
+
+
+def test_no_hint_while_no_tenant_has_such_a_port(org, kernel, settings):
+    make_tenant(org, port=9100)
+    settings.ZENPRO_TENANT_PORTS = (40000, 40001)
+    assert hints(network.check_ports()) == []
+
+
+@pytest.mark.parametrize("said", ["", "much", "1 2 3"])
+def test_a_kernel_that_does_not_say_is_no_trouble(org, kernel, said):
+    make_tenant(org, port=40000)
+    kernel(said)
+    assert hints(network.check_ports()) == []
+    network.KERNEL.joinpath("ip_local_port_range").unlink()
+    assert hints(network.check_ports()) == []
 
 
 def test_an_address_of_another_machine(db, settings):
