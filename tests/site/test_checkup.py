@@ -20,6 +20,7 @@ from tenants.enrollment.models import Enrollment
 from tenants.servers import box, space
 from tenants.servers.launch import started_at
 from tenants.servers.supervisor import ProcessInfo, Supervisor
+from zenpro_site import running
 from zenpro_site.checkup import checks, database, machine, network, tenants
 from zenpro_site.checkup.findings import Level, ok, problem, warning, words_of
 
@@ -75,6 +76,50 @@ def test_a_kind_of_isolation_that_is_none_is_a_problem(settings):
     settings.ZENPRO_ISOLATION = "foo"
     (found,) = machine.check_isolation()
     assert (found.level, "it is 'foo'" in found.text) == (PROBLEM, True)
+
+
+@pytest.fixture
+def note_of_up(data, monkeypatch):
+    """What `zenpro up` noted at its start, and whether it still runs."""
+
+    def noted(kind, runs=True):
+        (data / "run").mkdir(mode=0o700, exist_ok=True)
+        running.write_note(running.Start(isolation=WORDS[kind]))
+        monkeypatch.setattr(Supervisor, "running", lambda self: runs)
+        Supervisor(data).socket.parent.mkdir(exist_ok=True)
+        Supervisor(data).socket.touch()
+
+    return noted
+
+
+@pytest.mark.parametrize("theirs, level", [*zip(box.Kind, (OK, WARNING, WARNING), strict=True)])
+def test_isolation_is_that_of_the_zenpro_that_runs(monkeypatch, note_of_up, theirs, level):
+    """Not of this command's own environment: one of them may be in a box, or have other settings."""
+    ours = box.Kind.NONE if theirs is box.Kind.BUBBLEWRAP else box.Kind.BUBBLEWRAP
+    monkeypatch.setattr(box, "probe", lambda: WORDS[ours])
+    note_of_up(theirs)
+    (found,) = machine.check_isolation()
+    assert (found.level, found.text.startswith(WORDS[theirs].sentence)) == (level, True)
+    assert found.text.endswith("(So the ZenPro that runs found at its start.)")
+    note_of_up(theirs, runs=False)
+    (found,) = machine.check_isolation()
+    assert found.text.startswith(WORDS[ours].sentence)
+    assert "at its start" not in found.text
+
+
+@pytest.mark.parametrize("note", ["", "{", "[]", '{"isolation": {"kind": "moat"}}', '{"isolation": 7}'])
+def test_a_note_that_cannot_be_read_is_as_none(monkeypatch, note_of_up, note):
+    monkeypatch.setattr(box, "probe", lambda: WORDS[box.Kind.BUBBLEWRAP])
+    note_of_up(box.Kind.NONE)
+    running.note_file().write_text(note)
+    assert running.last_start() is None
+    assert levels(machine.check_isolation()) == [OK]
+
+
+def test_the_note_is_for_this_account_alone(note_of_up):
+    note_of_up(box.Kind.NONE)
+    assert running.note_file().stat().st_mode & 0o777 == 0o600
+    assert running.last_start().isolation == WORDS[box.Kind.NONE]
 
 
 @pytest.mark.parametrize("user, owner, level", [(0, 0, WARNING), (1000, 1000, OK), (1000, 0, WARNING)])

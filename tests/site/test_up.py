@@ -15,9 +15,12 @@ from django.utils import timezone
 from factories import make_user
 
 from orgs.models import Organization
+from tenants.servers import box
 from tenants.servers.base import StartFailed, SupervisorGone
 from zenpro_site import processes
 from zenpro_site.management.commands import up
+
+from .test_isolation import WORDS
 
 
 @pytest.fixture
@@ -61,6 +64,12 @@ def test_nobody_but_an_active_superuser_gets_one(db, command):
     make_user()
     make_user(superuser=True, is_active=False)
     assert command._first_account(no_demo=True) == (None, "")
+
+
+def test_a_start_hands_on_what_it_says_about_isolation(command, monkeypatch):
+    monkeypatch.setattr(box, "probe", lambda: WORDS[box.Kind.LANDLOCK])
+    assert command._isolation() == WORDS[box.Kind.LANDLOCK]
+    assert WORDS[box.Kind.LANDLOCK].sentence in command.stdout._out.getvalue()
 
 
 @pytest.mark.parametrize(

@@ -24,8 +24,9 @@ from orgs.actions import Refused
 from orgs.users.links import make_path
 from tenants.servers import box, groups
 from tenants.servers.base import ServerError, StartFailed, SupervisorGone, TenantError
+from tenants.servers.box import Isolation
 from tenants.servers.supervisor import Supervisor, disk_errors, write_private
-from zenpro_site import demo, modes, processes
+from zenpro_site import demo, modes, processes, running
 from zenpro_site.addresses import authority, reachable
 from zenpro_site.env import as_host
 
@@ -60,7 +61,7 @@ class Command(BaseCommand):
         url = settings.ZENPRO_URL if settings.ZENPRO_URL_IS_SET else ours
         self.stdout.write(f"ZenPro, data in {settings.ZENPRO_DATA}\n")
         self._close()
-        self._isolation()
+        running.write_note(running.Start(isolation=self._isolation()))
         self._prepare()
         admin, password = self._first_account(no_demo)
         supervisor = Supervisor(settings.ZENPRO_DATA)
@@ -103,8 +104,8 @@ class Command(BaseCommand):
                 ) from error
             yield
 
-    def _isolation(self) -> None:
-        """Say how tenants are isolated; without any walls only when the operator accepted that."""
+    def _isolation(self) -> Isolation:
+        """Find and say how tenants are isolated; without any walls only when the operator accepted that."""
         try:
             found = box.chosen(settings.ZENPRO_ISOLATION)
         except StartFailed as error:
@@ -113,13 +114,14 @@ class Command(BaseCommand):
         self.stdout.write(f"  {mark} {found.sentence}")
         for words in filter(None, (found.leaves_open and f"Left open: {found.leaves_open}", found.remedy)):
             self.stdout.write(f"    {words}")
-        found = groups.prepare()
-        self.stdout.write(f"  {found.sentence if found else f'{groups.COUNTED} {groups.REMEDY}'}")
+        held = groups.prepare()
+        self.stdout.write(f"  {held.sentence if held else f'{groups.COUNTED} {groups.REMEDY}'}")
         if os.geteuid() == 0:
             self.stdout.write(
                 "  ! ZenPro runs as root. A service account of its own is safer; programs of tenants"
             )
             self.stdout.write("    get none of root's rights either way.")
+        return found
 
     def _close(self) -> None:
         """Also a data folder of before: nobody else on the machine may read it."""
