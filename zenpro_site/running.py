@@ -6,18 +6,21 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 
 from tenants.servers.box import Isolation, Kind
 from tenants.servers.supervisor import Supervisor, disk_errors, write_private
+from zenpro_site.env import as_site
 
-ABSENT = (OSError, ValueError, KeyError, TypeError)
+UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, ImproperlyConfigured)
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """`isolation`: how that ZenPro isolates tenants."""
+    """`isolation`: how that ZenPro isolates tenants. `url`: where people reach it, scheme, host and perhaps a port."""
 
     isolation: Isolation
+    url: str
 
 
 def note_file() -> Path:
@@ -34,8 +37,8 @@ def last_start() -> Start | None:
     """None before the first start, and when the note cannot be read. Never raises."""
     try:
         row = json.loads(note_file().read_text())
-        return Start(isolation=_isolation(row["isolation"]))
-    except ABSENT:
+        return Start(_isolation(row["isolation"]), as_site("url", row["url"]).geturl())
+    except UNREADABLE:
         return None
 
 
@@ -55,3 +58,12 @@ def isolation() -> Isolation | None:
     """Of the ZenPro that runs on this data folder; None when none does, or it does not say."""
     start = last_start()
     return start.isolation if start and is_running() else None
+
+
+def address() -> str:
+    """Where people reach ZenPro, for commands: ZENPRO_URL, else where the last start said that it serves.
+
+    Programs that `zenpro up` starts need not ask: it gives them ZENPRO_URL.
+    """
+    start = None if settings.ZENPRO_URL_IS_SET else last_start()
+    return start.url if start else settings.ZENPRO_URL

@@ -82,9 +82,9 @@ def test_a_kind_of_isolation_that_is_none_is_a_problem(settings):
 def note_of_up(data, monkeypatch):
     """What `zenpro up` noted at its start, and whether it still runs."""
 
-    def noted(kind, runs=True):
+    def noted(kind=box.Kind.BUBBLEWRAP, runs=True, url="http://127.0.0.1:8765"):
         (data / "run").mkdir(mode=0o700, exist_ok=True)
-        running.write_note(running.Start(isolation=WORDS[kind]))
+        running.write_note(running.Start(WORDS[kind], url))
         monkeypatch.setattr(Supervisor, "running", lambda self: runs)
         Supervisor(data).socket.parent.mkdir(exist_ok=True)
         Supervisor(data).socket.touch()
@@ -275,6 +275,24 @@ def kernel(monkeypatch, tmp_path):
     monkeypatch.setattr(network, "KERNEL", tmp_path)
     says("32768\t60999")
     return says
+
+
+def test_the_address_is_that_of_the_last_start(settings, note_of_up):
+    settings.ZENPRO_URL, settings.ZENPRO_URL_IS_SET = "http://127.0.0.1:8000", False
+    assert running.address() == "http://127.0.0.1:8000"
+    note_of_up(runs=False)
+    assert said(network.check_address()) == "People reach ZenPro at http://127.0.0.1:8765. "
+    note_of_up(url="http://127.0.0.1:8766")
+    assert running.address() == "http://127.0.0.1:8766"
+    settings.ZENPRO_URL, settings.ZENPRO_URL_IS_SET = "http://localhost", True
+    assert running.address() == "http://localhost"
+
+
+@pytest.mark.parametrize("url", ["", 7, None, "javascript:alert(1)", "http://127.0.0.1:1/path", "http://a b"])
+def test_an_address_that_is_none_is_not_taken_from_the_note(settings, note_of_up, url):
+    settings.ZENPRO_URL, settings.ZENPRO_URL_IS_SET = "http://127.0.0.1:8000", False
+    note_of_up(url=url)
+    assert running.address() == "http://127.0.0.1:8000"
 
 
 @pytest.fixture

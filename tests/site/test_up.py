@@ -10,6 +10,7 @@ from argparse import ArgumentTypeError
 from pathlib import Path
 
 import pytest
+from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.utils import timezone
 from factories import make_user
@@ -17,7 +18,7 @@ from factories import make_user
 from orgs.models import Organization
 from tenants.servers import box
 from tenants.servers.base import StartFailed, SupervisorGone
-from zenpro_site import processes
+from zenpro_site import processes, running
 from zenpro_site.management.commands import up
 
 from .test_isolation import WORDS
@@ -114,6 +115,15 @@ def test_a_note_about_the_demo_is_whole_or_the_old_one(db, command, monkeypatch)
         up.write_demo({"wanted": False, "admin": ""})
     assert seen == [(before, '{"wanted": false, "admin": ""}', 0o600)]
     assert up.demo_file().read_text() == before
+
+
+def test_a_link_of_a_later_command_names_the_address_that_was_asked_for(db, command, settings):
+    settings.ZENPRO_URL, settings.ZENPRO_URL_IS_SET = "http://127.0.0.1:8000", False
+    ada, out = make_user("ada@example.org"), io.StringIO()
+    (settings.ZENPRO_DATA / "run").mkdir()
+    running.write_note(running.Start(WORDS[box.Kind.BUBBLEWRAP], "http://127.0.0.1:8765"))
+    call_command("sign_in_link", ada.email, stdout=out)
+    assert out.getvalue().startswith("http://127.0.0.1:8765/first-sign-in/")
 
 
 @pytest.mark.parametrize("text", ["http://x", "a:1", "a b", ""])

@@ -14,6 +14,7 @@ from django.db import DatabaseError
 from tenants.models import Tenant
 from tenants.servers.launch import started_at
 from tenants.servers.local import port_free
+from zenpro_site import running
 
 from .database import is_there
 from .findings import Finding, ok, problem, warning, words_of
@@ -27,8 +28,8 @@ TEST_MAIL = "This is a test mail of ZenPro at {url}. If you can read it, mails a
 
 
 def check_address() -> list[Finding]:
-    """ZENPRO_URL: where people, clients and servers of tenants reach us."""
-    url = settings.ZENPRO_URL
+    """ZENPRO_URL, or what the last start made of it: where people, clients and servers of tenants reach us."""
+    url = running.address()
     parts = urlsplit(url if is_address(url) else "")
     remedy = "Set ZENPRO_URL to the address that people type, such as https://zenpro.example.org."
     if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -205,7 +206,7 @@ def _in_clear(where: str) -> list[Finding]:
 
 
 def _sent(to: str, where: str) -> Finding:
-    text = TEST_MAIL.format(url=settings.ZENPRO_URL)
+    text = TEST_MAIL.format(url=running.address())
     try:
         EmailMessage("Test mail of ZenPro", text, to=[to], connection=get_connection()).send()
     except (OSError, smtplib.SMTPException) as error:

@@ -61,7 +61,7 @@ class Command(BaseCommand):
         url = settings.ZENPRO_URL if settings.ZENPRO_URL_IS_SET else ours
         self.stdout.write(f"ZenPro, data in {settings.ZENPRO_DATA}\n")
         self._close()
-        running.write_note(running.Start(isolation=self._isolation()))
+        running.write_note(running.Start(self._isolation(), url))
         self._prepare()
         admin, password = self._first_account(no_demo)
         supervisor = Supervisor(settings.ZENPRO_DATA)
