@@ -55,11 +55,11 @@ def is_wanted() -> bool:
 
 
 def test_the_next_start_starts_a_failed_tenant_again(command, agent, hosting):
-    hosting.error = EnvironmentFailed("The index does not answer.")
+    hosting.error = EnvironmentFailed("The index does\x1b[2J not answer.")
     command._demo()
     tenant = Tenant.objects.get()
     assert tenant.status == Tenant.Status.FAILED
-    assert "The index does not answer." in errors(command)
+    assert "The index does [2J not answer." in errors(command)
     assert "The next start tries again." in errors(command)
     assert is_wanted()
 

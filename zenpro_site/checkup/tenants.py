@@ -3,6 +3,7 @@
 from django.db import DatabaseError
 
 from tenants.models import Tenant
+from zenpro_site.characters import printable
 
 from .database import is_there
 from .findings import Finding, ok, problem, warning
@@ -33,8 +34,3 @@ def _finding(tenant: Tenant) -> Finding:
     reason = printable(tenant.state_reason) or "No reason is known."
     text = f"Tenant {tenant.name} of {tenant.organization.name} failed: {reason}"
     return warning(text, ELSEWHERE) if tenant.is_elsewhere else problem(text, RETRY)
-
-
-def printable(text: str) -> str:
-    """What a server wrote may hold signs that steer a terminal."""
-    return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())

@@ -28,6 +28,7 @@ from tenants.servers.box import Isolation
 from tenants.servers.supervisor import Supervisor, disk_errors, write_private
 from zenpro_site import demo, modes, processes, running
 from zenpro_site.addresses import authority, reachable
+from zenpro_site.characters import printable
 from zenpro_site.env import as_host
 
 READY_TIMEOUT = 60.0  # seconds for the web process to answer
@@ -167,7 +168,7 @@ class Command(BaseCommand):
             self._make_demo(admin)
             write_demo({"wanted": False, "admin": str(admin.pk)})
         except (demo.DemoFailed, Refused, ServerError, TenantError) as error:
-            self.stderr.write(self.style.ERROR(f"  ✗ The demo is not complete: {error}"))
+            self.stderr.write(self.style.ERROR(f"  ✗ The demo is not complete: {printable(str(error))}"))
             self.stderr.write("    The next start tries again.")
 
     def _wants_demo(self):
