@@ -142,8 +142,9 @@ def retry(*, tenant: Tenant, by) -> None:
     if row.status != Tenant.Status.FAILED:
         raise Refused(f"{tenant.name} has not failed.")
     tenant.status, tenant.state_reason = Tenant.Status.PENDING, ""
+    tenant.progress = []  # of the start that failed
     tenant.desired_state = Tenant.DesiredState.AVAILABLE
-    tenant.save(update_fields=["status", "state_reason", "desired_state", "updated_at"])
+    tenant.save(update_fields=["status", "state_reason", "progress", "desired_state", "updated_at"])
     _record("tenant.retried", tenant, by, before={"reason": row.state_reason})
 
 

@@ -65,5 +65,5 @@ def spec_of(tenant: Tenant) -> ServerSpec:
 
 
 def tail_log(tenant: Tenant, lines: int = 200) -> list[str]:
-    """Last lines of the server's log, oldest first; none before the first start."""
+    """Last lines of the server's log, oldest first; before its first start of what installing its version said."""
     return backend().tail_log(spec_of(tenant), lines) if tenant.port else []

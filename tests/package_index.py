@@ -2,6 +2,7 @@
 
 import base64
 import io
+import ssl
 import tarfile
 import threading
 import zipfile
@@ -81,11 +82,14 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def running_index():
-    """An index that answers, with a ZenML in it that is nothing but a name."""
+def running_index(tls: ssl.SSLContext | None = None):
+    """An index that answers, with a ZenML in it that is nothing but a name. `tls`: its certificate and key."""
     index, server = Index(), ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.index = index
-    index.address = f"http://127.0.0.1:{server.server_address[1]}"
+    if tls:
+        server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+        server.handle_error = lambda request, address: None  # whoever does not know its certificate hangs up
+    index.address = f"{'https' if tls else 'http'}://127.0.0.1:{server.server_address[1]}"
     index.wheel("zenml", "0.98.0")
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()

@@ -1,4 +1,6 @@
-"""Text that no database takes: NUL, and halves of surrogate pairs. Refused before anybody reads the request."""
+"""Text that no database takes: NUL, and halves of surrogate pairs. Refused before anybody reads the request.
+
+And text for a terminal."""
 
 import json
 import re
@@ -29,6 +31,11 @@ def storable(value) -> bool:
         elif isinstance(one, list | tuple):
             waiting += one
     return True
+
+
+def printable(text: str) -> str:
+    """One line for a terminal: what a server or a package wrote may hold signs that steer it."""
+    return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
 
 
 def readable(get_response):

@@ -3,6 +3,7 @@
 Every step looks first whether it is done already, so a start that was interrupted carries on.
 """
 
+import contextlib
 import os
 import subprocess
 import tempfile
@@ -11,9 +12,9 @@ from pathlib import Path
 
 from django.conf import settings
 
-from orgs.actions import create_organization
+from orgs.actions import Refused, create_organization
 from orgs.models import Organization
-from tenants.actions import create_tenant
+from tenants.actions import create_tenant, retry
 from tenants.agent import progress
 from tenants.connection import connect
 from tenants.hosting import backend, local_stores_of
@@ -36,8 +37,10 @@ def organization(by) -> Organization:
 
 
 def tenant(org: Organization, by) -> Tenant:
-    """The tenant demo, made or found; its server starts in the background."""
+    """The tenant demo, made or found; its server starts in the background, again if it failed before."""
     found = org.tenants.live().filter(slug="demo").first()
+    if found and found.status == Tenant.Status.FAILED:
+        start_again(found, by)
     return found or create_tenant(
         org=org,
         name="demo",
@@ -46,6 +49,12 @@ def tenant(org: Organization, by) -> Tenant:
         description="A first tenant to try things in.",
         by=by,
     )
+
+
+def start_again(tenant: Tenant, by) -> None:
+    """What Retry on its page does. Nothing when the agent was faster."""
+    with contextlib.suppress(Refused):
+        retry(tenant=tenant, by=by)
 
 
 def wait_until_available(tenant: Tenant, say) -> None:
@@ -61,6 +70,8 @@ def wait_until_available(tenant: Tenant, say) -> None:
             return
         if tenant.status == Tenant.Status.FAILED:
             raise DemoFailed(tenant.state_reason)
+        if tenant.desired_state != Tenant.DesiredState.AVAILABLE:
+            raise DemoFailed(f"The tenant {tenant.name} is {tenant.get_desired_state_display().lower()}.")
         time.sleep(0.2)
     raise DemoFailed(f"The tenant did not start within {START_LIMIT:.0f} s.")
 
@@ -81,15 +92,18 @@ def _run_example(tenant: Tenant, token: str) -> None:
     """`python run.py` in examples/churn, as a data scientist would start it."""
     python = backend().environments.python(tenant.zenml_version)
     with tempfile.TemporaryDirectory(prefix="zenpro-demo-") as scratch:
-        done = subprocess.run(
-            [str(python), "run.py"],
-            cwd=CODE,
-            env=_example_environment(tenant, token, scratch),
-            capture_output=True,
-            text=True,
-            timeout=RUN_LIMIT,
-            check=False,
-        )
+        try:
+            done = subprocess.run(
+                [str(python), "run.py"],
+                cwd=CODE,
+                env=_example_environment(tenant, token, scratch),
+                capture_output=True,
+                text=True,
+                timeout=RUN_LIMIT,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise DemoFailed(f"The example pipeline did not end within {RUN_LIMIT:.0f} s.") from error
     if done.returncode:
         raise DemoFailed(f"The example pipeline failed: {(done.stderr or done.stdout).strip()[-400:]}")
 

@@ -9,7 +9,6 @@ import fcntl
 import hashlib
 import os
 import platform
-import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,14 +18,12 @@ from django.conf import settings
 
 from tenants.servers.base import EnvironmentFailed, NoSpace
 from tenants.servers.environments import LOG_TAIL, NOT_BUILT, Environments, check_version
-from tenants.servers.index import without_credentials
 
 from .models import RunTemplate
 from .requirements import RequirementsRefused, parsed
 
 RULES = "wheels only"  # what was made under earlier rules may hold anything, and is not used any more
 LINES = 200  # of a log, as the template's page shows it
-COLOURS = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 SOURCES_ALLOWED = (
     "An Admin of the organization can allow that packages are built from source, in its settings."
 )
@@ -139,7 +136,7 @@ class RunEnvironments(Environments):
             key = self.key(version, requirements, builds)
         except EnvironmentFailed as error:
             return EnvironmentState("failed", reason=error.reason)
-        lines = self._lines(key)
+        lines = self.lines(key, LINES)
         if self.installed(key):
             return EnvironmentState("ready", _time_of(self.path(key)), lines=lines)
         if self._is_being_made(key):
@@ -165,16 +162,6 @@ class RunEnvironments(Environments):
         except OSError:
             return False
         return False
-
-    def _lines(self, key: str) -> list[str]:
-        text = without_credentials(COLOURS.sub("", _text_of(self.log(key))))
-        text = text.replace(str(self.folder), "…")
-        return [line for line in map(_printable, text.splitlines()) if line][-LINES:]
-
-
-def _printable(line: str) -> str:
-    """Without what a package's author could use to make the page say something else."""
-    return "".join(sign for sign in line if sign.isprintable() or sign == "\t").rstrip()
 
 
 def _text_of(path: Path) -> str:

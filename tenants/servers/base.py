@@ -188,7 +188,10 @@ class ServerBackend(Protocol):
         """True when the tenant's database is there: a start without it would begin an empty one."""
 
     def tail_log(self, spec: ServerSpec, lines: int = 100) -> list[str]:
-        """Last lines of the server's log, oldest first, without line ends."""
+        """Last lines of the server's log, oldest first, without line ends.
+
+        Where there is none, or its version could not be installed, of what installing said.
+        """
 
     def remove(self, spec: ServerSpec) -> None:
         """Stop, unregister and delete the tenant's folder. Raises SupervisorGone, ServerError when some of it stays.

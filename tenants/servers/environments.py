@@ -19,7 +19,7 @@ from tenants.servers import box, folders
 from tenants.servers.base import EnvironmentFailed, NoSpace
 from tenants.servers.index import PackageIndex, without_credentials
 from tenants.servers.space import shortage
-from tenants.servers.variables import PASSED_ON
+from tenants.servers.variables import PASSED_ON, certificate_paths
 
 VERSION = re.compile(r"\d+\.\d+(\.\d+)?((a|b|rc|\.post|\.dev)\d+)?")
 INSTALL_TIMEOUT = 900  # seconds for one call of uv
@@ -27,6 +27,13 @@ REASON_LENGTH = 600
 LOG_TAIL = 64 * 1024  # bytes of a log that are looked at
 CACHE = ".cache"  # in an environment in the making, when it may not share uv's own
 NOT_BUILT = "and packages are not built from source here."
+COLOURS = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
+UNKNOWN = re.compile(r"UnknownIssuer|unable to get local issuer certificate|self[- ]signed certificate")
+UNKNOWN_CERTIFICATE = (
+    "The package index uses a certificate that this machine does not know: "
+    "set SSL_CERT_FILE to your company's certificates."
+)
+NO_CERTIFICATES = re.compile(r"Invalid `(SSL_CERT_FILE|SSL_CERT_DIR)`\. (Path does not exist: \S+[^\s.])")
 NO_WHEEL = re.compile(r"[Ww]heels are required for `([\w.-]+)`")
 LARGEST_FILE = 4 * 1024**3  # bytes, of what a build writes
 BUILD_PROCESSES = 1024
@@ -98,6 +105,16 @@ class Environments:
         """What was written when the environment was last made."""
         return self.folder / f".log-{self.path(version).name}"
 
+    def lines(self, version: str, count: int) -> list[str]:
+        """The end of that, for people; [] when nothing was written. Without passwords, and without what a package's
+        author could use to make a page or a terminal say something else."""
+        try:
+            text = COLOURS.sub("", end_of(self.log(version)))
+        except OSError:
+            return []
+        text = without_credentials(text).replace(str(self.folder), "…")
+        return [line for line in map(_printable, text.splitlines()) if line][-count:]
+
     def versions(self) -> list[str]:
         """Installed versions, newest first."""
         found = [path.name.removeprefix("server-") for path in self.folder.glob("server-*")]
@@ -148,7 +165,8 @@ class Environments:
         """Run uv in a box: it reads what strangers packed. Raises EnvironmentFailed, NoSpace."""
         binary = Path(uv.find_uv_bin())
         before = build.log.stat().st_size
-        read = [binary, *self._bases(), *filter(Path.exists, map(Path, self.index.files))]
+        files = {*map(Path, self.index.files), *certificate_paths(os.environ)}
+        read = [binary, *self._bases(), *sorted(filter(Path.exists, files))]
         walls = box.Walls(read=read, write=self._places(build), limits=limits_of(build))
         if self._boxed(build, [str(binary), *map(str, args)], walls, self._env(build)):
             raise failure(end_of(build.log, before))
@@ -273,9 +291,21 @@ def failure(output: str) -> EnvironmentFailed | NoSpace:
         return EnvironmentFailed(no_wheel(found[1]))
     _, error, message = text.rpartition("error: ")
     message = message if error else text
+    if UNKNOWN.search(message):
+        return EnvironmentFailed(f"ZenML could not be installed. {unknown_certificate(text)}")
     return EnvironmentFailed(
         f"ZenML could not be installed: {message[:REASON_LENGTH] or 'uv gave no message'}"
     )
+
+
+def unknown_certificate(text: str) -> str:
+    """Also when certificates were given, and are not where the variable says."""
+    found = NO_CERTIFICATES.search(text)
+    return f"{UNKNOWN_CERTIFICATE} {found[1]}: {found[2]}." if found else UNKNOWN_CERTIFICATE
+
+
+def _printable(line: str) -> str:
+    return "".join(sign for sign in line if sign.isprintable() or sign == "\t").rstrip()
 
 
 def no_wheel(package: str) -> str:

@@ -117,7 +117,16 @@ class LocalBackend:
         return spec.database.exists()
 
     def tail_log(self, spec: ServerSpec, lines: int = 100) -> list[str]:
+        """Of the server, or what installing its version said where that failed or the server wrote nothing."""
+        written = self._written(spec, lines) if self.installed(spec.version) else []
+        return written or self._build_lines(spec, lines) or self._written(spec, lines)
+
+    def _written(self, spec: ServerSpec, lines: int) -> list[str]:
         return tail(self.supervisor.log_file(spec.program), lines)
+
+    def _build_lines(self, spec: ServerSpec, lines: int) -> list[str]:
+        found = self.environments.lines(spec.version, lines - 1) if lines > 1 else []
+        return found and [f"Output of installing ZenML {spec.version}:", *found]
 
     def remove(self, spec: ServerSpec) -> None:
         self._check_folder(spec)
@@ -135,7 +144,7 @@ class LocalBackend:
         raise PortTaken(f"No port between {first} and {last} is free.")
 
     def explain_failure(self, spec: ServerSpec) -> str:
-        return explain(self.tail_log(spec, LOG_LINES))
+        return explain(self._written(spec, LOG_LINES))
 
     def address(self, spec: ServerSpec) -> str:
         """Where this machine reaches the server, whatever its public url is."""

@@ -387,7 +387,7 @@ def private_folder(folder: Path) -> None:
 
 def write_private(path: Path, text: str) -> None:
     """Write a file of mode 600 so that a reader, or a kill, sees the old text or the new, never half."""
-    if path.exists() and path.read_text() == text:
+    if path.exists() and path.read_bytes() == text.encode():
         return
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
     try:

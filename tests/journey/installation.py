@@ -109,12 +109,12 @@ class Installation:
     def sign_in_link(self) -> str:
         return re.search(r"(http\S+/first-sign-in/\S+)", self.output)[1]
 
-    def manage(self, *args: str) -> str:
-        """A management command in this installation."""
+    def manage(self, *args: str, told_url: bool = True) -> str:
+        """A management command in this installation. `told_url`: with ZENPRO_URL set."""
         done = subprocess.run(
             [sys.executable, "-m", "zenpro_site", *args],
             cwd=ROOT,
-            env=self.env | {"ZENPRO_URL": self.url},
+            env=self.env | ({"ZENPRO_URL": self.url} if told_url else {}),
             capture_output=True,
             text=True,
             check=False,

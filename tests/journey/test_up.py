@@ -97,12 +97,20 @@ def test_an_open_data_folder_is_closed_and_the_doctor_says_so(tmp_path):
         style = re.search(r'href="(/static/css/app[^"]+)"', page)[1]
         assert installation.get(style).headers["Content-Type"].startswith("text/css")
         assert open_to_others(tmp_path) == []
-        running = json.loads(installation.manage("doctor", "--json", "--mail", "ada@example.org"))
+        running = json.loads(
+            installation.manage("doctor", "--json", "--mail", "ada@example.org", told_url=False)
+        )
         assert installation.mailbox.mails[0][0] == ["ada@example.org"]
         installation.stop()
-        stopped = json.loads(installation.manage("doctor", "--json"))
+        stopped = json.loads(installation.manage("doctor", "--json", told_url=False))
     finally:
         installation.close()
     assert running["well"] and stopped["well"]
     told = [{row["check"]: row["text"] for row in report["findings"]} for report in (running, stopped)]
     assert ["ZenPro runs" in words["programs"] for words in told] == [True, False]
+    assert [words["address"] for words in told] == [f"People reach ZenPro at {installation.url}."] * 2
+    walls = [
+        next(row for row in report["findings"] if row["check"] == "isolation")
+        for report in (running, stopped)
+    ]
+    assert ["found at its start" in row["text"] for row in walls] == [True, False]

@@ -16,10 +16,12 @@ from django.utils import timezone
 from factories import make_tenant
 
 from orgs.audit.models import AuditEvent
+from tenants.enrollment.models import Enrollment
 from tenants.servers import box, space
 from tenants.servers.launch import started_at
 from tenants.servers.supervisor import ProcessInfo, Supervisor
-from zenpro_site.checkup import checks, database, machine, network
+from zenpro_site import running
+from zenpro_site.checkup import checks, database, machine, network, tenants
 from zenpro_site.checkup.findings import Level, ok, problem, warning, words_of
 
 from ..journey.installation import free_port
@@ -74,6 +76,50 @@ def test_a_kind_of_isolation_that_is_none_is_a_problem(settings):
     settings.ZENPRO_ISOLATION = "foo"
     (found,) = machine.check_isolation()
     assert (found.level, "it is 'foo'" in found.text) == (PROBLEM, True)
+
+
+@pytest.fixture
+def note_of_up(data, monkeypatch):
+    """What `zenpro up` noted at its start, and whether it still runs."""
+
+    def noted(kind=box.Kind.BUBBLEWRAP, runs=True, url="http://127.0.0.1:8765"):
+        (data / "run").mkdir(mode=0o700, exist_ok=True)
+        running.write_note(running.Start(WORDS[kind], url))
+        monkeypatch.setattr(Supervisor, "running", lambda self: runs)
+        Supervisor(data).socket.parent.mkdir(exist_ok=True)
+        Supervisor(data).socket.touch()
+
+    return noted
+
+
+@pytest.mark.parametrize("theirs, level", [*zip(box.Kind, (OK, WARNING, WARNING), strict=True)])
+def test_isolation_is_that_of_the_zenpro_that_runs(monkeypatch, note_of_up, theirs, level):
+    """Not of this command's own environment: one of them may be in a box, or have other settings."""
+    ours = box.Kind.NONE if theirs is box.Kind.BUBBLEWRAP else box.Kind.BUBBLEWRAP
+    monkeypatch.setattr(box, "probe", lambda: WORDS[ours])
+    note_of_up(theirs)
+    (found,) = machine.check_isolation()
+    assert (found.level, found.text.startswith(WORDS[theirs].sentence)) == (level, True)
+    assert found.text.endswith("(So the ZenPro that runs found at its start.)")
+    note_of_up(theirs, runs=False)
+    (found,) = machine.check_isolation()
+    assert found.text.startswith(WORDS[ours].sentence)
+    assert "at its start" not in found.text
+
+
+@pytest.mark.parametrize("note", ["", "{", "[]", '{"isolation": {"kind": "moat"}}', '{"isolation": 7}'])
+def test_a_note_that_cannot_be_read_is_as_none(monkeypatch, note_of_up, note):
+    monkeypatch.setattr(box, "probe", lambda: WORDS[box.Kind.BUBBLEWRAP])
+    note_of_up(box.Kind.NONE)
+    running.note_file().write_text(note)
+    assert running.last_start() is None
+    assert levels(machine.check_isolation()) == [OK]
+
+
+def test_the_note_is_for_this_account_alone(note_of_up):
+    note_of_up(box.Kind.NONE)
+    assert running.note_file().stat().st_mode & 0o777 == 0o600
+    assert running.last_start().isolation == WORDS[box.Kind.NONE]
 
 
 @pytest.mark.parametrize("user, owner, level", [(0, 0, WARNING), (1000, 1000, OK), (1000, 0, WARNING)])
@@ -147,6 +193,35 @@ def test_a_tool_that_hangs_ends(monkeypatch, tmp_path):
     assert machine.version_of(lambda: str(tool)) == ""
 
 
+# -- tenants
+
+
+def test_failed_tenants_are_named_with_their_reason(org):
+    assert levels(tenants.check_tenants()) == [OK]
+    make_tenant(org, "well")
+    make_tenant(org, "gone", status="failed", desired_state="deleted", deleted_at=timezone.now())
+    make_tenant(org, "forecast", status="failed", state_reason="Port 9103 is\x1b[2J taken.")
+    (found,) = tenants.check_tenants()
+    assert found.level == PROBLEM
+    assert found.text == f"Tenant forecast of {org.name} failed: Port 9103 is [2J taken."
+    assert "press Retry" in found.remedy
+
+
+def test_many_failed_tenants_are_counted(org):
+    for number in range(tenants.NAMED + 2):
+        make_tenant(org, f"t-{number}", status="failed")
+    *named, more = tenants.check_tenants()
+    assert (len(named), more.text) == (tenants.NAMED, "So did 2 more.")
+    assert "No reason is known." in named[0].text
+
+
+def test_a_server_that_somebody_else_runs_is_no_problem_of_ours(org):
+    tenant = make_tenant(org, "theirs", status="failed", state_reason="It does not answer.")
+    Enrollment.objects.create(tenant=tenant)
+    (found,) = tenants.check_tenants()
+    assert (found.level, found.remedy) == (WARNING, tenants.ELSEWHERE)
+
+
 # -- clock
 
 
@@ -190,6 +265,37 @@ def test_address(settings, url, proxies, expected):
 
 
 @pytest.fixture
+def kernel(monkeypatch, tmp_path):
+    """What the kernel says about ports of outgoing connections."""
+
+    def says(lent, kept=""):
+        (tmp_path / "ip_local_port_range").write_text(f"{lent}\n")
+        (tmp_path / "ip_local_reserved_ports").write_text(f"{kept}\n")
+
+    monkeypatch.setattr(network, "KERNEL", tmp_path)
+    says("32768\t60999")
+    return says
+
+
+def test_the_address_is_that_of_the_last_start(settings, note_of_up):
+    settings.ZENPRO_URL, settings.ZENPRO_URL_IS_SET = "http://127.0.0.1:8000", False
+    assert running.address() == "http://127.0.0.1:8000"
+    note_of_up(runs=False)
+    assert said(network.check_address()) == "People reach ZenPro at http://127.0.0.1:8765. "
+    note_of_up(url="http://127.0.0.1:8766")
+    assert running.address() == "http://127.0.0.1:8766"
+    settings.ZENPRO_URL, settings.ZENPRO_URL_IS_SET = "http://localhost", True
+    assert running.address() == "http://localhost"
+
+
+@pytest.mark.parametrize("url", ["", 7, None, "javascript:alert(1)", "http://127.0.0.1:1/path", "http://a b"])
+def test_an_address_that_is_none_is_not_taken_from_the_note(settings, note_of_up, url):
+    settings.ZENPRO_URL, settings.ZENPRO_URL_IS_SET = "http://127.0.0.1:8000", False
+    note_of_up(url=url)
+    assert running.address() == "http://127.0.0.1:8000"
+
+
+@pytest.fixture
 def busy():
     """A port on which another program listens."""
     with socket.socket() as other:
@@ -220,7 +326,8 @@ def test_port_of_the_web(db, data, busy, monkeypatch):
     assert network.check_ports()[0].level == PROBLEM
 
 
-def test_ports_of_tenants(org, data, settings, busy):
+def test_ports_of_tenants(org, data, settings, busy, kernel):
+    kernel("1 2")
     settings.ZENPRO_TENANT_PORTS = (busy, busy)
     left, other = network.check_ports()[1:]
     assert (left.level, other.level) == (PROBLEM, WARNING)
@@ -229,6 +336,40 @@ def test_ports_of_tenants(org, data, settings, busy):
     assert (hit.level, f"Port {busy} of tenant forecast is taken" in hit.text) == (PROBLEM, True)
     note(data, f"tenant-{tenant.pk}", busy)
     assert len(network.check_ports()) == 2
+
+
+def hints(findings):
+    return [finding for finding in findings if "outgoing connections" in finding.text]
+
+
+@pytest.mark.parametrize(
+    "kept, named",
+    [("", "32768 (low), 60999 (high)"), ("1-5,32768", "60999 (high)"), ("32768-60998,60999", "")],
+)
+def test_ports_of_tenants_that_the_kernel_lends_out(org, kernel, kept, named):
+    for slug, port in {"below": 32767, "low": 32768, "high": 60999, "above": 61000}.items():
+        make_tenant(org, slug, port=port)
+    kernel("32768\t60999", kept)
+    found = hints(network.check_ports())
+    assert [finding.level for finding in found] == ([WARNING] if named else [])
+    if named:
+        assert found[0].text.endswith(f": {named}.")
+        assert "net.ipv4.ip_local_reserved_ports=" in found[0].remedy
+
+
+def test_no_hint_while_no_tenant_has_such_a_port(org, kernel, settings):
+    make_tenant(org, port=9100)
+    settings.ZENPRO_TENANT_PORTS = (40000, 40001)
+    assert hints(network.check_ports()) == []
+
+
+@pytest.mark.parametrize("said", ["", "much", "1 2 3"])
+def test_a_kernel_that_does_not_say_is_no_trouble(org, kernel, said):
+    make_tenant(org, port=40000)
+    kernel(said)
+    assert hints(network.check_ports()) == []
+    network.KERNEL.joinpath("ip_local_port_range").unlink()
+    assert hints(network.check_ports()) == []
 
 
 def test_an_address_of_another_machine(db, settings):

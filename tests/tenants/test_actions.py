@@ -119,9 +119,11 @@ def test_retry_of_a_healthy_tenant_is_refused(org, owner):
 
 
 def test_retry_wants_the_failed_tenant_again(org, owner):
-    tenant = make_tenant(org, status="failed", state_reason="Port 9103 is taken.")
+    steps = [{"key": "reserve", "state": "failed"}]
+    tenant = make_tenant(org, status="failed", state_reason="Port 9103 is taken.", progress=steps)
     actions.retry(tenant=tenant, by=owner)
     tenant.refresh_from_db()
+    assert tenant.progress == []
     assert (tenant.status, tenant.state_reason, tenant.desired_state) == ("pending", "", "available")
     assert last_event().before == {"reason": "Port 9103 is taken."}
 

@@ -5,7 +5,7 @@ from functools import partial
 
 import structlog
 
-from . import database, machine, network
+from . import database, machine, network, tenants
 from .findings import Finding, Level, problem
 
 log = structlog.get_logger("zenpro.checkup")
@@ -19,6 +19,7 @@ CHECKS: dict[str, Check] = {
     "database": database.check_database,
     "disk": machine.check_disk,
     "programs": machine.check_programs,
+    "tenants": tenants.check_tenants,
     "ports": network.check_ports,
     "address": network.check_address,
     "mail": network.check_mail,

@@ -18,11 +18,11 @@ from tenants.hosting import backend
 from tenants.models import Tenant
 from tenants.servers import groups
 from tenants.servers.base import SupervisorGone
-from tenants.servers.box import Kind
+from tenants.servers.box import Isolation, Kind
 from tenants.servers.space import free_bytes, shortage
 from tenants.servers.supervisor import Supervisor
 from tenants.usage.disk import refusal_of_budget
-from zenpro_site import modes
+from zenpro_site import modes, running
 from zenpro_site.isolation import isolation
 from zenpro_site.sizes import size_words
 
@@ -51,12 +51,19 @@ def _limits_of_runs() -> list[Finding]:
 
 
 def _walls() -> Finding:
-    found = isolation()
+    """Those of the ZenPro that runs: this command may have another environment, or be in a box of its own."""
+    theirs = running.isolation()
+    found = theirs or isolation()
+    accepted = found.kind is Kind.LANDLOCK or theirs or settings.ZENPRO_ISOLATION == "none"
     if found.kind is Kind.BUBBLEWRAP:
-        return ok(found.sentence)
-    text = f"{found.sentence} {found.leaves_open}".strip()
-    accepted = found.kind is Kind.LANDLOCK or settings.ZENPRO_ISOLATION == "none"
+        return ok(_whose(found.sentence, theirs))
+    text = _whose(f"{found.sentence} {found.leaves_open}".strip(), theirs)
     return warning(text, found.remedy) if accepted else problem(text, found.remedy)
+
+
+def _whose(text: str, theirs: Isolation | None) -> str:
+    """Which one was looked at."""
+    return f"{text} (So the ZenPro that runs found at its start.)" if theirs else text
 
 
 def check_account() -> list[Finding]:
@@ -122,8 +129,8 @@ def check_programs() -> list[Finding]:
     if not found:
         return [ok("ZenPro does not run at the moment.")]
     down = [info for info in found if info.state in ("FATAL", "BACKOFF")]
-    running = sum(info.state == "RUNNING" for info in found)
-    return [ok(f"ZenPro runs, with {running} programs.")] + [
+    count = sum(info.state == "RUNNING" for info in found)
+    return [ok(f"ZenPro runs, with {count} programs.")] + [
         problem(
             f"{info.name} does not stay up. {info.hint}".strip(), f"Read {supervisor.log_file(info.name)}."
         )

@@ -14,10 +14,12 @@ from django.db import DatabaseError
 from tenants.models import Tenant
 from tenants.servers.launch import started_at
 from tenants.servers.local import port_free
+from zenpro_site import running
 
 from .database import is_there
 from .findings import Finding, ok, problem, warning, words_of
 
+KERNEL = Path("/proc/sys/net/ipv4")
 WEB = ("127.0.0.1", 8000)  # of `zenpro up` when nothing else is asked for
 NAMED, FEW = 5, 5
 LIVE_TIMEOUT = 2.0  # seconds
@@ -26,8 +28,8 @@ TEST_MAIL = "This is a test mail of ZenPro at {url}. If you can read it, mails a
 
 
 def check_address() -> list[Finding]:
-    """ZENPRO_URL: where people, clients and servers of tenants reach us."""
-    url = settings.ZENPRO_URL
+    """ZENPRO_URL, or what the last start made of it: where people, clients and servers of tenants reach us."""
+    url = running.address()
     parts = urlsplit(url if is_address(url) else "")
     remedy = "Set ZENPRO_URL to the address that people type, such as https://zenpro.example.org."
     if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -136,7 +138,7 @@ def _tenants(ours: dict[int, str]) -> list[Finding]:
     others = [str(port) for port in strangers if port not in reserved]
     if others:
         found.append(warning(f"Other programs listen on ports of tenants: {', '.join(others[:NAMED])}."))
-    return found
+    return found + _lent_out(reserved)
 
 
 def _room(first: int, last: int, left: int) -> Finding:
@@ -147,6 +149,18 @@ def _room(first: int, last: int, left: int) -> Finding:
     return ok(text)
 
 
+def lent_ports() -> set[int]:
+    """What the kernel chooses from for outgoing connections: ip(7). Empty where it does not say."""
+    try:
+        low, high = map(int, (KERNEL / "ip_local_port_range").read_text().split())
+        kept = (KERNEL / "ip_local_reserved_ports").read_text().strip()
+        ranges = [list(map(int, part.split("-"))) for part in kept.split(",") if part]
+    except (OSError, ValueError):
+        return set()
+    free = set(range(low, high + 1))
+    return free.difference(*(range(part[0], part[-1] + 1) for part in ranges))
+
+
 def _reserved() -> dict[int, str]:
     """Port -> tenant."""
     try:
@@ -154,6 +168,19 @@ def _reserved() -> dict[int, str]:
         return dict(rows.values_list("port", "name"))
     except DatabaseError:
         return {}  # the check of the database says why
+
+
+def _lent_out(reserved: dict[int, str]) -> list[Finding]:
+    """Ports of tenants that the kernel may give to a connection of any program while the server is down."""
+    lent = lent_ports()
+    hit = sorted(port for port in reserved if port in lent)
+    if not hit:
+        return []
+    named = ", ".join(f"{port} ({reserved[port]})" for port in hit[:NAMED])
+    more = f" and {len(hit) - NAMED} more" if len(hit) > NAMED else ""
+    text = f"The kernel may lend ports of tenants to outgoing connections of other programs: {named}{more}."
+    ports = f"{hit[0]}-{hit[-1]}" if len(hit) > 1 else f"{hit[0]}"
+    return [warning(text, f"Keep them: sysctl net.ipv4.ip_local_reserved_ports={ports}, beside what it has.")]
 
 
 # -- mail
@@ -179,7 +206,7 @@ def _in_clear(where: str) -> list[Finding]:
 
 
 def _sent(to: str, where: str) -> Finding:
-    text = TEST_MAIL.format(url=settings.ZENPRO_URL)
+    text = TEST_MAIL.format(url=running.address())
     try:
         EmailMessage("Test mail of ZenPro", text, to=[to], connection=get_connection()).send()
     except (OSError, smtplib.SMTPException) as error:

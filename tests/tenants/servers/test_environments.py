@@ -1,14 +1,23 @@
 import errno
 import os
+import ssl
 import stat
 import subprocess
 import sys
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from package_index import running_index
 
 from tenants.servers.base import EnvironmentFailed, NoSpace
 from tenants.servers.environments import Environments, failure, requirements, version_key
+from tenants.servers.index import PackageIndex
 from tests.tenants.servers.conftest import bury, eventually
 
 RESOLVER = """  × No solution found when resolving dependencies:
@@ -144,6 +153,89 @@ def test_resolver_message_is_readable():
         "of zenml[server]==9.9.9 and you require zenml[server]==9.9.9, we can conclude that your requirements are "
         "unsatisfiable."
     )
+
+
+UNKNOWN = """Using Python 3.11.7 environment at: build-0.98.0-x
+error: Failed to fetch: https://packages.example.org/simple/zenml/
+  cause: client error (Connect)
+  cause: invalid peer certificate: {}
+"""
+
+
+def test_a_certificate_nobody_here_knows_is_said_in_plain_words():
+    assert failure(UNKNOWN.format("UnknownIssuer")).reason == (
+        "ZenML could not be installed. The package index uses a certificate that this machine does not know: "
+        "set SSL_CERT_FILE to your company's certificates."
+    )
+
+
+def test_another_fault_of_a_certificate_keeps_its_own_words():
+    assert failure(UNKNOWN.format("Expired")).reason.endswith("invalid peer certificate: Expired")
+
+
+def test_what_a_package_says_of_certificates_is_not_the_index():
+    said = "UnknownIssuer, said setup.py\nerror: Failed to build `acme`"
+    assert failure(said).reason == "ZenML could not be installed: Failed to build `acme`"
+
+
+def test_certificates_that_are_not_where_the_variable_says():
+    warning = (
+        "warning: Invalid `SSL_CERT_FILE`. Path does not exist: /etc/acme.pem. No default certificates.\n"
+    )
+    reason = failure(warning + UNKNOWN.format("UnknownIssuer")).reason
+    assert reason.endswith("certificates. SSL_CERT_FILE: Path does not exist: /etc/acme.pem.")
+
+
+@pytest.fixture
+def company(tmp_path):
+    """(TLS of a server whose certificate no machine knows, file with what makes it known)."""
+    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([])
+    issuer = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "Acme")])
+    issuer_key = ec.generate_private_key(ec.SECP256R1())
+    authority = signed(
+        issuer, issuer, issuer_key, issuer_key, x509.BasicConstraints(ca=True, path_length=None)
+    )
+    here = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+    server, ours = tmp_path / "server.pem", tmp_path / "company" / "ca.pem"
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    server.write_bytes(private + signed(name, issuer, key, issuer_key, here))
+    ours.parent.mkdir()
+    ours.write_bytes(authority)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(server)
+    return tls, ours
+
+
+def signed(subject, issuer, key, by, extension) -> bytes:
+    now = datetime.now(UTC)
+    made = x509.CertificateBuilder(issuer, subject, key.public_key(), x509.random_serial_number())
+    made = made.not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
+    return made.add_extension(extension, critical=True).sign(by, SHA256()).public_bytes(Encoding.PEM)
+
+
+@pytest.mark.enable_socket
+def test_certificates_of_the_company_reach_the_build(tmp_path, company, monkeypatch):
+    """The real uv in its box: refused without them, and with them also where only the variable names the file."""
+    tls, ours = company
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    with running_index(tls) as index:
+        environments = Environments(tmp_path / "data", index=PackageIndex((index.url,)))
+        with pytest.raises(EnvironmentFailed, match="a certificate that this machine does not know"):
+            environments.install("0.98.0")
+        assert "UnknownIssuer" in "".join(environments.lines("0.98.0", 50))
+        monkeypatch.setenv("SSL_CERT_FILE", str(ours))
+        environments.install("0.98.0")
+    assert environments.installed("0.98.0")
+
+
+def test_lines_of_a_build_are_for_people(tmp_path):
+    environments = Environments(tmp_path / "data")
+    assert environments.lines("0.98.0", 10) == []
+    environments.folder.mkdir(parents=True)
+    said = f"one\n\n\x1b[31mhttps://me:hunter2@host/simple\x1b[0m\x07\nin {environments.folder}/x\n"
+    environments.log("0.98.0").write_text(said)
+    assert environments.lines("0.98.0", 2) == ["https://host/simple", "in …/x"]
 
 
 def test_disk_that_fills_up_while_installing():

@@ -201,6 +201,28 @@ def test_known_versions_are_sorted_and_include_installed_ones(local, data):
     assert versions[-1] == "0.74.0"
 
 
+def test_a_server_that_was_never_installed_shows_what_installing_said(local, data):
+    spec = make_spec(data)
+    local.environments.folder.mkdir(parents=True)
+    local.environments.log(spec.version).write_text("Resolved 1 package\nerror: Failed to fetch\n")
+    heading = f"Output of installing ZenML {spec.version}:"
+    assert local.tail_log(spec) == [heading, "Resolved 1 package", "error: Failed to fetch"]
+    assert local.tail_log(spec, 2) == [heading, "error: Failed to fetch"]
+    assert local.tail_log(spec, 0) == []
+    assert local.explain_failure(spec) == ""
+
+    log = local.supervisor.log_file(spec.program)
+    log.parent.mkdir(parents=True)
+    log.write_text("")
+    assert local.tail_log(spec)[0] == heading
+    log.write_text("INFO: of an earlier version\n")
+    assert local.tail_log(spec)[0] == heading  # of this one nothing is installed
+
+    local.environments.python(spec.version).parent.mkdir(parents=True)
+    local.environments.python(spec.version).touch()
+    assert local.tail_log(spec) == ["INFO: of an earlier version"]
+
+
 def test_no_log_no_explanation(local, data):
     assert local.tail_log(make_spec(data)) == []
     assert local.explain_failure(make_spec(data)) == ""

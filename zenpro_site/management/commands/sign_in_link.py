@@ -5,7 +5,7 @@ from django.core.management.base import BaseCommand, CommandError
 from orgs.invitations.actions import account_of
 from orgs.users.actions import link_made
 from orgs.users.links import make_path
-from zenpro_site.addresses import full
+from zenpro_site.running import address as our_address
 
 
 class Command(BaseCommand):
@@ -19,4 +19,4 @@ class Command(BaseCommand):
         if person is None or person.is_service_account or not person.is_active:
             raise CommandError(f"Nobody with the address {address} can sign in.")
         link_made(person=person)
-        self.stdout.write(full(make_path(person)))
+        self.stdout.write(our_address() + make_path(person))

@@ -7,9 +7,11 @@ import os
 import secrets
 import signal
 import socket
+import subprocess
 import time
 from argparse import ArgumentTypeError
 from pathlib import Path
+from uuid import UUID
 
 import httpx
 from django.conf import settings
@@ -18,15 +20,20 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
+from orgs.actions import Refused
 from orgs.users.links import make_path
 from tenants.servers import box, groups
 from tenants.servers.base import ServerError, StartFailed, SupervisorGone, TenantError
-from tenants.servers.supervisor import Supervisor
-from zenpro_site import demo, modes, processes
+from tenants.servers.box import Isolation
+from tenants.servers.supervisor import Supervisor, disk_errors, write_private
+from zenpro_site import demo, modes, processes, running
 from zenpro_site.addresses import authority, reachable
+from zenpro_site.characters import printable
 from zenpro_site.env import as_host
 
 READY_TIMEOUT = 60.0  # seconds for the web process to answer
+STOP_TIMEOUT = 60.0  # for everything to end; each program is killed by the supervisor after 25 at most
+KILL_TIMEOUT = 10.0
 
 
 class Command(BaseCommand):
@@ -55,7 +62,7 @@ class Command(BaseCommand):
         url = settings.ZENPRO_URL if settings.ZENPRO_URL_IS_SET else ours
         self.stdout.write(f"ZenPro, data in {settings.ZENPRO_DATA}\n")
         self._close()
-        self._isolation()
+        running.write_note(running.Start(self._isolation(), url))
         self._prepare()
         admin, password = self._first_account(no_demo)
         supervisor = Supervisor(settings.ZENPRO_DATA)
@@ -98,8 +105,8 @@ class Command(BaseCommand):
                 ) from error
             yield
 
-    def _isolation(self) -> None:
-        """Say how tenants are isolated; without any walls only when the operator accepted that."""
+    def _isolation(self) -> Isolation:
+        """Find and say how tenants are isolated; without any walls only when the operator accepted that."""
         try:
             found = box.chosen(settings.ZENPRO_ISOLATION)
         except StartFailed as error:
@@ -115,6 +122,7 @@ class Command(BaseCommand):
                 "  ! ZenPro runs as root. A service account of its own is safer; programs of tenants"
             )
             self.stdout.write("    get none of root's rights either way.")
+        return found
 
     def _close(self) -> None:
         """Also a data folder of before: nobody else on the machine may read it."""
@@ -138,7 +146,7 @@ class Command(BaseCommand):
         password = secrets.token_urlsafe(15)
         with self._step("First account"):
             admin = users.create_superuser(settings.ZENPRO_ADMIN_EMAIL, password, name="Admin")
-        demo_file().write_text(json.dumps({"wanted": not no_demo, "admin": str(admin.pk)}))
+        write_demo({"wanted": not no_demo, "admin": str(admin.pk)})
         return admin, password
 
     def _wait_ready(self, child, ours: str) -> None:
@@ -153,16 +161,29 @@ class Command(BaseCommand):
 
     def _demo(self) -> None:
         """Make what is missing of the demo. A failure is told, and ZenPro goes on without it."""
-        state = json.loads(demo_file().read_text()) if demo_file().exists() else {"wanted": False}
-        admin = get_user_model().objects.filter(pk=state.get("admin")).first()
-        if not state["wanted"] or admin is None:
+        admin = self._wants_demo()
+        if admin is None:
             return
         try:
             self._make_demo(admin)
-            demo_file().write_text(json.dumps(state | {"wanted": False}))
-        except (demo.DemoFailed, ServerError, TenantError) as error:
-            self.stderr.write(self.style.ERROR(f"  ✗ The demo is not complete: {error}"))
+            write_demo({"wanted": False, "admin": str(admin.pk)})
+        except (demo.DemoFailed, Refused, ServerError, TenantError) as error:
+            self.stderr.write(self.style.ERROR(f"  ✗ The demo is not complete: {printable(str(error))}"))
             self.stderr.write("    The next start tries again.")
+
+    def _wants_demo(self):
+        """Whose demo is to be made; None when none is, or when the note about it cannot be read."""
+        try:
+            state = json.loads(demo_file().read_text())
+            pk = UUID(state["admin"]) if state["wanted"] is True else None
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            self.stderr.write(
+                f"  ! {demo_file()} cannot be read, so no demo is made. You can delete the file."
+            )
+            return None
+        return get_user_model().objects.filter(pk=pk).first()
 
     def _make_demo(self, admin) -> None:
         with self._step("Organization Demo"):
@@ -193,12 +214,26 @@ class Command(BaseCommand):
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         with contextlib.suppress(SupervisorGone):
             supervisor.shutdown()
-        child.wait(timeout=60)
-        self.stdout.write("Stopped.")
+        try:
+            child.wait(timeout=STOP_TIMEOUT)
+            self.stdout.write("Stopped.")
+        except subprocess.TimeoutExpired:
+            child.kill()  # what it started dies with it
+            self.stdout.write(
+                f"Not everything stopped within {STOP_TIMEOUT:.0f} s: what was left was killed."
+            )
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(timeout=KILL_TIMEOUT)
 
 
 def demo_file() -> Path:
     return settings.ZENPRO_DATA / "demo.json"
+
+
+def write_demo(state: dict) -> None:
+    """Whether the demo is still to be made, and for whom. A kill leaves the old note or the new one, never half."""
+    with disk_errors():
+        write_private(demo_file(), json.dumps(state))
 
 
 def unused_superuser():

@@ -1,0 +1,36 @@
+"""Check of the tenants: which of them could not be started."""
+
+from django.db import DatabaseError
+
+from tenants.models import Tenant
+from zenpro_site.characters import printable
+
+from .database import is_there
+from .findings import Finding, ok, problem, warning
+
+NAMED = 5
+RETRY = "Put right what the reason names, then press Retry on the tenant's page."
+ELSEWHERE = "Whoever runs that server has to put it right."
+
+
+def check_tenants() -> list[Finding]:
+    """Those that failed, with the reason that their pages show."""
+    try:
+        failed = _failed() if is_there() else []
+    except DatabaseError:
+        return []  # the check of the database says why
+    if not failed:
+        return [ok("No tenant failed to start.")]
+    more = len(failed) - NAMED
+    return [*map(_finding, failed[:NAMED]), *([problem(f"So did {more} more.", RETRY)] if more > 0 else [])]
+
+
+def _failed() -> list[Tenant]:
+    rows = Tenant.objects.live().filter(status=Tenant.Status.FAILED)
+    return list(rows.select_related("organization", "enrollment").order_by("organization__name", "name"))
+
+
+def _finding(tenant: Tenant) -> Finding:
+    reason = printable(tenant.state_reason) or "No reason is known."
+    text = f"Tenant {tenant.name} of {tenant.organization.name} failed: {reason}"
+    return warning(text, ELSEWHERE) if tenant.is_elsewhere else problem(text, RETRY)
