@@ -3,10 +3,44 @@
 from pathlib import Path
 
 from django.test import Client
+from playwright.sync_api import expect
 
 AXE = (Path(__file__).resolve().parent / "vendor" / "axe.min.js").read_text()
 PATIENCE = 60_000  # milliseconds for what a page shows at once, unless the machine is busy
+# What htmx has asked for or has not finished putting in; what asks every few seconds is never done.
+UNDER_WAY = ".htmx-request:not([hx-trigger*='every']), .htmx-swapping, .htmx-settling, .htmx-added"
 RULES = ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"]
+
+
+def patient(make):
+    """`make`, a browser's way to open a context or a page, but what it opens waits as long as a busy machine needs."""
+
+    def opened(*args, **options):
+        made = make(*args, **options)
+        made.set_default_timeout(PATIENCE)
+        return made
+
+    return opened
+
+
+def settled(page) -> None:
+    """Wait until the page is loaded and htmx has finished with it: nothing moves the focus or replaces it any more.
+
+    It says nothing of a page that is still to come: wait for what only that one has before.
+    """
+    page.wait_for_load_state()
+    expect(page.locator(UNDER_WAY)).to_have_count(0)
+
+
+def tab_to(page, locator) -> None:
+    """Press Tab until the element has the focus, as somebody without a mouse does."""
+    locator.wait_for(state="attached")
+    settled(page)
+    for _ in range(80):
+        if locator.evaluate("element => element === document.activeElement"):
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError(f"Tab never comes to {locator}.")
 
 
 class Visits:
@@ -20,13 +54,13 @@ class Visits:
         look = {"viewport": {"width": width, "height": 900}, "color_scheme": scheme}
         look |= {"reduced_motion": "reduce", "bypass_csp": True}
         context = self.browser.new_context(**(look | options))
-        context.set_default_timeout(PATIENCE)
         self.contexts.append(context)
         if user:
             context.add_cookies([self._session(user)])
         page = context.new_page()
         page.on("console", self._said)
         page.goto(self.url + path)
+        settled(page)
         return page
 
     def _session(self, user) -> dict:
@@ -45,6 +79,7 @@ class Visits:
 
 def problems(page) -> list:
     """What axe finds, and how far the page is too wide: [(rule or "overflow", where or pixels)]."""
+    settled(page)
     page.evaluate(f"{AXE};0")
     found = page.evaluate("rules => axe.run(document, {runOnly: rules})", RULES)["violations"]
     wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")

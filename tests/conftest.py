@@ -8,7 +8,7 @@ from factories import make_member, make_org, make_user
 from playwright.sync_api import expect
 
 from tests.browsing import PATIENCE as BROWSER_PATIENCE
-from tests.browsing import Visits
+from tests.browsing import Visits, patient
 from tests.scheduling import ByFile
 
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")  # playwright's sync API runs a loop in the thread
@@ -103,11 +103,12 @@ def as_user(client):
     return sign_in
 
 
-@pytest.fixture
-def context(context):
-    """A browser that waits as long as a busy machine needs."""
-    context.set_default_timeout(BROWSER_PATIENCE)
-    return context
+@pytest.fixture(scope="session")
+def browser(browser):
+    """Whatever is opened in it waits as long as a busy machine needs."""
+    for way in ("new_context", "new_page"):
+        setattr(browser, way, patient(getattr(browser, way)))
+    return browser
 
 
 @pytest.fixture

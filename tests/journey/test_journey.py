@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
+from tests.browsing import settled
+
 from .installation import wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.zenml, pytest.mark.enable_socket]
@@ -51,6 +53,7 @@ class Visitor:
 
     def seen(self, name: str):
         """The page has no accessibility finding and no error; it may leave a picture."""
+        settled(self.page)
         self.page.evaluate(SETTLED)
         self._dock("static")
         found = self.page.evaluate(
@@ -188,7 +191,7 @@ def test_two_values_change_and_the_run_is_followed(admin, remembered, installed)
     expect(page.locator("#bar")).to_contain_text("2 of 19 values change")
     admin.seen("12-run-form")
     page.get_by_role("button", name="Diff").click()
-    expect(page.get_by_role("main")).to_contain_text("stumps")
+    expect(page.get_by_role("row", name="kind").first).to_contain_text("stumps")
     admin.seen("13-diff")
     page.get_by_role("button", name="YAML", exact=True).click()
     expect(page.locator("textarea").first).to_have_value(re.compile("rounds: 700"))

@@ -11,6 +11,7 @@ from factories import (
     make_template_run,
     make_tenant,
 )
+from playwright.sync_api import expect
 
 from orgs.invitations import actions as invitations
 from tests.browsing import problems
@@ -63,13 +64,12 @@ def test_pages_have_no_problems_at_any_width_and_in_the_dark(visit, world, name)
         assert problems(visit(path, width, scheme)) == [], (width, scheme)
 
 
-def test_accept_pages_have_no_problems(browser, live_server, world, visit):
+def test_accept_pages_have_no_problems(visits, world, visit):
     path = reverse("invitations:accept", args=[world[3].token])
     for width in (1440, 320):
         assert problems(visit(path, width)) == []  # the wrong account
-        page = browser.new_context(viewport={"width": width, "height": 900}, bypass_csp=True).new_page()
-        page.goto(live_server.url + path)
-        assert page.get_by_text("Set up your account").is_visible()
+        page = visits.open(path, width=width)
+        expect(page.get_by_text("Set up your account")).to_be_visible()
         assert problems(page) == []
 
 
@@ -91,14 +91,14 @@ def test_search_fills_the_rows_and_the_address(visit, world):
     page.fill("input[name=q]", "dana")
     page.wait_for_url("**q=dana**")
     page.get_by_text("1 person").wait_for()
-    assert page.locator("tbody tr").count() == 1
+    expect(page.locator("tbody tr")).to_have_count(1)
     page.reload()
-    assert page.locator("tbody tr").count() == 1
+    expect(page.locator("tbody tr")).to_have_count(1)
 
 
 def test_home_shows_a_new_state_by_itself(visit, world):
     org = world[0]
     page = visit(org.get_absolute_url())
-    assert page.get_by_text("broken does not run").is_visible()
+    expect(page.get_by_text("broken does not run")).to_be_visible()
     org.tenants.filter(slug="broken").update(status="available")
     page.get_by_text("broken does not run").wait_for(state="detached")

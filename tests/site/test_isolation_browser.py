@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from factories import make_org, make_tenant
+from playwright.sync_api import expect
 
 from tenants.servers import box
 from tests.browsing import problems
@@ -31,6 +32,6 @@ def test_nothing_is_wrong_with_the_notice(path, visits, superuser, monkeypatch):
         if PICTURES:
             name = f"isolation{path.replace('/', '-')}{scheme}-{width}.png"
             page.screenshot(path=Path(PICTURES) / name, full_page=True)
-        assert page.get_by_text("isolated by Landlock").is_visible()
+        expect(page.get_by_text("isolated by Landlock")).to_be_visible()
         found = problems(page)
         assert path == "/admin/" or found == [], (width, scheme)

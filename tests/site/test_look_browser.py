@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from django.test import Client
 from factories import make_member, make_org, make_tenant
+from playwright.sync_api import expect
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 AXE = (Path(__file__).resolve().parents[1] / "vendor" / "axe.min.js").read_text()
@@ -87,24 +88,24 @@ def test_refused_sign_in_names_the_error_and_moves_focus_to_it(page):
     page.fill("#id_password", "wrong")
     page.click("button.primary")
     page.locator(".summary:focus").wait_for()
-    assert page.input_value("#id_login") == "ada@example.org"
+    expect(page.locator("#id_login")).to_have_value("ada@example.org")
 
 
 def test_password_can_be_shown(page):
     page.goto("/accounts/login/")
     page.get_by_label("Show password").click()
-    assert page.locator("#id_password").get_attribute("type") == "text"
+    expect(page.locator("#id_password")).to_have_attribute("type", "text")
     page.get_by_label("Hide password").click()
-    assert page.locator("#id_password").get_attribute("type") == "password"
+    expect(page.locator("#id_password")).to_have_attribute("type", "password")
 
 
 def test_theme_changes_at_once_and_stays(signed_in):
     signed_in.emulate_media(color_scheme="light")
     signed_in.goto("/settings/")
     signed_in.get_by_label("Switch between light and dark").click()
-    assert signed_in.locator("html").get_attribute("data-theme") == "dark"
+    expect(signed_in.locator("html")).to_have_attribute("data-theme", "dark")
     signed_in.reload()
-    assert signed_in.locator("html").get_attribute("data-theme") == "dark"
+    expect(signed_in.locator("html")).to_have_attribute("data-theme", "dark")
 
 
 def test_sidebar_is_a_drawer_on_a_phone_without_scripts(browser, live_server, ada):
@@ -117,11 +118,12 @@ def test_sidebar_is_a_drawer_on_a_phone_without_scripts(browser, live_server, ad
     page.set_viewport_size({"width": 390, "height": 800})
     page.goto("/o/acme-ai/")
     entry = page.locator(".side").get_by_role("link", name="production")
-    assert not entry.is_visible()
+    expect(page.get_by_role("button", name="Menu")).to_be_visible()
+    expect(entry).to_be_hidden()
     page.get_by_role("button", name="Menu").click()
-    assert entry.is_visible()
+    expect(entry).to_be_visible()
     page.keyboard.press("Escape")
-    assert not entry.is_visible()
+    expect(entry).to_be_hidden()
     context.close()
 
 

@@ -5,6 +5,8 @@ from django.urls import reverse
 from factories import make_grant, make_member, make_org, make_tenant
 from playwright.sync_api import expect
 
+from tests.browsing import settled
+
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 
@@ -28,6 +30,7 @@ def test_a_list_is_searched_while_typing_and_not_again(visits, world, name, name
     page.locator("main input[type=search]").press_sequentially("dana")
     expect(other).to_have_count(0)
     page.wait_for_url("**q=dana**")
+    settled(page)
     asked = []
     page.on("request", lambda request: asked.append(request.url))
     page.get_by_label("Role", exact=True).first.focus()

@@ -59,8 +59,11 @@ def test_it_works_without_javascript(visits, tenant, admin):
     page = visits.open(members_of(tenant) + "give/", admin, java_script_enabled=False)
     page.get_by_label("Team or person").fill("nobody here")
     page.get_by_role("button", name="Give role").click()
-    assert page.get_by_text("Nobody here is called so. Choose a team or a member.", exact=True).is_visible()
+    expect(
+        page.get_by_text("Nobody here is called so. Choose a team or a member.", exact=True)
+    ).to_be_visible()
     visits.errors.clear()  # the browser's own line about an answer of 422
     page.get_by_label("Team or person").fill("data-science")
     page.get_by_role("button", name="Give role").click()
+    expect(page.get_by_text("data-science is now Developer")).to_be_visible()
     assert TenantGrant.objects.get(tenant=tenant).team.label == "data-science"

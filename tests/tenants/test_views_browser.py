@@ -14,7 +14,7 @@ from playwright.sync_api import expect
 from tenants.agent import progress
 from tenants.models import Tenant
 from tenants.servers.client import LogLine
-from tests.browsing import problems
+from tests.browsing import problems, settled
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 AXE = Path(__file__).resolve().parents[1] / "vendor" / "axe.min.js"
@@ -62,7 +62,7 @@ def test_run_goes_from_waiting_to_completed_without_a_reload(open_page, server):
     expect(page.locator("h1 + span")).to_contain_text("Completed")
     expect(page.locator("#step-evaluate")).to_contain_text("Completed")
     expect(page.locator("#step-profile")).to_have_attribute("aria-current", "true")
-    assert page.locator("#log-lines").evaluate("log => log.scrollTop") == 700
+    expect(page.locator("#log-lines")).to_have_js_property("scrollTop", 700)
     assert page.evaluate("window.stayed")
     expect(page.locator("#run")).not_to_have_attribute("hx-trigger", re.compile("every"))
 
@@ -174,6 +174,7 @@ def test_pages_are_accessible_and_fit(open_page, page, width, theme):
     for path in PATHS:
         open_page(path)
         expect(page.get_by_text("Asking the server")).to_have_count(0)
+        settled(page)
         page.evaluate(f"{AXE.read_text()};0")
         found = page.evaluate("async rules => (await axe.run(document, {runOnly: rules})).violations", RULES)
         assert [(path, one["id"], one["nodes"][0]["html"]) for one in found] == []

@@ -4,6 +4,7 @@ import re
 
 import pytest
 from factories import PASSWORD
+from playwright.sync_api import expect
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -32,21 +33,21 @@ def test_invite_copy_accept(browser, site, org, owner, team, scripts):
     page.check(f"input[value='{team.uuid}']")
     page.click("button:has-text('Make links')")
     link = page.inner_text(".code-line code")
-    assert page.get_by_text("Invalid address").is_visible()
+    expect(page.get_by_text("Invalid address")).to_be_visible()
 
     guest = browser.new_context(java_script_enabled=scripts).new_page()
     guest.goto(link)
     guest.fill("#id_name", "Linus Berg")
     guest.fill("#id_password", "short")
     guest.click("main button.primary")
-    assert guest.locator("#id_password_error").is_visible()
+    expect(guest.locator("#id_password_error")).to_be_visible()
     guest.fill("#id_password", "tremendously long words")
     guest.click("main button.primary")
     guest.wait_for_url(f"{site}/o/{org.slug}/")
-    assert guest.get_by_role("heading", name="Acme AI", exact=True).is_visible()
+    expect(guest.get_by_role("heading", name="Acme AI", exact=True)).to_be_visible()
     assert team.user_set.get().email == "linus@example.org"
     guest.goto(link)
-    assert guest.get_by_role("heading", name="This invitation cannot be used").is_visible()
+    expect(guest.get_by_role("heading", name="This invitation cannot be used")).to_be_visible()
 
 
 def test_switching_to_the_invited_account_comes_back(browser, site, send, outsider):
@@ -55,8 +56,8 @@ def test_switching_to_the_invited_account_comes_back(browser, site, send, outsid
     sign_in(page, site, outsider)
     page.goto(result.link)
     page.click("text=Sign out and continue")
-    page.wait_for_url(result.link)
-    assert page.get_by_text("Set up your account").is_visible()
+    expect(page.get_by_text("Set up your account")).to_be_visible()
+    assert page.url == result.link
 
 
 def test_a_role_changes_in_place_and_comes_back_with_undo(browser, site, org, owner, member):
@@ -77,4 +78,5 @@ def test_a_role_changes_without_scripts(browser, site, org, owner, member):
     page.goto(f"{site}/o/{org.slug}/members/?q=dana")
     page.get_by_label("Role of Dana Petrova").select_option("viewer")
     page.locator("tbody").get_by_role("button", name="Save").click()
+    expect(page.get_by_text("Dana Petrova is now Viewer")).to_be_visible()
     assert org.memberships.get(user=member).role == "viewer"

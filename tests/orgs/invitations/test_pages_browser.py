@@ -5,10 +5,11 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 from factories import make_grant, make_member, make_team, make_tenant
+from playwright.sync_api import expect
 
 from orgs.invitations.models import Invitation
 from orgs.mails.models import Mail
-from tests.browsing import problems
+from tests.browsing import problems, settled, tab_to
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 LIST = """email, role, team
@@ -23,15 +24,6 @@ def visit(visits, live_server, settings, org, owner):
     """visit(path, ...): a page of the owner below the organization."""
     settings.ZENPRO_URL, settings.MAIL_IS_SET_UP = live_server.url, True
     return lambda path, *look, **options: visits.open(f"/o/{org.slug}/{path}", owner, *look, **options)
-
-
-def tab_to(page, locator):
-    """Press Tab until the element has the focus, as somebody without a mouse does."""
-    for _ in range(80):
-        if locator.evaluate("element => element === document.activeElement"):
-            return
-        page.keyboard.press("Tab")
-    raise AssertionError(f"Tab never comes to {locator}.")
 
 
 def test_invite_with_the_keyboard_alone(visit, org):
@@ -65,7 +57,7 @@ def test_escape_closes_the_dialog_and_gives_the_focus_back(visit):
     page.locator("#modal[open] textarea").wait_for()
     page.keyboard.press("Escape")
     page.locator("#modal[open]").wait_for(state="detached")
-    assert opener.evaluate("element => element === document.activeElement")
+    expect(opener).to_be_focused()
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without scripts"])
@@ -81,6 +73,7 @@ def test_a_list_is_shown_corrected_and_sent_with_the_keyboard_alone(visit, org, 
     page.keyboard.press("Enter")
     page.get_by_role("heading", name="1 of 4 will be invited").wait_for()
     assert not org.invitations.exists()
+    settled(page)
     page.get_by_role("textbox", name="List").focus()
     page.keyboard.press("Control+A")
     page.keyboard.insert_text(LIST.replace("Chief", "Viewer"))
@@ -89,12 +82,12 @@ def test_a_list_is_shown_corrected_and_sent_with_the_keyboard_alone(visit, org, 
     page.keyboard.press("Enter")
     page.get_by_role("heading", name="2 of 4 will be invited").wait_for()
     if scripts:
-        assert page.evaluate("document.activeElement.id") == "lines-h", "reading begins at the result"
+        expect(page.locator("#lines-h"), "reading begins at the result").to_be_focused()
     send = page.get_by_role("button", name="Send 2 invitations")
     send.focus() if not scripts else tab_to(page, send)
     page.keyboard.press("Enter")
     page.get_by_role("heading", name="2 invitations made").wait_for()
-    assert page.get_by_text("Already a member").is_visible()
+    expect(page.get_by_text("Already a member")).to_be_visible()
     assert set(org.invitations.values_list("email", "role")) == {
         ("grace@example.org", "editor"),
         ("chief@example.org", "viewer"),
@@ -112,8 +105,8 @@ def test_results_and_list_follow_the_mail_by_themselves(visit, org, settings):
     Mail.objects.update(state="failed", error="550 No such person", settled_at=timezone.now())
     for each in (page, listed):
         each.get_by_text("Delivery failed", exact=True).last.wait_for()
-        assert each.get_by_text("550 No such person").is_visible()
-    assert page.locator(".code-line code").inner_text() == link, "what is shown once stays"
+        expect(each.get_by_text("550 No such person")).to_be_visible()
+    expect(page.locator(".code-line code"), "what is shown once stays").to_have_text(link)
     listed.get_by_role("button", name="Try again").click()
     listed.get_by_text("Mail queued").wait_for()
     Mail.objects.update(state="sent", settled_at=timezone.now())

@@ -8,6 +8,8 @@ from django.test import Client
 from factories import make_grant, make_member, make_org, make_role, make_tenant
 from playwright.sync_api import expect
 
+from tests.browsing import settled
+
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 AXE = Path(__file__).resolve().parents[2] / "vendor" / "axe.min.js"
 ABORTED = ("htmx:sendAbort", "htmx:afterRequest")  # a tick ends the question that the one before it asked
@@ -46,6 +48,7 @@ def visit(role, live_server, browser):
 
 
 def press_until(page, box: str, key: str = "Tab") -> None:
+    settled(page)
     for _ in range(400):
         page.keyboard.press(key)
         if page.evaluate("document.activeElement.id") == box:
@@ -64,7 +67,7 @@ def test_rights_are_ticked_and_saved_with_the_keyboard(visit, role):
     press_until(page, "box-model-update")
     page.keyboard.press("Space")
     expect(status).to_contain_text("1 change: +1")
-    assert page.locator("#box-models-update").evaluate("box => box.indeterminate")
+    expect(page.locator("#box-models-update")).to_have_js_property("indeterminate", True)
     press_until(page, "fold-models", "Shift+Tab")
     page.keyboard.press("Space")
     expect(page.locator("#fold-models")).to_have_attribute("aria-expanded", "false")
@@ -84,6 +87,7 @@ def test_everything_works_without_javascript(visit, role):
     expect(page.get_by_label("Delete model versions, will be added")).to_be_checked()
     page.get_by_role("button", name="Models", exact=False).first.click()
     page.get_by_role("button", name="Save 3 changes").click()
+    expect(page.locator(".toast")).to_contain_text("Model reviewer saved: +2 −1.")
     assert role.rights - role.inherited == {"model:delete", "model_version:delete"}
 
 
@@ -98,10 +102,15 @@ def test_ticks_that_follow_quickly_are_all_kept(visit):
 
 def test_a_key_that_is_down_is_not_lost(visit):
     page = visit()
-    page.locator("#box-model-update").press("Space")
+    questions = "**/preview/"
+    page.route(questions, lambda route: None)  # the answer is still under way when the key goes down
+    with page.expect_request(questions):
+        page.locator("#box-model-update").press("Space")
     page.locator("#box-stack-update").focus()
     page.keyboard.down("Space")
-    page.wait_for_timeout(700)
+    settled(page)  # the question is taken back, so no answer draws the box anew below the key
+    expect(page.locator("#box-stack-update")).to_be_focused()
+    page.unroute(questions)
     page.keyboard.up("Space")
     expect(page.get_by_role("button", name="Save 2 changes")).to_be_visible()
     page.locator("#box-flavor-update").press("Space")

@@ -7,10 +7,11 @@ import pytest
 from allauth.mfa.models import Authenticator
 from django.test import Client
 from factories import PASSWORD, make_member, make_org
+from playwright.sync_api import expect
 
 from orgs.audit.models import AuditEvent
 from orgs.users import two_factor
-from tests.browsing import problems
+from tests.browsing import problems, settled, tab_to
 
 from .totp import code_of
 
@@ -75,15 +76,6 @@ def in_every_look(page) -> list:
     return found
 
 
-def tab_to(page, locator) -> None:
-    """With the Tab key alone."""
-    for _ in range(80):
-        if locator.evaluate("element => element === document.activeElement"):
-            return
-        page.keyboard.press("Tab")
-    raise AssertionError(f"Tab does not reach {locator}")
-
-
 def press(page, role, name) -> None:
     """Reach a link or button with Tab and press Enter."""
     tab_to(page, page.get_by_role(role, name=name, exact=True).first)
@@ -145,10 +137,12 @@ def test_the_second_step_with_the_keyboard(open_browser, live_server, ada):
     page.keyboard.type(ada.email)
     confirm_password(page)
     page.get_by_role("heading", name="One more step").wait_for()
-    page.keyboard.type("000000")  # the field has the focus
+    expect(page.get_by_label("Code")).to_be_focused()
+    page.keyboard.type("000000")
     page.keyboard.press("Enter")
     page.get_by_text("not the right code").wait_for()
-    assert not page.get_by_role("button", name="Use a passkey").count()  # she has none
+    settled(page)
+    expect(page.get_by_role("button", name="Use a passkey")).to_have_count(0)  # there is none
     assert in_every_look(page) == []
     tab_to(page, page.get_by_label("Code"))
     page.keyboard.type(code_of(key))
@@ -165,7 +159,7 @@ def with_passkey(visit, live_server):
     confirm_password(page)
     page.get_by_role("heading", name="Add a passkey").wait_for()
     assert in_every_look(page) == []
-    assert page.get_by_label("Name").input_value() == "Chrome on Linux"
+    expect(page.get_by_label("Name")).to_have_value("Chrome on Linux")
     press(page, "button", "Add the passkey")
     page.get_by_role("heading", name="Recovery codes", exact=True).wait_for()
     return page
@@ -175,7 +169,7 @@ def test_a_passkey_signs_in_without_a_password(with_passkey, live_server):
     page = with_passkey
     assert [event.action for event in AuditEvent.objects.all()] == ["two_factor.passkey_added"]
     page.goto(f"{live_server.url}/accounts/2fa/")
-    assert page.get_by_text("Without password").is_visible()
+    expect(page.get_by_text("Without password")).to_be_visible()
     assert in_every_look(page) == []
     page.context.clear_cookies()
     page.goto(f"{live_server.url}/accounts/login/?next=/settings/sessions/")
@@ -242,6 +236,7 @@ def test_an_organization_that_asks_for_it_leads_through_and_back(visit, ada):
     press(page, "link", "Set up an app")
     confirm_password(page)
     page.get_by_role("heading", name="Set up an authenticator app").wait_for()
+    expect(page.get_by_label("Six digits")).to_be_focused()
     page.keyboard.type(code_of(page.get_by_label("Key", exact=True).input_value()))
     page.keyboard.press("Enter")
     page.get_by_role("heading", name="Recovery codes", exact=True).wait_for()
@@ -272,7 +267,7 @@ def test_the_page_after_too_many_attempts(open_browser, live_server, db):
         page.get_by_label("Password", exact=True).fill("guessed")
         with page.expect_navigation():
             page.keyboard.press("Enter")
-    assert page.get_by_text("not correct").first.is_visible()
+    expect(page.get_by_text("not correct").first).to_be_visible()
     page.get_by_label("Password", exact=True).fill("guessed")
     page.keyboard.press("Enter")
     page.get_by_role("heading", name="Too many attempts").wait_for()

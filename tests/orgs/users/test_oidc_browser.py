@@ -4,6 +4,7 @@ import httpx
 import pytest
 from django.urls import reverse
 from factories import make_member, make_org
+from playwright.sync_api import expect
 
 from orgs.domains.models import OrganizationDomain
 from orgs.invitations import actions as invitations
@@ -60,7 +61,7 @@ def test_there_and_back_with_the_keyboard(provider, browser, live_server):
     page.get_by_label("Verified").check()
     page.keyboard.press("Enter")
     page.wait_for_url(f"{live_server.url}{org.get_absolute_url()}")
-    assert page.get_by_text("Mary Jackson").count()
+    expect(page.get_by_text("Mary Jackson").first).to_be_attached()
     page.close()
 
 
@@ -79,11 +80,11 @@ def test_pages_are_fit_for_everybody(width, scheme, provider, settings, open_pag
             assert problems(open_page(path, width, scheme)) == [], path
     use(settings, "http://127.0.0.1:9")
     page = open_page("/accounts/oidc/sso/login/", width, scheme)
-    assert "does not answer" in page.inner_text("h1")
+    expect(page.locator("h1")).to_contain_text("does not answer")
     assert problems(page) == []
     page = open_page("/", width, scheme)
     session = as_user(owner).cookies["sessionid"].value
     page.context.add_cookies([{"name": "sessionid", "value": session, "url": live_server.url}])
     page.goto(live_server.url + reverse("orgs:settings", args=[org.slug]))
-    assert page.get_by_text("a-rather-long-name-of-a-company.example").count()
+    expect(page.get_by_text("a-rather-long-name-of-a-company.example").first).to_be_attached()
     assert problems(page) == []

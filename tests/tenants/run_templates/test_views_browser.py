@@ -167,6 +167,7 @@ def test_everything_works_without_scripts(plain):
     text.fill(text.input_value().replace("rounds: 0", "rounds: 700"))
     plain.get_by_role("button", name="Form", exact=True).click()
     plain.get_by_role("button", name="Reset regions").click()
+    expect(plain.locator("#bar")).to_contain_text("1 of 19 values change")
     plain.get_by_role("button", name="Run", exact=True).click()
     expect(plain.get_by_role("heading", name="nightly #1")).to_be_visible()
     assert [change["after"] for change in TemplateRun.objects.get().changes] == [700]
