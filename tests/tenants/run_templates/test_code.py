@@ -9,7 +9,7 @@ import pytest
 
 from tenants.run_templates import code
 from tenants.run_templates.code import CodeError, check_modules, checked_location, code_folder, freeze
-from tests.tenants.servers.conftest import bury
+from tests.tenants.servers.conftest import bury, opened_below
 
 from .samples import churn_snapshot
 
@@ -361,7 +361,6 @@ def test_folders_swapped_again_and_again_never_lead_outside(project, settings, p
             os.rename(project.parent / "away", project / "churn")
 
     swapper = threading.Thread(target=swapping)
-    before = os.listdir("/proc/self/fd")
     swapper.start()
     try:
         for _ in range(200):
@@ -370,7 +369,7 @@ def test_folders_swapped_again_and_again_never_lead_outside(project, settings, p
     finally:
         ended.set()
         swapper.join()
-    assert os.listdir("/proc/self/fd") == before
+    assert opened_below(project.parent) == []
     texts = {path.read_text() for copy in copies(settings) for path in copy.rglob("*") if path.is_file()}
     assert texts <= {"step = 1\n", "a,b\n"}
 
@@ -481,9 +480,8 @@ def test_few_descriptors_are_open_at_a_time(project):
     deep = project.joinpath(*["d"] * code.MAX_DEPTH)
     deep.mkdir(parents=True)
     (deep / "a.py").touch()
-    before = os.listdir("/proc/self/fd")
     freeze(str(project))
-    assert os.listdir("/proc/self/fd") == before
+    assert opened_below(project.parent) == []
 
 
 def test_a_step_from_a_notebook_is_refused(project):

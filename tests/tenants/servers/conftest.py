@@ -34,6 +34,20 @@ def bury(place: Path, levels: int = 1500, name: str = "x" * 100) -> int:
     return here
 
 
+def opened_below(place: Path) -> list[str]:
+    """Our descriptors that lead below a place; those of others, as of a connection that ends, come and go."""
+    found = []
+    for number in os.listdir("/proc/self/fd"):
+        try:
+            target = os.readlink(f"/proc/self/fd/{number}")
+        except FileNotFoundError:
+            continue
+        except OSError:  # longer than any path
+            target = str(place)
+        found += [target] if Path(target).is_relative_to(place) else []
+    return found
+
+
 def make_spec(data: Path, plane_url="http://127.0.0.1:1", **changes) -> ServerSpec:
     tenant = changes.pop("tenant_id", None) or uuid4()
     port = changes.pop("port", None) or free_port()

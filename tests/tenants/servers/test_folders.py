@@ -10,13 +10,9 @@ import pytest
 from tenants.servers import folders
 from tenants.servers.folders import remove
 
-from .conftest import bury
+from .conftest import bury, opened_below
 
 ROOT = Path(__file__).parents[3]
-
-
-def descriptors() -> int:
-    return len(os.listdir("/proc/self/fd"))
 
 
 @pytest.fixture
@@ -33,11 +29,10 @@ def place(tmp_path):
 
 
 def test_everything_is_removed_and_no_descriptor_stays_open(place):
-    before = descriptors()
     assert remove(place)
     assert not place.exists()
     assert place.parent.exists()
-    assert descriptors() == before
+    assert opened_below(place.parent) == []
 
 
 def test_nothing_is_as_good_as_removed(tmp_path):
@@ -68,12 +63,11 @@ def test_where_links_lead_nothing_is_touched(place, tmp_path):
 
 
 def test_no_depth_is_too_deep(tmp_path):
-    before = descriptors()
     here = bury(tmp_path / "deep", name="x" * 250)
     os.close(os.open("file", os.O_CREAT, dir_fd=here))
     os.close(here)
     assert remove(tmp_path / "deep")
-    assert descriptors() == before
+    assert opened_below(tmp_path) == []
 
 
 def test_a_folder_that_is_swapped_for_a_link_is_not_followed(place, tmp_path, monkeypatch):
@@ -106,10 +100,9 @@ def test_a_folder_that_is_moved_away_meanwhile_leads_nowhere_else(place, tmp_pat
         return answer
 
     monkeypatch.setattr(folders, "enter", move)
-    before = descriptors()
     assert remove(place)
     assert sorted(os.listdir(tmp_path / "other")) == ["b", "moved"]
-    assert descriptors() == before
+    assert opened_below(tmp_path) == []
 
 
 def test_what_cannot_be_removed_is_told_and_keeps_nothing_else(place, monkeypatch):
@@ -126,10 +119,9 @@ def test_what_cannot_be_removed_is_told_and_keeps_nothing_else(place, monkeypatc
 
 
 def test_time_is_bounded(place):
-    before = descriptors()
     assert not remove(place, seconds=-1)
     assert (place / "a" / "b" / "file").exists()
-    assert descriptors() == before
+    assert opened_below(place.parent) == []
 
 
 def test_closed_folders_are_opened_by_an_owner_who_is_no_superuser(place):
