@@ -38,6 +38,7 @@ CONFIGURATION = (
 )  # fmt: skip
 DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 OPEN_PORTS = "programs can listen on the port of a server that is not running (the kernel is older than 6.7)"
+EVERYTHING = "Their code can read and change everything ZenPro can: keys, databases and other tenants."
 ASKED_FOR = "Remove ZENPRO_ISOLATION=landlock and start again to have the best walls of this machine."
 # New namespaces for all but the network; no further ones inside; no capability; ends with its keeper.
 WALLS = ("--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try")
@@ -177,8 +178,8 @@ def probe() -> Isolation:
         return _landlock(remedy(refused))
     return Isolation(
         Kind.NONE,
-        "Tenants are not isolated: their code can read and change everything ZenPro can.",
-        "Everything: keys, databases and other tenants.",
+        "Tenants are not isolated.",
+        EVERYTHING,
         f"{remedy(refused)} Or, if everybody who may run code here may be trusted with all tenants, "
         "set ZENPRO_ISOLATION=none.",
     )
@@ -295,7 +296,7 @@ def _accepted(found: Isolation) -> Isolation:
     return Isolation(
         Kind.NONE,
         "Tenants are not isolated, as ZENPRO_ISOLATION=none says.",
-        "Everything: their code can read keys, databases and other tenants.",
+        EVERYTHING,
         "Remove ZENPRO_ISOLATION=none to isolate them." if found.kind is not Kind.NONE else found.remedy,
     )
 

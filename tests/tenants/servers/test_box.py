@@ -394,7 +394,7 @@ def test_without_walls_nothing_starts_unless_the_operator_accepts_it(monkeypatch
         box.chosen("")
     accepted = box.chosen("none")
     assert accepted.kind is Kind.NONE
-    assert "their code can read keys" in accepted.leaves_open
+    assert "Their code can read and change everything" in accepted.leaves_open
     box.probe.cache_clear()
 
 

@@ -113,7 +113,7 @@ class Command(BaseCommand):
             raise CommandError(error.reason) from error
         mark = self.style.SUCCESS("✓") if found.kind is box.Kind.BUBBLEWRAP else self.style.WARNING("!")
         self.stdout.write(f"  {mark} {found.sentence}")
-        for words in filter(None, (found.leaves_open and f"Left open: {found.leaves_open}", found.remedy)):
+        for words in filter(None, (found.leaves_open, found.remedy)):
             self.stdout.write(f"    {words}")
         limits = settings.ZENPRO_RUN_MEMORY, settings.ZENPRO_RUN_CPUS
         self.stdout.write(f"  {groups.sentence(groups.prepare(), *limits)}")
