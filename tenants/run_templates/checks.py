@@ -340,25 +340,29 @@ def _guarded(keyword: str, evaluate: Callable) -> Callable:
 
     def guarded(validator, value, instance, schema) -> list[ValidationError]:
         check: _Check = validator.format_checker
-        check.budget.spend(
-            CALL + check.size(instance) + (len(value) if isinstance(value, dict | list) else 0)
-        )
+        parts = len(value) if isinstance(value, dict | list) else 0
+        check.budget.spend(CALL + check.size(instance) + parts)
         before = check.unknown
-        check.depth += 1
-        try:
-            if check.depth > DEEPEST:
-                raise NotImplementedError
-            found = [*(evaluate(validator, value, instance, schema) or ())]
-        except Spent:
-            raise
-        except Exception:  # noqa: BLE001 - the schema is data from outside, and the library trusts it
-            check.unknown += 1
-            found = []
-        finally:
-            check.depth -= 1
+        found = _within_depth(check, lambda: [*(evaluate(validator, value, instance, schema) or ())])
         return [] if keyword in TURNING and check.unknown > before else found
 
     return guarded
+
+
+def _within_depth(check: _Check, evaluate: Callable[[], list[ValidationError]]) -> list[ValidationError]:
+    """What is found; [] and counted as unknown where it cannot be evaluated. Raises Spent."""
+    check.depth += 1
+    try:
+        if check.depth > DEEPEST:
+            raise NotImplementedError
+        return evaluate()
+    except Spent:
+        raise
+    except Exception:  # noqa: BLE001 - the schema is data from outside, and the library trusts it
+        check.unknown += 1
+        return []
+    finally:
+        check.depth -= 1
 
 
 Validator = extend(

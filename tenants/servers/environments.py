@@ -136,13 +136,7 @@ class Environments:
         place = Path(tempfile.mkdtemp(prefix=f"build-{version}-", dir=self.yard))
         build = Build(place, lock, self._new_log(version), alone=self.builds_from_source(version))
         try:
-            (place / CACHE).mkdir()
-            self._uv(
-                build, "venv", "--relocatable", "--allow-existing", "--quiet", "--python", self.base, place
-            )
-            self._uv(build, "pip", "install", *self._options(build), *self.packages(version))
-            self._compile(build)
-            folders.remove(place / CACHE)
+            self._fill(build, version)
             place.chmod(0o755)
             place.rename(self.path(version))
         except BaseException:
@@ -150,6 +144,15 @@ class Environments:
             raise
         finally:
             keep_end(build.log)
+
+    def _fill(self, build: Build, version: str) -> None:
+        cache = build.place / CACHE
+        cache.mkdir()
+        venv = ("venv", "--relocatable", "--allow-existing", "--quiet", "--python", self.base)
+        self._uv(build, *venv, build.place)
+        self._uv(build, "pip", "install", *self._options(build), *self.packages(version))
+        self._compile(build)
+        folders.remove(cache)
 
     def _options(self, build: Build) -> list[object]:
         source = [] if build.alone else ["--only-binary", ":all:"]

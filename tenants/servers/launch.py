@@ -162,9 +162,8 @@ def load(path):
         return json.load(lines)
 
 
-def main(path):
-    os.umask(0o077)
-    program = load(path)
+def take_place(program):
+    """Say who starts, be ended with the parent, hold the lock and find the port free; leaves when one is refused."""
     if program["name"]:
         print(f"{MARK}{program['name']} {time.strftime('%Y-%m-%d %H:%M:%S')}", flush=True)
     if program["parent"]:
@@ -176,6 +175,12 @@ def main(path):
         write_record(program["lock_fd"], os.getpid())
     if program["port"]:
         check_port(program["host"], program["port"])
+
+
+def main(path):
+    os.umask(0o077)
+    program = load(path)
+    take_place(program)
     if "walls" in program:
         keep(program)
     enter(program["cwd"])
