@@ -44,7 +44,7 @@ def api_url_of(tenant: Tenant) -> str:
 
 
 def spec_of(tenant: Tenant) -> ServerSpec:
-    """The configuration its server shall run with. Without a reserved port it is 0. Raises SecretsUnreadable."""
+    """The configuration its server has to run with; port 0 until one is reserved. Raises SecretsUnreadable."""
     secrets = tenant.opened_secrets()
     return ServerSpec(
         tenant_id=tenant.pk,
@@ -65,5 +65,5 @@ def spec_of(tenant: Tenant) -> ServerSpec:
 
 
 def tail_log(tenant: Tenant, lines: int = 200) -> list[str]:
-    """Last lines of the server's log, oldest first; before its first start of what installing its version said."""
+    """Last lines of the server's log, oldest first; before its first start, the output of installing its version."""
     return backend().tail_log(spec_of(tenant), lines) if tenant.port else []

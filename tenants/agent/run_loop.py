@@ -44,7 +44,7 @@ SETTLE_EVERY = 2.0  # seconds between looks for people who are gone, and for end
 STOP_GRACE = 20.0  # seconds from the wish to stop to SIGKILL; a step usually ends within 2
 BURIAL = 5.0  # seconds until a process that ended is gone
 OVER_GRACE = 30.0  # seconds a process may take to end after its run has
-LOST = "{who} has no access to the tenant any more, so that nobody knows how the run ended."
+LOST = "{who} no longer has access to the tenant, so no one knows how the run ended."
 
 
 class RunLoop:
@@ -137,7 +137,7 @@ class RunLoop:
         since = self.troubled.setdefault(pk, time.monotonic())
         run = self._load(pk)
         if run and not run.has_ended and time.monotonic() - since > LONG_PATIENCE:
-            self._end_unsettled(run, End(State.FAILED, f"ZenPro could not go on: {error or type(error)}"))
+            self._end_unsettled(run, End(State.FAILED, f"ZenPro could not continue: {error or type(error)}"))
 
     # -- waiting: nothing of the re-run exists outside of its row
 
@@ -147,18 +147,18 @@ class RunLoop:
         elif reason := self._why_not_now(run.template.tenant):
             self._note(run, reason)
         elif run.template.tenant.desired_state == Tenant.DesiredState.DELETED:
-            self._end(run, End(State.FAILED, "The tenant is deleted."))
+            self._end(run, End(State.FAILED, "The tenant has been deleted."))
         elif not self._environment_ready(run):
             self._prepare(run)
         elif self.free > 0:
             self._let_in(run)
         else:
-            self._note(run, "Waits for another run to end.")
+            self._note(run, "Waiting for another run to finish.")
 
     def _why_not_now(self, tenant: Tenant) -> str:
         if tenant.desired_state == Tenant.DesiredState.DELETED:
             return ""
-        return why_wait(tenant) if tenant.is_available else f"Waits until {tenant.name} is running."
+        return why_wait(tenant) if tenant.is_available else f"Waiting until {tenant.name} is running."
 
     def _environment_ready(self, run: TemplateRun) -> bool:
         return self.environments.ready(*needs_of(run.template))
@@ -166,7 +166,7 @@ class RunLoop:
     def _prepare(self, run: TemplateRun) -> None:
         """Have the environment made by a thread of its own: it may take minutes and delays nobody else."""
         if run.state == State.QUEUED:
-            self._move(run, State.QUEUED, State.PREPARING, "The Python environment is being made.")
+            self._move(run, State.QUEUED, State.PREPARING, "Creating the Python environment.")
         build = self.builds.get(run.pk)
         if build is None or build.done():
             self.builds[run.pk] = self.builders.submit(self._in_thread, self.build, run.pk)
@@ -245,7 +245,7 @@ class RunLoop:
     def _client(self, run: TemplateRun) -> TenantClient:
         """Acts as the person who asked for the re-run. Raises TenantUnreachable, TenantRefused."""
         if run.created_by is None:
-            raise TenantRefused(403, "Whoever asked for this run is not here any more.")
+            raise TenantRefused(403, "The person who started this run is no longer here.")
         return self.open_client(run.created_by, run.template.tenant)
 
     def _begin(self, run: TemplateRun) -> None:
@@ -397,7 +397,7 @@ class RunLoop:
         self.claimed.discard(run.pk)  # a call may have arrived all the same
         self.not_before[run.pk] = time.monotonic() + PATIENCE
         tenant = run.template.tenant
-        words = f"Waits for {tenant.name}: {reason}"
+        words = f"Waiting for {tenant.name}: {reason}"
         if run.pid is None:
             self._move(run, State.STARTING, State.QUEUED, words)
         elif tenant.desired_state == Tenant.DesiredState.AVAILABLE:

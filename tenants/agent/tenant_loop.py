@@ -243,7 +243,7 @@ class TenantLoop:
     def _wait_for(self, slot: Slot, tenant: Tenant, steps: list[dict]) -> None:
         if slot.take(0):
             return
-        self._set(tenant, progress=progress.begin(steps, "start", "Waits until another server has started"))
+        self._set(tenant, progress=progress.begin(steps, "start", "Waiting for another server to start"))
         while not slot.take(1):
             self._still_wanted(tenant)
 
@@ -264,7 +264,7 @@ class TenantLoop:
     def _install(self, tenant: Tenant, steps: list[dict]) -> None:
         version = tenant.zenml_version
         there = self.hosting.installed(version)
-        note = f"ZenML {version} is installed already" if there else f"Installing ZenML {version}"
+        note = f"ZenML {version} is already installed" if there else f"Installing ZenML {version}"
         self._set(tenant, progress=progress.begin(steps, "environment", note))
         self.hosting.install(version)
         note = note if there else f"ZenML {version} was installed"
@@ -296,13 +296,17 @@ class TenantLoop:
         if reported is None or reported < begun or steps[4]["state"] == "done":
             return
         progress.finish(steps, "database", "Database is ready", at=reported)
-        progress.finish(steps, "register", f"ZenML {tenant.reported_version} signed in here", at=reported)
+        progress.finish(
+            steps, "register", f"ZenML {tenant.reported_version} signed in to ZenPro", at=reported
+        )
         self._set(tenant, progress=progress.begin(steps, "health", "Waiting for the first answer"))
 
     def _give_up_when_dead(self, spec) -> None:
         state = self.hosting.state(spec)
         if state.status in (ServerStatus.FATAL, ServerStatus.STOPPED, ServerStatus.ABSENT):
-            raise ServerError(self.hosting.explain_failure(spec) or state.hint or "The server ended at once.")
+            raise ServerError(
+                self.hosting.explain_failure(spec) or state.hint or "The server stopped immediately."
+            )
         reason = self.hosting.explain_failure(spec) if state.status == ServerStatus.BACKOFF else ""
         if reason and not may_pass(reason):  # else the supervisor tries again, some times
             raise ServerError(reason)
@@ -329,8 +333,12 @@ class TenantLoop:
             self._still_wanted(tenant)
             self._give_up_when_dead(spec_of(tenant))
             self.clock.sleep(PROJECT_EVERY)
-        note = "Project default is there" if tenant.project_id else "Nobody has a role yet: made later"
-        progress.finish(steps, "project", f"Made later: {trouble.reason}" if trouble else note)
+        note = (
+            "The default project exists"
+            if tenant.project_id
+            else "No one has a role yet: it is created later"
+        )
+        progress.finish(steps, "project", f"It is created later: {trouble.reason}" if trouble else note)
 
     def _may_pass(self, trouble: TenantError, deadline: float) -> bool:
         """Whether it is worth asking again at once: of a server under load, yes."""

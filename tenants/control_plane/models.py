@@ -109,6 +109,13 @@ class DeviceLogin(models.Model):
         """Id of the tenant at whose own address it was asked for; None for the address of all that we host."""
         return self.tenant_id if self.tenant and self.tenant.is_elsewhere else None
 
+    @property
+    def details(self) -> str:
+        """What is known of the computer: "Linux, ZenML 0.98.0, from 192.0.2.1". Empty when nothing is."""
+        version = f"ZenML {self.zenml_version}" if self.zenml_version else ""
+        known = [self.system, version, f"from {self.ip}" if self.ip else ""]
+        return ", ".join(part for part in known if part)
+
 
 class ApiKeyQuerySet(models.QuerySet):
     def with_secret(self, secret: str):

@@ -101,7 +101,7 @@ def fetch(
 def _body(answer: httpx.Response, limit: int) -> bytes:
     coding = answer.headers.pop("Content-Encoding", "identity")
     if coding.strip().lower() != "identity":
-        raise TenantRefused(answer.status_code, "The server's answer is compressed, which nobody asked for.")
+        raise TenantRefused(answer.status_code, "The server's answer is compressed, which no one asked for.")
     announced = answer.headers.get("Content-Length", "")
     if announced.isdecimal() and int(announced[:20]) > limit:
         raise TooMuch

@@ -435,7 +435,7 @@ class TenantClient:
             if (
                 refused.reason == "Snapshot update failed."
             ):  # what 0.98 says, with 500, to a name that is taken
-                raise TenantConflict("The pipeline has a snapshot of that name already.") from refused
+                raise TenantConflict("The pipeline already has a snapshot with that name.") from refused
             raise
 
     def delete_snapshot(self, snapshot_id: Id) -> None:
@@ -539,7 +539,7 @@ def session_of(body: Any, status: int) -> tuple[str, float]:
     """The session a login gave, and for how many seconds. Raises TenantRefused."""
     body = mapping(body)
     if not body.get("access_token"):
-        raise TenantRefused(status, "The server gave no session.")
+        raise TenantRefused(status, "The server did not open a session.")
     return token(body["access_token"]), min(
         answers.seconds(body.get("expires_in")) or 3600.0, LONGEST_SESSION
     )

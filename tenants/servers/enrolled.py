@@ -12,7 +12,7 @@ from tenants.servers.bounded import TooMuch
 from tenants.servers.health import FAILURES, ask, is_ours, is_well, said
 from tenants.servers.variables import pro_variables, server_variables
 
-NOT_OURS = "Somebody else runs this server; it can only be started and stopped where it runs."
+NOT_OURS = "Someone else runs this server; it can only be started and stopped where it runs."
 OLD_LINES = "sends sign-ins to another address than its own: it runs with older lines."
 OWN_BUSINESS = (
     "ZENML_SERVER_ALLOW_LOCAL_FILE_ACCESS",
@@ -89,7 +89,7 @@ def look(spec: ServerSpec) -> Look:
     except httpx.TimeoutException:
         return Look(f"{spec.server_url} does not answer in time.")
     except (TooMuch, TenantError):
-        return Look(f"What answers at {spec.server_url} is no ZenML server.")
+        return Look(f"What answers at {spec.server_url} is not a ZenML server.")
     except FAILURES as error:
         return Look(f"{spec.server_url} cannot be reached: {_words(error)}"[:300])
     if not health.is_success:
@@ -102,7 +102,7 @@ def _who(answer: httpx.Response, spec: ServerSpec) -> str:
         return _sends_people_to(said(answer).get("pro_api_url"), spec)
     if "deployment_type" in said(answer):
         return f"{spec.server_url} is a ZenML server, but it does not run with the lines of this tenant."
-    return f"What answers at {spec.server_url} is no ZenML server."
+    return f"What answers at {spec.server_url} is not a ZenML server."
 
 
 def _sends_people_to(address, spec: ServerSpec) -> str:
@@ -119,7 +119,7 @@ def _words(error: Exception) -> str:
     if "name or service" in text or "name resolution" in text or "no address" in text:
         return "there is no such host."
     if "refused" in text:
-        return "nothing listens there."
+        return "nothing is listening there."
     return "no connection."
 
 

@@ -240,7 +240,7 @@ class Supervisor:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             if child.poll() is not None:
-                raise StartFailed(f"The supervisor ended at once, see {self.logs / 'supervisord.log'}.")
+                raise StartFailed(f"The supervisor stopped immediately, see {self.logs / 'supervisord.log'}.")
             if self.running():
                 return
             time.sleep(POLL)
@@ -373,7 +373,7 @@ def refuse_odd_path(path: Path) -> None:
     """Line ends, and ; or # after a blank, would end the value in supervisor's configuration."""
     if re.search(r"[\r\n]|\s[;#]", str(path)):
         raise StartFailed(
-            f"The data folder {path} cannot be used: its name has a character in it that cannot be written down."
+            f"The data folder {path} cannot be used: its name contains a character that can't be written to a file."
         )
 
 
@@ -381,7 +381,7 @@ def private_folder(folder: Path) -> None:
     """Make a folder that only we can enter; refuse one that belongs to somebody else."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if folder.is_symlink() or folder.stat().st_uid != os.getuid():
-        raise StartFailed(f"The folder {folder} belongs to somebody else.")
+        raise StartFailed(f"The folder {folder} belongs to another user.")
     folder.chmod(0o700)
 
 

@@ -158,7 +158,7 @@ def test_the_recorded_run_has_graph_steps_and_log(admin, remembered):
 def test_a_template_is_made_of_the_run(admin, remembered):
     page = admin.page
     page.goto(remembered["run"])
-    page.get_by_role("link", name="Make template").click()
+    page.get_by_role("link", name="Create template").click()
     page.get_by_label("Name", exact=True).fill("churn by hand")
     page.get_by_label(re.compile("directory", re.IGNORECASE)).first.fill("/nowhere/at/all")
     page.get_by_role("button", name="Make template").click()

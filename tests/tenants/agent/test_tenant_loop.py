@@ -387,7 +387,7 @@ def test_a_start_waits_for_its_place_and_sees_another_wish(org, member, loop, ho
 
     monkeypatch.setattr(tenant_loop.Slot, "take", deactivated)
     assert passed(loop, tenant).status == Status.PENDING
-    assert notes == ["", "Waits until another server has started"]
+    assert notes == ["", "Waiting for another server to start"]
     assert hosting.calls == ["install"]
     assert passed(loop, tenant).status == Status.DEACTIVATED
 
@@ -562,7 +562,7 @@ def test_a_server_that_makes_no_project_runs_on_and_makes_it_later(
     loop = TenantLoop(hosting, Clock())
     tenant = passed(loop, a_new_tenant(org, member))
     assert (tenant.status, tenant.project_id, 1000 - client.times) == (Status.AVAILABLE, None, tries)
-    assert tenant.progress[6]["note"] == f"Made later: {error.reason}"
+    assert tenant.progress[6]["note"] == f"It is created later: {error.reason}"
     assert hosting.running == {tenant.pk}
     passed(loop, tenant)
     client.times = 0
@@ -578,4 +578,4 @@ def test_a_server_that_ends_while_the_project_is_made_has_failed(org, member, ho
 
     monkeypatch.setattr(tenant_loop, "connect", dies)
     tenant = passed(TenantLoop(hosting, Clock()), a_new_tenant(org, member))
-    assert (tenant.status, tenant.state_reason) == (Status.FAILED, "The server ended at once.")
+    assert (tenant.status, tenant.state_reason) == (Status.FAILED, "The server stopped immediately.")

@@ -129,7 +129,7 @@ class TestBoundKeys:
         refused = call.post("teams", name="risk")
         assert (
             refused.status_code == 403
-            and refused.json()["detail"] == "This key opens the tenant production alone."
+            and refused.json()["detail"] == "This key only gives access to the tenant production."
         )
         assert AuditEvent.objects.get().outcome == "refused"
         assert not org.teams.exists()
