@@ -36,7 +36,7 @@ def api_url_of(tenant: Tenant) -> str:
     """The address at which its server and its clients call us, without a slash at the end.
 
     A client keeps one token for each address, and sends a server the token of the address which that server names
-    (protocol §5). So a server that somebody else runs has an address of its own, where tokens open nothing but it.
+    (protocol §5). So a server that someone else runs has an address of its own, where tokens open nothing but it.
     """
     return (
         f"{settings.ZENPRO_API_URL}/elsewhere/{tenant.pk}" if tenant.is_elsewhere else settings.ZENPRO_API_URL

@@ -42,7 +42,7 @@ def forget_expired_tokens() -> int:
 def end_tokens_of_the_gone() -> int:
     """Tokens and keys of people who were made inactive, or who left the organization they were made for.
 
-    Refused they are already; this is for the day on which somebody comes back. Returns how many.
+    Refused they are already; this is for the day on which someone comes back. Returns how many.
     """
     tokens = AccessToken.objects.filter(kind=AccessToken.Kind.USER)
     ended = tokens.filter(user__is_active=False).delete()[0]
@@ -61,7 +61,7 @@ def _of_strangers(rows, tenant: str):
 class Cuts:
     """Switches off the accounts, inside the tenants we host, of people who may not enter them any more.
 
-    Why somebody may not is of no matter: removed, deactivated, a grant that ended, a team left.
+    Why someone may not is of no matter: removed, deactivated, a grant that ended, a team left.
     """
 
     def __init__(self):
@@ -106,7 +106,7 @@ def plan() -> Plan:
 
 
 def slow_plan() -> Plan:
-    """What may take many seconds, and nobody waits for: in a thread of its own."""
+    """What may take many seconds, and no one waits for: in a thread of its own."""
     return [(20, measure_due), (600, sweep_runs)]
 
 

@@ -65,6 +65,6 @@ def _due() -> Iterator[Entry]:
 
 
 def _out_of_reach(entries):
-    """In tenants that were deleted, and on servers that somebody else runs."""
+    """In tenants that were deleted, and on servers that someone else runs."""
     deleted = Q(tenant__desired_state=Tenant.DesiredState.DELETED)
     return entries.filter(deleted | Q(tenant__enrollment__isnull=False))

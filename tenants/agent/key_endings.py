@@ -25,7 +25,7 @@ NOTICE = timedelta(days=7)
 def announce_keys() -> int:
     """Queue mails about keys that end within a week. Returns for how many keys.
 
-    A person's go to her, a service account's to the Admins of its organization. Without a mail server nobody is told,
+    A person's go to that person, a service account's to the Admins of its organization. Without a mail server no one is told,
     and nothing is marked: pages show the dates.
     """
     if not settings.MAIL_IS_SET_UP:
@@ -84,7 +84,7 @@ def _mail(key: ApiKey, membership: Membership, person) -> None:
     queue_mail(
         organization=organization,
         to=person.email,
-        subject=f"{whose} ({organization}) ends {day}",
+        subject=f"{whose} ({organization}) expires {day}",
         text=render_to_string("emails/key_ends.txt", context),
         html=render_to_string("emails/key_ends.html", context),
         expires_at=key.expires_at,

@@ -42,7 +42,7 @@ def why_stopped(run: TemplateRun, known: Holding | None = None) -> str:
 
 
 def is_out(run: TemplateRun, known: Holding | None = None) -> bool:
-    """May nobody speak to the tenant as the person who asked for the run?"""
+    """May no one speak to the tenant as the person who asked for the run?"""
     known = {} if known is None else known
     pair = run.created_by_id, run.template.tenant_id
     if pair not in known:

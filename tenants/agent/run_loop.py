@@ -70,7 +70,7 @@ class RunLoop:
         self.troubled: dict[UUID, float] = {}
         self.stopping: dict[UUID, float] = {}
         self.seen_over: dict[UUID, float] = {}
-        self.ahead: set[tuple[str, str, str]] = set()  # environments made, or tried, before anybody ran them
+        self.ahead: set[tuple[str, str, str]] = set()  # environments made, or tried, before anyone ran them
         self.settled = 0.0
         self.free = 0  # places for further re-runs, counted anew by each tick
 
@@ -164,7 +164,7 @@ class RunLoop:
         return self.environments.ready(*needs_of(run.template))
 
     def _prepare(self, run: TemplateRun) -> None:
-        """Have the environment made by a thread of its own: it may take minutes and delays nobody else."""
+        """Have the environment made by a thread of its own: it may take minutes and delays no one else."""
         if run.state == State.QUEUED:
             self._move(run, State.QUEUED, State.PREPARING, "Creating the Python environment.")
         build = self.builds.get(run.pk)
@@ -267,7 +267,7 @@ class RunLoop:
         self._start(run, client)
 
     def _adopt(self, run: TemplateRun) -> bool:
-        """Take on a runner that was started when nobody could write down its number any more."""
+        """Take on a runner that was started when no one could write down its number any more."""
         pid = runner.find(run.pk)
         if pid is not None:
             self._record_process(run, pid)
@@ -359,7 +359,7 @@ class RunLoop:
             self._end(run, run_ends.read_end(run, self._client(run), self._exit_code(run)))
 
     def _end_gone(self, run: TemplateRun) -> None:
-        """An end although nobody may ask the tenant; a database that is busy is told later."""
+        """An end although no one may ask the tenant; a database that is busy is told later."""
         try:
             self._end(run, run_ends.end_of_the_gone(run))
         except ServerError as error:
@@ -465,7 +465,7 @@ class RunLoop:
     # -- rows
 
     def _move(self, run: TemplateRun, old: str, new: str, reason: str, **more) -> bool:
-        """Change the state, unless somebody else was first."""
+        """Change the state, unless someone else was first."""
         rows = TemplateRun.objects.filter(pk=run.pk, state=old)
         moved = bool(rows.update(state=new, state_reason=reason, **more))
         if moved:

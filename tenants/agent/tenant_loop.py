@@ -357,7 +357,7 @@ class TenantLoop:
         return None
 
     def _project_of(self, tenant: Tenant) -> UUID | None:
-        """Id of the project `default` inside a server elsewhere; None when nobody can make it now."""
+        """Id of the project `default` inside a server elsewhere; None when no one can make it now."""
         person = self._somebody(tenant) if tenant.has_projects else None
         try:
             return default_project(connect(person, tenant)) if person else None

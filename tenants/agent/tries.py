@@ -21,7 +21,7 @@ class OfTenant(Protocol):
 class Tries:
     """Does something for each of some rows of tenants.
 
-    A tenant in which it could not be done is left to `again`, which has a thread of its own: it keeps nobody waiting
+    A tenant in which it could not be done is left to `again`, which has a thread of its own: it keeps no one waiting
     but itself.
     """
 

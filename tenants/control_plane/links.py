@@ -35,7 +35,7 @@ def live_tenant(tenant_id: UUID | None) -> Tenant | None:
 def tenant_at(home: UUID | None) -> Tenant | None:
     """The tenant whose own address this is, None for the address of all that we host.
 
-    Raises WireError 404 unless somebody else runs its server.
+    Raises WireError 404 unless someone else runs its server.
     """
     tenant = live_tenant(home) if home else None
     if home and not (tenant and tenant.is_elsewhere):

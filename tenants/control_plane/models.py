@@ -259,7 +259,7 @@ class AccessToken(models.Model):
     def opened(self, tenants):
         """Those of the query set of tenants that the token, and the key it comes from, let in.
 
-        A token that opens several tenants opens none whose server somebody else runs: that server would get it.
+        A token that opens several tenants opens none whose server someone else runs: that server would get it.
         """
         if self.api_key:
             tenants = self.api_key.opened(tenants)
@@ -283,7 +283,7 @@ class AccessToken(models.Model):
 
 class KeyEntryQuerySet(models.QuerySet):
     def note(self, key: ApiKey, tenant: Tenant) -> None:
-        """A tenant's server is about to let somebody in with a token of this key.
+        """A tenant's server is about to let someone in with a token of this key.
 
         While the secret before a rotation still works, it is not known which of the two it was: it ends with the old one.
         """

@@ -51,7 +51,7 @@ class ServerStatus(StrEnum):
     STARTING = "starting"  # process exists, may already answer: ask healthy()
     RUNNING = "running"
     BACKOFF = "backoff"  # died while starting, will be tried again
-    FATAL = "fatal"  # died while starting too often, nobody tries any more
+    FATAL = "fatal"  # died while starting too often, no one tries any more
     STOPPED = "stopped"
 
 
@@ -200,7 +200,7 @@ class ServerBackend(Protocol):
         """
 
     def free_port(self, taken: set[int]) -> int:
-        """A port of the range that nobody listens on and that is not in `taken`. Raises PortTaken."""
+        """A port of the range that no one listens on and that is not in `taken`. Raises PortTaken."""
 
     def explain_failure(self, spec: ServerSpec) -> str:
         """One sentence from the end of the log that a person understands; "" when there is nothing."""

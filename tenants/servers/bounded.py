@@ -1,4 +1,4 @@
-"""One HTTP call to a server that nobody trusts: it ends in time, it is small, and few of them run at once.
+"""One HTTP call to a server that no one trusts: it ends in time, it is small, and few of them run at once.
 
 httpx counts its timeouts from byte to byte, so that a server which sends one byte every half second holds a thread for
 ever. Here a deadline goes down to every single read and write, and every byte that arrives is counted.
@@ -52,7 +52,7 @@ HALF = re.compile(rb"\\u[dD][89a-fA-F]")  # where half of a character may stand
 
 
 class TooMuch(Exception):
-    """More bytes, or more pieces, than anybody wants to read."""
+    """More bytes, or more pieces, than anyone wants to read."""
 
 
 class Deadline:
@@ -86,7 +86,7 @@ def fetch(
 ) -> httpx.Response:
     """The whole answer, read within the deadline and the limit; redirects are not followed.
 
-    Raises httpx.HTTPError, TooMuch, and TenantRefused for an answer that is compressed although nobody asked for it.
+    Raises httpx.HTTPError, TooMuch, and TenantRefused for an answer that is compressed although no one asked for it.
     """
     deadline.expect(HEAD_LIMIT, HEADS)
     # httpcore hands these to our streams as they are; a wait for a free connection needs a number.
@@ -315,7 +315,7 @@ class Places:
                 raise TenantBusy
 
     def _debt(self, server: str) -> float:
-        """What its dear answers have cost, less what was forgiven since; JSON of 8 MB stops everybody for 0.1 s."""
+        """What its expensive answers have cost, less what was forgiven since; JSON of 8 MB stops everyone for 0.1 s."""
         owed, since = self.debts.get(server, (0.0, 0.0))
         owed -= (time.monotonic() - since) * SHARE
         if owed <= 0:

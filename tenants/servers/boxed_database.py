@@ -31,7 +31,7 @@ def change(
 ) -> Any:
     """What the operation of database_script.py returns; None when it was not wanted any more.
 
-    `wanted` is asked while nobody else can write. The server may run or not. `isolation`: see box.chosen().
+    `wanted` is asked while no one else can write. The server may run or not. `isolation`: see box.chosen().
     Raises ServerError with the database's words: it is not there, busy, or not one of ZenML.
     """
     if not database.parent.is_dir():

@@ -1,4 +1,4 @@
-"""A tenant's REST API as one person sees it: every call is made with her token, so the server's own RBAC decides.
+"""A tenant's REST API as one person sees it: every call is made with their token, so the server's own RBAC decides.
 
 Facts about the wire are in the specification pages protocol.md (sections 3.4, 4, 6, 7) and rerun.md (2, 5, 6, 9).
 """
@@ -234,7 +234,7 @@ class TenantClient:
             self._lock.release()
 
     def forget_session(self, jwt: str) -> None:
-        """Without the lock, which somebody may hold for seconds: at worst there is one login too many."""
+        """Without the lock, which someone may hold for seconds: at worst there is one login too many."""
         if self._jwt == jwt:
             self._jwt_ends = 0.0
 
@@ -291,7 +291,7 @@ class TenantClient:
             return mapping(json_of(self._send("GET", "/info", "none", Deadline(self.timeout))))
 
     def current_user(self) -> Json:
-        """The tenant's account of this person; `metadata.external_user_id` is her id in the dashboard."""
+        """The tenant's account of this person; `metadata.external_user_id` is their id in the dashboard."""
         return mapping(self.call("GET", "/current-user"))
 
     def projects(self) -> list[Json]:
@@ -315,7 +315,7 @@ class TenantClient:
     def ensure_local_stack(self, name: str, path: str) -> Json:
         """The stack `name` with a local orchestrator and a local artifact store at `path`, made where it is missing.
 
-        Unlike the default stack its store has one path for everybody, so that logs and pictures can be read
+        Unlike the default stack its store has one path for everyone, so that logs and pictures can be read
         through the server (rerun.md section 9). What exists under that name is taken as it is.
         """
         parts = {"orchestrator": {}, "artifact_store": {"path": path}}
@@ -435,7 +435,7 @@ class TenantClient:
             if (
                 refused.reason == "Snapshot update failed."
             ):  # what 0.98 says, with 500, to a name that is taken
-                raise TenantConflict("The pipeline already has a snapshot with that name.") from refused
+                raise TenantConflict("The pipeline already has a snapshot of that name.") from refused
             raise
 
     def delete_snapshot(self, snapshot_id: Id) -> None:
@@ -467,7 +467,7 @@ class TenantClients:
             return client
 
     def forget(self, key: Hashable) -> None:
-        """Drop a person's session, for instance when she loses her role."""
+        """Drop a person's session, for instance when they lose their role."""
         with self._lock:
             self._clients.pop(key, None)
 

@@ -1,4 +1,4 @@
-"""A ZenML server that somebody else runs: we know its address, give out its variables and ask how it is."""
+"""A ZenML server that someone else runs: we know its address, give out its variables and ask how it is."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class EnrolledBackend:
         return is_well(spec.server_url, spec, trust_env=True)
 
     def has_data(self, spec: ServerSpec) -> bool:
-        """Its data are somebody else's matter."""
+        """Its data are someone else's matter."""
         return True
 
     def tail_log(self, spec: ServerSpec, lines: int = 100) -> list[str]:

@@ -1,4 +1,4 @@
-"""Asking a server how it is, and whether it is the tenant's: somebody else's may listen at the address."""
+"""Asking a server how it is, and whether it is the tenant's: someone else's may listen at the address."""
 
 import httpx
 

@@ -1,4 +1,4 @@
-"""Ending a run in the database of a tenant's server, for which nobody may speak to the server any more."""
+"""Ending a run in the database of a tenant's server, for which no one may speak to the server any more."""
 
 from pathlib import Path
 from uuid import UUID

@@ -58,7 +58,7 @@ class Program:
     stopwaitsecs: int = 10  # between SIGTERM and SIGKILL
     priority: int = 999  # lower starts earlier and stops later
     host: str = "127.0.0.1"
-    port: int | None = None  # when given, a start while somebody else listens there fails with a sentence
+    port: int | None = None  # when given, a start while someone else listens there fails with a sentence
     walls: Mapping | None = field(default=None, repr=False)  # box.as_document(); None: a program of ours
 
     def __post_init__(self):
@@ -378,7 +378,7 @@ def refuse_odd_path(path: Path) -> None:
 
 
 def private_folder(folder: Path) -> None:
-    """Make a folder that only we can enter; refuse one that belongs to somebody else."""
+    """Make a folder that only we can enter; refuse one that belongs to someone else."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if folder.is_symlink() or folder.stat().st_uid != os.getuid():
         raise StartFailed(f"The folder {folder} belongs to another user.")

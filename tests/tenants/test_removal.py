@@ -125,7 +125,7 @@ def test_tokens_of_before_stay_dead_when_she_comes_back(client, org, tenant, per
     make_grant(tenant, person)
     assert (enter(client, token, tenant), enter(client, own, tenant)) == (401, 401)
     assert keys.exchange(secret=key.secret) is None
-    assert keys.exchange(secret=elsewhere.secret), "A key of no tenant is her own business."
+    assert keys.exchange(secret=elsewhere.secret), "A key that is bound to no tenant stays the person's own."
     assert DeviceLogin.objects.count() == 1
 
 

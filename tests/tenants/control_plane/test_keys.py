@@ -131,7 +131,7 @@ class TestExchange:
 
 
 class TestOfOneOrganization:
-    """A person in two organizations, and a key of hers that opens one."""
+    """A person in two organizations, with a key that opens one of them."""
 
     @pytest.fixture
     def elsewhere(self, owner):
@@ -228,9 +228,9 @@ class TestEnds:
 class TestWhoMay:
     def test_keys_of_another_person(self, owner, member):
         with pytest.raises(Refused):
-            keys.create_key(user=member, label="hers", by=owner)
+            keys.create_key(user=member, label="theirs", by=owner)
         with pytest.raises(Refused):
-            keys.create_key(user=member, label="hers", account=member.membership, by=owner)
+            keys.create_key(user=member, label="theirs", account=member.membership, by=owner)
         assert not ApiKey.objects.exists()
 
     def test_an_account_that_may_do_more(self, org, editor, owner):
