@@ -547,7 +547,7 @@ class TenantGrant(models.Model):
         return self.expires_at is not None and self.expires_at <= timezone.now() + NOTICE
 
     def renew(self, by, expires_at) -> None:
-        """Set another end, which will be announced again. Whoever renews an expired grant becomes the one who gave it."""
+        """Set another end, which will be announced again. Whoever renews an expired grant counts as its giver."""
         if self.is_over:
             self.granted_by = by
         if expires_at != self.expires_at:

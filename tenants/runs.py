@@ -276,7 +276,7 @@ class RunPage:
         return len(self.steps) > GRAPH_LIMIT
 
     def graph(self) -> Graph | None:
-        """None for what cannot be drawn: no steps, a circle, or more lines than anyone could follow."""
+        """None for what cannot be drawn: no steps, a circle, or too many lines to follow."""
         try:
             return draw(self.steps, self.edges) if self.steps else None
         except ValueError:

@@ -69,7 +69,7 @@ def reap(run: TemplateRun, client: TenantClient, reason: str) -> End:
 
 
 def end_of_the_gone(run: TemplateRun) -> End:
-    """The end of a run for which no one may speak to the tenant any more: its database is told.
+    """The end of a run whose person can no longer act in the tenant: it is written to the tenant's database.
 
     Raises ServerError: then try again later.
     """
@@ -81,7 +81,7 @@ def end_of_the_gone(run: TemplateRun) -> End:
 
 
 def gone(run: TemplateRun) -> str:
-    """Why it was stopped; of a process that ended before anyone stopped it, why no one may ask."""
+    """Why it was stopped; for a process that ended before anyone stopped it, why no one can ask the tenant."""
     return stopped_by(run) if run.cancel_requested_at else f"Stopped: {run_access.why_stopped(run)}"
 
 

@@ -132,7 +132,7 @@ class RunLoop:
             close_old_connections()
 
     def _stumble(self, pk: UUID, error: Exception) -> None:
-        """A fault of ours, or of the machine. It is tried again for a while; nothing may hang for ever."""
+        """A fault of ours, or of the machine. It is tried again for a while; nothing must hang forever."""
         self.not_before[pk] = time.monotonic() + PATIENCE
         since = self.troubled.setdefault(pk, time.monotonic())
         run = self._load(pk)
@@ -164,7 +164,7 @@ class RunLoop:
         return self.environments.ready(*needs_of(run.template))
 
     def _prepare(self, run: TemplateRun) -> None:
-        """Have the environment made by a thread of its own: it may take minutes and delays no one else."""
+        """Have the environment created in a thread of its own: that can take minutes, and delays no one else."""
         if run.state == State.QUEUED:
             self._move(run, State.QUEUED, State.PREPARING, "Creating the Python environment.")
         build = self.builds.get(run.pk)
@@ -172,7 +172,7 @@ class RunLoop:
             self.builds[run.pk] = self.builders.submit(self._in_thread, self.build, run.pk)
 
     def build(self, pk: UUID) -> None:
-        """Make the environment of one re-run; a failure is its end."""
+        """Create the environment of one re-run; a failure ends the re-run."""
         run = self._load(pk)
         if run is None or run.has_ended:
             return
@@ -182,7 +182,7 @@ class RunLoop:
             self._end(run, End(State.FAILED, error.reason))
 
     def _prepare_ahead(self) -> None:
-        """Make the environments of new templates at once, so that their first re-run need not wait for it."""
+        """Create the environments of new templates right away, so that their first re-run need not wait."""
         templates = RunTemplate.objects.filter(tenant__desired_state=Tenant.DesiredState.AVAILABLE)
         asked = (
             "tenant__zenml_version",
@@ -267,7 +267,7 @@ class RunLoop:
         self._start(run, client)
 
     def _adopt(self, run: TemplateRun) -> bool:
-        """Take on a runner that was started when no one could write down its number any more."""
+        """Take on a runner that was started just before its process id could be recorded."""
         pid = runner.find(run.pk)
         if pid is not None:
             self._record_process(run, pid)
@@ -323,7 +323,7 @@ class RunLoop:
             self._hurry(run)
 
     def _hurry(self, run: TemplateRun) -> None:
-        """A process that does not end although its run has."""
+        """End a process that runs on although its run has ended."""
         since = self.seen_over.setdefault(run.pk, time.monotonic())
         if time.monotonic() - since > OVER_GRACE:
             runner.kill(run.pid, run.pid_started)
@@ -359,7 +359,7 @@ class RunLoop:
             self._end(run, run_ends.read_end(run, self._client(run), self._exit_code(run)))
 
     def _end_gone(self, run: TemplateRun) -> None:
-        """An end although no one may ask the tenant; a database that is busy is told later."""
+        """End a run that no one can ask the tenant about; a busy database is told later."""
         try:
             self._end(run, run_ends.end_of_the_gone(run))
         except ServerError as error:
@@ -385,7 +385,7 @@ class RunLoop:
     # -- when the tenant does not answer, or not this person
 
     def _passing(self, run: TemplateRun, error: TenantRefused) -> bool:
-        """Wait for a tenant that is in trouble itself, but not for ever."""
+        """Wait for a tenant that is in trouble itself, but not forever."""
         since = self.troubled.setdefault(run.pk, time.monotonic())
         passing = is_passing(error) and time.monotonic() - since < LONG_PATIENCE
         if passing:
@@ -442,7 +442,7 @@ class RunLoop:
             run_ends.read_end(run, self._client(run), None)
 
     def _refused(self, run: TemplateRun, error: TenantError) -> None:
-        """The tenant does not answer this person any more. A living process goes on; its own calls are refused."""
+        """The tenant no longer answers this person. A living process continues; its own calls are refused."""
         if runner.alive(run.pid, run.pid_started):
             if run.cancel_requested_at:
                 self._stop(run)

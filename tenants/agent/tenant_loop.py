@@ -320,9 +320,9 @@ class TenantLoop:
             patience.look(now, self.hosting.cpu_seconds(spec))
 
     def _make_project(self, tenant: Tenant, steps: list[dict]) -> None:
-        """A Pro server begins without any project (protocol §14). Made as a person who may.
+        """A Pro server starts without any project (protocol §14), so one is created as a person who can.
 
-        A server that is slow to make it, or refuses, is no reason to stop it: it is made later then.
+        A server that is slow to create it, or refuses, is not stopped: the project is created later.
         """
         if tenant.project_id or not tenant.has_projects:
             progress.finish(steps, "project", "" if tenant.project_id else "This version has no projects")
@@ -357,7 +357,7 @@ class TenantLoop:
         return None
 
     def _project_of(self, tenant: Tenant) -> UUID | None:
-        """Id of the project `default` inside a server elsewhere; None when no one can make it now."""
+        """Id of the project `default` inside a server elsewhere; None when no one can create it now."""
         person = self._somebody(tenant) if tenant.has_projects else None
         try:
             return default_project(connect(person, tenant)) if person else None
@@ -366,7 +366,7 @@ class TenantLoop:
             return None
 
     def _somebody(self, tenant: Tenant):
-        """A person who may create projects: one with the role Admin on the tenant."""
+        """A person who can create projects: one with the Admin role on the tenant."""
         grants = tenant.grants.valid().filter(role__permissions__resource="project")
         grants = grants.filter(role__permissions__action="create", membership__user__is_active=True)
         grant = grants.select_related("membership__user").first()
@@ -380,7 +380,7 @@ class TenantLoop:
             self._set(tenant, status=Status.DEACTIVATED, state_reason="")
 
     def _gone(self, tenant: Tenant) -> None:
-        """Stopped at once; data and port are kept for a grace period."""
+        """Stop the server immediately; data and port are kept for a grace period."""
         self._stop(tenant)
         if tenant.status != Status.DELETED:
             self._set(tenant, status=Status.DELETED, state_reason="")
@@ -450,7 +450,7 @@ def is_new(tenant: Tenant, state: ServerState) -> bool:
 
 
 def default_project(client) -> UUID:
-    """Id of the project `default`, made when it is not there. Raises TenantError."""
+    """Id of the project `default`, created when missing. Raises TenantError."""
     try:
         return UUID(str(client.create_project("default")["id"]))
     except TenantConflict:

@@ -1,4 +1,4 @@
-"""What is to be done inside databases of tenants, each of which may answer as slowly as its people like."""
+"""Work inside the databases of tenants, each of which can answer as slowly as it likes."""
 
 import time
 from collections.abc import Callable, Iterable

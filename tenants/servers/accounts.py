@@ -15,7 +15,7 @@ def switch_off(database: Path, user_id: UUID, still_out: Callable[[], bool], iso
     already, and then their right is seen, or writes it after us and makes the account active again.
 
     The server may run or not; nothing but this one row is touched, in one short transaction. False when `still_out`
-    says so. `isolation`: see box.chosen(). Raises ServerError when the database is not there, is busy, or is not
+    says so. `isolation`: see box.chosen(). Raises ServerError when the database is missing, is busy, or is not
     one of ZenML.
     """
     try:

@@ -130,7 +130,7 @@ def make_http(transport: httpx.BaseTransport | None = None, **options: Any) -> h
     )
     for used in (client._transport, *client._mounts.values()):
         if isinstance(used, httpx.HTTPTransport):
-            # httpx has no way to say this; test_hostile_server.py fails should it stop to work.
+            # httpx has no way to say this; test_hostile_server.py fails should it stop working.
             used._pool._network_backend = _Network()
     return client
 
@@ -189,7 +189,7 @@ class _Stream(httpcore.NetworkStream):
 
 
 def json_of(answer: httpx.Response) -> Any:
-    """What a body says, None for an empty one. Numbers that are none (NaN) are None.
+    """The content of a body, None for an empty one. NaN becomes None.
 
     Raises TenantRefused for what is no JSON, nested too deeply, of too many parts, or no text (half characters).
     """

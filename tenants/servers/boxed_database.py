@@ -29,7 +29,7 @@ def change(
     wanted: Callable[[], bool] = lambda: True,
     isolation: str,
 ) -> Any:
-    """What the operation of database_script.py returns; None when it was not wanted any more.
+    """What the operation of database_script.py returns; None when it was no longer wanted.
 
     `wanted` is asked while no one else can write. The server may run or not. `isolation`: see box.chosen().
     Raises ServerError with the database's words: it is not there, busy, or not one of ZenML.

@@ -109,10 +109,10 @@ class Run:
 
     @property
     def finished(self) -> bool:
-        """True when the status will not change any more.
+        """True when the status will not change anymore.
 
         `in_progress` says something else: a failed run whose other branches go on is still in progress, and one
-        that failed before its first step is for ever, without an end (static pipelines, continue_on_failure).
+        that failed before its first step stays so forever, without an end (static pipelines, continue_on_failure).
         """
         return self.status in FINISHED
 
@@ -425,7 +425,7 @@ class TenantClient:
         replace: bool = False,
         tags: Sequence[str] = (),
     ) -> Json:
-        """Make a snapshot show up in lists. TenantConflict when the pipeline has that name and not `replace`."""
+        """Name a snapshot, so that lists show it. TenantConflict when the pipeline has that name and not `replace`."""
         body: Json = {"name": name, "replace": replace}
         body |= {"description": description} if description else {}
         body |= {"add_tags": list(tags)} if tags else {}
@@ -555,7 +555,7 @@ def page_of(answer: Any, make: Callable[[Any], Any]) -> Page:
 
 
 def plain(one: Any) -> Json:
-    """Raises TenantUnreadable for what is no object."""
+    """Raises TenantUnreadable for what is not an object."""
     if not isinstance(one, dict):
         raise TenantUnreadable
     return one

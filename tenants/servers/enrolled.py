@@ -1,4 +1,4 @@
-"""A ZenML server that someone else runs: we know its address, give out its variables and ask how it is."""
+"""A ZenML server that someone else runs: we know its address, hand out its variables and check its status."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class EnrolledBackend:
         return ServerState(ServerStatus.RUNNING if self.healthy(spec) else ServerStatus.ABSENT)
 
     def cpu_seconds(self, spec: ServerSpec) -> float:
-        """How much it works is not seen from here."""
+        """Unknown here: the server runs on another machine."""
         return 0.0
 
     def healthy(self, spec: ServerSpec) -> bool:
@@ -56,14 +56,14 @@ class EnrolledBackend:
         return is_well(spec.server_url, spec, trust_env=True)
 
     def has_data(self, spec: ServerSpec) -> bool:
-        """Its data are someone else's matter."""
+        """Its data is someone else's business."""
         return True
 
     def tail_log(self, spec: ServerSpec, lines: int = 100) -> list[str]:
         return []
 
     def remove(self, spec: ServerSpec) -> None:
-        """Nothing of ours is there to remove."""
+        """There is nothing of ours to remove."""
 
     def free_port(self, taken: set[int]) -> int:
         raise ServerError(NOT_OURS)
@@ -80,7 +80,7 @@ class Look:
 
 
 def look(spec: ServerSpec) -> Look:
-    """Ask the server at its public address how it is, through this machine's proxy where there is one.
+    """Check the server's status at its public address, through this machine's proxy if there is one.
 
     At most 4 s whatever it sends, follows no redirects, never raises.
     """
@@ -124,7 +124,7 @@ def _words(error: Exception) -> str:
 
 
 def environment_block(spec: ServerSpec) -> str:
-    """Lines for the environment of that server, to be copied by its administrator. Holds its secrets."""
+    """Lines for the environment of that server, for its administrator to copy. They contain its secrets."""
     wanted = server_variables(spec) | pro_variables(spec)
     return "\n".join(
         f"{name}={shlex.quote(value)}" for name, value in wanted.items() if name not in OWN_BUSINESS

@@ -98,7 +98,7 @@ class Environments:
         return requirements(version)
 
     def builds_from_source(self, version: str) -> bool:
-        """Building runs code of a package's author: of no one's, unless someone answers for it."""
+        """Building runs code of a package's author: nothing is built unless someone takes responsibility for it."""
         return False
 
     def log(self, version: str) -> Path:
@@ -278,7 +278,7 @@ def end_of(log: Path, start: int = 0) -> str:
 
 
 def keep_end(log: Path) -> None:
-    """A build may have written without end; no one reads more than the last part."""
+    """A build can write without end; no one reads more than the last part."""
     with contextlib.suppress(OSError):
         if log.stat().st_size > LOG_TAIL:
             log.write_text(end_of(log))

@@ -1,4 +1,4 @@
-"""A removed person against a real ZenML server: their session, its tokens and the way back. Slow: it has to be started."""
+"""A removed person and a real ZenML server: their session, its tokens and the way back. Slow: it has to be started."""
 
 from datetime import timedelta
 
