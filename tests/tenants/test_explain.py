@@ -194,13 +194,13 @@ def test_rights_on_the_tenant_are_those_of_the_dashboard(org, tenant):
     assert min(seen.values()) > 20
 
 
-def test_an_editor_changes_settings_where_she_has_any_role(org, editor, tenant):
+def test_an_editor_changes_settings_where_they_have_any_role(org, editor, tenant):
     assert proposed(ask(editor, tenant, "change", "tenant"))[0] == ("role", "viewer", None)
     make_grant(tenant, editor, "viewer")
     assert words(ask(editor, tenant, "change", "tenant")) == ["direct role Viewer"]
 
 
-def test_an_admin_manages_by_her_organization_role(org, owner, tenant):
+def test_an_admin_manages_by_organization_role(org, owner, tenant):
     assert words(ask(owner, tenant, "manage_access", "tenant")) == ["organization role Admin"]
     assert not ask(owner, tenant, "read", "pipeline").yes
     team = make_team(org, "platform", org_role="admin")

@@ -63,7 +63,7 @@ def test_people_of_elsewhere_are_unknown(org, owner, outsider, tenant, as_user):
     )
 
 
-def test_somebody_who_manages_members_learns_nothing_of_tenants_she_does_not_see(org, member, as_user):
+def test_someone_who_manages_members_learns_nothing_of_tenants_they_do_not_see(org, member, as_user):
     helper = org.roles.create(level="organization", slug="helper", name="Helper")
     helper.set_rights(["organization:view", "member:view", "member:manage"])
     seen, secret = make_tenant(org, "seen"), make_tenant(org, "secret")
@@ -194,7 +194,7 @@ def test_a_member_without_tenants_is_told_so(org, member, as_user):
 # A person
 
 
-def test_a_member_sees_her_own_access_in_full(org, member, tenant, as_user):
+def test_a_member_sees_their_own_access_in_full(org, member, tenant, as_user):
     make_grant(tenant, make_team(org, "ml-eng", members=[member]), "developer")
     make_key(member)
     client = as_user(member)
@@ -217,7 +217,7 @@ def test_an_admin_sees_everybodys_access_without_their_keys_links(org, owner, me
     assert reverse("control_plane:token_list") not in page
 
 
-def test_a_viewer_sees_a_colleague_but_not_her_access_or_sessions(org, viewer, member, as_user):
+def test_a_viewer_sees_a_colleague_but_not_their_access_or_sessions(org, viewer, member, as_user):
     page = text(as_user(viewer).get(member.membership.get_absolute_url()))
     assert "Dana Petrova" in page
     assert person(member) not in page and "Signing in" not in page

@@ -95,7 +95,7 @@ def test_teams_are_found_by_name(field, org):
     assert field.clean("ml-eng") == field.clean(" ML-Eng ") == field.clean(holder_value(team)) == team
 
 
-def test_an_address_that_names_a_holder_shows_her_name(field, org, member):
+def test_an_address_that_names_a_holder_shows_the_name(field, org, member):
     team = make_team(org, "ml-eng")
     assert field.prepare_value(holder_value(team)) == "ml-eng"
     assert field.prepare_value(holder_value(member.membership)) == member.email

@@ -318,7 +318,7 @@ def test_org_admin_joins_and_it_is_recorded_and_shown(owner, tenant, as_user):
     assert "Join with a role" not in page
 
 
-def test_superuser_outside_the_organization_is_told_why_she_cannot_join(superuser, tenant, as_user):
+def test_superuser_outside_the_organization_is_told_why_they_cannot_join(superuser, tenant, as_user):
     answer = as_user(superuser).post(
         url("join", tenant), {"role": tenant_role(tenant.organization, "viewer").pk}
     )

@@ -76,7 +76,7 @@ WAYS_OUT = {
 
 
 @pytest.mark.parametrize("way", WAYS_OUT)
-def test_whoever_loses_her_right_is_cut_and_nobody_else(way, hosted, owner):
+def test_people_who_lose_their_right_are_cut_and_no_one_else(way, hosted, owner):
     _, inside = hosted
     gone, stays = enter(hosted), enter(hosted)
     cut = Cuts()

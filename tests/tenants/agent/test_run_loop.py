@@ -588,7 +588,7 @@ def test_the_process_of_a_deleted_tenant_is_ended(loop, run, server):
     ticks(loop, lambda: dead(run))
 
 
-def test_a_person_who_lost_her_role_meanwhile_ends_with_her_process(loop, run, server, member):
+def test_a_run_of_a_person_who_lost_their_role_ends_with_its_process(loop, run, server, member):
     loop.tick()
     server.down = TenantRefused(403, "You have no role on this tenant.")
     loop.tick()

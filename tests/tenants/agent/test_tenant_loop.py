@@ -251,11 +251,11 @@ def test_a_folder_that_stays_is_told_and_tried_again(org, member, loop, hosting,
 def test_a_wish_that_changes_while_the_server_starts_ends_the_pass(org, member, loop, hosting, monkeypatch):
     tenant = a_new_tenant(org, member)
 
-    def changes_her_mind(spec):
+    def changes_its_mind(spec):
         Tenant.objects.filter(pk=tenant.pk).update(desired_state=Desired.DEACTIVATED)
         return False
 
-    monkeypatch.setattr(hosting, "healthy", changes_her_mind)
+    monkeypatch.setattr(hosting, "healthy", changes_its_mind)
     assert passed(loop, tenant).status == Status.PENDING
     assert passed(loop, tenant).status == Status.DEACTIVATED
 

@@ -70,7 +70,7 @@ class TestMembers:
         ):
             assert [one["user"]["name"] for one in call.get("members", **query).json()["items"]] == found
 
-    def test_one_with_her_roles_on_tenants(self, call, org, tenant, member):
+    def test_one_with_their_roles_on_tenants(self, call, org, tenant, member):
         team = make_team(org, "risk", members=[member])
         make_grant(tenant, team, "viewer")
         found = call.get(f"members/{member.membership.pk}").json()

@@ -274,7 +274,7 @@ class TestScope:
         assert (row.organization, row.after["organization"]) == (org, "Acme AI")
         assert '<td data-label="Access to">Acme AI</td>' in client.get("/settings/tokens/").content.decode()
 
-    def test_not_of_an_organization_she_is_not_in(self, as_user, owner):
+    def test_not_of_an_organization_of_others(self, as_user, owner):
         other = make_org("Globex")
         answer = as_user(owner).post("/settings/tokens/", {"label": "laptop", "tenant": other.pk})
         assert answer.status_code == 422 and not owner.api_keys.exists()
