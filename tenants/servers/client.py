@@ -62,6 +62,7 @@ REASON_LENGTH = 500
 MAX_FAULTS = 20
 READ_OF_REASON = 4000  # characters; VALIDATION takes time in the square of them
 RETRIED = frozenset({"GET"})  # once, on a connection that broke; nothing else may run twice
+GOING = frozenset({"running", "initializing", "provisioning", "retrying", "stopping"})  # of steps
 FINISHED = frozenset({"completed", "cached", "failed", "skipped", "stopped", "cancelled", "retried"})
 GATEWAY = (502, 503, 504)
 # One line per field in the text of a 422: {'type': ..., 'loc': ('body', 'name'), 'msg': 'Field required', ...

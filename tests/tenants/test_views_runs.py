@@ -279,7 +279,8 @@ def test_what_is_left_of_a_re_run_whose_process_died_does_not_go_on(looks, tenan
     assert "/cancel/" not in page
     assert 'hx-trigger="every 2s"' not in page
     assert "waiting" not in page.lower()
-    assert "not run" in page
+    assert "3 done, 1 failed, 1 not run" in page
+    assert "Running" not in page
     assert "last 2 lines" in page
     assert "Importing\nno module named &lt;churn&gt;\n" in page
 
