@@ -96,6 +96,7 @@ class Walk:
 
     def _down(self, here: int, name: str, way: list[_Level]) -> int:
         """Descriptor of a folder in this one; of this one when that cannot be opened."""
+        self.hurry()
         try:
             inner = enter(name, here, self.rights)
         except OSError as error:
@@ -121,13 +122,17 @@ class Walk:
     def _again(self, way: list[_Level], top: int) -> int:
         """Descriptor of the last folder on the way that is still where it was; the way ends there."""
         here = os.dup(top)
-        for depth, level in enumerate(way[1:], 1):
-            inner = self._same(level, here)
-            if inner is None:
-                del way[depth:]
-                break
+        try:
+            for depth, level in enumerate(way[1:], 1):
+                inner = self._same(level, here)
+                if inner is None:
+                    del way[depth:]
+                    break
+                os.close(here)
+                here = inner
+        except TimeoutError:
             os.close(here)
-            here = inner
+            raise
         return here
 
     def _same(self, level: _Level, here: int) -> int | None:
