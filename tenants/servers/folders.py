@@ -68,7 +68,7 @@ class Walk:
         """All that is in a folder has been gone through; `above`: descriptor of the one that holds it."""
 
     def closed(self, error: OSError) -> None:
-        """A folder could not be opened, and is left out."""
+        """A folder could not be opened or listed, and is left out."""
 
     def hurry(self) -> None:
         """Raises TimeoutError when the time is over."""
@@ -95,7 +95,7 @@ class Walk:
         return _Level(name, key_of(os.fstat(folder)), self.look(folder))
 
     def _down(self, here: int, name: str, way: list[_Level]) -> int:
-        """Descriptor of a folder in this one; of this one when that cannot be opened."""
+        """Descriptor of a folder in this one; of this one when that cannot be opened or listed."""
         self.hurry()
         try:
             inner = enter(name, here, self.rights)
@@ -104,9 +104,12 @@ class Walk:
             return os.dup(here)
         try:
             way.append(self._level(name, inner))
-        except OSError:
+        except OSError as error:
             os.close(inner)
-            raise
+            if isinstance(error, TimeoutError):
+                raise
+            self.closed(error)  # somebody has closed it again: what is beside it is gone through all the same
+            return os.dup(here)
         return inner
 
     def _up(self, here: int, way: list[_Level], top: int) -> int:

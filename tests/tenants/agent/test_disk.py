@@ -176,6 +176,24 @@ def test_what_cannot_be_opened_is_not_taken_for_nothing(tmp_path, monkeypatch):
     assert round(measured.bytes / MB) == 2
 
 
+def test_a_folder_that_is_closed_while_we_are_in_it_hides_nothing_else(tmp_path, monkeypatch):
+    for name in ("a/one", "b/two", "c/three"):
+        write(tmp_path / name, 1)
+    look = Measure.look
+
+    def refuse(measured, folder):
+        if os.readlink(f"/proc/self/fd/{folder}").endswith("/b"):
+            raise PermissionError
+        return look(measured, folder)
+
+    monkeypatch.setattr(Measure, "look", refuse)
+    measured = Measure()
+    measured.add(tmp_path)
+    assert not measured.whole
+    assert round(measured.bytes / MB) == 2
+    assert opened_below(tmp_path) == []
+
+
 def test_a_folder_that_is_moved_while_we_are_in_it_hides_nothing_else(tmp_path, monkeypatch):
     for name in ("a/b/c/one", "a/d/two", "e/three"):
         write(tmp_path / "mine" / name, 1)
