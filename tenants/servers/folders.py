@@ -113,13 +113,14 @@ class Walk:
         return inner
 
     def _up(self, here: int, way: list[_Level], top: int) -> int:
-        """Descriptor of the folder above, or of what is left of the way there if somebody has moved this one."""
-        above = os.open("..", os.O_RDONLY | os.O_DIRECTORY, dir_fd=here)
+        """Descriptor of the folder above, or of what is left of the way there if somebody has moved or closed something."""
         name = way.pop().name
-        if key_of(os.fstat(above)) == way[-1].key:
-            self.leave(name, above)
-            return above
-        os.close(above)
+        with suppress(OSError):  # somebody has closed the one above
+            above = os.open("..", os.O_RDONLY | os.O_DIRECTORY, dir_fd=here)
+            if key_of(os.fstat(above)) == way[-1].key:
+                self.leave(name, above)
+                return above
+            os.close(above)
         return self._again(way, top)
 
     def _again(self, way: list[_Level], top: int) -> int:
@@ -141,11 +142,14 @@ class Walk:
     def _same(self, level: _Level, here: int) -> int | None:
         """Descriptor of the folder we came through, if it is still in this one."""
         self.hurry()
-        with suppress(OSError):
+        try:
             inner = enter(level.name, here, self.rights)
-            if key_of(os.fstat(inner)) == level.key:
-                return inner
-            os.close(inner)
+        except OSError as error:
+            self.closed(error)
+            return None
+        if key_of(os.fstat(inner)) == level.key:
+            return inner
+        os.close(inner)
         return None
 
 

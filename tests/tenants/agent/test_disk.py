@@ -179,10 +179,11 @@ def test_what_cannot_be_opened_is_not_taken_for_nothing(tmp_path, monkeypatch):
 def test_a_folder_that_is_closed_while_we_are_in_it_hides_nothing_else(tmp_path, monkeypatch):
     for name in ("a/one", "b/two", "c/three"):
         write(tmp_path / name, 1)
-    look = Measure.look
+    look, looked = Measure.look, []
 
     def refuse(measured, folder):
-        if os.readlink(f"/proc/self/fd/{folder}").endswith("/b"):
+        looked.append(folder)
+        if len(looked) == 2:
             raise PermissionError
         return look(measured, folder)
 
@@ -191,6 +192,23 @@ def test_a_folder_that_is_closed_while_we_are_in_it_hides_nothing_else(tmp_path,
     measured.add(tmp_path)
     assert not measured.whole
     assert round(measured.bytes / MB) == 2
+    assert opened_below(tmp_path) == []
+
+
+def test_a_way_back_that_is_closed_is_gone_from_the_top(tmp_path, monkeypatch):
+    for name in ("a/b/one", "a/c/two", "d/three"):
+        write(tmp_path / name, 1)
+    opened, refused = os.open, []
+
+    def refuse(path, *args, **more):
+        if path == ".." and not refused:
+            refused.append(path)
+            raise PermissionError
+        return opened(path, *args, **more)
+
+    monkeypatch.setattr(os, "open", refuse)
+    assert megabytes(tmp_path) == 3
+    assert refused
     assert opened_below(tmp_path) == []
 
 
