@@ -55,6 +55,7 @@ MAX_PAGE = 100
 MAX_TAGS = 50
 PACKAGES_LENGTH = 200_000  # characters; 2,000 packages are 50,000
 STATE_LENGTH = 40  # characters
+UNDER_WAY = ("running", "initializing", "provisioning", "retrying", "stopping")  # states of steps that go on
 MAX_UPSTREAM = 1000
 SOURCE_LENGTH = 200_000  # characters
 LONGEST_SESSION = 86400.0  # seconds
@@ -62,7 +63,6 @@ REASON_LENGTH = 500
 MAX_FAULTS = 20
 READ_OF_REASON = 4000  # characters; VALIDATION takes time in the square of them
 RETRIED = frozenset({"GET"})  # once, on a connection that broke; nothing else may run twice
-GOING = frozenset({"running", "initializing", "provisioning", "retrying", "stopping"})  # of steps
 FINISHED = frozenset({"completed", "cached", "failed", "skipped", "stopped", "cancelled", "retried"})
 GATEWAY = (502, 503, 504)
 # One line per field in the text of a 422: {'type': ..., 'loc': ('body', 'name'), 'msg': 'Field required', ...
