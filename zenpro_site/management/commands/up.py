@@ -87,7 +87,7 @@ class Command(BaseCommand):
         self._line(name, time.monotonic() - began)
 
     def _line(self, name: str, seconds: float) -> None:
-        self.stdout.write(f"  {self.style.SUCCESS('✓')} {name:<52} {seconds:6.1f} s")
+        self.stdout.write(f"  {self.style.SUCCESS('✓')} {printable(name):<52} {seconds:6.1f} s")
         self.stdout.flush()
 
     @contextlib.contextmanager
