@@ -35,7 +35,7 @@ class Tries:
         return sum(self._try(row) for row in rows() if row.tenant_id not in self.not_before)
 
     def again(self, rows: Callable[[], Iterable[OfTenant]]) -> int:
-        """Those of tenants in which something has taken long, or failed, and not just now. Returns how many were done."""
+        """Those of tenants in which something took long or failed, and not just now. Returns how many were done."""
         if not self.not_before:
             return 0
         return sum(self._try(row) for row in rows() if self._has_rested(row.tenant_id))

@@ -108,12 +108,12 @@ class Walk:
             os.close(inner)
             if isinstance(error, TimeoutError):
                 raise
-            self.closed(error)  # somebody has closed it again: what is beside it is gone through all the same
+            self.closed(error)  # someone has closed it again: what is beside it is gone through all the same
             return os.dup(here)
         return inner
 
     def _up(self, here: int, way: list[_Level], top: int) -> int:
-        """Descriptor of the folder above, or of what is left of the way there if someone has moved or closed something."""
+        """Descriptor of the folder above, or of what is left of the way there if someone has moved or closed it."""
         name = way.pop().name
         with suppress(OSError):  # someone has closed the one above
             above = os.open("..", os.O_RDONLY | os.O_DIRECTORY, dir_fd=here)
