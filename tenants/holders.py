@@ -75,7 +75,7 @@ class HolderField(forms.Field):
             return None
         holder = self._by_key(value) if _is_key(value) else self._by_name(value)
         if holder is None:
-            raise forms.ValidationError("No team or member has that name. Choose one of the list.")
+            raise forms.ValidationError("No team or member has that name. Choose one from the list.")
         return holder
 
     def _by_key(self, value):
@@ -98,7 +98,7 @@ class HolderField(forms.Field):
         found = [*self.org.teams.filter(label__iexact=value)[:2], *matching(_people(self.org), value)[:2]]
         if len(found) > 1:
             raise forms.ValidationError(
-                "Several teams or members have that name. Choose one of the list, or enter an email address."
+                "Several teams or members have that name. Choose one from the list, or enter an email address."
             )
         return found[0] if found else None
 

@@ -292,7 +292,7 @@ class TenantGrantQuerySet(models.QuerySet):
         if not tenant.organization_id == holder.organization_id == role.organization_id:
             raise ValueError("Holder, role and tenant must belong to one organization.")
         if role.level != Role.Level.TENANT:
-            raise ValueError("An organization role cannot be given on a tenant.")
+            raise ValueError("An organization role can't be assigned on a tenant.")
         with transaction.atomic():
             grant, is_new = self.get_or_create(
                 tenant=tenant,

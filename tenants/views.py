@@ -205,7 +205,11 @@ def _todo(request, has_runs: bool = False) -> dict:
             "Runs",
         ),
         Todo(
-            "Assign a colleague a role", "A person or a whole team", others, f"{path}members/give/", "Assign"
+            "Assign a role to a colleague",
+            "A person or a whole team",
+            others,
+            f"{path}members/give/",
+            "Assign",
         ),
     ]
     return {"todo": todo, "todo_done": all(item.done for item in todo)}

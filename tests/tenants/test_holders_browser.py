@@ -60,7 +60,7 @@ def test_it_works_without_javascript(visits, tenant, admin):
     page.get_by_label("Team or person").fill("nobody here")
     page.get_by_role("button", name="Assign role").click()
     expect(
-        page.get_by_text("No team or member has that name. Choose one of the list.", exact=True)
+        page.get_by_text("No team or member has that name. Choose one from the list.", exact=True)
     ).to_be_visible()
     visits.errors.clear()  # the browser's own line about an answer of 422
     page.get_by_label("Team or person").fill("data-science")
