@@ -227,5 +227,5 @@ def device_sign_out(request, device):
     request.user.origin = request.origin
     login = get_object_or_404(request.user.device_logins.signed_in(), pk=device)
     devices.sign_out(login=login, by=request.user)
-    messages.success(request, f"{login} has been signed out.")
+    messages.success(request, f"{login} is signed out.")
     return redirect("control_plane:device_list")

@@ -159,7 +159,7 @@ def test_deletion_wants_the_name(open_page, world):
     expect(button).to_be_disabled()
     page.get_by_label("Type production to confirm").fill("production")
     button.click()
-    expect(page.get_by_text("production is deleted.")).to_be_visible()
+    expect(page.get_by_text("production has been deleted.")).to_be_visible()
 
 
 PATHS = ["", "members/", "members/?show=teams", "members/give/", "join/", "settings/", "delete/", "progress/"]

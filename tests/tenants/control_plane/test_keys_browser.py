@@ -66,5 +66,5 @@ def test_a_key_is_made_rotated_and_revoked(page, world):
     page.get_by_label("More for circle").click()
     page.get_by_role("link", name="Revoke…").locator("visible=true").click()
     page.get_by_role("button", name="Revoke", exact=True).click()
-    expect(page.get_by_text("The key circle is revoked.").first).to_be_visible()
+    expect(page.get_by_text("The key circle has been revoked and no longer works.").first).to_be_visible()
     expect(secret).to_have_count(0)
