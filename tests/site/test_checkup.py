@@ -100,7 +100,7 @@ def test_isolation_is_that_of_the_zenpro_that_runs(monkeypatch, note_of_up, thei
     note_of_up(theirs)
     (found,) = machine.check_isolation()
     assert (found.level, found.text.startswith(WORDS[theirs].sentence)) == (level, True)
-    assert found.text.endswith("(So the ZenPro that runs found at its start.)")
+    assert found.text.endswith("(This is what the running ZenPro found at its start.)")
     note_of_up(theirs, runs=False)
     (found,) = machine.check_isolation()
     assert found.text.startswith(WORDS[ours].sentence)

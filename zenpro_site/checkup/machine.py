@@ -63,7 +63,7 @@ def _walls() -> Finding:
 
 def _whose(text: str, theirs: Isolation | None) -> str:
     """Which one was looked at."""
-    return f"{text} (So the ZenPro that runs found at its start.)" if theirs else text
+    return f"{text} (This is what the running ZenPro found at its start.)" if theirs else text
 
 
 def check_account() -> list[Finding]:

@@ -272,10 +272,13 @@ if os.fork() == 0:
         held.write("alive"); held.flush()
         time.sleep(60)
     os._exit(0)
+while not (os.path.exists(sys.argv[1]) and os.path.getsize(sys.argv[1])):
+    time.sleep(0.01)
+block = bytearray(200 * 1024**2)
 time.sleep(60)
 """
     held, told = place / "mine" / "held", place / "missing" / "limit"
-    walls = walls_of(place, limits=Limits(seconds=3), told=told)
+    walls = walls_of(place, limits=Limits(memory=100 * 1024**2), told=told)
     command = [PYTHON, "-I", "-c", script, str(held)]
     order = box.document("", command, {"PATH": "/usr/bin:/bin"}, place / "nowhere", walls, kind)
     with open("/dev/full", "wb") as full:
