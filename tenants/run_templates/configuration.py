@@ -353,11 +353,11 @@ def _check_run_name(document, snapshot, default) -> Iterator[Problem]:
     if not isinstance(name, str) or not name.strip():
         yield Problem("run_name", "Enter a name for the run.")
     elif not name.isprintable() or name != name.strip():
-        yield Problem("run_name", "A name is one line without blanks around it.")
+        yield Problem("run_name", "A name is one line without spaces around it.")
     elif message := _misused_placeholder(name, [*PLACEHOLDERS, *substitutions(snapshot)]):
         yield Problem("run_name", message)
     elif run_names.length(name, substitutions(snapshot)) > RUN_NAME_LENGTH:
-        yield Problem("run_name", f"A name has at most {RUN_NAME_LENGTH} characters.")
+        yield Problem("run_name", f"A name can have at most {RUN_NAME_LENGTH} characters.")
 
 
 def _misused_placeholder(name: str, known: list[str]) -> str:
@@ -512,9 +512,7 @@ def _change(step: str, key: str, old: Mapping[str, Any], new: Mapping[str, Any])
 
 
 def summary(description: Description, found: list[Change]) -> str:
-    """The sentence “2 of 14 values change”: parameters, and other settings only when they change."""
+    """The sentence “2 of 14 values changed”: parameters, and other settings only when they changed."""
     settings = sum(not change.is_parameter for change in found)
     total = len(description.fields) + settings
-    if not found:
-        return f"None of {total} values changes" if total else "Nothing to change"
-    return f"{len(found)} of {total} value{'s' * (total != 1)} change{'s' * (len(found) == 1)}"
+    return f"{len(found)} of {total} value{'s' * (total != 1)} changed" if total else "Nothing to change"

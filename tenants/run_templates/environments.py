@@ -24,9 +24,7 @@ from .requirements import RequirementsRefused, parsed
 
 RULES = "wheels only"  # what was made under earlier rules may hold anything, and is not used any more
 LINES = 200  # of a log, as the template's page shows it
-SOURCES_ALLOWED = (
-    "An Admin of the organization can allow that packages are built from source, in its settings."
-)
+SOURCES_ALLOWED = "An Admin of the organization can allow building packages from source in its settings."
 
 
 @dataclass(frozen=True)
@@ -93,7 +91,7 @@ class RunEnvironments(Environments):
         try:
             return [f"zenml=={version}", *parsed(requirements)]
         except RequirementsRefused as error:
-            raise EnvironmentFailed(f"The requirements may not be installed. {error}") from error
+            raise EnvironmentFailed(f"These requirements can't be installed. {error}") from error
 
     def prepare(self, version: str, requirements: str, builds: str = "") -> Path:
         """The interpreter of the environment, made where it is missing (seconds to minutes).

@@ -418,7 +418,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _no_constant(name: str) -> None:
-    raise Unreadable(f"{name} is not a number that JSON knows.")
+    raise Unreadable(f"{name} is not a valid JSON number.")
 
 
 READERS: dict[Kind, Callable[[Field, str], Any]] = {

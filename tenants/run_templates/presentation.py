@@ -714,7 +714,7 @@ class Figures:
 
     @property
     def success_words(self) -> str:
-        return "none ended yet" if self.success is None else f"{self.success} %"
+        return "none finished yet" if self.success is None else f"{self.success}%"
 
 
 def figures(template: RunTemplate, days: int = 30) -> Figures:
@@ -851,9 +851,9 @@ STAGES = (
     (
         "preparing",
         "Preparing",
-        "The code is in place; the packages it needs are being installed if they are new.",
+        "The code is in place; packages it needs for the first time are being installed.",
     ),
-    ("starting", "Starting", "The run is recorded in the tenant and its steps are started."),
+    ("starting", "Starting", "The run is recorded in the tenant and its steps are starting."),
 )
 
 

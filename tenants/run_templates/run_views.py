@@ -142,7 +142,7 @@ def cancel(request, template, number):
     except Refused as error:
         messages.error(request, str(error))
     else:
-        messages.success(request, f"{made} is being cancelled.")
+        messages.success(request, f"Stopping {made}.")
     return redirect(url_of(made))
 
 

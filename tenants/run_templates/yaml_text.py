@@ -70,7 +70,7 @@ def _mapping(loader: _Loader, node: yaml.MappingNode):
             raise YamlError(_at("Only text can be a key", key_node.start_mark))
         key = key_node.value
         if key in found:
-            raise YamlError(_at(f"The key “{key[:80]}” occurs twice", key_node.start_mark))
+            raise YamlError(_at(f"The key “{key[:80]}” appears twice", key_node.start_mark))
         found[key] = loader.construct_object(value_node, deep=True)
     return found
 
