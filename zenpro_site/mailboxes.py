@@ -71,7 +71,7 @@ def why_no_address(text: str) -> str:
     """Why no mail can be sent there, as a sentence; empty when it can."""
     name, _, _ = text.rpartition("@")
     if not name.isascii():
-        return "Only plain letters, digits and signs may stand before the @."
+        return "Only plain letters, digits and symbols can come before the @."
     try:
         validate_email(text)
     except ValidationError:

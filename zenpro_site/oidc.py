@@ -57,5 +57,5 @@ def _check(issuer: str) -> None:
         return
     if address.scheme != "http" or address.hostname not in LOCAL:
         raise ImproperlyConfigured(
-            f"ZENPRO_OIDC_ISSUER is {issuer}. It must begin with https://, as https://login.example.org."
+            f"ZENPRO_OIDC_ISSUER is {issuer}. It must start with https://, such as https://login.example.org."
         )

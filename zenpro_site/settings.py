@@ -237,7 +237,7 @@ if not MAIL_IS_SET_UP:
     EMAIL_BACKEND = "zenpro_site.unsent.Backend"
 if ZENPRO_OPEN_SIGNUP and not MAIL_IS_SET_UP:
     raise ImproperlyConfigured(
-        "ZENPRO_OPEN_SIGNUP needs EMAIL_URL: whoever signs up confirms an address by mail."
+        "ZENPRO_OPEN_SIGNUP needs EMAIL_URL: people who sign up confirm their address by email."
     )
 _mail_domain = "localhost" if ":" in _address.hostname else _address.hostname
 DEFAULT_FROM_EMAIL = env.mailbox("ZENPRO_MAIL_FROM", default=f"ZenPro <zenpro@{_mail_domain}>")

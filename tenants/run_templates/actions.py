@@ -113,10 +113,10 @@ def _check_storable(snapshot: Mapping[str, Any]) -> None:
     try:
         json.dumps(snapshot, allow_nan=False)
     except (ValueError, RecursionError) as error:
-        raise TemplateRefused("This run holds values that can't be stored.") from error
+        raise TemplateRefused("This run contains values that can't be stored.") from error
     odd = (text for _, text in walk(snapshot) if isinstance(text, str) and cannot_be_stored(text))
     if connection.vendor == "postgresql" and any(odd):
-        raise TemplateRefused("This run holds characters that can't be stored.")
+        raise TemplateRefused("This run contains characters that can't be stored.")
 
 
 def _source(run: Run) -> dict[str, Any]:

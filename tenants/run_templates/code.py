@@ -253,7 +253,7 @@ class _Copy:
         self.files, self.bytes = self.files + files, self.bytes + size
         if self.bytes > MAX_BYTES or self.files > MAX_FILES or len(self.seen) > MAX_NAMES:
             raise CodeError(
-                f"The directory holds more than {MAX_BYTES // 1024**2} MB or {MAX_FILES:,} files. "
+                f"The directory contains more than {MAX_BYTES // 1024**2} MB or {MAX_FILES:,} files. "
                 "Choose the folder of the code itself; data belongs elsewhere."
             )
 

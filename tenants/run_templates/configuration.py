@@ -271,9 +271,9 @@ def _unfit(document: Any) -> Problem | None:
     if size.depth > DEEPEST_DOCUMENT:
         return Problem("", "The configuration is nested too deeply.")
     if size.values > MAX_VALUES:
-        return Problem("", "The configuration holds too many values.")
+        return Problem("", "The configuration contains too many values.")
     if not all(_is_json(value) for _, value in walk(document)):
-        return Problem("", "The configuration holds something that is not JSON.")
+        return Problem("", "The configuration contains something that is not JSON.")
     return None
 
 
@@ -334,7 +334,7 @@ def _danger(value: Any) -> str:
     if isinstance(value, str):
         if "${" in value:
             return "“${” is not allowed: environment variables are not filled in here."
-        return "The text holds a character that cannot be stored." if cannot_be_stored(value) else ""
+        return "The text contains a character that cannot be stored." if cannot_be_stored(value) else ""
     if isinstance(value, float) and not math.isfinite(value):
         return "Enter a finite number."
     is_large = isinstance(value, int) and abs(value) > MAX_INTEGER

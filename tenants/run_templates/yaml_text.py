@@ -48,7 +48,7 @@ def check_events(text: str) -> None:
         if depth > MAX_DEPTH:
             raise YamlError("The text is nested too deeply.")
         if count > MAX_EVENTS:
-            raise YamlError("The text holds too many values.")
+            raise YamlError("The text contains too many values.")
 
 
 def _check_event(event: yaml.Event) -> None:
@@ -149,7 +149,7 @@ def load_yaml(text: str) -> Any:
     if len(text.encode(errors="surrogatepass")) > MAX_BYTES:
         raise YamlError(f"The text is longer than {MAX_BYTES // 1024} KB.")
     if HALF.search(text):
-        raise YamlError("The text holds a character that cannot be stored.")
+        raise YamlError("The text contains a character that cannot be stored.")
     try:
         check_events(text)
         value = yaml.load(text, Loader=_Loader)  # noqa: S506 - a narrowed SafeLoader

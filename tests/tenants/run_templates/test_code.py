@@ -139,7 +139,7 @@ def test_a_link_out_of_the_directory_is_named(project):
 
 def test_too_much_is_refused_and_leaves_nothing(project, monkeypatch):
     monkeypatch.setattr(code, "MAX_BYTES", 10)
-    with pytest.raises(CodeError, match="holds more than"):
+    with pytest.raises(CodeError, match="contains more than"):
         freeze(str(project))
     assert not list((project.parent / "data" / "code").iterdir())
 
@@ -395,7 +395,7 @@ def test_a_file_that_grows_while_it_is_copied_is_refused(project, settings, monk
     monkeypatch.setattr(code, "MAX_BYTES", 1000)
     monkeypatch.setattr(code, "CHUNK", 100)
     monkeypatch.setattr(hashlib, "sha256", Growing)
-    assert "holds more than" in refusal_of(project)
+    assert "contains more than" in refusal_of(project)
     assert copies(settings) == []
 
 
@@ -425,7 +425,7 @@ def test_folders_without_files_have_an_end_too(project, settings, monkeypatch):
     monkeypatch.setattr(code, "MAX_NAMES", 10)
     for number in range(10):
         (project / f"a{number}").mkdir()
-    assert "holds more than" in refusal_of(project)
+    assert "contains more than" in refusal_of(project)
     assert copies(settings) == []
 
 

@@ -75,8 +75,8 @@ def problem_of(document, snapshot=CHURN):
         ("train.l2", float("inf"), "Enter a finite number."),
         ("build_features.seed", 2**63, "The number is too large."),
         ("evaluate.title", "${HOME}", "“${” is not allowed: environment variables are not filled in here."),
-        ("evaluate.title", "a\0b", "The text holds a character that cannot be stored."),
-        ("evaluate.title", "\ud800", "The text holds a character that cannot be stored."),
+        ("evaluate.title", "a\0b", "The text contains a character that cannot be stored."),
+        ("evaluate.title", "\ud800", "The text contains a character that cannot be stored."),
     ],
 )
 def test_a_value_is_refused_at_its_field(path, value, message):
@@ -172,9 +172,13 @@ def test_a_value_is_refused_at_its_field(path, value, message):
         ({"run_name": "a\nb"}, "run_name", "A name is one line without spaces around it."),
         ({"run_name": "x" * 251}, "run_name", "A name can have at most 250 characters."),
         ({"run_name": "x" * 240 + "{date}{time}"}, "run_name", "A name can have at most 250 characters."),
-        ({"extra": {"a": {1: 2}}}, "", "The configuration holds something that is not JSON."),
-        ({"extra": {"a": datetime(2026, 1, 1)}}, "", "The configuration holds something that is not JSON."),
-        ({"tags": ["x"] * 30_000}, "", "The configuration holds too many values."),
+        ({"extra": {"a": {1: 2}}}, "", "The configuration contains something that is not JSON."),
+        (
+            {"extra": {"a": datetime(2026, 1, 1)}},
+            "",
+            "The configuration contains something that is not JSON.",
+        ),
+        ({"tags": ["x"] * 30_000}, "", "The configuration contains too many values."),
     ],
 )
 def test_a_document_is_refused_where_it_is_wrong(document, path, message):
@@ -515,9 +519,9 @@ def test_text_becomes_a_value(path, raw, value):
             "{",
             "This is not JSON: Expecting property name enclosed in double quotes (line 1, column 2).",
         ),
-        ("evaluate.costs", '{"a": 1, "a": 2}', "The JSON holds the same key twice."),
+        ("evaluate.costs", '{"a": 1, "a": 2}', "The JSON contains the same key twice."),
         ("evaluate.costs", "NaN", "NaN is not a valid JSON number."),
-        ("evaluate.costs", "9" * 5000, "The JSON holds a number that is too large."),
+        ("evaluate.costs", "9" * 5000, "The JSON contains a number that is too large."),
         ("evaluate.costs", "[" * 100_000, "The JSON is nested too deeply."),
     ],
 )
