@@ -1,4 +1,4 @@
-"""Text that no database takes: NUL, and halves of surrogate pairs. Refused before anybody reads the request.
+"""Text that no database takes: NUL, and halves of surrogate pairs. Refused before anyone reads the request.
 
 And text for a terminal."""
 

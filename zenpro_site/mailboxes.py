@@ -27,7 +27,7 @@ def normal(text: str) -> str:
 
 
 def pasted(text: str) -> str:
-    """The normal form of what somebody copied: `"Ada" <mailto:ada@example.org?subject=Hello>,` -> ada@example.org."""
+    """The normal form of what someone copied: `"Ada" <mailto:ada@example.org?subject=Hello>,` -> ada@example.org."""
     seen = _seen(text)
     bracketed = IN_BRACKETS.search(seen)
     bare = (bracketed[1] if bracketed else seen).strip(AROUND)

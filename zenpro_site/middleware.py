@@ -52,7 +52,7 @@ def _via(path: str) -> str:
 
 
 def _ip(request) -> str | None:
-    """The address that the outermost of our own proxies saw; what stands before it anybody may have written."""
+    """The address that the outermost of our own proxies saw; what stands before it anyone may have written."""
     seen = [part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",") if part.strip()]
     proxies = settings.ZENPRO_PROXIES
     found = seen[-proxies] if 0 < proxies <= len(seen) else request.META.get("REMOTE_ADDR")

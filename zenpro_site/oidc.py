@@ -51,7 +51,7 @@ def load_oidc(env) -> Oidc | None:
 
 
 def _check(issuer: str) -> None:
-    """Whoever can change what the provider says can be anybody here."""
+    """Whoever can change what the provider says can be anyone here."""
     address = urlsplit(issuer)
     if address.scheme == "https" and address.hostname:
         return

@@ -75,7 +75,7 @@ def _publish(copy: Path, place: Path) -> None:
         if not place.exists():
             copy.rename(place)
     except OSError:
-        if not place.exists():  # nobody else published it in the meantime
+        if not place.exists():  # no one else published it in the meantime
             raise
 
 
@@ -92,7 +92,7 @@ def checked_location(location: str) -> Path:
 def _opened(location: str) -> Iterator[int]:
     """Descriptor of a directory that may be used, for paths to begin at. Raises CodeError.
 
-    Somebody may put a link on the way between the check of a path and its use: what was opened is checked again.
+    Someone may put a link on the way between the check of a path and its use: what was opened is checked again.
     """
     path = Path(location)
     if "\0" in location or not path.is_absolute():
@@ -195,7 +195,7 @@ def _has_file(folder: int, path: str) -> bool:
 
 
 class _Copy:
-    """A copy in the making, of a directory that somebody may be changing.
+    """A copy in the making, of a directory that someone may be changing.
 
     Each folder and file is opened by its name in the folder above, never by a path, so no link leads elsewhere. What
     counts for the limits, for the hash and for links is what was copied, not what was there before or is there after.
@@ -347,6 +347,6 @@ def _make_read_only(folder: Path) -> None:
 
 def _remove_stale(home: Path) -> None:
     for copy in home.glob(".copy-*"):
-        with suppress(FileNotFoundError):  # somebody else was faster
+        with suppress(FileNotFoundError):  # someone else was faster
             if time.time() - copy.stat().st_mtime > STALE:
                 folders.remove(copy)

@@ -24,7 +24,7 @@ RUN_NAME_LENGTH = run_names.LENGTH
 DEEPEST_DOCUMENT, MAX_VALUES = 46, 30_000  # a value may be MAX_DEPTH deep, and lies in five others
 SETTINGS_VALUES, SETTINGS_CHARACTERS = 4000, 50_000  # of all recorded settings that people edit
 MAX_PROBLEMS = 50
-LONGEST_TEXT = 80  # of what somebody wrote, in a sentence about it
+LONGEST_TEXT = 80  # of what someone wrote, in a sentence about it
 MAX_INTEGER = 2**63 - 1
 PLACEHOLDERS = ("date", "time")
 
@@ -404,7 +404,7 @@ def _why_not(key: str, prefix: str) -> str:
 
 
 def cut(text: str) -> str:
-    """What somebody wrote, for a sentence about it."""
+    """What someone wrote, for a sentence about it."""
     return text if len(text) <= LONGEST_TEXT else f"{text[: LONGEST_TEXT - 1]}…"
 
 

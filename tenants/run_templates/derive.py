@@ -127,7 +127,7 @@ def _drop_snapshot(run: TemplateRun, client: TenantClient) -> None:
     try:
         client.delete_snapshot(run.zenml_snapshot_id)
     except TenantRefused:
-        return  # an unnamed snapshot without a run is seen by nobody
+        return  # an unnamed snapshot without a run is seen by no one
     _save(run, zenml_snapshot_id=None)
 
 

@@ -54,7 +54,7 @@ def needs_of(template: RunTemplate) -> tuple[str, str, str]:
 def needs(version: str, requirements: str, allows_builds: bool, organization: UUID) -> tuple[str, str, str]:
     """Version of ZenML, requirements, and the organization that builds from source, or "".
 
-    A password of the package index would lie beside the code that builds: then nobody builds.
+    A password of the package index would lie beside the code that builds: then no one builds.
     """
     builds = allows_builds and not settings.ZENPRO_PACKAGE_INDEX.has_secret
     return version, requirements, str(organization) if builds else ""

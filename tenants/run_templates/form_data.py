@@ -291,7 +291,7 @@ def _take(path, read, data, document, raw, problems) -> None:
 
 
 def _name(text: str, now: Any) -> Any:
-    """One line; a name that nobody touched stays, whatever its input swallowed of it."""
+    """One line; a name that no one touched stays, whatever its input swallowed of it."""
     shown = SWALLOWED.sub("", now.replace("\n", "")) if isinstance(now, str) else None
     return now if text == shown else text.strip() or now
 

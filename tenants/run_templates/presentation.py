@@ -194,7 +194,7 @@ class FieldView:
         return self.field.path + NONE
 
 
-# What browsers take for a number, a date and a time: anything else they empty before anybody has seen it.
+# What browsers take for a number, a date and a time: anything else they empty before anyone has seen it.
 HTML_NUMBER = re.compile(r"-?([0-9]{1,20}(\.[0-9]{1,40})?|\.[0-9]{1,40})([eE][-+]?[0-9]{1,3})?")
 HTML_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 HTML_MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2})?")

@@ -226,7 +226,7 @@ def terminate(pid: int, mark: str) -> None:
 def kill(pid: int | None, mark: str) -> None:
     """End a runner with all that its steps started, also what left its session.
 
-    As long as one of them lives the kernel gives the number to nobody else, so it is safe after the runner's end.
+    As long as one of them lives the kernel gives the number to no one else, so it is safe after the runner's end.
     """
     if pid is not None and mark.endswith(f"/{_boot()}") and mark_of(pid) in ("", mark):
         strays = family(pid)[1:]  # without a box they would outlive their keeper

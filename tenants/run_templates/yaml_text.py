@@ -38,7 +38,7 @@ class _Loader(yaml.CSafeLoader):
 def check_events(text: str) -> None:
     """Refuse what would cost too much to read before it is read. Raises YamlError or yaml.YAMLError.
 
-    Anchors and aliases can blow a few lines up to gigabytes, and nobody needs them here.
+    Anchors and aliases can blow a few lines up to gigabytes, and no one needs them here.
     """
     depth = 0
     for count, event in enumerate(yaml.parse(text, Loader=yaml.CSafeLoader)):

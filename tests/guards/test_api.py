@@ -189,7 +189,7 @@ DEEDS = {
 }
 
 
-LET_THROUGH = {200, 201, 204, 409, 422}  # the last ones: she may, but not this or not now
+LET_THROUGH = {200, 201, 204, 409, 422}  # the last ones: allowed, but not this or not now
 RECORDED = set(DEEDS) - {
     "organization_create"
 }  # a refusal leaves a row; there is no organization to tell yet

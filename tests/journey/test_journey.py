@@ -29,7 +29,7 @@ STEPS = ("load_customers", "build_features", "profile", "train", "evaluate")
 
 
 class Visitor:
-    """One person with a browser of her own, and everything that went wrong in it."""
+    """One person with a browser of their own, and everything that went wrong in it."""
 
     def __init__(self, browser, base: str):
         size = {"width": 1440, "height": 900}
@@ -220,7 +220,7 @@ def test_the_way_of_the_run_is_in_its_record(remembered, installed):
     assert all(begin and end and begin <= end for *_, begin, end in steps)
 
 
-def test_the_run_is_hers_and_has_exactly_those_values(remembered, installed):
+def test_the_run_is_theirs_and_has_exactly_those_values(remembered, installed):
     inside = installed.ask(
         "from tenants.models import Tenant\nfrom tenants.connection import connect\n"
         "t = Tenant.objects.get(slug='demo')\nclient = connect(t.created_by, t)\n"
@@ -301,7 +301,7 @@ def test_a_viewer_sees_the_template_and_may_not_run_it(colleague, remembered, in
     assert answer.status == 403
 
 
-def test_as_operator_she_may_run_it_and_the_run_is_hers(admin, colleague, remembered, installed):
+def test_an_operator_can_run_it_and_owns_the_run(admin, colleague, remembered, installed):
     page = admin.page
     page.goto("/o/demo/t/demo/members/")
     admin.seen("23-tenant-members")

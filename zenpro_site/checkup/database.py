@@ -23,7 +23,7 @@ NO_ENTRY = ("password authentication failed", "no pg_hba.conf entry", "connectio
 WRONG = "not-the-password"
 LOCAL = "127.0.0.1"
 ASK_FOR_IT = "In pg_hba.conf replace trust with scram-sha-256, give the account a password, and put it in DATABASE_URL."
-# Tables of more than a few pages that nobody has looked at: the planner guesses.
+# Tables of more than a few pages that no one has looked at: the planner guesses.
 UNSEEN = """
     SELECT c.relname FROM pg_class c JOIN pg_stat_user_tables s ON s.relid = c.oid
     WHERE c.reltuples < 0 AND pg_relation_size(c.oid) > 65536 ORDER BY c.relname
@@ -31,7 +31,7 @@ UNSEEN = """
 
 
 def is_there() -> bool:
-    """False for a file of SQLite that nobody has made yet: to look would make it."""
+    """False for a file of SQLite that no one has made yet: to look would make it."""
     return connection.vendor != "sqlite" or Path(_file()).exists() or _file() == ":memory:"
 
 

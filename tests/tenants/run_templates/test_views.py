@@ -102,7 +102,7 @@ def test_somebody_elses_template_is_not_changed(role, name, template, holds, as_
     assert audit("access.refused").get().outcome == "refused"
 
 
-def test_her_own_template_is_not_changed_any_more_without_the_right_to_make_some(template, holds, as_user):
+def test_own_templates_cannot_be_changed_without_the_right_to_create_some(template, holds, as_user):
     viewer = holds("viewer")
     RunTemplate.objects.update(created_by=viewer)
     assert as_user(viewer).post(url("delete", template)).status_code == 403
@@ -126,7 +126,7 @@ def test_list_shows_templates_of_this_tenant_only(template, holds, org, as_user)
     assert "hidden-one" not in page
 
 
-def test_org_list_shows_templates_of_her_tenants_only(template, holds, org, as_user):
+def test_org_list_shows_templates_of_own_tenants_only(template, holds, org, as_user):
     make_template(make_tenant(org, "staging"), "hidden-one")
     make_template(make_tenant(make_org("Globex")), "foreign-one")
     page = texts(as_user(holds("viewer")).get(reverse("run_templates:org_list", args=[org.slug])))

@@ -127,7 +127,7 @@ class Command(BaseCommand):
         return found
 
     def _close(self) -> None:
-        """Also a data folder of before: nobody else on the machine may read it."""
+        """Also a data folder of before: no one else on the machine may read it."""
         if mended := modes.mend(settings.ZENPRO_DATA):
             self.stdout.write(
                 f"  Files or folders in it that other accounts could open, closed now: {len(mended)}."
@@ -141,7 +141,7 @@ class Command(BaseCommand):
             call_command("collectstatic", verbosity=0, interactive=False)
 
     def _first_account(self, no_demo: bool):
-        """(superuser, password) on the very first start; a superuser alone until somebody has signed in."""
+        """(superuser, password) on the very first start; a superuser alone until someone has signed in."""
         users = get_user_model().objects
         if users.exists():
             return unused_superuser(), ""
@@ -237,7 +237,7 @@ def write_demo(state: dict) -> None:
 
 
 def unused_superuser():
-    """Whom the sign-in link is for as long as nobody has signed in: a start may fail after the account was made."""
+    """Whom the sign-in link is for as long as no one has signed in: a start may fail after the account was made."""
     users = get_user_model().objects
     if users.exclude(last_login=None).exists():
         return None
