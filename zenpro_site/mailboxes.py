@@ -1,4 +1,4 @@
-"""One normal form of an e-mail address, so that one mailbox is one person wherever the address comes from."""
+"""One normal form of an email address, so that one mailbox is one person wherever the address comes from."""
 
 import re
 import unicodedata

@@ -1,6 +1,6 @@
 """Changes to templates and their re-runs. Each is atomic and leaves one audit row.
 
-Only create_template asks the tenant's server, as the person who creates; all before anything is written.
+Only create_template calls the tenant's server: as the person who creates, and before anything is written.
 """
 
 import json

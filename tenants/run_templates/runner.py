@@ -192,7 +192,7 @@ def _boot() -> str:
 
 
 def alive(pid: int | None, mark: str) -> bool:
-    """Does this very process still run? One that only waits to be buried does not."""
+    """Does this very process still run? A zombie does not."""
     return pid is not None and mark_of(pid) == mark != "" and _state(pid) not in "ZX"
 
 

@@ -127,7 +127,7 @@ class Command(BaseCommand):
         return found
 
     def _close(self) -> None:
-        """Also a data folder of before: no one else on the machine may read it."""
+        """Existing data folders too: no one else on the machine may read them."""
         if mended := modes.mend(settings.ZENPRO_DATA):
             self.stdout.write(
                 f"  Files or folders in it that other accounts could open, closed now: {len(mended)}."
