@@ -82,7 +82,7 @@ def check_account() -> list[Finding]:
 def check_files() -> list[Finding]:
     data = settings.ZENPRO_DATA
     if not data.is_dir():
-        return [warning(f"There is no data folder {data} yet.", "`zenpro up` makes it.")]
+        return [warning(f"There is no data folder {data} yet.", "`zenpro up` creates it.")]
     loose = modes.open_to_others(data)
     if not loose:
         return [ok(f"Only this account can read the data folder, {data}.")]

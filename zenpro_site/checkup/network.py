@@ -149,7 +149,7 @@ def _tenants(ours: dict[int, str]) -> list[Finding]:
 
 
 def _room(first: int, last: int, left: int) -> Finding:
-    text = f"{left} of the ports {first} to {last} are left for new tenants."
+    text = f"{left} of the ports {first} to {last} are free for new tenants."
     remedy = "Widen the range: ZENPRO_TENANT_PORT_FIRST and ZENPRO_TENANT_PORT_LAST."
     if left < FEW:
         return warning(text, remedy) if left else problem(text, remedy)

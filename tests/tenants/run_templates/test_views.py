@@ -194,7 +194,7 @@ def test_detail_shows_history_and_parameters(template, holds, as_user):
     ran(template, operator, seconds=12)
     ran(template, operator, state="failed", train__rounds=600)
     page = texts(as_user(operator).get(url("detail", template)))
-    assert "as template" in page
+    assert "no changes" in page
     assert "<b>rounds</b> 600" in page
     assert "Run 1, Completed, 12 s" in page
     assert "Run 2, Failed, 4.0 s" in page
