@@ -15,7 +15,7 @@ UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 ESCAPED = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")  # how JSON writes them
 FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 UNREADABLE = (BadRequest, SuspiciousOperation, MultiPartParserError, UnreadablePostError)
-SENTENCE = "The request contains a character that can't be stored: NUL, or half of a surrogate pair."
+SENTENCE = "The request contains a character that cannot be stored: NUL, or half of a surrogate pair."
 
 
 def storable(value) -> bool:
