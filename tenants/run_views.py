@@ -84,16 +84,16 @@ def run_detail(request, run):
     view = request.GET.get("view", "graph")
     view = view if view in VIEWS else "graph"
     rerun = rerun_of(request.tenant, run)
-    step, over = request.GET.get("step", ""), rerun is not None and rerun.has_ended
-    answer, trouble = _ask(request, lambda client: _shown(client, run, step, view, over))
+    step, ended = request.GET.get("step", ""), rerun.state if rerun and rerun.has_ended else ""
+    answer, trouble = _ask(request, lambda client: _shown(client, run, step, view, ended))
     context = {"tenant": request.tenant, "run_id": run, "trouble": trouble, "view": view, **_rights(request)}
     if answer:
         context |= {"rerun": rerun, "output": output_of(rerun), **_run(request, *answer)}
     return render_partial(request, "tenants/run.html#run", context)
 
 
-def _shown(client, run, step: str, view: str, over: bool):
-    page = open_run(client, run, step, details=view == "metrics", over=over)
+def _shown(client, run, step: str, view: str, ended: str):
+    page = open_run(client, run, step, details=view == "metrics", ended=ended)
     return page, configuration_of(client, page) if view == "configuration" else []
 
 

@@ -22,7 +22,7 @@ from .run_templates.models import TemplateRun
 from .servers.answers import identifier, is_number, line, listing, mapping, moment
 from .servers.answers import seconds as seconds_of
 from .servers.base import TenantBusy, TenantError, TenantNotFound, TenantRefused, TenantUnreachable
-from .servers.client import STATE_LENGTH, LogLine, Page, Run, Step, TenantClient
+from .servers.client import STATE_LENGTH, UNDER_WAY, LogLine, Page, Run, Step, TenantClient
 
 PAGE_SIZE = 20
 LOG_LINES, LOG_LENGTH = 500, 300_000  # lines and characters; more are in the download
@@ -294,17 +294,18 @@ class RunPage:
 
 
 def open_run(
-    client: TenantClient, run_id: UUID, chosen: str = "", *, details: bool = False, over: bool = False
+    client: TenantClient, run_id: UUID, chosen: str = "", *, details: bool = False, ended: str = ""
 ) -> RunPage:
     """Ask for a run, its steps and the chosen step's output. Raises TenantNotFound for an unknown run.
 
     `chosen` names a step; without it the first failed, running or last started one. `details` adds
-    parameters and metrics of the steps; they are fetched anyway when a step failed. `over`: nothing of it goes on,
-    whatever the server believes of a run whose process is dead.
+    parameters and metrics of the steps; they are fetched anyway when a step failed. `ended`: in which state a
+    re-run of ours has; nothing of it goes on, whatever the server believes of a run whose process is dead.
     """
     run, dag = client.run(run_id), client.run_dag(run_id)
-    run = replace(run, in_progress=run.in_progress and not over)
     unseen, dag = max(len(step_nodes(dag)) - STEPS, 0), readable(dag)
+    if run.in_progress and ended:
+        run, dag = replace(run, in_progress=False), as_left(dag, ended)
     rows = step_rows(dag, run)
     failed = any(row.status == "failed" for row in rows)
     known = {}
@@ -360,6 +361,16 @@ def _node(node: dict, name: str) -> dict:
 
 def _link(edge: Any) -> dict:
     return {end: line(mapping(edge).get(end)) for end in ("source", "target")}
+
+
+def as_left(dag: dict, state: str) -> dict:
+    """The graph of a run whose process is dead: its steps that were under way are so no more."""
+    nodes = [_stopped(node) if node["metadata"].get("status") in UNDER_WAY else node for node in dag["nodes"]]
+    return dag | {"status": state, "nodes": nodes}
+
+
+def _stopped(node: dict) -> dict:
+    return node | {"metadata": node["metadata"] | {"status": "stopped"}}
 
 
 def step_rows(dag: dict, run: Run) -> list[StepRow]:

@@ -9,7 +9,7 @@ from tenants.run_templates import runner
 from tenants.run_templates.models import TemplateRun
 from tenants.servers import answers
 from tenants.servers.base import TenantNotFound, TenantRefused
-from tenants.servers.client import Run, Step, TenantClient
+from tenants.servers.client import UNDER_WAY, Run, Step, TenantClient
 
 from . import run_access
 
@@ -93,7 +93,7 @@ def close_run(run: TemplateRun, client: TenantClient, status: str, reason: str) 
 def close_steps(run: TemplateRun, client: TenantClient, status: str, reason: str) -> None:
     """No step of a dead process is running."""
     for step in client.steps(run.zenml_run_id, run.template.project_id):
-        if step.status in ("running", "initializing", "provisioning", "retrying", "stopping"):
+        if step.status in UNDER_WAY:
             body: dict[str, Any] = {"status": status, "end_time": utc_now()}
             if status == "failed":
                 body["exception_info"] = {"message": reason, "traceback": reason}

@@ -138,6 +138,7 @@ def start(order: Order) -> subprocess.Popen:
         if order.local_stores.is_symlink():
             raise RunnerFailed("The tenant's stores are a link, which is not followed.")
         with _lock(order.run_id) as lock, open(output_file(order.run_id), "ab") as output:
+            (folder / TOLD).unlink(missing_ok=True)  # of an attempt before this one
             return _spawn(order, lock, output)
     except OSError as error:
         raise RunnerFailed(f"The runner could not be started: {error.strerror}.") from error

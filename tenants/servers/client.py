@@ -55,6 +55,7 @@ MAX_PAGE = 100
 MAX_TAGS = 50
 PACKAGES_LENGTH = 200_000  # characters; 2,000 packages are 50,000
 STATE_LENGTH = 40  # characters
+UNDER_WAY = ("running", "initializing", "provisioning", "retrying", "stopping")  # states of steps that go on
 MAX_UPSTREAM = 1000
 SOURCE_LENGTH = 200_000  # characters
 LONGEST_SESSION = 86400.0  # seconds

@@ -68,7 +68,7 @@ class Walk:
         """All that is in a folder has been gone through; `above`: descriptor of the one that holds it."""
 
     def closed(self, error: OSError) -> None:
-        """A folder could not be opened, and is left out."""
+        """A folder could not be opened or listed, and is left out."""
 
     def hurry(self) -> None:
         """Raises TimeoutError when the time is over."""
@@ -95,7 +95,8 @@ class Walk:
         return _Level(name, key_of(os.fstat(folder)), self.look(folder))
 
     def _down(self, here: int, name: str, way: list[_Level]) -> int:
-        """Descriptor of a folder in this one; of this one when that cannot be opened."""
+        """Descriptor of a folder in this one; of this one when that cannot be opened or listed."""
+        self.hurry()
         try:
             inner = enter(name, here, self.rights)
         except OSError as error:
@@ -103,41 +104,52 @@ class Walk:
             return os.dup(here)
         try:
             way.append(self._level(name, inner))
-        except OSError:
+        except OSError as error:
             os.close(inner)
-            raise
+            if isinstance(error, TimeoutError):
+                raise
+            self.closed(error)  # somebody has closed it again: what is beside it is gone through all the same
+            return os.dup(here)
         return inner
 
     def _up(self, here: int, way: list[_Level], top: int) -> int:
-        """Descriptor of the folder above, or of what is left of the way there if somebody has moved this one."""
-        above = os.open("..", os.O_RDONLY | os.O_DIRECTORY, dir_fd=here)
+        """Descriptor of the folder above, or of what is left of the way there if somebody has moved or closed something."""
         name = way.pop().name
-        if key_of(os.fstat(above)) == way[-1].key:
-            self.leave(name, above)
-            return above
-        os.close(above)
+        with suppress(OSError):  # somebody has closed the one above
+            above = os.open("..", os.O_RDONLY | os.O_DIRECTORY, dir_fd=here)
+            if key_of(os.fstat(above)) == way[-1].key:
+                self.leave(name, above)
+                return above
+            os.close(above)
         return self._again(way, top)
 
     def _again(self, way: list[_Level], top: int) -> int:
         """Descriptor of the last folder on the way that is still where it was; the way ends there."""
         here = os.dup(top)
-        for depth, level in enumerate(way[1:], 1):
-            inner = self._same(level, here)
-            if inner is None:
-                del way[depth:]
-                break
+        try:
+            for depth, level in enumerate(way[1:], 1):
+                inner = self._same(level, here)
+                if inner is None:
+                    del way[depth:]
+                    break
+                os.close(here)
+                here = inner
+        except TimeoutError:
             os.close(here)
-            here = inner
+            raise
         return here
 
     def _same(self, level: _Level, here: int) -> int | None:
         """Descriptor of the folder we came through, if it is still in this one."""
         self.hurry()
-        with suppress(OSError):
+        try:
             inner = enter(level.name, here, self.rights)
-            if key_of(os.fstat(inner)) == level.key:
-                return inner
-            os.close(inner)
+        except OSError as error:
+            self.closed(error)
+            return None
+        if key_of(os.fstat(inner)) == level.key:
+            return inner
+        os.close(inner)
         return None
 
 

@@ -57,10 +57,11 @@ def keep(program):
     libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     walls["group"] = make_group(walls.get("group"), walls["limits"])
     child = fork(program, watched)
-    code = watch(child, walls, watched)
-    end_all()
-    end_group(walls)
-    return code
+    try:
+        return watch(child, walls, watched)
+    finally:  # whatever goes wrong with us
+        end_all()
+        end_group(walls)
 
 
 def fork(program, watched):
@@ -177,10 +178,21 @@ def end_at_limits(child, walls, began):
 def tell(walls, reason):
     """Why a limit ended the program: in its output, which it may write itself, and in a file which it may not."""
     sentence = f"ZenPro ended this run: {reason}"
-    print(sentence, flush=True)
+    say(sentence)
     if walls.get("told"):
-        with open(walls["told"], "w", encoding="utf-8") as file:
-            file.write(sentence)
+        try:
+            with open(walls["told"], "w", encoding="utf-8") as file:
+                file.write(sentence)
+        except OSError:  # a full disk, which the program may have filled, must not save it
+            pass
+
+
+def say(sentence):
+    """In the program's output, if that takes anything more."""
+    try:
+        os.write(1, f"{sentence}\n".encode())
+    except OSError:
+        pass
 
 
 def buried(child):
@@ -332,7 +344,7 @@ def end_group(walls):
     if group and limits.get("memory") and counted(group, "memory.events.local", "oom"):
         tell(walls, memory_words(limits["memory"]))
     if group and limits.get("processes") and counted(group, "pids.events", "max"):
-        print(f"ZenPro refused this run more than {limits['processes']} processes.", flush=True)
+        say(f"ZenPro refused this run more than {limits['processes']} processes.")
     kill_group(group)
 
 

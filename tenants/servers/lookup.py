@@ -19,15 +19,20 @@ def addresses(host: str, port: int, seconds: float) -> Found:
     """
     with suppress(OSError):
         return _system(host, port, socket.AI_NUMERICHOST)
-    return _under_way(host, port).result(seconds)
+    try:
+        asked = _under_way(host, port)
+    except RuntimeError as error:
+        raise OSError("The machine has no thread left for that.") from error
+    return asked.result(seconds)
 
 
 def _under_way(host: str, port: int) -> "Future[Found]":
     with _LOCK:
         asked = _asked.get((host, port))
         if asked is None:
-            asked = _asked[host, port] = Future()
+            asked = Future()
             threading.Thread(target=_answer, args=(host, port, asked), daemon=True).start()
+            _asked[host, port] = asked  # not before: without a thread it would stay unanswered
     return asked
 
 

@@ -354,7 +354,11 @@ def test_ports_of_tenants_that_the_kernel_lends_out(org, kernel, kept, named):
     assert [finding.level for finding in found] == ([WARNING] if named else [])
     if named:
         assert found[0].text.endswith(f": {named}.")
-        assert "net.ipv4.ip_local_reserved_ports=" in found[0].remedy
+        first, last = named.partition(" ")[0], named.rpartition(", ")[2].partition(" ")[0]
+        ports = first if first == last else f"{first}-{last}"
+        assert (
+            found[0].remedy == f"Reserve them: add {ports} to the kernel's net.ipv4.ip_local_reserved_ports."
+        )
 
 
 def test_no_hint_while_no_tenant_has_such_a_port(org, kernel, settings):

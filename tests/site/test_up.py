@@ -126,6 +126,11 @@ def test_a_link_of_a_later_command_names_the_address_that_was_asked_for(db, comm
     assert out.getvalue().startswith("http://127.0.0.1:8765/first-sign-in/")
 
 
+def test_what_a_server_said_about_a_step_cannot_steer_the_terminal(command):
+    command._line("Tenant demo: Made later: \x1b[2J\rno", 1.0)
+    assert command.stdout._out.getvalue().startswith("  ✓ Tenant demo: Made later: [2J no  ")
+
+
 @pytest.mark.parametrize("text", ["http://x", "a:1", "a b", ""])
 def test_hosts_that_are_none(text):
     with pytest.raises(ArgumentTypeError):

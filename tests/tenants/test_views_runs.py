@@ -1,5 +1,6 @@
 """Runs as the person who looks may see them; the server is a fake with recorded answers."""
 
+import re
 from uuid import uuid4
 
 import pytest
@@ -279,6 +280,8 @@ def test_what_is_left_of_a_re_run_whose_process_died_does_not_go_on(looks, tenan
     assert "/cancel/" not in page
     assert 'hx-trigger="every 2s"' not in page
     assert "waiting" not in page.lower()
+    assert "running" not in page.lower()
+    assert re.search(r'<span role="status">.*Failed</span></span>', page)
     assert "not run" in page
     assert "last 2 lines" in page
     assert "Importing\nno module named &lt;churn&gt;\n" in page

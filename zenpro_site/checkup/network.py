@@ -187,12 +187,7 @@ def _lent_out(reserved: dict[int, str]) -> list[Finding]:
     more = f" and {len(hit) - NAMED} more" if len(hit) > NAMED else ""
     text = f"The kernel may give tenants' ports to other programs' outgoing connections: {named}{more}."
     ports = f"{hit[0]}-{hit[-1]}" if len(hit) > 1 else f"{hit[0]}"
-    return [
-        warning(
-            text,
-            f"Reserve them: sysctl net.ipv4.ip_local_reserved_ports={ports}, keeping what is already there.",
-        )
-    ]
+    return [warning(text, f"Reserve them: add {ports} to the kernel's net.ipv4.ip_local_reserved_ports.")]
 
 
 # -- mail

@@ -3,6 +3,7 @@
 import sqlite3
 from contextlib import closing
 from datetime import timedelta
+from types import SimpleNamespace
 from uuid import uuid4
 
 import pytest
@@ -12,6 +13,7 @@ from factories import make_grant, make_member, make_service_account, make_team, 
 from orgs import actions as org_actions
 from orgs.teams import actions as team_actions
 from tenants import decisions
+from tenants.agent import tries
 from tenants.agent.chores import LOGIN_TIME, Cuts
 from tenants.hosting import folder_of
 from tenants.models import Share, TenantAccount, TenantGrant
@@ -215,6 +217,38 @@ def test_a_tenant_that_never_answers_is_asked_once_and_then_apart(hosted, org, o
     long_ago(tenant=slow)
     cut()
     assert asked.count(database_in(folder_of(slow))) == 1
+
+
+def test_a_tenant_in_which_nothing_is_left_to_do_is_forgotten():
+    def fail(row):
+        raise ServerError("busy")
+
+    tenants = [SimpleNamespace(tenant_id=uuid4()) for _ in range(2)]
+    both = tries.Tries(fail)
+    assert both.first(lambda: tenants) == 0
+    assert both.again(lambda: tenants[1:]) == 0
+    assert set(both.not_before) == {tenants[1].tenant_id}
+
+
+def test_a_tenant_that_takes_long_each_time_is_left_to_the_other_thread(monkeypatch):
+    slow, quick = (SimpleNamespace(tenant_id=uuid4()) for _ in range(2))
+    clock, costs, done = [1000.0], {slow.tenant_id: 19.0, quick.tenant_id: 0.5}, []
+
+    def do(row):
+        clock[0] += costs[row.tenant_id]
+        done.append(row)
+        return True
+
+    monkeypatch.setattr(tries.time, "monotonic", lambda: clock[0])
+    both = tries.Tries(do)
+    rows = [slow, slow, quick]
+    assert both.first(lambda: rows) == 2
+    assert done == [slow, quick]
+    assert both.again(lambda: rows) == 2
+    assert done == [slow, quick, slow, slow]
+    costs[slow.tenant_id] = 0.5
+    assert both.again(lambda: [slow]) == 1
+    assert both.first(lambda: [slow]) == 1
 
 
 def test_a_tenant_that_is_switched_off_is_cut_and_a_deleted_one_forgotten(hosted, owner):

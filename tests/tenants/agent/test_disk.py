@@ -122,6 +122,43 @@ def test_depth_hides_nothing_and_costs_no_descriptors(tmp_path, monkeypatch):
     assert opened_below(tmp_path) == []
 
 
+def listed(monkeypatch, measured, until=lambda found: bool(found)):
+    """What a measurement finds in folders; its time is over once `until` is so."""
+    seen, look = [], measured.look
+
+    def looking(folder):
+        seen.append(look(folder))
+        if until(seen[-1]):
+            measured.deadline = 0.0
+        return seen[-1]
+
+    monkeypatch.setattr(measured, "look", looking)
+    return seen
+
+
+def test_time_is_bounded_in_empty_folders_too(tmp_path, monkeypatch):
+    for number in range(5):
+        (tmp_path / str(number)).mkdir()
+    measured = Measure()
+    seen = listed(monkeypatch, measured)
+    measured.add(tmp_path)
+    assert len(seen) == 1
+    assert not measured.whole
+
+
+def test_time_that_ends_on_the_way_back_costs_no_descriptor(tmp_path, monkeypatch):
+    (tmp_path / "mine/a/b/c").mkdir(parents=True)
+    measured = Measure()
+
+    def moved_away(found):
+        return not found and bool((tmp_path / "mine/a/b/c").rename(tmp_path / "away"))
+
+    listed(monkeypatch, measured, until=moved_away)
+    measured.add(tmp_path / "mine")
+    assert not measured.whole
+    assert opened_below(tmp_path) == []
+
+
 def test_what_cannot_be_opened_is_not_taken_for_nothing(tmp_path, monkeypatch):
     write(tmp_path / "closed/one", 1)
     write(tmp_path / "open/two", 2)
@@ -137,6 +174,42 @@ def test_what_cannot_be_opened_is_not_taken_for_nothing(tmp_path, monkeypatch):
     measured.add(tmp_path)
     assert not measured.whole
     assert round(measured.bytes / MB) == 2
+
+
+def test_a_folder_that_is_closed_while_we_are_in_it_hides_nothing_else(tmp_path, monkeypatch):
+    for name in ("a/one", "b/two", "c/three"):
+        write(tmp_path / name, 1)
+    look, looked = Measure.look, []
+
+    def refuse(measured, folder):
+        looked.append(folder)
+        if len(looked) == 2:
+            raise PermissionError
+        return look(measured, folder)
+
+    monkeypatch.setattr(Measure, "look", refuse)
+    measured = Measure()
+    measured.add(tmp_path)
+    assert not measured.whole
+    assert round(measured.bytes / MB) == 2
+    assert opened_below(tmp_path) == []
+
+
+def test_a_way_back_that_is_closed_is_gone_from_the_top(tmp_path, monkeypatch):
+    for name in ("a/b/one", "a/c/two", "d/three"):
+        write(tmp_path / name, 1)
+    opened, refused = os.open, []
+
+    def refuse(path, *args, **more):
+        if path == ".." and not refused:
+            refused.append(path)
+            raise PermissionError
+        return opened(path, *args, **more)
+
+    monkeypatch.setattr(os, "open", refuse)
+    assert megabytes(tmp_path) == 3
+    assert refused
+    assert opened_below(tmp_path) == []
 
 
 def test_a_folder_that_is_moved_while_we_are_in_it_hides_nothing_else(tmp_path, monkeypatch):

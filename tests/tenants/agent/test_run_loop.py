@@ -7,6 +7,7 @@ import time
 from concurrent.futures import Executor, Future
 from contextlib import suppress
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from django.utils import timezone
@@ -574,6 +575,21 @@ def test_a_run_of_a_tenant_deactivated_meanwhile_ends_here_and_later_there(loop,
     loop.settled = 0
     loop.tick()
     assert server.only_run.status == "failed"
+    assert list(runner.unsettled().iterdir()) == []
+
+
+def test_telling_of_ends_keeps_no_other_run_waiting(here, run, server, template, member):
+    """It may take as long as a call lasts, each time, for as many runs as ended while nobody could be told."""
+    settlers = Later()
+    loop = new_loop(server, settlers=settlers)
+    runner.unsettled().mkdir(parents=True)
+    for _ in range(20):
+        runner.unsettled(uuid4()).touch()
+    loop.tick()
+    assert len(settlers.work) == 20
+    assert fresh(run).pid is not None
+    for work in settlers.work:
+        work()
     assert list(runner.unsettled().iterdir()) == []
 
 

@@ -53,6 +53,20 @@ def test_a_second_runner_of_the_same_run_is_refused_by_the_kernel(order, started
     other.wait()
 
 
+def test_a_limit_of_an_earlier_attempt_is_not_told_of_the_next(order, started):
+    told = runner.folder_of(order.run_id) / runner.TOLD
+    told.write_text("ZenPro ended this run: it took too long.")
+    with pytest.raises(AlreadyRunning):
+        runner.start(order)
+    assert runner.limit_told(order.run_id) == "ZenPro ended this run: it took too long."
+    started.kill()
+    started.wait()
+    other = runner.start(order)
+    assert runner.limit_told(order.run_id) == ""
+    other.kill()
+    other.wait()
+
+
 def test_a_runner_is_found_by_its_run_and_only_by_it(order, started):
     eventually(lambda: runner.tail(order.run_id))  # it writes its number down a moment after its start
     assert runner.find(order.run_id) == started.pid

@@ -1,5 +1,6 @@
 """What a program behind the walls can reach: tried from the inside, with and without bubblewrap."""
 
+import fcntl
 import json
 import os
 import shutil
@@ -256,6 +257,35 @@ def test_what_says_so_itself_was_not_ended_by_a_limit(place, kind):
     script = "print('ZenPro ended this run: it had enough.')"
     python(kind, walls_of(place, limits=Limits(seconds=60), told=told), place / "nowhere", script)
     assert not told.exists()
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_a_reason_that_cannot_be_written_saves_nobody(place, kind):
+    """A run may have filled the disk, and forked away before."""
+    script = """
+import fcntl, os, sys, time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        held = open(sys.argv[1], "w")
+        fcntl.flock(held, fcntl.LOCK_EX)
+        held.write("alive"); held.flush()
+        time.sleep(60)
+    os._exit(0)
+while not (os.path.exists(sys.argv[1]) and os.path.getsize(sys.argv[1])):
+    time.sleep(0.01)
+block = bytearray(200 * 1024**2)
+time.sleep(60)
+"""
+    held, told = place / "mine" / "held", place / "missing" / "limit"
+    walls = walls_of(place, limits=Limits(memory=100 * 1024**2), told=told)
+    command = [PYTHON, "-I", "-c", script, str(held)]
+    order = box.document("", command, {"PATH": "/usr/bin:/bin"}, place / "nowhere", walls, kind)
+    with open("/dev/full", "wb") as full:
+        assert box.run(order, timeout=30, output=full).returncode == 137
+    with open(held, "r+") as file:
+        assert file.read() == "alive"
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # whoever lived would hold it
 
 
 def test_a_limit_that_the_system_does_not_take_is_told(place):

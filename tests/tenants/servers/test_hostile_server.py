@@ -154,6 +154,21 @@ def test_a_name_server_that_never_answers_ends_in_time_and_holds_one_thread(monk
         fetch(make_http(), "GET", "http://slow.example.org/", Deadline(LIMIT))
 
 
+def test_a_lookup_that_could_not_begin_is_no_answer_for_ever(monkeypatch):
+    def system(host, port, *, type, flags=0):
+        raise socket.gaierror("" if flags else "no such host")
+
+    def fail(thread):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(socket, "getaddrinfo", system)
+    with monkeypatch.context() as busy, pytest.raises(httpx.ConnectError, match="no thread left"):
+        busy.setattr(threading.Thread, "start", fail)
+        fetch(make_http(), "GET", "http://busy.example.org/", Deadline(LIMIT))
+    with pytest.raises(httpx.ConnectError, match="no such host"):
+        fetch(make_http(), "GET", "http://busy.example.org/", Deadline(LIMIT))
+
+
 def test_an_honest_answer_in_many_parts_is_read(hostile):
     body = b'{"name": "' + b"x" * 3_000_000 + b'"}'
     hostile.attack = lambda stop: iter([HEAD + b"Content-Length: %d\r\n\r\n" % len(body), body[:9], body[9:]])

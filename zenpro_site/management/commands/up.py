@@ -23,7 +23,7 @@ from django.core.management.base import BaseCommand, CommandError
 from orgs.actions import Refused
 from orgs.users.links import make_path
 from tenants.servers import box, groups
-from tenants.servers.base import ServerError, StartFailed, SupervisorGone, TenantError
+from tenants.servers.base import ServerError, StartFailed, TenantError
 from tenants.servers.box import Isolation
 from tenants.servers.supervisor import Supervisor, disk_errors, write_private
 from zenpro_site import demo, modes, processes, running
@@ -89,7 +89,7 @@ class Command(BaseCommand):
         self._line(name, time.monotonic() - began)
 
     def _line(self, name: str, seconds: float) -> None:
-        self.stdout.write(f"  {self.style.SUCCESS('✓')} {name:<52} {seconds:6.1f} s")
+        self.stdout.write(f"  {self.style.SUCCESS('✓')} {printable(name):<52} {seconds:6.1f} s")
         self.stdout.flush()
 
     @contextlib.contextmanager
@@ -214,7 +214,7 @@ class Command(BaseCommand):
         self.stdout.write("\nStopping ...")
         self.stdout.flush()
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        with contextlib.suppress(SupervisorGone):
+        with contextlib.suppress(ServerError):  # what is left is killed below
             supervisor.shutdown()
         try:
             child.wait(timeout=STOP_TIMEOUT)
