@@ -291,7 +291,7 @@ def test_requirements_that_were_stored_before_a_rule_end_the_run_with_the_reason
     loop.tick()
     assert fresh(run).state == "failed"
     assert "Line 2 (“evil @ http" in fresh(run).state_reason
-    assert "addresses are not supported" in fresh(run).state_reason
+    assert "URLs are not supported" in fresh(run).state_reason
     assert server.log == []
 
 
@@ -452,7 +452,7 @@ def test_a_taken_name_says_so(loop, template, member, server):
     loop.tick()
     assert fresh(first).state == "starting"
     assert state(second)[1] == (
-        "There is a run named “same” already. Choose another name, or use {time} in it."
+        "A run named “same” already exists. Choose another name, or use {time} in it."
     )
     assert len(server.snapshots) == 1
 
