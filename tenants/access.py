@@ -1,4 +1,4 @@
-"""Who may do what with a tenant in this dashboard. What a role may do inside the server: tenants.decisions."""
+"""Who can do what with a tenant in this dashboard. What a role allows inside the server: tenants.decisions."""
 
 from functools import wraps
 
@@ -21,7 +21,7 @@ MANAGE = frozenset(
 
 
 def tenants_visible_to(user, organization: Organization, rights=None):
-    """Tenants of the organization the user may see, as a query set without the deleted ones.
+    """Tenants of the organization the user can see, as a query set without the deleted ones.
 
     Admins see all; others those on which they hold a role. `rights`: what orgs.access.permissions_of said, when known.
     """
@@ -30,8 +30,9 @@ def tenants_visible_to(user, organization: Organization, rights=None):
 
 
 def listed(request, slug: str = "") -> list[Tenant]:
-    """The first tenants that she sees, for the frame of a page: the one called `slug` first, then by name. Each says in
-    `seen` how many she sees. One query.
+    """The first tenants the user can see, for the frame of a page: the one called `slug` first, then by name.
+
+    Each says in `seen` how many there are in all. One query.
     """
     visible = tenants_visible_to(request.user, request.org, request.org_permissions)
     place = Case(When(slug=slug, then=0), default=1)
@@ -55,9 +56,9 @@ def tenant_permissions_of(user, tenant: Tenant, rights=None) -> frozenset[Tenant
 
 
 def _given(user, tenant: Tenant) -> set[TenantPermission]:
-    """What guardian's rows and roles that are not over both give: the rows stay until the agent removes them.
+    """What guardian's rows and unexpired roles both give: the rows stay until the agent removes them.
 
-    One statement, asked at every page of a tenant.
+    One statement, run on every page of a tenant.
     """
     rows = [rows.filter(content_object=tenant).order_by() for rows in held_rows(user)]
     rows = [one.values_list("permission__codename", Value("")) for one in rows]
@@ -72,7 +73,7 @@ def _given(user, tenant: Tenant) -> set[TenantPermission]:
 
 
 def can(user, permission: TenantPermission, tenant: Tenant) -> bool:
-    """May the user do this with the tenant?"""
+    """Can the user do this with the tenant?"""
     return permission in tenant_permissions_of(user, tenant)
 
 

@@ -29,9 +29,9 @@ def create_tenant(
     access: Sequence[tuple[Holder, Role]] = (),
     server_url: str = "",
 ) -> Tenant:
-    """Ask for a new tenant; the agent makes it. The creator, when she is a member, becomes its Admin.
+    """Ask for a new tenant; the agent creates it. The creator, if a member of the organization, becomes its Admin.
 
-    `access`: further holders with their tenant role. `server_url`: of a server that somebody else runs.
+    `access`: further holders with their tenant role. `server_url`: of a server that someone else runs.
     Raises Refused for a taken slug and for a holder or role of another organization; nothing is written then.
     """
     if org.tenants.live().filter(slug=slug).exists():
@@ -66,7 +66,7 @@ def _access_words(given) -> dict[str, str]:
 
 
 def holder_name(holder: Holder) -> str:
-    """How messages and audit rows call a holder."""
+    """How messages and audit rows name a holder."""
     return f"team {holder.label}" if isinstance(holder, Team) else str(holder.user)
 
 
@@ -87,7 +87,7 @@ def _locked(tenant: Tenant) -> Tenant:
     """The row as it is now. Raises Refused when the tenant was deleted meanwhile."""
     row = Tenant.objects.select_for_update().get(pk=tenant.pk)
     if row.desired_state == Tenant.DesiredState.DELETED:
-        raise Refused(f"{row.name} is deleted.")
+        raise Refused(f"{row.name} has been deleted.")
     return row
 
 
@@ -103,7 +103,7 @@ def update_tenant(*, tenant: Tenant, name: str, description: str, by) -> None:
 
 @transaction.atomic
 def deactivate(*, tenant: Tenant, by) -> None:
-    """Ask for the server to stop; its data stay. Raises Refused unless the tenant is wanted available."""
+    """Ask for the server to stop; its data stays. Raises Refused unless the tenant is supposed to be available."""
     _want(tenant, Tenant.DesiredState.AVAILABLE, Tenant.DesiredState.DEACTIVATED)
     _record("tenant.deactivated", tenant, by)
 
@@ -117,19 +117,21 @@ def activate(*, tenant: Tenant, by) -> None:
 
 def _want(tenant: Tenant, now: str, then: str) -> None:
     if _locked(tenant).desired_state != now:
-        raise Refused(f"{tenant.name} is {Tenant.DesiredState(then).label.lower()} already.")
+        raise Refused(f"{tenant.name} is already {Tenant.DesiredState(then).label.lower()}.")
     tenant.desired_state = then
     tenant.save(update_fields=["desired_state", "updated_at"])
 
 
 @transaction.atomic
 def request_restart(*, tenant: Tenant, by) -> None:
-    """Ask for a restart of a server that runs and shall run. Raises Refused otherwise."""
+    """Ask for a restart of a server that runs and is supposed to. Raises Refused otherwise."""
     row = _locked(tenant)
     if hasattr(row, "enrollment"):
-        raise Refused(f"Somebody else runs the server of {tenant.name}: it is restarted where it runs.")
+        raise Refused(
+            f"Someone else runs the server of {tenant.name}. It can only be restarted where it runs."
+        )
     if row.desired_state != Tenant.DesiredState.AVAILABLE or not row.is_available:
-        raise Refused(f"{tenant.name} does not run: {row.get_status_display().lower()}.")
+        raise Refused(f"{tenant.name} is not running: {row.get_status_display().lower()}.")
     tenant.restart_requested_at = timezone.now()
     tenant.save(update_fields=["restart_requested_at", "updated_at"])
     _record("tenant.restart_requested", tenant, by)
@@ -150,7 +152,7 @@ def retry(*, tenant: Tenant, by) -> None:
 
 @transaction.atomic
 def delete_tenant(*, tenant: Tenant, by) -> None:
-    """Mark the tenant as deleted: it is gone from every page at once, the agent removes its server."""
+    """Mark the tenant as deleted: it disappears from every page immediately, and the agent removes its server."""
     _locked(tenant)
     tenant.desired_state, tenant.deleted_at = Tenant.DesiredState.DELETED, timezone.now()
     tenant.save(update_fields=["desired_state", "deleted_at", "updated_at"])
@@ -159,7 +161,7 @@ def delete_tenant(*, tenant: Tenant, by) -> None:
 
 @transaction.atomic
 def give_grant(*, tenant: Tenant, holder: Holder, role: Role, by, expires_at=None) -> TenantGrant:
-    """Give a Membership or Team `role` on the tenant, in addition to what she holds; one held already gets the new end.
+    """Give a Membership or Team `role` on the tenant, besides those it holds; one it already holds gets the new end.
 
     Raises Refused, with nothing written, when holder or role are not the organization's own, and for an end that is
     past.
@@ -204,7 +206,7 @@ def set_grants(*, tenant: Tenant, holder: Holder, roles: dict[Role, datetime | N
 
 def _refuse_past(expires_at) -> None:
     if expires_at and expires_at <= timezone.now():
-        raise Refused("A role cannot end in the past.")
+        raise Refused("A role can't expire in the past.")
 
 
 def _day(grant: TenantGrant) -> str:
@@ -218,14 +220,14 @@ def _role_words(grants: Iterable[TenantGrant]) -> str:
 
 
 def direct_roles(*, tenant: Tenant, holder: Holder) -> list[TenantGrant]:
-    """Grants given to this very person or team that are not over, strongest first."""
+    """Unexpired grants given directly to this person or team, strongest first."""
     grants = tenant.grants.valid().of_holder(holder)
     return list(grants.select_related("role", "team", "membership__user"))
 
 
 @transaction.atomic
 def withdraw_grant(*, grant: TenantGrant, by) -> None:
-    """End a direct role. What the holder has besides, through teams or the organization, stays."""
+    """Remove a direct role. What else the holder has, through teams or the organization, stays."""
     tenant = grant.tenant
     _locked(tenant)
     before = {"holder": holder_name(grant.holder), "role": grant.role.name, "until": _day(grant)}
@@ -235,7 +237,7 @@ def withdraw_grant(*, grant: TenantGrant, by) -> None:
 
 @transaction.atomic
 def end_grant(*, grant: TenantGrant) -> bool:
-    """Remove a grant whose time is over, done by the system. False when it is gone or was prolonged meanwhile."""
+    """Remove an expired grant, on behalf of the system. False when it is gone or was extended meanwhile."""
     Tenant.objects.select_for_update().get(pk=grant.tenant_id)
     rows = TenantGrant.objects.filter(pk=grant.pk, expires_at__lte=timezone.now())
     row = rows.select_related(
@@ -251,9 +253,9 @@ def end_grant(*, grant: TenantGrant) -> bool:
 
 @transaction.atomic
 def join_tenant(*, tenant: Tenant, role: Role, by) -> TenantGrant:
-    """An organization Admin gives herself a role; the tenant's Admins see that she did.
+    """An organization Admin takes a role; the tenant's Admins see that they did.
 
-    Raises Refused when she is no member of the organization (a superuser needs no role).
+    Raises Refused for people who are not members of the organization (a superuser needs no role).
     """
     _locked(tenant)
     membership = tenant.organization.memberships.filter(user=by).first()

@@ -21,13 +21,13 @@ def connect(user, tenant: Tenant) -> TenantClient:
 
     Costs one query and no call. The first call exchanges a token of 60 s for the server's session, which this
     process keeps and renews when the server no longer knows it. The right to connect is asked here each time, so
-    whoever lost it is out at once, also from what she owns in there.
+    whoever lost it is out immediately, also from what they own in there.
 
     While we call the tenant it calls us back, on another connection to our database. So never inside a
-    transaction: the tenant would not see the token, and on SQLite nobody else could write meanwhile.
+    transaction: the tenant would not see the token, and on SQLite no one else could write meanwhile.
 
     Raises TenantRefused 403 for people without a role or a share, TenantUnreachable for a tenant that is not
-    wanted running or never was; calls raise these, TenantNotFound and TenantConflict.
+    supposed to run or never ran; calls raise these, TenantNotFound and TenantConflict.
     """
     if tenant.desired_state != Tenant.DesiredState.AVAILABLE:
         raise TenantUnreachable("The tenant is deactivated.")

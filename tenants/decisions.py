@@ -1,9 +1,9 @@
-"""Who may do what inside a tenant's ZenML server: the answers to protocol §3.4, §3.8 and §3.9.
+"""Who can do what inside a tenant's ZenML server: the answers to protocol §3.4, §3.8 and §3.9.
 
 A tenant asks up to 25 times per pipeline run and remembers nothing, so each set of questions is one hand-written
-statement. It starts from the person, two keys away from what she holds, and never from a big table; an OR over
+statement. It starts from the person, two keys away from what they hold, and never from a big table; an OR over
 people and teams, or a common table expression for "me", would make SQLite build indexes for each question.
-Rights come from roles given to the person or to her teams, and from single objects shared with either. An organization
+Rights come from roles given to the person or their teams, and from single objects shared with either. An organization
 Admin without a role has none; a superuser has all.
 """
 
@@ -34,8 +34,8 @@ RESOURCE = re.compile(
 ACTION = re.compile("[a-z_]{1,40}")
 UUIDS, TIMES = UUIDField(), DateTimeField()
 
-# SQLite takes tables joined by CROSS JOIN in the order written, and no index for NOT ... <>: without either it
-# would go through all that was ever given on the tenant. PostgreSQL reads both as what they mean.
+# SQLite takes tables joined by CROSS JOIN in the order written, and uses no index for NOT ... <>: without either it
+# would go through everything ever granted on the tenant. PostgreSQL reads both as what they mean.
 PERSON = "FROM users_user u CROSS JOIN orgs_membership m"
 TEAMS = "CROSS JOIN users_user_groups ug CROSS JOIN teams_team t"
 ME = """
@@ -58,7 +58,7 @@ SHARES = (
 NO_UUID = "CAST(NULL AS uuid)"
 YES_TO_ALL = f"SELECT '{SUPERUSER}', {NO_UUID}, {NO_UUID} FROM users_user u {ME} AND u.is_superuser"
 
-# Whoever got an object may read the project it is in, else she could not reach it.
+# Whoever got an object can read the project it is in: they could not reach it otherwise.
 HOMES = [
     f"SELECT 'project', s.project_id, {NO_UUID} {tables} {where} AND s.project_id IS NOT NULL"
     for tables, where in SHARES
@@ -70,7 +70,7 @@ MAY_CONNECT = "\nUNION ALL ".join(
     ]
 )
 
-# The same for everybody who has an account inside a server that is still open.
+# The same for everyone who has an account inside a server that is still open.
 SHUT_OUT = f"""SELECT e.id FROM tenants_tenantaccount e JOIN tenants_tenant x ON x.id = e.tenant_id
 WHERE e.cut_at IS NULL AND x.desired_state <> 'deleted' AND NOT EXISTS ({
     MAY_CONNECT
@@ -115,7 +115,7 @@ class Resource(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a person may do with one action: with whole types, and with single objects in their project."""
+    """What a person can do with one action: with whole types, and with single objects in their project."""
 
     types: frozenset[str]
     objects: dict[tuple[str, str], set[str | None]]  # (type, id): projects it was shared in, None for any
@@ -125,7 +125,7 @@ class Answer:
         return kind in self.types or SUPERUSER in self.types
 
     def ids(self, kind: str, project: str | None) -> list[str]:
-        """Objects of the type she may touch one by one; without a project, those of all projects. Sorted."""
+        """Objects of the type that were given one by one; without a project, those of all projects. Sorted."""
         return sorted(
             number
             for found, number in self.objects
@@ -140,7 +140,7 @@ class Answer:
 
 
 class Meant(NamedTuple):
-    """What answers for a type that was asked about: a known type, and what the person may do there."""
+    """What answers for a type that was asked about: a known type, and what the person can do there."""
 
     type: str
     answer: Answer
@@ -150,9 +150,9 @@ class Meant(NamedTuple):
 
 
 def allowed(user_id: UUID, tenant: Tenant, action: str, resources: Iterable[str]) -> dict[str, bool]:
-    """May the person do `action` with each of the resource strings? One statement, however many there are.
+    """Can the person do `action` with each of the resource strings? One statement, however many there are.
 
-    Every string is a key of the answer, exactly as it came; what cannot be read or belongs to another tenant is False.
+    Every string is a key of the answer, exactly as it came; unreadable ones and those of another tenant are False.
     A type or action that we do not know is answered by the nearest one, at most two statements more. Without an id the question is about the whole type. Never raises for odd input.
     """
     parsed = {text: Resource.parse(text) for text in resources}
@@ -178,10 +178,10 @@ def allowed_ids(
 
 
 def may_connect(user, tenant: Tenant) -> bool:
-    """May the person open a session with the tenant: any role, or any object shared with her. One statement.
+    """Can the person open a session with the tenant, by any role or any object shared with them? One statement.
 
-    False for inactive people, for tenants that are not wanted running, and for whoever lacks the second factor that
-    the organization asks for.
+    False for inactive people, for tenants that are not supposed to run, and for people without the second factor that
+    the organization requires.
     """
     if tenant.desired_state != Tenant.DesiredState.AVAILABLE:
         return False
@@ -198,15 +198,15 @@ def holds_anything(user_id: UUID, tenant: Tenant) -> bool:
 
 
 def shut_out() -> list[int]:
-    """Keys of the open TenantAccounts whose person does not hold anything any more. One statement."""
+    """Keys of the open TenantAccounts whose person no longer holds anything. One statement."""
     with connection.cursor() as cursor:
         cursor.execute(SHUT_OUT, {"now": TIMES.get_db_prep_value(timezone.now(), connection)})
         return [key for (key,) in cursor.fetchall()]
 
 
 def _rights(user_id, tenant, action: str, types: set[str]) -> dict[str, Meant]:
-    """For each type asked about what answers for it. One statement for each action that is meant, mostly one."""
-    if not ACTION.fullmatch(action):  # no server's action; a superuser may do all
+    """For each type asked about, what answers for it. One statement per action that is meant, mostly one."""
+    if not ACTION.fullmatch(action):  # no server's action; a superuser can do everything
         return {kind: Meant(kind, _ask(user_id, tenant, "", set())) for kind in types}
     meant = {kind: nearest(kind, action) for kind in types}
     kinds: dict[str, set[str]] = {}
@@ -217,7 +217,7 @@ def _rights(user_id, tenant, action: str, types: set[str]) -> dict[str, Meant]:
 
 
 def _ask(user_id, tenant, action: str, types: set[str]) -> Answer:
-    """Everything that decides about one action on these known types: a row a type, and one a shared object."""
+    """Everything that decides about one action on these known types: a row per type and per shared object."""
     kinds = sorted(types)
     length = next(length for length in LIST_LENGTHS if len(kinds) <= length)
     kinds += [""] * (length - len(kinds))

@@ -1,4 +1,4 @@
-"""Who gains and who loses by a change of grants, before it is saved."""
+"""Who gains and who loses rights through a change of grants, before it is saved."""
 
 from collections.abc import Iterable
 

@@ -16,9 +16,9 @@ from .holders import HolderField, holder_choices
 OTHER = "other"
 HERE, ELSEWHERE = "here", "elsewhere"
 version_validator = RegexValidator(
-    r"^\d+(\.\d+){1,3}((a|b|rc)\d+)?(\.post\d+)?(\.dev\d+)?$", "Write a version as on PyPI, such as 0.98.0."
+    r"^\d+(\.\d+){1,3}((a|b|rc)\d+)?(\.post\d+)?(\.dev\d+)?$", "Enter a version as on PyPI, such as 0.98.0."
 )
-ROWS = 2  # empty rows in which to choose who gets access
+ROWS = 2  # empty rows for choosing who gets access
 MAX_ROWS = 50
 
 
@@ -40,10 +40,10 @@ class AccessForm(forms.Form):
 
 class BaseAccessFormSet(forms.BaseFormSet):
     def clean(self):
-        """One row per holder: which of two roles was meant nobody can know."""
+        """One row per holder: with two, no one could know which role was meant."""
         chosen = [holder for holder, _ in self.pairs()]
         if len(set(chosen)) < len(chosen):
-            raise forms.ValidationError("Somebody is chosen twice. Give each one role.")
+            raise forms.ValidationError("Someone is chosen twice. Give each person or team one role.")
 
     def pairs(self) -> list:
         """[(holder, role)] of the filled rows."""
@@ -65,7 +65,7 @@ def access_formset(org, data=None, search_at="") -> BaseAccessFormSet:
 
 
 class AddressField(forms.URLField):
-    """Where a server is reached, without a slash at the end. Cleans to lower case where case means nothing."""
+    """The address of a server, without a trailing slash. Cleans to lower case where case has no meaning."""
 
     def __init__(self, **kwargs):
         widget = forms.URLInput(attrs={"placeholder": "https://zenml.example.org", "autocomplete": "off"})
@@ -77,9 +77,9 @@ class AddressField(forms.URLField):
             return value
         parts = urlsplit(value)
         if parts.scheme not in ("http", "https"):
-            raise forms.ValidationError("The address begins with https:// or http://.")
+            raise forms.ValidationError("The address must begin with https:// or http://.")
         if parts.username or parts.query or parts.fragment:
-            raise forms.ValidationError("Only host, port and path: no user, no “?” and no “#”.")
+            raise forms.ValidationError("Enter only host, port and path, without user, “?” or “#”.")
         return f"{parts.scheme}://{parts.netloc.lower()}{parts.path.rstrip('/')}"
 
 
@@ -87,7 +87,7 @@ class TenantForm(forms.Form):
     """A new tenant, without who gets access."""
 
     where = forms.ChoiceField(
-        choices=[(HERE, "Run here"), (ELSEWHERE, "A server somebody else runs")],
+        choices=[(HERE, "Run here"), (ELSEWHERE, "A server someone else runs")],
         initial=HERE,
         required=False,
         label="Where its server runs",
@@ -95,7 +95,7 @@ class TenantForm(forms.Form):
     server_url = AddressField(
         required=False,
         label="Address of the server",
-        help_text="As clients and ZenPro reach it.",
+        help_text="Where clients and ZenPro reach it.",
     )
 
     name = NameField(max_length=60, widget=forms.TextInput(attrs={"autocomplete": "off"}))
@@ -103,7 +103,7 @@ class TenantForm(forms.Form):
         max_length=40,
         label="Address",
         validators=[slug_validator],
-        help_text="In addresses and for the zenml client. It cannot be changed later.",
+        help_text="Used in addresses and by the zenml client. It can't be changed later.",
         widget=forms.TextInput(
             attrs={"data-slug-of": "id_name", "autocomplete": "off", "spellcheck": "false"}
         ),
@@ -114,7 +114,7 @@ class TenantForm(forms.Form):
         required=False,
         label="Another version",
         validators=[version_validator],
-        help_text="Any release on PyPI. It is installed first; one that cannot be installed ends as failed, with the reason.",
+        help_text="Any release on PyPI. It is installed first; if that fails, the tenant shows why.",
         widget=forms.TextInput(attrs={"placeholder": "0.98.0", "autocomplete": "off"}),
     )
     description = DescriptionField(
@@ -141,17 +141,17 @@ class TenantForm(forms.Form):
         super().clean()
         self.cleaned_data["where"] = self.cleaned_data.get("where") or HERE
         if self.is_elsewhere and not self.cleaned_data.get("server_url") and "server_url" not in self.errors:
-            self.add_error("server_url", "Where is the server reached?")
+            self.add_error("server_url", "Enter the address of the server.")
         if self.cleaned_data.get("version") != OTHER:
             return
         if self.cleaned_data.get("other_version"):
             self.cleaned_data["version"] = self.cleaned_data["other_version"]
         elif "other_version" not in self.errors:
-            self.add_error("other_version", "Which version?")
+            self.add_error("other_version", "Enter a version.")
 
 
 class SlugForm(forms.Form):
-    """Only to say whether a slug could be had."""
+    """Only tells whether a slug is available."""
 
     slug = TenantForm.base_fields["slug"]
     clean_slug = TenantForm.clean_slug
@@ -169,7 +169,7 @@ class SettingsForm(forms.Form):
 
 
 class DeleteForm(forms.Form):
-    """The name typed once more."""
+    """Asks for the name, as a confirmation."""
 
     confirm = forms.CharField(label="Name", required=False)
 
@@ -182,7 +182,7 @@ class DeleteForm(forms.Form):
 
     def clean_confirm(self) -> str:
         if self.cleaned_data["confirm"] != self.tenant.name:
-            raise forms.ValidationError(f"This is not “{self.tenant.name}”.")
+            raise forms.ValidationError(f"That doesn't match “{self.tenant.name}”.")
         return self.cleaned_data["confirm"]
 
 
@@ -195,7 +195,7 @@ class EndField(forms.DateField):
     def clean(self, value):
         day = super().clean(value)
         if day and day < timezone.localdate():
-            raise forms.ValidationError("This day is past.")
+            raise forms.ValidationError("This day is in the past.")
         return timezone.make_aware(datetime.combine(day, time.max)) if day else None
 
 
@@ -215,14 +215,14 @@ ENDS = {
 
 
 class GrantForm(forms.Form):
-    """One more role for a member or a team, or another end of one she holds."""
+    """One more role for a member or a team, or another last day for one they hold."""
 
     def __init__(self, *args, org, search_at="", **kwargs):
         super().__init__(*args, **kwargs)
         self.fields["holder"] = HolderField(org=org, search_at=search_at, label="Team or person")
         self.fields["role"] = RoleField(org=org, label="Role")
         ends = [*((key, words) for key, (words, _) in ENDS.items()), (ON_A_DAY, "On a day…")]
-        self.fields["ends"] = forms.ChoiceField(label="Ends", choices=ends, required=False)
+        self.fields["ends"] = forms.ChoiceField(label="Expires", choices=ends, required=False)
         self.fields["expires_on"] = EndField(label="Last day")
 
     def clean(self):
@@ -232,12 +232,12 @@ class GrantForm(forms.Form):
         day = ENDS.get(data.get("ends", ""), ENDS[""])[1](timezone.localdate())
         data["expires_at"] = self.fields["expires_on"].clean(day) if day else data.get("expires_on")
         if data.get("ends") == ON_A_DAY and not data["expires_at"] and "expires_on" not in self.errors:
-            self.add_error("expires_on", "Which day?")
+            self.add_error("expires_on", "Choose a day.")
 
 
 @dataclass(frozen=True)
 class RoleLine:
-    """A role on the form of all roles of one holder. `until`: the field with its last day."""
+    """A role on the form with all roles of one holder. `until`: the field with its last day."""
 
     role: Role
     chosen: bool
@@ -246,7 +246,7 @@ class RoleLine:
 
 
 class RolesForm(forms.Form):
-    """All direct roles of one holder on a tenant, each with its own end; `role` may be posted several times."""
+    """All direct roles of one holder on a tenant, each with its own last day; `role` can be posted several times."""
 
     def __init__(self, data=None, *, org, held, **kwargs):
         super().__init__(data, **kwargs)
@@ -271,7 +271,7 @@ class RolesForm(forms.Form):
 
     @property
     def quick_ends(self) -> list[tuple[str, date]]:
-        """Days that a browser offers for each last day."""
+        """Days that the browser suggests for each last day."""
         today = timezone.localdate()
         return [(words, day(today)) for key, (words, day) in ENDS.items() if key]
 
@@ -295,7 +295,7 @@ class RolesForm(forms.Form):
         self.cleaned_data["roles"] = {role: self._end(role) for role in chosen}
 
     def _end(self, role: Role):
-        """What is stored, down to the second, when its day was left alone."""
+        """The stored end, to the second, if its day was left alone."""
         end, stored = (
             self.cleaned_data.get(self.name_of(role)),
             getattr(self.held.get(role.pk), "expires_at", None),

@@ -1,4 +1,4 @@
-"""Giving, changing and withdrawing roles on a tenant. Each page says first who gains and who loses."""
+"""Assigning, changing and removing roles on a tenant. Each page first says who gains and who loses."""
 
 from urllib.parse import urlencode
 
@@ -20,13 +20,13 @@ from .holders import holder_value, suggestions, typed
 from .matrix.grid import cell_id, cell_of
 from .permissions import TenantPermission
 
-REVIEW = "review"  # a form that is only looked at: nothing is written
+REVIEW = "review"  # only shows the effect: nothing is written
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @tenant_view(TenantPermission.ACCESS)
 def grant_give(request):
-    """The address may fill the form in: ?holder=person:<uuid>&role=<uuid>."""
+    """The URL can fill the form in: ?holder=person:<uuid>&role=<uuid>."""
     if wants(request, "holders"):
         return render(request, "tenants/_holders.html", {"holders": suggestions(request.org, typed(request))})
     form = GrantForm(_data(request, "holder"), org=request.org, search_at=request.path)
@@ -42,14 +42,14 @@ def grant_give(request):
 
 
 def _data(request, name: str):
-    """What the form is filled in with: what was posted, or what the address says."""
+    """What the form is filled in with: what was posted, or what the URL says."""
     if request.method == "POST":
         return request.POST
     return request.GET if name in request.GET else None
 
 
 def _form_page(request, modal: str, effect: str, context: dict, form):
-    """The effect alone for a form that asks for it, else the form; errors of a glance are not shown yet."""
+    """The effect alone for a form that asks for it, else the form; errors are shown only after a POST."""
     if wants(request, "effect"):
         return render(request, effect, context)
     wrong = form.errors and request.method == "POST"
@@ -98,7 +98,7 @@ def grant_withdraw(request, grant):
     who, role = actions.holder_name(grant.holder), grant.role
     actions.withdraw_grant(grant=grant, by=request.user)
     undo = "" if grant.is_over else _undo(request, "grant_give", fields)
-    messages.success(request, f"{who} no longer has the role {role} here.", extra_tags=undo)
+    messages.success(request, f"{who} no longer has the {role} role here.", extra_tags=undo)
     return redirect("tenants:members", request.org.slug, request.tenant.slug)
 
 
@@ -149,7 +149,7 @@ def _roles_context(request, holder, held, form) -> dict:
 
 
 def _where_from(request, posted) -> str:
-    """The page the form was opened on: the matrix as it was filtered, else the members of the tenant."""
+    """The page the form was opened on: the matrix with its filters, or the members of the tenant."""
     if posted.get("on") != "matrix":
         return reverse("tenants:members", args=[request.org.slug, request.tenant.slug])
     path = reverse("matrix:grid", args=[request.org.slug])
@@ -162,7 +162,7 @@ def _set(request, holder, held, roles):
     except Refused as error:
         messages.error(request, str(error))
     else:
-        text, undo = "Nothing was changed.", ""
+        text, undo = "Nothing changed.", ""
         if changed:
             text, undo = _told(holder, roles), _undo_of_set(request, holder, held)
         messages.success(request, text, extra_tags=undo)
@@ -175,7 +175,7 @@ def _told(holder, roles) -> str:
     return (
         f"{who[:1].upper()}{who[1:]} is now {names}."
         if roles
-        else f"{who[:1].upper()}{who[1:]} has no role here any more."
+        else f"{who[:1].upper()}{who[1:]} no longer has a role here."
     )
 
 
@@ -190,7 +190,7 @@ def _undo_of_set(request, holder, held) -> str:
 
 
 def _after(request, holder):
-    """The cell of the matrix that was changed, or back to where the form was opened."""
+    """The changed cell of the matrix, or back to where the form was opened."""
     tenant = request.tenant
     if isinstance(holder, Team) and wants(request, cell_id(holder, tenant)):
         cell = cell_of(holder, tenant, actions.direct_roles(tenant=tenant, holder=holder))

@@ -24,7 +24,7 @@ ORDER_SWEEPS, PLACE_SWEEPS = 24, 6
 BALANCE_TURNS, STRAIGHTEN_TURNS = 6, 60
 OVERSHOOT = 0.8
 HOLD = 10_000
-# A second of processor time for the worst of shapes; beyond it nobody could follow the lines anyway.
+# A second of processor time for the worst of shapes; beyond it no one could follow the lines anyway.
 SIZE_LIMIT = 4000
 # Bends pull each other harder than nodes do, so that a long edge runs straight in its middle.
 PULL_NODES, PULL_MIXED, PULL_BENDS = 1, 2, 8

@@ -7,12 +7,12 @@ from django import forms
 from orgs.members import matching
 from orgs.teams.models import Team
 
-LISTED = 200  # teams and people that a list may have before it becomes a search
+LISTED = 200  # the most teams and people in a list; above that it becomes a search
 SUGGESTED = 8
 
 
 def holder_value(holder) -> str:
-    """What a form and an address call a holder: "team:<uuid>" or "person:<membership uuid>"."""
+    """How forms and URLs name a holder: "team:<uuid>" or "person:<membership uuid>"."""
     return f"team:{holder.uuid}" if isinstance(holder, Team) else f"person:{holder.pk}"
 
 
@@ -40,7 +40,7 @@ def typed(request) -> str:
 
 
 def suggestions(org, text: str) -> list[tuple[str, str]]:
-    """(what to type, who it is) of the first teams and people whose name or address has every word of the text."""
+    """(what to type, who it is) of the first teams and people whose name or email has every word of the text."""
     teams = org.teams.filter(label__icontains=text.strip())[:SUGGESTED]
     people = matching(_people(org), text).order_by("user__name", "user__email")[:SUGGESTED]
     found = [(team.label, "Team") for team in teams]
@@ -61,7 +61,7 @@ class HolderField(forms.Field):
         self.org, self.is_search = org, not choices
 
     def prepare_value(self, value):
-        """In a search a holder is called by her address, not by her number."""
+        """A search names people by their email address, not by a key."""
         if not self.is_search or not _is_key(value):
             return value
         holder = self._by_key(value)
@@ -75,7 +75,7 @@ class HolderField(forms.Field):
             return None
         holder = self._by_key(value) if _is_key(value) else self._by_name(value)
         if holder is None:
-            raise forms.ValidationError("Nobody here is called so. Choose a team or a member.")
+            raise forms.ValidationError("No team or member has that name. Choose one from the list.")
         return holder
 
     def _by_key(self, value):
@@ -88,7 +88,7 @@ class HolderField(forms.Field):
         ).first()
 
     def _by_name(self, value):
-        """The team of this name, the person of this address, or the only one whose name has these words."""
+        """The team of this name, the person with this email, or the only one whose name has these words."""
         exact = (
             self.org.teams.filter(label=value).first()
             or _people(self.org).filter(user__email__iexact=value).first()
@@ -98,7 +98,7 @@ class HolderField(forms.Field):
         found = [*self.org.teams.filter(label__iexact=value)[:2], *matching(_people(self.org), value)[:2]]
         if len(found) > 1:
             raise forms.ValidationError(
-                "More than one is called so. Choose one of the list, or write the address."
+                "Several teams or members have that name. Choose one from the list, or enter an email address."
             )
         return found[0] if found else None
 
@@ -106,7 +106,7 @@ class HolderField(forms.Field):
 def _search(search_at: str) -> forms.TextInput:
     attrs = {
         "list": "holders",
-        "placeholder": "Name or address",
+        "placeholder": "Name or email",
         "autocomplete": "off",
         "spellcheck": "false",
     }

@@ -36,7 +36,7 @@ def api_url_of(tenant: Tenant) -> str:
     """The address at which its server and its clients call us, without a slash at the end.
 
     A client keeps one token for each address, and sends a server the token of the address which that server names
-    (protocol §5). So a server that somebody else runs has an address of its own, where tokens open nothing but it.
+    (protocol §5). So a server that someone else runs has an address of its own, where tokens open nothing but it.
     """
     return (
         f"{settings.ZENPRO_API_URL}/elsewhere/{tenant.pk}" if tenant.is_elsewhere else settings.ZENPRO_API_URL
@@ -44,7 +44,7 @@ def api_url_of(tenant: Tenant) -> str:
 
 
 def spec_of(tenant: Tenant) -> ServerSpec:
-    """The configuration its server shall run with. Without a reserved port it is 0. Raises SecretsUnreadable."""
+    """The configuration its server has to run with; port 0 until one is reserved. Raises SecretsUnreadable."""
     secrets = tenant.opened_secrets()
     return ServerSpec(
         tenant_id=tenant.pk,
@@ -65,5 +65,5 @@ def spec_of(tenant: Tenant) -> ServerSpec:
 
 
 def tail_log(tenant: Tenant, lines: int = 200) -> list[str]:
-    """Last lines of the server's log, oldest first; before its first start of what installing its version said."""
+    """Last lines of the server's log, oldest first; before its first start, the output of installing its version."""
     return backend().tail_log(spec_of(tenant), lines) if tenant.port else []

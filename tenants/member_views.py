@@ -51,7 +51,10 @@ def _members(request) -> dict:
 
 
 def _numbers(request) -> dict:
-    """How many teams have a role and how many roles end soon, and whether she manages the tenant from outside. One query."""
+    """How many teams have a role, how many roles expire soon, and whether the user manages the tenant from outside.
+
+    One query.
+    """
     grants = request.tenant.grants.valid().order_by()
     mine, ending = (grants.model.objects.filter(pk=OuterRef("pk")) for _ in range(2))
     found = grants.aggregate(
@@ -71,7 +74,7 @@ def _team_matches(row: TeamRow, asked) -> bool:
 @require_http_methods(["GET", "HEAD", "POST"])
 @tenant_view(TenantPermission.ACCESS)
 def join(request):
-    """An organization Admin gives herself a role. Others ask somebody else."""
+    """An organization Admin takes a role. Others have to ask someone else for one."""
     if Permission.TENANT_MANAGE_ALL not in request.org_permissions:
         refuse(request, Permission.TENANT_MANAGE_ALL, request.org)
     form = RoleForm(request.POST if request.method == "POST" else None, org=request.org)
@@ -81,7 +84,9 @@ def join(request):
         except Refused as error:
             form.add_error(None, str(error))
         else:
-            messages.success(request, f"You are now {form.cleaned_data['role']} in {request.tenant}.")
+            messages.success(
+                request, f"You now have the {form.cleaned_data['role']} role in {request.tenant}."
+            )
             return redirect(request.tenant)
     context = {"tenant": request.tenant, "form": form, "roles": request.org.roles.tenant_level()}
     return render_partial(request, "tenants/join.html#modal", context, status=422 if form.is_bound else 200)

@@ -18,7 +18,7 @@ NO_RANK = 1000
 
 @dataclass(frozen=True)
 class Source:
-    """One way in which a person has her role: `kind` is direct, team or organization."""
+    """One way in which a person has their role: `kind` is direct, team or organization."""
 
     kind: str
     role: Role | None = None
@@ -51,17 +51,17 @@ class PersonRow:
 
     @property
     def role(self) -> Role | None:
-        """Her role inside the server; None for an organization Admin who has not joined."""
+        """The person's role inside the server; None for an organization Admin who has not joined."""
         return self.sources[0].role
 
     @property
     def direct(self) -> list[TenantGrant]:
-        """Her own roles, which are changed here."""
+        """Roles assigned directly, which can be changed here."""
         return [source.grant for source in self.sources if source.kind == "direct"]
 
     @property
     def elsewhere(self) -> Role | None:
-        """The role that decides, when it comes from a team and is changed there."""
+        """The strongest role, if it comes from a team and is changed there."""
         return self.role if self.sources[0].kind == "team" else None
 
     def has_role(self, slug: str) -> bool:
@@ -69,7 +69,7 @@ class PersonRow:
 
     @property
     def ends(self):
-        """When the deciding role ends, and the role that is left then."""
+        """When the strongest role expires. `then` is the role that is left after that."""
         deciding = self.sources[0].grant
         return deciding.expires_at if deciding else None
 
@@ -98,9 +98,9 @@ class TeamRow:
 
 
 def members_in(tenant: Tenant, *, text: str = "", role: str = "", managers: bool = True):
-    """Memberships of everybody who has a role on the tenant or, with `managers`, manages it; by name. Query set.
+    """Memberships of everyone who has a role on the tenant or, with `managers`, manages it; by name. Query set.
 
-    `text`: in name or address; `role`: only those who have the role with this slug here.
+    `text`: in name or email; `role`: only those who have the role with this slug here.
     """
     grants, org = tenant.grants.valid().order_by(), tenant.organization
     if role:
@@ -141,7 +141,7 @@ def person_rows(tenant: Tenant, memberships) -> list[PersonRow]:
 
 
 def _at_home(grant: TenantGrant, tenant: Tenant) -> TenantGrant:
-    """What the pages read of the grant is known: nothing of it has to be asked for again."""
+    """The grant with what pages read of it already filled in, so that none of it is queried again."""
     grant.tenant, grant.holder.organization = tenant, tenant.organization
     return grant
 
@@ -153,7 +153,7 @@ def _in_order(row: PersonRow, tenant: Tenant) -> PersonRow:
 
 
 def people_of(tenant: Tenant) -> list[PersonRow]:
-    """Everybody who has a role on the tenant or manages it, by name. For small numbers: pages read a part."""
+    """Everyone who has a role on the tenant or manages it, by name. For small numbers: pages read a part."""
     return person_rows(tenant, members_in(tenant))
 
 
@@ -170,13 +170,13 @@ def teams_of(tenant: Tenant) -> list[TeamRow]:
 
 
 def _given_by(grant: TenantGrant, tenant: Tenant) -> str:
-    """Where a direct role comes from, in words; who gave it to herself is named as such."""
+    """Where a direct role comes from, in words; people who took it themselves are named as such."""
     user, by = grant.membership.user, grant.granted_by
     if by is None:
         return "Direct"
     if by.pk != user.pk:
         return f"Direct, by {by}"
-    return "Created the tenant" if tenant.created_by_id == user.pk else "Added herself"
+    return "Created the tenant" if tenant.created_by_id == user.pk else "Joined on their own"
 
 
 def _managers(organization: Organization):
@@ -187,7 +187,7 @@ def _managers(organization: Organization):
 def _why_manager(membership: Membership) -> str:
     if membership.role == OrgRole.ADMIN:
         return "Organization Admin"
-    return "Superuser" if membership.user.is_superuser else "Organization role, own or of a team"
+    return "Superuser" if membership.user.is_superuser else "Organization role, direct or from a team"
 
 
 def _manages(organization: Organization) -> Q:

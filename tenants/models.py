@@ -39,7 +39,7 @@ class TenantQuerySet(models.QuerySet):
         return self.exclude(desired_state=Tenant.DesiredState.DELETED)
 
     def visible_to(self, user, rights):
-        """Live ones the user may see: all with TENANT_MANAGE_ALL among `rights`, else those she holds a role on.
+        """Live ones the user can see: all with TENANT_MANAGE_ALL among `rights`, else those they hold a role on.
 
         `rights` is what orgs.access.permissions_of says; nothing is visible to outsiders, who have none.
         """
@@ -53,7 +53,7 @@ class TenantQuerySet(models.QuerySet):
     def with_right(self, user, codename: str):
         """Live ones on which the user's own roles give this object-level right; all of them for a superuser.
 
-        Guardian's rows know no end of a role: one that is over gives nothing, also before the agent has removed it.
+        Guardian's rows know no expiry: an expired role gives nothing, even before the agent has removed it.
         """
         if user.is_superuser and user.is_active:
             return self.live()
@@ -68,7 +68,7 @@ class TenantQuerySet(models.QuerySet):
         return self.filter(status=Tenant.Status.AVAILABLE)
 
     def ending_soon(self, user, rights):
-        """Grants that end within a week, as far as they concern the user: her own, and those she may prolong."""
+        """Grants that expire within a week, as far as they concern the user: their own, and those they can extend."""
         grants = TenantGrant.objects.ending_soon().filter(tenant__in=self.live())
         if Permission.TENANT_MANAGE_ALL not in rights:
             managed = self.with_right(user, "manage_access").values("pk")
@@ -199,7 +199,7 @@ class Tenant(PlainNames, models.Model):
 
     @property
     def is_elsewhere(self) -> bool:
-        """Does somebody else run its server?"""
+        """Does someone else run its server?"""
         return hasattr(self, "enrollment")
 
 
@@ -233,7 +233,7 @@ class TenantGroupObjectPermission(GroupObjectPermissionBase):
 
 
 def held_rows(user):
-    """Guardian's rows of a person and of her teams, as two query sets.
+    """Guardian's rows of a person and their teams, as two query sets.
 
     The same that guardian finds, but by foreign key: it compares keys as texts, which no index serves.
     """
@@ -244,7 +244,7 @@ def held_rows(user):
 # Who can hold a role, and the rows guardian keeps for it.
 HOLDERS = {"membership": TenantUserObjectPermission, "team": TenantGroupObjectPermission}
 BATCH = 500  # holders brought up to date together
-NOTICE = timedelta(days=7)  # how long before its end a role is announced to end
+NOTICE = timedelta(days=7)  # how long before it expires a role is announced
 
 
 class TenantGrantQuerySet(models.QuerySet):
@@ -253,7 +253,7 @@ class TenantGrantQuerySet(models.QuerySet):
         return self.filter(models.Q(expires_at=None) | models.Q(expires_at__gt=timezone.now()))
 
     def ending_soon(self):
-        """Grants that end by themselves within a week."""
+        """Grants that expire within a week."""
         return self.valid().filter(expires_at__lte=timezone.now() + NOTICE)
 
     def of_person(self, user):
@@ -286,13 +286,13 @@ class TenantGrantQuerySet(models.QuerySet):
     def give(self, *, tenant, role, holder, by=None, expires_at=None) -> "TenantGrant":
         """Give `role` on `tenant` to `holder` (a Membership or a Team of the tenant's organization).
 
-        Idempotent; a role that is held already only gets the new end. Writes guardian's rows of that holder in the
+        Idempotent; a role already held only gets the new end. Writes guardian's rows of that holder in the
         same transaction. Raises ValueError when holder or role belong to another organization.
         """
         if not tenant.organization_id == holder.organization_id == role.organization_id:
             raise ValueError("Holder, role and tenant must belong to one organization.")
         if role.level != Role.Level.TENANT:
-            raise ValueError("An organization role cannot be given on a tenant.")
+            raise ValueError("An organization role can't be assigned on a tenant.")
         with transaction.atomic():
             grant, is_new = self.get_or_create(
                 tenant=tenant,
@@ -313,7 +313,7 @@ class TenantGrantQuerySet(models.QuerySet):
             self.sync(tenant, holder)
 
     def sync(self, tenant, holder) -> None:
-        """Make guardian's rows of `holder` on `tenant` equal to what her valid grants say."""
+        """Make guardian's rows of `holder` on `tenant` match the holder's valid grants."""
         codenames: set[str] = set()
         for grant in tenant.grants.valid().of_holder(holder).select_related("role"):
             codenames |= codenames_of(grant.role.rights)
@@ -547,7 +547,7 @@ class TenantGrant(models.Model):
         return self.expires_at is not None and self.expires_at <= timezone.now() + NOTICE
 
     def renew(self, by, expires_at) -> None:
-        """Another end; it will be announced anew. Whoever gives again what was over has given it."""
+        """Set another end, which will be announced again. Whoever renews an expired grant counts as its giver."""
         if self.is_over:
             self.granted_by = by
         if expires_at != self.expires_at:
@@ -638,16 +638,16 @@ class Share(models.Model):
 
 class TenantAccountQuerySet(models.QuerySet):
     def enter(self, tenant: Tenant, user) -> None:
-        """Note that the tenant's server is about to let the person in. One statement; written before she is told yes."""
+        """Note that the tenant's server is about to let the person in. One statement, run before we answer yes."""
         row = self.model(tenant=tenant, user=user, entered_at=timezone.now(), cut_at=None)
         keys, news = ["tenant", "user"], ["entered_at", "cut_at"]
         self.bulk_create([row], update_conflicts=True, unique_fields=keys, update_fields=news)
 
 
 class TenantAccount(models.Model):
-    """The account a person has inside a tenant's server since she signed in there.
+    """The account a person has inside a tenant's server since they signed in there.
 
-    `cut_at`: when that account was switched off because she may not enter any more; empty while it may be active.
+    `cut_at`: when that account was switched off because the person can no longer enter; empty while it may be active.
     """
 
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="accounts")

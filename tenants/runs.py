@@ -1,4 +1,4 @@
-"""What a tenant's server says about its runs, turned into what the pages show."""
+"""Turns what a tenant's server says about its runs into what the pages show."""
 
 import json
 import re
@@ -71,16 +71,16 @@ def ask(user, tenant: Tenant, question: Callable[[TenantClient], Any]) -> tuple[
 
 
 def _too_old(tenant: Tenant) -> Trouble:
-    text = "Its runs are seen with the client, zenml pipeline runs list; pages and templates begin with 0.80."
+    text = "Use the client to see its runs: zenml pipeline runs list. Pages and templates need ZenML 0.80 or later."
     return Trouble("old", f"ZenML {tenant.zenml_version} has no projects", text)
 
 
 def _not_running(tenant: Tenant) -> Trouble:
     texts = {
-        Tenant.Status.DEACTIVATED: "Its data are kept. Runs can be seen once it is activated.",
+        Tenant.Status.DEACTIVATED: "Its data is kept. You can see runs once it is activated.",
         Tenant.Status.FAILED: tenant.state_reason,
     }
-    text = texts.get(tenant.status, "Runs can be seen as soon as the server has started.")
+    text = texts.get(tenant.status, "You can see runs once the server has started.")
     return Trouble("state", f"{tenant.name} is not running", text)
 
 
@@ -276,7 +276,7 @@ class RunPage:
         return len(self.steps) > GRAPH_LIMIT
 
     def graph(self) -> Graph | None:
-        """None for what cannot be drawn: no steps, a circle, or more lines than anybody could follow."""
+        """None for what cannot be drawn: no steps, a circle, or too many lines to follow."""
         try:
             return draw(self.steps, self.edges) if self.steps else None
         except ValueError:
@@ -468,9 +468,9 @@ def _log(client: TenantClient, step: StepRow | None, known: dict[str, Step]) -> 
 def _cached_log(client: TenantClient, original: UUID) -> LogPane:
     lines = client.step_logs(original)
     if not lines:
-        return LogPane(note="Cached: the result was taken from an earlier run, there is no output.")
+        return LogPane(note="Cached: the result comes from an earlier run, so there is no output.")
     return replace(
-        _pane(lines, original), note="Cached: this is the output of the step the result was taken from."
+        _pane(lines, original), note="Cached: this is the output of the step that produced the result."
     )
 
 
@@ -480,7 +480,7 @@ def _original(step: Step | None) -> UUID | None:
 
 def _pane(lines: list[LogLine], step_id: UUID, empty: str = "") -> LogPane:
     skipped = len(lines) - _last_that_fit(lines)
-    note = f"The first {skipped} lines are in the download." if skipped else ""
+    note = f"Download the log to see the first {skipped} lines." if skipped else ""
     return LogPane(lines[skipped:], note if lines else empty, skipped + 1, step_id)
 
 

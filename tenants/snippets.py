@@ -28,7 +28,7 @@ def snippets_of(tenant: Tenant, api_url: str) -> dict[str, Snippet]:
         ("command", "zenml project set default"),
     )
     ci = (
-        ("comment", "# environment of the job; the key is one of a service account"),
+        ("comment", "# environment of the job; use a key of a service account"),
         ("", f"ZENML_PRO_API_URL={api_url}"),
         ("", f"ZENML_STORE_URL={url}"),
         ("", "ZENML_STORE_API_KEY=ZENPROKEY_…"),

@@ -9,14 +9,14 @@ from .models import Tenant
 
 # key: label, what happens in it
 LABELS = {
-    "reserve": ("Reserve", "Name, address and port become yours"),
-    "environment": ("Environment", "The packages of this ZenML version"),
+    "reserve": ("Reserve", "The name, address and port are reserved"),
+    "environment": ("Environment", "The packages of this ZenML version are installed"),
     "database": ("Database", "An empty database is created and migrated"),
     "start": ("Start server", "The process starts under supervision"),
-    "health": ("Health check", "The server gives its first answer"),
-    "register": ("Register", "The server signs in here"),
-    "project": ("Project", "Creates the project default"),
-    "ready": ("Ready", "You get the connect line and next steps"),
+    "health": ("Health check", "The server answers for the first time"),
+    "register": ("Register", "The server signs in to ZenPro"),
+    "project": ("Project", "The default project is created"),
+    "ready": ("Ready", "You see how to connect and what comes next"),
 }
 AGENT_PATIENCE = timedelta(seconds=30)
 
@@ -50,7 +50,7 @@ class Startup:
 
     @property
     def number(self) -> int:
-        """Of the step it stands at; the last one when all are done."""
+        """Number of the current step; of the last one when all are done."""
         return self.current.number if self.current else len(self.steps)
 
     @property
@@ -59,7 +59,7 @@ class Startup:
 
     @property
     def over(self) -> bool:
-        """Nothing will change any more without somebody doing something."""
+        """Nothing will change anymore unless someone does something."""
         return self.failed or self.tenant.status == self.tenant.desired_state
 
     @property

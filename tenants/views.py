@@ -62,7 +62,7 @@ def _slug_note(request):
 
 
 def _more_rows(data):
-    """The posted rows, and one more when "Add another" was pressed."""
+    """The posted rows, plus one more if "Add another" was pressed."""
     if data is None or "add_row" not in data:
         return data
     data = data.copy()
@@ -111,7 +111,7 @@ def _rights(request) -> dict[str, bool]:
 
 
 def _tail(request, lines: int) -> list[str]:
-    """End of the server's log for those who run the tenant; it may name what others must not know."""
+    """End of the server's log, for those who run the tenant; it can contain what others must not know."""
     if TenantPermission.CHANGE not in request.tenant_permissions:
         return []
     try:
@@ -189,7 +189,7 @@ class Todo:
 
 
 def _todo(request, has_runs: bool = False) -> dict:
-    """What is left to do in a new tenant; each ticks itself, and the list goes when all is done."""
+    """What is left to do in a new tenant; items tick themselves off, and the list disappears when all are done."""
     tenant = request.tenant
     path = tenant.get_absolute_url()
     has_templates = tenant.templates.exists()
@@ -198,13 +198,19 @@ def _todo(request, has_runs: bool = False) -> dict:
         Todo("Server is running", f"ZenML {tenant.zenml_version}", tenant.is_available),
         Todo("Run a pipeline", "From your machine, with the zenml client", has_runs or has_templates),
         Todo(
-            "Make a template of a run",
-            "So that others run it from a form",
+            "Create a template from a run",
+            "So that others can run it from a form",
             has_templates,
             f"{path}runs/",
             "Runs",
         ),
-        Todo("Give a colleague a role", "A person or a whole team", others, f"{path}members/give/", "Give"),
+        Todo(
+            "Assign a role to a colleague",
+            "A person or a whole team",
+            others,
+            f"{path}members/give/",
+            "Assign",
+        ),
     ]
     return {"todo": todo, "todo_done": all(item.done for item in todo)}
 
@@ -248,21 +254,21 @@ def _done(request, action, text: str, **values) -> bool:
 @require_POST
 @tenant_view(TenantPermission.CHANGE)
 def deactivate(request):
-    _done(request, actions.deactivate, f"{request.tenant} is being stopped. Its data are kept.")
+    _done(request, actions.deactivate, f"Stopping {request.tenant}. Its data is kept.")
     return redirect(request.tenant)
 
 
 @require_POST
 @tenant_view(TenantPermission.CHANGE)
 def activate(request):
-    _done(request, actions.activate, f"{request.tenant} starts again.")
+    _done(request, actions.activate, f"Starting {request.tenant} again.")
     return redirect(request.tenant)
 
 
 @require_POST
 @tenant_view(TenantPermission.CHANGE)
 def restart(request):
-    _done(request, actions.request_restart, f"{request.tenant} restarts.")
+    _done(request, actions.request_restart, f"Restarting {request.tenant}.")
     return redirect(request.tenant)
 
 
@@ -278,7 +284,11 @@ def retry(request):
 def delete(request):
     tenant = request.tenant
     form = DeleteForm(request.POST if request.method == "POST" else None, tenant=tenant)
-    if form.is_bound and form.is_valid() and _done(request, actions.delete_tenant, f"{tenant} is deleted."):
+    if (
+        form.is_bound
+        and form.is_valid()
+        and _done(request, actions.delete_tenant, f"{tenant} has been deleted.")
+    ):
         return redirect(request.org)
     context = {
         "tenant": tenant,

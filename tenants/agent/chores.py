@@ -1,4 +1,4 @@
-"""Small things that are due now and then, each from what the database says: killed at any moment, nothing is lost."""
+"""Small jobs that are due now and then. Each starts from the database, so nothing is lost when one is killed."""
 
 import math
 import threading
@@ -29,7 +29,9 @@ from .tries import Tries
 
 log = structlog.get_logger("zenpro.agent")
 
-LOGIN_TIME = timedelta(seconds=60)  # a server that we told yes may write until then that a person is active
+LOGIN_TIME = timedelta(
+    seconds=60
+)  # a server that was told yes can still write until then that a person is active
 REST = 20  # a chore takes at most this part of the time, however much there is to look through
 BRIEF = 10.0  # seconds
 
@@ -40,9 +42,9 @@ def forget_expired_tokens() -> int:
 
 
 def end_tokens_of_the_gone() -> int:
-    """Tokens and keys of people who were made inactive, or who left the organization they were made for.
+    """End tokens and keys of people who were deactivated, or who left the organization the tokens were made for.
 
-    Refused they are already; this is for the day on which somebody comes back. Returns how many.
+    They are refused already; this is for people who come back one day. Returns how many.
     """
     tokens = AccessToken.objects.filter(kind=AccessToken.Kind.USER)
     ended = tokens.filter(user__is_active=False).delete()[0]
@@ -53,15 +55,15 @@ def end_tokens_of_the_gone() -> int:
 
 
 def _of_strangers(rows, tenant: str):
-    """Those bound to a tenant of whose organization their person is no member."""
+    """Those bound to a tenant whose organization the person doesn't belong to."""
     here = Membership.objects.filter(user=OuterRef("user"), organization=OuterRef(f"{tenant}__organization"))
     return rows.filter(~Exists(here), **{f"{tenant}__isnull": False, "user__is_superuser": False})
 
 
 class Cuts:
-    """Switches off the accounts, inside the tenants we host, of people who may not enter them any more.
+    """Switches off the accounts, inside the tenants we host, of people who can no longer enter them.
 
-    Why somebody may not is of no matter: removed, deactivated, a grant that ended, a team left.
+    The reason doesn't matter: removed, deactivated, an expired grant, a team left.
     """
 
     def __init__(self):
@@ -106,7 +108,7 @@ def plan() -> Plan:
 
 
 def slow_plan() -> Plan:
-    """What may take many seconds, and nobody waits for: in a thread of its own."""
+    """Jobs that can take many seconds and that no one waits for, in a thread of their own."""
     return [(20, measure_due), (600, sweep_runs)]
 
 
@@ -127,7 +129,7 @@ def cutting() -> list[Callable[[threading.Event], None]]:
 def run_forever(
     stop: threading.Event, interval: float = 1, chosen: Plan | None = None, longest: float = math.inf
 ) -> None:
-    """Until `stop` is set. Between two rounds a chore rests for REST times as long as it took, at most `longest`."""
+    """Run until `stop` is set. Between rounds a chore rests for REST times as long as it took, at most `longest`."""
     chores = [[every, chore, 0.0] for every, chore in chosen or plan()]
     while not stop.is_set():
         close_old_connections()

@@ -124,7 +124,7 @@ def places_of(tenant: Tenant) -> Iterator[Path]:
     own, stores = folder_of(tenant), local_stores_of(tenant)
     yield own
     if not stores.is_relative_to(own) and str(stores) != settings.ZENPRO_LOCAL_STORES:
-        yield stores  # one folder for all tenants is nobody's: then only the disk's own end counts
+        yield stores  # one folder for all tenants is no one's: then only the disk's own end counts
     for code_hash in set(tenant.templates.order_by().values_list("code_hash", flat=True)):
         yield code_folder(code_hash)
     for run in TemplateRun.objects.filter(template__tenant=tenant).order_by().values_list("pk", flat=True):

@@ -1,4 +1,4 @@
-"""Tenants whose server somebody else runs: asked how they are; never started, stopped or removed."""
+"""Tenants whose server someone else runs: their status is checked; they are never started, stopped or removed."""
 
 from collections.abc import Callable
 from uuid import UUID

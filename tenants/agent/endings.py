@@ -1,6 +1,6 @@
-"""Roles that end by themselves: announced a week before, removed when they are over.
+"""Roles that expire: announced a week before, removed once they have expired.
 
-Both start from the rows alone. The mails and the mark on the grant are written in one transaction, and the outbox
+Both start from the rows alone. The emails and the mark on the grant are written in one transaction, and the outbox
 sends what is in it, so a kill at any moment neither loses an announcement nor makes a second one.
 """
 
@@ -19,19 +19,19 @@ from tenants import actions
 from tenants.models import Tenant, TenantGrant
 
 MANAGE_ACCESS = frozenset({"tenant:manage_access"})
-NAMED = 3  # Admins whom the mail names
+NAMED = 3  # Admins whom the email names
 
 
 def end_expired_grants() -> int:
-    """Remove grants whose time is over, one audit row each. Returns how many."""
+    """Remove expired grants, one audit row each. Returns how many."""
     expired = TenantGrant.objects.filter(expires_at__lte=timezone.now()).order_by("expires_at")
     return sum(actions.end_grant(grant=grant) for grant in expired)
 
 
 def announce_endings() -> int:
-    """Queue mails about roles that end within a week, once each. Returns for how many roles.
+    """Queue emails about roles that expire within a week, once each. Returns for how many roles.
 
-    Without a mail server nobody is told, and nothing is marked: pages show the dates.
+    Without a mail server no one is told, and nothing is marked: pages show the dates.
     """
     if not settings.MAIL_IS_SET_UP:
         return 0
@@ -99,7 +99,7 @@ def _mail(tenant: Tenant, person, name: str, grants: list[TenantGrant], admins: 
 
 def _subject(name: str, tenant: Tenant, grants: list[TenantGrant]) -> str:
     if name == "roles_end":
-        count = "1 role ends" if len(grants) == 1 else f"{len(grants)} roles end"
+        count = "1 role expires" if len(grants) == 1 else f"{len(grants)} roles expire"
         return f"{count} soon on {tenant} ({tenant.organization})"
     day = timezone.localtime(grants[0].expires_at)
-    return f"Your role {grants[0].role} on {tenant} ({tenant.organization}) ends {day:%-d %B}"
+    return f"Your role {grants[0].role} on {tenant} ({tenant.organization}) expires {day:%-d %B}"

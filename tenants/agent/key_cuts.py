@@ -1,4 +1,4 @@
-"""Keys that were revoked, or ended, and computers that were signed out: what came in with them ends inside the tenants
+"""Keys that were revoked or expired, and computers that were signed out: what they opened ends inside the tenants
 we host."""
 
 from collections.abc import Iterator
@@ -16,7 +16,9 @@ from tenants.servers.base import database_in
 
 from .tries import Tries
 
-LOGIN_TIME = timedelta(seconds=60)  # a server that we told yes may write until then that an account is active
+LOGIN_TIME = timedelta(
+    seconds=60
+)  # a server that was told yes can still write until then that an account is active
 
 Entry = KeyEntry | DeviceEntry
 
@@ -65,6 +67,6 @@ def _due() -> Iterator[Entry]:
 
 
 def _out_of_reach(entries):
-    """In tenants that were deleted, and on servers that somebody else runs."""
+    """In tenants that were deleted, and on servers that someone else runs."""
     deleted = Q(tenant__desired_state=Tenant.DesiredState.DELETED)
     return entries.filter(deleted | Q(tenant__enrollment__isnull=False))

@@ -1,6 +1,6 @@
-"""API keys and personal tokens that end by themselves are announced a week before, once.
+"""API keys that expire, of people and of service accounts, are announced a week before, once.
 
-The mails and the mark on the key are written in one transaction, and the outbox sends what is in it: a kill at any
+The emails and the mark on the key are written in one transaction, and the outbox sends what is in it: a kill at any
 moment neither loses an announcement nor makes a second one.
 """
 
@@ -23,10 +23,10 @@ NOTICE = timedelta(days=7)
 
 
 def announce_keys() -> int:
-    """Queue mails about keys that end within a week. Returns for how many keys.
+    """Queue emails about keys that expire within a week. Returns for how many keys.
 
-    A person's go to her, a service account's to the Admins of its organization. Without a mail server nobody is told,
-    and nothing is marked: pages show the dates.
+    A person's go to that person, a service account's to the Admins of its organization. Without a mail server no one
+    is told, and nothing is marked: pages show the dates.
     """
     if not settings.MAIL_IS_SET_UP:
         return 0
@@ -53,7 +53,7 @@ def _announce(pk) -> bool:
 
 
 def _membership(key: ApiKey) -> Membership | None:
-    """In the organization the mail speaks of: the one the key is bound to, else the first of its account."""
+    """In the organization the email is about: the one the key is bound to, else the first of its account."""
     bound = key.organization or (key.tenant and key.tenant.organization)
     memberships = key.user.memberships.select_related("organization", "user").order_by("created_at")
     return (memberships.filter(organization=bound) if bound else memberships).first()
@@ -84,7 +84,7 @@ def _mail(key: ApiKey, membership: Membership, person) -> None:
     queue_mail(
         organization=organization,
         to=person.email,
-        subject=f"{whose} ({organization}) ends {day}",
+        subject=f"{whose} ({organization}) expires {day}",
         text=render_to_string("emails/key_ends.txt", context),
         html=render_to_string("emails/key_ends.html", context),
         expires_at=key.expires_at,

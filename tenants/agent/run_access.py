@@ -1,4 +1,4 @@
-"""Runs of people who may not enter their tenant any more, and of keys that were revoked or have expired: they end (rules §3, §7)."""
+"""Ends runs of people who can no longer enter their tenant, and of keys revoked or expired (rules §3, §7)."""
 
 from django.conf import settings
 
@@ -14,7 +14,7 @@ Holding = dict[tuple, bool]
 
 
 def stop_runs_of_the_gone(runs: list[TemplateRun]) -> None:
-    """Ask for the end of those among these unfinished re-runs whose person or key is gone.
+    """Ask to stop those of these unfinished re-runs whose person or key is gone.
 
     One query for each person and tenant among them. Whoever cancelled before has stopped it.
     """
@@ -28,7 +28,7 @@ def stop_runs_of_the_gone(runs: list[TemplateRun]) -> None:
 
 
 def why_stopped(run: TemplateRun, known: Holding | None = None) -> str:
-    """The end of a sentence for people; "" while the run may go on."""
+    """The end of a sentence for people; "" while the run can continue."""
     key = run.asked_with
     if run.created_by is None:
         return "the person who started it is no longer here."
@@ -42,7 +42,7 @@ def why_stopped(run: TemplateRun, known: Holding | None = None) -> str:
 
 
 def is_out(run: TemplateRun, known: Holding | None = None) -> bool:
-    """May nobody speak to the tenant as the person who asked for the run?"""
+    """Can no one act in the tenant as the person who asked for the run?"""
     known = {} if known is None else known
     pair = run.created_by_id, run.template.tenant_id
     if pair not in known:

@@ -64,12 +64,12 @@ def reap(run: TemplateRun, client: TenantClient, reason: str) -> End:
         close_run(run, client, status, reason)
         close_steps(run, client, status, reason)
     except TenantRefused as refused:
-        return End(state, f"{reason} (The tenant did not take it down: {refused.reason})")
+        return End(state, f"{reason} (The tenant did not record it: {refused.reason})")
     return End(state, reason)
 
 
 def end_of_the_gone(run: TemplateRun) -> End:
-    """The end of a run for which nobody may speak to the tenant any more: its database is told.
+    """The end of a run whose person can no longer act in the tenant: it is written to the tenant's database.
 
     Raises ServerError: then try again later.
     """
@@ -81,7 +81,7 @@ def end_of_the_gone(run: TemplateRun) -> End:
 
 
 def gone(run: TemplateRun) -> str:
-    """Why it was stopped; of a process that ended before anybody stopped it, why nobody may ask."""
+    """Why it was stopped; for a process that ended before anyone stopped it, why no one can ask the tenant."""
     return stopped_by(run) if run.cancel_requested_at else f"Stopped: {run_access.why_stopped(run)}"
 
 
@@ -111,7 +111,7 @@ def utc_now() -> str:
 def stopped_by(run: TemplateRun) -> str:
     if run.stop_reason:
         return f"Stopped: {run.stop_reason}"
-    return f"Stopped by {run.cancel_requested_by or 'somebody'}."
+    return f"Stopped by {run.cancel_requested_by or 'someone'}."
 
 
 def why_it_failed(run: TemplateRun, client: TenantClient, seen: Run) -> str:
@@ -124,7 +124,7 @@ def why_it_failed(run: TemplateRun, client: TenantClient, seen: Run) -> str:
             if message
             else f"The step {failed[0].name} failed."
         )
-    return seen.reason or last_error(run) or "The run failed without a reason."
+    return seen.reason or last_error(run) or "The run failed without giving a reason."
 
 
 def is_failed(step: Step) -> bool:

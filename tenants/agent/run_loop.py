@@ -44,7 +44,7 @@ SETTLE_EVERY = 2.0  # seconds between looks for people who are gone, and for end
 STOP_GRACE = 20.0  # seconds from the wish to stop to SIGKILL; a step usually ends within 2
 BURIAL = 5.0  # seconds until a process that ended is gone
 OVER_GRACE = 30.0  # seconds a process may take to end after its run has
-LOST = "{who} has no access to the tenant any more, so that nobody knows how the run ended."
+LOST = "{who} no longer has access to the tenant, so no one knows how the run ended."
 
 
 class RunLoop:
@@ -73,7 +73,7 @@ class RunLoop:
         self.troubled: dict[UUID, float] = {}
         self.stopping: dict[UUID, float] = {}
         self.seen_over: dict[UUID, float] = {}
-        self.ahead: set[tuple[str, str, str]] = set()  # environments made, or tried, before anybody ran them
+        self.ahead: set[tuple[str, str, str]] = set()  # environments made, or tried, before anyone ran them
         self.settled = 0.0
         self.free = 0  # places for further re-runs, counted anew by each tick
 
@@ -135,12 +135,12 @@ class RunLoop:
             close_old_connections()
 
     def _stumble(self, pk: UUID, error: Exception) -> None:
-        """A fault of ours, or of the machine. It is tried again for a while; nothing may hang for ever."""
+        """A fault of ours, or of the machine. It is tried again for a while; nothing must hang forever."""
         self.not_before[pk] = time.monotonic() + PATIENCE
         since = self.troubled.setdefault(pk, time.monotonic())
         run = self._load(pk)
         if run and not run.has_ended and time.monotonic() - since > LONG_PATIENCE:
-            self._end_unsettled(run, End(State.FAILED, f"ZenPro could not go on: {error or type(error)}"))
+            self._end_unsettled(run, End(State.FAILED, f"ZenPro could not continue: {error or type(error)}"))
 
     # -- waiting: nothing of the re-run exists outside of its row
 
@@ -150,32 +150,32 @@ class RunLoop:
         elif reason := self._why_not_now(run.template.tenant):
             self._note(run, reason)
         elif run.template.tenant.desired_state == Tenant.DesiredState.DELETED:
-            self._end(run, End(State.FAILED, "The tenant is deleted."))
+            self._end(run, End(State.FAILED, "The tenant has been deleted."))
         elif not self._environment_ready(run):
             self._prepare(run)
         elif self.free > 0:
             self._let_in(run)
         else:
-            self._note(run, "Waits for another run to end.")
+            self._note(run, "Waiting for another run to finish.")
 
     def _why_not_now(self, tenant: Tenant) -> str:
         if tenant.desired_state == Tenant.DesiredState.DELETED:
             return ""
-        return why_wait(tenant) if tenant.is_available else f"Waits until {tenant.name} is running."
+        return why_wait(tenant) if tenant.is_available else f"Waiting until {tenant.name} is running."
 
     def _environment_ready(self, run: TemplateRun) -> bool:
         return self.environments.ready(*needs_of(run.template))
 
     def _prepare(self, run: TemplateRun) -> None:
-        """Have the environment made by a thread of its own: it may take minutes and delays nobody else."""
+        """Have the environment created in a thread of its own: that can take minutes, and delays no one else."""
         if run.state == State.QUEUED:
-            self._move(run, State.QUEUED, State.PREPARING, "The Python environment is being made.")
+            self._move(run, State.QUEUED, State.PREPARING, "Creating the Python environment.")
         build = self.builds.get(run.pk)
         if build is None or build.done():
             self.builds[run.pk] = self.builders.submit(self._in_thread, self.build, run.pk)
 
     def build(self, pk: UUID) -> None:
-        """Make the environment of one re-run; a failure is its end."""
+        """Create the environment of one re-run; a failure ends the re-run."""
         run = self._load(pk)
         if run is None or run.has_ended:
             return
@@ -185,7 +185,7 @@ class RunLoop:
             self._end(run, End(State.FAILED, error.reason))
 
     def _prepare_ahead(self) -> None:
-        """Make the environments of new templates at once, so that their first re-run need not wait for it."""
+        """Create the environments of new templates right away, so that their first re-run need not wait."""
         templates = RunTemplate.objects.filter(tenant__desired_state=Tenant.DesiredState.AVAILABLE)
         asked = (
             "tenant__zenml_version",
@@ -248,7 +248,7 @@ class RunLoop:
     def _client(self, run: TemplateRun) -> TenantClient:
         """Acts as the person who asked for the re-run. Raises TenantUnreachable, TenantRefused."""
         if run.created_by is None:
-            raise TenantRefused(403, "Whoever asked for this run is not here any more.")
+            raise TenantRefused(403, "The person who started this run is no longer here.")
         return self.open_client(run.created_by, run.template.tenant)
 
     def _begin(self, run: TemplateRun) -> None:
@@ -270,7 +270,7 @@ class RunLoop:
         self._start(run, client)
 
     def _adopt(self, run: TemplateRun) -> bool:
-        """Take on a runner that was started when nobody could write down its number any more."""
+        """Take on a runner that was started just before its process id could be recorded."""
         pid = runner.find(run.pk)
         if pid is not None:
             self._record_process(run, pid)
@@ -326,7 +326,7 @@ class RunLoop:
             self._hurry(run)
 
     def _hurry(self, run: TemplateRun) -> None:
-        """A process that does not end although its run has."""
+        """End a process that runs on although its run has ended."""
         since = self.seen_over.setdefault(run.pk, time.monotonic())
         if time.monotonic() - since > OVER_GRACE:
             runner.kill(run.pid, run.pid_started)
@@ -362,7 +362,7 @@ class RunLoop:
             self._end(run, run_ends.read_end(run, self._client(run), self._exit_code(run)))
 
     def _end_gone(self, run: TemplateRun) -> None:
-        """An end although nobody may ask the tenant; a database that is busy is told later."""
+        """End a run that no one can ask the tenant about; a busy database is told later."""
         try:
             self._end(run, run_ends.end_of_the_gone(run))
         except ServerError as error:
@@ -388,7 +388,7 @@ class RunLoop:
     # -- when the tenant does not answer, or not this person
 
     def _passing(self, run: TemplateRun, error: TenantRefused) -> bool:
-        """Wait for a tenant that is in trouble itself, but not for ever."""
+        """Wait for a tenant that is in trouble itself, but not forever."""
         since = self.troubled.setdefault(run.pk, time.monotonic())
         passing = is_passing(error) and time.monotonic() - since < LONG_PATIENCE
         if passing:
@@ -400,7 +400,7 @@ class RunLoop:
         self.claimed.discard(run.pk)  # a call may have arrived all the same
         self.not_before[run.pk] = time.monotonic() + PATIENCE
         tenant = run.template.tenant
-        words = f"Waits for {tenant.name}: {reason}"
+        words = f"Waiting for {tenant.name}: {reason}"
         if run.pid is None:
             self._move(run, State.STARTING, State.QUEUED, words)
         elif tenant.desired_state == Tenant.DesiredState.AVAILABLE:
@@ -445,7 +445,7 @@ class RunLoop:
             run_ends.read_end(run, self._client(run), None)
 
     def _refused(self, run: TemplateRun, error: TenantError) -> None:
-        """The tenant does not answer this person any more. A living process goes on; its own calls are refused."""
+        """The tenant no longer answers this person. A living process continues; its own calls are refused."""
         if runner.alive(run.pid, run.pid_started):
             if run.cancel_requested_at:
                 self._stop(run)
@@ -468,7 +468,7 @@ class RunLoop:
     # -- rows
 
     def _move(self, run: TemplateRun, old: str, new: str, reason: str, **more) -> bool:
-        """Change the state, unless somebody else was first."""
+        """Change the state, unless someone else was first."""
         rows = TemplateRun.objects.filter(pk=run.pk, state=old)
         moved = bool(rows.update(state=new, state_reason=reason, **more))
         if moved:

@@ -243,7 +243,7 @@ class TenantLoop:
     def _wait_for(self, slot: Slot, tenant: Tenant, steps: list[dict]) -> None:
         if slot.take(0):
             return
-        self._set(tenant, progress=progress.begin(steps, "start", "Waits until another server has started"))
+        self._set(tenant, progress=progress.begin(steps, "start", "Waiting for another server to start"))
         while not slot.take(1):
             self._still_wanted(tenant)
 
@@ -264,7 +264,7 @@ class TenantLoop:
     def _install(self, tenant: Tenant, steps: list[dict]) -> None:
         version = tenant.zenml_version
         there = self.hosting.installed(version)
-        note = f"ZenML {version} is installed already" if there else f"Installing ZenML {version}"
+        note = f"ZenML {version} is already installed" if there else f"Installing ZenML {version}"
         self._set(tenant, progress=progress.begin(steps, "environment", note))
         self.hosting.install(version)
         note = note if there else f"ZenML {version} was installed"
@@ -296,13 +296,17 @@ class TenantLoop:
         if reported is None or reported < begun or steps[4]["state"] == "done":
             return
         progress.finish(steps, "database", "Database is ready", at=reported)
-        progress.finish(steps, "register", f"ZenML {tenant.reported_version} signed in here", at=reported)
+        progress.finish(
+            steps, "register", f"ZenML {tenant.reported_version} signed in to ZenPro", at=reported
+        )
         self._set(tenant, progress=progress.begin(steps, "health", "Waiting for the first answer"))
 
     def _give_up_when_dead(self, spec) -> None:
         state = self.hosting.state(spec)
         if state.status in (ServerStatus.FATAL, ServerStatus.STOPPED, ServerStatus.ABSENT):
-            raise ServerError(self.hosting.explain_failure(spec) or state.hint or "The server ended at once.")
+            raise ServerError(
+                self.hosting.explain_failure(spec) or state.hint or "The server stopped immediately."
+            )
         reason = self.hosting.explain_failure(spec) if state.status == ServerStatus.BACKOFF else ""
         if reason and not may_pass(reason):  # else the supervisor tries again, some times
             raise ServerError(reason)
@@ -316,9 +320,9 @@ class TenantLoop:
             patience.look(now, self.hosting.cpu_seconds(spec))
 
     def _make_project(self, tenant: Tenant, steps: list[dict]) -> None:
-        """A Pro server begins without any project (protocol §14). Made as a person who may.
+        """A Pro server starts without any project (protocol §14), so one is created as a person who can.
 
-        A server that is slow to make it, or refuses, is no reason to stop it: it is made later then.
+        A server that is slow to create it, or refuses, is not stopped: the project is created later.
         """
         if tenant.project_id or not tenant.has_projects:
             progress.finish(steps, "project", "" if tenant.project_id else "This version has no projects")
@@ -329,8 +333,12 @@ class TenantLoop:
             self._still_wanted(tenant)
             self._give_up_when_dead(spec_of(tenant))
             self.clock.sleep(PROJECT_EVERY)
-        note = "Project default is there" if tenant.project_id else "Nobody has a role yet: made later"
-        progress.finish(steps, "project", f"Made later: {trouble.reason}" if trouble else note)
+        note = (
+            "The default project exists"
+            if tenant.project_id
+            else "No one has a role yet: it is created later"
+        )
+        progress.finish(steps, "project", f"It is created later: {trouble.reason}" if trouble else note)
 
     def _may_pass(self, trouble: TenantError, deadline: float) -> bool:
         """Whether it is worth asking again at once: of a server under load, yes."""
@@ -349,7 +357,7 @@ class TenantLoop:
         return None
 
     def _project_of(self, tenant: Tenant) -> UUID | None:
-        """Id of the project `default` inside a server elsewhere; None when nobody can make it now."""
+        """Id of the project `default` inside a server elsewhere; None when no one can create it now."""
         person = self._somebody(tenant) if tenant.has_projects else None
         try:
             return default_project(connect(person, tenant)) if person else None
@@ -358,7 +366,7 @@ class TenantLoop:
             return None
 
     def _somebody(self, tenant: Tenant):
-        """A person who may create projects: one with the role Admin on the tenant."""
+        """A person who can create projects: one with the Admin role on the tenant."""
         grants = tenant.grants.valid().filter(role__permissions__resource="project")
         grants = grants.filter(role__permissions__action="create", membership__user__is_active=True)
         grant = grants.select_related("membership__user").first()
@@ -372,7 +380,7 @@ class TenantLoop:
             self._set(tenant, status=Status.DEACTIVATED, state_reason="")
 
     def _gone(self, tenant: Tenant) -> None:
-        """Stopped at once; data and port are kept for a grace period."""
+        """Stop the server immediately; data and port are kept for a grace period."""
         self._stop(tenant)
         if tenant.status != Status.DELETED:
             self._set(tenant, status=Status.DELETED, state_reason="")
@@ -442,7 +450,7 @@ def is_new(tenant: Tenant, state: ServerState) -> bool:
 
 
 def default_project(client) -> UUID:
-    """Id of the project `default`, made when it is not there. Raises TenantError."""
+    """Id of the project `default`, created when missing. Raises TenantError."""
     try:
         return UUID(str(client.create_project("default")["id"]))
     except TenantConflict:

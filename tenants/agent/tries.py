@@ -1,4 +1,4 @@
-"""What is to be done inside databases of tenants, each of which may answer as slowly as its people like."""
+"""Work inside the databases of tenants, each of which can answer as slowly as it likes."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -23,7 +23,7 @@ class Tries:
     """Does something for each of some rows of tenants.
 
     A tenant in which it could not be done, or took long, is left to `again`, which has a thread of its own: it keeps
-    nobody waiting but itself.
+    no one waiting but itself.
     """
 
     def __init__(self, do: Callable[[OfTenant], bool]):
@@ -35,7 +35,7 @@ class Tries:
         return sum(self._try(row) for row in rows() if row.tenant_id not in self.not_before)
 
     def again(self, rows: Callable[[], Iterable[OfTenant]]) -> int:
-        """Those of tenants in which something has taken long, or failed, and not just now. Returns how many were done."""
+        """Those of tenants in which something took long or failed, and not just now. Returns how many were done."""
         known = set(self.not_before)
         if not known:
             return 0

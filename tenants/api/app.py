@@ -19,13 +19,13 @@ from . import (
 from .problems import add_handlers
 
 ABOUT = """Everything the pages do, for scripts. Send a key as `Authorization: Bearer ZENPROKEY_...`: a personal token \
-(Settings, Tokens) or a service account's key. It may do what its account may do, or less when it is bound to one \
+(Settings, Your keys) or a service account's key. It can do what its account can do, or less when it is bound to one \
 organization or tenant. Organizations and tenants are named by id or by slug."""
 ROUTERS = (organizations, members, invitations, teams, roles, tenants, grants, templates, runs)
 
 
 class Api(NinjaAPI):
-    """Answers hold secrets and what only some may read: no cache keeps them."""
+    """Answers contain secrets and things only some can read, so no cache keeps them."""
 
     def get_openapi_operation_id(self, operation) -> str:
         return operation.view_func.__name__

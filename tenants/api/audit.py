@@ -27,7 +27,7 @@ class EventOut(Schema):
     at: datetime
     sentence: str
     action: str
-    actor: Reference | None = Field(description="None: ZenPro itself.")
+    actor: Reference | None = Field(description="Null for ZenPro itself.")
     target: Target
     outcome: Literal["done", "refused"]
     via: str
@@ -40,11 +40,11 @@ class EventOut(Schema):
 
 class Events(Schema):
     items: list[EventOut]
-    next: int | None = Field(description="Ask for `before` this number to go on; none at the end.")
+    next: int | None = Field(description="Send it as `before` to get the next page; null at the end.")
 
 
 class EventFilters(Schema):
-    q: Text = Field("", description="Part of a name, or a request's id.")
+    q: Text = Field("", description="Part of a name, or the id of a request.")
     actor: Text = Field("", description="Id of a user, or `system`.")
     action: Text = Field("", examples=["team.created"])
     target: Text = Field("", description="Kind of object, such as `team`.")
@@ -52,7 +52,7 @@ class EventFilters(Schema):
     outcome: Literal["", "done", "refused"] = ""
     since: date | None = Field(None, description="First day.")
     until: date | None = Field(None, description="Last day.")
-    before: int | None = Field(None, ge=0, le=2**62, description="The `next` of the page before.")
+    before: int | None = Field(None, ge=0, le=2**62, description="The `next` of the previous page.")
     limit: int = Field(50, ge=1, le=MOST)
 
 
@@ -66,7 +66,7 @@ def shown(event: AuditEvent) -> dict:
 
 @router.get("/organizations/{organization}/audit", auth=needs(Permission.AUDIT_VIEW), response=Events)
 def event_list(request, organization: str, asked: Query[EventFilters]):
-    """What was done and refused, the latest first. Rows do not move while you go on with `next`."""
+    """What was done and refused, latest first. Paging with `next` skips and repeats no rows."""
     words = {name: str(value) for name, value in asked.dict(exclude_none=True).items()}
     chosen = EventFilter(words, organization=request.org)
     if not chosen.form.is_valid():

@@ -1,6 +1,7 @@
-"""Who calls, and whether she may: asked before anything else of the call is read.
+"""Who calls, and whether they can: checked before anything else of the call is read.
 
-It is what orgs.access and tenants.access ask for the pages. A key bound to one tenant or organization leaves less.
+The checks are those of orgs.access and tenants.access for the pages. A key bound to one tenant or organization can do
+less.
 """
 
 import re
@@ -26,7 +27,7 @@ SLUG = re.compile(r"[a-z0-9-]{1,50}")
 
 
 class Anyone(StrEnum):
-    """Rights that are no organization's."""
+    """Rights that belong to no organization."""
 
     SIGNED_IN = "signed_in"
     SUPERUSER = "superuser"
@@ -36,12 +37,12 @@ Right = Anyone | Permission | TenantPermission
 
 
 def needs(right: Right) -> list:
-    """`auth` of an operation: who is called for, by key or by session, and the right she needs where the path leads."""
+    """`auth` of an operation: by key or by session, with the right the caller needs where the path leads."""
     return [Key(right), Session(right)]
 
 
 class Key(HttpBearer):
-    """A personal token or a service account's key. Tokens that clients hand to tenants' servers open nothing here."""
+    """A personal token or a service account's key. Tokens that clients pass to tenants' servers open nothing here."""
 
     openapi_bearerFormat = "ZENPROKEY_..."
 
@@ -53,7 +54,7 @@ class Key(HttpBearer):
         key = keys.key_of(token)
         if key is None:
             raise AuthenticationError(
-                message="This key is not valid: unknown, ended, revoked, or its account is."
+                message="This key is not valid: it is unknown, expired or revoked, or its account is inactive."
             )
         key.note_use()
         key.user.origin = request.origin
@@ -63,7 +64,7 @@ class Key(HttpBearer):
 
 
 class Session(SessionAuth):
-    """The session of a browser, with its CSRF token in X-CSRFToken for what changes something."""
+    """A browser's session; calls that change something need its CSRF token in X-CSRFToken."""
 
     def __init__(self, right: Right):
         super().__init__()
@@ -100,13 +101,15 @@ def _has(request, right: Right) -> bool:
 
 def _refuse(request, right: Right) -> NoReturn:
     if isinstance(right, Anyone):
-        raise PermissionDenied("Only an administrator of this installation may do this.")
+        raise PermissionDenied("Only an administrator of this installation can do this.")
     target = request.tenant if isinstance(right, TenantPermission) else request.org
     try:
         refuse(request, right, target)
     except PermissionDenied as refused:
         if request.key and request.key.tenant_id and isinstance(right, Permission):
-            raise PermissionDenied(f"This key opens the tenant {request.key.tenant} alone.") from refused
+            raise PermissionDenied(
+                f"This key only gives access to the tenant {request.key.tenant}."
+            ) from refused
         raise
 
 
@@ -115,7 +118,7 @@ def is_bound(key: ApiKey | None) -> bool:
 
 
 def _stay_in_scope(request) -> None:
-    """Raises Http404 outside of what the key is bound to; one bound to a tenant leaves no right in its organization."""
+    """Raises Http404 outside of what the key is bound to; a key bound to a tenant has no right in its organization."""
     key = request.key
     home = key and (key.tenant.organization_id if key.tenant_id else key.organization_id)
     if home and home != request.org.pk:
@@ -151,7 +154,7 @@ def opened(request, tenants):
 
 
 def tenants_of(request):
-    """Tenants of the organization of the path that the person sees, as pages list them."""
+    """Tenants of the path's organization that the caller can see, as pages list them."""
     return request.org.tenants.visible_to(request.user, request.org_permissions)
 
 

@@ -1,4 +1,4 @@
-"""The OpenAPI document: what ninja writes, and the answers that every operation can give."""
+"""The OpenAPI document: what ninja writes, plus the answers that every operation can give."""
 
 from functools import cache
 
@@ -8,13 +8,13 @@ from .app import api
 from .problems import Fault, Faults, Problem
 
 WORDS = {
-    "400": "The body is no JSON",
-    "401": "No key, or one that does not work",
-    "402": "A quota is used up",
-    "403": "You may not do this",
-    "404": "There is nothing here, or nothing that you may see",
-    "409": "It exists already, or a rule says no: the sentence says which",
-    "422": "What is wrong, and where",
+    "400": "The body is not JSON",
+    "401": "No key, or an invalid one",
+    "402": "A limit is reached",
+    "403": "You can't do this",
+    "404": "There is nothing here, or nothing you can see",
+    "409": "It already exists, or a rule forbids it: the sentence says which",
+    "422": "Invalid: what is wrong, and where",
     "503": "The tenant's server could not answer",
 }
 

@@ -34,12 +34,12 @@ class GrantOut(Schema):
 
 
 class GrantNew(Body):
-    """To a member or to a team."""
+    """For a member or a team."""
 
     member: UUID | None = Field(None, description="Id in the list of members.")
     team: UUID | None = None
     role: Text = Field(description="Slug of a tenant role.", examples=["developer"])
-    expires: Moment | None = Field(None, description="When it ends by itself; never when left out.")
+    expires: Moment | None = Field(None, description="When the role expires; never if left out.")
 
     @model_validator(mode="after")
     def one_holder(self):
@@ -69,13 +69,13 @@ def _grants(request):
 
 @router.get(GRANTS, auth=needs(TenantPermission.VIEW), response=Page[GrantOut])
 def grant_list(request, organization: str, tenant: str, part: Query[Slice]):
-    """Roles on the tenant that were given to people and teams and are not over."""
+    """Unexpired roles of people and teams on the tenant."""
     return page_of(_grants(request).order_by("role__rank", "created_at", "pk"), part, shown)
 
 
 @router.post(GRANTS, auth=needs(TenantPermission.ACCESS), response={201: GrantOut})
 def grant_give(request, organization: str, tenant: str, body: GrantNew):
-    """Give a role; one that is held already gets the new end."""
+    """Assign a role; a role already held gets the new expiry."""
     holder = f"team:{body.team}" if body.team else f"person:{body.member}"
     role = request.org.roles.tenant_level().filter(slug=body.role).first()
     if role is None:
@@ -88,6 +88,6 @@ def grant_give(request, organization: str, tenant: str, body: GrantNew):
 
 @router.delete(GRANTS + "/{grant}", auth=needs(TenantPermission.ACCESS), response={204: None})
 def grant_withdraw(request, organization: str, tenant: str, grant: UUID):
-    """End a role. What the holder has besides stays."""
+    """Remove a role. Other roles of the holder stay."""
     found = get_object_or_404(request.tenant.grants.select_related("tenant__organization"), pk=grant)
     actions.withdraw_grant(grant=found, by=request.user)

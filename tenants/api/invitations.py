@@ -31,14 +31,16 @@ class InvitationOut(Schema):
     role: str = Field(description="Slug of the organization role.")
     teams: list[Reference]
     tenant_roles: list[TenantPromise]
-    state: str = Field(description="invited, expired or delivery_failed; gone once accepted or revoked.")
+    state: str = Field(
+        description="invited, expired or delivery_failed. Accepted and revoked invitations are not listed."
+    )
     invited_by: Reference | None
     sent: datetime
     expires: datetime
 
 
 class InvitationFilters(Slice):
-    q: Text = Field("", description="Part of an address.")
+    q: Text = Field("", description="Part of an email address.")
     state: Literal["", "invited", "expired", "delivery_failed"] = ""
 
 
@@ -46,11 +48,11 @@ class InvitationNew(Body):
     emails: list[Text] = Field(min_length=1, examples=[["grace@example.org", "linus@example.org"]])
     role: Text = Field("member", description="Slug of an organization role.")
     teams: list[UUID] = Field([], max_length=100)
-    tenant_roles: dict[UUID, Text] = Field({}, description="Tenant's id -> slug of a tenant role.")
+    tenant_roles: dict[UUID, Text] = Field({}, description="Id of a tenant -> slug of a tenant role.")
 
 
 class Sent(Schema):
-    """What became of one address. The link is shown this once."""
+    """The result for one address. The link is shown only once."""
 
     email: str
     outcome: actions.Outcome
@@ -85,7 +87,7 @@ def _open(request):
 
 @router.get(INVITATIONS, auth=needs(Permission.INVITATION_MANAGE), response=Page[InvitationOut])
 def invitation_list(request, organization: str, asked: Query[InvitationFilters]):
-    """Open invitations, the latest first; expired ones can be sent again."""
+    """Open invitations, latest first; expired ones can be resent."""
     chosen = InvitationFilter({"q": asked.q, "state": asked.state}, _open(request))
     return page_of(chosen.qs.order_by("-sent_at", "pk"), asked, shown)
 
@@ -109,12 +111,12 @@ def invitation_get(request, organization: str, invitation: UUID):
 
 @router.post(INVITATION + "/resend", auth=needs(Permission.INVITATION_MANAGE), response=Sent)
 def invitation_resend(request, organization: str, invitation: UUID):
-    """Make a new link and mail it; the one before is dead."""
+    """Create a new link and email it; the previous link stops working."""
     found = get_object_or_404(_open(request), pk=invitation)
     return shown_result(actions.renew(invitation=found, by=request.user))
 
 
 @router.delete(INVITATION, auth=needs(Permission.INVITATION_MANAGE), response={204: None})
 def invitation_revoke(request, organization: str, invitation: UUID):
-    """Kill the link."""
+    """Revoke the invitation; its link stops working."""
     actions.revoke(invitation=get_object_or_404(_open(request), pk=invitation), by=request.user)

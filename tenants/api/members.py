@@ -30,9 +30,9 @@ class User(Schema):
 
 
 class MemberOut(Schema):
-    id: UUID = Field(description="Of the membership: other calls name members by it.")
+    id: UUID = Field(description="Id of the membership; other calls use it.")
     user: User
-    role: str = Field(description="Slug of her organization role.")
+    role: str = Field(description="Slug of the organization role.")
     role_name: str
     teams: list[Reference]
     created: datetime
@@ -42,19 +42,19 @@ class MemberOut(Schema):
 class TenantRole(Schema):
     tenant: Reference
     role: str
-    team: Reference | None = Field(description="The team it comes from; none when it is her own.")
+    team: Reference | None = Field(description="The team it comes from; null if assigned directly.")
     expires: datetime | None
 
 
 class MemberDetail(MemberOut):
-    tenant_roles: list[TenantRole] = Field(description="On tenants that you see.")
+    tenant_roles: list[TenantRole] = Field(description="On tenants you can see.")
 
 
 class MemberFilters(Slice):
-    q: Text = Field("", description="Part of a name or e-mail.")
+    q: Text = Field("", description="Part of a name or email.")
     role: Text = Field("", description="Slug of an organization role.")
     team: UUID | None = Field(None, description="Id of a team.")
-    service_accounts: bool = Field(False, description="These instead of people.")
+    service_accounts: bool = Field(False, description="List service accounts instead of people.")
 
 
 class MemberChange(Body):
@@ -94,10 +94,10 @@ def _tenant_role(grant: TenantGrant) -> dict:
 
 @router.get(MEMBERS, auth=needs(Permission.MEMBER_VIEW), response=Page[MemberOut])
 def member_list(request, organization: str, asked: Query[MemberFilters]):
-    """People, or service accounts, of the organization by name."""
-    everybody = request.org.memberships.filter(user__is_service_account=asked.service_accounts)
+    """People or service accounts of the organization, by name."""
+    everyone = request.org.memberships.filter(user__is_service_account=asked.service_accounts)
     chosen = {"q": asked.q, "role": asked.role, "team": str(asked.team or "")}
-    found = MemberFilter(chosen, everybody, org=request.org).qs.distinct()
+    found = MemberFilter(chosen, everyone, org=request.org).qs.distinct()
     found = found.select_related("user").order_by("user__name", "user__email", "pk")
     part = page_of(found, asked, lambda member: member)
     return part | {"items": [shown(row) for row in people.rows(request, part["items"])]}
@@ -110,7 +110,7 @@ def member_get(request, organization: str, member: UUID):
 
 @router.patch(MEMBER, auth=needs(Permission.MEMBER_MANAGE), response=MemberDetail)
 def member_change_role(request, organization: str, member: UUID, body: MemberChange):
-    """Give another organization role. Refused for your own, for stronger ones than yours, and for the last Admin."""
+    """Change the organization role. Refused for your own, for roles stronger than yours, and for the last Admin."""
     found = _member(request, member)
     role = checked(RoleForm({"role": body.role}, org=request.org))["role"]
     actions.change_role(membership=found, role=role, by=request.user)
@@ -119,5 +119,5 @@ def member_change_role(request, organization: str, member: UUID, body: MemberCha
 
 @router.delete(MEMBER, auth=needs(Permission.MEMBER_MANAGE), response={204: None})
 def member_remove(request, organization: str, member: UUID):
-    """End a membership: role, teams and tenant roles, at once. What she made stays."""
+    """Remove a member: role, teams and tenant roles end immediately. Everything they created stays."""
     actions.remove_member(membership=_member(request, member), by=request.user)

@@ -27,12 +27,12 @@ class OrganizationOut(Schema):
 
 class OrganizationNew(Body):
     name: Text = Field(examples=["Acme AI"])
-    slug: Text = Field(description="In addresses; it stays.", examples=["acme-ai"])
+    slug: Text = Field(description="Used in addresses; it can't be changed.", examples=["acme-ai"])
     description: Text = ""
 
 
 class OrganizationChange(Body):
-    """What is left out stays."""
+    """What is left out stays as it is."""
 
     name: Text | None = None
     description: Text | None = None
@@ -45,7 +45,7 @@ def shown(one: Organization) -> dict:
 
 @router.get("/organizations", auth=needs(Anyone.SIGNED_IN), response=Page[OrganizationOut])
 def organization_list(request, part: Query[Slice]):
-    """The organizations you are in; all of them for a superuser."""
+    """Your organizations; all of them for a superuser."""
     mine, key = Organization.objects.of(request.user).order_by("name", "pk"), request.key
     if key and key.tenant_id:
         mine = mine.filter(tenants=key.tenant_id)
@@ -72,7 +72,7 @@ def organization_get(request, organization: str):
     "/organizations/{organization}", auth=needs(Permission.ORGANIZATION_CHANGE), response=OrganizationOut
 )
 def organization_update(request, organization: str, body: OrganizationChange):
-    """Rename and describe. The slug stays, so that addresses keep working."""
+    """Change name and description. The slug stays, so that addresses keep working."""
     now = {"name": request.org.name, "description": request.org.description}
     values = checked(OrganizationForm(now | body.dict(exclude_none=True), instance=request.org))
     actions.update_organization(organization=request.org, by=request.user, **values)

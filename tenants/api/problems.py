@@ -1,4 +1,4 @@
-"""Answers other than success: `{"detail": ...}`, a sentence, or for 422 what is wrong where."""
+"""Answers other than success: `{"detail": ...}`, a sentence, or for 422 what is wrong and where."""
 
 from http import HTTPStatus
 
@@ -13,8 +13,8 @@ from tenants.run_templates.actions import InvalidConfiguration, TemplateRefused
 from tenants.sealing import SecretsUnreadable
 from tenants.servers.base import TenantError, TenantNotFound, TenantRefused
 
-NOWHERE = "There is nothing here, or nothing that you may see."
-TAKEN = "taken"  # code of a form's error that says that something of the name exists
+NOWHERE = "There is nothing here, or nothing you can see."
+TAKEN = "taken"  # code of a form's error that says that the name is taken
 
 
 class Problem(Schema):
@@ -36,7 +36,7 @@ class Faults(Schema):
 
 
 class Invalid(Exception):
-    """The call makes no sense: 422, or 409 when all that is wrong is that a name is taken."""
+    """The call is invalid: 422, or 409 if the only fault is that a name is taken."""
 
     def __init__(self, faults: list[dict]):
         super().__init__(faults)
@@ -93,7 +93,7 @@ def add_handlers(api) -> None:
         ValidationError: lambda request, error: answer(422, [_fault(one) for one in error.errors]),
         Invalid: invalid,
         Http404: lambda request, error: answer(404, NOWHERE),
-        PermissionDenied: lambda request, error: answer(403, str(error) or "You may not do this."),
+        PermissionDenied: lambda request, error: answer(403, str(error) or "You can't do this."),
         Refused: lambda request, error: answer(getattr(error, "status", HTTPStatus.CONFLICT), str(error)),
         TemplateRefused: lambda request, error: invalid(request, _of_template(error)),
         InvalidConfiguration: lambda request, error: answer(

@@ -9,7 +9,7 @@ from django.utils.text import slugify
 from .document import document
 
 DEEPEST = 3
-FORMATS = {"uuid": "UUID", "date-time": "date and time", "date": "day"}
+FORMATS = {"uuid": "UUID", "date-time": "date and time", "date": "date"}
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Operation:
 
     @property
     def url(self) -> str:
-        """With values that exist where that changes nothing, else with names to be replaced."""
+        """With values that exist where the call changes nothing, else with names to replace."""
         path = self.path
         for one in self.raw["parameters"]:
             if one["in"] == "path":
@@ -78,7 +78,7 @@ class Operation:
 
     @property
     def opens(self) -> bool:
-        """Does the address lead to something when it is followed?"""
+        """Does the URL lead to something?"""
         return self.reads and not any(name.isupper() for name in self.url.split("/"))
 
     @property
@@ -96,7 +96,7 @@ class Operation:
 
     @property
     def _shown_body(self) -> dict:
-        """What must be sent, and what has an example."""
+        """What has to be sent, and what has an example."""
         required = self._body_schema.get("required", [])
         named = self._body_schema["properties"]
         shown = {name: one for name, one in named.items() if name in required or "examples" in one}
@@ -151,7 +151,7 @@ def _resolved(schema: dict) -> dict:
 
 
 def _without_null(schema: dict) -> tuple[dict, bool]:
-    """The schema itself, and whether null will do as well."""
+    """The schema itself, and whether null is allowed as well."""
     options = [one for one in schema.get("anyOf", []) if one.get("type") != "null"]
     if "anyOf" in schema and len(options) == 1:
         return _resolved(options[0]), True
@@ -176,7 +176,7 @@ def _range(schema: dict) -> str:
 
 
 def fields_of(schema: dict, before: str = "", depth: int = 0) -> list[Field]:
-    """A row for each value, those inside others below them."""
+    """A row for each value, followed by the values inside it."""
     schema, _ = _without_null(schema)
     if schema.get("type") == "array":
         return fields_of(schema["items"], f"{before}[]." if not before else before, depth)

@@ -23,17 +23,17 @@ Level = Literal["organization", "tenant"]
 
 class RoleOut(Schema):
     id: UUID
-    slug: str = Field(description="Other calls name roles by it.")
+    slug: str = Field(description="Other calls name roles by their slug.")
     level: Level
     name: str
     description: str
     predefined: bool
-    base: UUID | None = Field(description="The predefined role whose rights it always has.")
+    base: UUID | None = Field(description="The predefined role whose rights it always includes.")
 
 
 class RoleDetail(RoleOut):
     rights: list[str] = Field(description="`resource:action`.", examples=[["model:read", "model:update"]])
-    version: str = Field(description="Of the rights: send it back when you change them.")
+    version: str = Field(description="Version of the rights: send it back when you change them.")
 
 
 class RoleFilters(Slice):
@@ -46,20 +46,20 @@ class RoleNew(Body):
     description: Text = ""
     base: UUID | None = Field(None, description="A predefined role of the same level to build on.")
     rights: list[Text] = Field(
-        [], description="Besides those of the base; what they need is added.", max_length=1000
+        [], description="Rights besides those of the base; the rights they need are added.", max_length=1000
     )
 
 
 class RoleChange(Body):
-    """What is left out stays."""
+    """What is left out stays as it is."""
 
     name: Text | None = None
     description: Text | None = None
 
 
 class RightsChange(Body):
-    rights: list[Text] = Field(description="All that the role shall have.", max_length=1000)
-    version: Text = Field(description="Of the role as you read it; 409 when somebody changed it since.")
+    rights: list[Text] = Field(description="All rights the role should have.", max_length=1000)
+    version: Text = Field(description="Of the role as you read it; 409 if someone has changed it since.")
 
 
 def shown(role: Role) -> dict:
@@ -92,14 +92,14 @@ def _known(level: str, rights: list[str]) -> list[str]:
 
 @router.get(ROLES, auth=needs(Permission.ROLE_VIEW), response=Page[RoleOut])
 def role_list(request, organization: str, asked: Query[RoleFilters]):
-    """Roles of both levels, the strongest first."""
+    """Roles of both levels, strongest first."""
     roles = request.org.roles.order_by("level", "rank", "name", "pk")
     return page_of(roles.filter(level=asked.level) if asked.level else roles, asked, shown)
 
 
 @router.post(ROLES, auth=needs(Permission.ROLE_MANAGE), response={201: RoleDetail})
 def role_create(request, organization: str, body: RoleNew):
-    """Make a role of the organization's own."""
+    """Create a custom role."""
     base = request.org.roles.filter(pk=body.base).first() if body.base else None
     if body.base and not base:
         raise Invalid([fault("This organization has no such role.", "base")])
@@ -117,7 +117,7 @@ def role_get(request, organization: str, role: UUID):
 
 @router.patch(ROLE, auth=needs(Permission.ROLE_MANAGE), response=RoleDetail)
 def role_update(request, organization: str, role: UUID, body: RoleChange):
-    """Rename and describe."""
+    """Change name and description."""
     found = _role(request, role)
     now = {"name": found.name, "description": found.description}
     values = checked(RoleForm(now | body.dict(exclude_none=True), instance=found))
@@ -127,7 +127,7 @@ def role_update(request, organization: str, role: UUID, body: RoleChange):
 
 @router.put(ROLE + "/rights", auth=needs(Permission.ROLE_MANAGE), response=RoleDetail)
 def role_change_rights(request, organization: str, role: UUID, body: RightsChange):
-    """Say all rights of a role; whoever holds it has them at once, also inside the tenants."""
+    """Set all rights of a role; everyone who has it gets them immediately, inside tenants too."""
     found = _role(request, role)
     rights = _known(found.level, body.rights)
     actions.change_rights(role=found, rights=rights, version=body.version, by=request.user)
@@ -136,7 +136,7 @@ def role_change_rights(request, organization: str, role: UUID, body: RightsChang
 
 @router.delete(ROLE, auth=needs(Permission.ROLE_MANAGE), response={204: None})
 def role_delete(request, organization: str, role: UUID, replacement: UUID | None = None):
-    """Delete a role; who holds it gets `replacement`, which a role in use needs."""
+    """Delete a role; everyone who has it gets `replacement`, which is required for a role in use."""
     found = _role(request, role)
     form = DeleteForm({"replacement": replacement}, role=found, needed=False)
     chosen = checked(form)["replacement"]

@@ -28,7 +28,7 @@ class RunOut(Schema):
     name: str
     state: TemplateRun.State
     state_reason: str
-    changes: list[dict[str, Any]] = Field(description="What differs from the template: path, before, after.")
+    changes: list[dict[str, Any]] = Field(description="Differences from the template: path, before, after.")
     created_by: Reference | None
     run: UUID | None = Field(description="The run inside the tenant, once there is one.")
     queued: datetime
@@ -38,13 +38,13 @@ class RunOut(Schema):
 
 
 class RunDetail(RunOut):
-    configuration: dict[str, Any] = Field(description="All of it, as it was sent.")
+    configuration: dict[str, Any] = Field(description="The whole configuration, as it was sent.")
 
 
 class RunNew(Body):
     configuration: Document = Field(
         {},
-        description="As in ZenML's configuration files; what it leaves out is as in the template.",
+        description="As in ZenML's configuration files; what it leaves out comes from the template.",
         examples=[{"steps": {"train": {"parameters": {"alpha": 0.1}}}}],
     )
 
@@ -76,17 +76,17 @@ def _run(request, template: UUID, number: int) -> TemplateRun:
 
 @router.get(RUNS, auth=needs(TenantPermission.TEMPLATE_VIEW), response=Page[RunOut])
 def run_list(request, organization: str, tenant: str, template: UUID, part: Query[Slice]):
-    """Every re-run of a template, the latest first."""
+    """All re-runs of a template, latest first."""
     runs = _template(request, template).runs.select_related("created_by").defer("configuration")
     return page_of(runs.order_by("-number"), part, shown)
 
 
-LIMITS = {"responses": {402: {"description": "A quota is used up"}}}
+LIMITS = {"responses": {402: {"description": "A limit is reached"}}}
 
 
 @router.post(RUNS, auth=needs(TenantPermission.TEMPLATE_RUN), response={201: RunDetail}, openapi_extra=LIMITS)
 def run_start(request, organization: str, tenant: str, template: UUID, body: RunNew):
-    """Run the template with other values, as yourself; refused at the field before anything is made."""
+    """Re-run the template with other values, as yourself. Invalid values are refused before anything is created."""
     found = _template(request, template)
     run = actions.queue_run(
         template=found, configuration=body.configuration, by=request.user, key=request.key
@@ -101,7 +101,7 @@ def run_get(request, organization: str, tenant: str, template: UUID, number: Num
 
 @router.post(RUN + "/cancel", auth=needs(TenantPermission.TEMPLATE_RUN), response=RunDetail)
 def run_cancel(request, organization: str, tenant: str, template: UUID, number: Number):
-    """Ask for its end: your own, or anybody's when you manage the tenant."""
+    """Stop a re-run: your own, or anyone's if you manage the tenant."""
     found = _run(request, template, number)
     if not may_cancel(request.user, found, request.tenant_permissions):
         refuse(request, TenantPermission.CHANGE, request.tenant)

@@ -1,4 +1,4 @@
-"""Something of everything that a person may see: what the examples of the documentation name."""
+"""One of everything that a person can see, for the examples of the documentation."""
 
 from orgs.access import permissions_of
 from orgs.models import Organization
@@ -10,7 +10,7 @@ from tenants.permissions import TenantPermission
 
 
 def samples_of(user) -> dict:
-    """Name of a parameter -> its value; what there is none of is left out."""
+    """Name of a parameter -> a value; parameters without one are left out."""
     organization = Organization.objects.of(user).order_by("name").first()
     if organization is None:
         return {}

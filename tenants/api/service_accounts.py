@@ -23,7 +23,7 @@ MANAGE = Permission.MEMBER_MANAGE
 
 
 class AccountOut(Schema):
-    id: UUID = Field(description="Of its membership: roles and teams are given to it as to any member.")
+    id: UUID = Field(description="Id of its membership: assign it roles and teams like any member.")
     user: UUID
     name: str
     username: str
@@ -38,8 +38,8 @@ class AccountNew(Body):
 
 class KeyNew(Body):
     name: Text = Field(description="Where it is used.", examples=["github-actions"])
-    tenant: UUID | None = Field(None, description="Let it open this tenant alone.")
-    expires: Moment | None = Field(None, description="Never when left out.")
+    tenant: UUID | None = Field(None, description="Limit the key to this tenant.")
+    expires: Moment | None = Field(None, description="Never if left out.")
 
 
 def shown_account(account: Membership) -> dict:
@@ -63,7 +63,7 @@ def service_account_list(request, organization: str, part: Query[Slice]):
 
 @router.post(ACCOUNTS, auth=needs(MANAGE), response={201: AccountOut})
 def service_account_create(request, organization: str, body: AccountNew):
-    """An account for scripts, with the role Member."""
+    """Create an account for scripts, with the Member role."""
     values = checked(ServiceAccountForm(body.dict()))
     made = keys.create_service_account(organization=request.org, by=request.user, **values)
     return shown_account(made)
@@ -76,7 +76,7 @@ def service_account_get(request, organization: str, account: UUID):
 
 @router.post(ACCOUNT + "/deactivate", auth=needs(MANAGE), response=AccountOut)
 def service_account_deactivate(request, organization: str, account: UUID):
-    """Its keys stop at the next request."""
+    """Its keys stop working at the next request."""
     found = _account(request, account)
     keys.deactivate(account=found, by=request.user)
     return shown_account(found)
@@ -106,13 +106,13 @@ def service_account_key_create(request, organization: str, account: UUID, body: 
 
 @router.post(KEYS + "/{key}/rotate", auth=needs(MANAGE), response=KeyMade)
 def service_account_key_rotate(request, organization: str, account: UUID, key: UUID, body: Rotation):
-    """Another secret for the same key; the one before works on for the grace period."""
+    """Create another secret for the same key; the previous one keeps working for the grace period."""
     found = _account(request, account)
     return rotated(_key(found, key), body, by=request.user, account=found)
 
 
 @router.delete(KEYS + "/{key}", auth=needs(MANAGE), response={204: None})
 def service_account_key_revoke(request, organization: str, account: UUID, key: UUID):
-    """End a key, and what it gave, at once."""
+    """Revoke a key, and what it gave access to, immediately."""
     found = _account(request, account)
     keys.revoke_key(key=_key(found, key), account=found, by=request.user)

@@ -13,13 +13,13 @@ MOST = 200
 
 
 def storable(text: str) -> str:
-    """Raises ValueError for what no database takes as text."""
+    """Raises ValueError for what no database can store as text."""
     if "\0" in text:
-        raise ValueError("Text cannot hold the character 0.")
+        raise ValueError("Text can't contain the NUL character.")
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        raise ValueError("Text cannot hold half a character.") from error
+        raise ValueError("Text can't contain half a surrogate pair.") from error
     return text
 
 
@@ -27,7 +27,7 @@ Text = Annotated[str, AfterValidator(storable)]
 
 
 class Body(Schema):
-    """What is sent; a name that means nothing is refused and not passed over."""
+    """What is sent; unknown names are refused, not ignored."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -35,8 +35,8 @@ class Body(Schema):
 class Slice(Schema):
     """Which part of a list."""
 
-    limit: int = Field(50, ge=1, le=MOST, description="How many at most.")
-    offset: int = Field(0, ge=0, le=1_000_000, description="How many to pass over.")
+    limit: int = Field(50, ge=1, le=MOST, description="The most items to return.")
+    offset: int = Field(0, ge=0, le=1_000_000, description="How many items to skip.")
 
 
 class Page(Schema, Generic[T]):
@@ -47,7 +47,7 @@ class Page(Schema, Generic[T]):
 
 
 def page_of(rows, part: Slice, shown: Callable) -> dict:
-    """The asked part of a query set or list; `shown` makes an item of a row."""
+    """The requested part of a query set or list; `shown` turns a row into an item."""
     total = len(rows) if isinstance(rows, list) else rows.count()
     return {"total": total, "items": [shown(row) for row in rows[part.offset : part.offset + part.limit]]}
 
@@ -65,7 +65,7 @@ def reference(one) -> dict | None:
 
 def sensible(moment: datetime) -> datetime:
     if not 1970 <= moment.year <= 9000:
-        raise ValueError("Name a day between 1970 and 9000.")
+        raise ValueError("Use a date between 1970 and 9000.")
     return moment
 
 
@@ -73,13 +73,13 @@ Moment = Annotated[AwareDatetime, AfterValidator(sensible)]
 
 
 def as_json(value: dict[str, Any]) -> dict[str, Any]:
-    """Raises ValueError for what is JSON in Python only, or no database takes as text."""
+    """Raises ValueError for what is JSON only in Python, or no database can store as text."""
     try:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False)
     except RecursionError as error:
-        raise ValueError("This is too deep.") from error
+        raise ValueError("This is nested too deeply.") from error
     if "\\u0000" in text:
-        raise ValueError("Text cannot hold the character 0.")
+        raise ValueError("Text can't contain the NUL character.")
     storable(text)
     return value
 

@@ -37,12 +37,12 @@ class TeamNew(Body):
     name: Text = Field(examples=["risk-ml"])
     description: Text = ""
     role: Text | None = Field(
-        None, description="Slug of an organization role; needs the right to give roles."
+        None, description="Slug of an organization role; needs the right to manage members."
     )
 
 
 class TeamChange(Body):
-    """What is left out stays."""
+    """What is left out stays as it is."""
 
     name: Text | None = None
     description: Text | None = None
@@ -50,7 +50,7 @@ class TeamChange(Body):
 
 
 class TeamMember(Schema):
-    id: UUID = Field(description="Of the membership, as in the list of members.")
+    id: UUID = Field(description="Id of the membership, as in the list of members.")
     name: str
     email: str
 
@@ -84,7 +84,7 @@ def _team(request, team: UUID) -> Team:
 
 
 def _managed(request, team: UUID) -> Team:
-    """With the right to manage teams, or as its maintainer."""
+    """The team, for those who manage teams and for its maintainers."""
     found = _team(request, team)
     if not manages_members(request.user, found, request.org_permissions):
         refuse(request, Permission.TEAM_MANAGE, request.org)
@@ -98,7 +98,7 @@ def _members(request, team: Team):
 
 @router.get(TEAMS, auth=needs(Permission.ORGANIZATION_VIEW), response=Page[TeamOut])
 def team_list(request, organization: str, part: Query[Slice], q: Text = ""):
-    """Teams, by name; without the right to see teams only your own."""
+    """Teams by name; only your own without the right to see teams."""
     return page_of(_visible(request).filter(label__icontains=q), part, shown)
 
 
@@ -115,7 +115,7 @@ def team_get(request, organization: str, team: UUID):
 
 @router.patch(TEAM, auth=needs(Permission.TEAM_MANAGE), response=TeamOut)
 def team_update(request, organization: str, team: UUID, body: TeamChange):
-    """Rename, describe, and change the role of all its members."""
+    """Change name, description, and the role of all its members."""
     found = _team(request, team)
     actions.update_team(team=found, by=request.user, **_words(request, found, body))
     return shown(found)
@@ -123,7 +123,7 @@ def team_update(request, organization: str, team: UUID, body: TeamChange):
 
 @router.delete(TEAM, auth=needs(Permission.TEAM_MANAGE), response={204: None})
 def team_delete(request, organization: str, team: UUID):
-    """Delete the team; its members lose at once what they had through it."""
+    """Delete the team; its members immediately lose what they had through it."""
     actions.delete_team(team=_team(request, team), by=request.user)
 
 
@@ -134,7 +134,7 @@ def team_member_list(request, organization: str, team: UUID, part: Query[Slice])
 
 @router.post(TEAM + "/members", auth=needs(Permission.ORGANIZATION_VIEW), response={201: TeamMember})
 def team_member_add(request, organization: str, team: UUID, body: TeamMemberNew):
-    """Put a member of the organization into the team; she has its rights at once. For its maintainers as well."""
+    """Add a member of the organization to the team; they get its rights immediately. Maintainers can do this too."""
     found = _managed(request, team)
     people = request.org.memberships.select_related("user")
     member = checked(MemberForm({"membership": body.member}, people=people), membership="member")[
@@ -146,7 +146,7 @@ def team_member_add(request, organization: str, team: UUID, body: TeamMemberNew)
 
 @router.delete(TEAM + "/members/{member}", auth=needs(Permission.ORGANIZATION_VIEW), response={204: None})
 def team_member_remove(request, organization: str, team: UUID, member: UUID):
-    """Take somebody out of the team; she loses its rights at once. For its maintainers as well."""
+    """Remove someone from the team; they lose its rights immediately. Maintainers can do this too."""
     found = _managed(request, team)
     actions.remove_member(
         team=found, user=get_object_or_404(_members(request, found), pk=member).user, by=request.user
@@ -154,7 +154,7 @@ def team_member_remove(request, organization: str, team: UUID, member: UUID):
 
 
 def _words(request, team: Team, body: TeamNew | TeamChange) -> dict:
-    """What the page's form makes of it."""
+    """What the page's form makes of the body."""
     if body.role is not None and Permission.MEMBER_MANAGE not in request.org_permissions:
         refuse(request, Permission.MEMBER_MANAGE, request.org)
     now = {"name": team.label, "description": team.description, "role": team.org_role}

@@ -31,10 +31,10 @@ class TemplateOut(Schema):
     description: str
     pipeline: str
     stack: str
-    source_run: Reference = Field(description="The run inside the tenant that it was made of.")
+    source_run: Reference = Field(description="The run inside the tenant that it was created from.")
     created_by: Reference | None
     code_chosen_by: Reference | None = Field(
-        description="Whose choice the code is. It runs with the rights of whoever starts a run."
+        description="Who chose the code. It runs with the rights of the person who starts a run."
     )
     code_chosen: datetime
     requirements_changed_by: Reference | None
@@ -46,15 +46,15 @@ class TemplateOut(Schema):
 class TemplateEnvironment(Schema):
     state: Literal["absent", "building", "ready", "failed"]
     made: datetime | None
-    reason: str = Field(description="Why it could not be made.")
-    log: list[str] = Field(description="The end of what the installer wrote, oldest line first.")
+    reason: str = Field(description="Why it could not be created.")
+    log: list[str] = Field(description="The last output of the installer, oldest line first.")
 
 
 class TemplateDetail(TemplateOut):
     code_location: str
     requirements: str
     environment: TemplateEnvironment
-    configuration: dict[str, Any] = Field(description="What a re-run has where its own says nothing.")
+    configuration: dict[str, Any] = Field(description="What a re-run uses unless it sets something else.")
 
 
 class TemplateFilters(Slice):
@@ -70,12 +70,12 @@ class TemplateNew(Body):
     )
     requirements: Text = Field(
         "",
-        description="One package a line, with extras, versions and markers; no options, addresses or paths.",
+        description="One package per line, with extras, versions and markers; no options, addresses or paths.",
     )
 
 
 class TemplateChange(Body):
-    """What is left out stays."""
+    """What is left out stays as it is."""
 
     name: Text | None = None
     description: Text | None = None
@@ -134,7 +134,7 @@ SERVER = {"responses": {503: {"description": "The tenant's server could not answ
     openapi_extra=SERVER,
 )
 def template_create(request, organization: str, tenant: str, body: TemplateNew):
-    """Make a template of a run, with a copy of its code."""
+    """Create a template from a run, with a copy of its code."""
     form = TemplateForm(body.dict(exclude={"run"}), tenant=request.tenant, by=request.user)
     values = checked(form)
     return _detail(actions.create_template(tenant=request.tenant, run_id=body.run, by=request.user, **values))
@@ -147,7 +147,7 @@ def template_get(request, organization: str, tenant: str, template: UUID):
 
 @router.patch(TEMPLATE, auth=needs(TenantPermission.TEMPLATE_VIEW), response=TemplateDetail)
 def template_update(request, organization: str, tenant: str, template: UUID, body: TemplateChange):
-    """Rename, describe, or change its requirements: your own, or any with the right to delete templates."""
+    """Change name, description or requirements: of your own templates, or of any if you can delete templates."""
     found = _changeable(request, template)
     now = {name: getattr(found, name) for name in ("name", "description", "requirements")}
     form = EditForm(now | body.dict(exclude_none=True), tenant=request.tenant, template=found)

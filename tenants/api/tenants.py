@@ -31,11 +31,11 @@ class TenantOut(Schema):
     id: UUID
     name: str
     slug: str
-    workspace_name: str = Field(description="By which the zenml client knows it.")
+    workspace_name: str = Field(description="The name the zenml client knows it by.")
     description: str
     organization: Reference
     desired_state: Literal["available", "deactivated", "deleted"]
-    status: Status = Field(description="What it is like now; it follows the desired state within seconds.")
+    status: Status = Field(description="The state it is in now; it follows the desired state within seconds.")
     state_reason: str
     zenml_version: str
     server_url: str | None
@@ -50,24 +50,24 @@ class TenantFilters(Slice):
 
 class TenantNew(Body):
     name: Text = Field(examples=["Production"])
-    slug: Text = Field(description="In addresses; it stays.", examples=["production"])
+    slug: Text = Field(description="Used in addresses; it can't be changed.", examples=["production"])
     version: Text | None = Field(
-        None, description="Of ZenML; the newest offered one when left out.", examples=["0.98.0"]
+        None, description="ZenML version; the newest offered one if left out.", examples=["0.98.0"]
     )
     description: Text = ""
     server_url: Text | None = Field(
-        None, description="Of a server that somebody else runs; without it ZenPro runs one."
+        None, description="Address of a server that someone else runs; if left out, ZenPro runs one."
     )
 
 
 class Environment(Schema):
     environment: str | None = Field(
-        description="Lines NAME=value for that server's environment, secrets among them."
+        description="NAME=value lines for that server's environment, including secrets."
     )
 
 
 class TenantChange(Body):
-    """What is left out stays."""
+    """What is left out stays as it is."""
 
     name: Text | None = None
     description: Text | None = None
@@ -92,21 +92,21 @@ def _matching(tenants, asked: TenantFilters):
 
 @router.get("/tenants", auth=needs(Anyone.SIGNED_IN), response=Page[TenantOut])
 def my_tenant_list(request, asked: Query[TenantFilters]):
-    """Tenants you see, of all your organizations."""
-    hers = opened(request, devices.tenants_of(request.user, member_only=False))
-    return page_of(_matching(hers, asked), asked, shown)
+    """Tenants you can see, in all your organizations."""
+    theirs = opened(request, devices.tenants_of(request.user, member_only=False))
+    return page_of(_matching(theirs, asked), asked, shown)
 
 
 @router.get(TENANTS, auth=needs(Permission.ORGANIZATION_VIEW), response=Page[TenantOut])
 def tenant_list(request, organization: str, asked: Query[TenantFilters]):
-    """Tenants of the organization that you see."""
+    """Tenants of the organization that you can see."""
     return page_of(_matching(tenants_of(request), asked), asked, shown)
 
 
 @router.post(TENANTS, auth=needs(Permission.TENANT_CREATE), response={201: TenantOut})
 def tenant_create(request, organization: str, body: TenantNew):
-    """Ask for a tenant; you become its Admin. Its server starts within a minute: watch `status`. Only Admins of the
-    organization connect a server that somebody else runs (`server_url`)."""
+    """Create a tenant; you become its Admin. Its server starts within a minute: watch `status`. Only Admins of the
+    organization can connect a server that someone else runs (`server_url`)."""
     versions = settings.ZENPRO_ZENML_VERSIONS
     version = body.version or versions[0]
     chosen = {"version": version} if version in versions else {"version": OTHER, "other_version": version}
@@ -128,7 +128,7 @@ def tenant_get(request, organization: str, tenant: str):
     return shown(request.tenant)
 
 
-LOST = {"responses": {503: {"description": "Its secrets cannot be read"}}}
+LOST = {"responses": {503: {"description": "Its secrets can't be read"}}}
 
 
 @router.get(
@@ -138,14 +138,14 @@ LOST = {"responses": {503: {"description": "Its secrets cannot be read"}}}
     openapi_extra=LOST,
 )
 def tenant_environment(request, organization: str, tenant: str):
-    """What a server that somebody else runs has to be started with; nothing for one that ZenPro runs."""
+    """The environment that a server someone else runs has to be started with; null for one that ZenPro runs."""
     is_enrolled = hasattr(request.tenant, "enrollment")
     return {"environment": environment_block(spec_of(request.tenant)) if is_enrolled else None}
 
 
 @router.patch(TENANT, auth=needs(TenantPermission.CHANGE), response=TenantOut)
 def tenant_update(request, organization: str, tenant: str, body: TenantChange):
-    """Rename and describe."""
+    """Change name and description."""
     now = {"name": request.tenant.name, "description": request.tenant.description}
     values = checked(SettingsForm(now | body.dict(exclude_none=True)))
     actions.update_tenant(tenant=request.tenant, by=request.user, **values)
@@ -168,7 +168,7 @@ def tenant_activate(request, organization: str, tenant: str):
 
 @router.post(TENANT + "/restart", auth=needs(TenantPermission.CHANGE), response=TenantOut)
 def tenant_restart(request, organization: str, tenant: str):
-    """Restart the server; runs in flight carry on."""
+    """Restart the server; runs in progress continue."""
     actions.request_restart(tenant=request.tenant, by=request.user)
     return shown(request.tenant)
 
@@ -182,5 +182,5 @@ def tenant_retry(request, organization: str, tenant: str):
 
 @router.delete(TENANT, auth=needs(TenantPermission.DELETE), response={204: None})
 def tenant_delete(request, organization: str, tenant: str):
-    """Delete the tenant: it is gone from every list at once, its data some days later."""
+    """Delete the tenant: it disappears from every list immediately, its data is removed some days later."""
     actions.delete_tenant(tenant=request.tenant, by=request.user)

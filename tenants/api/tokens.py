@@ -1,4 +1,4 @@
-"""A person's own keys, and who she is."""
+"""A person's own keys, and who they are."""
 
 from datetime import datetime, timedelta
 from typing import Literal
@@ -25,9 +25,9 @@ router = Router(tags=["Tokens"])
 class KeyOut(Schema):
     id: UUID
     name: str
-    prefix: str = Field(description="How the key begins: nothing else of it is stored.")
-    tenant: Reference | None = Field(description="It opens this tenant alone.")
-    organization: Reference | None = Field(description="It opens this organization alone.")
+    prefix: str = Field(description="The beginning of the key. The rest is not stored.")
+    tenant: Reference | None = Field(description="The only tenant it gives access to.")
+    organization: Reference | None = Field(description="The only organization it gives access to.")
     state: Literal["active", "expired", "revoked"]
     created: datetime
     expires: datetime | None
@@ -35,18 +35,20 @@ class KeyOut(Schema):
 
 
 class KeyMade(KeyOut):
-    secret: str = Field(description="The key itself, shown this once.")
+    secret: str = Field(description="The key itself, shown only once.")
 
 
 class TokenNew(Body):
     name: Text = Field(description="Where it is used.", examples=["laptop"])
-    tenant: UUID | None = Field(None, description="Let it open this tenant alone.")
-    organization: UUID | None = Field(None, description="Let it open this organization alone.")
-    expires: Moment | None = Field(None, description="Never when left out.")
+    tenant: UUID | None = Field(None, description="Limit the key to this tenant.")
+    organization: UUID | None = Field(None, description="Limit the key to this organization.")
+    expires: Moment | None = Field(None, description="Never if left out.")
 
 
 class Rotation(Body):
-    grace: Literal[0, 60, 1440, 10080] = Field(1440, description="How many minutes the old key works on.")
+    grace: Literal[0, 60, 1440, 10080] = Field(
+        1440, description="How many minutes the old key keeps working."
+    )
 
 
 def shown(key: ApiKey) -> dict:
@@ -64,7 +66,7 @@ def shown(key: ApiKey) -> dict:
 def words_of(form: KeyForm, body) -> dict:
     """Arguments of keys.create_key that the page's form makes of a body."""
     if body.expires and body.expires <= timezone.now():
-        raise Invalid([fault("This is past.", "expires")])
+        raise Invalid([fault("This is in the past.", "expires")])
     checked(form, label="name", tenant="organization" if getattr(body, "organization", None) else "tenant")
     return {**form.words, "expires_at": body.expires}
 
@@ -77,7 +79,7 @@ def rotated(key: ApiKey, body: Rotation, **how) -> dict:
 
 
 def _own(request):
-    """Hers; through a key that is bound only those bound alike."""
+    """The caller's own keys; called with a bound key, only those bound alike."""
     mine, key = request.user.api_keys.shown(), request.key
     if key and key.tenant_id:
         return mine.filter(tenant=key.tenant_id)
@@ -89,24 +91,24 @@ def _own(request):
 
 @router.get("/me", auth=needs(Anyone.SIGNED_IN), response=User)
 def me(request):
-    """Whose key this is."""
+    """The account this key belongs to."""
     return {name: getattr(request.user, name) for name in User.model_fields}
 
 
 @router.get("/tokens", auth=needs(Anyone.SIGNED_IN), response=Page[KeyOut])
 def token_list(request, part: Query[Slice]):
-    """Your own keys, the newest first, revoked ones last."""
+    """Your own keys, newest first, revoked ones last."""
     return page_of(_own(request), part, shown)
 
 
 @router.post("/tokens", auth=needs(Anyone.SIGNED_IN), response={201: KeyMade})
 def token_create(request, body: TokenNew):
-    """Make a key of your own. Through a key: one that opens no more and works no longer than it."""
+    """Create a key of your own. Called with a key, the new one can't open more or work longer than that key."""
     if body.tenant and body.organization:
-        raise Invalid([fault("Name a tenant or an organization, or neither.", "organization")])
+        raise Invalid([fault("Choose a tenant or an organization, or neither.", "organization")])
     data = {"label": body.name, "tenant": str(body.tenant or body.organization or ""), "days": ""}
-    hers = devices.tenants_of(request.user, member_only=True)
-    form = KeyForm(data, tenants=hers, organizations=devices.organizations_of(request.user))
+    theirs = devices.tenants_of(request.user, member_only=True)
+    form = KeyForm(data, tenants=theirs, organizations=devices.organizations_of(request.user))
     words = words_of(form, body)
     key, secret = keys.create_key(user=request.user, by=request.user, through=request.key, **words)
     return {**shown(key), "secret": secret}
@@ -114,11 +116,11 @@ def token_create(request, body: TokenNew):
 
 @router.post("/tokens/{token}/rotate", auth=needs(Anyone.SIGNED_IN), response=KeyMade)
 def token_rotate(request, token: UUID, body: Rotation):
-    """Another secret for the same key; the one before works on for the grace period."""
+    """Create another secret for the same key; the previous one keeps working for the grace period."""
     return rotated(get_object_or_404(_own(request), pk=token), body, by=request.user, through=request.key)
 
 
 @router.delete("/tokens/{token}", auth=needs(Anyone.SIGNED_IN), response={204: None})
 def token_revoke(request, token: UUID):
-    """End a key, and what it gave, at once."""
+    """Revoke a key, and what it gave access to, immediately."""
     keys.revoke_key(key=get_object_or_404(_own(request), pk=token), by=request.user)

@@ -17,7 +17,7 @@ from .wire import UNREADABLE, WireError, forbidden, not_signed_in, unreadable, u
 
 API_KEY = ApiKey.START
 TIMES = DateTimeField()
-# By hand: asked at every question of every server, where building a query set costs five times as much.
+# By hand: it runs for every question of every server, and building a query set costs five times as much.
 TENANT_WITH = """
 SELECT t.id, t.organization_id, t.desired_state
 FROM control_plane_accesstoken a JOIN tenants_tenant t ON t.id = a.tenant_id
@@ -25,7 +25,7 @@ WHERE a.token_hash = %s AND a.kind = %s AND a.expires_at > %s"""
 
 
 def endpoint(*methods: str):
-    """Decorator of what anybody may call. JSON out, no CSRF, errors in ZenML's form.
+    """Decorator of what anyone can call. JSON out, no CSRF, errors in ZenML's form.
 
     As with the other two, `home` on the request is the id of the tenant whose own address was called, else None.
     """
@@ -33,7 +33,7 @@ def endpoint(*methods: str):
 
 
 def user_endpoint(*methods: str):
-    """Decorator of what a person's token may call; puts her AccessToken on the request as `token`.
+    """Decorator of what a person's token can call; puts that AccessToken on the request as `token`.
 
     Raw API keys are refused: a server takes them for a service account without limits (protocol §13.1).
     """
@@ -41,7 +41,7 @@ def user_endpoint(*methods: str):
 
 
 def server_endpoint(*methods: str):
-    """Decorator of what a tenant's server may call; puts that tenant, and no other, on the request as `tenant`."""
+    """Decorator of what a tenant's server can call; puts that tenant, and no other, on the request as `tenant`."""
     return _endpoint(methods, "server token", _admit_server)
 
 
@@ -92,7 +92,7 @@ def _admit_person(request) -> None:
 
 
 def tenant_of(token: str) -> Tenant | None:
-    """The tenant whose server holds this token, None when it is not valid. Other fields come when asked for."""
+    """The tenant whose server holds this token, None when it is not valid. Other fields are loaded on access."""
     now = TIMES.get_db_prep_value(timezone.now(), connection)
     with connection.cursor() as cursor:
         cursor.execute(TENANT_WITH, [hash_token(token), AccessToken.Kind.SERVER, now])

@@ -22,13 +22,13 @@ from .models import AccessToken, DeviceEntry, KeyEntry, UnknownRight, UsageEvent
 
 NAMES_SHARERS = (0, 81)  # since then servers say who shares (protocol §12)
 MOST_UNKNOWN = 200  # rows; a server may make up as many as it likes
-SERVER_TOKEN_LIFETIME = timedelta(hours=1)  # servers renew 5 minutes before the end (protocol §3.3c)
+SERVER_TOKEN_LIFETIME = timedelta(hours=1)  # servers renew it 5 minutes before it expires (protocol §3.3c)
 
 
 def log_in_server(*, tenant_id: UUID | None, secret: str) -> str | None:
     """A new token for the tenant's server, or None when id and secret do not belong together.
 
-    None as well for a tenant that is not wanted running. Secrets are compared in constant time. Only the token's
+    Also None for a tenant that is not supposed to run. Secrets are compared in constant time. Only the token's
     hash is kept, in the database, so it outlives our restarts. Raises SecretsUnreadable when a key was lost.
     """
     wanted = Tenant.DesiredState.AVAILABLE
@@ -48,12 +48,12 @@ def record_start(*, tenant: Tenant, version: str) -> None:
 
 
 def note_call(*, tenant_id: UUID, url: str, version: str) -> None:
-    """A server called with its secret. Only those that somebody else runs are remembered. One statement."""
+    """A server called with its secret. Only those that someone else runs are remembered. One statement."""
     Enrollment.objects.note_call(tenant_id, url, version)
 
 
 def note_refusal(*, tenant_id: UUID) -> None:
-    """Somebody called in a tenant's name with another secret. One statement."""
+    """Someone called as this tenant with another secret. One statement."""
     Enrollment.objects.note_refusal(tenant_id)
 
 
@@ -70,7 +70,7 @@ def record_entry(*, tenant: Tenant, token: AccessToken) -> None:
 def end_shown(*, token: AccessToken, tenant: Tenant) -> None:
     """End a person's token that the server of a tenant elsewhere shows us, and that is not for that tenant alone.
 
-    Somebody else runs that server and now has the token: it must not open anything any more.
+    Someone else runs that server and now has the token: it must no longer open anything.
     """
     AccessToken.objects.filter(pk=token.pk).delete()
     after = {"account": str(token.user)}
@@ -100,7 +100,7 @@ def record_usage(*, tenant: Tenant, feature: str, total: int, resource_id: str) 
 
 @transaction.atomic
 def share(*, tenant: Tenant, resource: Resource, holder, actions: Iterable[str], by) -> None:
-    """Make `actions` all that is shared of one object with `holder` (Membership or Team); none ends the share.
+    """Make `actions` all that is shared of one object with `holder` (Membership or Team); an empty list ends the share.
 
     The server says that `by` shares (a User, or None until 0.80). It may lie, so a share gives nothing that `by` could
     not give at this moment by our own decision: owning the object is not enough (protocol §3.10, §11). Raises Refused.
@@ -126,19 +126,19 @@ def _refuse_beyond(tenant: Tenant, by, resource: Resource, actions: Iterable[str
     if by is None and tenant.release < NAMES_SHARERS:
         return
     if by is None or not decisions.holds_anything(by.pk, tenant):
-        raise Refused("Objects of this tenant are shared by people who have a role on it.")
+        raise Refused("Only people with a role on this tenant can share its objects.")
     wanted = [SHARE, *sorted(actions)] if actions else []
     text = resource.written
     missing = [one for one in wanted if not decisions.allowed(by.pk, tenant, one, [text])[text]]
     if missing:
         raise Refused(
-            f"{by} needs the right to {' and '.join(missing)} on this {resource.type} to share it so."
+            f"{by} needs the right to {' and '.join(missing)} on this {resource.type} to share it this way."
         )
 
 
 @transaction.atomic
 def forget(*, tenant: Tenant, resources: Iterable[Resource]) -> None:
-    """End everything shared of objects that were deleted, and with a project of all that was in it (§3.11)."""
+    """End the shares of deleted objects, and for a project those of everything in it (§3.11)."""
     for resource in resources:
         gone = models.Q(resource_type=resource.type, resource_id=resource.id)
         if resource.type == "project":

@@ -27,7 +27,7 @@ class UsageEventAdmin(ReadOnlyAdmin):
 
 @admin.register(DeviceLogin)
 class DeviceLoginAdmin(ReadOnlyAdmin):
-    """Computers on which people signed in; the codes are no use any more."""
+    """Computers on which people signed in; the codes are of no use anymore."""
 
     list_display = ["created_at", "host", "user", "tenant", "state", "ip", "trusted"]
     list_filter = ["state", "trusted"]

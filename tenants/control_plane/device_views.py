@@ -26,7 +26,7 @@ ALL = 1000  # for ZenML's client, which asks for 20 and never for more (protocol
 
 @endpoint("POST")
 def device_authorization(request):
-    """A computer asks to be signed in: codes and the address of the page to answer on (§3.1)."""
+    """A computer asks to be signed in: codes and the URL of the page to answer on (§3.1)."""
     client_id = wire.uuid_or_none(request.POST.get("client_id"))
     if client_id is None:
         raise wire.WireError(HTTPStatus.BAD_REQUEST, "ValueError", "client_id is not a UUID.")
@@ -34,7 +34,7 @@ def device_authorization(request):
     try:
         asked = devices.ask(client_id=client_id, user_agent=agent, ip=request.origin.ip, home=home)
     except devices.TooMany as error:
-        text = "Too many sign-ins of this address wait for an answer."
+        text = "Too many sign-ins from this address are waiting for an answer."
         raise wire.WireError(HTTPStatus.BAD_REQUEST, "ValueError", text) from error
     page = settings.ZENPRO_URL + reverse("control_plane:device_verify")
     query = urlencode({"device_id": asked.login.pk, "user_code": asked.login.user_code})
@@ -75,7 +75,7 @@ def key_token(request):
     """A client exchanges an API key, which comes as `password` without a grant type, for a token (§3.3b)."""
     issued = keys.exchange(secret=request.POST.get("password", ""), home=links.tenant_at(request.home))
     if issued is None:
-        raise wire.not_signed_in("This API key is not valid (any more).")
+        raise wire.not_signed_in("This API key is not valid, or no longer.")
     return {"access_token": issued[0], "token_type": "bearer", "expires_in": issued[1]}
 
 
@@ -83,7 +83,7 @@ def key_token(request):
 
 
 def _tenants(request, *, member_only: bool):
-    """What the person may see with this token at this address: a key may be bound to one tenant or organization."""
+    """What the person can see with this token at this address: a key can be bound to one tenant or organization."""
     found = request.token.opened(devices.tenants_of(request.token.user, member_only=member_only))
     return found.filter(pk=request.home) if request.home else found
 
@@ -97,7 +97,7 @@ def _organizations(token):
 
 @user_endpoint("GET")
 def workspaces(request):
-    """A bare list of the tenants she may see; by name, by address, or only those she may use (§3.5)."""
+    """A bare list of the tenants the person can see; by name, by address, or only those they can use (§3.5)."""
     query = request.GET
     found = _tenants(request, member_only=query.get("member_only", "").lower() == "true")
     name = query.get("workspace_name") or query.get("tenant_name")
@@ -117,7 +117,7 @@ def workspaces(request):
 
 @user_endpoint("GET")
 def workspace(request, workspace):
-    """One tenant; 404 for what she may not see (§3.5)."""
+    """One tenant; 404 for what the person can't see (§3.5)."""
     tenant = _tenants(request, member_only=False).filter(pk=workspace).first()
     if tenant is None:
         raise wire.WireError(HTTPStatus.NOT_FOUND, "KeyError", "There is no such workspace.")
@@ -126,7 +126,7 @@ def workspace(request, workspace):
 
 @user_endpoint("GET")
 def organizations(request):
-    """A bare list of her organizations (§3.6)."""
+    """A bare list of the person's organizations (§3.6)."""
     mine = _organizations(request.token).order_by("name")
     start = wire.count(request.GET.get("offset"), 0)
     return [
@@ -136,7 +136,7 @@ def organizations(request):
 
 @user_endpoint("GET")
 def organization(request, name):
-    """One of her organizations by id or slug (§3.6)."""
+    """One of the person's organizations by id or slug (§3.6)."""
     key = wire.uuid_or_none(name)
     wanted = {"pk": key} if key else {"slug": name}
     found = _organizations(request.token).filter(**wanted).first()
@@ -227,5 +227,5 @@ def device_sign_out(request, device):
     request.user.origin = request.origin
     login = get_object_or_404(request.user.device_logins.signed_in(), pk=device)
     devices.sign_out(login=login, by=request.user)
-    messages.success(request, f"{login} is signed out.")
+    messages.success(request, f"{login} has been signed out.")
     return redirect("control_plane:device_list")

@@ -24,7 +24,7 @@ LIFETIME = timedelta(minutes=10)  # of a request; the client counts it down by i
 INTERVAL = 3  # seconds between two polls of a client that behaves
 TOKEN_LIFETIME = timedelta(days=1)
 TRUSTED_LIFETIME = timedelta(days=30)
-OPEN_PER_ADDRESS = 20  # requests of one address that wait for an answer at the same time
+OPEN_PER_ADDRESS = 20  # requests from one address that can wait for an answer at the same time
 ALPHABET = "BCDFGHJKLMNPQRSTVWXZ"  # no vowels: no words; no digits: nothing to mix up
 AGENT = re.compile(r"(Host|ZenML|Python|OS)/(\S+)")
 
@@ -42,19 +42,19 @@ class LoginFailed(Exception):
 
 
 class NotAnswerable(Exception):
-    """The request was answered or has ended meanwhile, or the answer is not theirs to give; a sentence for people."""
+    """The request has been answered or has expired, or the answer is not theirs to give; a sentence for people."""
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A new request: what only its computer may know, and the row."""
+    """A new request: the row, and what only its computer knows."""
 
     login: DeviceLogin
     device_code: str
 
 
 def ask(*, client_id: UUID, user_agent: str, ip: str | None, home: Tenant | None = None) -> Asked:
-    """A computer asks to act as somebody. `user_agent`: "Host/<name> ZenML/<version> Python/<version> OS/<system>".
+    """A computer asks to act as someone. `user_agent`: "Host/<name> ZenML/<version> Python/<version> OS/<system>".
 
     `home`: the tenant at whose own address it asks; the sign-in opens that one alone. Only the hash of the device code is stored. Raises TooMany.
     """
@@ -84,13 +84,13 @@ def ask(*, client_id: UUID, user_agent: str, ip: str | None, home: Tenant | None
 
 
 def new_user_code() -> str:
-    """`BCDF-GHJK`: short enough to compare, 20^8 of them, and worth nothing without signing in."""
+    """`BCDF-GHJK`: short enough to compare, one of 20^8, and worth nothing without signing in."""
     letters = "".join(secrets.choice(ALPHABET) for _ in range(8))
     return f"{letters[:4]}-{letters[4:]}"
 
 
 def open_request(login_id: UUID | None, user_code: str) -> DeviceLogin | None:
-    """The request a person may answer: id and code must both be right."""
+    """The request a person can answer: id and code must both be right."""
     wanted = {"state": DeviceLogin.State.PENDING, "user_code": user_code.strip().upper()}
     rows = DeviceLogin.objects.live().select_related("tenant__enrollment")
     return rows.filter(pk=login_id, **wanted).first()
@@ -98,12 +98,12 @@ def open_request(login_id: UUID | None, user_code: str) -> DeviceLogin | None:
 
 @transaction.atomic
 def approve(*, login: DeviceLogin, tenant: Tenant, trusted: bool, by) -> None:
-    """The person lets the computer act as her and picks the tenant it begins with. Raises NotAnswerable.
+    """The person lets the computer act as them and picks its default tenant. Raises NotAnswerable.
 
-    A tenant whose server somebody else runs is answered for where it was asked for, and nowhere else.
+    Sign-ins to a server that someone else runs are approved only if they were requested at its own address.
     """
     if (login.home or tenant.pk) != tenant.pk or (tenant.is_elsewhere and not login.home):
-        raise NotAnswerable(f"This computer cannot be signed in to {tenant} here.")
+        raise NotAnswerable(f"This computer can't be signed in to {tenant} here.")
     if not may_connect(by, tenant):
         raise NotAnswerable(f"You have no role on {tenant}.")
     _answer(login, DeviceLogin.State.APPROVED, user=by, tenant=tenant, trusted=trusted)
@@ -128,7 +128,7 @@ def _answer(login: DeviceLogin, state: str, **values) -> None:
     """One answer only: the row must still be waiting."""
     waiting = DeviceLogin.objects.live().filter(pk=login.pk, state=DeviceLogin.State.PENDING)
     if not waiting.update(state=state, **values):
-        raise NotAnswerable("This request was answered already, or its time is over.")
+        raise NotAnswerable("This request has already been answered or has expired.")
 
 
 def collect(
@@ -154,8 +154,8 @@ def _not_yet(login: DeviceLogin) -> LoginFailed:
     now, before = timezone.now(), login.polled_at
     DeviceLogin.objects.filter(pk=login.pk).update(polled_at=now)
     if before and now - before < timedelta(seconds=INTERVAL - 1):
-        return LoginFailed("slow_down", "Ask less often.")
-    return LoginFailed("authorization_pending", "Nobody has answered in the browser yet.")
+        return LoginFailed("slow_down", "Poll less often.")
+    return LoginFailed("authorization_pending", "No one has answered in the browser yet.")
 
 
 @transaction.atomic
@@ -171,7 +171,7 @@ def _hand_over(login: DeviceLogin) -> tuple[str, DeviceLogin, timedelta]:
 
 @transaction.atomic
 def sign_out(*, login: DeviceLogin, by) -> None:
-    """End a computer's sign-in: its token does not work at the next request, and the agent ends what was opened with it
+    """End a computer's sign-in: its token stops working at the next request, and the agent ends what was opened with it
     inside tenants."""
     login.state = DeviceLogin.State.SIGNED_OUT
     login.save(update_fields=["state"])
@@ -182,32 +182,32 @@ def sign_out(*, login: DeviceLogin, by) -> None:
     )
 
 
-# -- what a signed-in client may see
+# -- what a signed-in client can see
 
 
 def tenants_of(user, *, member_only: bool):
-    """Tenants for the client's lists: with `member_only` those she may connect to, else all she may see.
+    """Tenants for the client's lists: with `member_only` those the user can connect to, else all they can see.
 
-    None of an organization that asks for a second factor she does not have.
+    Leaves out organizations that require a second factor the user doesn't have.
     """
     live = Tenant.objects.live().select_related("organization", "enrollment")
     live = live.order_by("organization__name", "name")
     live = live.exclude(organization__in=closed_to(user))
     if user.is_superuser:
         return live
-    hers = Q(pk__in=TenantGrant.objects.valid().of_person(user).order_by().values("tenant"))
-    hers |= Q(pk__in=Share.objects.of_person(user).order_by().values("tenant"))
+    theirs = Q(pk__in=TenantGrant.objects.valid().of_person(user).order_by().values("tenant"))
+    theirs |= Q(pk__in=Share.objects.of_person(user).order_by().values("tenant"))
     if not member_only:
-        hers |= Q(organization__in=_managed(user))
-    return live.filter(hers)
+        theirs |= Q(organization__in=_managed(user))
+    return live.filter(theirs)
 
 
 def organizations_of(user):
-    """Her organizations, without those that ask for a second factor she does not have."""
+    """The user's organizations, without those that require a second factor they don't have."""
     return Organization.objects.of(user).exclude(pk__in=[one.pk for one in closed_to(user)])
 
 
 def _managed(user) -> list[UUID]:
-    """Organizations all of whose tenants she sees."""
+    """Organizations all of whose tenants the user can see."""
     mine = Organization.objects.of(user)
     return [organization.pk for organization in mine if can(user, Permission.TENANT_MANAGE_ALL, organization)]

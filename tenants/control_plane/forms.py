@@ -9,10 +9,10 @@ from zenpro_site.names import NameField
 
 
 class AnswerForm(forms.Form):
-    """Approve or deny a computer. The choices are the tenants the person may use and that run.
+    """Approve or deny a computer. The choices are the tenants that run and that the person can use.
 
-    `is_near`: it asked from the address of this browser. Else approving takes a second look: a server to which somebody
-    signs in may ask in their name and show them our page.
+    `is_near`: it asked from the address of this browser. Otherwise approving takes a second look: a server that someone
+    signs in to could ask in their name and show them our page.
     """
 
     answer = forms.ChoiceField(choices=[("approve", "Approve"), ("deny", "Deny")])
@@ -47,7 +47,7 @@ class AnswerForm(forms.Form):
         if data.get("answer") == "approve" and not data.get("tenant") and "tenant" not in self.errors:
             self.add_error("tenant", "Choose a tenant.")
         if data.get("answer") == "approve" and data.get("sure") is False:
-            self.add_error("sure", "Approve only a computer that you know to be at that address.")
+            self.add_error("sure", "Only approve a computer that you know is at that address.")
         data["tenant"] = next((one for one in self.tenants if str(one.pk) == data.get("tenant")), None)
         return data
 
@@ -55,13 +55,13 @@ class AnswerForm(forms.Form):
 class ServiceAccountForm(forms.Form):
     name = NameField(
         max_length=60,
-        help_text="What it is for, such as nightly-training. Tenants know its runs by it.",
+        help_text="What it is for, such as nightly-training. Tenants show its runs under this name.",
         widget=forms.TextInput(attrs={"autocomplete": "off", "placeholder": "nightly-training"}),
     )
 
 
 class ScopeField(forms.ChoiceField):
-    """What a key opens: cleans to a Tenant, an Organization, or None for everything its account may do."""
+    """What a key opens: cleans to a Tenant, an Organization, or None for everything its account can access."""
 
     def __init__(self, *, tenants, organizations=(), every: str, **kwargs):
         self.objects = {str(one.pk): one for one in (*organizations, *tenants)}
@@ -80,7 +80,7 @@ def _groups(organizations, tenants) -> list:
 
 
 class KeyForm(forms.Form):
-    """A new key. `tenants`, `organizations`: query sets of those it may be bound to."""
+    """A new key. `tenants`, `organizations`: query sets of those it can be bound to."""
 
     label = NameField(
         max_length=60,
@@ -89,7 +89,7 @@ class KeyForm(forms.Form):
         widget=forms.TextInput(attrs={"autocomplete": "off", "placeholder": "github-actions"}),
     )
     days = forms.ChoiceField(
-        label="Ends",
+        label="Expires",
         required=False,
         initial="90",
         choices=[("30", "in 30 days"), ("90", "in 90 days"), ("365", "in a year"), ("", "never")],
@@ -99,7 +99,7 @@ class KeyForm(forms.Form):
     def __init__(self, *args, tenants, organizations=(), every="every tenant it has a role on", **kwargs):
         super().__init__(*args, **kwargs)
         scope = {"tenants": list(tenants), "organizations": list(organizations), "every": every}
-        self.fields["tenant"] = ScopeField(label="Opens", **scope)
+        self.fields["tenant"] = ScopeField(label="Access to", **scope)
 
     @property
     def words(self) -> dict:
@@ -111,10 +111,10 @@ class KeyForm(forms.Form):
 
 
 class RotateForm(forms.Form):
-    """How long the old secret works on, in minutes."""
+    """How long the old secret keeps working, in minutes."""
 
     grace = forms.TypedChoiceField(
-        label="The old key works on for",
+        label="Keep the old key working for",
         initial="1440",
         coerce=lambda minutes: timedelta(minutes=int(minutes)),
         choices=[("60", "an hour"), ("1440", "a day"), ("10080", "a week"), ("0", "no time at all")],

@@ -74,7 +74,7 @@ def account_detail(request, account):
 @require_POST
 @org_view(Permission.MEMBER_MANAGE)
 def account_deactivate(request, account):
-    return _switch(request, account, keys.deactivate, "is deactivated. Its keys do not work any more.")
+    return _switch(request, account, keys.deactivate, "is deactivated. Its keys no longer work.")
 
 
 @require_POST
@@ -148,7 +148,7 @@ def token_revoke(request, key):
 
 
 def _create(request, form, **whose) -> dict:
-    """What the page shows of a key that was just made; empty when none was."""
+    """What the page shows of a key that was just created; empty if none was."""
     if not form.is_valid():
         return {}
     request.user.origin = request.origin
@@ -182,7 +182,7 @@ def _revoke(request, key, **whose) -> dict:
         keys.revoke_key(key=key, by=request.user, **whose)
     except Refused as refused:
         return {"key": key, "refused": str(refused)}
-    messages.success(request, f"The key {key} is revoked. It does not work any more.")
+    messages.success(request, f"The key {key} has been revoked and no longer works.")
     return {"done": True}
 
 
@@ -224,7 +224,7 @@ def _account_context(request, account) -> dict:
 def _token_form(request, data=None) -> KeyForm:
     mine = devices.tenants_of(request.user, member_only=True)
     here = devices.organizations_of(request.user)
-    return KeyForm(data, tenants=mine, organizations=here, every="everything you may do")
+    return KeyForm(data, tenants=mine, organizations=here, every="everything you can access")
 
 
 def _token_context(request) -> dict:

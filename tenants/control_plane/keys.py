@@ -19,7 +19,7 @@ from tenants.permissions import TenantPermission
 from .models import AccessToken, ApiKey, KeyEntry
 
 TOKEN_LIFETIME = timedelta(hours=1)  # clients keep the key and exchange it again by themselves
-NOWHERE = "service.invalid"  # no mail can ever arrive there (RFC 2606)
+NOWHERE = "service.invalid"  # no email can ever arrive there (RFC 2606)
 MOST_KEYS = 20  # working keys of one account
 
 
@@ -28,14 +28,14 @@ MOST_KEYS = 20  # working keys of one account
 
 @transaction.atomic
 def create_service_account(*, organization: Organization, name: str, by, role: str = OrgRole.MEMBER):
-    """An account for scripts: a member of the organization with the role (slug), that no page lets in.
+    """An account for scripts: a member of the organization with the role (slug), which can't sign in to any page.
 
-    Its address and username are made of the name; a username is never given twice. Raises Refused for a role that
-    may do more than `by`, and for a name that another service account of the organization has.
+    Its email and username are derived from the name; no username is used twice. Raises Refused for a role that
+    allows more than `by` can do, and for a name that another service account of the organization has.
     """
     refuse_stronger(organization, by, role)
     if accounts_of(organization).filter(user__name__iexact=name).exists():
-        raise Refused(f"A service account called {name} is here already.")
+        raise Refused(f"There is already a service account called {name}.")
     users = get_user_model().objects
     username = users.free_username(name)
     address = f"{username}@{NOWHERE}"
@@ -43,7 +43,7 @@ def create_service_account(*, organization: Organization, name: str, by, role: s
         with transaction.atomic():
             user = users.create_user(address, username=username, name=name, is_service_account=True)
     except (IntegrityError, ValidationError) as error:
-        raise Refused("This name cannot be had. Choose another one.") from error
+        raise Refused("This name isn't available. Choose another one.") from error
     account = Membership.objects.create(organization=organization, user=user, role=role)
     _account_record("service_account.created", account, by, after={"name": name, "role": role})
     return account
@@ -67,7 +67,7 @@ def activate(*, account: Membership, by) -> None:
 
 
 def _switch(account: Membership, by, *, active: bool) -> bool:
-    """Raises Refused for accounts that are not wholly the organization's. False when it is so already."""
+    """Raises Refused for accounts that are not the organization's alone. False if nothing had to change."""
     user = get_user_model().objects.select_for_update().get(pk=account.user_id)
     refuse_foreign(account, by)
     if user.is_active == active:
@@ -84,13 +84,13 @@ def accounts_of(organization: Organization):
 
 
 def refuse_foreign(account: Membership, by) -> None:
-    """Raises Refused unless all the account may do comes from its organization, and is no more than `by` may."""
+    """Raises Refused unless all the account can do comes from its organization, and is no more than `by` can do."""
     user = account.user
     if not user.is_service_account:
-        raise Refused(f"{user} is a person, who makes keys of their own.")
+        raise Refused(f"{user} is a person and must create their own keys.")
     elsewhere = user.memberships.exclude(pk=account.pk).exists()
     if (elsewhere or user.is_superuser) and not by.is_superuser:
-        raise Refused(f"{user} works outside {account.organization} as well. Ask a superuser.")
+        raise Refused(f"{user} also works outside {account.organization}. Ask a superuser.")
     teams = account.organization.teams.filter(user=user).exclude(org_role="")
     refuse_stronger(account.organization, by, account.role, *teams.values_list("org_role", flat=True))
 
@@ -104,7 +104,7 @@ def _refuse_gain(account: Membership, by) -> None:
     shared = Q(shares__membership=account) | Q(shares__team__user=account.user)
     managed = organization.tenants.with_right(by, TenantPermission.ACCESS)
     if organization.tenants.live().filter(given | shared).exclude(pk__in=managed.values("pk")).exists():
-        raise Refused(f"{account.user} works on tenants whose access you do not manage. Ask an Admin.")
+        raise Refused(f"{account.user} works on tenants whose access you don't manage. Ask an Admin.")
 
 
 # -- keys
@@ -122,11 +122,11 @@ def create_key(
     expires_at: datetime | None = None,
     through: ApiKey | None = None,
 ) -> tuple[ApiKey, str]:
-    """(key, secret): the secret can be seen this once. With `tenant` or `organization` it opens that one only.
+    """(key, secret): the secret can be seen only once. With `tenant` or `organization` the key opens only that.
 
-    `account`: the membership when it is a service account's key. `through`: the key that asks for another one of its
-    own account. Raises Refused for keys of others, for an account that may do more than `by`, and for a key that would
-    open more, or work longer, than the one that asks.
+    `account`: the membership when it is a service account's key. `through`: the key used to ask for another key of its
+    own account. Raises Refused for keys of others, for an account that can do more than `by`, and for a key that would
+    open more, or work longer, than the one used.
     """
     _refuse(user, account, by)
     if through and not account:
@@ -135,7 +135,7 @@ def create_key(
         _refuse_gain(account, by)
     get_user_model().objects.select_for_update().get(pk=user.pk)
     if sum(key.is_active for key in user.api_keys.filter(revoked_at=None)) >= MOST_KEYS:
-        raise Refused(f"{user} has {MOST_KEYS} keys. Revoke one that is not used.")
+        raise Refused(f"{user} has {MOST_KEYS} keys. Revoke one that is no longer used.")
     scope = {"tenant": tenant, "organization": organization}
     key = ApiKey(user=user, label=label, expires_at=expires_at, created_by=by, **scope)
     secret = key.new_secret()
@@ -153,10 +153,10 @@ def rotate_key(
     account: Membership | None = None,
     through: ApiKey | None = None,
 ) -> str:
-    """Another secret for the same key; the one before works on for `grace`. The new one can be seen this once.
+    """Another secret for the same key; the previous one keeps working for `grace`. The new one can be seen only once.
 
-    `through`: the key that asks for it, of the same account. Raises Refused for keys of others, for those that work no
-    more, and for one that opens more or works longer than the one that asks. A second rotation ends the grace of the
+    `through`: the key used to ask, of the same account. Raises Refused for keys of others, for those that no longer
+    work, and for one that opens more or works longer than the one used. A second rotation ends the grace of the
     first.
     """
     _refuse(key.user, account, by)
@@ -169,12 +169,12 @@ def rotate_key(
     )
     row = rows.get(pk=key.pk)
     if not row.is_active:
-        raise Refused("This key works no more. Create another one.")
+        raise Refused("This key has been revoked or has expired. Create another one.")
     before, until = {"prefix": row.prefix}, timezone.now() + grace
     row.previous_hash, row.previous_valid_until = row.key_hash, until
     secret = row.new_secret()
     row.save()
-    # Who came with the old secret ends with it, inside tenants as well.
+    # Whatever signed in with the old secret ends with it, inside tenants as well.
     row.tokens.filter(expires_at__gt=until).update(expires_at=until)
     row.entries.filter(Q(ends_at=None) | Q(ends_at__gt=until)).update(ends_at=until)
     after = {"account": str(row.user), "prefix": row.prefix, "old_until": until.isoformat()}
@@ -194,28 +194,28 @@ def revoke_key(*, key: ApiKey, by, account: Membership | None = None) -> None:
 
 def _refuse(user, account: Membership | None, by) -> None:
     if account is None and user.pk != by.pk:
-        raise Refused("Nobody makes keys for another person.")
+        raise Refused("You can't create keys for another person.")
     if account is not None:
         if account.user_id != user.pk:
-            raise Refused("This is another account's key.")
+            raise Refused("This key belongs to another account.")
         refuse_foreign(account, by)
 
 
 def _refuse_beyond(key: ApiKey, tenant, organization, expires_at) -> None:
-    """A key that was stolen must not become one that opens more, or that nobody ends."""
+    """A stolen key must not become one that opens more, or that no one ends."""
     if key.tenant_id and not (tenant and tenant.pk == key.tenant_id):
-        raise Refused(f"This key opens {key.tenant} alone, and so do those it makes.")
+        raise Refused(f"This key only gives access to {key.tenant}, and so must the keys it creates.")
     home = organization.pk if organization else tenant and tenant.organization_id
     if key.organization_id and home != key.organization_id:
-        raise Refused(f"This key opens {key.organization} alone, and so do those it makes.")
+        raise Refused(f"This key only gives access to {key.organization}, and so must the keys it creates.")
     if key.expires_at and (expires_at is None or expires_at > key.expires_at):
-        raise Refused("A key makes no key that works longer than itself.")
+        raise Refused("A key can't create a key that outlives it.")
 
 
 def key_of(secret: str) -> ApiKey | None:
-    """The key that works now with this secret, with its account. Not for long: it may be ended by anybody.
+    """The key that works now with this secret, with its account. Don't keep it: it can be revoked at any time.
 
-    None as well when its account is inactive, or a service account that was taken out of its organization.
+    Also None when its account is inactive, or a service account that was removed from its organization.
     """
     if not secret.startswith(ApiKey.START):
         return None
@@ -231,9 +231,9 @@ def _unless_homeless(key: ApiKey | None) -> ApiKey | None:
 
 @transaction.atomic
 def exchange(*, secret: str, home: Tenant | None = None) -> tuple[str, int] | None:
-    """(token, seconds it lives) for a key that works now, else None.
+    """(token, its lifetime in seconds) for a key that works now, else None.
 
-    None as well when its account is inactive, or a service account that was taken out of its organization. The token
+    Also None when its account is inactive, or a service account that was removed from its organization. The token
     opens what the key opens, or of that `home` alone, the tenant at whose own address the client asks; it never
     outlives the key. Only its hash is stored.
     """

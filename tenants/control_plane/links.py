@@ -1,4 +1,4 @@
-"""Where the addresses lead that ZenML servers and clients print for browsers (protocol §3.14)."""
+"""Where the URLs lead that ZenML servers and clients print for browsers (protocol §3.14)."""
 
 import re
 from http import HTTPStatus
@@ -35,26 +35,26 @@ def live_tenant(tenant_id: UUID | None) -> Tenant | None:
 def tenant_at(home: UUID | None) -> Tenant | None:
     """The tenant whose own address this is, None for the address of all that we host.
 
-    Raises WireError 404 unless somebody else runs its server.
+    Raises WireError 404 unless someone else runs its server.
     """
     tenant = live_tenant(home) if home else None
     if home and not (tenant and tenant.is_elsewhere):
-        raise WireError(HTTPStatus.NOT_FOUND, "KeyError", "There is no such address.")
+        raise WireError(HTTPStatus.NOT_FOUND, "KeyError", "There is no tenant at this address.")
     return tenant
 
 
 def person_named(user_id: UUID | None):
-    """The User with this id, whoever and wherever that is; None when there is none."""
+    """The User with this id, in whichever organization; None when there is none."""
     return get_user_model().objects.filter(pk=user_id).first()
 
 
 def visible_workspace(user, name: str) -> Tenant:
-    """The tenant that ZenML knows by this name. Raises Http404 when the user may not see it."""
+    """The tenant that ZenML knows by this name. Raises Http404 when the user can't see it."""
     return _visible(user, get_object_or_404(Tenant.objects.live(), workspace_name=name))
 
 
 def visible_tenant(user, organization_id: UUID, tenant_id: UUID) -> Tenant:
-    """A tenant by the ids in an address of ZenML until 0.75. Raises Http404 when the user may not see it."""
+    """A tenant by the ids in an address of ZenML until 0.75. Raises Http404 when the user can't see it."""
     tenants = Tenant.objects.live().filter(organization=organization_id)
     return _visible(user, get_object_or_404(tenants, pk=tenant_id))
 
@@ -82,7 +82,7 @@ def page_for(tenant: Tenant, rest: str) -> str:
 
 
 def note_for(rest: str, wanted: str) -> str:
-    """What to tell whoever comes for something that has no page here; "" for what has one.
+    """What to tell people who come for something that has no page here; "" for what has one.
 
     `wanted`: the id in the query, as ZenML gives it for stacks.
     """
@@ -91,4 +91,4 @@ def note_for(rest: str, wanted: str) -> str:
         return ""
     what, command = WORDS[found[1]]
     key = uuid_or_none(found[2] or wanted)
-    return f"There is no page for {what} here." + (f" In a terminal: zenml {command} {key}" if key else "")
+    return f"ZenPro has no page for {what}." + (f" In a terminal: zenml {command} {key}" if key else "")

@@ -109,6 +109,13 @@ class DeviceLogin(models.Model):
         """Id of the tenant at whose own address it was asked for; None for the address of all that we host."""
         return self.tenant_id if self.tenant and self.tenant.is_elsewhere else None
 
+    @property
+    def details(self) -> str:
+        """What is known of the computer: "Linux, ZenML 0.98.0, from 192.0.2.1". Empty when nothing is."""
+        version = f"ZenML {self.zenml_version}" if self.zenml_version else ""
+        known = [self.system, version, f"from {self.ip}" if self.ip else ""]
+        return ", ".join(part for part in known if part)
+
 
 class ApiKeyQuerySet(models.QuerySet):
     def with_secret(self, secret: str):
@@ -252,7 +259,7 @@ class AccessToken(models.Model):
     def opened(self, tenants):
         """Those of the query set of tenants that the token, and the key it comes from, let in.
 
-        A token that opens several tenants opens none whose server somebody else runs: that server would get it.
+        A token that opens several tenants opens none whose server someone else runs: that server would get it.
         """
         if self.api_key:
             tenants = self.api_key.opened(tenants)
@@ -276,7 +283,7 @@ class AccessToken(models.Model):
 
 class KeyEntryQuerySet(models.QuerySet):
     def note(self, key: ApiKey, tenant: Tenant) -> None:
-        """A tenant's server is about to let somebody in with a token of this key.
+        """A tenant's server is about to let someone in with a token of this key.
 
         While the secret before a rotation still works, it is not known which of the two it was: it ends with the old one.
         """

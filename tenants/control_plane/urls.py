@@ -37,7 +37,7 @@ accounts = [
     path("<uuid:account>/keys/<uuid:key>/revoke/", key_views.account_key_revoke, name="account_key_revoke"),
 ]
 urlpatterns = [
-    # A server that somebody else runs has an address of its own: clients keep one token for each address, and send a
+    # A server that someone else runs has an address of its own: clients keep one token for each address, and send a
     # server the token of the address that this server names (protocol §5).
     path("api/elsewhere/<uuid:home>/", include(api)),
     path("api/", include(api)),

@@ -51,13 +51,13 @@ def token(request):
     issued = actions.log_in_server(tenant_id=tenant_id, secret=request.POST.get("client_secret", ""))
     _note_login(request, tenant_id, issued is not None)
     if issued is None:
-        raise wire.not_signed_in("Client id and secret do not belong together.")
+        raise wire.not_signed_in("Client id and secret don't match.")
     lifetime = int(actions.SERVER_TOKEN_LIFETIME.total_seconds())
     return {"access_token": issued, "token_type": "bearer", "expires_in": lifetime}
 
 
 def _note_login(request, tenant_id, known: bool) -> None:
-    """For the page that waits for a server somebody else runs."""
+    """For the page that waits for a server someone else runs."""
     if known:
         actions.note_call(tenant_id=tenant_id, **_claims(request))
     elif tenant_id:
@@ -65,7 +65,7 @@ def _note_login(request, tenant_id, known: bool) -> None:
 
 
 def _claims(request) -> dict[str, str]:
-    """What a server says of itself at every call of its."""
+    """What a server says about itself with every call."""
     return {
         "url": request.headers.get("zenml-server-url", ""),
         "version": request.headers.get("zenml-server-version", "")[:LONGEST_VERSION],
@@ -75,15 +75,15 @@ def _claims(request) -> dict[str, str]:
 @require_safe
 @login_required
 def sign_in(request):
-    """Where a tenant's server sends browsers: after signing in, to where everybody lands."""
+    """Where a tenant's server sends browsers: after signing in, to where everyone lands."""
     return redirect(settings.LOGIN_REDIRECT_URL)
 
 
 @user_endpoint("GET")
 def authorize_server(request):
-    """Who the bearer is, for the tenant she wants a session with; 401 or 403 keep her out (§3.4).
+    """Who the bearer is, for the tenant they want a session with; 401 or 403 keep them out (§3.4).
 
-    Nobody is announced as superuser or service account: servers let both go past our decisions.
+    No one is announced as superuser or service account: servers let both bypass our decisions.
     """
     user = request.token.user
     tenant = links.live_tenant(wire.uuid_or_none(request.GET.get("server_id")))
@@ -119,7 +119,7 @@ def workspace_status(request):
 
 @server_endpoint("POST", "GET")
 def check_permissions(request):
-    """{resource: bool} for every resource asked about; they come in the body, until 0.82 in the query (§3.8)."""
+    """{resource: bool} for every resource asked about; they come in the body, or in the query until 0.82 (§3.8)."""
     if request.method == "POST":
         asked = wire.strings(wire.json_body(request), "The body")
     else:
@@ -143,12 +143,12 @@ def allowed_resource_ids(request):
 
 @server_endpoint("POST")
 def resource_members(request):
-    """Make a list of actions all that a person or a team got of one object; an empty list ends it (§3.10)."""
+    """Make a list of actions all that a person or a team can do with one object; an empty list ends it (§3.10)."""
     body = wire.json_object(request)
     resource = _shareable(_resource(body.get("resource")), request.tenant)
     wanted = wire.strings(body.get("actions"), "actions")
     if not set(wanted) <= set(actions_of(resource.type)):
-        raise wire.invalid(f"There are no such actions on {resource.type}.")
+        raise wire.invalid(f"{resource.type} has no such action.")
     organization = request.tenant.organization
     holder = _holder(organization, body.get("user_id"), body.get("team_id"))
     by = _sharing(body.get("sharing_user_id"), request.origin)
@@ -161,7 +161,7 @@ def resource_members(request):
 
 @server_endpoint("DELETE")
 def resources(request):
-    """Objects were deleted: forget what was shared of them (§3.11)."""
+    """Objects were deleted: forget their shares (§3.11)."""
     listed = wire.strings(request.GET.getlist("resources"), "resources")
     named = [Resource.parse(text) for text in listed]
     gone = [one for one in named if one and one.id and one.tenant in (None, str(request.tenant.pk))]
@@ -171,7 +171,7 @@ def resources(request):
 
 @server_endpoint("GET")
 def entitlement(request, organization, feature):
-    """May the tenant have one more of `feature`? 402 with a sentence when a limit is reached (§3.12)."""
+    """Can the tenant have one more of `feature`? 402 with a sentence when a limit is reached (§3.12)."""
     _check_organization(request, organization)
     if sentence := quotas.refusal(request.tenant, feature):
         raise wire.used_up(sentence)
@@ -187,7 +187,7 @@ def usage_event(request):
     if wire.uuid_or_none(about.get("workspace_id", about.get("tenant_id"))) != request.tenant.pk:
         raise wire.forbidden("This token belongs to another tenant.")
     if body.get("total") not in (1, -1):
-        raise wire.invalid("total is neither 1 nor -1.")
+        raise wire.invalid("total must be 1 or -1.")
     actions.record_usage(
         tenant=request.tenant,
         feature=wire.text(body.get("feature"), "feature", 40),
@@ -206,7 +206,7 @@ def missing(request, rest):
 @require_safe
 @login_required
 def workspace(request, name, rest=""):
-    """The address that a server calls its dashboard, and what it prints below it (§3.14)."""
+    """The URL that a server calls its dashboard, and the URLs it prints below it (§3.14)."""
     return _lead(request, links.visible_workspace(request.user, name), rest)
 
 
@@ -232,7 +232,7 @@ def _lead(request, tenant, rest: str):
 
 
 def _who_and_what(request):
-    """The person asked about (None when that is no id at all: she may nothing) and the action."""
+    """The person asked about (None when that is no id at all: then nothing is allowed) and the action."""
     person = wire.uuid_or_none(request.GET.get("user_id"))
     return person, wire.text(request.GET.get("action"), "action", 40)
 
@@ -255,13 +255,13 @@ def _shareable(resource: Resource, tenant: Tenant) -> Resource:
     if resource.tenant not in (None, str(tenant.pk)):
         raise wire.forbidden("This token belongs to another tenant.")
     if resource.id is None or resource.type not in RESOURCES:
-        raise wire.invalid("This cannot be shared.")
+        raise wire.invalid("This can't be shared.")
     return resource
 
 
 def _holder(organization, user_id, team_id):
     """The Membership or Team something is shared with. Raises WireError 422 unless exactly one is named, 403 for
-    people and teams of elsewhere."""
+    people and teams from elsewhere."""
     if bool(user_id) == bool(team_id):
         raise wire.invalid("Name either a user or a team.")
     if user_id:
@@ -271,12 +271,12 @@ def _holder(organization, user_id, team_id):
     else:
         found = organization.teams.filter(uuid=wire.uuid(team_id, "team_id")).first()
     if found is None:
-        raise wire.forbidden("Objects are shared with members and teams of the organization only.")
+        raise wire.forbidden("Objects can only be shared with members and teams of the organization.")
     return found
 
 
 def _sharing(user_id, origin):
-    """Whom the server names as the one who shares; None when that is nobody we know. What they may is asked later."""
+    """Whom the server names as the one who shares; None when we don't know them. Their rights are checked later."""
     found = links.person_named(wire.uuid_or_none(user_id))
     if found:
         found.origin = origin

@@ -9,7 +9,7 @@ from django.http import JsonResponse, UnreadablePostError
 from django.http.multipartparser import MultiPartParserError
 
 MOST = 10_000  # texts in one list: servers ask about a page of objects, at most 1,000
-# A body that cannot be had: too large, of too many fields, broken off, or no form.
+# A body that can't be read: too large, with too many fields, cut off, or not a form.
 UNREADABLE = (SuspiciousOperation, UnreadablePostError, MultiPartParserError)
 
 
@@ -81,7 +81,7 @@ def strings(value, name: str) -> list[str]:
 def text(value, name: str, longest: int) -> str:
     """A line of printable text. Raises WireError 422."""
     if not isinstance(value, str) or not value.isprintable() or not 0 < len(value) <= longest:
-        raise invalid(f"{name} is not a text of at most {longest} characters.")
+        raise invalid(f"{name} must be a text of 1 to {longest} printable characters.")
     return value
 
 
@@ -105,5 +105,5 @@ def count(value, default: int) -> int:
     if value is None:
         return default
     if not (isinstance(value, str) and value.isascii() and value.isdigit() and int(value) <= 1000):
-        raise invalid("This is not a number from 0 to 1000.")
+        raise invalid("This must be a number from 0 to 1000.")
     return int(value)

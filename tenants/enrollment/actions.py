@@ -1,4 +1,4 @@
-"""Tenants whose server somebody else runs: asking for one, and correcting what was entered. One audit row each."""
+"""Tenants whose server someone else runs: asking for one, and correcting what was entered. One audit row each."""
 
 from collections.abc import Sequence
 
@@ -30,8 +30,8 @@ def enroll(
 ) -> Tenant:
     """A tenant whose server runs elsewhere, at `server_url`. It is available once that server has called.
 
-    As tenants.actions.create_tenant otherwise. Raises Refused, also for an address another tenant of hers has, and
-    unless `by` is an Admin: whoever runs that server sees what people do in it.
+    Otherwise as tenants.actions.create_tenant. Raises Refused, also for an address another tenant of `org` has, and
+    unless `by` is an Admin: whoever runs that server can see what people do in it.
     """
     _refuse_unless_admin(org, by)
     _refuse_taken(org, server_url)
@@ -74,11 +74,11 @@ def correct(*, tenant: Tenant, server_url: str, version: str, by) -> None:
 
 def _refuse_unless_admin(org: Organization, by) -> None:
     if not can(by, Permission.TENANT_MANAGE_ALL, org):
-        raise Refused(f"Only Admins of {org} connect a server that somebody else runs.")
+        raise Refused(f"Only Admins of {org} can connect a server that someone else runs.")
 
 
 def _refuse_taken(org: Organization, server_url: str, tenant: Tenant | None = None) -> None:
     """Clients find a tenant by its address, so within an organization each has its own."""
     others = org.tenants.live().filter(server_url=server_url)
     if (others.exclude(pk=tenant.pk) if tenant else others).exists():
-        raise Refused(f"Another tenant of {org} has the address {server_url}.")
+        raise Refused(f"Another tenant of {org} already has the address {server_url}.")

@@ -1,4 +1,4 @@
-"""What is known of a server that somebody else runs: what is right, what is wrong, and what to do about it."""
+"""What is known of a server that someone else runs: what is right, what is wrong, and what to do about it."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -38,8 +38,8 @@ def _call(tenant: Tenant, enrollment: Enrollment) -> Check:
         "call",
         "First call",
         "now",
-        "No call of this server has arrived yet.",
-        "Put the lines below into its environment and start it again. It calls as it starts.",
+        "The server has not called ZenPro yet.",
+        "Add the lines below to its environment and restart it. It calls when it starts.",
     )
 
 
@@ -49,22 +49,24 @@ def _secret(tenant: Tenant, enrollment: Enrollment) -> Check:
             "secret",
             "Secret",
             "failed",
-            "A server called in the name of this tenant, with another secret.",
-            "Copy the line ZENML_SERVER_PRO_OAUTH2_CLIENT_SECRET again, whole, and restart the server.",
+            "A server called as this tenant, but with another secret.",
+            "Copy the whole line ZENML_SERVER_PRO_OAUTH2_CLIENT_SECRET again and restart the server.",
         )
     if enrollment.called_at:
-        return Check("secret", "Secret", "done", "It knows the secret.")
-    return Check("secret", "Secret", "waiting", "The first call shows whether it knows the secret.")
+        return Check("secret", "Secret", "done", "The secret is right.")
+    return Check("secret", "Secret", "waiting", "The first call shows whether the secret is right.")
 
 
 def _address(tenant: Tenant, enrollment: Enrollment) -> Check:
     if enrollment.wrong_url:
-        claimed = enrollment.claimed_url or "no address at all"
+        claimed = (
+            f"its address is {enrollment.claimed_url}" if enrollment.claimed_url else "it has no address"
+        )
         return Check(
             "address",
             "Address",
             "failed",
-            f"The server says it is reached at {claimed}. You entered {tenant.server_url}.",
+            f"The server says {claimed}. You entered {tenant.server_url}.",
             "Use its address here, or correct ZENML_SERVER_SERVER_URL and restart the server.",
         )
     if enrollment.called_at:
@@ -79,25 +81,27 @@ def _answer(tenant: Tenant, enrollment: Enrollment) -> Check:
         if OLD_LINES in enrollment.trouble:
             step = "Copy the lines below again, all of them: they have changed. Then restart the server."
             return Check("answer", "Answer", "failed", enrollment.trouble, step)
-        step = "Is the address right, and can it be reached from where ZenPro runs? A server that has just "
-        step += "called needs some seconds more."
+        step = "Is the address right, and can ZenPro reach it? A server that has just "
+        step += "called needs a few more seconds."
         return Check("answer", "Answer", "failed", enrollment.trouble, step)
     text = (
         f"Before its first call: {enrollment.trouble}"
         if enrollment.trouble
-        else "Asked after its first call."
+        else "Checked after the first call."
     )
     return Check("answer", "Answer", "waiting", text)
 
 
 def _version(tenant: Tenant, enrollment: Enrollment) -> Check:
     if enrollment.wrong_version:
-        claimed = enrollment.claimed_version or "an unknown version"
+        claimed = (
+            f"ZenML {enrollment.claimed_version}" if enrollment.claimed_version else "an unknown version"
+        )
         return Check(
             "version",
             "Version",
             "failed",
-            f"The server runs ZenML {claimed}. You entered {tenant.zenml_version}.",
+            f"The server runs {claimed}. You entered {tenant.zenml_version}.",
             "Use its version here, or install the other one there and restart the server.",
         )
     if enrollment.called_at:
@@ -106,10 +110,10 @@ def _version(tenant: Tenant, enrollment: Enrollment) -> Check:
 
 
 def verdict(tenant: Tenant) -> tuple[str, str]:
-    """(status, reason) that follow from the last look at a tenant that shall be available.
+    """(status, reason) that follow from the last look at a tenant that is supposed to be available.
 
-    At first everything has to be right. Later only an answer is asked for: a server that was upgraded still works, and
-    anybody who knows its id can call with a wrong secret.
+    At first everything has to be right. Later only an answer is needed: a server that was upgraded still works, and
+    anyone who knows its id can call with a wrong secret.
     """
     enrollment = tenant.enrollment
     if tenant.available_since is None:
@@ -123,7 +127,7 @@ def verdict(tenant: Tenant) -> tuple[str, str]:
 
 
 def _first_verdict(tenant: Tenant) -> tuple[str, str]:
-    """Once it has called with the secret, a later call with another one is somebody else's."""
+    """Once it has called with the secret, a later call with another one is someone else's."""
     called = tenant.enrollment.called_at is not None
     asked = (check for check in checks_of(tenant) if not (called and check.key == "secret"))
     left = next((check for check in asked if check.state != "done"), None)

@@ -4,9 +4,9 @@ from tenants.forms import AddressField, version_validator
 
 
 class CorrectForm(forms.Form):
-    """Where the server is and what it runs, once more."""
+    """Corrects where the server is and what it runs."""
 
-    server_url = AddressField(label="Address", help_text="As clients and ZenPro reach it.")
+    server_url = AddressField(label="Address", help_text="Where clients and ZenPro reach it.")
     version = forms.CharField(
         max_length=20,
         label="ZenML version",

@@ -6,7 +6,7 @@ from django.utils import timezone
 
 from tenants.models import Tenant
 
-NOTE_EVERY = timedelta(seconds=2)  # anybody can call with a wrong secret: no more writing than that
+NOTE_EVERY = timedelta(seconds=2)  # anyone can call with a wrong secret: write no more often than this
 
 
 class EnrollmentQuerySet(models.QuerySet):
@@ -16,7 +16,7 @@ class EnrollmentQuerySet(models.QuerySet):
         self.filter(tenant=tenant_id).update(**found)
 
     def note_refusal(self, tenant_id) -> None:
-        """Somebody called in the tenant's name with another secret. What else the call says is not to be trusted."""
+        """Someone called as the tenant with another secret. What else the call says can't be trusted."""
         now = timezone.now()
         due = Q(refused_at=None) | Q(refused_at__lte=now - NOTE_EVERY)
         wanted = Tenant.DesiredState.AVAILABLE
@@ -24,7 +24,7 @@ class EnrollmentQuerySet(models.QuerySet):
 
 
 class Enrollment(models.Model):
-    """Makes its tenant one whose server somebody else runs: we ask how it is, and never start or stop it.
+    """Makes its tenant one whose server someone else runs: we check its status, and never start or stop it.
 
     The address and version that were entered are the tenant's own; here is what was heard from the server.
     """
@@ -52,12 +52,12 @@ class Enrollment(models.Model):
 
     @property
     def wrong_secret(self) -> bool:
-        """Was the last call one with another secret?"""
+        """Did the last call come with another secret?"""
         return self.refused_at is not None and (self.called_at is None or self.called_at < self.refused_at)
 
     @property
     def wrong_url(self) -> bool:
-        """Does the server go by another address than was entered?"""
+        """Does the server name another address than was entered?"""
         return self.called_at is not None and not same_url(self.claimed_url, self.tenant.server_url)
 
     @property

@@ -1,4 +1,4 @@
-"""The page that connects a server somebody else runs, and says what is wrong until it is right."""
+"""The page that connects a server someone else runs, and says what is wrong until it is right."""
 
 from urllib.parse import urlsplit
 
@@ -49,7 +49,7 @@ def _state(request) -> dict:
 
 
 def _environment(request) -> dict:
-    """The lines for the server's environment: only for those who may change the tenant, it has secrets in it."""
+    """The lines for the server's environment: only for those who can change the tenant, as they contain secrets."""
     if TenantPermission.CHANGE not in request.tenant_permissions:
         return {"environment": ""}
     try:
@@ -70,7 +70,7 @@ def _form(tenant, data=None) -> CorrectForm:
 @require_POST
 @tenant_view(TenantPermission.CHANGE)
 def correct(request):
-    """For Admins of the organization, as connecting it is."""
+    """For Admins of the organization, like connecting the server."""
     tenant = request.tenant
     if Permission.TENANT_MANAGE_ALL not in request.org_permissions:
         refuse(request, Permission.TENANT_MANAGE_ALL, request.org)

@@ -1,4 +1,4 @@
-"""Everything a person may do in a tenant, in groups people know, each with the paths that give it."""
+"""Everything a person can do in a tenant, in groups people know, each with the paths that give it."""
 
 from dataclasses import dataclass
 
@@ -28,7 +28,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Access:
-    """A tenant with what somebody may do there. `held`: her roles; `shared`: how many objects are shared with her."""
+    """A tenant with what someone can do there. `held`: their roles; `shared`: how many objects are shared with them."""
 
     tenant: Tenant
     held: list[Path]
@@ -41,14 +41,14 @@ class Access:
 
 
 def rights_of(standing: Standing, tenant: Tenant) -> dict[str, tuple[Path, ...]]:
-    """`resource:action` about whole types -> all paths that give it. No query more for the second tenant."""
+    """`resource:action` about whole types -> all paths that give it. A second tenant costs no further query."""
     asked = (Question(standing.user, tenant, action, resource) for resource, action in RIGHTS)
     found = {question.right: tuple(paths_of(question, standing)) for question in asked}
     return {right: paths for right, paths in found.items() if paths}
 
 
 def access_to(standing: Standing, tenant: Tenant) -> Access:
-    """What the person may do in the tenant, every group of the grid in order, empty ones too."""
+    """What the person can do in the tenant: every group of the grid in order, empty ones too."""
     rights = rights_of(standing, tenant)
     groups = [
         Group(name, ICONS[name], _lines(rights, resources)) for name, resources in TENANT_GROUPS.items()

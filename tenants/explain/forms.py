@@ -23,15 +23,18 @@ def _resource_choices() -> list[tuple[str, list]]:
 
 
 class QuestionForm(forms.Form):
-    """Can this person do that in this tenant? All of it is in the address."""
+    """Can this person do that in this tenant? The URL holds all of it."""
 
     person = forms.CharField(max_length=254, label="Who")
-    action = forms.ChoiceField(choices=_action_choices, label="may", initial="update")
+    action = forms.ChoiceField(choices=_action_choices, label="can", initial="update")
     resource = forms.ChoiceField(choices=_resource_choices, label="what", initial="pipeline")
     tenant = forms.ChoiceField(
-        label="in which tenant", error_messages={"invalid_choice": "You see no such tenant."}
+        label="in which tenant",
+        error_messages={"invalid_choice": "There is no such tenant, or you can't see it."},
     )
-    object = forms.UUIDField(required=False, label="One object", help_text="Its id, for what was shared.")
+    object = forms.UUIDField(
+        required=False, label="One object", help_text="Its id, if it may have been shared."
+    )
 
     def __init__(self, *args, people, tenants, **kwargs):
         super().__init__(*args, **kwargs)
@@ -40,13 +43,13 @@ class QuestionForm(forms.Form):
         self.fields["object"].widget.attrs.update({"autocomplete": "off", "spellcheck": "false"})
 
     def clean_person(self) -> Membership:
-        """By address, or by a name that only one member has."""
+        """By email address, or by a name that only one member has."""
         value = self.cleaned_data["person"]
         found = list(self.people.filter(user__email__iexact=value)) or list(matching(self.people, value)[:2])
         if not found:
-            raise forms.ValidationError("Nobody here is called so. Add her to the organization first.")
+            raise forms.ValidationError("No member has that name. Invite them first.")
         if len(found) > 1:
-            raise forms.ValidationError("More than one person is called so. Use her address.")
+            raise forms.ValidationError("Several people have that name. Use an email address.")
         return found[0]
 
     def clean_tenant(self) -> Tenant:

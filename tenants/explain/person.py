@@ -1,4 +1,4 @@
-"""The part of a person's page that is about tenants: what she may do there, her keys and computers."""
+"""The part of a person's page that is about tenants: what they can do there, their keys and computers."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,7 +17,7 @@ from .reasons import Standing
 
 @dataclass(frozen=True)
 class Keys:
-    """How many keys and computers sign in as her, and when a key was used last."""
+    """How many keys and computers sign in as this person, and when a key was last used."""
 
     keys: int
     used: datetime | None
@@ -25,11 +25,11 @@ class Keys:
 
 
 def tenants_of(request, membership: Membership) -> list:
-    """Tenants of which the person of the request may know, and in which the member may do anything, by name."""
+    """Tenants that the person of the request can see and in which the member can do anything at all, by name."""
     seen = visible_tenants(request).order_by("name")
-    hers = tenants_visible_to(membership.user, request.org)
+    theirs = tenants_visible_to(membership.user, request.org)
     shared = Q(shares__membership=membership) | Q(shares__team__user=membership.user_id)
-    ids = set(hers.values_list("pk", flat=True)) | set(seen.filter(shared).values_list("pk", flat=True))
+    ids = set(theirs.values_list("pk", flat=True)) | set(seen.filter(shared).values_list("pk", flat=True))
     found = [tenant for tenant in seen if tenant.pk in ids]
     for tenant in found:
         tenant.organization = request.org
@@ -37,7 +37,7 @@ def tenants_of(request, membership: Membership) -> list:
 
 
 def accesses(membership: Membership, tenants: list) -> list[Access]:
-    """What she may do in each of the tenants."""
+    """What the member can do in each of the tenants."""
     standing = Standing(membership.user, tenants, membership)
     return [access_to(standing, tenant) for tenant in tenants]
 
@@ -52,5 +52,5 @@ def keys_of(user) -> Keys:
 
 
 def sees_in_full(request, membership: Membership) -> bool:
-    """Oneself, and whoever manages members."""
+    """Yourself, or anyone if you manage members."""
     return membership.user_id == request.user.pk or Permission.MEMBER_MANAGE in request.org_permissions

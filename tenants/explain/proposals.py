@@ -1,4 +1,4 @@
-"""What is missing for a right, as sentences with the place where it is done."""
+"""What is missing for a right, as sentences with a link to where it can be done."""
 
 from dataclasses import dataclass
 from urllib.parse import urlencode
@@ -16,7 +16,7 @@ from .reasons import Change, Explanation
 
 @dataclass(frozen=True)
 class Proposal:
-    """A change in words. `url` is empty for whoever may not make it."""
+    """A change in words. `url` is empty for viewers who can't make it."""
 
     icon: str
     words: str
@@ -25,7 +25,7 @@ class Proposal:
 
 
 def proposals(told: Explanation, membership, viewer) -> tuple[list[Proposal], list[Proposal]]:
-    """(all of which have to be done first, of which then one is enough), as the viewer may do them."""
+    """(what has to be done first, of which then one is enough), linked where the viewer can make the change."""
     tenant = told.question.tenant
     rights = permissions_of(viewer, tenant.organization)
     may_give = TenantPermission.ACCESS in tenant_permissions_of(viewer, tenant, rights)
@@ -34,29 +34,29 @@ def proposals(told: Explanation, membership, viewer) -> tuple[list[Proposal], li
         if change.kind in ("role", "team_role"):
             return _role(change, tenant, membership, may_give)
         if change.kind == "team":
-            return _team(change, tenant, Permission.TEAM_MANAGE in rights)
+            return _team(change, tenant, membership, Permission.TEAM_MANAGE in rights)
         return _account(told.question.user, viewer)
 
     return [put(change) for change in told.first if change.kind != "join"], [put(way) for way in told.ways]
 
 
 def _role(change: Change, tenant, membership, may_give: bool) -> Proposal:
-    whom = f"team {change.team}" if change.team else "her"
-    words = f"Give {whom} the role {change.role} on {tenant}."
+    whom = f"team {change.team}" if change.team else membership.user
+    words = f"Give {whom} the {change.role} role on {tenant}."
     if change.team:
-        words += " Everybody in the team gains it."
+        words += " Everyone in the team gets it."
     chosen = {"holder": holder_value(change.team or membership), "role": change.role.pk}
     path = reverse("tenants:grant_give", args=[tenant.organization.slug, tenant.slug])
     icon = "users-round" if change.team else "user-plus"
-    return Proposal(icon, words, f"{path}?{urlencode(chosen)}" if may_give else "", f"Give {change.role}")
+    return Proposal(icon, words, f"{path}?{urlencode(chosen)}" if may_give else "", f"Assign {change.role}")
 
 
-def _team(change: Change, tenant, may_manage: bool) -> Proposal:
-    words = f"Put her into team {change.team}, which is {change.role} on {tenant}."
+def _team(change: Change, tenant, membership, may_manage: bool) -> Proposal:
+    words = f"Add {membership.user} to team {change.team}, which has the {change.role} role on {tenant}."
     return Proposal("users-round", words, change.team.get_absolute_url() if may_manage else "", "Open team")
 
 
 def _account(user, viewer) -> Proposal:
-    words = "Reactivate her account, which an administrator of this installation can do."
+    words = f"Reactivate the account of {user}. An administrator of this installation can do that."
     url = reverse("admin:users_user_change", args=[user.pk]) if viewer.is_superuser else ""
     return Proposal("power", words, url, "Open account")

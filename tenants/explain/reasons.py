@@ -1,4 +1,4 @@
-"""Why somebody may do something in a tenant, and what has to change so that she may.
+"""Why someone can do something in a tenant, and what has to change so that they can.
 
 The verdict is the one of tenants.decisions, or of tenants.access for the tenant itself. The paths are read from the
 same rows: each of them alone gives the right, and without all of them it is gone.
@@ -34,8 +34,8 @@ WORDS = {
     "tenant:change": "change settings",
     "tenant:delete": "delete the tenant",
     "tenant:manage_access": "manage members",
-    "secret:read_secret_value": "read values of secrets",
-    "service_connector:read_secret_value": "read values of connectors",
+    "secret:read_secret_value": "read secret values",
+    "service_connector:read_secret_value": "read connector values",
 }
 
 
@@ -56,7 +56,7 @@ class Path:
         if self.kind == "superuser":
             return "superuser"
         if self.kind == "share":
-            return f"{through}{resource_words(self.share.resource_type)} shared one by one"
+            return f"{through}{resource_words(self.share.resource_type)} shared individually"
         if self.kind == "organization":
             return f"{through}organization role {self.role}"
         return f"{through}{self.role}" if self.team else f"direct role {self.role}"
@@ -67,7 +67,7 @@ class Path:
 
     @property
     def ends(self):
-        """When it ends by itself; None for never."""
+        """When it expires; None for never."""
         return self.grant.expires_at if self.grant else None
 
     @property
@@ -86,7 +86,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Question:
-    """May `user` do `action` in `tenant`, with all of a type or with one object of it? Ids as they are written."""
+    """Can `user` do `action` in `tenant`, with all of a type or with one object of it? Ids as they are written."""
 
     user: object
     tenant: Tenant
@@ -101,13 +101,13 @@ class Question:
 
     @property
     def meant(self) -> tuple[str, str]:
-        """The known (type, action) that answers it, as decisions have it; the same for what is known."""
+        """The known (type, action) whose right answers it, as decisions have it; a known one stands for itself."""
         odd = self.resource == ITSELF or not ACTION.fullmatch(self.action)
         return (self.resource, self.action) if odd else nearest(self.resource, self.action)
 
     @property
     def exists(self) -> bool:
-        """Does anybody ever ask this?"""
+        """Does anyone ever ask this?"""
         return self.resource in (*RESOURCES, *DASHBOARD) and self.action in actions_of(self.resource)
 
     @property
@@ -124,7 +124,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Explanation:
-    """The answer. `paths` give it; `others` are what she holds there besides.
+    """The answer. `paths` give it; `others` are what else the person holds there.
 
     For no: all `first` have to be done, and then one of `ways` when there are any.
     """
@@ -145,22 +145,22 @@ class Explanation:
 
     @property
     def is_switched_off(self) -> bool:
-        """Whatever she may do: the tenant lets nobody in."""
+        """The tenant lets no one in, whatever their roles."""
         return self.question.tenant.desired_state != Tenant.DesiredState.AVAILABLE
 
     @property
     def owners_may(self) -> bool:
-        """ZenML asks nobody about objects of one's own, or that belong to nobody (protocol §6)."""
+        """ZenML never asks about objects the person owns, or that have no owner (protocol §6)."""
         return self.question.action != "create" and self.question.resource not in (ITSELF, "project")
 
     @property
     def is_unprotected(self) -> bool:
-        """ZenML itself lets everybody in the tenant do it."""
+        """ZenML itself lets everyone in the tenant do it."""
         return self.question.resource in UNPROTECTED
 
 
 class Standing:
-    """A person in an organization and all she holds on some of its tenants: as many queries for any number of them."""
+    """A person in an organization and all they hold on some of its tenants: as many queries for any number of them."""
 
     def __init__(self, user, tenants, membership: Membership | None = None):
         self.user, self.tenants = user, {tenant.pk: tenant for tenant in tenants}
@@ -173,7 +173,7 @@ class Standing:
 
     @cached_property
     def teams(self) -> dict:
-        """Teams of the organization she is in, by key."""
+        """The person's teams in the organization, by key."""
         return {team.pk: team for team in self.organization.teams.filter(user=self.user)}
 
     @property
@@ -184,7 +184,7 @@ class Standing:
 
     @cached_property
     def held(self) -> list[Path]:
-        """What was given to her and her teams, the strongest role first, also what is over."""
+        """Roles of the person and their teams, the strongest first, expired ones too."""
         grants = TenantGrant.objects.filter(self._own, tenant__in=self.tenants)
         grants = grants.select_related("role", "granted_by").prefetch_related("role__permissions")
         return [self._path(grant) for grant in grants.order_by("role__rank", "role__name", "created_at")]
@@ -196,17 +196,17 @@ class Standing:
 
     @cached_property
     def shares(self) -> list[Path]:
-        """Single objects shared with her and her teams."""
+        """Single objects shared with the person and their teams."""
         shares = Share.objects.filter(self._own, tenant__in=self.tenants)
         return [Path("share", team=self.teams.get(share.team_id), share=share) for share in shares]
 
     def on(self, tenant: Tenant) -> list[Path]:
-        """The roles she holds there, strongest first, without what is over."""
+        """The roles the person holds there, strongest first, without expired ones."""
         return [path for path in self.held if path.grant.tenant_id == tenant.pk and not path.is_over]
 
     @cached_property
     def organization_paths(self) -> list[Path]:
-        """Her organization roles, her own first and then those of her teams."""
+        """The person's organization roles: their own first, then those of their teams."""
         roles = {
             role.slug: role
             for role in self.organization.roles.organization_level().prefetch_related("permissions")
@@ -217,7 +217,7 @@ class Standing:
 
     @property
     def manages_joined(self) -> bool:
-        """May she change the settings of every tenant she has a role on?"""
+        """Can the person change the settings of every tenant they have a role on?"""
         right = Permission.TENANT_MANAGE_JOINED
         return any(right in path.rights for path in self.organization_paths)
 
@@ -238,7 +238,7 @@ def explain(question: Question, standing: Standing | None = None) -> Explanation
 
 
 def _verdict(question: Question) -> bool:
-    """What whoever enforces it says."""
+    """The answer of whatever enforces the right."""
     if question.resource == ITSELF:
         permission = DASHBOARD_RIGHTS.get(question.action)
         return permission is not None and can(question.user, permission, question.tenant)
@@ -246,7 +246,7 @@ def _verdict(question: Question) -> bool:
 
 
 def paths_of(question: Question, standing: Standing) -> list[Path]:
-    """Everything that gives it to her now: each alone does."""
+    """Everything that gives the person the right now: each path alone does."""
     user = standing.user
     if not user.is_active:
         return []
@@ -254,7 +254,7 @@ def paths_of(question: Question, standing: Standing) -> list[Path]:
 
 
 def _giving(question: Question, standing: Standing) -> list[Path]:
-    """Everything she and her teams hold that gives it to active members."""
+    """Everything the person and their teams hold that gives it to active members."""
     found = [path for path in standing.on(question.tenant) if _gives(path.rights, question, standing)]
     if question.resource != ITSELF:
         return found + [path for path in standing.shares if _opens(path.share, question)]
@@ -266,7 +266,7 @@ def _manages_all(path: Path, question: Question) -> bool:
 
 
 def _first(standing: Standing) -> list[Change]:
-    """What keeps her from everything."""
+    """What keeps the person from everything."""
     first = [] if standing.user.is_active else [Change("reactivate")]
     if standing.membership is None and not standing.user.is_superuser:
         first.append(Change("join"))
@@ -274,7 +274,7 @@ def _first(standing: Standing) -> list[Change]:
 
 
 def _opens(share: Share, question: Question) -> bool:
-    """Does the share give this? Whoever got an object may read the project it is in."""
+    """Does the share give this? Whoever got an object can read the project it is in."""
     if share.tenant_id != question.tenant.pk or question.object is None:
         return False
     if question.right == f"project:{READ}" and question.object == str(share.project_id):
@@ -291,7 +291,7 @@ def _is_about(share: Share, question: Question) -> bool:
 
 
 def _gives(rights: frozenset[str], question: Question, standing: Standing) -> bool:
-    """Does holding a role with these rights on the tenant give it to her?"""
+    """Does a role with these rights on the tenant give it to the person?"""
     if question.resource != ITSELF or question.action not in DASHBOARD_RIGHTS:
         return ":".join(question.meant) in rights
     if question.action == "view":
@@ -302,7 +302,7 @@ def _gives(rights: frozenset[str], question: Question, standing: Standing) -> bo
 
 
 def _ways(question: Question, standing: Standing) -> list[Change]:
-    """Changes of which each alone gives the right: the weakest role to her or to a team of hers, or another team."""
+    """Changes that each give the right: the weakest role for the person or one of their teams, or another team."""
     roles = standing.organization.roles.tenant_level().prefetch_related("permissions")
     giving = [role for role in roles if _gives(role.rights, question, standing)]
     if not giving:
@@ -313,7 +313,7 @@ def _ways(question: Question, standing: Standing) -> list[Change]:
 
 
 def _other_teams(question: Question, standing: Standing, roles: list[Role]) -> list[Change]:
-    """Teams she could be put into because they hold one of the roles there."""
+    """Teams the person could be added to because they hold one of the roles there."""
     grants = question.tenant.grants.valid().filter(team__organization=standing.organization, role__in=roles)
     others = grants.exclude(team__in=standing.teams).select_related("team", "role")
     found = {

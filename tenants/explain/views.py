@@ -19,7 +19,7 @@ SUGGESTED = 8
 @require_safe
 @org_view(Permission.ORGANIZATION_VIEW)
 def question(request):
-    """Can she do that there? Members ask about themselves."""
+    """Can this person do that there? Members can ask about themselves."""
     if wants(request, "people"):
         return render(request, "explain/question.html#people", {"people": _suggested(request)})
     people, asks_of_others = _people(request), Permission.MEMBER_MANAGE in request.org_permissions
@@ -67,7 +67,7 @@ def _around(request, form, told) -> dict:
 @require_safe
 @org_view(Permission.ORGANIZATION_VIEW)
 def person(request, membership):
-    """What a member may do in each tenant. Hers alone, and for those who manage members."""
+    """What a member can do in each tenant: for the member, and for those who manage members."""
     member = get_object_or_404(request.org.memberships.select_related("user"), pk=membership)
     if not sees_in_full(request, member):
         refuse(request, Permission.MEMBER_MANAGE, request.org)

@@ -26,7 +26,7 @@ EMPTY = (
 
 @dataclass(frozen=True)
 class Cell:
-    """`grants`: the team's roles on the tenant, strongest first. `url`: where they are changed, for those who may."""
+    """`grants`: the team's roles on the tenant, strongest first. `url`: where they are changed, for those who can."""
 
     team: Team
     tenant: Tenant
@@ -39,7 +39,7 @@ class Cell:
 
     @property
     def empty(self) -> str:
-        """How it is drawn without a role, as most are: a template takes ten times as long for each of a thousand."""
+        """The HTML without a role, as in most cells: with a thousand of them, a template takes ten times as long."""
         return format_html(EMPTY if self.url else SHUT, self.id, self.url, self.team.label, self.tenant.name)
 
 
@@ -55,7 +55,7 @@ def cell_id(team: Team, tenant: Tenant) -> str:
 
 
 def cell_of(team: Team, tenant: Tenant, grants: list[TenantGrant]) -> Cell:
-    """A cell that may be changed."""
+    """A cell that can be changed."""
     return Cell(team, tenant, grants, _pages(tenant).replace(str(NOBODY), str(team.uuid)))
 
 
@@ -66,14 +66,14 @@ def _pages(tenant: Tenant) -> str:
 
 
 def teams_named(organization, text: str) -> list[Team]:
-    """Teams by name with the number of their `people`: the first of them, and one more when there are more."""
+    """The first teams by name with the number of their `people`, and one more than fits if there are more."""
     inside = number_of(Team.user_set.through.objects.all(), "group")
     found = organization.teams.filter(label__icontains=text).annotate(people=inside)
     return list(found.order_by("label")[: TEAMS + 1])
 
 
 def rows_of(teams: list[Team], tenants: list[Tenant], managed: set) -> list[Row]:
-    """One row per team, one cell per tenant. `managed`: keys of the tenants whose members may be changed. One query."""
+    """One row per team, one cell per tenant. `managed`: keys of the tenants whose members can be changed. One query."""
     grants = TenantGrant.objects.valid().filter(team__in=teams, tenant__in=tenants)
     held: dict[tuple, list[TenantGrant]] = {}
     for grant in grants.select_related("role").order_by("role__rank", "created_at"):
@@ -88,7 +88,7 @@ def rows_of(teams: list[Team], tenants: list[Tenant], managed: set) -> list[Row]
 
 
 def managed_by(user, rights, organization, tenants: list[Tenant]) -> set:
-    """Keys of those tenants whose members the user may change. No query for whoever manages all."""
+    """Keys of those tenants whose members the user can change. No query for users who manage all."""
     if Permission.TENANT_MANAGE_ALL in rights:
         return {tenant.pk for tenant in tenants}
     mine = organization.tenants.with_right(user, TenantPermission.ACCESS)

@@ -11,11 +11,11 @@ from tenants.servers.base import ServerError
 def switch_off(database: Path, user_id: UUID, still_out: Callable[[], bool], isolation: str) -> bool:
     """Make the account inactive: the server answers all its tokens with 401 from now on. True when that is done.
 
-    `still_out` is asked while nobody else can write: a server that lets the person in again either has written that
+    `still_out` is asked while no one else can write: a server that lets the person in again either has written that
     already, and then their right is seen, or writes it after us and makes the account active again.
 
     The server may run or not; nothing but this one row is touched, in one short transaction. False when `still_out`
-    says so. `isolation`: see box.chosen(). Raises ServerError when the database is not there, is busy, or is not
+    says so. `isolation`: see box.chosen(). Raises ServerError when the database is missing, is busy, or is not
     one of ZenML.
     """
     try:

@@ -1,4 +1,4 @@
-"""Reading single values out of what a server has sent: whatever it is, it becomes what was asked for, or nothing.
+"""Reading single values out of what a server has sent: whatever it is becomes what was asked for, or nothing.
 
 A tenant's server may send a list where an object should be, a name of a megabyte, a year that no calendar has. The pages
 show what is left.

@@ -51,7 +51,7 @@ class ServerStatus(StrEnum):
     STARTING = "starting"  # process exists, may already answer: ask healthy()
     RUNNING = "running"
     BACKOFF = "backoff"  # died while starting, will be tried again
-    FATAL = "fatal"  # died while starting too often, nobody tries any more
+    FATAL = "fatal"  # died while starting too often; no further tries
     STOPPED = "stopped"
 
 
@@ -78,7 +78,7 @@ class ServerError(Exception):
 
 
 class EnvironmentFailed(ServerError):
-    """The Python environment of a version could not be made; the reason carries the resolver's message."""
+    """The Python environment of a version could not be created; the reason carries the resolver's message."""
 
 
 class PortTaken(ServerError):
@@ -110,7 +110,7 @@ class TenantUnreachable(TenantError):
 
 
 class TenantBusy(TenantUnreachable):
-    """As many calls as may run at once wait for this server already; nothing was sent."""
+    """The most calls allowed at once are already waiting for this server; nothing was sent."""
 
     def __init__(self):
         super().__init__("The server is answering slowly. Try again in a moment.")
@@ -132,14 +132,14 @@ class TenantNotFound(TenantRefused):
 
 
 class TenantUnreadable(TenantRefused):
-    """The server answered with something else than what was asked for."""
+    """The server answered with something other than what was asked for."""
 
     def __init__(self):
         super().__init__(502, "The server's answer cannot be read.")
 
 
 class TenantConflict(TenantRefused):
-    """409: an object of that name exists already."""
+    """409: an object of that name already exists."""
 
     def __init__(self, reason: str):
         super().__init__(409, reason)
@@ -149,7 +149,7 @@ class ServerBackend(Protocol):
     """Where tenant servers live. Every method may be repeated; every ServerError is for people."""
 
     def install(self, version: str) -> None:
-        """Make the environment of a version, or return at once when it exists.
+        """Create the environment of a version, or return at once if it exists.
 
         Blocks for seconds to minutes. Raises EnvironmentFailed, NoSpace.
         """
@@ -157,7 +157,7 @@ class ServerBackend(Protocol):
     def installed(self, version: str) -> bool: ...
 
     def known_versions(self) -> list[str]:
-        """Versions that may be offered, newest first."""
+        """Versions that can be offered, newest first."""
 
     def start(self, spec: ServerSpec) -> None:
         """Make the server run with this configuration; restart it when it runs with another one.
@@ -200,7 +200,7 @@ class ServerBackend(Protocol):
         """
 
     def free_port(self, taken: set[int]) -> int:
-        """A port of the range that nobody listens on and that is not in `taken`. Raises PortTaken."""
+        """A port of the range that no one listens on and that is not in `taken`. Raises PortTaken."""
 
     def explain_failure(self, spec: ServerSpec) -> str:
         """One sentence from the end of the log that a person understands; "" when there is nothing."""

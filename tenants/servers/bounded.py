@@ -1,4 +1,4 @@
-"""One HTTP call to a server that nobody trusts: it ends in time, it is small, and few of them run at once.
+"""One HTTP call to a server that no one trusts: it ends in time, it is small, and few of them run at once.
 
 httpx counts its timeouts from byte to byte, so that a server which sends one byte every half second holds a thread for
 ever. Here a deadline goes down to every single read and write, and every byte that arrives is counted.
@@ -54,7 +54,7 @@ HALF = re.compile(rb"\\u[dD][89a-fA-F]")  # where half of a character may stand
 
 
 class TooMuch(Exception):
-    """More bytes, or more pieces, than anybody wants to read."""
+    """More bytes, or more pieces, than anyone wants to read."""
 
 
 class Deadline:
@@ -88,7 +88,7 @@ def fetch(
 ) -> httpx.Response:
     """The whole answer, read within the deadline and the limit; redirects are not followed.
 
-    Raises httpx.HTTPError, TooMuch, and TenantRefused for an answer that is compressed although nobody asked for it.
+    Raises httpx.HTTPError, TooMuch, and TenantRefused for an answer that is compressed although no one asked for it.
     """
     deadline.expect(HEAD_LIMIT, HEADS)
     # httpcore hands these to our streams as they are; a wait for a free connection needs a number.
@@ -103,7 +103,7 @@ def fetch(
 def _body(answer: httpx.Response, limit: int) -> bytes:
     coding = answer.headers.pop("Content-Encoding", "identity")
     if coding.strip().lower() != "identity":
-        raise TenantRefused(answer.status_code, "The server's answer is compressed, which nobody asked for.")
+        raise TenantRefused(answer.status_code, "The server's answer is compressed, which no one asked for.")
     announced = answer.headers.get("Content-Length", "")
     if announced.isdecimal() and int(announced[:20]) > limit:
         raise TooMuch
@@ -134,7 +134,7 @@ def make_http(transport: httpx.BaseTransport | None = None, **options: Any) -> h
     )
     for used in (client._transport, *client._mounts.values()):
         if isinstance(used, httpx.HTTPTransport):
-            # httpx has no way to say this; test_hostile_server.py fails should it stop to work.
+            # httpx has no way to say this; test_hostile_server.py fails should it stop working.
             used._pool._network_backend = _Network()
     return client
 
@@ -199,7 +199,7 @@ class _Stream(httpcore.NetworkStream):
 
 
 def json_of(answer: httpx.Response) -> Any:
-    """What a body says, None for an empty one. Numbers that are none (NaN) are None.
+    """The content of a body, None for an empty one. NaN becomes None.
 
     Raises TenantRefused for what is no JSON, nested too deeply, of too many parts, or no text (half characters).
     """
@@ -325,7 +325,7 @@ class Places:
                 raise TenantBusy
 
     def _debt(self, server: str) -> float:
-        """What its dear answers have cost, less what was forgiven since; JSON of 8 MB stops everybody for 0.1 s."""
+        """What its expensive answers have cost, less what was forgiven since; JSON of 8 MB stops everyone for 0.1 s."""
         owed, since = self.debts.get(server, (0.0, 0.0))
         owed -= (time.monotonic() - since) * SHARE
         if owed <= 0:

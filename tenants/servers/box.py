@@ -180,7 +180,7 @@ def probe() -> Isolation:
         Kind.NONE,
         "Tenants are not isolated.",
         EVERYTHING,
-        f"{remedy(refused)} Or, if everybody who may run code here may be trusted with all tenants, "
+        f"{remedy(refused)} Or, if you trust everyone who can run code here with all tenants, "
         "set ZENPRO_ISOLATION=none.",
     )
 

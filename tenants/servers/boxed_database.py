@@ -29,9 +29,9 @@ def change(
     wanted: Callable[[], bool] = lambda: True,
     isolation: str,
 ) -> Any:
-    """What the operation of database_script.py returns; None when it was not wanted any more.
+    """What the operation of database_script.py returns; None when it was no longer wanted.
 
-    `wanted` is asked while nobody else can write. The server may run or not. `isolation`: see box.chosen().
+    `wanted` is asked while no one else can write. The server may run or not. `isolation`: see box.chosen().
     Raises ServerError with the database's words: it is not there, busy, or not one of ZenML.
     """
     if not database.parent.is_dir():

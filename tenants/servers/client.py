@@ -1,4 +1,4 @@
-"""A tenant's REST API as one person sees it: every call is made with her token, so the server's own RBAC decides.
+"""A tenant's REST API as one person sees it: every call is made with their token, so the server's own RBAC decides.
 
 Facts about the wire are in the specification pages protocol.md (sections 3.4, 4, 6, 7) and rerun.md (2, 5, 6, 9).
 """
@@ -110,10 +110,10 @@ class Run:
 
     @property
     def finished(self) -> bool:
-        """True when the status will not change any more.
+        """True when the status will not change anymore.
 
         `in_progress` says something else: a failed run whose other branches go on is still in progress, and one
-        that failed before its first step is for ever, without an end (static pipelines, continue_on_failure).
+        that failed before its first step stays so forever, without an end (static pipelines, continue_on_failure).
         """
         return self.status in FINISHED
 
@@ -235,7 +235,7 @@ class TenantClient:
             self._lock.release()
 
     def forget_session(self, jwt: str) -> None:
-        """Without the lock, which somebody may hold for seconds: at worst there is one login too many."""
+        """Without the lock, which someone may hold for seconds: at worst there is one login too many."""
         if self._jwt == jwt:
             self._jwt_ends = 0.0
 
@@ -292,7 +292,7 @@ class TenantClient:
             return mapping(json_of(self._send("GET", "/info", "none", Deadline(self.timeout))))
 
     def current_user(self) -> Json:
-        """The tenant's account of this person; `metadata.external_user_id` is her id in the dashboard."""
+        """The tenant's account of this person; `metadata.external_user_id` is their id in the dashboard."""
         return mapping(self.call("GET", "/current-user"))
 
     def projects(self) -> list[Json]:
@@ -316,7 +316,7 @@ class TenantClient:
     def ensure_local_stack(self, name: str, path: str) -> Json:
         """The stack `name` with a local orchestrator and a local artifact store at `path`, made where it is missing.
 
-        Unlike the default stack its store has one path for everybody, so that logs and pictures can be read
+        Unlike the default stack its store has one path for everyone, so that logs and pictures can be read
         through the server (rerun.md section 9). What exists under that name is taken as it is.
         """
         parts = {"orchestrator": {}, "artifact_store": {"path": path}}
@@ -426,7 +426,7 @@ class TenantClient:
         replace: bool = False,
         tags: Sequence[str] = (),
     ) -> Json:
-        """Make a snapshot show up in lists. TenantConflict when the pipeline has that name and not `replace`."""
+        """Name a snapshot, so that lists show it. TenantConflict when the pipeline has that name and not `replace`."""
         body: Json = {"name": name, "replace": replace}
         body |= {"description": description} if description else {}
         body |= {"add_tags": list(tags)} if tags else {}
@@ -436,7 +436,7 @@ class TenantClient:
             if (
                 refused.reason == "Snapshot update failed."
             ):  # what 0.98 says, with 500, to a name that is taken
-                raise TenantConflict("The pipeline has a snapshot of that name already.") from refused
+                raise TenantConflict("The pipeline already has a snapshot of that name.") from refused
             raise
 
     def delete_snapshot(self, snapshot_id: Id) -> None:
@@ -468,7 +468,7 @@ class TenantClients:
             return client
 
     def forget(self, key: Hashable) -> None:
-        """Drop a person's session, for instance when she loses her role."""
+        """Drop a person's session, for instance when they lose their role."""
         with self._lock:
             self._clients.pop(key, None)
 
@@ -540,7 +540,7 @@ def session_of(body: Any, status: int) -> tuple[str, float]:
     """The session a login gave, and for how many seconds. Raises TenantRefused."""
     body = mapping(body)
     if not body.get("access_token"):
-        raise TenantRefused(status, "The server gave no session.")
+        raise TenantRefused(status, "The server did not open a session.")
     return token(body["access_token"]), min(
         answers.seconds(body.get("expires_in")) or 3600.0, LONGEST_SESSION
     )
@@ -556,7 +556,7 @@ def page_of(answer: Any, make: Callable[[Any], Any]) -> Page:
 
 
 def plain(one: Any) -> Json:
-    """Raises TenantUnreadable for what is no object."""
+    """Raises TenantUnreadable for what is not an object."""
     if not isinstance(one, dict):
         raise TenantUnreadable
     return one

@@ -28,7 +28,7 @@ def open_database(path, patience):
 
 
 def change(connection, answer, operation, arguments):
-    """What the operation returns; None when it was not wanted any more once the lock was ours."""
+    """What the operation returns; None when it was no longer wanted once the lock was ours."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         print("locked", flush=True)

@@ -1,4 +1,4 @@
-"""A ZenML server that somebody else runs: we know its address, give out its variables and ask how it is."""
+"""A ZenML server that someone else runs: we know its address, hand out its variables and check its status."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tenants.servers.bounded import TooMuch
 from tenants.servers.health import FAILURES, ask, is_ours, is_well, said
 from tenants.servers.variables import pro_variables, server_variables
 
-NOT_OURS = "Somebody else runs this server; it can only be started and stopped where it runs."
+NOT_OURS = "Someone else runs this server; it can only be started and stopped where it runs."
 OLD_LINES = "sends sign-ins to another address than its own: it runs with older lines."
 OWN_BUSINESS = (
     "ZENML_SERVER_ALLOW_LOCAL_FILE_ACCESS",
@@ -48,7 +48,7 @@ class EnrolledBackend:
         return ServerState(ServerStatus.RUNNING if self.healthy(spec) else ServerStatus.ABSENT)
 
     def cpu_seconds(self, spec: ServerSpec) -> float:
-        """How much it works is not seen from here."""
+        """Unknown here: the server runs on another machine."""
         return 0.0
 
     def healthy(self, spec: ServerSpec) -> bool:
@@ -56,14 +56,14 @@ class EnrolledBackend:
         return is_well(spec.server_url, spec, trust_env=True)
 
     def has_data(self, spec: ServerSpec) -> bool:
-        """Its data are somebody else's matter."""
+        """Its data is someone else's business."""
         return True
 
     def tail_log(self, spec: ServerSpec, lines: int = 100) -> list[str]:
         return []
 
     def remove(self, spec: ServerSpec) -> None:
-        """Nothing of ours is there to remove."""
+        """There is nothing of ours to remove."""
 
     def free_port(self, taken: set[int]) -> int:
         raise ServerError(NOT_OURS)
@@ -80,7 +80,7 @@ class Look:
 
 
 def look(spec: ServerSpec) -> Look:
-    """Ask the server at its public address how it is, through this machine's proxy where there is one.
+    """Check the server's status at its public address, through this machine's proxy if there is one.
 
     At most 4 s whatever it sends, follows no redirects, never raises.
     """
@@ -89,7 +89,7 @@ def look(spec: ServerSpec) -> Look:
     except httpx.TimeoutException:
         return Look(f"{spec.server_url} does not answer in time.")
     except (TooMuch, TenantError):
-        return Look(f"What answers at {spec.server_url} is no ZenML server.")
+        return Look(f"What answers at {spec.server_url} is not a ZenML server.")
     except FAILURES as error:
         return Look(f"{spec.server_url} cannot be reached: {_words(error)}"[:300])
     if not health.is_success:
@@ -102,7 +102,7 @@ def _who(answer: httpx.Response, spec: ServerSpec) -> str:
         return _sends_people_to(said(answer).get("pro_api_url"), spec)
     if "deployment_type" in said(answer):
         return f"{spec.server_url} is a ZenML server, but it does not run with the lines of this tenant."
-    return f"What answers at {spec.server_url} is no ZenML server."
+    return f"What answers at {spec.server_url} is not a ZenML server."
 
 
 def _sends_people_to(address, spec: ServerSpec) -> str:
@@ -119,12 +119,12 @@ def _words(error: Exception) -> str:
     if "name or service" in text or "name resolution" in text or "no address" in text:
         return "there is no such host."
     if "refused" in text:
-        return "nothing listens there."
+        return "nothing is listening there."
     return "no connection."
 
 
 def environment_block(spec: ServerSpec) -> str:
-    """Lines for the environment of that server, to be copied by its administrator. Holds its secrets."""
+    """Lines for the environment of that server, for its administrator to copy. They contain its secrets."""
     wanted = server_variables(spec) | pro_variables(spec)
     return "\n".join(
         f"{name}={shlex.quote(value)}" for name, value in wanted.items() if name not in OWN_BUSINESS

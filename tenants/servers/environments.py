@@ -98,7 +98,7 @@ class Environments:
         return requirements(version)
 
     def builds_from_source(self, version: str) -> bool:
-        """Building runs code of a package's author: of nobody's, unless somebody answers for it."""
+        """Building runs code of a package's author: nothing is built unless someone takes responsibility for it."""
         return False
 
     def log(self, version: str) -> Path:
@@ -237,7 +237,7 @@ class Environments:
         return certificates | fixed | self.index.environment
 
     def _remove_remains(self, version: str) -> None:
-        """What a killed build left; we hold the lock, so nobody works in it."""
+        """What a killed build left; we hold the lock, so no one works in it."""
         for path in self.yard.glob(f"build-{version}-*"):
             folders.remove(path)
 
@@ -278,7 +278,7 @@ def end_of(log: Path, start: int = 0) -> str:
 
 
 def keep_end(log: Path) -> None:
-    """A build may have written without end; nobody reads more than the last part."""
+    """A build can write without end; no one reads more than the last part."""
     with contextlib.suppress(OSError):
         if log.stat().st_size > LOG_TAIL:
             log.write_text(end_of(log))

@@ -1,7 +1,7 @@
 """Goes through folders in which strangers may have put anything, to remove or to measure them.
 
 Python's own ways give up on a tree deeper than their stack or than the longest path, and on folders closed to their own
-owner. Here each folder is opened by its name in the folder above: no depth is too deep, no link that somebody puts on
+owner. Here each folder is opened by its name in the folder above: no depth is too deep, no link that someone puts on
 the way leads elsewhere, and never more than four descriptors are open.
 """
 
@@ -108,14 +108,14 @@ class Walk:
             os.close(inner)
             if isinstance(error, TimeoutError):
                 raise
-            self.closed(error)  # somebody has closed it again: what is beside it is gone through all the same
+            self.closed(error)  # someone has closed it again: what is beside it is gone through all the same
             return os.dup(here)
         return inner
 
     def _up(self, here: int, way: list[_Level], top: int) -> int:
-        """Descriptor of the folder above, or of what is left of the way there if somebody has moved or closed something."""
+        """Descriptor of the folder above, or of what is left of the way there if someone has moved or closed it."""
         name = way.pop().name
-        with suppress(OSError):  # somebody has closed the one above
+        with suppress(OSError):  # someone has closed the one above
             above = os.open("..", os.O_RDONLY | os.O_DIRECTORY, dir_fd=here)
             if key_of(os.fstat(above)) == way[-1].key:
                 self.leave(name, above)

@@ -1,4 +1,4 @@
-"""Asking a server how it is, and whether it is the tenant's: somebody else's may listen at the address."""
+"""Checks a server's health, and that it is the tenant's: another server could be listening at the address."""
 
 import httpx
 

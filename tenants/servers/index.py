@@ -22,7 +22,7 @@ def without_credentials(text: str) -> str:
 class PackageIndex:
     """Package indexes: the first is the default, the others are asked before it.
 
-    A name that another index knows is taken from there alone, so that nobody can put a newer one beside it.
+    A name that another index knows is taken from there alone, so that no one can put a newer one beside it.
     `network`: certificates and proxies, as variables that uv reads.
     """
 

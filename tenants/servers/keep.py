@@ -23,7 +23,7 @@ SECRETS_FD = "ZENPRO_SECRETS_FD"  # the variable that names the pipe
 
 PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS, PR_SET_CHILD_SUBREAPER = 1, 38, 36
 PR_CAPBSET_DROP, PR_SET_SECUREBITS = 24, 28
-NO_ROOT = 0b1111  # SECBIT_NOROOT, SECBIT_NO_SETUID_FIXUP, both locked: root is nobody special
+NO_ROOT = 0b1111  # SECBIT_NOROOT, SECBIT_NO_SETUID_FIXUP, both locked: root has no special rights
 LAST_CAPABILITY = 63
 CAPABILITY_VERSION = 0x20080522
 
@@ -203,7 +203,7 @@ def watch(child, walls, watched):
 
 
 def end_in_time(child, limits, asked):
-    """Before somebody kills us, and nobody ends what the child started. `asked`: when it was asked to end, or None."""
+    """Before someone kills us, and no one ends what the child started. `asked`: when it was asked to end, or None."""
     if asked and limits.get("grace") and time.monotonic() - asked > limits["grace"]:
         os.kill(child, signal.SIGKILL)
 
@@ -502,7 +502,7 @@ def holds_ports():
 def hold_ports(walls):
     """The program listens on the ports that it was given and on those that the system chooses, also inside bubblewrap.
 
-    It shares its network with us: while a tenant's server is down anybody else could answer in its place. Sockets
+    It shares its network with us: while a tenant's server is down anyone else could answer in its place. Sockets
     without a path (abstract) are of the network too, and are reached within the walls alone where the kernel can say so.
     """
     if walls["kind"] == "none" or not holds_ports():

@@ -85,7 +85,7 @@ def try_lock(lock, seconds):
 def signal_leftover(record, number):
     """Signal the process group recorded in a lock that is still held.
 
-    Its leader may be gone while its workers hold the lock; a pid that now belongs to somebody else is left alone.
+    Its leader may be gone while its workers hold the lock; a pid that now belongs to someone else is left alone.
     """
     pid, started = record
     if started_at(pid) in (None, started):

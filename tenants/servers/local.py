@@ -134,7 +134,9 @@ class LocalBackend:
         for log in self.supervisor.logs.glob(f"{spec.program}.log*"):
             log.unlink(missing_ok=True)
         if not folders.remove(spec.folder):
-            raise ServerError(f"The folder {spec.folder} could not be removed as a whole; it is tried again.")
+            raise ServerError(
+                f"The folder {spec.folder} could not be removed completely; ZenPro will try again."
+            )
 
     def free_port(self, taken: set[int]) -> int:
         first, last = self.port_range

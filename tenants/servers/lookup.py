@@ -1,4 +1,4 @@
-"""Addresses of a host, in time: the system's own lookup knows no deadline, and a name server may be anybody's."""
+"""Addresses of a host, in time: the system's own lookup knows no deadline, and anyone can run a name server."""
 
 import socket
 import threading
@@ -15,7 +15,7 @@ def addresses(host: str, port: int, seconds: float) -> Found:
     """Addresses of a host, in the system's order, each once. An address is its own.
 
     Raises TimeoutError after `seconds`, OSError or UnicodeError when there is no such host. One lookup of a host is
-    under way at a time, whoever asks: a name server that never answers holds one thread, and nobody's but its own.
+    under way at a time, whoever asks: a name server that never answers holds up only one thread, its own.
     """
     with suppress(OSError):
         return _system(host, port, socket.AI_NUMERICHOST)

@@ -1,4 +1,4 @@
-"""Ending a run in the database of a tenant's server, for which nobody may speak to the server any more."""
+"""Ends a run in the database of a tenant's server when no one can act for it in the server anymore."""
 
 from pathlib import Path
 from uuid import UUID

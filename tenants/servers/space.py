@@ -14,7 +14,7 @@ def free_bytes(folder: Path) -> int:
 
 
 def shortage(folder: Path) -> str:
-    """Why nothing new may begin on the disk of this folder, as a sentence; "" when there is room."""
+    """Why nothing new can start on the disk of this folder, as a sentence; "" when there is space."""
     if free_bytes(folder) < MIN_FREE:
         return f"Less than {MIN_FREE // 1024**2} MB are free on the disk of the data folder."
     found = os.statvfs(_existing(folder))

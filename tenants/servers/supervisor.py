@@ -58,7 +58,7 @@ class Program:
     stopwaitsecs: int = 10  # between SIGTERM and SIGKILL
     priority: int = 999  # lower starts earlier and stops later
     host: str = "127.0.0.1"
-    port: int | None = None  # when given, a start while somebody else listens there fails with a sentence
+    port: int | None = None  # when given, a start while someone else listens there fails with a sentence
     walls: Mapping | None = field(default=None, repr=False)  # box.as_document(); None: a program of ours
 
     def __post_init__(self):
@@ -240,7 +240,7 @@ class Supervisor:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             if child.poll() is not None:
-                raise StartFailed(f"The supervisor ended at once, see {self.logs / 'supervisord.log'}.")
+                raise StartFailed(f"The supervisor stopped immediately, see {self.logs / 'supervisord.log'}.")
             if self.running():
                 return
             time.sleep(POLL)
@@ -373,15 +373,15 @@ def refuse_odd_path(path: Path) -> None:
     """Line ends, and ; or # after a blank, would end the value in supervisor's configuration."""
     if re.search(r"[\r\n]|\s[;#]", str(path)):
         raise StartFailed(
-            f"The data folder {path} cannot be used: its name has a character in it that cannot be written down."
+            f"The data folder {path} cannot be used: its name contains a character that can't be written to a file."
         )
 
 
 def private_folder(folder: Path) -> None:
-    """Make a folder that only we can enter; refuse one that belongs to somebody else."""
+    """Make a folder that only we can enter; refuse one that belongs to someone else."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if folder.is_symlink() or folder.stat().st_uid != os.getuid():
-        raise StartFailed(f"The folder {folder} belongs to somebody else.")
+        raise StartFailed(f"The folder {folder} belongs to another user.")
     folder.chmod(0o700)
 
 

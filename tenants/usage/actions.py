@@ -15,7 +15,7 @@ from .models import Feature, Quota
 
 
 class LimitRefused(Refused):
-    """A limit that cannot be; `feature` names it."""
+    """An impossible limit; `feature` names it."""
 
     def __init__(self, reason: str, feature: str):
         super().__init__(reason)
@@ -29,10 +29,10 @@ def set_limits(
     """Set the limits of a tenant, or without one of the organization as a whole; None takes a limit away.
 
     Features that are not named stay as they are. Nothing is written when nothing changes. A limit below what is
-    used already ends nothing; it only lets nothing more begin. Raises LimitRefused for a tenant's limit above that of
-    its organization.
+    already used ends nothing; it only keeps more from being created. Raises LimitRefused for a tenant's limit above its
+    organization's.
     """
-    # Without the key: whoever writes rows of the organization meanwhile need not wait, and cannot be waited for.
+    # Without the key: others who write rows of the organization meanwhile need not wait, nor be waited for.
     Organization.objects.select_for_update(no_key=True).get(pk=organization.pk)
     rows = Quota.objects.filter(organization=organization, tenant=tenant)
     before = {row.feature: row.limit for row in rows.select_for_update().order_by("pk")}
@@ -55,7 +55,7 @@ def set_limits(
 
 @transaction.atomic
 def set_disk_budget(*, tenant: Tenant, budget: int | None, by) -> None:
-    """Bytes the tenant may keep on disk: None is what holds everywhere, 0 no limit. Nothing is written when it is so."""
+    """Bytes the tenant may keep on disk: None for the installation's limit, 0 for none. Writes only changes."""
     locked = Tenant.objects.select_for_update(no_key=True).select_related(None).get(pk=tenant.pk)
     if locked.disk_budget == budget:
         return
@@ -75,7 +75,7 @@ def _refuse_beyond(organization: Organization, limits: Mapping[str, int | None])
     most = dict(organization.quotas.of_organization().values_list("feature", "limit"))
     for feature, limit in limits.items():
         if limit is not None and feature in most and limit > most[feature]:
-            raise LimitRefused(f"{organization.name} has {most[feature]} in all.", feature)
+            raise LimitRefused(f"The limit of {organization.name} is {most[feature]}.", feature)
 
 
 def _set(organization: Organization, tenant: Tenant | None, feature: str, limit: int | None) -> None:

@@ -9,7 +9,7 @@ from .models import Quota
 
 class QuotaForm(forms.ModelForm):
     def clean(self):
-        """A tenant of another organization would be limited by a row that nothing counts with."""
+        """A row for a tenant of another organization would limit nothing."""
         super().clean()
         tenant, organization = self.cleaned_data.get("tenant"), self.cleaned_data.get("organization")
         if tenant and organization and tenant.organization_id != organization.pk:
@@ -18,7 +18,7 @@ class QuotaForm(forms.ModelForm):
 
 @admin.register(Quota)
 class QuotaAdmin(ActionsAdmin):
-    """Without a tenant a limit holds for all tenants of the organization together."""
+    """A limit without a tenant applies to all tenants of the organization together."""
 
     form = QuotaForm
     list_display = ["organization", "tenant", "feature", "limit"]

@@ -1,4 +1,4 @@
-"""How much of the disk a tenant may take, how much it takes, and whether anything more may begin."""
+"""How much disk a tenant can use, how much it uses, and whether anything more can start."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +11,8 @@ from zenpro_site.sizes import size_words
 
 from .report import Bar
 
-MACHINE_FULL = "The disk of the machine is nearly full. Whoever runs ZenPro has to make room first."
-WAITS = "Waits: the disk is full."
+MACHINE_FULL = "The disk of the machine is nearly full. Whoever runs ZenPro has to free some space first."
+WAITS = "Waiting: the disk is full."
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class DiskBar(Bar):
 
 
 def budget_of(tenant: Tenant) -> int | None:
-    """Bytes the tenant's stores, runs and code may take together; None is no limit."""
+    """Bytes the tenant's stores, runs and code can take together; None is no limit."""
     own = tenant.disk_budget
     return (settings.ZENPRO_TENANT_DISK if own is None else own) or None
 
@@ -38,24 +38,24 @@ def bar_of(tenant: Tenant) -> DiskBar | None:
 
 
 def machine_is_full() -> bool:
-    """True when a disk that runs write to has no room for another one."""
+    """True when a disk that runs write to has no space for another one."""
     stores = [Path(settings.ZENPRO_LOCAL_STORES)] if settings.ZENPRO_LOCAL_STORES else []
     return any(shortage(folder) for folder in (settings.ZENPRO_DATA, *stores))
 
 
 def refusal_of_budget(tenant: Tenant) -> str:
-    """Why the tenant may begin nothing that writes, as a sentence; "" when it may."""
+    """Why the tenant can't start anything that writes, as a sentence; "" when it can."""
     bar = DiskBar(tenant.disk_bytes, budget_of(tenant))
     if bar.limit is None or bar.used < bar.limit:
         return ""
     return (
         f"{tenant.name} uses {bar.words} on disk. Delete artifacts of old runs, "
-        "or ask whoever runs ZenPro for more room."
+        "or ask whoever runs ZenPro for more space."
     )
 
 
 def why_wait(tenant: Tenant) -> str:
-    """Why a re-run in the queue does not begin, "" when it may."""
+    """Why a re-run in the queue does not start, "" when it can."""
     if machine_is_full():
         return WAITS
     full = refusal_of_budget(tenant)

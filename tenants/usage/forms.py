@@ -20,7 +20,7 @@ class LimitsForm(forms.Form):
 
     def _field(self, feature: Feature) -> forms.IntegerField:
         most = self.most.get(feature.value)
-        notes = ["In a calendar month."] if feature in MONTHLY else []
+        notes = ["Per calendar month."] if feature in MONTHLY else []
         notes += [f"At most {most}, the organization's limit."] if most is not None else []
         return forms.IntegerField(
             label=feature.label,
@@ -33,7 +33,7 @@ class LimitsForm(forms.Form):
 
 
 class DiskForm(forms.Form):
-    """What a tenant may keep on disk, for superusers; an empty field is what holds everywhere."""
+    """What a tenant can keep on disk, for superusers; an empty field means the installation's limit."""
 
     disk = forms.IntegerField(
         label="On disk, in GB",
@@ -50,11 +50,11 @@ class DiskForm(forms.Form):
         words = size_words(usual) if usual else "no limit"
         self.fields[
             "disk"
-        ].help_text = f"Stores, runs and code together. Empty: as for all, {words}. 0: no limit."
+        ].help_text = f"Stores, runs and code together. Empty: the default, {words}. 0: no limit."
         self.fields["disk"].widget.attrs |= {"placeholder": words, "autocomplete": "off"}
 
     @property
     def budget(self) -> int | None:
-        """Bytes; None is what holds everywhere, 0 no limit."""
+        """Bytes; None for the installation's limit, 0 for none."""
         number = self.cleaned_data["disk"]
         return None if number is None else number * GB

@@ -14,7 +14,7 @@ class Feature(models.TextChoices):
     TEMPLATE_RUN = "template_run", "Template runs"
 
 
-# Counted anew each month. Of the others counts what there is: deleting makes room.
+# Counted from zero each month. Of the others, what exists counts: deleting makes room.
 MONTHLY = frozenset({Feature.RUN, Feature.TEMPLATE_RUN})
 
 

@@ -1,4 +1,4 @@
-"""May there be one more? From the limits that people set and from what servers reported."""
+"""Can there be one more? Decided by the limits that people set and by what servers reported."""
 
 from datetime import datetime, timedelta
 
@@ -11,8 +11,8 @@ from tenants.models import Tenant
 
 from .models import MONTHLY, Feature, Quota
 
-# A server asks twice for most runs: before it notes a run that shall begin, and again when that begins. Between the
-# two the run is reported once. So long it may take to begin, and its second question finds the room it took itself.
+# A server asks twice for most runs: before it notes a run that is to start, and again when that starts. Between the
+# two the run is reported once. A run can take this long to start without the second question counting the run itself.
 BEGINS_WITHIN = timedelta(hours=1)
 
 
@@ -24,7 +24,7 @@ def events_that_count(events, feature: str):
     """Of usage events, those that take up room now: one an object, whatever the server repeats.
 
     Runs of this month; of everything else what was created and not deleted, in tenants that are not deleted either.
-    A deletion of something that was there before anybody counted frees nothing.
+    Deleting something from before counting began frees nothing.
     """
     created = events.filter(feature=feature, total=1)
     if feature in MONTHLY:
@@ -37,17 +37,17 @@ def events_that_count(events, feature: str):
 
 
 def refusal(tenant: Tenant, feature: str) -> str:
-    """Why there may not be one more, in a sentence for people; "" when there may. What a server asks (protocol §3.12).
+    """Why there can't be one more, in a sentence for people; "" when there can. What a server asks (protocol §3.12).
 
-    One statement without a limit, two with one. Features that nobody can limit are always free. Two who ask at the
-    same moment are both told yes; runs are asked about again as they begin, so no more than the limit begin.
+    One statement without a limit, two with one. Features that no one can limit are always free. Two who ask at the
+    same moment are both told yes; servers ask again as runs start, so no more than the limit start.
     """
     quotas = list(Quota.objects.over(tenant, feature)) if feature in Feature.values else []
     return _refusal(tenant, quotas, begins=True)
 
 
 def refusal_of_rerun(tenant: Tenant, waiting) -> str:
-    """Why no template may be run now, "" when one may. Holds the limits until the end of the transaction.
+    """Why no template can be run now, "" when one can. Locks the limits until the end of the transaction.
 
     `waiting`: query set of re-runs that will make a run which no server has reported yet.
     """
@@ -98,6 +98,6 @@ def sentence(quota: Quota, tenant: Tenant) -> str:
             f"An Admin of {organization.name} can raise it."
         )
     return (
-        f"{organization.name} has reached its limit of {quota.limit} {what}{month} over all its tenants. "
+        f"{organization.name} has reached its limit of {quota.limit} {what}{month} across all its tenants. "
         "Whoever runs ZenPro can raise it."
     )

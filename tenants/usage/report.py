@@ -50,7 +50,7 @@ class Bar:
 
     @property
     def most(self) -> int:
-        """End of the bar; a bar cannot end at nothing."""
+        """The end of the bar, which can't be zero."""
         return max(self.limit or 0, 1)
 
     @property
@@ -95,7 +95,7 @@ def last_months(count: int = SHOWN_MONTHS) -> list[date]:
 def report_of(scope, outer=None) -> Report:
     """The usage of a Tenant or an Organization, which have `usage_events` and `quotas`.
 
-    `outer`: the tenant's organization, whose limits hold as well. Two statements, and two for each of the limits.
+    `outer`: the tenant's organization, whose limits apply as well. Two statements, and two for each of the limits.
     """
     months = last_months()
     lines = {(line.month, line.feature): line for line in by_month(scope)}

@@ -63,7 +63,7 @@ def _file(lines, name: str):
 @require_http_methods(["GET", "HEAD", "POST"])
 @org_view(Permission.TENANT_MANAGE_ALL)
 def organization_limits(request):
-    """Only for superusers: an organization does not lift its own limits."""
+    """Only for superusers: an organization can't raise its own limits."""
     if not request.user.is_superuser:
         _refuse_admin(request)
     limits = request.org.quotas.of_organization()
@@ -76,7 +76,7 @@ def organization_limits(request):
 @require_http_methods(["GET", "HEAD", "POST"])
 @tenant_view(TenantPermission.ACCESS)
 def tenant_limits(request):
-    """For Admins of the organization; those of the tenant only see what is used."""
+    """For Admins of the organization; those of the tenant can only see the usage."""
     if Permission.TENANT_MANAGE_ALL not in request.org_permissions:
         refuse(request, Permission.TENANT_MANAGE_ALL, request.org)
     most = dict(request.org.quotas.of_organization().values_list("feature", "limit"))
@@ -87,17 +87,17 @@ def tenant_limits(request):
 
 
 def _disk_form(request) -> DiskForm | None:
-    """The disk is the machine's: an organization does not give itself more of it."""
+    """The disk is the machine's: an organization can't give itself more of it."""
     data = request.POST if request.method == "POST" else None
     return DiskForm(data, tenant=request.tenant) if request.user.is_superuser else None
 
 
 def _refuse_admin(request):
-    """Recorded as every refusal, but no Admin can give this right."""
+    """Recorded like every refusal, but with its own reason: no Admin can give this right."""
     try:
         refuse(request, "quota:change", request.org)
     except PermissionDenied as error:
-        reason = "Only whoever runs ZenPro changes the limits of an organization."
+        reason = "Only whoever runs ZenPro can change the limits of an organization."
         raise PermissionDenied(reason) from error
 
 
@@ -114,7 +114,7 @@ def _set(request, form, tenant=None, disk=None) -> bool:
         return False
     if disk:
         actions.set_disk_budget(tenant=tenant, budget=disk.budget, by=request.user)
-    messages.success(request, "Saved. The limits hold from now on.")
+    messages.success(request, "Saved. The limits apply from now on.")
     return True
 
 

@@ -168,7 +168,7 @@ def test_a_signed_out_computer_is_out_at_once(computer, tenant_url, person):
     page.goto("/settings/devices/")
     person.seen("41-devices")
     page.get_by_role("button", name=re.compile("Sign out")).first.click()
-    expect(page.get_by_role("main")).to_contain_text("No device is signed in")
+    expect(page.get_by_role("main")).to_contain_text("No devices signed in")
     process = computer.begin("login", tenant_url)
     try:
         assert "/devices/verify" in asks_again(process)

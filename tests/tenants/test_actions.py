@@ -86,7 +86,7 @@ def test_deactivate_and_activate_change_only_the_wish(org, owner):
     actions.deactivate(tenant=tenant, by=owner)
     tenant.refresh_from_db()
     assert (tenant.desired_state, tenant.status) == ("deactivated", "available")
-    with pytest.raises(Refused, match="deactivated already"):
+    with pytest.raises(Refused, match="already deactivated"):
         actions.deactivate(tenant=tenant, by=owner)
     actions.activate(tenant=tenant, by=owner)
     tenant.refresh_from_db()
@@ -99,7 +99,7 @@ def test_deactivate_and_activate_change_only_the_wish(org, owner):
 
 def test_restart_of_a_deactivated_tenant_is_refused(org, owner):
     tenant = make_tenant(org, desired_state="deactivated", status="deactivated")
-    with pytest.raises(Refused, match="does not run"):
+    with pytest.raises(Refused, match="is not running"):
         actions.request_restart(tenant=tenant, by=owner)
     tenant.refresh_from_db()
     assert tenant.restart_requested_at is None

@@ -159,7 +159,7 @@ def test_inactive_people_and_former_members_have_no_rights(tenant, org, member):
     assert not may_connect(inactive, tenant)
 
 
-def test_a_superuser_may_do_everything_until_she_is_inactive(tenant, superuser):
+def test_a_superuser_can_do_everything_until_deactivated(tenant, superuser):
     assert ask(superuser, tenant, "delete", f"project/{uuid4()}")
     assert allowed_ids(superuser.pk, tenant, "secret", None, "read_secret_value") == (True, [])
     assert may_connect(superuser, tenant)

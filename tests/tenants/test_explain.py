@@ -21,7 +21,7 @@ def ask(user, tenant, action, resource, **more):
 
 
 def fresh(user):
-    """As the next request would read her: guardian remembers on the object."""
+    """As the next request would read them: guardian remembers on the object."""
     return type(user).objects.get(pk=user.pk)
 
 
@@ -76,7 +76,7 @@ def test_a_path_that_ends_says_when(member, tenant):
 def test_a_share_opens_one_object_and_its_project(org, member, tenant):
     project = uuid4()
     one = share(tenant, member, project_id=project)
-    assert words(ask(member, tenant, "update", "pipeline", object=one)) == ["pipelines shared one by one"]
+    assert words(ask(member, tenant, "update", "pipeline", object=one)) == ["pipelines shared individually"]
     assert ask(member, tenant, "read", "project", object=str(project)).yes
     for other in ({"object": str(uuid4())}, {}):
         assert not ask(member, tenant, "update", "pipeline", **other).yes
@@ -156,7 +156,7 @@ def test_what_does_not_exist_cannot_be_granted(member, tenant, action, resource)
     ("action", "resource", "said"),
     [
         ("update", "pipeline", "update pipelines"),
-        ("read_secret_value", "secret", "read values of secrets"),
+        ("read_secret_value", "secret", "read secret values"),
         ("view", "tenant", "see the tenant"),
         ("manage_access", "tenant", "manage members"),
     ],
@@ -194,13 +194,13 @@ def test_rights_on_the_tenant_are_those_of_the_dashboard(org, tenant):
     assert min(seen.values()) > 20
 
 
-def test_an_editor_changes_settings_where_she_has_any_role(org, editor, tenant):
+def test_an_editor_changes_settings_where_they_have_any_role(org, editor, tenant):
     assert proposed(ask(editor, tenant, "change", "tenant"))[0] == ("role", "viewer", None)
     make_grant(tenant, editor, "viewer")
     assert words(ask(editor, tenant, "change", "tenant")) == ["direct role Viewer"]
 
 
-def test_an_admin_manages_by_her_organization_role(org, owner, tenant):
+def test_an_admin_manages_by_organization_role(org, owner, tenant):
     assert words(ask(owner, tenant, "manage_access", "tenant")) == ["organization role Admin"]
     assert not ask(owner, tenant, "read", "pipeline").yes
     team = make_team(org, "platform", org_role="admin")
@@ -209,7 +209,7 @@ def test_an_admin_manages_by_her_organization_role(org, owner, tenant):
     assert words(ask(person, tenant, "view", "tenant")) == ["team platform → organization role Admin"]
 
 
-# Everything she may
+# Everything a person can do
 
 
 def test_effective_access_in_groups_with_their_paths(org, member, tenant):
@@ -227,7 +227,7 @@ def test_effective_access_in_groups_with_their_paths(org, member, tenant):
     assert groups["The tenant itself"] == [("See it", ["team ml-eng → Developer", "direct role Viewer"])]
 
 
-def test_effective_access_of_somebody_inactive_is_nothing(member, tenant):
+def test_effective_access_of_someone_inactive_is_nothing(member, tenant):
     make_grant(tenant, member, "admin")
     member.is_active = False
     access = access_to(Standing(member, [tenant]), tenant)

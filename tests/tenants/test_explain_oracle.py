@@ -50,7 +50,7 @@ def answer(question: Question) -> bool:
 
 
 def fresh(user):
-    """As the next request would read her: guardian remembers on the object."""
+    """As the next request would read them: guardian remembers on the object."""
     return type(user).objects.get(pk=user.pk)
 
 

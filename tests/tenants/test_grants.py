@@ -24,7 +24,7 @@ def test_organization_role_on_a_tenant_is_refused(org, member):
         TenantGrant.objects.give(tenant=tenant, role=role, holder=member.membership)
 
 
-def test_viewer_and_editor_through_a_team_is_editor_until_she_leaves(org, member):
+def test_viewer_and_editor_through_a_team_is_editor_until_they_leave(org, member):
     tenant, team = make_tenant(org), make_team(org, members=[member])
     make_grant(tenant, member, "viewer")
     make_grant(tenant, team, "editor")
@@ -51,7 +51,7 @@ def test_rights_end_with_the_membership(org):
     assert not tenant.grants.exists()
 
 
-def test_org_editor_manages_only_tenants_she_is_in(org, editor):
+def test_org_editor_manages_only_tenants_they_are_in(org, editor):
     joined, other = make_tenant(org), make_tenant(org)
     make_grant(joined, editor, "viewer")
     assert can(editor, TenantPermission.CHANGE, joined)

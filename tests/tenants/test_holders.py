@@ -39,21 +39,21 @@ def give_page(tenant):
     "text", ["nobody", "otto outside", "team:no", "person:1", "person:", "team:" + "0" * 32]
 )
 def test_who_is_not_here_is_not_found(text, field, outsider):
-    with pytest.raises(forms.ValidationError, match="Nobody here is called so"):
+    with pytest.raises(forms.ValidationError, match="No team or member has that name"):
         field.clean(text)
 
 
 def test_holders_of_another_organization_are_not_found(field):
     other = make_org("Next door")
     for holder in (make_team(other), make_member(other).membership):
-        with pytest.raises(forms.ValidationError, match="Nobody here"):
+        with pytest.raises(forms.ValidationError, match="No team or member"):
             field.clean(holder_value(holder))
 
 
 def test_a_name_that_two_have_is_refused(field, org):
     make_member(org, name="Eva Lang")
     make_member(org, name="Eva Klein")
-    with pytest.raises(forms.ValidationError, match="More than one is called so"):
+    with pytest.raises(forms.ValidationError, match="Several teams or members have that name"):
         field.clean("eva")
 
 
@@ -61,7 +61,7 @@ def test_disabled_people_are_not_offered_and_not_taken(field, org, member):
     member.is_active = False
     member.save()
     assert suggestions(org, "dana") == []
-    with pytest.raises(forms.ValidationError, match="Nobody here"):
+    with pytest.raises(forms.ValidationError, match="No team or member"):
         field.clean(member.email)
 
 
@@ -95,7 +95,7 @@ def test_teams_are_found_by_name(field, org):
     assert field.clean("ml-eng") == field.clean(" ML-Eng ") == field.clean(holder_value(team)) == team
 
 
-def test_an_address_that_names_a_holder_shows_her_name(field, org, member):
+def test_an_address_that_names_a_holder_shows_the_name(field, org, member):
     team = make_team(org, "ml-eng")
     assert field.prepare_value(holder_value(team)) == "ml-eng"
     assert field.prepare_value(holder_value(member.membership)) == member.email
@@ -136,7 +136,7 @@ def test_what_was_typed_wrong_comes_back_with_its_reason(large, as_user, owner, 
     data = {"holder": "Dora", "role": tenant_role(org, "viewer").pk}
     answer = as_user(owner).post(give_page(tenant), data)
     page = answer.content.decode()
-    assert answer.status_code == 422 and 'value="Dora"' in page and "Nobody here is called so" in page
+    assert answer.status_code == 422 and 'value="Dora"' in page and "No team or member has that name" in page
     assert not TenantGrant.objects.filter(tenant=tenant).exists()
 
 

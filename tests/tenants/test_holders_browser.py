@@ -39,7 +39,7 @@ def test_keyboard_is_enough(visits, tenant, admin):
     field.press_sequentially("na")
     page.keyboard.press("Tab")
     page.get_by_text("1 person gets access to prod").wait_for()
-    page.get_by_role("button", name="Give role").press("Enter")
+    page.get_by_role("button", name="Assign role").press("Enter")
     page.get_by_text("Dana Petrova is now Developer").wait_for()
     assert TenantGrant.objects.get(tenant=tenant).holder.user.name == "Dana Petrova"
 
@@ -58,12 +58,12 @@ def test_pages_have_no_problems(visits, tenant, admin, path, width, scheme):
 def test_it_works_without_javascript(visits, tenant, admin):
     page = visits.open(members_of(tenant) + "give/", admin, java_script_enabled=False)
     page.get_by_label("Team or person").fill("nobody here")
-    page.get_by_role("button", name="Give role").click()
+    page.get_by_role("button", name="Assign role").click()
     expect(
-        page.get_by_text("Nobody here is called so. Choose a team or a member.", exact=True)
+        page.get_by_text("No team or member has that name. Choose one from the list.", exact=True)
     ).to_be_visible()
     visits.errors.clear()  # the browser's own line about an answer of 422
     page.get_by_label("Team or person").fill("data-science")
-    page.get_by_role("button", name="Give role").click()
+    page.get_by_role("button", name="Assign role").click()
     expect(page.get_by_text("data-science is now Developer")).to_be_visible()
     assert TenantGrant.objects.get(tenant=tenant).team.label == "data-science"

@@ -64,7 +64,7 @@ def test_only_cells_one_may_change_are_buttons(org, editor, tenant, team, as_use
 def test_past_day_comes_back_into_the_menu(org, owner, tenant, team, as_user):
     day = {f"until_{tenant_role(org, 'viewer').pk}": "2020-01-01"}
     answer = change(as_user(owner), tenant, team, "viewer", **day)
-    assert "This day is past." in answer.content.decode()
+    assert "This day is in the past." in answer.content.decode()
     assert (answer["HX-Retarget"], answer["HX-Reswap"]) == ("#cell-menu", "innerHTML")
     assert not tenant.grants.exists()
 
@@ -143,7 +143,7 @@ def test_menu_has_the_form(org, owner, tenant, team, as_user):
     )
     page = answer.content.decode()
     assert "Team vision on production" in page
-    assert "1 person has what this team has" in page
+    assert "1 person has this team’s roles" in page
     assert "<html" not in page
     assert page.count('type="radio"') == org.roles.tenant_level().count() + 1
 

@@ -115,7 +115,7 @@ def test_several_roles_in_the_menu_and_a_past_day(visit, world):
     page.keyboard.press("Space")
     menu.get_by_label("Until (last day of Operator").fill("2020-01-01")
     menu.get_by_role("button", name="Save").press("Enter")
-    expect(menu).to_contain_text("This day is past.")
+    expect(menu).to_contain_text("This day is in the past.")
     assert roles_of(production, risk) == {"viewer"}
     menu.get_by_label("Until (last day of Operator").fill("")
     menu.get_by_role("button", name="Save").press("Enter")
@@ -146,17 +146,17 @@ def test_members_page_with_keys(visit, world):
     page.get_by_role("link", name="Add people or teams").press("Enter")
     dialog = page.get_by_role("dialog")
     dialog.get_by_label("Team or person").press("v")
-    dialog.get_by_label("Ends").press("I")
+    dialog.get_by_label("Expires").press("I")
     expect(dialog.get_by_role("status")).to_contain_text("1 person gets access to production")
-    expect(dialog.get_by_role("status")).to_contain_text("The role ends by itself after")
+    expect(dialog.get_by_role("status")).to_contain_text("The role expires after")
     page.keyboard.press("Escape")
     expect(dialog).to_be_hidden()
-    page.get_by_role("link", name="Withdraw Operator from Dana Petrova").press("Enter")
+    page.get_by_role("link", name="Remove Operator from Dana Petrova").press("Enter")
     expect(dialog).to_contain_text("1 person loses create and use on production")
-    dialog.get_by_role("button", name="Withdraw Operator").press("Enter")
-    expect(page.get_by_text("Dana Petrova no longer has the role Operator here.")).to_be_visible()
+    dialog.get_by_role("button", name="Remove role").press("Enter")
+    expect(page.get_by_text("Dana Petrova no longer has the Operator role here.")).to_be_visible()
     page.get_by_role("button", name="Undo").press("Enter")
-    expect(page.get_by_role("link", name="Withdraw Operator from Dana Petrova")).to_be_visible()
+    expect(page.get_by_role("link", name="Remove Operator from Dana Petrova")).to_be_visible()
     assert production.grants.filter(membership__isnull=False).count() == 2
 
 

@@ -61,7 +61,7 @@ def test_a_removed_member_finds_nothing_of_the_organization(client, as_user, org
     remove(person, owner)
     for path in (org.get_absolute_url(), page, reverse("teams:list", args=[org.slug])):
         assert home.get(path).status_code == 404
-    assert home.get(reverse("home")).url == reverse("users:no_organization"), "She is still signed in."
+    assert home.get(reverse("home")).url == reverse("users:no_organization"), "They are still signed in."
 
 
 def test_the_session_of_a_deactivated_person_ends(as_user, org, person, owner):
@@ -114,7 +114,7 @@ def test_only_who_is_let_in_gets_an_account(client, tenant, person, outsider):
     assert TenantAccount.objects.get().cut_at is None, "Open again."
 
 
-def test_tokens_of_before_stay_dead_when_she_comes_back(client, org, tenant, person, owner):
+def test_tokens_of_before_stay_dead_when_they_come_back(client, org, tenant, person, owner):
     key, token = make_key(person, tenant=tenant), device_token(person, tenant)
     elsewhere = make_key(person)
     own = keys.exchange(secret=key.secret)[0]
@@ -125,7 +125,7 @@ def test_tokens_of_before_stay_dead_when_she_comes_back(client, org, tenant, per
     make_grant(tenant, person)
     assert (enter(client, token, tenant), enter(client, own, tenant)) == (401, 401)
     assert keys.exchange(secret=key.secret) is None
-    assert keys.exchange(secret=elsewhere.secret), "A key of no tenant is her own business."
+    assert keys.exchange(secret=elsewhere.secret), "A key that is bound to no tenant stays the person's own."
     assert DeviceLogin.objects.count() == 1
 
 

@@ -142,7 +142,7 @@ def test_slug_is_checked_while_typing(org, owner, as_user):
         client.get(new_url(org), {"slug": slug}, **htmx("slug_note")) for slug in ("taken", "free", "A b")
     ]
     assert ["is taken" in a.content.decode() for a in answers] == [True, False, False]
-    assert "is free" in answers[1].content.decode()
+    assert "is available" in answers[1].content.decode()
     assert "<html" not in answers[0].content.decode()
 
 
@@ -165,7 +165,7 @@ def test_progress_polls_while_the_tenant_starts(owner, tenant, as_user, server):
     assert 'hx-trigger="every 1s"' in page
     assert "Port 9103 is reserved" in page
     assert "1 of 8 steps done" in page
-    assert "safe to leave" in page
+    assert "You can leave" in page
 
 
 def test_progress_fragment_is_only_the_fragment(owner, tenant, as_user, server):

@@ -132,9 +132,9 @@ def test_three_months_after_the_last_of_november():
 @pytest.mark.parametrize(
     ("extra", "words"),
     [
-        ({"expires_on": "2020-01-01"}, "This day is past."),
-        ({"ends": "day", "expires_on": "2020-01-01"}, "This day is past."),
-        ({"ends": "day", "expires_on": ""}, "Which day?"),
+        ({"expires_on": "2020-01-01"}, "This day is in the past."),
+        ({"ends": "day", "expires_on": "2020-01-01"}, "This day is in the past."),
+        ({"ends": "day", "expires_on": ""}, "Choose a day."),
         ({"ends": "tomorrow"}, "not one of the available choices"),
     ],
 )
@@ -263,7 +263,7 @@ def test_form_of_all_roles_offers_the_usual_ends(owner, member, tenant, as_user)
 def test_no_role_takes_all_away(owner, member, tenant, as_user):
     make_grant(tenant, member, "viewer")
     page = set_roles(as_user(owner), tenant, member)
-    assert "has no role here any more" in as_user(owner).get(page.url).content.decode()
+    assert "no longer has a role here" in as_user(owner).get(page.url).content.decode()
     assert not tenant.grants.exists()
 
 
@@ -303,7 +303,7 @@ def test_withdraw_ends_the_role_and_offers_undo(owner, member, tenant, as_user):
     grant = make_grant(tenant, member, "viewer")
     answer = as_user(owner).post(url("grant_withdraw", tenant, grant.pk), follow=True)
     assert not tenant.grants.exists()
-    assert "no longer has the role Viewer" in answer.content.decode()
+    assert "no longer has the Viewer role" in answer.content.decode()
     assert done().get().action == "grant.withdrawn"
 
 
@@ -314,11 +314,11 @@ def test_org_admin_joins_and_it_is_recorded_and_shown(owner, tenant, as_user):
     assert tenant.grants.get().role.slug == "developer"
     assert done().get().action == "tenant.joined"
     page = client.get(url("members", tenant)).content.decode()
-    assert "Added herself" in page
+    assert "Joined on their own" in page
     assert "Join with a role" not in page
 
 
-def test_superuser_outside_the_organization_is_told_why_she_cannot_join(superuser, tenant, as_user):
+def test_superuser_outside_the_organization_is_told_why_they_cannot_join(superuser, tenant, as_user):
     answer = as_user(superuser).post(
         url("join", tenant), {"role": tenant_role(tenant.organization, "viewer").pk}
     )
@@ -359,7 +359,7 @@ def test_role_that_ends_names_what_is_left(org, member, tenant):
     assert row.then == "Viewer"
 
 
-def test_creator_did_not_add_herself(owner, tenant):
+def test_creator_did_not_join_on_their_own(owner, tenant):
     tenant.created_by = owner
     tenant.save()
     make_grant(tenant, owner, "admin", by=owner)
@@ -397,7 +397,7 @@ def test_roles_are_chips_with_their_end_and_a_hint_counts_those_that_end_soon(ow
     make_grant(tenant, member, "operator", expires_at=timezone.now() + timedelta(days=6))
     page = as_user(owner).get(url("members", tenant)).content.decode()
     assert page.count('class="chip grant"') == 2
-    assert "1 role ends within 7 days." in page
+    assert "1 role expires within 7 days." in page
     for grant in tenant.grants.all():
         assert url("grant_withdraw", tenant, grant.pk) in page
 

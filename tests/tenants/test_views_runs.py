@@ -138,7 +138,7 @@ def test_first_use_tells_how_to_run_a_pipeline(looks, server, tenant):
 
 def test_server_without_projects_says_so(looks, server):
     server.project_answers = []
-    assert "No project you may see" in looks("runs").content.decode()
+    assert "No projects you can see" in looks("runs").content.decode()
 
 
 def test_list_polls_only_while_something_runs(looks, server):
@@ -273,7 +273,7 @@ def test_what_is_left_of_a_re_run_whose_process_died_does_not_go_on(looks, tenan
     )
     write_output(rerun, "Importing\nno module named <churn>\n")
     page = run_page(looks)
-    assert "Output of the process" not in page
+    assert "Process output" not in page
     assert 'hx-trigger="every 2s"' in page
     TemplateRun.objects.filter(pk=rerun.pk).update(state="failed")
     page = run_page(looks)

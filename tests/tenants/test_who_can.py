@@ -67,7 +67,7 @@ def test_the_members_page_of_a_tenant(org, owner, everybody, tenant, as_user):
     page = as_user(owner).get(f"/o/{org.slug}/t/{tenant.slug}/members/").content.decode()
     for name in wanted:
         assert everybody[name].email in page or str(everybody[name]) in page, name
-    assert "of a team" in page and "Superuser" in page
+    assert "from a team" in page and "Superuser" in page
 
 
 def test_mails_go_to_those_who_manage(everybody, tenant):

@@ -78,7 +78,7 @@ WAYS_OUT = {
 
 
 @pytest.mark.parametrize("way", WAYS_OUT)
-def test_whoever_loses_her_right_is_cut_and_nobody_else(way, hosted, owner):
+def test_people_who_lose_their_right_are_cut_and_no_one_else(way, hosted, owner):
     _, inside = hosted
     gone, stays = enter(hosted), enter(hosted)
     cut = Cuts()
@@ -143,7 +143,7 @@ def test_coming_back_opens_the_account_and_leaving_again_closes_it(hosted, owner
 
 
 def test_a_login_that_was_under_way_is_cut_as_well(hosted, owner):
-    """We said yes, she was removed and cut, and only then the server wrote that she is active."""
+    """We said yes, the person was removed and cut, and only then the server wrote that they are active."""
     _, inside = hosted
     user, cut = enter(hosted), Cuts()
     org_actions.remove_member(membership=user.membership, by=owner)

@@ -1,4 +1,4 @@
-"""A removed person against a real ZenML server: her session, its tokens and her way back. Slow: it has to be started."""
+"""A removed person and a real ZenML server: their session, its tokens and the way back. Slow: it has to be started."""
 
 from datetime import timedelta
 
@@ -65,11 +65,11 @@ def test_a_removed_person_is_out_at_once_and_can_come_back(tenant, supervised): 
     cut = Cuts()
     assert cut() == 0
     actions.remove_member(membership=gone.membership, by=owner)
-    assert status(tenant, before) == 200, "Without the cut she is in for an hour."
+    assert status(tenant, before) == 200, "Without the cut they stay in for an hour."
     assert cut() == 1
     for headers in (before, long_lived):
         assert status(tenant, headers) == 401
-        assert status(tenant, headers, f"/pipelines?project={project}") == 401, "Nor what she owns."
+        assert status(tenant, headers, f"/pipelines?project={project}") == 401, "Nor what they own."
     assert status(tenant, other) == 200
     with pytest.raises(AssertionError, match="Authorization"):
         session(tenant, gone)
@@ -78,7 +78,7 @@ def test_a_removed_person_is_out_at_once_and_can_come_back(tenant, supervised): 
     make_grant(tenant, gone, "viewer")
     assert cut() == 0
     eventually(lambda: status(tenant, session(tenant, gone)) == 200)  # tokens carry whole seconds
-    assert {status(tenant, headers) for headers in (before, long_lived)} == {401}, "What she had stays dead."
+    assert {status(tenant, headers) for headers in (before, long_lived)} == {401}, "What they had stays dead."
     assert cut() == 0 and status(tenant, session(tenant, gone)) == 200
     check_a_server_that_is_down(tenant, supervised, owner, gone, cut)
 
@@ -125,7 +125,7 @@ def check_a_computer_that_is_signed_out(tenant, person):  # noqa: F811 - the fix
 
 
 def check_a_server_that_is_down(tenant, hosting, owner, gone, cut):  # noqa: F811 - the fixture
-    """Cut while it is stopped; the server starts with the same database and refuses her."""
+    """Cut while it is stopped; the server starts with the same database and refuses the person."""
     held = session(tenant, gone)
     hosting.stop(spec_of(tenant))
     actions.remove_member(membership=tenant.organization.memberships.get(user=gone), by=owner)

@@ -96,11 +96,11 @@ def test_holder_and_admins_are_told_once(org, owner, editor, member, tenant, mai
     deliver_due()
     [mine] = [mail for mail in mailoutbox if mail.to == [member.email]]
     day = timezone.localtime(tenant.grants.get(membership__user=member).expires_at)
-    assert mine.subject == f"Your role Developer on production (Acme AI) ends {day:%-d %B}"
+    assert mine.subject == f"Your role Developer on production (Acme AI) expires {day:%-d %B}"
     assert f"ask Ada Okafor ({owner.email}) or Hugo Head ({head.email})" in mine.body
     assert tenant.get_absolute_url() in mine.body
     [theirs] = [mail for mail in mailoutbox if mail.to == [owner.email]]
-    assert theirs.subject == "1 role ends soon on production (Acme AI)"
+    assert theirs.subject == "1 role expires soon on production (Acme AI)"
     assert "- Dana Petrova: Developer until" in theirs.body
     assert "<b>Developer</b>" in theirs.alternatives[0].content
 
@@ -113,7 +113,7 @@ def test_team_is_told_as_its_people_and_admins_get_one_mail_for_all(org, owner, 
     make_grant(tenant, robot, "operator", expires_at=in_days(2))
     assert announce_endings() == 2
     assert [address for address, _ in mails()] == sorted([member.email, colleague.email, owner.email])
-    assert "2 roles end soon" in Mail.objects.get(to=owner.email).subject
+    assert "2 roles expire soon" in Mail.objects.get(to=owner.email).subject
 
 
 def test_new_end_is_announced_anew(org, owner, member, tenant):

@@ -43,7 +43,7 @@ def test_a_person_is_told_once(org, member):
     key = old_key(member)
     day = f"{timezone.localtime(key.expires_at):%-d %B}"
     assert (announce_keys(), announce_keys()) == (1, 0)
-    assert mails() == [(member.email, f"Your key nightly (Acme AI) ends {day}")]
+    assert mails() == [(member.email, f"Your key nightly (Acme AI) expires {day}")]
     text = Mail.objects.get().read()["text"]
     assert key.prefix in text and "/settings/tokens/" in text and key.secret not in text
 

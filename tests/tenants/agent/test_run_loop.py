@@ -151,7 +151,7 @@ def test_waits_while_the_disk_of_the_machine_is_full(loop, run, monkeypatch):
     with monkeypatch.context() as full:
         full.setattr(space, "free_bytes", lambda folder: space.MIN_FREE - 1)
         loop.tick()
-    assert state(run) == ("queued", "Waits: the disk is full.")
+    assert state(run) == ("queued", "Waiting: the disk is full.")
     loop.tick()
     assert fresh(run).pid
 
@@ -162,7 +162,7 @@ def test_waits_while_the_tenant_has_used_up_its_space(loop, run, settings):
     tenants.update(disk_bytes=1024**3)
     loop.tick()
     now, reason = state(run)
-    assert (now, reason.replace("\xa0", " ").partition(". ")[0]) == ("queued", "Waits: the disk is full")
+    assert (now, reason.replace("\xa0", " ").partition(". ")[0]) == ("queued", "Waiting: the disk is full")
     assert "prod uses 1 GB of 1 GB on disk" in reason.replace("\xa0", " ")
     assert not runner.folder_of(run.pk).exists()
     tenants.update(disk_bytes=1024**3 - 1)
@@ -227,7 +227,7 @@ def test_no_more_at_once_than_the_limit(loop, template, member, server, settings
     first, second = queued(template, member), queued(template, member)
     loop.tick()
     assert fresh(first).state == "starting"
-    assert state(second) == ("queued", "Waits for another run to end.")
+    assert state(second) == ("queued", "Waiting for another run to finish.")
     server.set("failed", "because")
     kill(first)
     ticks(loop, lambda: fresh(second).state == "starting")
@@ -241,7 +241,7 @@ def test_an_environment_in_the_making_delays_nobody_else(here, server, template,
     slow = queued(template, member)
     loop.tick()
     loop.tick()
-    assert state(slow) == ("preparing", "The Python environment is being made.")
+    assert state(slow) == ("preparing", "Creating the Python environment.")
     assert len(builders.work) == 1
     environments.made = True
     other = queued(template, member)
@@ -310,7 +310,7 @@ def test_a_tenant_that_does_not_run_is_waited_for(loop, run, server):
     tenant.status = "pending"
     tenant.save()
     loop.tick()
-    assert state(run) == ("queued", "Waits until prod is running.")
+    assert state(run) == ("queued", "Waiting until prod is running.")
     tenant.status = "available"
     tenant.save()
     loop.tick()
@@ -320,7 +320,7 @@ def test_a_tenant_that_does_not_run_is_waited_for(loop, run, server):
 def test_a_tenant_that_does_not_answer_keeps_no_place_and_loses_nothing(loop, run, server):
     server.down = UNREACHABLE
     loop.tick()
-    assert state(run) == ("queued", "Waits for prod: The server cannot be reached.")
+    assert state(run) == ("queued", "Waiting for prod: The server cannot be reached.")
     server.down = None
     loop.tick()
     assert fresh(run).state == "starting"
@@ -330,7 +330,7 @@ def test_a_tenant_that_does_not_answer_keeps_no_place_and_loses_nothing(loop, ru
 def test_a_tenant_in_trouble_is_asked_again(loop, run, server, status):
     server.refuse["create_run"] = TenantRefused(status, "Failed to verify permissions")
     loop.tick()
-    assert state(run) == ("queued", "Waits for prod: Failed to verify permissions")
+    assert state(run) == ("queued", "Waiting for prod: Failed to verify permissions")
     server.refuse.clear()
     loop.tick()
     assert fresh(run).state == "starting"
@@ -468,7 +468,7 @@ def test_a_deleted_tenant_ends_its_queue(loop, run):
     tenant.desired_state, tenant.deleted_at = "deleted", timezone.now()
     tenant.save()
     loop.tick()
-    assert state(run) == ("failed", "The tenant is deleted.")
+    assert state(run) == ("failed", "The tenant has been deleted.")
 
 
 # Ends
@@ -555,7 +555,7 @@ def test_a_tenant_down_at_the_end_is_waited_for(loop, run, server):
     server.set("completed")
     server.down = UNREACHABLE
     kill(run)
-    ticks(loop, lambda: "Waits for prod" in state(run)[1])
+    ticks(loop, lambda: "Waiting for prod" in state(run)[1])
     server.down = None
     ticks(loop, lambda: fresh(run).has_ended)
     assert state(run) == ("completed", "")
@@ -604,14 +604,14 @@ def test_the_process_of_a_deleted_tenant_is_ended(loop, run, server):
     ticks(loop, lambda: dead(run))
 
 
-def test_a_person_who_lost_her_role_meanwhile_ends_with_her_process(loop, run, server, member):
+def test_a_run_of_a_person_who_lost_their_role_ends_with_its_process(loop, run, server, member):
     loop.tick()
     server.down = TenantRefused(403, "You have no role on this tenant.")
     loop.tick()
     assert not fresh(run).has_ended
     kill(run)
     ticks(loop, lambda: fresh(run).has_ended)
-    assert state(run)[1].startswith(f"{member} has no access to the tenant any more")
+    assert state(run)[1].startswith(f"{member} no longer has access to the tenant")
 
 
 # Cancel
@@ -732,7 +732,7 @@ def test_a_fault_of_ours_is_tried_again_and_ends_some_day(loop, run, server, mon
     assert fresh(run).state == "starting"
     monkeypatch.setattr(run_loop, "LONG_PATIENCE", 0)
     loop.tick()
-    assert state(run) == ("failed", "ZenPro could not go on: No space left on device")
+    assert state(run) == ("failed", "ZenPro could not continue: No space left on device")
 
 
 def test_a_tick_costs_the_same_for_one_run_and_for_three(

@@ -251,11 +251,11 @@ def test_a_folder_that_stays_is_told_and_tried_again(org, member, loop, hosting,
 def test_a_wish_that_changes_while_the_server_starts_ends_the_pass(org, member, loop, hosting, monkeypatch):
     tenant = a_new_tenant(org, member)
 
-    def changes_her_mind(spec):
+    def changes_its_mind(spec):
         Tenant.objects.filter(pk=tenant.pk).update(desired_state=Desired.DEACTIVATED)
         return False
 
-    monkeypatch.setattr(hosting, "healthy", changes_her_mind)
+    monkeypatch.setattr(hosting, "healthy", changes_its_mind)
     assert passed(loop, tenant).status == Status.PENDING
     assert passed(loop, tenant).status == Status.DEACTIVATED
 
@@ -387,7 +387,7 @@ def test_a_start_waits_for_its_place_and_sees_another_wish(org, member, loop, ho
 
     monkeypatch.setattr(tenant_loop.Slot, "take", deactivated)
     assert passed(loop, tenant).status == Status.PENDING
-    assert notes == ["", "Waits until another server has started"]
+    assert notes == ["", "Waiting for another server to start"]
     assert hosting.calls == ["install"]
     assert passed(loop, tenant).status == Status.DEACTIVATED
 
@@ -562,7 +562,7 @@ def test_a_server_that_makes_no_project_runs_on_and_makes_it_later(
     loop = TenantLoop(hosting, Clock())
     tenant = passed(loop, a_new_tenant(org, member))
     assert (tenant.status, tenant.project_id, 1000 - client.times) == (Status.AVAILABLE, None, tries)
-    assert tenant.progress[6]["note"] == f"Made later: {error.reason}"
+    assert tenant.progress[6]["note"] == f"It is created later: {error.reason}"
     assert hosting.running == {tenant.pk}
     passed(loop, tenant)
     client.times = 0
@@ -578,4 +578,4 @@ def test_a_server_that_ends_while_the_project_is_made_has_failed(org, member, ho
 
     monkeypatch.setattr(tenant_loop, "connect", dies)
     tenant = passed(TenantLoop(hosting, Clock()), a_new_tenant(org, member))
-    assert (tenant.status, tenant.state_reason) == (Status.FAILED, "The server ended at once.")
+    assert (tenant.status, tenant.state_reason) == (Status.FAILED, "The server stopped immediately.")

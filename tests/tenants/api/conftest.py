@@ -40,7 +40,7 @@ class Caller:
 
 @pytest.fixture
 def call_as(org):
-    """call_as(person): calls with a key of hers; further arguments bind the key."""
+    """call_as(person): calls with a key of that person; further arguments bind the key."""
 
     def call_as(person, **scope) -> Caller:
         return Caller(person and make_key(person, **scope), org)

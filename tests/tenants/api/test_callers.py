@@ -35,10 +35,10 @@ class TestSignIn:
 
     def test_an_account_that_is_inactive_or_homeless(self, org, owner):
         robot = make_service_account(org)
-        key, hers = make_key(robot), make_key(owner)
+        key, personal = make_key(robot), make_key(owner)
         robot.membership.delete()
         type(owner).objects.filter(pk=owner.pk).update(is_active=False)
-        for one in (key, hers):
+        for one in (key, personal):
             assert organizations(Authorization=f"Bearer {one.secret}").status_code == 401
 
     def test_tokens_that_servers_of_tenants_get_to_see_open_nothing(self, owner):
@@ -129,7 +129,7 @@ class TestBoundKeys:
         refused = call.post("teams", name="risk")
         assert (
             refused.status_code == 403
-            and refused.json()["detail"] == "This key opens the tenant production alone."
+            and refused.json()["detail"] == "This key only gives access to the tenant production."
         )
         assert AuditEvent.objects.get().outcome == "refused"
         assert not org.teams.exists()

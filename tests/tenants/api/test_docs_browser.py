@@ -60,7 +60,7 @@ def test_nothing_is_wrong_with_it(visit, width, scheme):
 
 def test_an_answer_opens_with_the_session(visit, live_server):
     page = visit(reverse("api:docs") + "?group=tenants", bypass_csp=False)
-    link = page.locator("#tenant_list").get_by_role("link", name="See the answer")
+    link = page.locator("#tenant_list").get_by_role("link", name="Show the answer")
     page.locator("#tenant_list > summary").click()
     path = link.get_attribute("href").partition("/api/")[2]
     found = page.request.get(f"{live_server.url}/api/{path}").json()

@@ -70,7 +70,7 @@ class TestMembers:
         ):
             assert [one["user"]["name"] for one in call.get("members", **query).json()["items"]] == found
 
-    def test_one_with_her_roles_on_tenants(self, call, org, tenant, member):
+    def test_one_with_their_roles_on_tenants(self, call, org, tenant, member):
         team = make_team(org, "risk", members=[member])
         make_grant(tenant, team, "viewer")
         found = call.get(f"members/{member.membership.pk}").json()
@@ -234,9 +234,9 @@ class TestTenants:
         assert names(call_as(owner).get("tenants")) == ["hidden", "production"]
         assert names(call_as(owner).get("tenants", status="failed")) == ["hidden"]
         make_grant(tenant, viewer, "viewer")
-        hers = call_as(viewer)
-        assert names(hers.get("tenants")) == names(hers.get("/tenants")) == ["production"]
-        assert hers.get("tenants/hidden").status_code == 404
+        theirs = call_as(viewer)
+        assert names(theirs.get("tenants")) == names(theirs.get("/tenants")) == ["production"]
+        assert theirs.get("tenants/hidden").status_code == 404
 
     def test_a_key_of_one_tenant(self, call_as, org, owner, tenant):
         other = make_tenant(org, "staging")
@@ -252,9 +252,9 @@ class TestGrants:
     def test_life(self, call, org, tenant, member):
         team, ends = make_team(org, "risk"), (timezone.now() + HOUR).isoformat()
         path = "tenants/production/grants"
-        hers = call.post(path, member=str(member.membership.pk), role="developer", expires=ends)
-        assert hers.status_code == 201, hers.content
-        assert (hers.json()["holder"]["type"], hers.json()["role"]) == ("member", "developer")
+        theirs = call.post(path, member=str(member.membership.pk), role="developer", expires=ends)
+        assert theirs.status_code == 201, theirs.content
+        assert (theirs.json()["holder"]["type"], theirs.json()["role"]) == ("member", "developer")
         theirs = call.post(path, team=str(team.uuid), role="viewer")
         assert theirs.json()["expires"] is None
         assert [one["holder"]["name"] for one in call.get(path).json()["items"]] == [
@@ -262,7 +262,7 @@ class TestGrants:
             "Dana Petrova",
             "risk",
         ]
-        assert call.delete(f"{path}/{hers.json()['id']}").status_code == 204
+        assert call.delete(f"{path}/{theirs.json()['id']}").status_code == 204
         assert tenant.grants.count() == 2
         assert deeds() == ["grant.given", "grant.given", "grant.withdrawn"]
 

@@ -96,10 +96,10 @@ class TestFromAnotherAddress:
 
     def test_approving_takes_a_second_look(self, far, as_user, person, tenant):
         page = as_user(person).get(page_of(far)).content.decode()
-        assert "It asked from 203.0.113.7" in page
+        assert "The request came from 203.0.113.7" in page
         refused = answer(as_user(person), far, answer="approve", tenant=tenant.pk)
         assert refused.status_code == 422
-        assert "Approve only a computer that you know" in refused.content.decode()
+        assert "Only approve a computer that you know" in refused.content.decode()
         assert poll(far).json()["error"] == "authorization_pending"
         assert answer(as_user(person), far, answer="approve", tenant=tenant.pk, sure="on").status_code == 200
         assert AccessToken.objects.count() == 0 and poll(far).status_code == 200
@@ -323,3 +323,28 @@ class TestLists:
     def test_a_superuser_sees_all(self, tenant):
         root = make_user(superuser=True)
         assert len(api("workspaces", token_for(root), member_only="True").json()) == 1
+
+
+@pytest.mark.parametrize(
+    ("known", "shown"),
+    [
+        (
+            {"system": "Darwin", "zenml_version": "0.98.0", "ip": "192.0.2.1"},
+            "Darwin, ZenML 0.98.0, from 192.0.2.1",
+        ),
+        ({"system": "Darwin"}, "Darwin"),
+        ({"ip": "192.0.2.1"}, "from 192.0.2.1"),
+        ({}, ""),
+    ],
+)
+def test_the_list_of_devices_shows_only_what_is_known(as_user, person, tenant, known, shown):
+    device = DeviceLogin.objects.create(
+        client_id=uuid4(), user=person, tenant=tenant, state="collected", expires_at=timezone.now(), **known
+    )
+    token_for(person, device=device)
+    page = as_user(person).get("/settings/devices/").content.decode()
+    assert device.details == shown
+    assert "None" not in page and "ZenML ," not in page
+    lines = [line.partition("<")[0] for line in page.split('<span class="sub-line">')[1:]]
+    assert ([] if not shown else [shown]) == lines[:-1]
+    assert "Signed in to production" in lines[-1]

@@ -121,7 +121,7 @@ class TestAccounts:
     def test_a_name_that_is_here(self, as_user, org, owner, robot):
         response = as_user(owner).post(page(org, "new"), {"name": "Nightly"})
         assert response.status_code == 422
-        assert "is here already" in response.content.decode()
+        assert "There is already a service account" in response.content.decode()
 
     @pytest.mark.parametrize("name", ["", " ", "x" * 61])
     def test_odd_names(self, as_user, org, owner, name):
@@ -155,7 +155,7 @@ class TestAccounts:
         client, own = as_user(owner), page(org, robot.membership.pk)
         assert client.post(own + "deactivate/").url == own
         assert log_in(key.secret) == 401
-        assert "None of its keys works" in client.get(own).content.decode()
+        assert "None of its keys work" in client.get(own).content.decode()
         client.post(own + "activate/")
         assert log_in(key.secret) == 200
 
@@ -205,7 +205,7 @@ class TestKeys:
         assert "Rotate the key nightly?" in client.get(address).content.decode()
         secret = SECRET.search(client.post(address, {"grace": "60"}).content.decode())[1]
         assert (log_in(secret), log_in(key.secret)) == (200, 200)
-        assert "The key before works until" in client.get(own).content.decode()
+        assert "The previous key works until" in client.get(own).content.decode()
 
     @pytest.mark.parametrize("grace", ["", "5", "nonsense"])
     def test_odd_grace(self, as_user, owner, own, key, grace):
@@ -216,7 +216,7 @@ class TestKeys:
         ApiKey.objects.update(revoked_at=timezone.now())
         response = as_user(owner).post(f"{own}keys/{key.pk}/rotate/", {"grace": "60"})
         assert response.status_code == 422
-        assert "works no more" in response.content.decode()
+        assert "has been revoked or has expired" in response.content.decode()
 
     def test_revoking(self, as_user, owner, own, key):
         client, address = as_user(owner), f"{own}keys/{key.pk}/revoke/"
@@ -272,9 +272,9 @@ class TestScope:
         assert (key.organization, key.tenant) == (org, None)
         row = AuditEvent.objects.get()
         assert (row.organization, row.after["organization"]) == (org, "Acme AI")
-        assert '<td data-label="Opens">Acme AI</td>' in client.get("/settings/tokens/").content.decode()
+        assert '<td data-label="Access to">Acme AI</td>' in client.get("/settings/tokens/").content.decode()
 
-    def test_not_of_an_organization_she_is_not_in(self, as_user, owner):
+    def test_not_of_an_organization_of_others(self, as_user, owner):
         other = make_org("Globex")
         answer = as_user(owner).post("/settings/tokens/", {"label": "laptop", "tenant": other.pk})
         assert answer.status_code == 422 and not owner.api_keys.exists()

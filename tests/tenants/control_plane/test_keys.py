@@ -131,7 +131,7 @@ class TestExchange:
 
 
 class TestOfOneOrganization:
-    """A person in two organizations, and a key of hers that opens one."""
+    """A person in two organizations, with a key that opens one of them."""
 
     @pytest.fixture
     def elsewhere(self, owner):
@@ -159,14 +159,14 @@ class TestOfOneOrganization:
         bound = make_key(owner, organization=org, expires_at=soon)
         make = {"user": owner, "by": owner, "label": "more", "through": bound, "expires_at": soon}
         for scope in ({}, {"organization": elsewhere.organization}, {"tenant": elsewhere}):
-            with pytest.raises(Refused, match="opens Acme AI alone"):
+            with pytest.raises(Refused, match="only gives access to Acme AI"):
                 keys.create_key(**make | scope)
         for end in (None, soon + HOUR):
-            with pytest.raises(Refused, match="longer than itself"):
+            with pytest.raises(Refused, match="outlives it"):
                 keys.create_key(**make | {"tenant": tenant, "expires_at": end})
         assert not AuditEvent.objects.exists()
         key, _ = keys.create_key(**make | {"tenant": tenant})
-        with pytest.raises(Refused, match="opens production alone"):
+        with pytest.raises(Refused, match="only gives access to production"):
             keys.create_key(**make | {"through": key, "organization": org})
 
 
@@ -228,9 +228,9 @@ class TestEnds:
 class TestWhoMay:
     def test_keys_of_another_person(self, owner, member):
         with pytest.raises(Refused):
-            keys.create_key(user=member, label="hers", by=owner)
+            keys.create_key(user=member, label="theirs", by=owner)
         with pytest.raises(Refused):
-            keys.create_key(user=member, label="hers", account=member.membership, by=owner)
+            keys.create_key(user=member, label="theirs", account=member.membership, by=owner)
         assert not ApiKey.objects.exists()
 
     def test_an_account_that_may_do_more(self, org, editor, owner):
@@ -252,7 +252,7 @@ class TestWhoMay:
             lambda: keys.create_key(user=robot, label="x", account=robot.membership, by=viewer),
             lambda: keys.rotate_key(key=key, grace=HOUR, account=robot.membership, by=viewer),
         ):
-            with pytest.raises(Refused, match="whose access you do not manage"):
+            with pytest.raises(Refused, match="whose access you don't manage"):
                 deed()
         make_grant(tenant, viewer, "admin")
         keys.create_key(user=robot, label="x", account=robot.membership, by=viewer)

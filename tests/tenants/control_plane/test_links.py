@@ -55,15 +55,15 @@ def test_what_one_may_not_see_is_not_found(as_user, tenant, other, member, outsi
 
 
 NO_PAGE = {
-    "stacks?id={}": "There is no page for stacks here. In a terminal: zenml stack describe {}",
-    "components/{}": "There is no page for stack components here. In a terminal: zenml stack list --component_id {}",
+    "stacks?id={}": "ZenPro has no page for stacks. In a terminal: zenml stack describe {}",
+    "components/{}": "ZenPro has no page for stack components. In a terminal: zenml stack list --component_id {}",
     "projects/p/model-versions/{}": (
-        "There is no page for model versions here. In a terminal: zenml model version list --id {}"
+        "ZenPro has no page for model versions. In a terminal: zenml model version list --id {}"
     ),
     "projects/p/deployments/{}": (
-        "There is no page for deployments here. In a terminal: zenml deployment describe {}"
+        "ZenPro has no page for deployments. In a terminal: zenml deployment describe {}"
     ),
-    "stacks?id=<b>": "There is no page for stacks here.",
+    "stacks?id=<b>": "ZenPro has no page for stacks.",
 }
 
 

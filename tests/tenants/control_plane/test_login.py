@@ -1,4 +1,4 @@
-"""Servers get tokens, browsers get the sign-in page, and a person is announced to the tenants she may enter."""
+"""Servers get tokens, browsers get the sign-in page, and a person is announced to the tenants they can enter."""
 
 from datetime import timedelta
 from uuid import uuid4

@@ -195,7 +195,7 @@ def test_any_number_of_questions_costs_two_queries(
 ):
     make_grant(tenant, member, "viewer")
     asked = [f"{PROJECT}:{RESOURCES[one % types]}/{uuid4()}" for one in range(number)]
-    with django_assert_num_queries(2):  # whose token; what she may
+    with django_assert_num_queries(2):  # whose token; what they can do
         assert ask(server, member, "read", *asked) == dict.fromkeys(asked, True)
     with django_assert_num_queries(2):
         ids(server, member, "read", f"{PROJECT}:pipeline")

@@ -52,7 +52,7 @@ def want(tenant, state):
 def test_never_called(tenant, agent):
     tenant = agent(tenant)
     assert tenant.status == Status.PENDING
-    assert tenant.state_reason == "No call of this server has arrived yet."
+    assert tenant.state_reason == "The server has not called ZenPro yet."
     assert states(tenant) == {
         "call": "now",
         "secret": "waiting",
@@ -78,7 +78,7 @@ def test_wrong_address(tenant, server, agent, owner):
     tenant = agent(tenant)
     assert tenant.status == Status.PENDING
     assert only_failure(tenant).text == (
-        f"The server says it is reached at https://zenml.internal. You entered {server.url}."
+        f"The server says its address is https://zenml.internal. You entered {server.url}."
     )
 
 
@@ -86,7 +86,7 @@ def test_address_that_cannot_be_reached(org, owner, server, agent):
     tenant = enroll(org=org, name="x", slug="x", version="0.98.0", server_url="http://127.0.0.1:9", by=owner)
     assert server.start(block_of(tenant)) == 200
     tenant = agent(tenant)
-    assert only_failure(tenant).text == "http://127.0.0.1:9 cannot be reached: nothing listens there."
+    assert only_failure(tenant).text == "http://127.0.0.1:9 cannot be reached: nothing is listening there."
     correct(tenant=tenant, server_url=server.url, version="0.98.0", by=owner)
     assert server.start(block_of(tenant)) == 200
     assert agent(tenant).status == Status.AVAILABLE
@@ -174,7 +174,7 @@ def test_deleting_removes_our_rows_only(tenant, server, agent, hosting):
 
 def test_it_is_not_restarted_from_here(tenant, owner, server, agent):
     server.start(block_of(tenant))
-    with pytest.raises(Refused, match="Somebody else runs the server of theirs"):
+    with pytest.raises(Refused, match="Someone else runs the server of theirs"):
         request_restart(tenant=agent(tenant), by=owner)
 
 
@@ -195,7 +195,7 @@ def test_from_the_form_to_the_block(as_user, org, owner):
     elsewhere = {**FORM, "where": "elsewhere"}
     refused = as_user(owner).post(f"/o/{org.slug}/t/new/", elsewhere)
     assert (refused.status_code, Tenant.objects.count()) == (422, 0)
-    assert "Where is the server reached?" in refused.content.decode()
+    assert "Enter the address of the server." in refused.content.decode()
     made = {**elsewhere, "server_url": "HTTPS://ZenML.Example.org/"}
     page = as_user(owner).post(f"/o/{org.slug}/t/new/", made, follow=True)
     tenant = Tenant.objects.get()
@@ -231,7 +231,7 @@ class TestWhoEnrolls:
         form = {**FORM, "where": "elsewhere", "server_url": "https://x.example"}
         api = f"/api/v1/organizations/{org.slug}/tenants"
         for person in (editor, recruiter, viewer, outsider):
-            with pytest.raises(Refused, match="Only Admins of Acme AI connect"):
+            with pytest.raises(Refused, match="Only Admins of Acme AI can connect"):
                 enroll(org=org, by=person, **self.WORDS)
             assert as_user(person).post(f"/o/{org.slug}/t/new/", form).status_code in (403, 404)
             answer = as_user(person).post(api, self.WORDS, content_type="application/json")
@@ -253,7 +253,7 @@ class TestWhoEnrolls:
     def test_nor_does_anybody_else_send_it_to_another_server(self, org, tenant, server, as_user):
         admin_there = make_member(org, "editor")
         make_grant(tenant, admin_there, "admin")
-        with pytest.raises(Refused, match="Only Admins of Acme AI connect"):
+        with pytest.raises(Refused, match="Only Admins of Acme AI can connect"):
             correct(tenant=tenant, server_url="https://evil.example", version="0.98.0", by=admin_there)
         form = {"server_url": "https://evil.example", "version": "0.98.0"}
         path = f"/o/{org.slug}/t/theirs/server/"
@@ -265,11 +265,11 @@ class TestWhoEnrolls:
     def test_the_pages_say_what_is_trusted(self, org, tenant, owner, as_user):
         for path in (f"/o/{org.slug}/t/new/", f"/o/{org.slug}/t/theirs/server/"):
             page = as_user(owner).get(path).content.decode()
-            assert "sees everything in it" in page and "opens this tenant and nothing else" in page, path
+            assert "can see everything in it" in page and "opens this tenant and nothing else" in page, path
 
 
 def test_two_tenants_do_not_share_an_address(org, owner, tenant, server):
-    with pytest.raises(Refused, match="Another tenant of Acme AI has the address"):
+    with pytest.raises(Refused, match="Another tenant of Acme AI already has the address"):
         enroll(org=org, name="b", slug="b", version="0.98.0", server_url=server.url, by=owner)
     other = make_tenant(org, server_url="https://other.example")
     with pytest.raises(Refused):

@@ -188,7 +188,7 @@ class TestItsOwnAddress:
         login = DeviceLogin.objects.get(user_code=device(tenant)["user_code"])
         query = {"device_id": login.pk, "user_code": login.user_code}
         page = as_user(person).get("/devices/verify", query).content.decode()
-        assert "Somebody else runs this server" in page and server.url in page
+        assert "Someone else runs this server" in page and server.url in page
         assert str(hosted.pk) not in page
 
     def test_a_sign_in_is_collected_where_it_was_asked_for(self, as_user, person, tenant, hosted):

@@ -97,7 +97,7 @@ def test_login_that_answers_with_a_redirect_url_is_a_refusal():
     def server(request):
         return ok({"authorization_url": "http://dash/api/auth/login"})
 
-    with pytest.raises(TenantRefused, match="gave no session"):
+    with pytest.raises(TenantRefused, match="did not open a session"):
         client_of(server).current_user()
 
 

@@ -15,7 +15,7 @@ def spec(tmp_path):
 def test_nothing_is_started_or_stopped(spec):
     enrolled = EnrolledBackend()
     for action in (enrolled.start, enrolled.stop, enrolled.restart):
-        with pytest.raises(ServerError, match="Somebody else runs this server"):
+        with pytest.raises(ServerError, match="Someone else runs this server"):
             action(spec)
     with pytest.raises(ServerError):
         enrolled.free_port(set())

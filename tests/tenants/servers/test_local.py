@@ -140,7 +140,7 @@ def test_a_folder_that_stays_is_not_taken_for_removed(deaf, data, monkeypatch):
     spec.folder.mkdir(parents=True)
     rmdir = os.rmdir
     monkeypatch.setattr(os, "rmdir", failing)
-    with pytest.raises(ServerError, match="could not be removed as a whole"):
+    with pytest.raises(ServerError, match="could not be removed completely"):
         deaf.remove(spec)
     monkeypatch.setattr(os, "rmdir", rmdir)
     deaf.remove(spec)

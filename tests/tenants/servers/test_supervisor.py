@@ -124,7 +124,7 @@ def test_long_data_folder_has_its_socket_in_a_private_temporary_folder(tmp_path)
 
 def test_private_folder_does_not_follow_links(tmp_path):
     (tmp_path / "link").symlink_to(tmp_path)
-    with pytest.raises(StartFailed, match="belongs to somebody else"):
+    with pytest.raises(StartFailed, match="belongs to another user"):
         private_folder(tmp_path / "link")
 
 

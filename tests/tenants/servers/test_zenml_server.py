@@ -361,7 +361,7 @@ if __name__ == "__main__":
 
 
 def run_pipeline(supervised, spec, project, folder, depth):
-    """As a data scientist would, with her own token, in the environment of the server."""
+    """As a data scientist would, with their own token, in the environment of the server."""
     (folder / "pipe.py").write_text(PIPELINE)
     env = {"PATH": os.environ["PATH"], "HOME": str(folder), "ZENML_CONFIG_PATH": str(folder / "config")}
     env |= {"ZENML_STORE_TYPE": "rest", "ZENML_STORE_URL": spec.server_url, "ZENML_ANALYTICS_OPT_IN": "false"}

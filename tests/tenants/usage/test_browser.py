@@ -91,7 +91,7 @@ def test_nothing_is_wrong_with(name, visit, world, superuser):
         person = superuser if name in ("limits", "tenant-limits") else owner
         page = visit(f"/o/{org.slug}/{PAGES[name]}", width, scheme, person)
         if name == "create":
-            page.get_by_text("A server somebody else runs", exact=True).click()
+            page.get_by_text("A server someone else runs", exact=True).click()
             expect(page.get_by_label("Address of the server")).to_be_visible()
         if PICTURES:
             page.screenshot(path=Path(PICTURES) / f"{name}-{scheme}-{width}.png", full_page=True)
@@ -101,14 +101,14 @@ def test_nothing_is_wrong_with(name, visit, world, superuser):
 def test_where_a_server_runs_hides_the_address_of_one_that_runs_here(visit, world):
     org, owner = world
     page = visit(f"/o/{org.slug}/t/new/", 1440, "light", owner)
-    expect(page.get_by_text("A server somebody else runs", exact=True)).to_be_visible()
+    expect(page.get_by_text("A server someone else runs", exact=True)).to_be_visible()
     expect(page.get_by_label("Address of the server")).to_be_hidden()
 
 
 def test_the_page_turns_green_by_itself(visit, world, live_server):
     org, owner = world
     page = visit(f"/o/{org.slug}/t/new-one/server/", 1440, "light", owner)
-    expect(page.locator("#enrollment")).to_contain_text("No call of this server has arrived yet.")
+    expect(page.locator("#enrollment")).to_contain_text("The server has not called ZenPro yet.")
     Tenant.objects.filter(slug="new-one").update(status="available", available_since=timezone.now())
     page.get_by_text("The server is connected.").wait_for()
     expect(page.get_by_label("Lines for the environment")).to_be_visible()

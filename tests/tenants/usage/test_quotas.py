@@ -53,7 +53,7 @@ def test_at_the_limit_of_the_organization_whatever_the_tenants_own_says(org, ten
     limit(org, Feature.MODEL, 5, tenant)
     created(make_tenant(org), "model", "a")
     assert refusal(tenant, "model") == (
-        "Acme AI has reached its limit of 1 model over all its tenants. Whoever runs ZenPro can raise it."
+        "Acme AI has reached its limit of 1 model across all its tenants. Whoever runs ZenPro can raise it."
     )
 
 
@@ -145,7 +145,7 @@ def test_the_question_is_cheap(org, tenant, django_assert_num_queries):
 def test_a_tenant_gets_no_more_than_its_organization(org, tenant, owner):
     limit(org, Feature.MODEL, 5)
     before = AuditEvent.objects.count()
-    with pytest.raises(actions.LimitRefused, match="Acme AI has 5 in all.") as refused:
+    with pytest.raises(actions.LimitRefused, match="The limit of Acme AI is 5.") as refused:
         actions.set_limits(organization=org, tenant=tenant, limits={"model": 6}, by=owner)
     assert refused.value.feature == "model"
     assert (Quota.objects.filter(tenant=tenant).count(), AuditEvent.objects.count()) == (0, before)

@@ -59,7 +59,7 @@ def test_limits_of_a_tenant_are_the_organization_admins_business(as_user, org, t
 
 def test_nothing_yet(as_user, owner, pages):
     for page in pages.values():
-        assert "Nothing used yet" in as_user(owner).get(page).content.decode()
+        assert "No usage yet" in as_user(owner).get(page).content.decode()
 
 
 def test_a_bar_for_what_is_limited(as_user, org, tenant, owner, pages):
