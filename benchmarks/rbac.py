@@ -160,7 +160,7 @@ def main() -> None:
                     body = {"name": f"pipeline-{number}", "project": lab.about["project"]}
                     developer.post("/pipelines", json=body).raise_for_status()
             with lab.session("viewer"):
-                pass  # the first sign-in makes her account, which the copy must have
+                pass  # the first sign-in creates their account, which the copy must have
             servers = [Server(lab, folder / "plain"), Server(lab, folder / "stub")]
             for server, change in zip(servers, (without_us, asking(plane)), strict=True):
                 server.start(change)

@@ -277,7 +277,7 @@ def test_after_a_change_of_address_the_old_one_is_worth_nothing(root, client, me
     assert not [message for message in mail.outbox if "/password/reset/key/" in message.body]
 
 
-def test_superuser_does_not_lock_herself_out(root, superuser):
+def test_superusers_cannot_lock_themselves_out(root, superuser):
     response = change_person(root, superuser, is_staff="on")
     assert "Nobody takes these rights from herself" in response.content.decode()
     superuser.refresh_from_db()

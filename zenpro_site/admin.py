@@ -45,7 +45,7 @@ class Site(AdminSite):
         if self.has_permission(request):
             return redirect("admin:index")
         if request.user.is_authenticated:
-            raise PermissionDenied("Only superusers may open the administration.")
+            raise PermissionDenied("Only superusers can open the administration.")
         return redirect_to_login(request.GET.get("next") or request.path)
 
     def logout(self, request, extra_context=None):

@@ -1,4 +1,4 @@
-"""Text that no database takes: NUL, and halves of surrogate pairs. Refused before anybody reads the request.
+"""Text that no database takes: NUL, and halves of surrogate pairs. Refused before anyone reads the request.
 
 And text for a terminal."""
 
@@ -15,7 +15,7 @@ UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 ESCAPED = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")  # how JSON writes them
 FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 UNREADABLE = (BadRequest, SuspiciousOperation, MultiPartParserError, UnreadablePostError)
-SENTENCE = "The request holds a character that cannot be stored: NUL, or half of a surrogate pair."
+SENTENCE = "The request contains a character that cannot be stored: NUL, or half of a surrogate pair."
 
 
 def storable(value) -> bool:
@@ -48,7 +48,7 @@ def readable(get_response):
             if request.path_info.startswith("/api/"):
                 return _cannot_read(request, error)
             if isinstance(error, OSError):  # who asks hung up
-                raise BadRequest("The request cannot be read.") from error
+                raise BadRequest("The request can't be read.") from error
             raise
         return get_response(request) if fine else refusal(request, SENTENCE)
 

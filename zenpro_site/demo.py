@@ -46,7 +46,7 @@ def tenant(org: Organization, by) -> Tenant:
         name="demo",
         slug="demo",
         version=settings.ZENPRO_ZENML_VERSIONS[0],
-        description="A first tenant to try things in.",
+        description="A tenant for trying things out.",
         by=by,
     )
 
@@ -84,7 +84,7 @@ def first_run(tenant: Tenant, by) -> str:
         _run_example(tenant, client.session())
         found = client.runs(tenant.project_id, size=1).items
     if not found:
-        raise DemoFailed("The example ran, and the tenant shows no run of it.")
+        raise DemoFailed("The example ran, but the tenant shows no run of it.")
     return found[0].id
 
 
@@ -103,7 +103,7 @@ def _run_example(tenant: Tenant, token: str) -> None:
                 check=False,
             )
         except subprocess.TimeoutExpired as error:
-            raise DemoFailed(f"The example pipeline did not end within {RUN_LIMIT:.0f} s.") from error
+            raise DemoFailed(f"The example pipeline did not finish within {RUN_LIMIT:.0f} s.") from error
     if done.returncode:
         raise DemoFailed(f"The example pipeline failed: {(done.stderr or done.stdout).strip()[-400:]}")
 

@@ -107,7 +107,7 @@ class Env(environ.FileAwareEnv):
     def versions(self, var, default: list[str]) -> list[str]:
         found = self.list(var, default=default)
         if wrong := [one for one in found if not VERSION.fullmatch(one)]:
-            raise ImproperlyConfigured(f"{var} has {wrong[0]!r} in it. Name versions such as 0.98.0.")
+            raise ImproperlyConfigured(f"{var} has {wrong[0]!r} in it. List versions such as 0.98.0.")
         return found
 
     def ports(self, var) -> list[int]:
@@ -115,7 +115,7 @@ class Env(environ.FileAwareEnv):
         found = self.list(var, default=[])
         wrong = [one for one in found if not (one.isascii() and one.isdecimal() and 0 < int(one) < 65536)]
         if wrong:
-            raise ImproperlyConfigured(f"{var} has {wrong[0]!r} in it. Name ports, as 29500,6379.")
+            raise ImproperlyConfigured(f"{var} has {wrong[0]!r} in it. List ports, such as 29500,6379.")
         return [int(one) for one in found]
 
     def path_prefix(self, var, default: str) -> str:
@@ -130,7 +130,9 @@ class Env(environ.FileAwareEnv):
         try:
             return ZoneInfo(found).key
         except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-            raise ImproperlyConfigured(f"{var} is {found!r}. Name a zone such as Europe/Berlin.") from error
+            raise ImproperlyConfigured(
+                f"{var} is {found!r}. Set it to a time zone such as Europe/Berlin."
+            ) from error
 
     def log_level(self, var, default: str) -> str:
         levels = [name for name in logging.getLevelNamesMapping() if name not in ("NOTSET", "WARN", "FATAL")]
@@ -165,9 +167,7 @@ class Env(environ.FileAwareEnv):
                 f"{var} does not name a database. Set it to postgres://user:password@host/name or sqlite:////path."
             )
         if kind == "postgresql" and importlib.util.find_spec("psycopg") is None:
-            raise ImproperlyConfigured(
-                f"{var} names PostgreSQL: install zenpro with [postgres] for its client."
-            )
+            raise ImproperlyConfigured(f"{var} names PostgreSQL: install zenpro[postgres] to get its client.")
         return found
 
     def mail_server(self, var) -> dict:
@@ -212,7 +212,7 @@ def is_host(text: str) -> bool:
 
 def as_host(var: str, text: str, name: str | None = None) -> str:
     if not is_host(text if name is None else name):
-        raise ImproperlyConfigured(f"{var} has {text!r} in it. Name a host without scheme, port and path.")
+        raise ImproperlyConfigured(f"{var} has {text!r} in it. Use a host without a scheme, port or path.")
     return text
 
 
@@ -227,6 +227,6 @@ def check_fernet(var: str, keys: list[str]) -> None:
             Fernet(key)
         except ValueError as error:
             raise ImproperlyConfigured(
-                f"Key {number} of {var} is not a key. Make one with: python -c "
+                f"Key {number} of {var} is not a key. Create one with: python -c "
                 '"from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'
             ) from error

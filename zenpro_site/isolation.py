@@ -16,7 +16,7 @@ def isolation() -> Isolation:
 
 
 def notice_for(user) -> Isolation | None:
-    """What superusers should know: isolation that is missing or weaker than the best. Nobody else is told."""
+    """What superusers should know: isolation that is missing or weaker than the best. No one else is told."""
     if not (user.is_active and user.is_superuser):
         return None
     found = isolation()

@@ -11,12 +11,10 @@ from django.core.exceptions import ImproperlyConfigured
 from .env import check_fernet
 
 HINT = (
-    "ZenPro has no keys. Run `zenpro up` once (it makes {file}), "
+    "ZenPro has no keys. Run `zenpro up` once (it creates {file}), "
     "or set ZENPRO_SECRET_KEY and ZENPRO_SECRET_KEYS in the environment."
 )
-UNREADABLE = (
-    "ZenPro's keys in {file} cannot be read. Run this as the account of ZenPro, or put the file back."
-)
+UNREADABLE = "ZenPro's keys in {file} cannot be read. Run this as ZenPro's account, or restore the file."
 NAMES = ("ZENPRO_SECRET_KEY", "ZENPRO_SECRET_KEYS")
 
 

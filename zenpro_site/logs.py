@@ -1,4 +1,4 @@
-"""What must never be read in a log: links and keys that let somebody in."""
+"""What must never be read in a log: links and keys that let someone in."""
 
 import re
 

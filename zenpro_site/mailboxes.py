@@ -1,4 +1,4 @@
-"""One normal form of an e-mail address, so that one mailbox is one person wherever the address comes from."""
+"""One normal form of an email address, so that one mailbox is one person wherever the address comes from."""
 
 import re
 import unicodedata
@@ -27,7 +27,7 @@ def normal(text: str) -> str:
 
 
 def pasted(text: str) -> str:
-    """The normal form of what somebody copied: `"Ada" <mailto:ada@example.org?subject=Hello>,` -> ada@example.org."""
+    """The normal form of what someone copied: `"Ada" <mailto:ada@example.org?subject=Hello>,` -> ada@example.org."""
     seen = _seen(text)
     bracketed = IN_BRACKETS.search(seen)
     bare = (bracketed[1] if bracketed else seen).strip(AROUND)
@@ -71,7 +71,7 @@ def why_no_address(text: str) -> str:
     """Why no mail can be sent there, as a sentence; empty when it can."""
     name, _, _ = text.rpartition("@")
     if not name.isascii():
-        return "Only plain letters, digits and signs may stand before the @."
+        return "Only plain letters, digits and symbols can come before the @."
     try:
         validate_email(text)
     except ValidationError:

@@ -13,7 +13,7 @@ from tenants.control_plane.wire import WireError
 from .statements import was_cut
 
 log = structlog.get_logger("zenpro.web")
-TOO_LONG = "The database took too long to answer and was stopped. Try again in a moment."
+TOO_LONG = "The database took too long to answer. Try again in a moment."
 
 
 def discreet(get_response):
@@ -29,7 +29,7 @@ def discreet(get_response):
 
 
 def origin(get_response):
-    """Tell the acting person where she comes from; audit rows read it from her."""
+    """Note on the acting person where the request comes from; audit rows read it there."""
 
     def middleware(request):
         request.origin = Origin(via=_via(request.path), ip=_ip(request), request_id=_request_id(request))
@@ -52,7 +52,7 @@ def _via(path: str) -> str:
 
 
 def _ip(request) -> str | None:
-    """The address that the outermost of our own proxies saw; what stands before it anybody may have written."""
+    """The address that the outermost of our own proxies saw; what stands before it anyone may have written."""
     seen = [part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",") if part.strip()]
     proxies = settings.ZENPRO_PROXIES
     found = seen[-proxies] if 0 < proxies <= len(seen) else request.META.get("REMOTE_ADDR")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 UMASK = 0o077
 OTHERS = 0o077
-# Folders that are looked into, one level. What is deeper nobody reaches once these are closed.
+# Folders that are looked into, one level. What is deeper no one reaches once these are closed.
 INSIDE = ("logs", "run", "runs", "supervisor", "supervisor/conf.d", "tenants")
 OF_TENANT = ("zenml.db", "zenml.db-wal", "zenml.db-shm", "config", "stores")
 

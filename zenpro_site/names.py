@@ -29,7 +29,7 @@ def plain_text(text: str) -> None:
     odd = next((one for one in text if one not in BREAKS and is_odd(one)), None)
     if odd:
         raise ValidationError(
-            f"It holds a character that cannot be seen, U+{ord(odd):04X}. Type it once more without it.",
+            f"It contains an invisible character, U+{ord(odd):04X}. Type it again without it.",
             code="invisible",
         )
 

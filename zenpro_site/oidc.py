@@ -51,11 +51,11 @@ def load_oidc(env) -> Oidc | None:
 
 
 def _check(issuer: str) -> None:
-    """Whoever can change what the provider says can be anybody here."""
+    """Whoever can change what the provider says can be anyone here."""
     address = urlsplit(issuer)
     if address.scheme == "https" and address.hostname:
         return
     if address.scheme != "http" or address.hostname not in LOCAL:
         raise ImproperlyConfigured(
-            f"ZENPRO_OIDC_ISSUER is {issuer}. It must begin with https://, as https://login.example.org."
+            f"ZENPRO_OIDC_ISSUER is {issuer}. It must start with https://, such as https://login.example.org."
         )

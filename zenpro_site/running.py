@@ -49,7 +49,7 @@ def _isolation(row: dict) -> Isolation:
 def is_running() -> bool:
     """Does a supervisor of this data folder answer? At most some seconds; makes nothing, never raises."""
     supervisor = Supervisor(settings.ZENPRO_DATA)
-    with contextlib.suppress(OSError):  # somebody else's folder
+    with contextlib.suppress(OSError):  # someone else's folder
         return supervisor.socket.exists() and supervisor.running()  # a first call would make what it needs
     return False
 

@@ -173,7 +173,7 @@ def _label(place: int, words: list[str]) -> str:
 
 
 def _teams(org: Organization, count: int, members: list[Membership]) -> list[Team]:
-    """Everybody is in one team, every fourth in the next one too. One team in ten has an organization role."""
+    """Everyone is in one team, every fourth in the next one too. One team in ten has an organization role."""
     roles = ["" if place % 10 else OrgRole.VIEWER for place in range(count)]
     labels = [_label(place, ["science", "platform", "analysts", "research", "ops"]) for place in range(count)]
     teams = [
@@ -250,7 +250,7 @@ def _grants(org, members, teams, tenants, by) -> None:
 
 
 def _invitations(org: Organization, teams: list[Team], by) -> None:
-    """Open ones, a third of them expired. Nobody knows their links."""
+    """Open ones, a third of them expired. No one knows their links."""
     made = []
     for number in range(INVITED):
         invitation = Invitation(organization=org, email=f"new.{number}@{org.slug}.{HOST}", invited_by=by)

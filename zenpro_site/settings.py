@@ -200,7 +200,7 @@ ACCOUNT_ADAPTER = "orgs.users.adapter.AccountAdapter"
 ZENPRO_OIDC = load_oidc(env)
 SOCIALACCOUNT_PROVIDERS = ZENPRO_OIDC.allauth if ZENPRO_OIDC else {}
 SOCIALACCOUNT_ADAPTER = "orgs.users.oidc.SocialAdapter"
-# A link, not a form: form-action 'self' would stop the way from a form to the provider. It signs in nobody but whoever follows it.
+# A link, not a form: form-action 'self' would stop the way from a form to the provider. It signs in no one but whoever follows it.
 SOCIALACCOUNT_LOGIN_ON_GET = True
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
@@ -224,7 +224,7 @@ MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 # With passwords switched off the company decides at each sign-in who may still come in.
 MFA_PASSKEY_LOGIN_ENABLED = not (ZENPRO_OIDC and ZENPRO_OIDC.only)
 MFA_TOTP_TOLERANCE = 1  # clocks of telephones are up to half a minute off
-# Else nobody with two-factor could change their address. Accounts are made from confirmed addresses.
+# Else no one with two-factor could change their address. Accounts are made from confirmed addresses.
 MFA_ALLOW_UNVERIFIED_EMAIL = True
 SESSION_COOKIE_AGE = 14 * 24 * 3600
 
@@ -237,7 +237,7 @@ if not MAIL_IS_SET_UP:
     EMAIL_BACKEND = "zenpro_site.unsent.Backend"
 if ZENPRO_OPEN_SIGNUP and not MAIL_IS_SET_UP:
     raise ImproperlyConfigured(
-        "ZENPRO_OPEN_SIGNUP needs EMAIL_URL: whoever signs up confirms an address by mail."
+        "ZENPRO_OPEN_SIGNUP needs EMAIL_URL: people who sign up confirm their address by email."
     )
 _mail_domain = "localhost" if ":" in _address.hostname else _address.hostname
 DEFAULT_FROM_EMAIL = env.mailbox("ZENPRO_MAIL_FROM", default=f"ZenPro <zenpro@{_mail_domain}>")
@@ -246,7 +246,7 @@ SERVER_EMAIL = DEFAULT_FROM_EMAIL
 # Files
 STATIC_URL = "static/"
 STATIC_ROOT = ZENPRO_DATA / "staticfiles"
-FILE_UPLOAD_PERMISSIONS = 0o600  # whitenoise serves them as we; Django would open them to everybody
+FILE_UPLOAD_PERMISSIONS = 0o600  # whitenoise serves them as we; Django would open them to everyone
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},

@@ -43,7 +43,7 @@ def _check(url: str) -> None:
     if not remote and not local:
         raise ImproperlyConfigured(
             f"ZENPRO_PACKAGE_INDEX or ZENPRO_PACKAGE_EXTRA_INDEXES names “{address.hostname or url}”. It must be the "
-            "address of a package index, as https://pypi.org/simple, or the full path of a folder."
+            "address of a package index, such as https://pypi.org/simple, or the full path of a folder."
         )
 
 
@@ -56,6 +56,6 @@ def load_code_roots(env) -> list[Path]:
     for name in names:
         if not Path(name).is_absolute():
             raise ImproperlyConfigured(
-                f"ZENPRO_CODE_ROOTS names “{name}”. It must be full paths, as /srv/code, with commas between them."
+                f"ZENPRO_CODE_ROOTS names “{name}”. It must be full paths such as /srv/code, separated by commas."
             )
     return [Path(name) for name in names]

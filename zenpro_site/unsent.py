@@ -1,4 +1,4 @@
-"""Where mails go without a mail server: nowhere. Their links let somebody in, so they are not written into a log."""
+"""Where mails go without a mail server: nowhere. Their links let someone in, so they are not written into a log."""
 
 import structlog
 from django.core.mail.backends.base import BaseEmailBackend

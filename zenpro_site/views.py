@@ -26,7 +26,7 @@ def bad_request(request, exception):
 @require_safe
 @login_required
 def home(request):
-    """The first organization of the person, or the page that says she has none."""
+    """The first organization of the person, or the page that says they have none."""
     first = Organization.objects.of(request.user).order_by("name").first()
     return redirect(first) if first else redirect("users:no_organization")
 

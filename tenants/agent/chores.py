@@ -119,7 +119,7 @@ def run_slow(stop: threading.Event) -> None:
 def cutting() -> list[Callable[[threading.Event], None]]:
     """Two loops that end what was opened inside tenants; the second one in those in which it has failed.
 
-    They rest but briefly: what takes long is a tenant that answers slowly, and the others must not wait for it.
+    They rest only briefly: what takes long is a tenant that answers slowly, and the others must not wait for it.
     """
     cuts = Cuts(), KeyCuts()
     plans = [(2, cut) for cut in cuts], [(2, cut.again) for cut in cuts]

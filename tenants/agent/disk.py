@@ -135,33 +135,55 @@ def places_of(tenant: Tenant) -> Iterator[Path]:
 
 
 def sweep_runs() -> int:
-    """Remove everything but the output of re-runs that have ended. Returns of how many.
+    """Remove everything but the output of re-runs that have ended, and all of those that exist no more, as those of a
+    template that was deleted. Returns of how many.
 
-    Usually it is gone at once; this is for an agent that was killed before it could, and for what was closed.
+    What is left of an ended one usually is gone at once; this is for an agent that was killed before it could, and for
+    what was closed.
     """
-    left = dict(_with_remains(settings.ZENPRO_DATA / "runs"))
-    ids, swept = list(left), 0
-    for begin in range(0, len(ids), BATCH):
-        ended = TemplateRun.objects.filter(pk__in=ids[begin : begin + BATCH], state__in=TemplateRun.ENDED)
-        for pk in ended.filter(ended_at__lt=timezone.now() - SETTLED).values_list("pk", flat=True):
-            _sweep(left[pk])
-            swept += 1
-    return swept
+    left = dict(_folders(settings.ZENPRO_DATA / "runs"))
+    ids = list(left)
+    return sum(_sweep_some({pk: left[pk] for pk in ids[at : at + BATCH]}) for at in range(0, len(ids), BATCH))
 
 
-def _with_remains(runs: Path) -> Iterator[tuple[UUID, Path]]:
-    """(id, folder) of re-runs whose folder holds more than the output."""
+def _folders(runs: Path) -> Iterator[tuple[UUID, Path]]:
+    """(id, folder) of re-runs."""
     for folder in runs.iterdir() if runs.is_dir() else ():
-        try:
-            pk = UUID(folder.name)
-            remains = not folder.is_symlink() and set(os.listdir(folder)) - {OUTPUT}
-        except (ValueError, OSError):
-            continue
-        if remains:
-            yield pk, folder
+        with suppress(ValueError):
+            yield UUID(folder.name), folder
 
 
-def _sweep(folder: Path) -> None:
-    for name in set(os.listdir(folder)) - {OUTPUT}:
-        if not folders.remove(folder / name, ONE_TENANT):
-            log.warning("remains of a re-run could not be removed as a whole", run=folder.name, name=name)
+def _sweep_some(left: dict[UUID, Path]) -> int:
+    known = {run.pk: run for run in TemplateRun.objects.filter(pk__in=left).only("state", "ended_at")}
+    gone = [folder for pk, folder in left.items() if pk not in known and _is_old(folder)]
+    for folder in gone:
+        _remove(folder)
+    ended = [left[pk] for pk, run in known.items() if _is_settled(run) and _remains(left[pk])]
+    for folder in ended:
+        for name in _remains(folder):
+            _remove(folder / name)
+    return len(gone) + len(ended)
+
+
+def _is_settled(run: TemplateRun) -> bool:
+    return run.has_ended and run.ended_at is not None and run.ended_at < timezone.now() - SETTLED
+
+
+def _is_old(folder: Path) -> bool:
+    """Not one that is just being made; whoever was quicker than we has removed it."""
+    with suppress(OSError):
+        return time.time() - os.lstat(folder).st_ctime > SETTLED.total_seconds()
+    return False
+
+
+def _remains(folder: Path) -> set[str]:
+    """What there is beside the output."""
+    try:
+        return set() if folder.is_symlink() else set(os.listdir(folder)) - {OUTPUT}
+    except OSError:
+        return set()
+
+
+def _remove(place: Path) -> None:
+    if not folders.remove(place, ONE_TENANT):
+        log.warning("what is left of a re-run could not be removed as a whole", place=str(place))

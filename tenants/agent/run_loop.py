@@ -56,9 +56,12 @@ class RunLoop:
         open_client: Callable[..., TenantClient] = connect,
         pool: Executor | None = None,
         builders: Executor | None = None,
+        settlers: Executor | None = None,
     ):
         self.environments = environments or RunEnvironments()
         self.open_client = open_client
+        # Tenants may hold these as long as a call lasts; nobody waits for what only tells of an end.
+        self.settlers = settlers or pool or ThreadPoolExecutor(max_workers=4, thread_name_prefix="end")
         self.pool = pool or ThreadPoolExecutor(max_workers=16, thread_name_prefix="run")
         self.builders = builders or ThreadPoolExecutor(max_workers=4, thread_name_prefix="environment")
         self.passes: dict[UUID, Future] = {}
@@ -93,13 +96,13 @@ class RunLoop:
             if run.state in (State.QUEUED, State.PREPARING):
                 self._wait(run)
             else:
-                self._submit(self.run_pass, run.pk)
+                self._submit(self.pool, self.run_pass, run.pk)
         if now_and_then:
             self._settle_all()
             self._prepare_ahead()
 
-    def _submit(self, work: Callable[[UUID], None], pk: UUID) -> None:
-        self.passes[pk] = self.pool.submit(self._in_thread, work, pk)
+    def _submit(self, pool: Executor, work: Callable[[UUID], None], pk: UUID) -> None:
+        self.passes[pk] = pool.submit(self._in_thread, work, pk)
 
     def run_forever(self, stop: threading.Event, interval: float = 0.3) -> None:
         while not stop.is_set():
@@ -109,7 +112,7 @@ class RunLoop:
             except Exception:
                 log.exception("tick failed")
             stop.wait(interval)
-        for pool in (self.pool, self.builders):
+        for pool in (self.pool, self.builders, self.settlers):
             pool.shutdown(wait=False, cancel_futures=True)
 
     def _bury(self) -> None:
@@ -210,7 +213,7 @@ class RunLoop:
             self.free -= 1
             if first:
                 self.claimed.add(run.pk)
-            self._submit(self.run_pass, run.pk)
+            self._submit(self.pool, self.run_pass, run.pk)
 
     # -- under way
 
@@ -420,7 +423,7 @@ class RunLoop:
         for mark in runner.unsettled().glob("*"):
             pk = UUID(mark.name)
             if not self._busy(pk):
-                self._submit(self.settle, pk)
+                self._submit(self.settlers, self.settle, pk)
 
     def settle(self, pk: UUID) -> None:
         """Tell a tenant that came back about a run that ended meanwhile; keep it for later when it does not answer."""

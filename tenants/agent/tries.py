@@ -36,9 +36,13 @@ class Tries:
 
     def again(self, rows: Callable[[], Iterable[OfTenant]]) -> int:
         """Those of tenants in which something took long or failed, and not just now. Returns how many were done."""
-        if not self.not_before:
+        known = set(self.not_before)
+        if not known:
             return 0
-        return sum(self._try(row) for row in rows() if self._has_rested(row.tenant_id))
+        due = list(rows())
+        for tenant in known.difference(row.tenant_id for row in due):
+            self.not_before.pop(tenant, None)  # nothing is left to do there, or it was deleted
+        return sum(self._try(row) for row in due if self._has_rested(row.tenant_id))
 
     def _has_rested(self, tenant: UUID) -> bool:
         return tenant in self.not_before and time.monotonic() >= self.not_before[tenant]

@@ -4,12 +4,12 @@ from tenants.permissions import TenantPermission
 
 
 def may_edit(user, template, rights) -> bool:
-    """All templates with the right to delete; her own as long as she may still make some."""
+    """All templates with the right to delete; their own as long as they can still create some."""
     own = template.created_by_id == user.pk
     return TenantPermission.TEMPLATE_DELETE in rights or (own and TenantPermission.TEMPLATE_CREATE in rights)
 
 
 def may_cancel(user, run, rights) -> bool:
-    """One's own; anybody's for those who manage the tenant."""
+    """Their own; anyone's for those who manage the tenant."""
     own = run.created_by_id == user.pk
     return TenantPermission.TEMPLATE_RUN in rights and (own or TenantPermission.CHANGE in rights)

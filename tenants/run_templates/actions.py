@@ -1,6 +1,6 @@
 """Changes to templates and their re-runs. Each is atomic and leaves one audit row.
 
-Only create_template asks the tenant's server, as the person who creates; all before anything is written.
+Only create_template calls the tenant's server: as the person who creates, and before anything is written.
 """
 
 import json
@@ -40,11 +40,11 @@ from .requirements import RequirementsRefused, check_requirements
 from .schema import walk
 
 LONGEST_NAME = 200
-TAKEN = "This tenant has a template of that name already."
+TAKEN = "This tenant already has a template with that name."
 
 
 class TemplateRefused(Refused):
-    """A template cannot be made or changed; `field` names the form field it is about, "" for none."""
+    """A template cannot be created or changed; `field` names the form field it is about, "" for none."""
 
     def __init__(self, reason: str, field: str = ""):
         super().__init__(reason)
@@ -58,7 +58,7 @@ class LimitReached(Refused):
 
 
 class InvalidConfiguration(Refused):
-    """A configuration that may not run; `problems` says what is wrong where. Nothing has been written."""
+    """A configuration that can't run; `problems` says what is wrong where. Nothing has been written."""
 
     def __init__(self, problems: list[Problem]):
         super().__init__(problems[0].message)
@@ -102,7 +102,7 @@ def _recorded(tenant: Tenant, run_id: UUID | str, by) -> tuple[Run, dict[str, An
     client = connect(by, tenant)
     run = client.run(run_id)
     if None in (run.snapshot_id, run.stack_id, run.project_id):
-        raise TemplateRefused("This run has no snapshot or stack any more, so that it cannot be run again.")
+        raise TemplateRefused("This run no longer has a snapshot or stack, so it can't be run again.")
     snapshot = client.snapshot(run.snapshot_id)
     _check_storable(snapshot)
     return run, snapshot
@@ -113,10 +113,10 @@ def _check_storable(snapshot: Mapping[str, Any]) -> None:
     try:
         json.dumps(snapshot, allow_nan=False)
     except (ValueError, RecursionError) as error:
-        raise TemplateRefused("This run holds values that cannot be stored.") from error
+        raise TemplateRefused("This run contains values that can't be stored.") from error
     odd = (text for _, text in walk(snapshot) if isinstance(text, str) and cannot_be_stored(text))
     if connection.vendor == "postgresql" and any(odd):
-        raise TemplateRefused("This run holds characters that cannot be stored.")
+        raise TemplateRefused("This run contains characters that can't be stored.")
 
 
 def _source(run: Run) -> dict[str, Any]:
@@ -193,7 +193,7 @@ def delete_template(*, template: RunTemplate, by) -> None:
     """
     locked = RunTemplate.objects.select_for_update().get(pk=template.pk)
     if locked.runs.unfinished().exists():
-        raise TemplateRefused("A run of this template is under way: wait for its end or cancel it.")
+        raise TemplateRefused("A run of this template is in progress: wait for it to finish, or stop it.")
     _record("template.deleted", locked, by, before={**_words(locked), "runs": locked.runs.count()})
     locked.delete()
 
@@ -202,9 +202,9 @@ def delete_template(*, template: RunTemplate, by) -> None:
 def queue_run(
     *, template: RunTemplate, configuration: Mapping[str, Any], by, key: ApiKey | None = None
 ) -> TemplateRun:
-    """Ask for a re-run; the agent starts it as this person. `key`: with which they asked, and with which it ends.
+    """Ask for a re-run; the agent starts it as this person. `key`: the one they asked with; the run ends with it.
 
-    `configuration` is a document, what it leaves out is as in the template. It is checked again here: raises
+    `configuration` is a document; what it leaves out is as in the template. It is checked again here: raises
     InvalidConfiguration, Refused when the tenant is not running or the disk is nearly full, and LimitReached.
     """
     # The lock on the template numbers its runs one after the other.
@@ -254,12 +254,12 @@ def _check_disk(tenant: Tenant) -> None:
 
 @transaction.atomic
 def cancel_run(*, run: TemplateRun, by) -> None:
-    """Ask for the end of a re-run; the agent ends it. Raises Refused when it has ended; once asked is enough."""
+    """Ask for a re-run to stop; the agent stops it. Raises Refused when it has ended; asking again changes nothing."""
     locked = (
         TemplateRun.objects.select_for_update(of=("self",)).select_related("template__tenant").get(pk=run.pk)
     )
     if locked.has_ended:
-        raise Refused("This run has ended already.")
+        raise Refused("This run has already ended.")
     if locked.cancel_requested_at is None:
         locked.cancel_requested_at, locked.cancel_requested_by = timezone.now(), by
         locked.save(update_fields=["cancel_requested_at", "cancel_requested_by"])
@@ -269,7 +269,7 @@ def cancel_run(*, run: TemplateRun, by) -> None:
 
 @transaction.atomic
 def stop_run(*, run: TemplateRun, reason: str) -> None:
-    """Ask for the end of a re-run that may not go on, in nobody's name. Nothing happens when that was asked before."""
+    """Stop a re-run that may not go on, on no one's behalf. Does nothing when it was already asked to stop."""
     asked = {"cancel_requested_at": timezone.now(), "stop_reason": reason[:300]}
     if TemplateRun.objects.unfinished().filter(pk=run.pk, cancel_requested_at=None).update(**asked):
         _record("template_run.stopped", run, None, after={"run": run.run_name, "reason": reason})

@@ -8,7 +8,7 @@ from .models import RunTemplate, TemplateRun
 
 @admin.register(RunTemplate)
 class RunTemplateAdmin(ActionsAdmin):
-    """Made from a run on its page; renamed, described and deleted here as well."""
+    """Created from a run, on the run's page; renamed, described and deleted here as well."""
 
     list_display = [
         "name",
@@ -58,7 +58,7 @@ class RunTemplateAdmin(ActionsAdmin):
 
 @admin.register(TemplateRun)
 class TemplateRunAdmin(ReadOnlyAdmin):
-    """Kept for ever as they were sent."""
+    """Kept forever as they were sent."""
 
     list_display = [
         "run_name",

@@ -1,7 +1,7 @@
 """Values against the JSON schema of a recorded run. The schema is data from outside: a tenant's server sent it.
 
 jsonschema does the work. What stands around it keeps three promises: a check has a budget, so that no schema holds
-anybody up; regular expressions are matched in linear time; and what cannot be evaluated here is left to the step,
+anyone up; regular expressions are matched in linear time; and what cannot be evaluated here is left to the step,
 which checks everything again, while the rest of the schema still counts.
 """
 

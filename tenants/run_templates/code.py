@@ -30,7 +30,7 @@ IGNORED = {".git", ".hg", ".svn", ".venv", "venv", "__pycache__", "node_modules"
 IGNORED |= {".ruff_cache", ".pytest_cache", ".ipynb_checkpoints", ".tox", ".DS_Store"}
 IGNORED_ENDINGS = (".pyc", ".pyo")
 CHUNK = 1024**2
-OUTSIDE = "Code may only come from directories that the operator of ZenPro has allowed."
+OUTSIDE = "Code can only come from directories that the operator of ZenPro has allowed."
 MODULE = re.compile(r"\w+(\.\w+)*")
 STALE = 3600.0  # seconds after which a copy that was never finished is thrown away
 
@@ -75,7 +75,7 @@ def _publish(copy: Path, place: Path) -> None:
         if not place.exists():
             copy.rename(place)
     except OSError:
-        if not place.exists():  # nobody else published it in the meantime
+        if not place.exists():  # no one else published it in the meantime
             raise
 
 
@@ -92,11 +92,11 @@ def checked_location(location: str) -> Path:
 def _opened(location: str) -> Iterator[int]:
     """Descriptor of a directory that may be used, for paths to begin at. Raises CodeError.
 
-    Somebody may put a link on the way between the check of a path and its use: what was opened is checked again.
+    Someone may put a link on the way between the check of a path and its use: what was opened is checked again.
     """
     path = Path(location)
     if "\0" in location or not path.is_absolute():
-        raise CodeError("Enter the full path of a directory on this machine, beginning with “/”.")
+        raise CodeError("Enter the full path of a directory on this machine, starting with “/”.")
     path = _allowed(path)
     try:
         folder = os.open(path, os.O_PATH | os.O_NOFOLLOW)
@@ -119,7 +119,7 @@ def _check_usable(folder: int, location: str) -> None:
     if not stat.S_ISDIR(os.fstat(folder).st_mode):
         raise CodeError(f"{location} is not a directory.")
     if not os.access(f"{DESCRIPTORS}/{folder}", os.R_OK | os.X_OK):
-        raise CodeError(f"ZenPro may not read {location}.")
+        raise CodeError(f"ZenPro isn't allowed to read {location}.")
 
 
 def _allowed(path: Path) -> Path:
@@ -163,7 +163,7 @@ def _check_module(folder: int, step: str, source: Mapping[str, Any]) -> None:
     if kind == "user" and isinstance(module, str) and not _has_module(folder, module):
         path = module.replace(".", "/")
         raise CodeError(
-            f"There is no {path}.py in this directory, where the step “{step}” of the run comes from. "
+            f"The step “{step}” of the run comes from {path}.py, which is not in this directory. "
             "Choose the directory the run was started from."
         )
 
@@ -195,7 +195,7 @@ def _has_file(folder: int, path: str) -> bool:
 
 
 class _Copy:
-    """A copy in the making, of a directory that somebody may be changing.
+    """A copy in the making, of a directory that someone may be changing.
 
     Each folder and file is opened by its name in the folder above, never by a path, so no link leads elsewhere. What
     counts for the limits, for the hash and for links is what was copied, not what was there before or is there after.
@@ -235,7 +235,7 @@ class _Copy:
 
     def _see(self, path: str, leads_to: str | None = None) -> None:
         if path in self.seen:  # a listing can hold a name twice while names change
-            raise FileExistsError(errno.EEXIST, f"{path} changes just now")
+            raise FileExistsError(errno.EEXIST, f"{path} is changing right now")
         self.seen[path] = leads_to
         self._count()
 
@@ -253,8 +253,8 @@ class _Copy:
         self.files, self.bytes = self.files + files, self.bytes + size
         if self.bytes > MAX_BYTES or self.files > MAX_FILES or len(self.seen) > MAX_NAMES:
             raise CodeError(
-                f"The directory holds more than {MAX_BYTES // 1024**2} MB or {MAX_FILES:,} files. "
-                "Choose the folder of the code itself; data belong elsewhere."
+                f"The directory contains more than {MAX_BYTES // 1024**2} MB or {MAX_FILES:,} files. "
+                "Choose the folder of the code itself; data belongs elsewhere."
             )
 
     def _add(self, path: str, what: str) -> None:
@@ -286,7 +286,7 @@ class _Copy:
                 aim = self._aim(path, text)
                 if not aim.is_relative_to(self.source):
                     raise CodeError(
-                        f"{path} is a link to {text}, outside of the directory: put the file itself there."
+                        f"{path} links to {text}, outside the directory. Replace the link with the file."
                     )
                 relative = os.path.relpath(aim, (self.source / path).parent)
                 self._place(path).symlink_to(relative)
@@ -302,7 +302,7 @@ class _Copy:
                 left += reversed(further.split("/"))
             self.steps += 1
             if hops > MAX_HOPS or self.steps > MAX_STEPS:
-                raise CodeError(f"{path} is a link that leads round in a circle or takes too long a way.")
+                raise CodeError(f"{path} is a link that goes in a circle, or through too many other links.")
             here, further = self._step(here, left.pop())
         return here
 
@@ -347,6 +347,6 @@ def _make_read_only(folder: Path) -> None:
 
 def _remove_stale(home: Path) -> None:
     for copy in home.glob(".copy-*"):
-        with suppress(FileNotFoundError):  # somebody else was faster
+        with suppress(FileNotFoundError):  # someone else was faster
             if time.time() - copy.stat().st_mtime > STALE:
                 folders.remove(copy)

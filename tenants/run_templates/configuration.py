@@ -24,7 +24,7 @@ RUN_NAME_LENGTH = run_names.LENGTH
 DEEPEST_DOCUMENT, MAX_VALUES = 46, 30_000  # a value may be MAX_DEPTH deep, and lies in five others
 SETTINGS_VALUES, SETTINGS_CHARACTERS = 4000, 50_000  # of all recorded settings that people edit
 MAX_PROBLEMS = 50
-LONGEST_TEXT = 80  # of what somebody wrote, in a sentence about it
+LONGEST_TEXT = 80  # of what someone wrote, in a sentence about it
 MAX_INTEGER = 2**63 - 1
 PLACEHOLDERS = ("date", "time")
 
@@ -271,9 +271,9 @@ def _unfit(document: Any) -> Problem | None:
     if size.depth > DEEPEST_DOCUMENT:
         return Problem("", "The configuration is nested too deeply.")
     if size.values > MAX_VALUES:
-        return Problem("", "The configuration holds too many values.")
+        return Problem("", "The configuration contains too many values.")
     if not all(_is_json(value) for _, value in walk(document)):
-        return Problem("", "The configuration holds something that is not JSON.")
+        return Problem("", "The configuration contains something that is not JSON.")
     return None
 
 
@@ -334,7 +334,7 @@ def _danger(value: Any) -> str:
     if isinstance(value, str):
         if "${" in value:
             return "“${” is not allowed: environment variables are not filled in here."
-        return "The text holds a character that cannot be stored." if cannot_be_stored(value) else ""
+        return "The text contains a character that cannot be stored." if cannot_be_stored(value) else ""
     if isinstance(value, float) and not math.isfinite(value):
         return "Enter a finite number."
     is_large = isinstance(value, int) and abs(value) > MAX_INTEGER
@@ -353,11 +353,11 @@ def _check_run_name(document, snapshot, default) -> Iterator[Problem]:
     if not isinstance(name, str) or not name.strip():
         yield Problem("run_name", "Enter a name for the run.")
     elif not name.isprintable() or name != name.strip():
-        yield Problem("run_name", "A name is one line without blanks around it.")
+        yield Problem("run_name", "A name is one line without spaces around it.")
     elif message := _misused_placeholder(name, [*PLACEHOLDERS, *substitutions(snapshot)]):
         yield Problem("run_name", message)
     elif run_names.length(name, substitutions(snapshot)) > RUN_NAME_LENGTH:
-        yield Problem("run_name", f"A name has at most {RUN_NAME_LENGTH} characters.")
+        yield Problem("run_name", f"A name can have at most {RUN_NAME_LENGTH} characters.")
 
 
 def _misused_placeholder(name: str, known: list[str]) -> str:
@@ -404,7 +404,7 @@ def _why_not(key: str, prefix: str) -> str:
 
 
 def cut(text: str) -> str:
-    """What somebody wrote, for a sentence about it."""
+    """What someone wrote, for a sentence about it."""
     return text if len(text) <= LONGEST_TEXT else f"{text[: LONGEST_TEXT - 1]}…"
 
 
@@ -512,9 +512,7 @@ def _change(step: str, key: str, old: Mapping[str, Any], new: Mapping[str, Any])
 
 
 def summary(description: Description, found: list[Change]) -> str:
-    """The sentence “2 of 14 values change”: parameters, and other settings only when they change."""
+    """The sentence “2 of 14 values changed”: parameters, and other settings only when they changed."""
     settings = sum(not change.is_parameter for change in found)
     total = len(description.fields) + settings
-    if not found:
-        return f"None of {total} values changes" if total else "Nothing to change"
-    return f"{len(found)} of {total} value{'s' * (total != 1)} change{'s' * (len(found) == 1)}"
+    return f"{len(found)} of {total} value{'s' * (total != 1)} changed" if total else "Nothing to change"

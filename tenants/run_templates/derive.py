@@ -117,7 +117,7 @@ def _create_run(run: TemplateRun, client: TenantClient) -> UUID:
 
 def _why_no_run(run: TemplateRun, refused: TenantRefused) -> str:
     if isinstance(refused, TenantConflict):
-        return f"There is a run named “{run.run_name}” already. Choose another name, or use {{time}} in it."
+        return f"A run named “{run.run_name}” already exists. Choose another name, or use {{time}} in it."
     if refused.status == HTTPStatus.PAYMENT_REQUIRED:  # used up since it was queued
         return refusal(run.template.tenant, Feature.RUN) or refused.reason
     return f"The tenant did not accept the run: {refused.reason}"
@@ -127,7 +127,7 @@ def _drop_snapshot(run: TemplateRun, client: TenantClient) -> None:
     try:
         client.delete_snapshot(run.zenml_snapshot_id)
     except TenantRefused:
-        return  # an unnamed snapshot without a run is seen by nobody
+        return  # an unnamed snapshot without a run is seen by no one
     _save(run, zenml_snapshot_id=None)
 
 

@@ -146,7 +146,7 @@ def _sent_document(text: str, default: dict[str, Any]) -> dict[str, Any]:
 
 
 def _typed(description: Description, data, base: Mapping[str, Any]):
-    """The data without those ticks of "No value" that were there before somebody wrote a value beside them."""
+    """The data without those ticks of "No value" that were there before someone wrote a value beside them."""
     data = data.copy()
     for entry in description.fields:
         was_none = entry.nullable and value_of(base, entry) is None
@@ -165,7 +165,7 @@ def _text_of(upload) -> str:
 
 
 def _from_yaml(base: dict[str, Any], text: str) -> Draft:
-    """The document of a text; a text that nobody touched means the document it was written from."""
+    """The document of a text; a text that no one touched means the document it was written from."""
     if text == dump_yaml(base):
         return Draft(base, text=text)
     try:

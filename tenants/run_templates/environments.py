@@ -24,9 +24,7 @@ from .requirements import RequirementsRefused, parsed
 
 RULES = "wheels only"  # what was made under earlier rules may hold anything, and is not used any more
 LINES = 200  # of a log, as the template's page shows it
-SOURCES_ALLOWED = (
-    "An Admin of the organization can allow that packages are built from source, in its settings."
-)
+SOURCES_ALLOWED = "An Admin of the organization can allow building packages from source in its settings."
 
 
 @dataclass(frozen=True)
@@ -56,7 +54,7 @@ def needs_of(template: RunTemplate) -> tuple[str, str, str]:
 def needs(version: str, requirements: str, allows_builds: bool, organization: UUID) -> tuple[str, str, str]:
     """Version of ZenML, requirements, and the organization that builds from source, or "".
 
-    A password of the package index would lie beside the code that builds: then nobody builds.
+    A password of the package index would lie beside the code that builds: then no one builds.
     """
     builds = allows_builds and not settings.ZENPRO_PACKAGE_INDEX.has_secret
     return version, requirements, str(organization) if builds else ""
@@ -93,7 +91,7 @@ class RunEnvironments(Environments):
         try:
             return [f"zenml=={version}", *parsed(requirements)]
         except RequirementsRefused as error:
-            raise EnvironmentFailed(f"The requirements may not be installed. {error}") from error
+            raise EnvironmentFailed(f"These requirements can't be installed. {error}") from error
 
     def prepare(self, version: str, requirements: str, builds: str = "") -> Path:
         """The interpreter of the environment, made where it is missing (seconds to minutes).

@@ -291,7 +291,7 @@ def _take(path, read, data, document, raw, problems) -> None:
 
 
 def _name(text: str, now: Any) -> Any:
-    """One line; a name that nobody touched stays, whatever its input swallowed of it."""
+    """One line; a name that no one touched stays, whatever its input swallowed of it."""
     shown = SWALLOWED.sub("", now.replace("\n", "")) if isinstance(now, str) else None
     return now if text == shown else text.strip() or now
 
@@ -399,26 +399,26 @@ def _object(text: str) -> Any:
     except Unreadable:
         raise
     except ValueError as error:  # a number of thousands of digits
-        raise Unreadable("The JSON holds a number that is too large.") from error
+        raise Unreadable("The JSON contains a number that is too large.") from error
     size = measure(value, MAX_VALUES)
     if size.depth > MAX_DEPTH:
         raise Unreadable("The JSON is nested too deeply.")
     if size.values > MAX_VALUES:
-        raise Unreadable("The JSON holds too many values.")
+        raise Unreadable("The JSON contains too many values.")
     if size.is_odd:
-        raise Unreadable("The JSON holds a character or a number that cannot be stored.")
+        raise Unreadable("The JSON contains a character or a number that cannot be stored.")
     return value
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise Unreadable("The JSON holds the same key twice.")
+        raise Unreadable("The JSON contains the same key twice.")
     return found
 
 
 def _no_constant(name: str) -> None:
-    raise Unreadable(f"{name} is not a number that JSON knows.")
+    raise Unreadable(f"{name} is not a valid JSON number.")
 
 
 READERS: dict[Kind, Callable[[Field, str], Any]] = {

@@ -22,8 +22,8 @@ class EditForm(forms.Form):
         max_length=LONGEST_REQUIREMENTS,
         strip=True,
         widget=forms.Textarea({"rows": 5, "spellcheck": "false", "class": "mono"}),
-        help_text="One package a line, with extras, versions and markers: no options, addresses or paths. They come "
-        "from the package index of this installation; ZenML itself comes by itself, in the tenant's version.",
+        help_text="One package per line, with extras, versions and markers; no options, URLs or paths. They come from "
+        "this installation's package index. ZenML itself is always there, in the tenant's version.",
     )
 
     def __init__(self, *args, tenant: Tenant, template: RunTemplate | None = None, **kwargs):
@@ -35,7 +35,7 @@ class EditForm(forms.Form):
         name = self.cleaned_data["name"]
         others = self.tenant.templates.exclude(pk=self.template and self.template.pk)
         if others.filter(name=name).exists():
-            text = f"There is a template “{name}” in {self.tenant} already."
+            text = f"{self.tenant} already has a template named “{name}”."
             raise forms.ValidationError(text, code="taken")
         return name
 
@@ -51,8 +51,8 @@ class TemplateForm(EditForm):
         label="Code directory",
         max_length=500,
         widget=forms.TextInput({"spellcheck": "false", "class": "mono", "placeholder": "/home/ada/churn"}),
-        help_text="The folder on this machine that the run was started in: the modules of the pipeline are found "
-        "from there. It is copied, so later changes in it do not reach this template.",
+        help_text="The folder on this machine that the run was started from: the pipeline's modules are found from "
+        "there. It is copied, so later changes don't affect this template.",
     )
     field_order = ["name", "description", "code_location", "requirements"]
 
@@ -67,7 +67,7 @@ def _where_from(by) -> str:
     if roots := settings.ZENPRO_CODE_ROOTS:
         paths = format_html_join(", ", "<code>{}</code>", ((root,) for root in roots))
         return format_html("It must lie in {}.", paths)
-    words = "The operator of ZenPro has not allowed any directory yet, but the example that comes with it."
+    words = "So far the operator of ZenPro has allowed only the example that comes with it."
     if by is not None and by.is_superuser:
-        return format_html("{} Name some in <code>ZENPRO_CODE_ROOTS</code>.", words)
+        return format_html("{} Add directories in <code>ZENPRO_CODE_ROOTS</code>.", words)
     return words

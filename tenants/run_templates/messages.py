@@ -21,7 +21,7 @@ FORMATS = {
     "date": "Enter a date like 2026-11-23.",
     "date-time": "Enter a date and time like 2026-11-23T14:30:00.",
     "time": "Enter a time like 14:30:00.",
-    "email": "Enter an e-mail address.",
+    "email": "Enter an email address.",
     "uuid": "Enter a UUID.",
     "uri": "Enter a URL.",
 }
@@ -73,7 +73,7 @@ def _type(error: ValidationError) -> str:
 
 
 def _limits(schema: Mapping[str, Any]) -> str:
-    """The limits of a number with a blank before them, or nothing."""
+    """The limits of a number after a space, or nothing."""
     low, high = schema.get("minimum"), schema.get("maximum")
     above, below = schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")
     if low is not None and high is not None:
@@ -107,12 +107,14 @@ def _count(low: bool, noun: str):
 def _unknown_keys(error: ValidationError) -> str:
     known = error.schema.get("properties", {})
     unknown = [key for key in error.instance if key not in known]
-    return f"There is no {', '.join(f'“{key}”' for key in unknown)} here."
+    return (
+        f"{', '.join(f'“{key}”' for key in unknown)} {'is' if len(unknown) == 1 else 'are'} not known here."
+    )
 
 
 def _missing(error: ValidationError) -> str:
     missing = [key for key in error.validator_value if key not in error.instance]
-    return f"{', '.join(f'“{key}”' for key in missing)} is missing."
+    return f"{', '.join(f'“{key}”' for key in missing)} {'is' if len(missing) == 1 else 'are'} missing."
 
 
 WRITERS = {
@@ -124,10 +126,10 @@ WRITERS = {
     "maxLength": _count(False, "character"),
     "minItems": _count(True, "value"),
     "maxItems": _count(False, "value"),
-    "uniqueItems": lambda error: "Enter every value only once.",
+    "uniqueItems": lambda error: "Enter each value only once.",
     "pattern": lambda error: f"Enter text that matches {error.validator_value}",
     "format": lambda error: FORMATS.get(error.validator_value, f"Enter a valid {error.validator_value}."),
     "additionalProperties": _unknown_keys,
     "required": _missing,
-    **dict.fromkeys(OPEN, lambda error: "This value has none of the forms that are allowed here."),
+    **dict.fromkeys(OPEN, lambda error: "This value matches none of the forms allowed here."),
 }

@@ -194,7 +194,7 @@ class FieldView:
         return self.field.path + NONE
 
 
-# What browsers take for a number, a date and a time: anything else they empty before anybody has seen it.
+# What browsers take for a number, a date and a time: anything else they empty before anyone has seen it.
 HTML_NUMBER = re.compile(r"-?([0-9]{1,20}(\.[0-9]{1,40})?|\.[0-9]{1,40})([eE][-+]?[0-9]{1,3})?")
 HTML_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 HTML_MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2})?")
@@ -714,7 +714,7 @@ class Figures:
 
     @property
     def success_words(self) -> str:
-        return "none ended yet" if self.success is None else f"{self.success} %"
+        return "none finished yet" if self.success is None else f"{self.success}%"
 
 
 def figures(template: RunTemplate, days: int = 30) -> Figures:
@@ -851,9 +851,9 @@ STAGES = (
     (
         "preparing",
         "Preparing",
-        "The code is in place; the packages it needs are being installed if they are new.",
+        "The code is in place; packages it needs for the first time are being installed.",
     ),
-    ("starting", "Starting", "The run is recorded in the tenant and its steps are started."),
+    ("starting", "Starting", "The run is recorded in the tenant and its steps are starting."),
 )
 
 

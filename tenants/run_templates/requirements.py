@@ -12,7 +12,7 @@ SHOWN = 60
 # What uv or pip would take, each with why it is not for a template. The first that fits is told.
 FOREIGN = (
     (re.compile(r"^-|\s--"), "options are not supported, only packages."),
-    (re.compile(r"@|:/"), "addresses are not supported, only packages of the index."),
+    (re.compile(r"@|:/"), "URLs are not supported, only packages from the index."),
     (re.compile(r"\$"), "variables are not supported."),
     (re.compile(r"^[.~]|[/\\]"), "paths are not supported, only packages."),
     (re.compile("==="), "“===” is not supported, use “==”."),
@@ -61,7 +61,7 @@ def _normal(line: str) -> str:
     try:
         return _written(Requirement(line))
     except (InvalidRequirement, RecursionError) as error:
-        raise RequirementsRefused("it is not the name of a package with versions.") from error
+        raise RequirementsRefused("it is not a package name, with or without versions.") from error
 
 
 def _written(requirement: Requirement) -> str:

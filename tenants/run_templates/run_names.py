@@ -30,7 +30,7 @@ def expand(template: str, words: Mapping[str, str], now: datetime) -> str:
 
 
 def length(template: str, words: Mapping[str, str]) -> int:
-    """How long a name would be that nobody cuts; more than LENGTH for a template longer than READ."""
+    """How long a name would be that no one cuts; more than LENGTH for a template longer than READ."""
     return len(_filled(template, words, datetime(2000, 1, 1))) + len(template[READ:])
 
 

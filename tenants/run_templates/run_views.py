@@ -42,7 +42,7 @@ def _posted(request, template, description):
     """What a button of the form asks for; a change while typing only wants to know what follows from it."""
     data, typing = request.POST, wants(request, "bar")
     draft = from_post(template, description, data, {} if typing else request.FILES)
-    # htmx sends the button that has the focus along with a change: nobody has pressed it.
+    # htmx sends the button that has the focus along with a change: no one has pressed it.
     undone = "" if typing else data.get("reset", "")
     if undone:
         draft = reset(draft, description, default_of(template), undone)
@@ -142,7 +142,7 @@ def cancel(request, template, number):
     except Refused as error:
         messages.error(request, str(error))
     else:
-        messages.success(request, f"{made} is being cancelled.")
+        messages.success(request, f"Stopping {made}.")
     return redirect(url_of(made))
 
 

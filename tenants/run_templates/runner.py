@@ -193,7 +193,7 @@ def _boot() -> str:
 
 
 def alive(pid: int | None, mark: str) -> bool:
-    """Does this very process still run? One that only waits to be buried does not."""
+    """Does this very process still run? A zombie does not."""
     return pid is not None and mark_of(pid) == mark != "" and _state(pid) not in "ZX"
 
 
@@ -227,7 +227,7 @@ def terminate(pid: int, mark: str) -> None:
 def kill(pid: int | None, mark: str) -> None:
     """End a runner with all that its steps started, also what left its session.
 
-    As long as one of them lives the kernel gives the number to nobody else, so it is safe after the runner's end.
+    As long as one of them lives the kernel gives the number to no one else, so it is safe after the runner's end.
     """
     if pid is not None and mark.endswith(f"/{_boot()}") and mark_of(pid) in ("", mark):
         strays = family(pid)[1:]  # without a box they would outlive their keeper

@@ -457,11 +457,11 @@ def _with_type(value: Any, label: str) -> str:
 
 
 def visible(text: str) -> str:
-    """A text that shows its blanks, tabs and other characters that pages swallow."""
+    """A text that shows its spaces, tabs and other characters that pages swallow."""
     if not text:
         return "(empty)"
     if text == " " * len(text):
-        return "(blank)" if len(text) == 1 else f"({len(text)} blanks)"
+        return "(space)" if len(text) == 1 else f"({len(text)} spaces)"
     if text in ALONE:
         return ALONE[text]
     if text.isprintable() and text == " ".join(text.split()) and len(text) <= LONGEST_LABEL:

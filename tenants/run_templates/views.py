@@ -1,4 +1,4 @@
-"""Templates: lists, one template, making, editing and deleting it."""
+"""Templates: lists, one template, creating, editing and deleting it."""
 
 from uuid import UUID
 

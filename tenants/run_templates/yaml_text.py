@@ -38,7 +38,7 @@ class _Loader(yaml.CSafeLoader):
 def check_events(text: str) -> None:
     """Refuse what would cost too much to read before it is read. Raises YamlError or yaml.YAMLError.
 
-    Anchors and aliases can blow a few lines up to gigabytes, and nobody needs them here.
+    Anchors and aliases can blow a few lines up to gigabytes, and no one needs them here.
     """
     depth = 0
     for count, event in enumerate(yaml.parse(text, Loader=yaml.CSafeLoader)):
@@ -48,7 +48,7 @@ def check_events(text: str) -> None:
         if depth > MAX_DEPTH:
             raise YamlError("The text is nested too deeply.")
         if count > MAX_EVENTS:
-            raise YamlError("The text holds too many values.")
+            raise YamlError("The text contains too many values.")
 
 
 def _check_event(event: yaml.Event) -> None:
@@ -70,7 +70,7 @@ def _mapping(loader: _Loader, node: yaml.MappingNode):
             raise YamlError(_at("Only text can be a key", key_node.start_mark))
         key = key_node.value
         if key in found:
-            raise YamlError(_at(f"The key “{key[:80]}” occurs twice", key_node.start_mark))
+            raise YamlError(_at(f"The key “{key[:80]}” appears twice", key_node.start_mark))
         found[key] = loader.construct_object(value_node, deep=True)
     return found
 
@@ -149,7 +149,7 @@ def load_yaml(text: str) -> Any:
     if len(text.encode(errors="surrogatepass")) > MAX_BYTES:
         raise YamlError(f"The text is longer than {MAX_BYTES // 1024} KB.")
     if HALF.search(text):
-        raise YamlError("The text holds a character that cannot be stored.")
+        raise YamlError("The text contains a character that cannot be stored.")
     try:
         check_events(text)
         value = yaml.load(text, Loader=_Loader)  # noqa: S506 - a narrowed SafeLoader

@@ -188,7 +188,7 @@ def probe() -> Isolation:
 def _landlock(remedy: str) -> Isolation:
     abi = keep.landlock_abi()
     open_ways = ["programs see the names and command lines of other processes", "file modes can be changed"]
-    if not keep.holds_sockets():
+    if not keep.holds_calls():
         open_ways.append("programs can connect to sockets of this machine that this account may use")
     if not keep.holds_ports():
         open_ways.append(OPEN_PORTS)

@@ -7,6 +7,7 @@ outside, so it can tell the program a signal that the box would swallow, look af
 """
 
 import ctypes
+import errno
 import json
 import os
 import resource
@@ -27,11 +28,48 @@ LAST_CAPABILITY = 63
 CAPABILITY_VERSION = 0x20080522
 
 PR_SET_SECCOMP, FILTER_MODE = 22, 2
-# (architecture of seccomp, number of socket()) by what the machine calls itself: linux/audit.h
-MACHINES = {"x86_64": (0xC000003E, 41), "aarch64": (0xC00000B7, 198)}
-IO_URING_SETUP, X32, UNIX = 425, 0x40000000, 1
-LOAD, EQUAL, AT_LEAST, RETURN = 0x20, 0x15, 0x35, 0x06  # instructions of classic BPF
+LOAD, EQUAL, AT_LEAST, AND, RETURN = 0x20, 0x15, 0x35, 0x54, 0x06  # instructions of classic BPF
 ALLOWED, REFUSED = 0x7FFF0000, 0x0005000D  # the second with EACCES
+X32, ARGUMENT = (
+    0x40000000,
+    (16, 24, 32),
+)  # calls of another kind, and where the (low halves of) arguments stand
+# What the machine calls itself: its architecture for seccomp (linux/audit.h), and numbers of calls.
+MACHINES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
+CALLS = {
+    "socket": (41, 198),
+    "io_uring_setup": (425, 425),  # it makes sockets by itself
+    "prlimit64": (302, 261),
+    "setpriority": (141, 140),
+    "ioprio_set": (251, 30),
+    "sched_setscheduler": (144, 119),
+    "sched_setparam": (142, 118),
+    "sched_setattr": (314, 274),
+    "shmget": (29, 194),
+    "msgget": (68, 186),
+    "semget": (64, 190),
+    "add_key": (248, 217),
+    "request_key": (249, 218),
+    "keyctl": (250, 219),
+}
+# Which argument names a process, with 0 for the caller: whoever names another one could stop or blind us.
+OF_A_PROCESS = {
+    "prlimit64": 0,
+    "setpriority": 1,
+    "ioprio_set": 1,
+    "sched_setscheduler": 0,
+    "sched_setparam": 0,
+    "sched_setattr": 0,
+}
+SHARED = ("shmget", "msgget", "semget", "add_key", "request_key", "keyctl")  # one place for the whole machine
+UNIX, INET, INET6, NETLINK, STREAM, DATAGRAM = 1, 2, 10, 16, 1, 2
+PROTOCOLS = (
+    0,
+    1,
+    6,
+    17,
+    58,
+)  # the usual one, ICMP, TCP, UDP, ICMPv6: others listen past Landlock, as MPTCP does
 
 CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446  # the same numbers on every machine
 PATH_BENEATH = 1
@@ -42,6 +80,8 @@ RIGHTS = {1: (1 << 13) - 1, 2: 1 << 13, 3: 1 << 14, 5: 1 << 15}
 NET_PORT, BIND_TCP, PORTS_SINCE = 2, 1, 4  # a kind of rule, its right, and the ABI that brought them
 SCOPED_SINCE = 6  # no signals and no abstract sockets out of the box
 SCOPES = 0b11
+
+BLIND = (errno.EMFILE, errno.ENFILE)
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -119,6 +159,7 @@ def build_walls(walls, cwd):
     if walls["kind"] != "bubblewrap":
         os.chdir(cwd)
         give_up_rights(walls)
+    hold_calls(walls["kind"])
 
 
 def silence_input():
@@ -223,14 +264,15 @@ def pass_on(child, walls, number):
 
 
 def children(pid):
-    """Of all threads of a process; none when it is gone."""
+    """Of all threads of a process; none when it is gone. Raises OSError when we can open nothing more."""
     found = []
     try:
         for task in os.listdir(f"/proc/{pid}/task"):
             with open(f"/proc/{pid}/task/{task}/children", encoding="ascii") as words:
                 found.extend(map(int, words.read().split()))
-    except OSError:
-        pass
+    except OSError as error:
+        if error.errno in BLIND:
+            raise
     return found
 
 
@@ -250,7 +292,10 @@ def check_limits(child, limits, seconds):
         raise TooMuch(f"it took more than {limits['seconds']} seconds.")
     if not (limits.get("processes") or limits.get("memory")):
         return
-    everybody = family(child)
+    try:
+        everybody = family(child)
+    except OSError as error:
+        raise TooMuch("its processes can no longer be counted.") from error
     if limits.get("processes") and len(everybody) > limits["processes"]:
         raise TooMuch(f"it started more than {limits['processes']} processes.")
     if limits.get("memory") and sum(map(resident, everybody)) > limits["memory"]:
@@ -380,7 +425,6 @@ def give_up_rights(walls):
         raise OSError(ctypes.get_errno(), "no_new_privs was refused")
     if walls["kind"] == "landlock":
         landlock(walls["read"], walls["write"])
-        hold_sockets()
 
 
 def drop_capabilities():
@@ -395,35 +439,59 @@ def drop_capabilities():
         raise OSError(ctypes.get_errno(), "the capabilities could not be dropped")
 
 
-def holds_sockets():
-    """Whether programs can be kept from sockets that have a path: Landlock does not hold those."""
+def holds_calls():
+    """Whether programs can be kept from system calls that reach past the walls."""
     return os.uname().machine in MACHINES
 
 
-def hold_sockets():
-    """No new Unix socket from here on: the bus of the system or a container engine would act for whoever connects.
+def hold_calls(kind):
+    """From here on sockets are plain ones alone, and without a box other processes are out of reach.
 
-    A pair of connected ones (socketpair) is another call and stays.
+    Landlock does not hold Unix sockets that have a path: the bus of the system or a container engine would act for
+    whoever connects. A pair of connected ones (socketpair) is another call and stays.
     """
-    if not holds_sockets():
+    if kind == "none" or not holds_calls():
         return
-    machine, socket_call = MACHINES[os.uname().machine]
-    steps = [
-        (LOAD, 0, 0, 4),  # the architecture
-        (EQUAL, 0, 7, machine),
-        (LOAD, 0, 0, 0),  # the call
-        (AT_LEAST, 5, 0, X32),
-        (EQUAL, 4, 0, IO_URING_SETUP),  # it makes sockets by itself
-        (EQUAL, 0, 2, socket_call),
-        (LOAD, 0, 0, 16),  # its first argument, the family
-        (EQUAL, 1, 0, UNIX),
-        (RETURN, 0, 0, ALLOWED),
-        (RETURN, 0, 0, REFUSED),
-    ]
+    steps = call_filter(kind == "landlock")
     code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in steps))
     program = struct.pack("HxxxxxxP", len(steps), ctypes.addressof(code))
-    if libc.prctl(PR_SET_SECCOMP, FILTER_MODE, ctypes.c_char_p(program), 0, 0):
-        raise OSError(ctypes.get_errno(), "sockets could not be held")
+    refused = libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    if refused or libc.prctl(PR_SET_SECCOMP, FILTER_MODE, ctypes.c_char_p(program), 0, 0):
+        raise OSError(ctypes.get_errno(), "system calls could not be held")
+
+
+def call_filter(alone):
+    """Instructions for the kernel. `alone`: there is no box, which would hide other processes and what they share."""
+    steps = [(LOAD, 0, 0, 4), (EQUAL, 1, 0, MACHINES[os.uname().machine]), (RETURN, 0, 0, REFUSED)]
+    steps += [(LOAD, 0, 0, 0), (AT_LEAST, 0, 1, X32), (RETURN, 0, 0, REFUSED)]
+    for name in ("io_uring_setup", *(SHARED if alone else ())):
+        steps += case(name, [(RETURN, 0, 0, REFUSED)])
+    for name, index in OF_A_PROCESS.items() if alone else ():
+        steps += case(name, [(LOAD, 0, 0, ARGUMENT[index]), *one_of([0]), (RETURN, 0, 0, ALLOWED)])
+    steps += case("socket", socket_filter(alone))
+    return [*steps, (RETURN, 0, 0, ALLOWED)]
+
+
+def case(name, body):
+    """What is done at a call; the body ends with an answer. The number of the call is loaded."""
+    number = CALLS[name][list(MACHINES).index(os.uname().machine)]
+    return [(EQUAL, 0, len(body), number), *body]
+
+
+def one_of(values):
+    """Goes on when one of them is loaded; else the call is refused."""
+    tests = [(EQUAL, len(values) - place, 0, value) for place, value in enumerate(values)]
+    return [*tests, (RETURN, 0, 0, REFUSED)]
+
+
+def socket_filter(alone):
+    families = (NETLINK,) if alone else (NETLINK, UNIX)
+    steps = [(LOAD, 0, 0, ARGUMENT[0])]
+    for family in families:
+        steps += [(EQUAL, 0, 1, family), (RETURN, 0, 0, ALLOWED)]
+    steps += one_of([INET, INET6])
+    steps += [(LOAD, 0, 0, ARGUMENT[1]), (AND, 0, 0, 0xF), *one_of([STREAM, DATAGRAM])]
+    return [*steps, (LOAD, 0, 0, ARGUMENT[2]), *one_of(PROTOCOLS), (RETURN, 0, 0, ALLOWED)]
 
 
 def holds_ports():
@@ -434,11 +502,14 @@ def holds_ports():
 def hold_ports(walls):
     """The program listens on the ports that it was given and on those that the system chooses, also inside bubblewrap.
 
-    It shares its network with us: while a tenant's server is down anyone else could answer in its place.
+    It shares its network with us: while a tenant's server is down anyone else could answer in its place. Sockets
+    without a path (abstract) are of the network too, and are reached within the walls alone where the kernel can say so.
     """
     if walls["kind"] == "none" or not holds_ports():
         return
-    rules = libc.syscall(CREATE_RULESET, struct.pack("QQ", 0, BIND_TCP), 16, 0)
+    scoped = landlock_abi() >= SCOPED_SINCE
+    attributes = struct.pack("QQQ", 0, BIND_TCP, SCOPES if scoped else 0)
+    rules = libc.syscall(CREATE_RULESET, attributes, 24 if scoped else 16, 0)
     if rules < 0 or libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
         raise OSError(ctypes.get_errno(), "Landlock refused the rules for ports")
     for port in (0, *walls["ports"]):

@@ -89,6 +89,13 @@ def listened_as_another():
         return True
 
 
+def listened_by_another_protocol():
+    """MPTCP takes callers of plain TCP, and Landlock does not ask about it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, 262) as listener:
+        listener.bind(("127.0.0.1", PORT))
+        return True
+
+
 def forked_away():
     """Two forks and a session of its own: a daemon that wants to outlive the run."""
     if os.fork() == 0:
@@ -119,7 +126,7 @@ def attack():
         f"{name}/" for name in ("run", "logs", "supervisor") if tried(os.listdir, os.path.join(DATA, name))
     ]
     acts = (talked_to_supervisor, foreign_variables, changed_code, changed_environment, killed_somebody)
-    acts += (changed_the_kernel, *((listened_as_another,) if PORT else ()))
+    acts += (changed_the_kernel, *((listened_as_another, listened_by_another_protocol) if PORT else ()))
     got += [act.__name__ for act in acts if tried(act)]
     forked_away()
     print("GOT " + json.dumps(got) + " END", flush=True)

@@ -37,7 +37,7 @@ def people_of(world, foreign) -> dict:
 
 
 def clients_of(people: dict) -> dict[str, Client]:
-    """Role -> client with that person's session. The disabled one signed in before she was disabled."""
+    """Role -> client with that person's session. The disabled one signed in before being disabled."""
     clients = {"anonymous": Client()}
     for role, person in people.items():
         clients[role] = Client()

@@ -189,7 +189,7 @@ DEEDS = {
 }
 
 
-LET_THROUGH = {200, 201, 204, 409, 422}  # the last ones: she may, but not this or not now
+LET_THROUGH = {200, 201, 204, 409, 422}  # the last ones: allowed, but not this or not now
 RECORDED = set(DEEDS) - {
     "organization_create"
 }  # a refusal leaves a row; there is no organization to tell yet
@@ -339,7 +339,7 @@ def test_reading_leaves_none(everything):
 
 
 @pytest.mark.thorough
-def test_an_organization_that_is_not_hers_is_like_none(everything):
+def test_an_organization_of_others_is_like_none(everything):
     wrong, secret = [], everything.secrets["outsider"]
     for operation in operations():
         if "organization" not in operation.parameters:

@@ -1,4 +1,4 @@
-"""Every URL that changes something leaves exactly one audit row when somebody does what she may."""
+"""Every URL that changes something leaves exactly one audit row when someone does what they are allowed to."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -262,7 +262,7 @@ def changing_pages():
 
 @pytest.fixture
 def prepared(world, monkeypatch, tmp_path, settings):
-    """The world with a server that answers and a directory of code; nobody is asked for her password once more."""
+    """The world with a server that answers and a directory of code; no one is asked for a password again."""
     settings.MFA_REAUTHENTICATION_REQUIRED = False
     for module in (runs, template_actions):
         monkeypatch.setattr(module, "connect", connect_to(FakeTenantClient()))

@@ -40,7 +40,7 @@ NO, GONE, WRONG_METHOD, UNKNOWN_CALLER, CANNOT = 403, 404, 405, 401, 503
 LOGIN_PAGES = ("/accounts/login/", "/admin/login/")
 LET_THROUGH = {"GET": {200, 204, 302}, "POST": {200, 204, 302, 400, 409, 422}}
 
-# -- rules: role -> answer. The disabled person is nobody, whatever she held.
+# -- rules: role -> answer. The disabled person is no one, whatever roles they held.
 
 NOBODY = {"anonymous": LOGIN, "disabled": LOGIN}
 STRANGERS = {"outsider": GONE, "removed": GONE, "foreign": GONE}  # as for an organization that is not
@@ -97,8 +97,8 @@ MAKES_TEMPLATES = tenant("tenant_editor", "tenant_developer", "tenant_admin", ad
 CHANGES_TEMPLATES = tenant("tenant_admin", admin=NO)  # of somebody else
 RUNS_TEMPLATES = tenant("tenant_operator", "tenant_editor", "tenant_developer", "tenant_admin", admin=NO)
 CANCELS_OTHERS_RUNS = tenant("tenant_admin", admin=NO)
-READS_SERVER = tenant(*IN_TENANT, admin=CANNOT)  # the Admin is told that she has no role in there
-TEAM_PAGE = VIEWERS | {"member": GONE}  # she is not in this team
+READS_SERVER = tenant(*IN_TENANT, admin=CANNOT)  # the Admin is told that they have no role in there
+TEAM_PAGE = VIEWERS | {"member": GONE}  # not in this team
 TEAM_MANAGERS = EDITORS | {"member": GONE}  # or its maintainers
 
 
@@ -312,7 +312,7 @@ def quiet(monkeypatch):
 
 @pytest.fixture
 def everything(quiet, world, foreign):
-    """Both worlds, all people, and what belongs to the Member herself."""
+    """Both worlds, all people, and what belongs to the Member."""
     people = people_of(world, foreign)
     clients = clients_of(people)
     own = SimpleNamespace(tenant=world.tenant, admin=people["member"])
@@ -404,13 +404,13 @@ def test_a_wrong_answer_is_named(everything, monkeypatch):
     assert found == ["POST orgs:settings as editor: 403, declared: let through"]
 
 
-# -- Django admin: superusers only, and nobody else however much she is elsewhere; tests/test_admin.py does the rest
+# -- Django admin: superusers only, and no one else, whatever their roles elsewhere; tests/test_admin.py does the rest
 
 FOR_ALL = {"admin:login", "admin:logout", "admin:jsi18n", "admin:password_change"}  # lead to our own pages
 
 
 def test_admin_is_for_superusers(everything):
-    """Every person for the first page and where it sends her; every address for the one that comes nearest."""
+    """Every person for the first page and where it sends them; every address for the one that comes nearest."""
     for role, wanted in (everybody(LOGIN) | {"superuser": OK}).items():
         assert answer(everything.clients[role], "GET", "/admin/", everything.sessions[role]) == wanted, role
     for role, wanted in (everybody(NO) | NOBODY | {"superuser": OK}).items():
@@ -439,7 +439,7 @@ OF_PEOPLE = NOT_SIGNED_IN | {
     "person": OK,
     "removed": OK,
     "foreign": OK,
-}  # lists of what is hers: maybe nothing
+}  # lists of one's own things: maybe nothing
 OF_MEMBERS = OF_PEOPLE | {"removed": GONE, "foreign": GONE}
 TO_SIGN_IN = OF_PEOPLE | {"removed": NO, "foreign": NO}
 OF_SERVERS = NOT_SIGNED_IN | {"server": OK, "foreign_server": NO, "stopped_server": NO}

@@ -13,11 +13,11 @@ from .walk import PACKAGES
 # Models that do not end with an organization, each with its reason.
 FREE = {
     "users.User": "a person may be in many organizations; usernames are never given again",
-    "users.User_groups": "Django's own table between a person and her teams; ends with the team",
+    "users.User_groups": "Django's own table between a person and their teams; ends with the team",
     "users.User_user_permissions": "Django's own table, unused: rights come from roles",
     "audit.AuditEvent": "outlives what it tells of",
     "audit.AuditHead": "one row for the whole installation",
-    "control_plane.DeviceLogin": "of a person, once she has answered; ends with her, or by itself",
+    "control_plane.DeviceLogin": "of a person, once they have answered; ends with them, or expires",
     "control_plane.ApiKey": "of a person or a service account; ends with it",
     "control_plane.AccessToken": "of a person or of a tenant; ends with either",
 }

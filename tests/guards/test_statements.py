@@ -32,7 +32,7 @@ MAIN = (
 # Pages that ask more often, how often at most, and for what. Fewer is always welcome: then lower the number.
 MORE = {
     "orgs:home": (13, "shows a little of everything: runs, invitations, grants that end, teams, counts"),
-    "orgs:member_detail": (15, "roles, teams, tenants with their sources, sessions and what she did last"),
+    "orgs:member_detail": (15, "roles, teams, tenants with their sources, sessions and what they did last"),
     "teams:detail": (10, "people in pages, maintainers, roles on tenants and what happened last"),
     "roles:list": (10, "both levels with their rights and how many hold each"),
     "roles:detail": (17, "the grid, what the base gives, and everybody who holds the role"),

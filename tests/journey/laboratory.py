@@ -49,7 +49,7 @@ for slug in {roles!r}:
 
 @dataclass
 class Person:
-    """A member of the organization, with her session in the dashboard."""
+    """A member of the organization, with a session in the dashboard."""
 
     id: str
     email: str

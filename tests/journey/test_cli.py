@@ -138,7 +138,7 @@ def test_the_next_login_needs_no_browser(computer, tenant_url, person, ending):
     assert "verify" not in output
 
 
-def test_she_runs_a_pipeline_and_finds_it_in_the_dashboard(computer, installed, tenant_url, person):
+def test_a_member_runs_a_pipeline_and_finds_it_in_the_dashboard(computer, installed, tenant_url, person):
     code, output = computer.run("project", "set", "default")
     assert code == 0, output
     done = subprocess.run(
@@ -157,7 +157,7 @@ def test_she_runs_a_pipeline_and_finds_it_in_the_dashboard(computer, installed, 
     expect(person.page.get_by_role("main")).to_contain_text("Dana Petrova")
 
 
-def test_what_her_role_does_not_allow_is_refused_by_the_server(computer, person):
+def test_what_a_role_does_not_allow_is_refused_by_the_server(computer, person):
     code, output = computer.run("project", "register", "mine")
     assert code != 0
     assert "Insufficient permissions to CREATE" in output

@@ -29,7 +29,7 @@ STEPS = ("load_customers", "build_features", "profile", "train", "evaluate")
 
 
 class Visitor:
-    """One person with a browser of her own, and everything that went wrong in it."""
+    """One person with a browser of their own, and everything that went wrong in it."""
 
     def __init__(self, browser, base: str):
         size = {"width": 1440, "height": 900}
@@ -161,12 +161,12 @@ def test_a_template_is_made_of_the_run(admin, remembered):
     page.get_by_role("link", name="Create template").click()
     page.get_by_label("Name", exact=True).fill("churn by hand")
     page.get_by_label(re.compile("directory", re.IGNORECASE)).first.fill("/nowhere/at/all")
-    page.get_by_role("button", name="Make template").click()
+    page.get_by_role("button", name="Create template").click()
     expect(page.get_by_role("main").get_by_role("alert").first).to_be_visible()
     code = Path(__file__).parents[2] / "examples" / "churn"
     page.get_by_label(re.compile("directory", re.IGNORECASE)).first.fill(str(code))
     admin.seen("09-new-template")
-    page.get_by_role("button", name="Make template").click()
+    page.get_by_role("button", name="Create template").click()
     page.wait_for_url(re.compile(r"/templates/[0-9a-f-]{36}/$"))
     expect(page.get_by_role("heading", name="churn by hand")).to_be_visible()
     admin.seen("10-template")
@@ -188,7 +188,7 @@ def test_two_values_change_and_the_run_is_followed(admin, remembered, installed)
     page.goto(remembered["template"] + "run/")
     page.get_by_role("combobox", name="kind").select_option("stumps")
     page.get_by_role("spinbutton", name="rounds").fill("700")
-    expect(page.locator("#bar")).to_contain_text("2 of 19 values change")
+    expect(page.locator("#bar")).to_contain_text("2 of 19 values changed")
     admin.seen("12-run-form")
     page.get_by_role("button", name="Diff").click()
     expect(page.get_by_role("row", name="kind").first).to_contain_text("stumps")
@@ -220,7 +220,7 @@ def test_the_way_of_the_run_is_in_its_record(remembered, installed):
     assert all(begin and end and begin <= end for *_, begin, end in steps)
 
 
-def test_the_run_is_hers_and_has_exactly_those_values(remembered, installed):
+def test_the_run_is_theirs_and_has_exactly_those_values(remembered, installed):
     inside = installed.ask(
         "from tenants.models import Tenant\nfrom tenants.connection import connect\n"
         "t = Tenant.objects.get(slug='demo')\nclient = connect(t.created_by, t)\n"
@@ -301,7 +301,7 @@ def test_a_viewer_sees_the_template_and_may_not_run_it(colleague, remembered, in
     assert answer.status == 403
 
 
-def test_as_operator_she_may_run_it_and_the_run_is_hers(admin, colleague, remembered, installed):
+def test_an_operator_can_run_it_and_owns_the_run(admin, colleague, remembered, installed):
     page = admin.page
     page.goto("/o/demo/t/demo/members/")
     admin.seen("23-tenant-members")

@@ -354,7 +354,7 @@ def test_13_two_people_run_the_same_script(lab, computer_of, tmp_path):
     assert lists[0] == lists[1] != set()
 
 
-def test_14_who_may_not_read_sees_only_her_own(lab, installed):
+def test_14_who_may_not_read_sees_only_their_own(lab, installed):
     """A role that may enter and work on pipelines, but reads no runs: none in the list, 403 for one by its id."""
     with lab.session("developer") as developer:
         params = {"project": lab.about["project"]}
@@ -390,7 +390,7 @@ def test_15_values_of_secrets_stay_hidden(lab, computer_of):
 
 
 def test_16_who_is_removed_is_out(lab, installed, computer_of, tmp_path):
-    """Her running session may do nothing that is not her own, and she cannot begin another."""
+    """Their running session can do nothing that is not their own, and they cannot begin another."""
     stranger = lab.people["stranger"]
     grant = installed.ask(
         "from tenants.actions import give_grant\nfrom tenants.models import Tenant\n"

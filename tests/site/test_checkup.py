@@ -100,7 +100,7 @@ def test_isolation_is_that_of_the_zenpro_that_runs(monkeypatch, note_of_up, thei
     note_of_up(theirs)
     (found,) = machine.check_isolation()
     assert (found.level, found.text.startswith(WORDS[theirs].sentence)) == (level, True)
-    assert found.text.endswith("(So the ZenPro that runs found at its start.)")
+    assert found.text.endswith("(Found by the running ZenPro when it started.)")
     note_of_up(theirs, runs=False)
     (found,) = machine.check_isolation()
     assert found.text.startswith(WORDS[ours].sentence)
@@ -182,7 +182,7 @@ def test_versions(monkeypatch, settings):
     settings.ZENPRO_ZENML_VERSIONS = []
     found = machine.check_versions()
     assert levels(found) == [OK, PROBLEM, PROBLEM]
-    assert "uv cannot be run" in said(found)
+    assert "uv can't be run" in said(found)
 
 
 def test_a_tool_that_hangs_ends(monkeypatch, tmp_path):
@@ -204,14 +204,14 @@ def test_failed_tenants_are_named_with_their_reason(org):
     (found,) = tenants.check_tenants()
     assert found.level == PROBLEM
     assert found.text == f"Tenant forecast of {org.name} failed: Port 9103 is [2J taken."
-    assert "press Retry" in found.remedy
+    assert "choose Retry" in found.remedy
 
 
 def test_many_failed_tenants_are_counted(org):
     for number in range(tenants.NAMED + 2):
         make_tenant(org, f"t-{number}", status="failed")
     *named, more = tenants.check_tenants()
-    assert (len(named), more.text) == (tenants.NAMED, "So did 2 more.")
+    assert (len(named), more.text) == (tenants.NAMED, "2 more failed.")
     assert "No reason is known." in named[0].text
 
 
@@ -354,7 +354,11 @@ def test_ports_of_tenants_that_the_kernel_lends_out(org, kernel, kept, named):
     assert [finding.level for finding in found] == ([WARNING] if named else [])
     if named:
         assert found[0].text.endswith(f": {named}.")
-        assert "net.ipv4.ip_local_reserved_ports=" in found[0].remedy
+        first, last = named.partition(" ")[0], named.rpartition(", ")[2].partition(" ")[0]
+        ports = first if first == last else f"{first}-{last}"
+        assert (
+            found[0].remedy == f"Reserve them: add {ports} to the kernel's net.ipv4.ip_local_reserved_ports."
+        )
 
 
 def test_no_hint_while_no_tenant_has_such_a_port(org, kernel, settings):
@@ -440,7 +444,8 @@ def test_database(db, monkeypatch):
     assert database.check_database()[0].level == OK
     monkeypatch.setattr(database, "migrations_waiting", lambda: 2)
     assert database.check_database()[0] == problem(
-        "2 migrations are not applied.", "`zenpro up` applies them at its start; without it: zenpro migrate."
+        "Migrations not applied yet: 2.",
+        "`zenpro up` applies them when it starts; without it, run: zenpro migrate",
     )
 
 
@@ -469,7 +474,7 @@ def from_the_file(monkeypatch):
 
 def test_keys_in_the_environment(db):
     (found,) = database.check_keys()
-    assert (found.level, "apart from the database" in found.text) == (OK, True)
+    assert (found.level, "separately from the database" in found.text) == (OK, True)
 
 
 def test_keys_in_the_file(db, key_file, from_the_file):
@@ -521,9 +526,9 @@ def test_command_says_each_line_and_ends_with_1_for_a_problem(db, monkeypatch, c
     only(monkeypatch, ok("Good."), warning("Hm.", "Look."))
     call_command("doctor", no_color=True)
     out = capsys.readouterr().out
-    assert "✓ it         Good.\n! it         Hm.\n             → Look.\nNo problem was found." in out
+    assert "✓ it         Good.\n! it         Hm.\n             → Look.\nNo problems found." in out
     only(monkeypatch, problem("Bad.", "Do it."), ok("Good."))
-    with pytest.raises(CommandError, match="^1 problem was found") as ended:
+    with pytest.raises(CommandError, match="^1 problem found") as ended:
         call_command("doctor", no_color=True)
     assert ended.value.returncode == 1
     assert "✗ it         Bad." in capsys.readouterr().out
@@ -538,7 +543,7 @@ def test_command_as_json(db, monkeypatch, capsys):
 
 
 def test_command_refuses_what_is_no_address(db):
-    with pytest.raises(CommandError, match="not an address"):
+    with pytest.raises(CommandError, match="not an email address"):
         call_command("doctor", mail="nobody")
 
 

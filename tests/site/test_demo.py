@@ -60,7 +60,7 @@ def test_the_next_start_starts_a_failed_tenant_again(command, agent, hosting):
     tenant = Tenant.objects.get()
     assert tenant.status == Tenant.Status.FAILED
     assert "The index does [2J not answer." in errors(command)
-    assert "The next start tries again." in errors(command)
+    assert "The next start will try again." in errors(command)
     assert is_wanted()
 
     hosting.error = None
@@ -92,6 +92,6 @@ def test_an_example_that_does_not_end_is_told(org, monkeypatch, tmp_path):
     hosting = type("Hosting", (), {"environments": environments})()
     monkeypatch.setattr(demo, "backend", lambda: hosting)
     monkeypatch.setattr(demo, "RUN_LIMIT", 0.2)
-    with pytest.raises(demo.DemoFailed, match="did not end") as told:
+    with pytest.raises(demo.DemoFailed, match="did not finish") as told:
         demo._run_example(make_tenant(org), "token")
     assert isinstance(told.value.__cause__, subprocess.TimeoutExpired)

@@ -77,5 +77,5 @@ class TestSignInLink:
             gone.email,
             robot.user.email if hasattr(robot, "user") else robot.email,
         ):
-            with pytest.raises(CommandError, match="Nobody"):
+            with pytest.raises(CommandError, match="^No one"):
                 self.link(address)

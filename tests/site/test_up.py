@@ -88,7 +88,7 @@ def test_a_start_hands_on_what_it_says_about_isolation(command, monkeypatch):
 def test_a_torn_note_about_the_demo_is_told_and_makes_none(db, command, note):
     up.demo_file().write_bytes(note)
     command._demo()
-    assert f"{up.demo_file()} cannot be read, so no demo is made." in command.stderr._out.getvalue()
+    assert f"{up.demo_file()} can't be read, so no demo is created." in command.stderr._out.getvalue()
     assert not Organization.objects.exists()
 
 

@@ -39,7 +39,7 @@ def _done(name: str, check: Check) -> list[Finding]:
         return check()
     except Exception as error:  # noqa: BLE001 - its words may hold a secret, so only its kind is told
         log.info("check failed", check=name, error=type(error).__name__)
-        return [problem(f"This could not be checked ({type(error).__name__}).")]
+        return [problem(f"This check could not run ({type(error).__name__}).")]
 
 
 def problems_in(findings: list[tuple[str, Finding]]) -> int:

@@ -22,8 +22,8 @@ OLDEST = 140_000  # of PostgreSQL, in its own numbering: what Django still speak
 NO_ENTRY = ("password authentication failed", "no pg_hba.conf entry", "connection refused")
 WRONG = "not-the-password"
 LOCAL = "127.0.0.1"
-ASK_FOR_IT = "In pg_hba.conf write scram-sha-256 in place of trust, give the account a password, and put it into DATABASE_URL."
-# Tables of more than a few pages that nobody has looked at: the planner guesses.
+ASK_FOR_IT = "In pg_hba.conf replace trust with scram-sha-256, give the account a password, and put it in DATABASE_URL."
+# Tables of more than a few pages that no one has looked at: the planner guesses.
 UNSEEN = """
     SELECT c.relname FROM pg_class c JOIN pg_stat_user_tables s ON s.relid = c.oid
     WHERE c.reltuples < 0 AND pg_relation_size(c.oid) > 65536 ORDER BY c.relname
@@ -31,7 +31,7 @@ UNSEEN = """
 
 
 def is_there() -> bool:
-    """False for a file of SQLite that nobody has made yet: to look would make it."""
+    """False for a file of SQLite that no one has made yet: to look would make it."""
     return connection.vendor != "sqlite" or Path(_file()).exists() or _file() == ":memory:"
 
 
@@ -41,16 +41,16 @@ def _file() -> str:
 
 def check_database() -> list[Finding]:
     if not is_there():
-        return [warning(f"There is no database {_file()} yet.", "`zenpro up` makes it.")]
+        return [warning(f"There is no database {_file()} yet.", "`zenpro up` creates it.")]
     try:
         waiting = migrations_waiting()
         more = _postgresql() if connection.vendor == "postgresql" else [_sqlite()]
     except DatabaseError as error:
-        remedy = "Check that it runs, and DATABASE_URL."
+        remedy = "Check that it is running, and that DATABASE_URL is right."
         return [problem(f"The database cannot be used: {words_of(error)}", remedy)]
     if waiting:
-        remedy = "`zenpro up` applies them at its start; without it: zenpro migrate."
-        more.insert(0, problem(f"{waiting} migrations are not applied.", remedy))
+        remedy = "`zenpro up` applies them when it starts; without it, run: zenpro migrate"
+        more.insert(0, problem(f"Migrations not applied yet: {waiting}.", remedy))
     return more
 
 
@@ -89,11 +89,11 @@ def _statistics(unseen: list[str], looks: bool) -> list[Finding]:
     found = []
     if not looks:
         found.append(
-            warning("PostgreSQL does not gather statistics.", "Set autovacuum and track_counts to on.")
+            warning("PostgreSQL is not gathering statistics.", "Set autovacuum and track_counts to on.")
         )
     if unseen:
-        text = f"PostgreSQL has not looked at {len(unseen)} tables yet: pages may be slow."
-        found.append(warning(text, "Run ANALYZE in the database; it is also due after every restore."))
+        text = f"PostgreSQL has no statistics for {len(unseen)} tables yet, so pages may be slow."
+        found.append(warning(text, "Run ANALYZE in the database, also after every restore."))
     return found
 
 
@@ -103,10 +103,10 @@ def _password() -> list[Finding]:
     host = LOCAL if not host or host.startswith("/") else host  # sockets are not seen from a box
     refused = _refusal(host)
     if not refused:
-        return [problem(f"PostgreSQL on {host} lets anybody in without a password.", ASK_FOR_IT)]
+        return [problem(f"PostgreSQL on {host} lets anyone in without a password.", ASK_FOR_IT)]
     if any(words in refused for words in NO_ENTRY):
         return [ok("PostgreSQL asks for a password.")]
-    text = f"Whether PostgreSQL on {host} asks for a password could not be tried."
+    text = f"Could not test whether PostgreSQL on {host} asks for a password."
     return [warning(text, "Run `zenpro doctor` again.")]
 
 
@@ -126,13 +126,15 @@ def _refusal(host: str) -> str:
 
 def check_keys() -> list[Finding]:
     if are_in_environment():
-        return [*_stored(), ok("The keys are in the environment. Back them up apart from the database.")]
+        return [*_stored(), ok("The keys are in the environment. Back them up separately from the database.")]
     file = settings.KEY_FILE
     if not file.exists():
-        return [warning("There are no keys yet.", f"`zenpro up` makes {file}.")]
+        return [warning("There are no keys yet.", f"`zenpro up` creates {file}.")]
     return _key_file(file) or [
         *_stored(),
-        ok(f"The keys are in {file}, for this account alone. Back them up apart from the database."),
+        ok(
+            f"The keys are in {file}, readable by this account only. Back them up separately from the database."
+        ),
     ]
 
 
@@ -140,14 +142,14 @@ def _key_file(file: Path) -> list[Finding]:
     """What is wrong with it."""
     info = file.stat()
     if stat.S_IMODE(info.st_mode) & 0o077 or info.st_uid != os.geteuid():
-        remedy = f"chown it to the account of ZenPro, then chmod 600 {file}"
-        return [problem(f"{file} can be read by somebody else: it opens every tenant's secrets.", remedy)]
+        remedy = f"chown it to ZenPro's account, then chmod 600 {file}"
+        return [problem(f"{file} can be read by another account: it opens every tenant's secrets.", remedy)]
     try:
         keys = json.loads(file.read_text())
         valid = keys["secret_key"] and [Fernet(key) for key in keys["secret_keys"]]
     except (OSError, ValueError, KeyError, TypeError):
         valid = False
-    return [] if valid else [problem(f"{file} holds no usable keys.", "Put it back from your backup.")]
+    return [] if valid else [problem(f"{file} holds no usable keys.", "Restore it from your backup.")]
 
 
 def _stored() -> list[Finding]:
@@ -159,6 +161,6 @@ def _stored() -> list[Finding]:
     except DatabaseError:
         return []  # the check of the database says why
     except SecretsUnreadable:
-        remedy = "Put the keys that belong to this database back, beside the new ones in ZENPRO_SECRET_KEYS."
-        return [problem("The keys do not open the secrets that are stored in the database.", remedy)]
+        remedy = "Put this database's own keys back into ZENPRO_SECRET_KEYS, next to the new ones."
+        return [problem("The keys don't open the secrets stored in the database.", remedy)]
     return []

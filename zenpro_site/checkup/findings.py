@@ -11,7 +11,7 @@ WORDS_LENGTH = 300
 class Level(StrEnum):
     OK = "ok"
     WARNING = "warning"  # works, and should be known
-    PROBLEM = "problem"  # does not work, or lets somebody in
+    PROBLEM = "problem"  # does not work, or lets someone in
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,7 @@ def _walls() -> Finding:
 
 def _whose(text: str, theirs: Isolation | None) -> str:
     """Which one was looked at."""
-    return f"{text} (So the ZenPro that runs found at its start.)" if theirs else text
+    return f"{text} (Found by the running ZenPro when it started.)" if theirs else text
 
 
 def check_account() -> list[Finding]:
@@ -74,22 +74,22 @@ def check_account() -> list[Finding]:
         text = f"The data folder belongs to account {owner}; this command runs as {user} and may not see everything."
         return [warning(text, "Run it as the account that runs ZenPro.")]
     if user == 0:
-        remedy = "Give ZenPro an account of its own: chown the data folder to it and start it from there."
-        return [warning("ZenPro runs as root: whatever gets out of it owns the machine.", remedy)]
-    return [ok(f"ZenPro has an account of its own (number {user}).")]
+        remedy = "Give ZenPro its own account: chown the data folder to that account and start ZenPro as it."
+        return [warning("ZenPro runs as root: anything that breaks out of it owns the machine.", remedy)]
+    return [ok(f"ZenPro has an account of its own (uid {user}).")]
 
 
 def check_files() -> list[Finding]:
     data = settings.ZENPRO_DATA
     if not data.is_dir():
-        return [warning(f"There is no data folder {data} yet.", "`zenpro up` makes it.")]
+        return [warning(f"There is no data folder {data} yet.", "`zenpro up` creates it.")]
     loose = modes.open_to_others(data)
     if not loose:
         return [ok(f"Only this account can read the data folder, {data}.")]
     names = ", ".join(str(path) for path in loose[:NAMED])
     more = f" and {len(loose) - NAMED} more" if len(loose) > NAMED else ""
-    remedy = f"`zenpro up` closes them at its start; at once: chmod -R go= {data}"
-    return [problem(f"Other accounts of this machine may open {names}{more}.", remedy)]
+    remedy = f"`zenpro up` closes them when it starts; to do it now: chmod -R go= {data}"
+    return [problem(f"Other accounts on this machine can open {names}{more}.", remedy)]
 
 
 def check_disk() -> list[Finding]:
@@ -98,10 +98,10 @@ def check_disk() -> list[Finding]:
 
 
 def _room_of(folder: Path) -> Finding:
-    text = f"{size_words(free_bytes(folder))} are free on the disk of {folder}."
+    text = f"{size_words(free_bytes(folder))} free on the disk that holds {folder}."
     remedy = "Delete artifacts of old runs, old logs or unused environments (envs/), or use a larger disk."
     if short := shortage(folder):
-        return problem(f"{short} {text} No run can begin.", remedy)
+        return problem(f"{short} {text} No run can start.", remedy)
     return warning(text, remedy) if free_bytes(folder) < LITTLE else ok(text)
 
 
@@ -113,10 +113,13 @@ def _full_tenants() -> list[Finding]:
     full = [str(tenant) for tenant in tenants if refusal_of_budget(tenant)]
     if not full:
         return []
-    text = (
-        f"{len(full)} tenants have used up their disk space: {', '.join(full[:NAMED])}. No run begins there."
-    )
-    return [warning(text, "Raise it on the tenant's Usage page, or ZENPRO_TENANT_DISK for all.")]
+    have = "1 tenant has used up its" if len(full) == 1 else f"{len(full)} tenants have used up their"
+    text = f"{have} disk space: {', '.join(full[:NAMED])}. No run can start there."
+    return [
+        warning(
+            text, "Raise the limit on the tenant's Usage page, or for all tenants with ZENPRO_TENANT_DISK."
+        )
+    ]
 
 
 def check_programs() -> list[Finding]:
@@ -127,10 +130,10 @@ def check_programs() -> list[Finding]:
     except SupervisorGone:
         found = []
     if not found:
-        return [ok("ZenPro does not run at the moment.")]
+        return [ok("ZenPro is not running at the moment.")]
     down = [info for info in found if info.state in ("FATAL", "BACKOFF")]
     count = sum(info.state == "RUNNING" for info in found)
-    return [ok(f"ZenPro runs, with {count} programs.")] + [
+    return [ok(f"ZenPro is running, with {count} programs.")] + [
         problem(
             f"{info.name} does not stay up. {info.hint}".strip(), f"Read {supervisor.log_file(info.name)}."
         )
@@ -146,9 +149,7 @@ def check_versions() -> list[Finding]:
         *(f"{name} {said}" for name, said in tools.items() if said),
     ]
     missing = [
-        problem(
-            f"{name} cannot be run.", "Install ZenPro's packages again: pip install --force-reinstall zenpro."
-        )
+        problem(f"{name} can't be run.", "Reinstall ZenPro's packages: pip install --force-reinstall zenpro.")
         for name, said in tools.items()
         if not said
     ]
@@ -158,7 +159,7 @@ def check_versions() -> list[Finding]:
 def _zenml() -> Finding:
     offered, hosting = settings.ZENPRO_ZENML_VERSIONS, backend()
     if not offered:
-        return problem("No version of ZenML is offered.", "Set ZENPRO_ZENML_VERSIONS, such as 0.98.0.")
+        return problem("No version of ZenML is offered.", "Set ZENPRO_ZENML_VERSIONS, for example to 0.98.0.")
     there = ", ".join(filter(hosting.installed, hosting.known_versions())) or "none yet"
     return ok(f"ZenML offered: {', '.join(offered)}; installed: {there}.")
 
@@ -187,7 +188,7 @@ def version_of(find) -> str:
 
 def check_clock() -> list[Finding]:
     """Sessions, codes and ends of roles go by it."""
-    remedy = "Set the clock, and let a time service such as chrony keep it."
+    remedy = "Set the clock, and keep it right with a time service such as chrony."
     if timezone.now() < WRITTEN or not time.get_clock_info("monotonic").monotonic:
         return [problem(f"The clock says {timezone.now():%Y-%m-%d %H:%M} UTC.", remedy)]
     try:
@@ -206,7 +207,7 @@ def _against_database(remedy: str) -> Finding | None:
     off = _difference() if connection.vendor == "postgresql" else 0.0
     if abs(off) <= DRIFT:
         return None
-    text = f"The clock of the database is {abs(off):.0f} s {'ahead' if off > 0 else 'behind'}."
+    text = f"The database's clock is {abs(off):.0f} s {'ahead' if off > 0 else 'behind'}."
     return problem(text, remedy) if abs(off) > TOO_MUCH else warning(text, remedy)
 
 

@@ -24,7 +24,7 @@ WEB = ("127.0.0.1", 8000)  # of `zenpro up` when nothing else is asked for
 NAMED, FEW = 5, 5
 LIVE_TIMEOUT = 2.0  # seconds
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - compared only
-TEST_MAIL = "This is a test mail of ZenPro at {url}. If you can read it, mails arrive.\n"
+TEST_MAIL = "This is a test email from ZenPro at {url}. If you can read it, email works.\n"
 
 
 def check_address() -> list[Finding]:
@@ -33,11 +33,15 @@ def check_address() -> list[Finding]:
     parts = urlsplit(url if is_address(url) else "")
     remedy = "Set ZENPRO_URL to the address that people type, such as https://zenpro.example.org."
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        return [problem(f"ZENPRO_URL is no address of the web: {url}", remedy)]
+        return [problem(f"ZENPRO_URL is not a web address: {url}", remedy)]
     if parts.path or parts.query or parts.username:
-        return [problem("ZENPRO_URL must be scheme and host alone, and a port if need be.", remedy)]
+        return [
+            problem(
+                "ZENPRO_URL must be a scheme and a host, with a port if needed, and nothing else.", remedy
+            )
+        ]
     if parts.scheme == "http" and not is_here(parts.hostname):
-        text = f"{url} is not encrypted: passwords and keys can be read on their way."
+        text = f"{url} is not encrypted: passwords and keys can be read in transit."
         return [problem(text, "Put a TLS proxy in front and set ZENPRO_URL=https://…")]
     return [ok(f"People reach ZenPro at {url}."), *_proxies(parts.scheme)]
 
@@ -45,8 +49,8 @@ def check_address() -> list[Finding]:
 def _proxies(scheme: str) -> list[Finding]:
     if scheme == "http" or settings.ZENPRO_PROXIES:
         return []
-    text = "ZENPRO_PROXIES is 0: people behind the TLS proxy all count as one address."
-    return [warning(text, "Set ZENPRO_PROXIES to how many proxies of yours stand in front.")]
+    text = "ZENPRO_PROXIES is 0: everyone behind the TLS proxy counts as one address."
+    return [warning(text, "Set ZENPRO_PROXIES to the number of your proxies in front of ZenPro.")]
 
 
 def is_address(url: str) -> bool:
@@ -101,9 +105,10 @@ def _web(ours: dict[int, str]) -> Finding:
     if port_free(host, port):
         return ok(f"{host}:{port} is free for the web process.")
     if _is_zenpro(host, port):
-        return ok(f"ZenPro answers on {host}:{port}, started by something else than `zenpro up`.")
+        return ok(f"ZenPro answers on {host}:{port}, started by something other than `zenpro up`.")
     return problem(
-        f"{host}:{port} is taken by another program.", "End that, or choose another: zenpro up --port."
+        f"{host}:{port} is taken by another program.",
+        "Stop that program, or choose another port: zenpro up --port",
     )
 
 
@@ -132,18 +137,20 @@ def _tenants(ours: dict[int, str]) -> list[Finding]:
     found = [_room(first, last, len(left))]
     hit = sorted(reserved.keys() & set(strangers))
     found += [
-        problem(f"Port {port} of tenant {reserved[port]} is taken by another program.", "End that program.")
+        problem(f"Port {port} of tenant {reserved[port]} is taken by another program.", "Stop that program.")
         for port in hit[:NAMED]
     ]
     others = [str(port) for port in strangers if port not in reserved]
     if others:
-        found.append(warning(f"Other programs listen on ports of tenants: {', '.join(others[:NAMED])}."))
+        found.append(
+            warning(f"Other programs listen on ports meant for tenants: {', '.join(others[:NAMED])}.")
+        )
     return found + _lent_out(reserved)
 
 
 def _room(first: int, last: int, left: int) -> Finding:
-    text = f"{left} of the ports {first} to {last} are left for new tenants."
-    remedy = "Widen ZENPRO_TENANT_PORT_FIRST and ZENPRO_TENANT_PORT_LAST."
+    text = f"{left} of the ports {first} to {last} are free for new tenants."
+    remedy = "Widen the range: ZENPRO_TENANT_PORT_FIRST and ZENPRO_TENANT_PORT_LAST."
     if left < FEW:
         return warning(text, remedy) if left else problem(text, remedy)
     return ok(text)
@@ -178,9 +185,9 @@ def _lent_out(reserved: dict[int, str]) -> list[Finding]:
         return []
     named = ", ".join(f"{port} ({reserved[port]})" for port in hit[:NAMED])
     more = f" and {len(hit) - NAMED} more" if len(hit) > NAMED else ""
-    text = f"The kernel may lend ports of tenants to outgoing connections of other programs: {named}{more}."
+    text = f"The kernel may give tenants' ports to other programs' outgoing connections: {named}{more}."
     ports = f"{hit[0]}-{hit[-1]}" if len(hit) > 1 else f"{hit[0]}"
-    return [warning(text, f"Keep them: sysctl net.ipv4.ip_local_reserved_ports={ports}, beside what it has.")]
+    return [warning(text, f"Reserve them: add {ports} to the kernel's net.ipv4.ip_local_reserved_ports.")]
 
 
 # -- mail
@@ -189,11 +196,11 @@ def _lent_out(reserved: dict[int, str]) -> list[Finding]:
 def check_mail(to: str = "") -> list[Finding]:
     """The settings; with an address also the way there, by a real mail."""
     if not settings.MAIL_IS_SET_UP:
-        text = "No mail server is set: nobody gets mails. Invitations work by copying the link, lost passwords do not."
+        text = "No mail server is set up, so no one gets email. Invitations work by copying the link; password resets don't."
         remedy = "Set EMAIL_URL, such as smtp+tls://user:password@mail.example.org:587, and ZENPRO_MAIL_FROM."
-        return [problem(f"No mail can be sent to {to}. {text}", remedy) if to else warning(text, remedy)]
+        return [problem(f"No email can be sent to {to}. {text}", remedy) if to else warning(text, remedy)]
     where = f"{settings.EMAIL_HOST}:{settings.EMAIL_PORT}"
-    found = [ok(f"Mails go to {where}, from {settings.DEFAULT_FROM_EMAIL}."), *_in_clear(where)]
+    found = [ok(f"Email goes out through {where}, from {settings.DEFAULT_FROM_EMAIL}."), *_in_clear(where)]
     return found + ([_sent(to, where)] if to else [])
 
 
@@ -201,15 +208,15 @@ def _in_clear(where: str) -> list[Finding]:
     encrypted = getattr(settings, "EMAIL_USE_TLS", False) or getattr(settings, "EMAIL_USE_SSL", False)
     if encrypted or not settings.EMAIL_HOST_PASSWORD or is_here(settings.EMAIL_HOST):
         return []
-    text = f"The password of the mail server is sent to {where} in clear."
-    return [warning(text, "Begin EMAIL_URL with smtp+tls:// or smtp+ssl://.")]
+    text = f"The mail server's password is sent to {where} unencrypted."
+    return [warning(text, "Start EMAIL_URL with smtp+tls:// or smtp+ssl://.")]
 
 
 def _sent(to: str, where: str) -> Finding:
     text = TEST_MAIL.format(url=running.address())
     try:
-        EmailMessage("Test mail of ZenPro", text, to=[to], connection=get_connection()).send()
+        EmailMessage("Test email from ZenPro", text, to=[to], connection=get_connection()).send()
     except (OSError, smtplib.SMTPException) as error:
         remedy = "Check EMAIL_URL and ZENPRO_MAIL_FROM with whoever runs the mail server."
-        return problem(f"{where} did not take a mail to {to}: {words_of(error)}", remedy)
-    return ok(f"{where} took a test mail to {to}. See whether it arrives.")
+        return problem(f"{where} did not accept an email to {to}: {words_of(error)}", remedy)
+    return ok(f"{where} accepted a test email to {to}. Check that it arrives.")

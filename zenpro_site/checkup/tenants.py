@@ -9,8 +9,8 @@ from .database import is_there
 from .findings import Finding, ok, problem, warning
 
 NAMED = 5
-RETRY = "Put right what the reason names, then press Retry on the tenant's page."
-ELSEWHERE = "Whoever runs that server has to put it right."
+RETRY = "Fix the cause, then choose Retry on the tenant's page."
+ELSEWHERE = "Whoever runs that server has to fix it."
 
 
 def check_tenants() -> list[Finding]:
@@ -22,7 +22,7 @@ def check_tenants() -> list[Finding]:
     if not failed:
         return [ok("No tenant failed to start.")]
     more = len(failed) - NAMED
-    return [*map(_finding, failed[:NAMED]), *([problem(f"So did {more} more.", RETRY)] if more > 0 else [])]
+    return [*map(_finding, failed[:NAMED]), *([problem(f"{more} more failed.", RETRY)] if more > 0 else [])]
 
 
 def _failed() -> list[Tenant]:

@@ -1,7 +1,7 @@
 """Django's PostgreSQL with a cheaper answer to "is the connection still good?".
 
 Django asks the server before the first statement of each request (CONN_HEALTH_CHECKS): a third of the round trips of a
-tenant's question. A server that was restarted has closed its end, which shows here without asking anybody.
+tenant's question. A server that was restarted has closed its end, which shows here without asking anyone.
 """
 
 import select

@@ -294,13 +294,13 @@ def mail_is_set_up():
 
 @register.simple_tag
 def open_signup():
-    """Whether anybody may make an account."""
+    """Whether anyone may create an account."""
     return settings.ZENPRO_OPEN_SIGNUP
 
 
 @register.simple_tag(takes_context=True)
 def company_sign_in(context, back: str = ""):
-    """{"name", "url", "only"} of the provider people may sign in with, or None. `back`: where she comes to after it."""
+    """{"name", "url", "only"} of the provider people may sign in with, or None. `back`: where they land afterwards."""
     oidc, request = settings.ZENPRO_OIDC, context["request"]
     if oidc is None:
         return None

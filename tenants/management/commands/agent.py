@@ -3,6 +3,7 @@
 import fcntl
 import signal
 import threading
+import time
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
@@ -11,6 +12,8 @@ from orgs.mails import delivery
 from tenants.agent import chores, run_loop
 from tenants.agent.tenant_loop import TenantLoop
 from zenpro_site import modes
+
+LAST_WORDS = 10.0  # seconds for what is under way; the supervisor kills after 15
 
 
 class Command(BaseCommand):
@@ -36,8 +39,9 @@ class Command(BaseCommand):
         for thread in threads:
             thread.start()
         stop.wait()
+        until = time.monotonic() + LAST_WORDS
         for thread in threads:
-            thread.join(timeout=5)
+            thread.join(timeout=max(0.0, until - time.monotonic()))
         lock.close()
 
     def _lock(self):

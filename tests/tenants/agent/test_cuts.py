@@ -219,6 +219,17 @@ def test_a_tenant_that_never_answers_is_asked_once_and_then_apart(hosted, org, o
     assert asked.count(database_in(folder_of(slow))) == 1
 
 
+def test_a_tenant_in_which_nothing_is_left_to_do_is_forgotten():
+    def fail(row):
+        raise ServerError("busy")
+
+    tenants = [SimpleNamespace(tenant_id=uuid4()) for _ in range(2)]
+    both = tries.Tries(fail)
+    assert both.first(lambda: tenants) == 0
+    assert both.again(lambda: tenants[1:]) == 0
+    assert set(both.not_before) == {tenants[1].tenant_id}
+
+
 def test_a_tenant_that_takes_long_each_time_is_left_to_the_other_thread(monkeypatch):
     slow, quick = (SimpleNamespace(tenant_id=uuid4()) for _ in range(2))
     clock, costs, done = [1000.0], {slow.tenant_id: 19.0, quick.tenant_id: 0.5}, []

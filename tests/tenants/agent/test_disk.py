@@ -308,3 +308,20 @@ def test_of_an_ended_run_the_output_stays(tenant):
     assert (runner.folder_of(running.pk) / "home/closed/large").stat().st_size == MB
     assert sweep_runs() == 0
     assert TemplateRun.objects.count() == 3
+
+
+def test_of_a_deleted_template_nothing_stays(tenant, monkeypatch):
+    """Else whoever may make, run and delete templates fills the disk, and it counts for no tenant."""
+    template = make_template(tenant)
+    gone, stays = make_template_run(template), make_template_run(make_template(tenant), state="running")
+    for run in (gone, stays):
+        write(runner.output_file(run.pk), 1)
+    os.close(bury(runner.folder_of(gone.pk) / "home"))
+    folder, pk = runner.folder_of(gone.pk), gone.pk
+    template.delete()
+    assert not TemplateRun.objects.filter(pk=pk).exists()
+    assert sweep_runs() == 0 and folder.exists(), "It may just be in the making."
+    monkeypatch.setattr(disk, "SETTLED", timedelta(0))
+    assert sweep_runs() == 1
+    assert not folder.exists()
+    assert runner.output_file(stays.pk).exists()

@@ -7,6 +7,7 @@ import time
 from concurrent.futures import Executor, Future
 from contextlib import suppress
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from django.utils import timezone
@@ -290,7 +291,7 @@ def test_requirements_that_were_stored_before_a_rule_end_the_run_with_the_reason
     loop.tick()
     assert fresh(run).state == "failed"
     assert "Line 2 (“evil @ http" in fresh(run).state_reason
-    assert "addresses are not supported" in fresh(run).state_reason
+    assert "URLs are not supported" in fresh(run).state_reason
     assert server.log == []
 
 
@@ -451,7 +452,7 @@ def test_a_taken_name_says_so(loop, template, member, server):
     loop.tick()
     assert fresh(first).state == "starting"
     assert state(second)[1] == (
-        "There is a run named “same” already. Choose another name, or use {time} in it."
+        "A run named “same” already exists. Choose another name, or use {time} in it."
     )
     assert len(server.snapshots) == 1
 
@@ -574,6 +575,21 @@ def test_a_run_of_a_tenant_deactivated_meanwhile_ends_here_and_later_there(loop,
     loop.settled = 0
     loop.tick()
     assert server.only_run.status == "failed"
+    assert list(runner.unsettled().iterdir()) == []
+
+
+def test_telling_of_ends_keeps_no_other_run_waiting(here, run, server, template, member):
+    """It may take as long as a call lasts, each time, for as many runs as ended while nobody could be told."""
+    settlers = Later()
+    loop = new_loop(server, settlers=settlers)
+    runner.unsettled().mkdir(parents=True)
+    for _ in range(20):
+        runner.unsettled(uuid4()).touch()
+    loop.tick()
+    assert len(settlers.work) == 20
+    assert fresh(run).pid is not None
+    for work in settlers.work:
+        work()
     assert list(runner.unsettled().iterdir()) == []
 
 

@@ -270,7 +270,7 @@ def test_a_taken_name_fails_and_leaves_no_snapshot(template, here):
     with agent():
         done = ended(queue_run(template=template, configuration={"run_name": taken}, by=people["dev"]))
     assert done.state == "failed"
-    assert done.state_reason.startswith(f"There is a run named “{taken}” already.")
+    assert done.state_reason.startswith(f"A run named “{taken}” already exists.")
     assert client.pages("/pipeline_snapshots", 1, 1, project=tenant.project_id).total == before
 
 

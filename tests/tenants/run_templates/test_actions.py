@@ -65,9 +65,9 @@ def events():
 @pytest.mark.parametrize(
     ("changed", "field", "message"),
     [
-        ({"name": "churn"}, "name", "This tenant has a template of that name already."),
-        ({"code_location": "/nowhere"}, "code_location", "Code may only come from directories"),
-        ({"code_location": str(CHURN / "churn")}, "code_location", "There is no churn/steps.py"),
+        ({"name": "churn"}, "name", "This tenant already has a template with that name."),
+        ({"code_location": "/nowhere"}, "code_location", "Code can only come from directories"),
+        ({"code_location": str(CHURN / "churn")}, "code_location", "comes from churn/steps.py, which is not"),
         ({"requirements": "-e ."}, "requirements", "options are not supported"),
         ({"requirements": "a\nb @ http://x/${Y}.zip"}, "requirements", "Line 2 (“b @ http://x/${Y}.zip”)"),
     ],
@@ -95,7 +95,7 @@ def test_create_lets_the_tenants_own_answer_through(tenant, member, server):
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_run_that_recorded_what_is_no_json_is_refused(tenant, member, server, value, monkeypatch):
     monkeypatch.setattr(server, "snapshot", lambda snapshot_id: {**churn_snapshot(), "odd": [value]})
-    with pytest.raises(TemplateRefused, match="values that cannot be stored"):
+    with pytest.raises(TemplateRefused, match="values that can't be stored"):
         create(tenant, member)
     assert not RunTemplate.objects.exists()
 
@@ -106,7 +106,7 @@ def test_a_run_with_characters_that_the_database_does_not_keep_is_refused(
 ):
     monkeypatch.setattr(server, "snapshot", lambda snapshot_id: {**churn_snapshot(), "odd": [text]})
     if connection.vendor == "postgresql":
-        with pytest.raises(TemplateRefused, match="characters that cannot be stored"):
+        with pytest.raises(TemplateRefused, match="characters that can't be stored"):
             create(tenant, member)
         assert not RunTemplate.objects.exists()
     else:
@@ -180,7 +180,7 @@ def test_update_to_a_taken_name_is_refused(template, tenant, member):
 
 def test_delete_waits_for_runs_under_way(template, member):
     run = make_template_run(template, member, state="running")
-    with pytest.raises(TemplateRefused, match="under way"):
+    with pytest.raises(TemplateRefused, match="in progress"):
         actions.delete_template(template=template, by=member)
     TemplateRun.objects.filter(pk=run.pk).update(state="completed")
     actions.delete_template(template=template, by=member)
@@ -268,6 +268,6 @@ def test_cancel_is_a_wish_recorded_once(template, member, owner):
 
 def test_an_ended_run_cannot_be_cancelled(template, member):
     run = make_template_run(template, member, state="completed")
-    with pytest.raises(Refused, match="has ended already"):
+    with pytest.raises(Refused, match="has already ended"):
         actions.cancel_run(run=run, by=member)
     assert events() == []

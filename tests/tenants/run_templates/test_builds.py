@@ -81,7 +81,7 @@ def source_package(index, mark):
 
 @pytest.mark.parametrize("line", ["evil @ {address}/{{}}.tar.gz", "evil @ {address}/${{HOME}}.tar.gz"])
 def test_a_row_written_before_the_rule_asks_nobody_and_builds_nothing(environments, index, line):
-    with pytest.raises(EnvironmentFailed, match="Line 1.*addresses are not supported"):
+    with pytest.raises(EnvironmentFailed, match="Line 1.*URLs are not supported"):
         environments.prepare("0.98.0", line.format(address=index.address))
     assert index.requests == []
     assert not environments.ready("0.98.0", line.format(address=index.address))

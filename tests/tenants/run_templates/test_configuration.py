@@ -68,15 +68,15 @@ def problem_of(document, snapshot=CHURN):
         ("evaluate.title", "", "Enter at least 1 character."),
         ("evaluate.title", "x" * 81, "Enter at most 80 characters."),
         ("evaluate.costs", {"call": -1}, "“call”: Enter a number that is at least 0."),
-        ("evaluate.costs", {"calls": 1}, "There is no “calls” here."),
+        ("evaluate.costs", {"calls": 1}, "“calls” is not known here."),
         ("train.class_weights", {"stayed": 0}, "“stayed”: Enter a number that is above 0 and at most 100."),
         ("train.bogus", 1, "There is no parameter “bogus” in step “train”."),
         ("train.rounds", float("nan"), "Enter a finite number."),
         ("train.l2", float("inf"), "Enter a finite number."),
         ("build_features.seed", 2**63, "The number is too large."),
         ("evaluate.title", "${HOME}", "“${” is not allowed: environment variables are not filled in here."),
-        ("evaluate.title", "a\0b", "The text holds a character that cannot be stored."),
-        ("evaluate.title", "\ud800", "The text holds a character that cannot be stored."),
+        ("evaluate.title", "a\0b", "The text contains a character that cannot be stored."),
+        ("evaluate.title", "\ud800", "The text contains a character that cannot be stored."),
     ],
 )
 def test_a_value_is_refused_at_its_field(path, value, message):
@@ -137,7 +137,7 @@ def test_a_value_is_refused_at_its_field(path, value, message):
             "“max_retries”: Enter a whole number from 1 to 100.",
         ),
         ({"enable_cache": "maybe"}, "enable_cache", "Enter true or false or null."),
-        ({"tags": ["a", "a"]}, "tags", "Enter every value only once."),
+        ({"tags": ["a", "a"]}, "tags", "Enter each value only once."),
         ({"tags": "a"}, "tags", "Enter a list or null."),
         ({"extra": 3}, "extra", "Enter an object with keys and values or null."),
         (
@@ -169,12 +169,16 @@ def test_a_value_is_refused_at_its_field(path, value, message):
         ({"run_name": "{time!r}"}, "run_name", "{time} is not a placeholder; {date} and {time} are."),
         ({"run_name": "{time:>9999}"}, "run_name", "{time} is not a placeholder; {date} and {time} are."),
         ({"run_name": "x {"}, "run_name", "Braces are only for the placeholders {date} and {time}."),
-        ({"run_name": "a\nb"}, "run_name", "A name is one line without blanks around it."),
-        ({"run_name": "x" * 251}, "run_name", "A name has at most 250 characters."),
-        ({"run_name": "x" * 240 + "{date}{time}"}, "run_name", "A name has at most 250 characters."),
-        ({"extra": {"a": {1: 2}}}, "", "The configuration holds something that is not JSON."),
-        ({"extra": {"a": datetime(2026, 1, 1)}}, "", "The configuration holds something that is not JSON."),
-        ({"tags": ["x"] * 30_000}, "", "The configuration holds too many values."),
+        ({"run_name": "a\nb"}, "run_name", "A name is one line without spaces around it."),
+        ({"run_name": "x" * 251}, "run_name", "A name can have at most 250 characters."),
+        ({"run_name": "x" * 240 + "{date}{time}"}, "run_name", "A name can have at most 250 characters."),
+        ({"extra": {"a": {1: 2}}}, "", "The configuration contains something that is not JSON."),
+        (
+            {"extra": {"a": datetime(2026, 1, 1)}},
+            "",
+            "The configuration contains something that is not JSON.",
+        ),
+        ({"tags": ["x"] * 30_000}, "", "The configuration contains too many values."),
     ],
 )
 def test_a_document_is_refused_where_it_is_wrong(document, path, message):
@@ -347,9 +351,9 @@ def test_changes_name_what_differs_in_the_order_of_the_template():
         ("steps.train.parameters.rounds", 120, 3),
     ]
     assert [change.is_parameter for change in found] == [False, True]
-    assert summary(describe(CHURN), found) == "2 of 20 values change"
-    assert summary(describe(CHURN), found[1:]) == "1 of 19 values changes"
-    assert summary(describe(CHURN), []) == "None of 19 values changes"
+    assert summary(describe(CHURN), found) == "2 of 20 values changed"
+    assert summary(describe(CHURN), found[1:]) == "1 of 19 values changed"
+    assert summary(describe(CHURN), []) == "0 of 19 values changed"
 
 
 def test_what_says_the_same_in_other_words_is_no_change():
@@ -389,7 +393,7 @@ def test_yaml_is_read_without_surprises(text, value):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a: 1\na: 2", "The key “a” occurs twice (line 2, column 1)."),
+        ("a: 1\na: 2", "The key “a” appears twice (line 2, column 1)."),
         ("a: [1", "line 1"),
         ("a: &x 1\nb: *x", "Anchors and aliases are not supported (line 1, column 4)."),
         ("a: !!python/object:os.system x", "is not supported (line 1, column 4)."),
@@ -515,9 +519,9 @@ def test_text_becomes_a_value(path, raw, value):
             "{",
             "This is not JSON: Expecting property name enclosed in double quotes (line 1, column 2).",
         ),
-        ("evaluate.costs", '{"a": 1, "a": 2}', "The JSON holds the same key twice."),
-        ("evaluate.costs", "NaN", "NaN is not a number that JSON knows."),
-        ("evaluate.costs", "9" * 5000, "The JSON holds a number that is too large."),
+        ("evaluate.costs", '{"a": 1, "a": 2}', "The JSON contains the same key twice."),
+        ("evaluate.costs", "NaN", "NaN is not a valid JSON number."),
+        ("evaluate.costs", "9" * 5000, "The JSON contains a number that is too large."),
         ("evaluate.costs", "[" * 100_000, "The JSON is nested too deeply."),
     ],
 )

@@ -10,8 +10,8 @@ def environments(tmp_path):
     return RunEnvironments(tmp_path)
 
 
-OPTIONS, PATHS, ADDRESSES = "options are not supported", "paths are not supported", "addresses are not"
-VARIABLES, NO_PACKAGE = "variables are not supported", "not the name of a package"
+OPTIONS, PATHS, ADDRESSES = "options are not supported", "paths are not supported", "URLs are not"
+VARIABLES, NO_PACKAGE = "variables are not supported", "not a package name"
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_an_environment_in_the_making_is_seen_by_everybody(environments):
 def test_requirements_that_may_not_be_built_have_failed_before_anything_is_tried(environments):
     state = environments.state_of("0.98.0", "thing @ file:///etc/passwd")
     assert (state.state, state.made, state.lines) == ("failed", None, [])
-    assert "addresses are not supported" in state.reason
+    assert "URLs are not supported" in state.reason
 
 
 def test_the_log_shows_its_last_lines_without_secrets_and_without_control_characters(environments):

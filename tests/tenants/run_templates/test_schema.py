@@ -122,7 +122,7 @@ def test_choices_are_sent_by_their_place_and_told_apart():
 def test_choices_that_pages_swallow_have_a_label():
     texts = ["", " ", "  ", "\t", "\n", "a", " a", "a  b", "a\tb", "\0", "\u202e", "(empty)", "x" * 999]
     labels = [option.label for option in field({"enum": texts, "default": "a"}).choices]
-    assert labels[:6] == ["(empty) (text) (choice 1)", "(blank)", "(2 blanks)", "(tab)", "(line break)", "a"]
+    assert labels[:6] == ["(empty) (text) (choice 1)", "(space)", "(2 spaces)", "(tab)", "(line break)", "a"]
     assert labels[6:12] == ["␣a", "a␣␣b", "a⇥b", "␀", "\\u202e", "(empty) (text) (choice 12)"]
     assert len({*labels}) == len(texts)
     assert len(labels[-1]) == 201

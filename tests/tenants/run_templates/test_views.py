@@ -102,7 +102,7 @@ def test_somebody_elses_template_is_not_changed(role, name, template, holds, as_
     assert audit("access.refused").get().outcome == "refused"
 
 
-def test_her_own_template_is_not_changed_any_more_without_the_right_to_make_some(template, holds, as_user):
+def test_own_templates_cannot_be_changed_without_the_right_to_create_some(template, holds, as_user):
     viewer = holds("viewer")
     RunTemplate.objects.update(created_by=viewer)
     assert as_user(viewer).post(url("delete", template)).status_code == 403
@@ -126,7 +126,7 @@ def test_list_shows_templates_of_this_tenant_only(template, holds, org, as_user)
     assert "hidden-one" not in page
 
 
-def test_org_list_shows_templates_of_her_tenants_only(template, holds, org, as_user):
+def test_org_list_shows_templates_of_own_tenants_only(template, holds, org, as_user):
     make_template(make_tenant(org, "staging"), "hidden-one")
     make_template(make_tenant(make_org("Globex")), "foreign-one")
     page = texts(as_user(holds("viewer")).get(reverse("run_templates:org_list", args=[org.slug])))
@@ -148,7 +148,7 @@ def test_org_list_is_searched(template, holds, org, as_user):
 
 
 @pytest.mark.parametrize(
-    ("role", "hint"), [("viewer", "People with the role Developer"), ("developer", "Choose a run")]
+    ("role", "hint"), [("viewer", "Developers and Editors create them"), ("developer", "Choose a run")]
 )
 def test_empty_list_says_what_comes_next(role, hint, tenant, holds, as_user):
     assert hint in texts(as_user(holds(role)).get(url("list", tenant=tenant)))
@@ -194,7 +194,7 @@ def test_detail_shows_history_and_parameters(template, holds, as_user):
     ran(template, operator, seconds=12)
     ran(template, operator, state="failed", train__rounds=600)
     page = texts(as_user(operator).get(url("detail", template)))
-    assert "as template" in page
+    assert "no changes" in page
     assert "<b>rounds</b> 600" in page
     assert "Run 1, Completed, 12 s" in page
     assert "Run 2, Failed, 4.0 s" in page
@@ -265,12 +265,12 @@ def test_whoever_changed_the_requirements_is_named_as_well(name, template, holds
     assert "its requirements by" not in texts(client.get(url(name, template)))
     client.post(address, {"name": "nightly", "requirements": "pandas"})
     page = texts(client.get(url(name, template)))
-    assert "This code was chosen by somebody who left on " in page
+    assert "This code was chosen by someone who left on " in page
     assert ", its requirements by <bdi>Bo Baker</bdi> on " in page
 
 
 def test_the_form_says_who_will_be_named(tenant, holds, connected, as_user):
-    assert "run with the rights of whoever clicks Run; the template names you" in texts(
+    assert "run with the rights of whoever clicks Run; the template shows your name" in texts(
         as_user(holds("editor")).get(new(tenant))
     )
 
@@ -311,7 +311,7 @@ def environment_of_page(client, template) -> str:
 
 def test_an_environment_that_is_not_made_says_when_it_will_be(template, built, holds, as_user):
     page = environment_of_page(as_user(holds("viewer")), template)
-    assert "Not made yet" in page
+    assert "Not built yet" in page
     assert "<details" not in page
     assert "every 3s" not in page
 
@@ -328,7 +328,7 @@ def test_an_environment_that_is_ready_shows_its_log(template, built, holds, as_u
 def test_an_environment_that_failed_says_why(template, built, holds, as_user):
     built("error: no\n", reason="“x” has no ready-made package (wheel) that fits.")
     page = environment_of_page(as_user(holds("admin")), template)
-    assert "It could not be made.</b> “x” has no ready-made package (wheel) that fits." in page
+    assert "It couldn't be built.</b> “x” has no ready-made package (wheel) that fits." in page
     assert url("edit", template) in page
     assert "<details" in page and " open" in page
     assert "Its packages could not be installed." in texts(
@@ -341,14 +341,14 @@ def test_an_environment_in_the_making_is_followed(template, built, holds, as_use
     environments, key = built("Resolving\n")
     with environments._exclusive(key):
         page = environment_of_page(as_user(holds("viewer")), template)
-    assert "Being made" in page
+    assert "Building" in page
     assert "every 3s" in page
 
 
 def test_requirements_stored_before_a_rule_are_told_as_a_failure(template, built, holds, as_user):
     RunTemplate.objects.update(requirements="evil @ file:///etc/passwd")
     page = environment_of_page(as_user(holds("viewer")), template)
-    assert "Line 1 (“evil @ file:///etc/passwd”): addresses are not supported" in page
+    assert "Line 1 (“evil @ file:///etc/passwd”): URLs are not supported" in page
 
 
 def test_outsiders_see_no_log(template, built, outsider, as_user):
@@ -401,7 +401,7 @@ def test_the_form_says_that_no_directory_is_allowed_and_tells_superusers_how(
 ):
     settings.ZENPRO_CODE_ROOTS = []
     page = texts(as_user(holds("editor")).get(new(tenant)))
-    assert "The operator of ZenPro has not allowed any directory yet" in page
+    assert "So far the operator of ZenPro has allowed only the example" in page
     assert "ZENPRO_CODE_ROOTS" not in page
     superuser.memberships.create(organization=tenant.organization)
     make_grant(tenant, superuser, "editor")
@@ -438,7 +438,7 @@ def test_created_template_keeps_the_run_and_is_recorded(tenant, holds, connected
     [
         ("name", "", "This field is required."),
         ("name", "nightly-churn", "already"),
-        ("code_location", "/no/such/place", "Code may only come from directories"),
+        ("code_location", "/no/such/place", "Code can only come from directories"),
         ("code_location", "relative", "full path"),
         ("requirements", "-r /etc/passwd", "options are not supported"),
     ],
@@ -512,5 +512,5 @@ def test_delete_waits_for_what_is_under_way(template, holds, as_user):
     make_template_run(template)
     response = as_user(holds("admin")).post(url("delete", template))
     assert response.status_code == 422
-    assert "under way" in texts(response)
+    assert "in progress" in texts(response)
     assert RunTemplate.objects.count() == 1

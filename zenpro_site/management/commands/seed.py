@@ -19,8 +19,8 @@ def count(text: str) -> int:
 
 class Command(BaseCommand):
     help = (
-        "Make an organization with many people, teams, roles and tenants without servers. Nobody of it can sign in; "
-        "a superuser becomes its Admin. Accounts are never deleted, so this is for installations to try things in."
+        "Create a large organization: people, teams, roles and tenants without servers. None of its people can sign "
+        "in; a superuser becomes its Admin. Accounts can never be deleted, so use it only in trial installations."
     )
 
     def add_arguments(self, parser):
@@ -28,10 +28,10 @@ class Command(BaseCommand):
         parser.add_argument("--teams", type=count, default=50, help="teams (default 50)")
         parser.add_argument("--tenants", type=count, default=20, help="tenants (default 20)")
         parser.add_argument(
-            "--organization", default="Seeded", help="its name; gets a number when it is taken"
+            "--organization", default="Seeded", help="its name; a number is added if it is taken"
         )
-        parser.add_argument("--admin", metavar="E-MAIL", help="who becomes its Admin (default: a superuser)")
-        parser.add_argument("--yes", action="store_true", help="also where people work")
+        parser.add_argument("--admin", metavar="EMAIL", help="who becomes its Admin (default: a superuser)")
+        parser.add_argument("--yes", action="store_true", help="also where people already have accounts")
 
     def handle(self, *, members, teams, tenants, organization, admin, yes, **options):
         by = self._admin(admin)
@@ -39,8 +39,8 @@ class Command(BaseCommand):
         people = people.count() - is_seeded(people).count()
         if people > 1 and not yes:
             raise CommandError(
-                f"{people} people have accounts here. The accounts this makes can never be deleted; "
-                "add --yes to make them all the same."
+                f"{people} people have accounts here, and the accounts this creates can never be deleted. "
+                "Add --yes to create them anyway."
             )
         try:
             plain_line(organization)
@@ -53,9 +53,9 @@ class Command(BaseCommand):
         found = User.objects.filter(is_active=True, **wanted).order_by("date_joined").first()
         if found is None:
             raise CommandError(
-                f"Nobody active has the address {email}."
+                f"No active account has the address {email}."
                 if email
-                else "There is no superuser yet who could be its Admin: run `zenpro up` or `zenpro createsuperuser`."
+                else "There is no superuser yet to become its Admin: run `zenpro up` or `zenpro createsuperuser`."
             )
         found.origin = Origin(via="command")
         return found

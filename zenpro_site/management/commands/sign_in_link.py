@@ -1,4 +1,4 @@
-"""`zenpro sign_in_link`: let somebody in who cannot get a mail. For whoever runs this installation."""
+"""`zenpro sign_in_link`: let in someone who can't get email. For whoever runs this installation."""
 
 from django.core.management.base import BaseCommand, CommandError
 
@@ -9,7 +9,7 @@ from zenpro_site.running import address as our_address
 
 
 class Command(BaseCommand):
-    help = "Print a link that signs a person in once, for example to set a new password where no mail server is set up."
+    help = "Print a link that signs a person in once, for example to set a new password when no mail server is set up."
 
     def add_arguments(self, parser):
         parser.add_argument("address", help="the address the person signs in with")
@@ -17,6 +17,6 @@ class Command(BaseCommand):
     def handle(self, *, address, **options):
         person = account_of(address)
         if person is None or person.is_service_account or not person.is_active:
-            raise CommandError(f"Nobody with the address {address} can sign in.")
+            raise CommandError(f"No one with the address {address} can sign in.")
         link_made(person=person)
         self.stdout.write(our_address() + make_path(person))

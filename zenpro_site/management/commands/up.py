@@ -23,7 +23,7 @@ from django.core.management.base import BaseCommand, CommandError
 from orgs.actions import Refused
 from orgs.users.links import make_path
 from tenants.servers import box, groups
-from tenants.servers.base import ServerError, StartFailed, SupervisorGone, TenantError
+from tenants.servers.base import ServerError, StartFailed, TenantError
 from tenants.servers.box import Isolation
 from tenants.servers.supervisor import Supervisor, disk_errors, write_private
 from zenpro_site import demo, modes, processes, running
@@ -37,14 +37,16 @@ KILL_TIMEOUT = 10.0
 
 
 class Command(BaseCommand):
-    help = "Start ZenPro: database, web, agent and every tenant. Ctrl-C stops everything, the data stay."
+    help = "Start ZenPro: database, web, agent and every tenant. Ctrl-C stops everything; your data stays."
 
     def add_arguments(self, parser):
         parser.add_argument(
             "--host", type=host, default="127.0.0.1", help="address to listen on (default 127.0.0.1)"
         )
         parser.add_argument("--port", type=port, default=8000, help="port to listen on (default 8000)")
-        parser.add_argument("--no-demo", action="store_true", help="leave a new installation empty")
+        parser.add_argument(
+            "--no-demo", action="store_true", help="start a new installation without the demo"
+        )
 
     def handle(self, *, host, port, no_demo, **options):
         self.began = time.monotonic()
@@ -60,7 +62,7 @@ class Command(BaseCommand):
     def _run(self, host: str, port: int, no_demo: bool) -> None:
         ours = f"http://{authority(reachable(host), port)}"
         url = settings.ZENPRO_URL if settings.ZENPRO_URL_IS_SET else ours
-        self.stdout.write(f"ZenPro, data in {settings.ZENPRO_DATA}\n")
+        self.stdout.write(f"Starting ZenPro, data in {settings.ZENPRO_DATA}\n")
         self._close()
         running.write_note(running.Start(self._isolation(), url))
         self._prepare()
@@ -119,16 +121,16 @@ class Command(BaseCommand):
         self.stdout.write(f"  {groups.sentence(groups.prepare(), *limits)}")
         if os.geteuid() == 0:
             self.stdout.write(
-                "  ! ZenPro runs as root. A service account of its own is safer; programs of tenants"
+                "  ! ZenPro runs as root. A service account of its own is safer; tenants' programs"
             )
             self.stdout.write("    get none of root's rights either way.")
         return found
 
     def _close(self) -> None:
-        """Also a data folder of before: nobody else on the machine may read it."""
+        """Existing data folders too: no one else on the machine may read them."""
         if mended := modes.mend(settings.ZENPRO_DATA):
             self.stdout.write(
-                f"  {len(mended)} files or folders of it were open to others and are closed now."
+                f"  Files or folders in it that other accounts could open, closed now: {len(mended)}."
             )
 
     def _prepare(self) -> None:
@@ -139,7 +141,7 @@ class Command(BaseCommand):
             call_command("collectstatic", verbosity=0, interactive=False)
 
     def _first_account(self, no_demo: bool):
-        """(superuser, password) on the very first start; a superuser alone until somebody has signed in."""
+        """(superuser, password) on the very first start; a superuser alone until someone has signed in."""
         users = get_user_model().objects
         if users.exists():
             return unused_superuser(), ""
@@ -169,7 +171,7 @@ class Command(BaseCommand):
             write_demo({"wanted": False, "admin": str(admin.pk)})
         except (demo.DemoFailed, Refused, ServerError, TenantError) as error:
             self.stderr.write(self.style.ERROR(f"  ✗ The demo is not complete: {printable(str(error))}"))
-            self.stderr.write("    The next start tries again.")
+            self.stderr.write("    The next start will try again.")
 
     def _wants_demo(self):
         """Whose demo is to be made; None when none is, or when the note about it cannot be read."""
@@ -180,7 +182,7 @@ class Command(BaseCommand):
             return None
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             self.stderr.write(
-                f"  ! {demo_file()} cannot be read, so no demo is made. You can delete the file."
+                f"  ! {demo_file()} can't be read, so no demo is created. You can delete the file."
             )
             return None
         return get_user_model().objects.filter(pk=pk).first()
@@ -192,36 +194,34 @@ class Command(BaseCommand):
         demo.wait_until_available(tenant, lambda note, seconds: self._line(f"Tenant demo: {note}", seconds))
         with self._step("Example pipeline, one run"):
             run_id = demo.first_run(tenant, admin)
-        with self._step("Template of that run"):
+        with self._step("Template from that run"):
             demo.template(tenant, run_id, admin)
 
     def _tell(self, url: str, admin, password: str) -> None:
         seconds = time.monotonic() - self.began
         self.stdout.write(f"\nZenPro is ready after {seconds:.0f} s: {self.style.SUCCESS(url)}")
         if admin:
-            self.stdout.write(f"  Sign in at once (works once):  {url}{make_path(admin)}")
+            self.stdout.write(f"  Sign in with this link (works once):  {url}{make_path(admin)}")
         if admin and password:
-            self.stdout.write(f"  or with {admin.email} and the password {password}")
-            self.stdout.write("  The password is shown only now.")
+            self.stdout.write(f"  or as {admin.email} with the password {password}")
+            self.stdout.write("  The password won't be shown again.")
         elif admin:
-            self.stdout.write(f"  It signs in {admin.email}: nobody has signed in so far.")
-        self.stdout.write("Ctrl-C stops everything; the data stay.\n")
+            self.stdout.write(f"  It signs in {admin.email}, because no one has signed in yet.")
+        self.stdout.write("Ctrl-C stops everything; your data stays.\n")
         self.stdout.flush()
 
     def _stop(self, supervisor: Supervisor, child) -> None:
         self.stdout.write("\nStopping ...")
         self.stdout.flush()
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        with contextlib.suppress(SupervisorGone):
+        with contextlib.suppress(ServerError):  # what is left is killed below
             supervisor.shutdown()
         try:
             child.wait(timeout=STOP_TIMEOUT)
             self.stdout.write("Stopped.")
         except subprocess.TimeoutExpired:
             child.kill()  # what it started dies with it
-            self.stdout.write(
-                f"Not everything stopped within {STOP_TIMEOUT:.0f} s: what was left was killed."
-            )
+            self.stdout.write(f"Not everything stopped within {STOP_TIMEOUT:.0f} s; the rest was killed.")
             with contextlib.suppress(subprocess.TimeoutExpired):
                 child.wait(timeout=KILL_TIMEOUT)
 
@@ -237,7 +237,7 @@ def write_demo(state: dict) -> None:
 
 
 def unused_superuser():
-    """Whom the sign-in link is for as long as nobody has signed in: a start may fail after the account was made."""
+    """Whom the sign-in link is for as long as no one has signed in: a start may fail after the account was made."""
     users = get_user_model().objects
     if users.exclude(last_login=None).exists():
         return None
@@ -255,7 +255,7 @@ def host(text: str) -> str:
 def port(text: str) -> int:
     """Argument: a port to listen on."""
     if not (text.isascii() and text.isdecimal()) or not 0 < int(text) < 65536:
-        raise ArgumentTypeError(f"{text!r} is no port: 1 to 65535.")
+        raise ArgumentTypeError(f"{text!r} is not a port. Use 1 to 65535.")
     return int(text)
 
 
