@@ -11,7 +11,7 @@ BACKEND = "django.contrib.auth.backends.ModelBackend"
 FORM = """<!doctype html><title>Provider</title><form method="post">
 <label>Who <input name="who"></label><label>Name <input name="name"></label>
 <label>Email <input name="email"></label><label>Verified <input type="checkbox" name="verified" value="1"></label>
-<button>Be her</button></form>"""
+<button>Sign in</button></form>"""
 
 
 def enter(request):

@@ -51,8 +51,11 @@ ODD += [
     "😀",
 ]
 texts = st.sampled_from(ODD) | st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+# NaN, which equals nothing, is no JSON: a server's answer is read without it.
 numbers = (
-    st.integers() | st.floats() | st.sampled_from([2**60, 12345678901234567890, -0.0, 7.0, 0.1, 1e300, 1e-7])
+    st.integers()
+    | st.floats(allow_nan=False)
+    | st.sampled_from([2**60, 12345678901234567890, -0.0, 7.0, 0.1, 1e300, 1e-7])
 )
 scalars = st.none() | st.booleans() | numbers | texts
 values = st.recursive(
