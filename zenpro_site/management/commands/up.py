@@ -129,8 +129,9 @@ class Command(BaseCommand):
     def _close(self) -> None:
         """Existing data folders too: no one else on the machine may read them."""
         if mended := modes.mend(settings.ZENPRO_DATA):
+            count = len(mended)
             self.stdout.write(
-                f"  Files or folders in it that other accounts could open, closed now: {len(mended)}."
+                f"  Files or folders in it that other accounts could open: {count}. They are closed now."
             )
 
     def _prepare(self) -> None:
