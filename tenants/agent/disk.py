@@ -21,10 +21,12 @@ from django.utils import timezone
 from tenants.hosting import folder_of, local_stores_of
 from tenants.models import Tenant
 from tenants.run_templates import runner
+from tenants.run_templates.actions import stop_run
 from tenants.run_templates.code import code_folder
 from tenants.run_templates.models import TemplateRun
 from tenants.servers import folders
 from tenants.servers.folders import Key, key_of
+from tenants.usage.disk import DiskBar, budget_of
 
 log = structlog.get_logger("zenpro.agent")
 
@@ -33,6 +35,7 @@ ONE_TENANT = 30.0  # seconds to measure one
 ONE_PASS = 10.0  # seconds after which no further tenant is begun
 AGAIN = timedelta(minutes=5)  # between two measurements of a tenant in which nothing runs
 BUSY_AGAIN = timedelta(seconds=30)  # ... in which something does
+TOO_MUCH = 1.25  # times the limit: then what runs is stopped as well
 SETTLED = timedelta(minutes=1)  # an ended re-run may still be tidied up by whoever ended it
 BATCH = 500
 OUTPUT = "output.log"
@@ -116,7 +119,18 @@ def measure(tenant: Tenant) -> None:
     if not measured.whole:
         log.warning("tenant could not be measured as a whole", tenant=str(tenant.pk), bytes=measured.bytes)
     found = measured.bytes if measured.whole else max(measured.bytes, tenant.disk_bytes)
-    Tenant.objects.filter(pk=tenant.pk).update(disk_bytes=found, disk_measured_at=timezone.now())
+    tenant.disk_bytes, tenant.disk_measured_at = found, timezone.now()
+    tenant.save(update_fields=["disk_bytes", "disk_measured_at"])
+    _stop_what_fills_it(tenant)
+
+
+def _stop_what_fills_it(tenant: Tenant) -> None:
+    """Re-runs of a tenant far over its limit: before, only new ones are refused, so that the last can be completed."""
+    bar = DiskBar(tenant.disk_bytes, budget_of(tenant))
+    if bar.limit is None or bar.used <= bar.limit * TOO_MUCH:
+        return
+    for run in TemplateRun.objects.unfinished().filter(template__tenant=tenant).exclude(pid=None):
+        stop_run(run=run, reason=f"{tenant.name} is using {bar.words} on disk.")
 
 
 def places_of(tenant: Tenant) -> Iterator[Path]:

@@ -310,6 +310,24 @@ def test_of_an_ended_run_the_output_stays(tenant):
     assert TemplateRun.objects.count() == 3
 
 
+def test_what_runs_is_stopped_once_the_limit_is_far_behind(tenant, data):
+    template = make_template(tenant)
+    writing = make_template_run(template, state="running", pid=1, pid_started="1/x")
+    waiting = make_template_run(template, state="queued")
+    write(data / "tenants" / str(tenant.pk) / "stores/model", 12)
+    tenant.disk_budget = 10 * MB
+    tenant.save()
+    measure(tenant)
+    assert not TemplateRun.objects.exclude(stop_reason="").exists()
+    write(data / "tenants" / str(tenant.pk) / "stores/more", 2)
+    measure(tenant)
+    writing.refresh_from_db()
+    assert writing.stop_reason.replace("\xa0", " ") == "forecast is using 14 MB of 10 MB on disk."
+    assert writing.cancel_requested_at
+    waiting.refresh_from_db()
+    assert waiting.cancel_requested_at is None
+
+
 def test_of_a_deleted_template_nothing_stays(tenant, monkeypatch):
     """Else whoever may make, run and delete templates fills the disk, and it counts for no tenant."""
     template = make_template(tenant)
