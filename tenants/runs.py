@@ -10,8 +10,10 @@ from itertools import accumulate, islice
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.utils import timezone
 
+from zenpro_site.names import without_odd
 from zenpro_site.templatetags.ui import duration
 
 from .connection import connect
@@ -25,6 +27,8 @@ from .servers.base import TenantBusy, TenantError, TenantNotFound, TenantRefused
 from .servers.client import STATE_LENGTH, UNDER_WAY, LogLine, Page, Run, Step, TenantClient
 
 PAGE_SIZE = 20
+COLORS = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
+LINE_LENGTH = 10_000  # characters of one line of a log
 LOG_LINES, LOG_LENGTH = 500, 300_000  # lines and characters; more are in the download
 GRAPH_LIMIT = 150  # steps; above it the list comes first
 STEPS, LINKS = 1000, 20_000  # of one run that are looked at; servers may send any number
@@ -449,7 +453,14 @@ def _readable_log(client: TenantClient, step: StepRow | None, known: dict[str, S
     except TenantRefused as refused:
         if "outside of artifact store" in refused.reason:
             return LogPane(note="The log stayed on the computer where the pipeline was run.")
-        return LogPane(note=f"The log cannot be read: {refused.reason}")
+        return _unreadable(refused)
+    except (TenantUnreachable, TenantBusy) as silent:
+        return _unreadable(silent)
+
+
+def _unreadable(error: TenantError) -> LogPane:
+    """The server names its own files by their whole path."""
+    return LogPane(note=f"The log cannot be read: {error.reason.replace(str(settings.ZENPRO_DATA), '…')}")
 
 
 def _log(client: TenantClient, step: StepRow | None, known: dict[str, Step]) -> LogPane:
@@ -479,14 +490,23 @@ def _original(step: Step | None) -> UUID | None:
 
 
 def _pane(lines: list[LogLine], step_id: UUID, empty: str = "") -> LogPane:
-    skipped = len(lines) - _last_that_fit(lines)
+    tail = [replace(one, message=_shown(one.message)) for one in lines[-LOG_LINES:]]
+    shown = _last_that_fit(tail)
+    skipped = len(lines) - shown
     note = f"Download the log to see the first {skipped} lines." if skipped else ""
-    return LogPane(lines[skipped:], note if lines else empty, skipped + 1, step_id)
+    return LogPane(tail[len(tail) - shown :], note if lines else empty, skipped + 1, step_id)
+
+
+def _shown(message: str) -> str:
+    """Without colors, and without what would make the page say something else; the download has all of it."""
+    text = message[:LINE_LENGTH]
+    text = text if text.isprintable() else without_odd(COLORS.sub("", text))
+    return f"{text}…" if len(message) > LINE_LENGTH else text
 
 
 def _last_that_fit(lines: list[LogLine]) -> int:
     """How many lines at the end go onto a page."""
-    lengths = accumulate(len(one.message) + 1 for one in reversed(lines[-LOG_LINES:]))
+    lengths = accumulate(len(one.message) + 1 for one in reversed(lines))
     return sum(length <= LOG_LENGTH for length in lengths)
 
 

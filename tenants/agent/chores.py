@@ -21,7 +21,7 @@ from tenants.models import TenantAccount
 from tenants.servers.accounts import switch_off
 from tenants.servers.base import database_in
 
-from .disk import measure_due, sweep_runs
+from .disk import measure_due, sweep_code, sweep_runs
 from .endings import announce_endings, end_expired_grants
 from .key_cuts import KeyCuts
 from .key_endings import announce_keys
@@ -109,7 +109,7 @@ def plan() -> Plan:
 
 def slow_plan() -> Plan:
     """Jobs that can take many seconds and that no one waits for, in a thread of their own."""
-    return [(20, measure_due), (600, sweep_runs)]
+    return [(20, measure_due), (600, sweep_runs), (3600, sweep_code)]
 
 
 def run_slow(stop: threading.Event) -> None:

@@ -21,10 +21,12 @@ from django.utils import timezone
 from tenants.hosting import folder_of, local_stores_of
 from tenants.models import Tenant
 from tenants.run_templates import runner
+from tenants.run_templates.actions import stop_run
 from tenants.run_templates.code import code_folder
-from tenants.run_templates.models import TemplateRun
+from tenants.run_templates.models import RunTemplate, TemplateRun
 from tenants.servers import folders
 from tenants.servers.folders import Key, key_of
+from tenants.usage.disk import DiskBar, budget_of
 
 log = structlog.get_logger("zenpro.agent")
 
@@ -33,7 +35,9 @@ ONE_TENANT = 30.0  # seconds to measure one
 ONE_PASS = 10.0  # seconds after which no further tenant is begun
 AGAIN = timedelta(minutes=5)  # between two measurements of a tenant in which nothing runs
 BUSY_AGAIN = timedelta(seconds=30)  # ... in which something does
+TOO_MUCH = 1.25  # times the limit: then what runs is stopped as well
 SETTLED = timedelta(minutes=1)  # an ended re-run may still be tidied up by whoever ended it
+CODE_KEPT = timedelta(days=1)  # without a template: one that uses it may just be made
 BATCH = 500
 OUTPUT = "output.log"
 
@@ -116,7 +120,18 @@ def measure(tenant: Tenant) -> None:
     if not measured.whole:
         log.warning("tenant could not be measured as a whole", tenant=str(tenant.pk), bytes=measured.bytes)
     found = measured.bytes if measured.whole else max(measured.bytes, tenant.disk_bytes)
-    Tenant.objects.filter(pk=tenant.pk).update(disk_bytes=found, disk_measured_at=timezone.now())
+    tenant.disk_bytes, tenant.disk_measured_at = found, timezone.now()
+    tenant.save(update_fields=["disk_bytes", "disk_measured_at"])
+    _stop_what_fills_it(tenant)
+
+
+def _stop_what_fills_it(tenant: Tenant) -> None:
+    """Re-runs of a tenant far over its limit: before, only new ones are refused, so that the last can be completed."""
+    bar = DiskBar(tenant.disk_bytes, budget_of(tenant))
+    if bar.limit is None or bar.used <= bar.limit * TOO_MUCH:
+        return
+    for run in TemplateRun.objects.unfinished().filter(template__tenant=tenant).exclude(pid=None):
+        stop_run(run=run, reason=f"{tenant.name} is using {bar.words} on disk.")
 
 
 def places_of(tenant: Tenant) -> Iterator[Path]:
@@ -146,6 +161,16 @@ def sweep_runs() -> int:
     return sum(_sweep_some({pk: left[pk] for pk in ids[at : at + BATCH]}) for at in range(0, len(ids), BATCH))
 
 
+def sweep_code() -> int:
+    """Remove copies of code that no template uses, which count for no tenant. Returns how many."""
+    home, used = settings.ZENPRO_DATA / "code", set(RunTemplate.objects.values_list("code_hash", flat=True))
+    copies = [copy for copy in home.iterdir() if not copy.name.startswith(".")] if home.is_dir() else []
+    unused = [copy for copy in copies if copy.name not in used and _is_old(copy, CODE_KEPT)]
+    for copy in unused:
+        _remove(copy)
+    return len(unused)
+
+
 def _folders(runs: Path) -> Iterator[tuple[UUID, Path]]:
     """(id, folder) of re-runs."""
     for folder in runs.iterdir() if runs.is_dir() else ():
@@ -155,7 +180,7 @@ def _folders(runs: Path) -> Iterator[tuple[UUID, Path]]:
 
 def _sweep_some(left: dict[UUID, Path]) -> int:
     known = {run.pk: run for run in TemplateRun.objects.filter(pk__in=left).only("state", "ended_at")}
-    gone = [folder for pk, folder in left.items() if pk not in known and _is_old(folder)]
+    gone = [folder for pk, folder in left.items() if pk not in known and _is_old(folder, SETTLED)]
     for folder in gone:
         _remove(folder)
     ended = [left[pk] for pk, run in known.items() if _is_settled(run) and _remains(left[pk])]
@@ -169,10 +194,10 @@ def _is_settled(run: TemplateRun) -> bool:
     return run.has_ended and run.ended_at is not None and run.ended_at < timezone.now() - SETTLED
 
 
-def _is_old(folder: Path) -> bool:
+def _is_old(folder: Path, age: timedelta) -> bool:
     """Not one that is just being made; whoever was quicker than we has removed it."""
     with suppress(OSError):
-        return time.time() - os.lstat(folder).st_ctime > SETTLED.total_seconds()
+        return time.time() - os.lstat(folder).st_ctime > age.total_seconds()
     return False
 
 
@@ -186,4 +211,4 @@ def _remains(folder: Path) -> set[str]:
 
 def _remove(place: Path) -> None:
     if not folders.remove(place, ONE_TENANT):
-        log.warning("what is left of a re-run could not be removed as a whole", place=str(place))
+        log.warning("what nobody needs could not be removed as a whole", place=str(place))

@@ -140,6 +140,8 @@ def why_it_died(run: TemplateRun, exit_code: int | None) -> str:
     error = last_error(run)
     if error:
         return f"The process of the run ended with an error: {error}"
+    if exit_code is not None:
+        return f"The process of the run ended with exit code {exit_code} before the run was complete."
     return "The process of the run was killed, or the machine was restarted."
 
 

@@ -69,10 +69,12 @@ def freeze(location: str) -> str:
 
 
 def _publish(copy: Path, place: Path) -> None:
-    """Give a complete copy its name, unless the same content has it already."""
+    """Give a complete copy its name, unless the same content has it already, which is then as new."""
     _make_read_only(copy)
     try:
-        if not place.exists():
+        if place.exists():
+            os.utime(place)  # not to be swept before its new template is stored
+        else:
             copy.rename(place)
     except OSError:
         if not place.exists():  # no one else published it in the meantime

@@ -61,7 +61,8 @@ OF_A_PROCESS = {
     "sched_setparam": 0,
     "sched_setattr": 0,
 }
-SHARED = ("shmget", "msgget", "semget", "add_key", "request_key", "keyctl")  # one place for the whole machine
+SHARED = ("shmget", "msgget", "semget")  # one place for the whole machine, unless a box has its own
+NEVER = ("io_uring_setup", "add_key", "request_key", "keyctl")  # keys are of the account, in a box too
 UNIX, INET, INET6, NETLINK, STREAM, DATAGRAM = 1, 2, 10, 16, 1, 2
 PROTOCOLS = (
     0,
@@ -464,7 +465,7 @@ def call_filter(alone):
     """Instructions for the kernel. `alone`: there is no box, which would hide other processes and what they share."""
     steps = [(LOAD, 0, 0, 4), (EQUAL, 1, 0, MACHINES[os.uname().machine]), (RETURN, 0, 0, REFUSED)]
     steps += [(LOAD, 0, 0, 0), (AT_LEAST, 0, 1, X32), (RETURN, 0, 0, REFUSED)]
-    for name in ("io_uring_setup", *(SHARED if alone else ())):
+    for name in (*NEVER, *(SHARED if alone else ())):
         steps += case(name, [(RETURN, 0, 0, REFUSED)])
     for name, index in OF_A_PROCESS.items() if alone else ():
         steps += case(name, [(LOAD, 0, 0, ARGUMENT[index]), *one_of([0]), (RETURN, 0, 0, ALLOWED)])

@@ -212,6 +212,24 @@ def test_a_log_that_cannot_be_read_leaves_the_page(client, monkeypatch, reason, 
     assert len(page.steps) == 5
 
 
+def test_a_log_that_does_not_come_leaves_the_page(client, monkeypatch, settings):
+    def fail(*args, **kwargs):
+        raise TenantUnreachable(f"{settings.ZENPRO_DATA}/tenants/x/log did not answer in time.")
+
+    monkeypatch.setattr(client, "step_logs", fail)
+    page = runs.open_run(client, RUN_ID, "load_customers")
+    assert page.log.note == "The log cannot be read: …/tenants/x/log did not answer in time."
+    assert len(page.steps) == 5
+
+
+def test_a_log_steers_no_page_and_a_line_is_as_long_as_anybody_reads(client):
+    step = client.dags[str(RUN_ID)]["nodes"][0]["id"]
+    said = ["\x1b[31mred\x1b[0m \u202etxt.exe\x07", "x" * 3_000_000, "a\tb — ü"]
+    client.logs[step] = [LogLine(message, 20, datetime.now(UTC)) for message in said]
+    shown = [line.message for line in runs.open_run(client, RUN_ID, "load_customers").log.lines]
+    assert shown == ["red txt.exe", "x" * runs.LINE_LENGTH + "…", "a\tb — ü"]
+
+
 def test_long_log_is_cut_at_its_beginning(client):
     step = client.dags[str(RUN_ID)]["nodes"][0]["id"]
     client.logs[step] = [LogLine(f"line {n}", 20, datetime.now(UTC)) for n in range(1, 701)]

@@ -8,9 +8,10 @@ from django.utils import timezone
 from factories import make_org, make_template, make_template_run, make_tenant
 
 from tenants.agent import disk
-from tenants.agent.disk import Measure, measure, measure_due, places_of, sweep_runs
+from tenants.agent.disk import Measure, measure, measure_due, places_of, sweep_code, sweep_runs
 from tenants.models import Tenant
 from tenants.run_templates import runner
+from tenants.run_templates.code import code_folder, freeze
 from tenants.run_templates.models import TemplateRun
 from tenants.servers import folders
 from tests.tenants.servers.conftest import bury, opened_below
@@ -310,6 +311,24 @@ def test_of_an_ended_run_the_output_stays(tenant):
     assert TemplateRun.objects.count() == 3
 
 
+def test_what_runs_is_stopped_once_the_limit_is_far_behind(tenant, data):
+    template = make_template(tenant)
+    writing = make_template_run(template, state="running", pid=1, pid_started="1/x")
+    waiting = make_template_run(template, state="queued")
+    write(data / "tenants" / str(tenant.pk) / "stores/model", 12)
+    tenant.disk_budget = 10 * MB
+    tenant.save()
+    measure(tenant)
+    assert not TemplateRun.objects.exclude(stop_reason="").exists()
+    write(data / "tenants" / str(tenant.pk) / "stores/more", 2)
+    measure(tenant)
+    writing.refresh_from_db()
+    assert writing.stop_reason.replace("\xa0", " ") == "forecast is using 14 MB of 10 MB on disk."
+    assert writing.cancel_requested_at
+    waiting.refresh_from_db()
+    assert waiting.cancel_requested_at is None
+
+
 def test_of_a_deleted_template_nothing_stays(tenant, monkeypatch):
     """Else whoever may make, run and delete templates fills the disk, and it counts for no tenant."""
     template = make_template(tenant)
@@ -325,3 +344,25 @@ def test_of_a_deleted_template_nothing_stays(tenant, monkeypatch):
     assert sweep_runs() == 1
     assert not folder.exists()
     assert runner.output_file(stays.pk).exists()
+
+
+def test_code_that_no_template_uses_is_removed_after_a_day(tenant, data, monkeypatch, settings, tmp_path):
+    settings.ZENPRO_CODE_ROOTS = [tmp_path]
+    write(tmp_path / "project/steps.py", 1)
+    unused = code_folder(freeze(str(tmp_path / "project")))
+    write(tmp_path / "project/more.py", 1)
+    used = make_template(tenant, code_hash=freeze(str(tmp_path / "project")))
+    assert sweep_code() == 0 and unused.exists()
+    monkeypatch.setattr(disk, "CODE_KEPT", timedelta(0))
+    assert sweep_code() == 1
+    assert not unused.exists()
+    assert (code_folder(used.code_hash) / "more.py").exists()
+
+
+def test_code_that_is_chosen_again_is_as_new(data, monkeypatch, settings, tmp_path):
+    settings.ZENPRO_CODE_ROOTS = [tmp_path]
+    write(tmp_path / "project/steps.py", 1)
+    copy = code_folder(freeze(str(tmp_path / "project")))
+    before = copy.stat().st_ctime_ns
+    assert code_folder(freeze(str(tmp_path / "project"))) == copy
+    assert copy.stat().st_ctime_ns > before

@@ -747,3 +747,17 @@ def test_a_tick_costs_the_same_for_one_run_and_for_three(
     loop.pool = Later()
     with django_assert_num_queries(1):
         loop.tick()
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (0, "The process of the run ended with exit code 0 before the run was complete."),
+        (3, "The process of the run ended with exit code 3 before the run was complete."),
+        (137, "The process of the run was killed (signal 9)."),
+        (-9, "The process of the run was killed (signal 9)."),
+        (None, "The process of the run was killed, or the machine was restarted."),
+    ],
+)
+def test_why_a_process_ended_is_said_by_its_exit_code(run, code, words):
+    assert run_ends.why_it_died(run, code) == words

@@ -568,6 +568,20 @@ def test_without_a_box_no_other_process_can_be_limited_slowed_or_met(place):
         other.wait()
 
 
+KEYS = """
+import ctypes, os
+libc, x86 = ctypes.CDLL(None, use_errno=True), os.uname().machine == "x86_64"
+add_key, session = 248 if x86 else 217, -3
+print(libc.syscall(add_key, b"user", b"zenpro-test", b"x", 1, session), ctypes.get_errno())
+"""
+
+
+@pytest.mark.skipif(not keep.holds_calls(), reason="calls are held on x86-64 and ARM alone")
+@pytest.mark.parametrize("kind", HELD)
+def test_no_key_of_the_account_is_made(place, kind):
+    assert python(kind, walls_of(place), place / "nowhere", KEYS).split() == ["-1", str(errno.EACCES)]
+
+
 ABSTRACT = """
 import socket, sys
 try:
