@@ -107,10 +107,10 @@ def test_an_open_data_folder_is_closed_and_the_doctor_says_so(tmp_path):
         installation.close()
     assert running["well"] and stopped["well"]
     told = [{row["check"]: row["text"] for row in report["findings"]} for report in (running, stopped)]
-    assert ["ZenPro runs" in words["programs"] for words in told] == [True, False]
+    assert ["ZenPro is running" in words["programs"] for words in told] == [True, False]
     assert [words["address"] for words in told] == [f"People reach ZenPro at {installation.url}."] * 2
     walls = [
         next(row for row in report["findings"] if row["check"] == "isolation")
         for report in (running, stopped)
     ]
-    assert ["found at its start" in row["text"] for row in walls] == [True, False]
+    assert ["by the running ZenPro" in row["text"] for row in walls] == [True, False]
