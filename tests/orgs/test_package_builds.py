@@ -51,7 +51,7 @@ def test_an_admin_allows_it_and_takes_it_back_and_both_are_recorded(as_user, org
     client = as_user(owner)
     page = settings_page(as_user, owner, org)
     assert "Not allowed" in page
-    assert "runs code of the package’s author" in page
+    assert "runs the package author’s code" in page
     client.post(switch, {"allowed": "on"})
     client.post(switch, {"allowed": "on"})
     assert allowed(org)

@@ -87,7 +87,7 @@ def test_settings_tell_who_has_none(as_user, org, owner, member, viewer):
     make_member(make_org("Elsewhere"), name="Otto")
     assert [membership.user for membership in members_without(org)] == [member]
     page = as_user(owner).get(reverse("orgs:settings", args=[org.slug])).content.decode()
-    assert "1 person has none yet" in page
+    assert "1 person hasn’t set it up yet" in page
     assert "Dana Petrova." in page
 
 
@@ -105,7 +105,7 @@ def test_no_page_opens_and_the_way_back_is_remembered(as_user, asking, member, n
     path = reverse(name, args=[asking.slug]) + "?q=1"
     assert client.get(path).url == NEEDED
     page = client.get(NEEDED).content.decode()
-    assert "Acme AI asks for two-factor sign-in" in page
+    assert "Acme AI requires two-factor sign-in" in page
     assert "/accounts/2fa/totp/activate/" in page
     with_factor(member)
     assert client.get(NEEDED).url == "/settings/two-factor/done/"

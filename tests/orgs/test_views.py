@@ -385,7 +385,7 @@ def test_home_of_an_organization_without_tenants_says_what_is_next(as_user, org,
     page = text(as_user(owner).get(org.get_absolute_url()))
     assert "Create the first tenant" in page and "Needs attention" not in page
     page = text(as_user(member).get(org.get_absolute_url()))
-    assert "You are in no tenant yet" in page and "Create the first tenant" not in page
+    assert "have access to a tenant yet" in page and "Create the first tenant" not in page
     assert owner.email in page
 
 

@@ -295,7 +295,7 @@ def test_effect_of_a_change_is_said(org, owner, member, tenant, as_user):
     page = set_roles(as_user(owner), tenant, team, "developer", review="1").content.decode()
     assert "1 person gains create, update, share and" in page
     page = set_roles(as_user(owner), tenant, team, "viewer", review="1").content.decode()
-    assert "Nobody gains or loses anything." in page
+    assert "No one gains or loses any rights." in page
     assert tenant.grants.get().role.slug == "viewer"
 
 

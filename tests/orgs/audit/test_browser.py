@@ -60,7 +60,7 @@ def test_keyboard_is_enough(visit):
     settled(page)
     page.locator("details.event > summary").focus()
     page.keyboard.press("Enter")
-    page.get_by_role("link", name="Everything about it").wait_for()
+    page.get_by_role("link", name="Everything about this object").wait_for()
     page.get_by_role("link", name="CSV").focus()
     with page.expect_download() as download:
         page.keyboard.press("Enter")

@@ -149,10 +149,10 @@ def test_page_tells_only_of_checks_that_happened(org, owner, as_user, address):
     record(org, owner)
     client = as_user(owner)
     page = client.get(address).content.decode()
-    assert "Nobody has checked the chain yet" in page and "Chain checked" not in page
+    assert "The chain has not been checked yet" in page and "Chain checked" not in page
     verify()
     page = client.get(address).content.decode()
-    assert "Chain checked" in page and "Nobody has" not in page
+    assert "Chain checked" in page and "has not been checked" not in page
     AuditEvent._base_manager.update(action="team.deleted")
     verify()
     page = client.get(address).content.decode()

@@ -31,7 +31,7 @@ def test_invite_copy_accept(browser, site, org, owner, team, scripts):
     page.click("text=Invite people")
     page.fill("textarea[name=addresses]", "Linus@example.org, nonsense")
     page.check(f"input[value='{team.uuid}']")
-    page.click("button:has-text('Make links')")
+    page.click("button:has-text('Create links')")
     link = page.inner_text(".code-line code")
     expect(page.get_by_text("Invalid address")).to_be_visible()
 
@@ -47,7 +47,7 @@ def test_invite_copy_accept(browser, site, org, owner, team, scripts):
     expect(guest.get_by_role("heading", name="Acme AI", exact=True)).to_be_visible()
     assert team.user_set.get().email == "linus@example.org"
     guest.goto(link)
-    expect(guest.get_by_role("heading", name="This invitation cannot be used")).to_be_visible()
+    expect(guest.get_by_role("heading", name="This invitation can’t be used")).to_be_visible()
 
 
 def test_switching_to_the_invited_account_comes_back(browser, site, send, outsider):

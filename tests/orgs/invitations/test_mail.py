@@ -113,7 +113,7 @@ def test_after_an_outage_all_failed_mails_go_out_but_those_of_dead_links(
     Invitation.objects.filter(pk=expired.invitation.pk).update(expires_at=timezone.now() - timedelta(days=1))
     remove_member(membership=second.membership, by=owner)
     client, address = as_user(owner), reverse("invitations:list", args=[org.slug])
-    assert "3 mails could not be delivered" in client.get(address).content.decode()
+    assert "3 emails could not be delivered" in client.get(address).content.decode()
     again = reverse("invitations:retry_all", args=[org.slug])
     assert "2 mails will be sent again" in client.post(again, follow=True).content.decode()
     deliver_due()

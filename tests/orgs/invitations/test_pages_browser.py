@@ -39,7 +39,7 @@ def test_invite_with_the_keyboard_alone(visit, org):
     page.keyboard.press("Space")
     tab_to(page, page.get_by_role("button", name="Send invitations"))
     page.keyboard.press("Enter")
-    page.get_by_text("1 invitation made").wait_for()
+    page.get_by_text("1 invitation created").wait_for()
     tab_to(page, page.get_by_role("button", name="Copy link"))
     invitation = org.invitations.get()
     assert (invitation.email, invitation.role, list(invitation.teams.all())) == (
@@ -86,7 +86,7 @@ def test_a_list_is_shown_corrected_and_sent_with_the_keyboard_alone(visit, org, 
     send = page.get_by_role("button", name="Send 2 invitations")
     send.focus() if not scripts else tab_to(page, send)
     page.keyboard.press("Enter")
-    page.get_by_role("heading", name="2 invitations made").wait_for()
+    page.get_by_role("heading", name="2 invitations created").wait_for()
     expect(page.get_by_text("Already a member")).to_be_visible()
     assert set(org.invitations.values_list("email", "role")) == {
         ("grace@example.org", "editor"),
@@ -98,19 +98,19 @@ def test_results_and_list_follow_the_mail_by_themselves(visit, org, settings):
     page = visit("invitations/new/")
     page.get_by_label("Email addresses").fill("linus@example.org")
     page.get_by_role("button", name="Send invitations").click()
-    page.get_by_text("Mail queued").wait_for()
+    page.get_by_text("Email queued").wait_for()
     link = page.locator(".code-line code").inner_text()
     listed = visit("invitations/")
-    listed.get_by_text("Mail queued").wait_for()
+    listed.get_by_text("Email queued").wait_for()
     Mail.objects.update(state="failed", error="550 No such person", settled_at=timezone.now())
     for each in (page, listed):
         each.get_by_text("Delivery failed", exact=True).last.wait_for()
         expect(each.get_by_text("550 No such person")).to_be_visible()
     expect(page.locator(".code-line code"), "what is shown once stays").to_have_text(link)
     listed.get_by_role("button", name="Try again").click()
-    listed.get_by_text("Mail queued").wait_for()
+    listed.get_by_text("Email queued").wait_for()
     Mail.objects.update(state="sent", settled_at=timezone.now())
-    listed.get_by_text("Mail sent", exact=True).wait_for()
+    listed.get_by_text("Email sent", exact=True).wait_for()
     page.get_by_text("Mails: 1 sent").wait_for()
 
 
@@ -161,7 +161,7 @@ def test_pages_have_no_problems_at_any_width_and_in_the_dark(visit, org, owner, 
             page.get_by_role("textbox", name="List").fill(f"{scheme}{width}@example.org\nnonsense")
             page.get_by_role("button", name="Check again").click()
             page.get_by_role("button", name="Send 1 invitation").click()
-            page.get_by_role("heading", name="1 invitation made").wait_for()
+            page.get_by_role("heading", name="1 invitation created").wait_for()
             assert problems(page) == [], ("result", width, scheme)
             page = visit("invitations/", width, scheme)
             page.get_by_role("link", name="Invite people").first.click()

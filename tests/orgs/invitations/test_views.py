@@ -288,7 +288,7 @@ def test_invite_shows_each_result_with_its_link_once(
         "linus@example.org",
     }
     assert "Already a member" in page and "Invalid address" in page
-    assert page.count("Mail queued") == 2 and mailoutbox == []
+    assert page.count("Email queued") == 2 and mailoutbox == []
     deliver_due()
     assert [message.to for message in mailoutbox] == [["grace@example.org"], ["linus@example.org"]]
     first = org.invitations.get(email="grace@example.org")
@@ -316,15 +316,15 @@ def dead_server(settings):
 def test_pages_follow_the_mail_until_it_is_settled(as_user, org, owner, dead_server):
     client = as_user(owner)
     result = client.post(url("create", org), offer()).content.decode()
-    assert "Mail queued" in result and "/invite/" in result
+    assert "Email queued" in result and "/invite/" in result
     since = unescape(re.search(r'hx-get="([^"]+/deliveries/[^"]+)"', result)[1])
     listed = client.get(url("list", org)).content.decode()
-    assert "Mail queued" in listed and 'hx-trigger="every 2s"' in listed
+    assert "Email queued" in listed and 'hx-trigger="every 2s"' in listed
     assert "Try again" not in listed
     deliver_due()
     for address in (since, url("list", org)):
         page = polled(client, address)
-        assert "<html" not in page and "cannot be reached" in page and "Next try at" in page
+        assert "<html" not in page and "cannot be reached" in page and "Next attempt at" in page
     Mail.objects.update(state="failed", settled_at=timezone.now())
     for address in (since, url("list", org)):
         page = polled(client, address)
@@ -332,7 +332,7 @@ def test_pages_follow_the_mail_until_it_is_settled(as_user, org, owner, dead_ser
     assert "Try again" in page
     response = client.post(url("retry", org, Invitation.objects.get().pk))
     assert response.url == url("list", org)
-    assert "Mail queued" in client.get(url("list", org)).content.decode()
+    assert "Email queued" in client.get(url("list", org)).content.decode()
     assert done() == ["invitation.sent", "invitation.mail_retried"]
 
 
@@ -419,7 +419,7 @@ def test_list_searches_filters_and_marks_dead_links(as_user, org, owner, send):
     assert emails("?state=expired") == {"late@example.org"}
     assert emails("?state=invited") == {"grace@example.org"}
     assert emails("?state=delivery_failed") == emails("?q=nobody") == set()
-    assert "Link dead" in client.get(url("list", org)).content.decode()
+    assert "Link inactive" in client.get(url("list", org)).content.decode()
 
 
 def test_list_needs_as_many_queries_for_three_rows_as_for_one(as_user, org, owner, send, team):

@@ -59,7 +59,7 @@ def focus(page, label: str, key: str = "Tab", tag: str = "") -> None:
 def test_from_the_list_to_an_explanation_with_the_keyboard_alone(visit, org, people):
     page = visit(members(org), viewport={"width": 1440, "height": 900})
     for name in ("Chen Wei", "Dana Petrova"):
-        focus(page, f"Tick {name}")
+        focus(page, f"Select {name}")
         page.keyboard.press("Space")
     focus(page, "Team to add them to")
     page.keyboard.type("risk")
@@ -100,7 +100,7 @@ def test_role_in_place_and_undo_without_javascript(visit, org, people):
     expect(page.locator("tbody tr")).to_have_count(1)
     expect(page).to_have_url(re.compile("q=dana"))
     page.get_by_role("link", name="Dana Petrova").click()
-    page.get_by_role("link", name="may do in each tenant, and why").click()
+    page.get_by_role("link", name="can do in each tenant, and why").click()
     page.wait_for_url("**/access/**")
     page.get_by_text("production", exact=True).last.click()
     expect(page.get_by_text("team ml-eng → Developer").first).to_be_visible()
@@ -109,7 +109,7 @@ def test_role_in_place_and_undo_without_javascript(visit, org, people):
 def test_many_are_removed_after_their_names_were_read_without_javascript(visit, org, people):
     page = visit(members(org), java_script_enabled=False)
     for name in ("Ada Okafor", "Chen Wei", "Dana Petrova"):
-        page.get_by_label(f"Tick {name}").check()
+        page.get_by_label(f"Select {name}").check()
     page.locator("#bulk").get_by_role("button", name="Remove…").click()
     expect(page.get_by_text("Stays: the only admin")).to_be_visible()
     page.get_by_role("button", name="Remove 2 people").click()
@@ -121,7 +121,7 @@ def test_many_are_removed_after_their_names_were_read_without_javascript(visit, 
 def test_pages_have_no_problems(visit, org, people, scheme, width):
     look = {"color_scheme": scheme, "viewport": {"width": width, "height": 900}}
     page = visit(members(org), **look)
-    page.get_by_label("Tick Dana Petrova").check()
+    page.get_by_label("Select Dana Petrova").check()
     page.evaluate("scrollTo(0, document.body.scrollHeight)")  # the bar covers rows while there are more below
     assert problems(page) == []
     page.locator("#bulk").get_by_role("button", name="Remove…").click()
@@ -142,10 +142,10 @@ def test_all_are_ticked_at_once_and_whoever_is_refused_is_named(visit, org, peop
     expect(page.get_by_role("heading", level=1)).to_be_visible()
     expect(page.locator("#bulk")).to_be_hidden()
     page.set_viewport_size({"width": 1440, "height": 900})
-    page.get_by_label("Tick all on this page").check()
+    page.get_by_label("Select all on this page").check()
     page.get_by_label("New role").select_option("viewer")
     page.get_by_role("button", name="Change role").click()
-    page.get_by_role("heading", name="Not everybody").wait_for()
+    page.get_by_role("heading", name="Not everyone was changed").wait_for()
     expect(page.get_by_text("Nobody changes her own role. Ask another Admin.")).to_be_visible()
     assert problems(page) == []
 

@@ -111,7 +111,7 @@ def test_the_last_admin_stays_while_others_go(org, owner, superuser, member):
 def test_when_all_are_refused_the_page_says_so(as_user, org, owner, superuser):
     response = as_user(superuser).post(url("role", org), keys(owner) | {"become": "viewer"})
     assert response.status_code == 409
-    assert "Nobody was changed" in text(response)
+    assert "No one was changed" in text(response)
     assert done() == []
 
 

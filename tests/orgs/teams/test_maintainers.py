@@ -212,9 +212,10 @@ def test_her_page_has_the_buttons_she_may_use(team, member, as_user):
     client = as_user(member)
     page = client.get(team.get_absolute_url()).content.decode()
     assert "Find people to add" in page and "Remove Dana Petrova" in page
-    assert "Make maintainer" not in page and "End maintaining" not in page and ">Edit<" not in page
+    assert "Make maintainer" not in page and "Remove as maintainer" not in page and ">Edit<" not in page
     assert (
-        "You maintain it" in client.get(reverse("teams:list", args=[team.organization.slug])).content.decode()
+        "You’re a maintainer"
+        in client.get(reverse("teams:list", args=[team.organization.slug])).content.decode()
     )
 
 
@@ -231,7 +232,7 @@ def test_an_admin_appoints_and_dismisses(team, org, owner, as_user):
     team.user_set.add(person)
     client = as_user(owner)
     page = client.post(url("maintainer_add", team, person), headers=HTMX).content.decode()
-    assert "Hugo maintains risk-ml now" in page and page.count("End maintaining") == 2
+    assert "Hugo maintains risk-ml now" in page and page.count("Remove as maintainer") == 2
     client.post(url("maintainer_add", team, person))
     assert team.maintainers.count() == 2
     response = client.post(url("maintainer_remove", team, person))

@@ -247,7 +247,7 @@ def test_many_members_and_teams_come_in_pages_and_can_be_searched(org, owner, as
     found = client.get(team.get_absolute_url(), {"who": "person 59"}).context["page"]
     assert [one.user.name for one in found] == ["Person 59"]
     nobody = client.get(team.get_absolute_url(), {"who": "nobody"}).content.decode()
-    assert "Nobody in this team matches" in nobody
+    assert "No one in this team matches" in nobody
     for number in range(30):
         make_team(org, f"team-{number:02}")
     assert len(client.get(url("list", org=org)).context["page"].object_list) == 25

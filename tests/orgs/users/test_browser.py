@@ -230,7 +230,7 @@ def test_an_organization_that_asks_for_it_leads_through_and_back(visit, ada):
     organization.requires_two_factor = True
     organization.save()
     page = visit("/o/acme-ai/teams/")
-    page.get_by_role("heading", name="Acme AI asks for two-factor sign-in").wait_for()
+    page.get_by_role("heading", name="Acme AI requires two-factor sign-in").wait_for()
     assert in_every_look(page) == []
     page.set_viewport_size({"width": 1440, "height": 900})
     press(page, "link", "Set up an app")
@@ -255,7 +255,7 @@ def test_an_admin_requires_it_with_the_keyboard(visit, ada):
     page.reload()
     page.set_viewport_size({"width": 1440, "height": 900})
     press(page, "button", "Require it")
-    page.get_by_role("button", name="No longer require it").wait_for()
+    page.get_by_role("button", name="Stop requiring it").wait_for()
     assert in_every_look(page) == []
 
 

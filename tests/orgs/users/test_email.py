@@ -27,7 +27,7 @@ def test_anonymous_has_to_sign_in(client, db):
 
 def test_page_names_the_address_in_use_as_confirmed(as_user, ada):
     page = as_user(ada).get(PAGE).content.decode()
-    assert "waits to be confirmed" not in page
+    assert "is not confirmed yet" not in page
     assert EmailAddress.objects.values_list("email", "verified", "primary").get() == (ada.email, True, True)
 
 

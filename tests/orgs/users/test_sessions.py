@@ -64,7 +64,7 @@ def test_sessions_of_others_are_neither_shown_nor_ended(laptop, ada):
 def test_page_shows_browser_address_and_which_is_this_one(laptop, phone):
     page = laptop.get(PAGE).content.decode()
     rows = re.findall(r"<li>.*?</li>", page.partition("Signed in")[2], re.DOTALL)
-    assert [("Firefox on Linux" in row, "This one" in row, "127.0.0.1" in row) for row in rows] == [
+    assert [("Firefox on Linux" in row, "This browser" in row, "127.0.0.1" in row) for row in rows] == [
         (True, True, True),
         (False, False, True),
     ]
