@@ -12,7 +12,7 @@ from django.shortcuts import get_object_or_404
 
 from .audit.models import AuditEvent
 from .models import Membership, Organization
-from .permissions import Permission
+from .permissions import DEEDS, Permission
 from .roles.models import Role, RolePermission
 from .sql import Joined
 from .teams.models import Team
@@ -97,7 +97,7 @@ class NeedsTwoFactor(PermissionDenied):
     """The organization lets nobody in who signs in with a password alone."""
 
     def __init__(self, organization: Organization):
-        super().__init__(f"{organization} asks for two-factor sign-in. Set it up in your settings first.")
+        super().__init__(f"{organization} requires two-factor sign-in. Set it up in your settings first.")
         self.organization = organization
 
 
@@ -154,7 +154,9 @@ def _rights_here(request) -> frozenset[Permission]:
 def refuse(request, permission: str, target: Model) -> NoReturn:
     """Answer 403."""
     _record_refusal(request, permission, target)
-    raise PermissionDenied(f"You need the right “{permission}” in {target}. Its Admin can give it.")
+    what = DEEDS.get(permission, "").format(target)
+    sentence = f"You can't {what}." if what else f"You need the right “{permission}” in {target}."
+    raise PermissionDenied(f"{sentence} Ask an Admin of {target} for access.")
 
 
 def _record_refusal(request, permission: str, target: Model) -> None:

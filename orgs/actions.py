@@ -104,7 +104,7 @@ def allow_package_builds(*, organization: Organization, allowed: bool, by) -> No
         return
     if allowed and settings.ZENPRO_PACKAGE_INDEX.has_secret:
         raise Refused(
-            "The package index of this installation needs a password, which code that builds could read."
+            "This installation's package index needs a password, which code that runs during builds could read."
         )
     organization.allows_package_builds = allowed
     organization.save(update_fields=["allows_package_builds", "updated_at"])
@@ -143,7 +143,7 @@ def add_member(*, organization: Organization, person, role: Role, by) -> Members
         raise Refused(f"{organization} has no such role.")
     refuse_stronger(organization, by, role.slug)
     if organization.memberships.filter(user=person).exists():
-        raise Refused(f"{person} is in {organization} already.")
+        raise Refused(f"{person} is already a member of {organization}.")
     if person.is_service_account and person.memberships.exists():
         raise Refused(f"{person} is a service account of another organization.")
     membership = Membership.objects.create(organization=organization, user=person, role=role.slug)
@@ -180,7 +180,7 @@ def _switch(membership: Membership, role: Role, by) -> str | None:
         raise Refused(f"{organization} has no such role.")
     membership.refresh_from_db(fields=["role"])
     if membership.user_id == by.pk:
-        raise Refused("Nobody changes her own role. Ask another Admin.")
+        raise Refused("You can't change your own role. Ask another Admin.")
     if membership.role == role.slug:
         return None
     refuse_stronger(organization, by, membership.role, role.slug)
@@ -228,7 +228,7 @@ def _remove(membership: Membership, by) -> dict:
 def leave(*, membership: Membership, by) -> None:
     """End one's own membership. Raises Refused for the last active Admin and for anybody else's."""
     if membership.user_id != by.pk:
-        raise Refused("Nobody leaves for somebody else.")
+        raise Refused("You can only leave on your own behalf.")
     _record("member.left", membership.organization, membership, by, _end(membership))
 
 
@@ -253,7 +253,7 @@ def deactivate_person(*, person, by) -> None:
     for organization in organizations.order_by("pk").select_for_update():
         others = organization.memberships.active_admins().exclude(user=person)
         if not others.exists():
-            raise Refused(f"{person} is the last Admin of {organization}. Make somebody else Admin first.")
+            raise Refused(f"{person} is the last Admin of {organization}. Make someone else an Admin first.")
     person.is_active = False
     person.save(update_fields=["is_active"])
     get_user_model().objects.filter(pk=person.pk).update(sign_outs=F("sign_outs") + 1)
@@ -272,7 +272,7 @@ def rename_person(*, person, name: str, by) -> None:
 def refuse_without_admin(organization: Organization) -> None:
     """Call it inside the transaction of a change, after the change. Raises Refused when nobody is Admin any more."""
     if not organization.memberships.active_admins().exists():
-        raise Refused("An organization needs an Admin. Make somebody else Admin first.")
+        raise Refused("An organization needs an Admin. Make someone else an Admin first.")
 
 
 def refuse_stronger(organization: Organization, by, *roles: str) -> None:
@@ -282,7 +282,7 @@ def refuse_stronger(organization: Organization, by, *roles: str) -> None:
         organization.roles.organization_level().filter(slug__in=roles).prefetch_related("permissions")
     ):
         if not role.rights <= held:
-            raise Refused(f"{role.name} may do more than you. Ask an Admin.")
+            raise Refused(f"{role.name} can do more than you. Ask an Admin.")
 
 
 def _lock(organization: Organization) -> Organization:

@@ -92,14 +92,14 @@ class RoleForm(forms.Form):
         self.fields["role"].queryset = org.roles.organization_level()
 
 
-GONE = "Somebody of these is no longer a member. Nothing was changed."
+GONE = "Someone you selected is no longer a member. Nothing was changed."
 
 
 class SelectionForm(forms.Form):
     """Members ticked in a list, to whom the same is done."""
 
     member = forms.ModelMultipleChoiceField(
-        queryset=None, error_messages={"required": "Tick somebody first.", "invalid_choice": GONE}
+        queryset=None, error_messages={"required": "Select someone first.", "invalid_choice": GONE}
     )
 
     def __init__(self, *args, org, **kwargs):

@@ -118,12 +118,12 @@ def needs(organization: Organization, tenants: Iterable, runs: Iterable[Run], ri
 
 def _failed_tenant(organization: Organization, tenant) -> Need:
     url = reverse("tenants:overview", args=[organization.slug, tenant.slug])
-    return Need("bad", "server-off", f"{tenant.name} does not run", tenant.state_reason, url, "Open")
+    return Need("bad", "server-off", f"{tenant.name} is not running", tenant.state_reason, url, "Open")
 
 
 def _silent_tenant(organization: Organization, tenant) -> Need:
     url = reverse("tenants:overview", args=[organization.slug, tenant.slug])
-    return Need("warn", "wifi-off", f"{tenant.name} does not answer", tenant.state_reason, url, "Open")
+    return Need("warn", "wifi-off", f"{tenant.name} is not responding", tenant.state_reason, url, "Open")
 
 
 def _failing_templates(runs: Iterable[Run]) -> list[Need]:
@@ -166,15 +166,15 @@ def ending_roles(organization: Organization, user, rights) -> list[Need]:
 def _own_ending(organization: Organization, grant) -> Need:
     url = reverse("tenants:overview", args=[organization.slug, grant.tenant.slug])
     of = f"the role {grant.role} of team {grant.team}" if grant.team_id else f"your role {grant.role}"
-    title = f"{of[:1].upper()}{of[1:]} on {grant.tenant} ends {_day(grant.expires_at)}"
+    title = f"{of[:1].upper()}{of[1:]} on {grant.tenant} expires {_day(grant.expires_at)}"
     return Need("warn", "clock", title, "Ask an Admin of the tenant if you still need it.", url, "Open")
 
 
 def _endings(organization: Organization, tenant, grants: list) -> Need:
     url = reverse("tenants:members", args=[organization.slug, tenant.slug])
-    title = f"{len(grants)} roles on {tenant} end within 7 days"
+    title = f"{len(grants)} roles on {tenant} expire within 7 days"
     if len(grants) == 1:
-        title = f"1 role on {tenant} ends within 7 days"
+        title = f"1 role on {tenant} expires within 7 days"
     names = (f"{one.team or one.membership.user}, {one.role}: {_day(one.expires_at)}" for one in grants[:2])
     more = f" and {len(grants) - 2} more" if len(grants) > 2 else ""
     return Need("warn", "clock", title, "; ".join(names) + more, url, "Review")
@@ -190,14 +190,12 @@ def _lost_invitations(organization: Organization) -> list[Need]:
     lost = waiting.select_related("mail").filter(mail__state="failed", expires_at__gt=timezone.now())
     expired = waiting.filter(expires_at__lte=timezone.now()).count()
     found = [
-        Need("warn", "mail-x", f"{row.email} got no mail", row.delivery_error, url, "New link")
+        Need("warn", "mail-x", f"{row.email} didn't get the email", row.delivery_error, url, "New link")
         for row in lost[:3]
     ]
     if expired:
         title = "An invitation has expired" if expired == 1 else f"{expired} invitations have expired"
-        found.append(
-            Need("warn", "clock", title, "A new link makes it valid for 7 days again.", url, "Review")
-        )
+        found.append(Need("warn", "clock", title, "Send a new link, valid for 7 days.", url, "Review"))
     return found
 
 

@@ -195,7 +195,7 @@ def members_team(request):
         return _nothing_done(request, form)
     chosen, team = form.cleaned_data["member"], form.cleaned_data["into"]
     outcomes = add_to_team(team=team, memberships=chosen, by=request.user)
-    return _many_done(request, outcomes, f"now in {team}", f"in {team} already")
+    return _many_done(request, outcomes, f"now in {team}", f"already in {team}")
 
 
 @require_POST
@@ -207,7 +207,7 @@ def members_role(request):
         return _nothing_done(request, form)
     chosen, role = form.cleaned_data["member"], form.cleaned_data["become"]
     outcomes = actions.change_roles(memberships=chosen, role=role, by=request.user)
-    return _many_done(request, outcomes, f"now {role}", f"{role} already")
+    return _many_done(request, outcomes, f"now {role}", f"already {role}")
 
 
 @require_POST
@@ -220,7 +220,7 @@ def members_remove(request):
     chosen = list(form.cleaned_data["member"])
     if request.POST.get("sure"):
         outcomes = actions.remove_members(memberships=chosen, by=request.user)
-        return _many_done(request, outcomes, f"no longer in {request.org}", "gone already")
+        return _many_done(request, outcomes, f"no longer in {request.org}", "already gone")
     rows = people.rows(request, chosen)
     context = {"rows": rows, "going": [row for row in rows if not row.locked], "back": _back(request)}
     return render(request, "orgs/members_remove.html", {**context, "to": _list_url(request)})
@@ -238,7 +238,7 @@ def _many_done(request, outcomes, done: str, before: str):
     if not refused:
         names = str(changed[0].membership.user) if len(changed) == 1 else f"{len(changed)} people"
         verb = "is" if len(changed) == 1 else "are"
-        text = f"{names} {verb} {done}." if changed else f"Nothing to do: everybody is {before}."
+        text = f"{names} {verb} {done}." if changed else f"Nothing to do: everyone is {before}."
         messages.success(request, text)
         return redirect(_list_url(request))
     context = {

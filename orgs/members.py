@@ -148,7 +148,7 @@ def _lock(request, member: Membership, role: OrganizationRole | None, is_only_ad
     if member.user_id == request.user.pk:
         return "Your own role"
     if role and not role.rights <= request.org_permissions:
-        return "May do more than you"
+        return "Can do more than you"
     return ""
 
 

@@ -20,3 +20,22 @@ class Permission(StrEnum):
     TENANT_MANAGE_JOINED = "tenant:manage_joined"
     TENANT_MANAGE_ALL = "tenant:manage_all"
     AUDIT_VIEW = "audit:view"
+
+
+# "You can't …": what someone without the right is told, with the organization in place of {}.
+DEEDS: dict[str, str] = {
+    Permission.ORGANIZATION_VIEW: "open {}",
+    Permission.ORGANIZATION_CHANGE: "change the settings of {}",
+    Permission.ORGANIZATION_DELETE: "delete {}",
+    Permission.MEMBER_VIEW: "see members in {}",
+    Permission.MEMBER_MANAGE: "manage members in {}",
+    Permission.INVITATION_MANAGE: "invite people to {}",
+    Permission.TEAM_VIEW: "see all teams in {}",
+    Permission.TEAM_MANAGE: "manage teams in {}",
+    Permission.ROLE_VIEW: "see roles in {}",
+    Permission.ROLE_MANAGE: "manage roles in {}",
+    Permission.TENANT_CREATE: "create tenants in {}",
+    Permission.TENANT_MANAGE_JOINED: "manage tenants in {}",
+    Permission.TENANT_MANAGE_ALL: "manage all tenants in {}",
+    Permission.AUDIT_VIEW: "see the audit log of {}",
+}

@@ -22,7 +22,7 @@ from .users.two_factor import has_two_factor
 @login_required
 def create(request):
     if not request.user.is_superuser:
-        raise PermissionDenied("Only an administrator of this installation creates organizations.")
+        raise PermissionDenied("Only an administrator of this installation can create organizations.")
     form = NewOrganizationForm(request.POST if request.method == "POST" else None)
     if wants(request, "slug-state"):
         tone, sentence = form.slug_state(request.GET.get("slug", ""))
@@ -153,7 +153,7 @@ def delete(request):
         except actions.Refused as refused:
             form.add_error(None, str(refused))
         else:
-            messages.success(request, f"{form.wanted} is deleted.")
+            messages.success(request, f"{form.wanted} has been deleted.")
             return redirect("home")
     context = {
         "form": form,

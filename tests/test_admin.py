@@ -279,7 +279,7 @@ def test_after_a_change_of_address_the_old_one_is_worth_nothing(root, client, me
 
 def test_superusers_cannot_lock_themselves_out(root, superuser):
     response = change_person(root, superuser, is_staff="on")
-    assert "Nobody takes these rights from herself" in response.content.decode()
+    assert "remove these rights from yourself" in response.content.decode()
     superuser.refresh_from_db()
     assert superuser.is_superuser
 

@@ -45,7 +45,7 @@ class EventFilter(FilterSet):
     """
 
     q = CharFilter(method="search", max_length=200)
-    actor = ChoiceFilter(method="by_actor", empty_label="Anybody")
+    actor = ChoiceFilter(method="by_actor", empty_label="Anyone")
     action = ChoiceFilter(empty_label="Any action")
     target = ChoiceFilter(field_name="target_type", empty_label="Any target")
     object = CharFilter(method="by_object", max_length=130, widget=forms.HiddenInput)

@@ -1,4 +1,4 @@
-"""Does the chain of audit events still hold? Finds what was changed, removed, moved or put in."""
+"""Does the chain of audit events still hold? Finds what was changed, removed, moved or inserted."""
 
 import re
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from .models import AuditEvent, AuditHead
 
 CHUNK = 1000
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-NOT_THE_LAST = "was replaced: the entry behind it follows another one"
+NOT_THE_LAST = "was replaced: the next entry follows a different one"
 
 
 class Link(NamedTuple):
@@ -77,7 +77,7 @@ def _follow(report: Report, events) -> Report:
 def _wrong(event: AuditEvent, end: Link) -> str:
     due = end.number + 1
     if event.number != due:
-        return f"#{due} is missing" if event.number > due else f"#{event.number} was put in"
+        return f"#{due} is missing" if event.number > due else f"#{event.number} was inserted"
     if digest(event) != event.hash:
         return f"#{due} was changed"
     if event.previous_hash != end.hash:
@@ -93,11 +93,11 @@ def _wrong_end(end: Link, head: AuditHead) -> str:
     if end.number < head.number:
         return f"#{end.number + 1} is missing"
     if end.number > head.number:
-        return f"#{head.number + 1} was put in behind the end"
+        return f"#{head.number + 1} was inserted after the end"
     if end.hash != head.hash:
         return f"#{end.number} {NOT_THE_LAST}"
     loose = AuditEvent.objects.filter(number=None).order_by("pk").first()
-    return f"The row with id {loose.pk} was put in beside the chain" if loose else ""
+    return f"The row with id {loose.pk} was inserted outside the chain" if loose else ""
 
 
 def _forgotten(known: Link | None) -> str:

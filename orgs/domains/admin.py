@@ -7,16 +7,18 @@ from zenpro_site.admin import ActionsAdmin, ReadOnlyAdmin
 from . import actions
 from .models import PUBLIC, Departure, OrganizationDomain, to_ascii
 
-WARNING = "Anybody can get an address at {}: everybody there could become a member of {}. Tick the box if you mean it."
+WARNING = (
+    "Anyone can get an address at {}, so anyone could become a member of {}. Select the box if you are sure."
+)
 
 
 class DomainForm(forms.ModelForm):
     role = forms.ChoiceField(
-        choices=OrgRole.choices, initial=OrgRole.MEMBER, help_text="What new members get."
+        choices=OrgRole.choices, initial=OrgRole.MEMBER, help_text="The role of new members."
     )
     anybody = forms.BooleanField(
         required=False,
-        label="Let in everybody of a public mail provider",
+        label="Let in everyone with an address at a public email provider",
         help_text="For domains such as gmail.com.",
     )
 

@@ -30,7 +30,7 @@ from .models import Invitation, hash_token
 HOUR = timedelta(hours=1)
 MAILS_AN_HOUR = 5  # to one address: revoking and inviting again must not fill somebody's mailbox
 INVITATIONS_AN_HOUR = 2000
-ENOUGH = f"This address got {MAILS_AN_HOUR} mails within an hour. Try again later."
+ENOUGH = f"This address has received {MAILS_AN_HOUR} emails within an hour. Try again later."
 
 
 class Gone(Exception):
@@ -164,7 +164,7 @@ def mailed_enough(addresses) -> set[str]:
 def _refuse_flood(organization: Organization, count: int) -> None:
     lately = organization.invitations.filter(created_at__gt=timezone.now() - HOUR).count()
     if lately + count > INVITATIONS_AN_HOUR:
-        raise Refused(f"{organization} may invite {INVITATIONS_AN_HOUR} addresses an hour. Try again later.")
+        raise Refused(f"{organization} can invite {INVITATIONS_AN_HOUR} addresses an hour. Try again later.")
 
 
 def _refuse_foreign(organization: Organization, offer: Offer) -> None:
@@ -179,17 +179,17 @@ def _why_not(by, organization: Organization, role: Role | None, teams, has_tenan
     """Why `by` may not promise this, as a sentence; empty when she may. Asked when inviting and again when accepting."""
     held = permissions_of(by, organization) if by else frozenset()
     if Permission.INVITATION_MANAGE not in held:
-        return f"You may not invite people to {organization}."
+        return f"You can't invite people to {organization}."
     brought = {role.slug if role else "", *(team.org_role for team in teams if team.org_role)}
     roles = organization.roles.organization_level().filter(slug__in=brought).prefetch_related("permissions")
     if len(roles) != len(brought) or any(not found.rights <= held for found in roles):
-        return "A role in this invitation may do more than you."
+        return "A role in this invitation can do more than you."
     if teams and Permission.TEAM_MANAGE not in held:
-        return "You may not put people into teams."
+        return "You can't add people to teams."
     if any(team.tenant_grants.valid().beyond(by, held).exists() for team in teams):
-        return "A team in this invitation has roles on tenants whose access you do not manage."
+        return "A team in this invitation has roles on tenants whose access you don't manage."
     if has_tenants and Permission.TENANT_MANAGE_ALL not in held:
-        return "You may not give roles on tenants."
+        return "You can't assign roles on tenants."
     return ""
 
 
@@ -232,11 +232,11 @@ def renew(*, invitation: Invitation, by) -> Result:
     """
     organization, last_sent, old_mail = invitation.organization, invitation.sent_at, invitation.mail_id
     if wait := invitation.wait:
-        raise Refused(f"Sent just now. You can make a new link in {wait} s.")
+        raise Refused(f"Just sent. You can create a new link in {wait} s.")
     if mailed_enough([invitation.email]):
         raise Refused(ENOUGH)
     if _is_member(organization, invitation.email):
-        raise Refused(f"{invitation.email} is a member already. Revoke the invitation.")
+        raise Refused(f"{invitation.email} is already a member. Revoke the invitation.")
     if reason := _reason_against(invitation, by):
         raise Refused(reason)
     token = invitation.renew_token()
@@ -245,7 +245,7 @@ def renew(*, invitation: Invitation, by) -> Result:
     new = ("token_hash", "sent_at", "expires_at", "invited_by", "mail")
     changed = organization.invitations.open().filter(pk=invitation.pk, sent_at=last_sent)
     if not changed.update(**{name: getattr(invitation, name) for name in new}):
-        raise Refused("Somebody else changed this invitation just now.")
+        raise Refused("Someone else has just changed this invitation.")
     Mail.objects.filter(pk=old_mail).cancel()
     _record("invitation.renewed", invitation, by, before={"sent_at": last_sent.isoformat()})
     return Result(invitation.email, Outcome.SENT, invitation, token)
@@ -267,9 +267,9 @@ def retry_delivery(*, invitation: Invitation, by) -> None:
     Raises Refused when the link is dead or the mail waits, was sent, or is forgotten.
     """
     if invitation.expired or _reason_against(invitation, invitation.invited_by):
-        raise Refused("This link is dead. Make a new one.")
+        raise Refused("This link no longer works. Create a new one.")
     if not (invitation.mail and retry_mail(invitation.mail)):
-        raise Refused("This mail is not waiting to be sent again.")
+        raise Refused("This email can't be sent again.")
     _record("invitation.mail_retried", invitation, by, before={"error": invitation.delivery_error})
 
 
@@ -291,7 +291,7 @@ def retry_failed(*, organization: Organization, by) -> int:
 def revoke(*, invitation: Invitation, by) -> None:
     """Kill the link. Raises Refused when it was accepted or revoked meanwhile."""
     if not _end(invitation, by):
-        raise Refused("This invitation was accepted or revoked meanwhile.")
+        raise Refused("This invitation has already been accepted or revoked.")
 
 
 def _end(invitation: Invitation, by) -> bool:
@@ -348,7 +348,7 @@ def accept(*, token: str, by) -> Membership:
     """
     invitation = _claim(token)
     if account_of(invitation.email) != by:
-        raise Refused(f"This invitation is for {invitation.email}, you are {by.email}.")
+        raise Refused(f"This invitation is for {invitation.email}. You are signed in as {by.email}.")
     return _apply(invitation, by)
 
 
@@ -363,7 +363,7 @@ def accept_as_new(*, token: str, name: str, password: str, origin) -> Membership
         raise Refused(f"Sign in with {settings.ZENPRO_OIDC.name} to accept.")
     invitation = _claim(token)
     if account_of(invitation.email):
-        raise Refused(f"There is an account for {invitation.email}. Sign in to accept.")
+        raise Refused(f"There is already an account for {invitation.email}. Sign in to accept.")
     person = get_user_model().objects.create_user(invitation.email, password, name=name)
     is_proved = {"verified": True, "primary": True}
     EmailAddress.objects.update_or_create(user=person, email=person.email, defaults=is_proved)

@@ -104,10 +104,10 @@ def _fill(line: Line, choices: Choices) -> None:
     role = _named(line.role, choices.roles, "name", "slug") if line.role else choices.base.role
     teams = [_named(word, choices.teams, "label") for word in line.teams]
     if role is None:
-        line.state, line.problem = State.UNKNOWN, f"There is no role “{line.role}” that you may give."
+        line.state, line.problem = State.UNKNOWN, f"There is no role “{line.role}” that you can assign."
     elif None in teams:
         name = line.teams[teams.index(None)]
-        line.state, line.problem = State.UNKNOWN, f"There is no team “{name}” that you may add people to."
+        line.state, line.problem = State.UNKNOWN, f"There is no team “{name}” that you can add people to."
     else:
         together = list(dict.fromkeys([*choices.base.teams, *teams]))
         line.offer = Offer(role, together, choices.base.tenant_roles)

@@ -68,7 +68,7 @@ class InviteForm(forms.Form):
         addresses = split(self.cleaned_data["addresses"])
         if len(addresses) > MOST_ADDRESSES:
             raise forms.ValidationError(
-                f"At most {MOST_ADDRESSES} addresses at once; these are {len(addresses)}."
+                f"At most {MOST_ADDRESSES} addresses at once; you entered {len(addresses)}."
             )
         if not any(map(is_address, addresses)):
             raise forms.ValidationError("Enter addresses such as grace@example.org.")
@@ -77,7 +77,7 @@ class InviteForm(forms.Form):
     def clean(self):
         strange = [name for name in self.data if name.startswith(TENANT_FIELD) and name not in self.fields]
         if strange:
-            raise forms.ValidationError("You may not give access to one of these tenants.")
+            raise forms.ValidationError("You can't give access to one of these tenants.")
         return super().clean()
 
     def be_like(self, member, by) -> list[str]:
@@ -88,7 +88,7 @@ class InviteForm(forms.Form):
         if any(role.slug == member.role for role in self.roles):
             self.initial["role"] = member.role
         else:
-            yield "The organization role: it may do more than you."
+            yield "The organization role: it can do more than you."
 
     def _teams_like(self, member):
         teams, may_give = self.org.teams.filter(user=member.user_id), {role.slug for role in self.roles}
@@ -96,7 +96,7 @@ class InviteForm(forms.Form):
         self.initial["teams"] = [team.uuid for team in offered if team.org_role in {"", *may_give}]
         for team in teams:
             if team.uuid not in self.initial["teams"]:
-                yield f"Team {team}: {'it may do more than you' if team in offered else 'you may not add people'}."
+                yield f"Team {team}: {'it can do more than you' if team in offered else 'you can’t add people'}."
 
     def _tenants_like(self, member, by):
         """Roles on tenants that the inviter does not see are not spoken of."""
@@ -112,10 +112,10 @@ class InviteForm(forms.Form):
 
     def _why_not_grant(self, name: str, grant) -> str:
         if name not in self.fields:
-            return "you may not give roles on tenants"
+            return "you can't assign roles on tenants"
         if grant.expires_at:
-            return f"it ends on {grant.expires_at:%-d %b %Y}"
-        return "one role per tenant can be given here" if name in self.initial else ""
+            return f"it expires on {grant.expires_at:%-d %b %Y}"
+        return "only one role per tenant can be assigned here" if name in self.initial else ""
 
     @property
     def offer(self) -> Offer:
@@ -154,13 +154,13 @@ class BulkForm(InviteForm):
             widget=forms.Textarea({"rows": 8, "placeholder": "grace@example.org, Editor, risk-ml; forecast"}),
             error_messages={"required": "Paste at least one line."},
         )
-        self.fields["role"].label = "Role of lines without one"
+        self.fields["role"].label = "Role for lines without one"
 
     def clean_addresses(self) -> list[bulk.Line]:
         lines = bulk.read(self.cleaned_data["addresses"])
         if len(lines) > bulk.MOST_LINES:
             raise forms.ValidationError(
-                f"At most {bulk.MOST_LINES} addresses at once; these are {len(lines)}."
+                f"At most {bulk.MOST_LINES} addresses at once; you pasted {len(lines)}."
             )
         if not lines:
             raise forms.ValidationError("Paste at least one line.")

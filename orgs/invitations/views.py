@@ -163,7 +163,7 @@ def retry(request, invitation):
     except Refused as refused:
         messages.error(request, str(refused))
     else:
-        messages.success(request, f"The mail to {invitation.email} will be sent again.")
+        messages.success(request, f"The email to {invitation.email} will be sent again.")
     context = _list_context(request)
     return partial_or_redirect(request, "invitations/list.html#rows", context, to=invitation)
 
@@ -174,9 +174,9 @@ def retry_all(request):
     """After the mail server was away for long."""
     count = actions.retry_failed(organization=request.org, by=request.user)
     if count:
-        messages.success(request, f"{count} mail{'' if count == 1 else 's'} will be sent again.")
+        messages.success(request, f"{count} email{'' if count == 1 else 's'} will be sent again.")
     else:
-        messages.error(request, "No mail can be sent again. Make new links.")
+        messages.error(request, "No emails can be sent again. Create new links.")
     return redirect("invitations:list", request.org.slug)
 
 
@@ -189,7 +189,9 @@ def revoke(request, invitation):
     except Refused as refused:
         messages.error(request, str(refused))
     else:
-        messages.success(request, f"The invitation of {invitation.email} is revoked. Its link is dead.")
+        messages.success(
+            request, f"The invitation for {invitation.email} was revoked. Its link no longer works."
+        )
     context = _list_context(request)
     return partial_or_redirect(request, "invitations/list.html#rows", context, to=invitation)
 

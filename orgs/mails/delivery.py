@@ -115,18 +115,18 @@ def explain(error: Exception) -> str:
     """The reason in words an Admin understands."""
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         answers = [f"{code} {_text(said)}" for code, said in error.recipients.values()]
-        return f"The mail server refuses this address: {'; '.join(answers)}"
+        return f"The mail server rejected this address: {'; '.join(answers)}"
     if isinstance(error, smtplib.SMTPAuthenticationError):
-        return "The mail server does not accept our user name and password."
+        return "The mail server rejected our user name and password."
     if isinstance(error, smtplib.SMTPResponseException):
-        return f"The mail server refuses the mail: {error.smtp_code} {_text(error.smtp_error)}"
+        return f"The mail server rejected the email: {error.smtp_code} {_text(error.smtp_error)}"
     if isinstance(error, TimeoutError):
         return f"The mail server did not answer within {settings.EMAIL_TIMEOUT} s."
     if isinstance(error, smtplib.SMTPServerDisconnected):
-        return "The mail server hung up."
+        return "The mail server closed the connection."
     if isinstance(error, OSError):
         return f"The mail server cannot be reached: {error.strerror or error}"
-    return f"The mail could not be sent: {error}"
+    return f"The email could not be sent: {error}"
 
 
 def _text(said) -> str:

@@ -42,7 +42,7 @@ class MailQuerySet(models.QuerySet):
         now = timezone.now()
         late = self.filter(expires_at__lte=now)
         late.filter(state=Mail.State.QUEUED).update(
-            state=Mail.State.FAILED, error="It waited too long to be of use.", settled_at=now
+            state=Mail.State.FAILED, error="It waited too long to still be useful.", settled_at=now
         )
         late.exclude(sealed_body="").update(sealed_body="")
         self.filter(settled_at__lte=now - KEEP).delete()

@@ -40,7 +40,7 @@ def create_role(*, organization: Organization, level: str, name: str, by, **abou
     _refuse_taken(organization, level, name)
     base = about.get("base")
     if base and (base.organization_id != organization.pk or base.level != level or not base.predefined):
-        raise Refused("A role is built on a predefined one of the same level.")
+        raise Refused("A role can only be built on a predefined role of the same level.")
     rights = _allowed(organization, level, about.get("rights", ()), base, by)
     role = Role.objects.create(
         organization=organization,
@@ -76,7 +76,7 @@ def change_rights(*, role: Role, rights, version: str, by) -> Change:
     row = _own(role, by)
     before = row.rights
     if row.version != version:
-        raise Outdated(f"{row.name} was changed meanwhile.")
+        raise Outdated(f"{row.name} has changed in the meantime.")
     after = _allowed(row.organization, row.level, rights, row.base, by)
     change = Change(after - before, before - after, after - before - frozenset(rights))
     if not (change.added or change.removed):
@@ -104,7 +104,7 @@ def delete_role(*, role: Role, by, replacement: Role | None = None) -> None:
     if replacement:
         _refuse_replacement(row, replacement, by)
     elif in_use(row):
-        raise Refused(f"{row.name} is in use. Choose the role that takes its place.")
+        raise Refused(f"{row.name} is in use. Choose a role to replace it.")
     before = {**_words(row), "rights": sorted(row.rights)}
     after = {"replacement": replacement.name} if replacement else {}
     _record("role.deleted", row, by, before, after)
@@ -139,7 +139,7 @@ def _allowed(organization: Organization, level: str, rights, base: Role | None, 
         raise Refused(f"There is no such right: {', '.join(sorted(unknown))}.")
     whole = complete(level, frozenset(rights) | (base.rights if base else frozenset()))
     if level == Role.Level.ORGANIZATION and not whole <= permissions_of(by, organization):
-        raise Refused("A role may not do more than you. Ask an Admin.")
+        raise Refused("A role can't do more than you. Ask an Admin.")
     return whole
 
 
@@ -150,7 +150,7 @@ def _own(role: Role, by) -> Role:
     rows = Role.objects.select_for_update(of=("self",)).select_related("organization", "base")
     row = rows.get(pk=role.pk)
     if row.predefined:
-        raise Refused(f"{row.name} is predefined and stays as it is. Clone it.")
+        raise Refused(f"{row.name} is predefined and can't be changed. Clone it instead.")
     if row.level == Role.Level.ORGANIZATION:
         refuse_stronger(row.organization, by, row.slug)
     return row
@@ -173,13 +173,13 @@ def _refuse_own_gain(role: Role, by) -> None:
     if Permission.TENANT_MANAGE_ALL in permissions_of(by, role.organization):
         return
     if role.grants.filter(Q(membership__user=by) | Q(team__user=by)).exists():
-        raise Refused("You hold this role yourself. Nobody gives herself more rights; ask an Admin.")
+        raise Refused("You have this role. You can't give yourself more rights; ask an Admin.")
 
 
 def _refuse_taken(organization: Organization, level: str, name: str, besides: Role | None = None) -> None:
     others = organization.roles.filter(level=level, name__iexact=name)
     if others.exclude(pk=besides.pk if besides else None).exists():
-        raise Refused(f"{organization} has a role “{name}” already.")
+        raise Refused(f"{organization} already has a role “{name}”.")
 
 
 def _lock(organization: Organization) -> None:

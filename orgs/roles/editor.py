@@ -186,7 +186,7 @@ class Editor:
         if not below:
             return None
         given = below & self.given
-        locked = self.why_locked or ("" if below - self.fixed else "cannot be changed")
+        locked = self.why_locked or ("" if below - self.fixed else "can't be changed")
         every, some = given == below, bool(given)
         return Box(key, f"{words} {of}", every, every, locked, mixed=some and not every)
 

@@ -27,13 +27,13 @@ def as_json(role: Role) -> str:
 def read(text: str) -> dict:
     """level, name, description, base (a slug or None) and rights (a list). Raises ValueError with a sentence."""
     if len(text) > LONGEST:
-        raise ValueError("This is too long for a role.")
+        raise ValueError("This is too long to be a role.")
     try:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"This is not JSON: {error}") from error
     if not storable(document):
-        raise ValueError("It holds a character that cannot be stored: NUL, or half of a surrogate pair.")
+        raise ValueError("It contains a character that cannot be stored: NUL, or half of a surrogate pair.")
     if not isinstance(document, dict) or document.get("zenpro_role") != FORMAT:
         raise ValueError("This is not an exported role: “zenpro_role” must be 1.")
     level = document.get("level")
@@ -51,14 +51,14 @@ def read(text: str) -> dict:
 def _text(document: dict, name: str, longest: int) -> str:
     value = document.get(name) or ""
     if not isinstance(value, str) or len(value) > longest or not value.isprintable():
-        raise ValueError(f"“{name}” must be a text of at most {longest} characters.")
+        raise ValueError(f"“{name}” must be text of at most {longest} characters.")
     return value.strip()
 
 
 def _rights(document: dict, level: str) -> list[str]:
     rights = document.get("rights")
     if not isinstance(rights, list) or not all(isinstance(right, str) for right in rights):
-        raise ValueError("“rights” must be a list of texts such as “model:read”.")
+        raise ValueError("“rights” must be a list of strings such as “model:read”.")
     if unknown := sorted(set(rights) - rights_that_exist(level)):
         raise ValueError(f"There is no such right: {', '.join(unknown[:5])}.")
     return sorted(set(rights))

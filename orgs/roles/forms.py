@@ -9,7 +9,7 @@ from .models import Role
 def _refuse_taken(organization, level: str, name: str, besides=None) -> None:
     others = organization.roles.filter(level=level, name__iexact=name).exclude(pk=besides)
     if others.exists():
-        raise forms.ValidationError("There is a role of this name already.", code="taken")
+        raise forms.ValidationError("There is already a role with this name.", code="taken")
 
 
 class RoleForm(forms.ModelForm):
@@ -41,10 +41,10 @@ class CreateForm(RoleForm):
         predefined = [role for role in roles if role.predefined]
         self.fields["start"].choices = [
             (
-                "Always have all its rights, and more",
+                "Always includes its rights",
                 [(f"base:{role.pk}", f"Build on {role}") for role in predefined],
             ),
-            ("Each right can be taken away", [(f"copy:{role.pk}", f"Copy of {role}") for role in roles]),
+            ("Any right can be removed", [(f"copy:{role.pk}", f"Copy of {role}") for role in roles]),
         ]
         if not self.initial.get("start"):
             self.initial["start"] = f"base:{predefined[-1].pk}"  # the weakest
@@ -72,7 +72,7 @@ class ImportForm(forms.Form):
         label="Name",
         required=False,
         max_length=60,
-        help_text="Leave it empty to take the name in the document.",
+        help_text="Leave empty to use the name in the document.",
     )
 
     def __init__(self, *args, organization, **kwargs):
@@ -88,7 +88,7 @@ class ImportForm(forms.Form):
             return data
         about["name"] = data.get("name") or about["name"]
         if not about["name"]:
-            self.add_error("name", "The document has no name. Write one.")
+            self.add_error("name", "The document has no name. Enter one.")
         about["base"] = self._base(about)
         self._refuse_taken(about)
         self.about = about
@@ -100,7 +100,7 @@ class ImportForm(forms.Form):
                 raise ValueError("Choose a file or paste its text.")
             return data["text"]
         if data["file"].size > LONGEST:
-            raise ValueError("This is too long for a role.")
+            raise ValueError("This is too long to be a role.")
         try:
             return data["file"].read().decode()
         except UnicodeDecodeError as error:
@@ -126,9 +126,7 @@ class ImportForm(forms.Form):
 class DeleteForm(forms.Form):
     """Which role takes the place of the deleted one."""
 
-    replacement = forms.ModelChoiceField(
-        queryset=None, label="Give them instead", empty_label="Choose a role"
-    )
+    replacement = forms.ModelChoiceField(queryset=None, label="Replace with", empty_label="Choose a role")
 
     def __init__(self, *args, role: Role, needed: bool, **kwargs):
         super().__init__(*args, **kwargs)

@@ -18,19 +18,19 @@ from .permissions import (
 )
 
 ORGANIZATION_WORDS: dict[Permission, str] = {
-    Permission.ORGANIZATION_VIEW: "See the organization, her own teams and tenants",
+    Permission.ORGANIZATION_VIEW: "See the organization, their own teams and tenants",
     Permission.MEMBER_VIEW: "See all members",
     Permission.TEAM_VIEW: "See all teams",
     Permission.ROLE_VIEW: "See roles and their rights",
     Permission.TEAM_MANAGE: "Create and change teams, add and remove their members",
-    Permission.TENANT_CREATE: "Create tenants, and become Admin of them",
-    Permission.TENANT_MANAGE_JOINED: "Change settings of tenants she is in",
+    Permission.TENANT_CREATE: "Create tenants and become their Admin",
+    Permission.TENANT_MANAGE_JOINED: "Change settings of tenants they belong to",
     Permission.TENANT_MANAGE_ALL: "See every tenant, manage its settings and members, join it with any role",
     Permission.INVITATION_MANAGE: "Invite people",
-    Permission.MEMBER_MANAGE: "Change roles of members, remove members",
-    Permission.ROLE_MANAGE: "Make roles of the organization’s own",
+    Permission.MEMBER_MANAGE: "Change members’ roles, remove members",
+    Permission.ROLE_MANAGE: "Create and change custom roles",
     Permission.AUDIT_VIEW: "Read the audit log",
-    Permission.ORGANIZATION_CHANGE: "Change name and description of the organization",
+    Permission.ORGANIZATION_CHANGE: "Change the organization’s name and description",
     Permission.ORGANIZATION_DELETE: "Delete the organization",
 }
 ORGANIZATION_GROUPS: dict[tuple[str, str], tuple[Permission, ...]] = {
@@ -72,7 +72,7 @@ RESOURCE_WORDS = {
     "pipeline_deployment": "snapshots",
     "pipeline_build": "builds",
     "run_template": "templates",
-    "run_metadata": "metadata of runs",
+    "run_metadata": "run metadata",
     "stack_component": "components",
     "service_connector": "connectors",
     "code_repository": "code repositories",
@@ -82,7 +82,7 @@ ACTION_WORDS = {
     "read_secret_value": "read values",
     "backup_restore": "back up",
     "client": "use",
-    "attach": "put into stacks",
+    "attach": "attach",
     "view": "see it",
     "change": "change settings",
     "manage_access": "manage members",

@@ -140,10 +140,14 @@ _READ_ALL = _SEEN | _rights(RESOURCES, [READ])
 _CLIENT = {"service_connector:client"}
 
 TENANT_ROLES: dict[str, tuple[str, str, frozenset[str]]] = {
-    "admin": ("Admin", "Everything in the tenant, its members and settings.", frozenset(_everything())),
+    "admin": (
+        "Admin",
+        "Can do everything in the tenant, including its members and settings.",
+        frozenset(_everything()),
+    ),
     "developer": (
         "Developer",
-        "Creates, reads, changes and shares; deletes only her own.",
+        "Can create, read, change and share; can delete only their own.",
         frozenset(
             _READ_ALL
             | _CLIENT
@@ -155,7 +159,7 @@ TENANT_ROLES: dict[str, tuple[str, str, frozenset[str]]] = {
     ),
     "editor": (
         "Editor",
-        "Creates, reads and shares; does not change what others own.",
+        "Can create, read and share; can't change what others own.",
         frozenset(
             _READ_ALL
             | _CLIENT
@@ -166,14 +170,14 @@ TENANT_ROLES: dict[str, tuple[str, str, frozenset[str]]] = {
     ),
     "operator": (
         "Operator",
-        "Reads everything and runs templates, nothing else.",
+        "Can read everything and run templates, nothing else.",
         frozenset(
             _READ_ALL | _CLIENT | _rights(["pipeline_run", "pipeline_deployment", *RUN_OUTPUTS], [CREATE])
         ),
     ),
     "viewer": (
         "Viewer",
-        "Reads only; sees the names of secrets, not their values.",
+        "Can only read; sees the names of secrets, not their values.",
         frozenset(_READ_ALL),
     ),
 }
@@ -183,8 +187,16 @@ _VIEWER = _MEMBER | {Permission.MEMBER_VIEW, Permission.TEAM_VIEW, Permission.RO
 _EDITOR = _VIEWER | {Permission.TEAM_MANAGE, Permission.TENANT_CREATE, Permission.TENANT_MANAGE_JOINED}
 
 ORG_ROLES: dict[str, tuple[str, str, frozenset[str]]] = {
-    "admin": ("Admin", "Manages members, teams, roles and every tenant.", frozenset(Permission)),
-    "editor": ("Editor", "Creates and manages tenants and teams.", frozenset(_EDITOR)),
-    "viewer": ("Viewer", "Sees the organization; tenants only where she has a role.", frozenset(_VIEWER)),
-    "member": ("Member", "Sees her own tenants and teams. Best for most people.", frozenset(_MEMBER)),
+    "admin": ("Admin", "Can manage members, teams, roles and every tenant.", frozenset(Permission)),
+    "editor": ("Editor", "Can create and manage tenants and teams.", frozenset(_EDITOR)),
+    "viewer": (
+        "Viewer",
+        "Can see the organization; tenants only where they have a role.",
+        frozenset(_VIEWER),
+    ),
+    "member": (
+        "Member",
+        "Can see the tenants and teams they belong to. Best for most people.",
+        frozenset(_MEMBER),
+    ),
 }

@@ -55,7 +55,7 @@ def role_create(request):
     if request.method == "POST" and form.is_valid():
         role = _made(request, form)
         if role:
-            messages.success(request, f"Role {role} created. Tick what it may do.")
+            messages.success(request, f"Role {role} created. Select its rights.")
             return redirect(role)
     return render(request, "roles/create.html", {"form": form, "level": level}, status=_status(form))
 
@@ -186,13 +186,13 @@ def _saved(role: Role, change) -> str:
     words = f"{role} saved: +{len(change.added)} −{len(change.removed)}."
     editor = Editor(role, frozenset())
     if change.implied:
-        words += f" Added because others need it: {', '.join(editor.told(change.implied))}."
+        words += f" Also added because other rights need it: {', '.join(editor.told(change.implied))}."
     return words
 
 
 def _detail(request, role: Role, chosen: frozenset[str]) -> dict:
     why_locked = (
-        "predefined" if role.predefined else "" if _can_manage(request) else "only an Admin changes it"
+        "predefined" if role.predefined else "" if _can_manage(request) else "only an Admin can change it"
     )
     editor = Editor(role, chosen, why_locked, _folded(request))
     compared = _compared(request, role, editor)

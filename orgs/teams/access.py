@@ -19,9 +19,9 @@ def gives_too_much(user, team: Team, rights) -> str:
     `rights`: what permissions_of says of the user.
     """
     if team.org_role and Permission.MEMBER_MANAGE not in rights:
-        return f"{team} has a role in the organization, and you may not give roles in the organization."
+        return f"{team} has a role in the organization, and you can't assign roles in the organization."
     if team.tenant_grants.valid().beyond(user, rights).exists():
-        return f"{team} has roles on tenants whose access you do not manage. Ask an Admin."
+        return f"{team} has roles on tenants whose access you don't manage. Ask an Admin."
     return ""
 
 

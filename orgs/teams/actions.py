@@ -127,7 +127,7 @@ def add_maintainer(*, team: Team, user, by) -> None:
     if membership is None:
         raise Refused(f"{user} is not in {row}.")
     if user.is_service_account:
-        raise Refused("A service account maintains no team.")
+        raise Refused("A service account can't maintain a team.")
     if row.maintainers.filter(pk=membership.pk).exists():
         return
     row.maintainers.add(membership)
@@ -151,7 +151,7 @@ def _locked(team: Team) -> Team:
 
 def _refuse_role(organization: Organization, by, slug: str) -> None:
     if slug and Permission.MEMBER_MANAGE not in permissions_of(by, organization):
-        raise Refused("You may not give roles in the organization.")
+        raise Refused("You can't assign roles in the organization.")
     if slug and not organization.roles.organization_level().filter(slug=slug).exists():
         raise Refused(f"{organization} has no such role.")
     refuse_stronger(organization, by, slug)
@@ -160,7 +160,7 @@ def _refuse_role(organization: Organization, by, slug: str) -> None:
 def _refuse_taken(organization: Organization, label: str, besides: Team | None = None) -> None:
     others = organization.teams.filter(label=label).exclude(pk=besides.pk if besides else None)
     if others.exists():
-        raise Refused(f"{organization} has a team “{label}” already.")
+        raise Refused(f"{organization} already has a team “{label}”.")
 
 
 def _refuse_own_gain(team: Team, user, by) -> None:
@@ -168,7 +168,7 @@ def _refuse_own_gain(team: Team, user, by) -> None:
     if user != by or Permission.TENANT_MANAGE_ALL in permissions_of(by, team.organization):
         return
     if team.tenant_grants.valid().exists():
-        raise Refused("This team has roles on tenants. Nobody gives them to herself; ask an Admin.")
+        raise Refused("This team has roles on tenants. You can't give yourself roles; ask an Admin.")
 
 
 def _refuse_too_much(team: Team, by) -> None:
@@ -178,7 +178,7 @@ def _refuse_too_much(team: Team, by) -> None:
 
 def _refuse_unless_manager(team: Team, by) -> None:
     if not manages_members(by, team, permissions_of(by, team.organization)):
-        raise Refused(f"You do not manage the members of {team}.")
+        raise Refused(f"You don't manage the members of {team}.")
 
 
 def _words(team: Team) -> dict[str, str]:

@@ -41,13 +41,13 @@ class TeamAdmin(ActionsAdmin):
     def members(self, team) -> str:
         """To read; they are added and removed on the team's page."""
         people = team.user_set.all() if team.pk else []
-        return ", ".join(f"{person} <{person.email}>" for person in people) or "nobody"
+        return ", ".join(f"{person} <{person.email}>" for person in people) or "none"
 
     @admin.display(description="maintainers")
     def kept_by(self, team) -> str:
         """To read; they are appointed on the team's page."""
         people = team.maintainers.select_related("user") if team.pk else []
-        return ", ".join(str(membership.user) for membership in people) or "nobody"
+        return ", ".join(str(membership.user) for membership in people) or "none"
 
     def get_readonly_fields(self, request, obj=None):
         return ["members", "kept_by", "organization"] if obj else ["members", "kept_by"]

@@ -31,7 +31,7 @@ class TeamForm(forms.ModelForm):
     def clean_label(self) -> str:
         label, team = self.cleaned_data["label"], self.instance
         if team.organization.teams.filter(label=label).exclude(pk=team.pk).exists():
-            raise forms.ValidationError("There is a team of this name already.", code="taken")
+            raise forms.ValidationError("There is already a team with this name.", code="taken")
         return label
 
     @property

@@ -27,7 +27,7 @@ def _words(effects: list[Effect]) -> str:
     parts = [f"gets access to {_tenants(entered)}"] if entered else []
     if len(effects) > entered:
         parts.append(f"gains rights on {_tenants(len(effects) - entered)}")
-    return " and ".join(parts) or "gains nothing on tenants"
+    return " and ".join(parts) or "gains no rights on tenants"
 
 
 def _tenants(number: int) -> str:

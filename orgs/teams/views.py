@@ -112,9 +112,9 @@ def member_add(request, team):
     form = MemberForm(request.POST, people=_others(request, team))
     if form.is_valid():
         user = form.cleaned_data["membership"].user
-        _change(request, actions.add_member, team, user, f"{user} is in {team} now.")
+        _change(request, actions.add_member, team, user, f"{user} is now in {team}.")
     else:
-        messages.error(request, "Choose somebody of this organization who is not in the team yet.")
+        messages.error(request, "Choose a member of this organization who is not in the team yet.")
     context = {**_detail(request, team), "again": True, "offered": _offered(request, team, "")}
     return partial_or_redirect(request, "teams/detail.html#members", context, to=team)
 
@@ -124,7 +124,7 @@ def member_add(request, team):
 def member_remove(request, team, membership):
     team = _managed(request, team)
     user = _person(request, team, membership)
-    alone = " It has no maintainer now." if _is_last_maintainer(request, team, user) else ""
+    alone = " It now has no maintainer." if _is_last_maintainer(request, team, user) else ""
     _change(request, actions.remove_member, team, user, f"{user} is no longer in {team}.{alone}")
     if user == request.user and Permission.TEAM_MANAGE not in request.org_permissions:
         return redirect("teams:list", request.org.slug)
@@ -136,7 +136,7 @@ def member_remove(request, team, membership):
 def maintainer_add(request, team, membership):
     team = get_object_or_404(_teams(request), uuid=team)
     user = _person(request, team, membership)
-    _change(request, actions.add_maintainer, team, user, f"{user} maintains {team} now.")
+    _change(request, actions.add_maintainer, team, user, f"{user} now maintains {team}.")
     return _members_again(request, team)
 
 

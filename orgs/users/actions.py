@@ -31,7 +31,7 @@ def change_person(*, person, by) -> None:
     row = type(person).objects.select_for_update().get(pk=person.pk)
     before, after = _words(row), _words(person)
     if row == by and not (person.is_active and person.is_superuser):
-        raise Refused("Nobody takes these rights from herself. Ask another superuser.")
+        raise Refused("You can't remove these rights from yourself. Ask another superuser.")
     if row.is_active and not person.is_active:
         deactivate_person(person=row, by=by)
         before["is_active"] = False

@@ -57,8 +57,8 @@ class PersonAdmin(ActionsAdmin, UserAdmin):
     readonly_fields = ["username", "date_joined", "last_active_at", "last_login"]
     fieldsets = [
         (None, {"fields": ["email", "name", "username", "password"]}),
-        ("May", {"fields": ["is_active", "is_staff", "is_superuser"]}),
-        ("When", {"fields": ["date_joined", "last_login", "last_active_at"]}),
+        ("Permissions", {"fields": ["is_active", "is_staff", "is_superuser"]}),
+        ("Dates", {"fields": ["date_joined", "last_login", "last_active_at"]}),
     ]
     add_fieldsets = [(None, {"fields": ["email", "name", "password1", "password2"]})]
 

@@ -33,7 +33,7 @@ def factors_of(person) -> dict[int, tuple[str, str]]:
 class Adapter(DefaultMFAAdapter):
     error_messages = {
         **DefaultMFAAdapter.error_messages,
-        "incorrect_code": "This is not the right code, or it was used before. Wait for the next one.",
+        "incorrect_code": "This code is wrong or has already been used. Wait for the next one.",
     }
 
     def get_totp_issuer(self) -> str:

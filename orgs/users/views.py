@@ -66,7 +66,7 @@ def session_end(request, session):
     if row.session_key == request.session.session_key:
         return redirect("account_logout")
     accounts.end_session(session=row, by=request.user)
-    messages.success(request, f"{signed_in.browser_of(row.user_agent)} is signed out.")
+    messages.success(request, f"{signed_in.browser_of(row.user_agent)} was signed out.")
     return redirect("users:sessions")
 
 

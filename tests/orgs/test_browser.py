@@ -99,6 +99,6 @@ def test_search_fills_the_rows_and_the_address(visit, world):
 def test_home_shows_a_new_state_by_itself(visit, world):
     org = world[0]
     page = visit(org.get_absolute_url())
-    expect(page.get_by_text("broken does not run")).to_be_visible()
+    expect(page.get_by_text("broken is not running")).to_be_visible()
     org.tenants.filter(slug="broken").update(status="available")
-    page.get_by_text("broken does not run").wait_for(state="detached")
+    page.get_by_text("broken is not running").wait_for(state="detached")

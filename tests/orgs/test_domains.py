@@ -111,7 +111,7 @@ def test_a_domain_belongs_to_one_organization(org):
 
 def test_a_public_mail_provider_has_to_be_meant(org):
     data = {"organization": org.pk, "domain": "Gmail.com", "role": "member"}
-    assert "Anybody can get an address at gmail.com" in str(DomainForm(data).errors["anybody"])
+    assert "Anyone can get an address at gmail.com" in str(DomainForm(data).errors["anybody"])
     assert DomainForm(data | {"anybody": "on"}).is_valid()
 
 
@@ -126,7 +126,7 @@ def test_signing_in_makes_her_a_member_once(org, sign_in):
     assert membership.role == "viewer"
     [event] = AuditEvent.objects.all()
     assert (event.action, event.actor, event.organization, event.via) == ("member.joined", user, org, "page")
-    assert plain(event) == "mary@acme.example became Viewer with an address of acme.example"
+    assert plain(event) == "mary@acme.example joined as Viewer with an address at acme.example"
     sign_in(user)
     assert recorded() == ["member.joined"]
 

@@ -313,7 +313,7 @@ def test_somebody_stronger_is_locked_for_a_custom_role(as_user, org, owner, edit
     helper.set_rights(["organization:view", "member:view", "member:manage"])
     response = as_user(make_member(org, "helper")).get(url("members", org))
     rows = {row.membership.user: row for row in response.context["rows"]}
-    assert [rows[person].locked for person in (owner, editor, member)] == ["May do more than you"] * 2 + [""]
+    assert [rows[person].locked for person in (owner, editor, member)] == ["Can do more than you"] * 2 + [""]
     assert [role.slug for role in rows[member].choices] == ["member", "helper"]
 
 
@@ -363,7 +363,7 @@ def test_the_persons_page_says_where_a_role_comes_from(as_user, org, owner, memb
     ]
     page = text(response)
     assert "by Ada Okafor" in page
-    assert "<b><bdi>Ada Okafor</bdi></b> changed <b><bdi>Dana Petrova</bdi></b>" in page
+    assert "<b><bdi>Ada Okafor</bdi></b> changed the role of <b><bdi>Dana Petrova</bdi></b>" in page
 
 
 def test_only_who_sees_the_audit_log_sees_activity(as_user, org, owner, viewer, member):
@@ -403,9 +403,9 @@ def test_home_needs_attention(as_user, org, owner):
     org.invitations.filter(email="b@example.org").update(expires_at=timezone.now())
     response = as_user(owner).get(org.get_absolute_url())
     assert [need.title for need in response.context["needs"]] == [
-        "broken does not run",
+        "broken is not running",
         "nightly failed 2 times in a row",
-        "a@example.org got no mail",
+        "a@example.org didn't get the email",
         "An invitation has expired",
     ]
     assert "Port 9104 is taken." in text(response)

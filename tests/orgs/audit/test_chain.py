@@ -161,12 +161,12 @@ def test_cut_beginning_with_numbers_made_to_fit_is_named(chain):
 
 def test_entry_put_in_front_is_named(chain):
     copy_of(1, number=0)
-    assert verify().broken == "#0 was put in"
+    assert verify().broken == "#0 was inserted"
 
 
 def test_entry_put_behind_the_end_is_named(chain):
     copy_of(1, number=LENGTH + 1, previous_hash=chain[-1].hash)
-    assert verify().broken == f"#{LENGTH + 1} was put in behind the end"
+    assert verify().broken == f"#{LENGTH + 1} was inserted after the end"
 
 
 def test_entry_put_in_between_is_named(chain):
@@ -178,7 +178,7 @@ def test_entry_put_in_between_is_named(chain):
 
 def test_row_beside_the_chain_is_named(chain):
     loose = copy_of(1, number=None)
-    assert verify().broken == f"The row with id {loose.pk} was put in beside the chain"
+    assert verify().broken == f"The row with id {loose.pk} was inserted outside the chain"
 
 
 def test_event_hidden_from_its_organization_is_named(chain):
@@ -199,7 +199,7 @@ def test_event_laid_on_somebody_else_is_named(chain, other):
 
 def test_moved_head_is_named(chain):
     AuditHead.objects.update(number=LENGTH - 1)
-    assert verify().broken == f"#{LENGTH} was put in behind the end"
+    assert verify().broken == f"#{LENGTH} was inserted after the end"
 
 
 def test_log_written_anew_is_told_from_the_noted_one(chain):
@@ -382,5 +382,5 @@ def test_command_prints_the_end_that_it_takes_back(chain):
     out = StringIO()
     call_command("verify_audit", stdout=out)
     first, note = out.getvalue().splitlines()
-    assert first.startswith("5 entries hold")
+    assert first.startswith("5 entries are intact")
     call_command("verify_audit", known=note, stdout=StringIO())

@@ -98,7 +98,7 @@ def test_nobody_promises_more_than_she_may(as_user, org, send):
     text = "a@example.org, Admin\nb@example.org, Member, chiefs\nc@example.org, Member, plain"
     response = as_user(inviter).post(url("bulk", org), asked(text))
     assert [state for _, state in states(response)] == ["unknown", "refused", "ready"]
-    assert "may do more than you" in response.content.decode()
+    assert "can do more than you" in response.content.decode()
 
 
 def test_teams_of_another_organization_are_unknown(as_user, org, owner, outsider):

@@ -45,8 +45,8 @@ def test_nothing_is_chosen_that_the_inviter_may_not_give(as_user, org, model):
     response = like(as_user(weak), org, model)
     form = response.context["form"]
     assert response.context["left_out"] == [
-        "The organization role: it may do more than you.",
-        "Team chiefs: it may do more than you.",
+        "The organization role: it can do more than you.",
+        "Team chiefs: it can do more than you.",
     ]
     assert form["role"].value() == "member" and form["teams"].value() == [model.team.uuid]
     assert "production" not in response.content.decode(), "she does not see that tenant"
@@ -57,8 +57,8 @@ def test_roles_on_tenants_that_she_sees_but_may_not_give_are_named(as_user, org,
     make_grant(model.tenant, weak, "viewer")
     response = like(as_user(weak), org, model)
     assert response.context["left_out"][1:] == [
-        "Team risk: you may not add people.",
-        "Developer on production: you may not give roles on tenants.",
+        "Team risk: you can’t add people.",
+        "Developer on production: you can't assign roles on tenants.",
     ]
 
 
@@ -80,8 +80,8 @@ def test_what_ends_and_second_roles_are_left_out(as_user, org, owner, model):
     make_grant(model.tenant, model, "admin")
     response = like(as_user(owner), org, model)
     assert response.context["left_out"] == [
-        "Developer on production: one role per tenant can be given here.",
-        "Viewer on staging: it ends on 1 Dec 2099.",
+        "Developer on production: only one role per tenant can be assigned here.",
+        "Viewer on staging: it expires on 1 Dec 2099.",
     ]
     assert response.context["form"][f"tenant-{model.tenant.pk}"].value() == "admin"
 

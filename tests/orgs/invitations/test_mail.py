@@ -84,7 +84,7 @@ def test_retry_is_refused_for_what_is_not_failed_or_dead(send, org, owner, mailo
         fail(result)
     Invitation.objects.filter(pk=expired.invitation.pk).update(expires_at=timezone.now() - timedelta(days=1))
     remove_member(membership=second.membership, by=owner)
-    for result, words in ((waiting, "not waiting"), (expired, "dead"), (dead, "dead")):
+    for result, words in ((waiting, "sent again"), (expired, "no longer works"), (dead, "no longer works")):
         with pytest.raises(Refused, match=words):
             actions.retry_delivery(invitation=row(result), by=owner)
     assert set(Mail.objects.values_list("state", flat=True)) == {"queued", "failed"}
@@ -115,11 +115,11 @@ def test_after_an_outage_all_failed_mails_go_out_but_those_of_dead_links(
     client, address = as_user(owner), reverse("invitations:list", args=[org.slug])
     assert "3 emails could not be delivered" in client.get(address).content.decode()
     again = reverse("invitations:retry_all", args=[org.slug])
-    assert "2 mails will be sent again" in client.post(again, follow=True).content.decode()
+    assert "2 emails will be sent again" in client.post(again, follow=True).content.decode()
     deliver_due()
     assert sorted(message.to[0] for message in mailoutbox) == ["a@example.org", "b@example.org"]
     assert AuditEvent.objects.filter(action="invitation.mail_retried").count() == 2
-    assert "No mail can be sent again" in client.post(again, follow=True).content.decode()
+    assert "No emails can be sent again" in client.post(again, follow=True).content.decode()
 
 
 def test_nothing_is_queued_when_the_invitation_is_not_made(send, org, owner, monkeypatch):

@@ -133,7 +133,7 @@ def some_of_each(org, owner, send):
         send(f"{name}@example.org")
     mails = {mail.to.split("@")[0]: mail for mail in Mail.objects.all()}
     for name, fields in {
-        "failed": {"state": "failed", "error": "The mail server refuses this address: 550 No such person"},
+        "failed": {"state": "failed", "error": "The mail server rejected this address: 550 No such person"},
         "sent": {"state": "sent", "settled_at": timezone.now()},
         "retried": {"error": "The mail server cannot be reached: Connection refused", "attempts": 2},
     }.items():

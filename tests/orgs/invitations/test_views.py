@@ -382,7 +382,7 @@ def test_renew_shows_the_new_link_and_mails_it(as_user, org, owner, send, settin
     client = as_user(owner)
     response = client.post(url("renew", org, result.invitation.pk))
     assert response.status_code == 409
-    assert "You can make a new link in" in response.content.decode()
+    assert "You can create a new link in" in response.content.decode()
     rested(result)
     response = client.post(url("renew", org, result.invitation.pk))
     deliver_due()

@@ -100,7 +100,7 @@ def test_a_refused_address_fails_at_once_with_the_words_of_the_server(queue, up)
     up.refuses["nobody@example.org"] = "550 No such person"
     lost, fine = queue("nobody@example.org"), queue("grace@example.org")
     delivery.deliver_due()
-    assert state(lost) == ("failed", "The mail server refuses this address: 550 No such person", 1)
+    assert state(lost) == ("failed", "The mail server rejected this address: 550 No such person", 1)
     assert state(fine)[0] == "sent"
     assert [receivers for receivers, _ in up.messages] == [["grace@example.org"]]
 
@@ -109,7 +109,7 @@ def test_a_server_that_says_later_is_asked_later(queue, up):
     up.refuses["linus@example.org"] = "451 Come back in a minute"
     mail = queue()
     delivery.deliver_due()
-    assert state(mail)[:2] == ("queued", "The mail server refuses this address: 451 Come back in a minute")
+    assert state(mail)[:2] == ("queued", "The mail server rejected this address: 451 Come back in a minute")
     up.refuses.clear()
     later(1)
     delivery.deliver_due()
@@ -129,7 +129,7 @@ def test_a_server_that_hangs_up_keeps_nobody_else_from_the_mail(queue, up):
     [
         (smtplib.SMTPAuthenticationError(535, b"no"), "user name and password", "queued"),
         (smtplib.SMTPSenderRefused(553, b"not yours", "zenpro@example.org"), "553 not yours", "failed"),
-        (smtplib.SMTPServerDisconnected("Connection unexpectedly closed"), "hung up", "queued"),
+        (smtplib.SMTPServerDisconnected("Connection unexpectedly closed"), "closed the connection", "queued"),
         (TimeoutError(), "did not answer", "queued"),
         (ValueError("odd"), "could not be sent: odd", "queued"),
     ],
@@ -150,7 +150,7 @@ def test_a_lost_key_is_a_reason(queue, settings):
     delivery.deliver_due()
     assert state(mail)[:2] == (
         "failed",
-        "The mail could not be sent: Stored secrets cannot be read with the configured keys.",
+        "The email could not be sent: Stored secrets cannot be read with the configured keys.",
     )
 
 

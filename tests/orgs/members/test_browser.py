@@ -146,7 +146,7 @@ def test_all_are_ticked_at_once_and_whoever_is_refused_is_named(visit, org, peop
     page.get_by_label("New role").select_option("viewer")
     page.get_by_role("button", name="Change role").click()
     page.get_by_role("heading", name="Not everyone was changed").wait_for()
-    expect(page.get_by_text("Nobody changes her own role. Ask another Admin.")).to_be_visible()
+    expect(page.get_by_text("You can't change your own role. Ask another Admin.")).to_be_visible()
     assert problems(page) == []
 
 

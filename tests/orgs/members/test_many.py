@@ -52,9 +52,9 @@ def test_only_who_manages_members_changes_many(as_user, org, owner, who):
 @pytest.mark.parametrize(
     ("name", "data", "words"),
     [
-        ("role", {"become": "viewer"}, "Tick somebody first."),
-        ("team", {}, "Tick somebody first."),
-        ("remove", {"sure": "1"}, "Tick somebody first."),
+        ("role", {"become": "viewer"}, "Select someone first."),
+        ("team", {}, "Select someone first."),
+        ("remove", {"sure": "1"}, "Select someone first."),
         ("role", {"member": ["nonsense"], "become": "viewer"}, "no longer a member"),
     ],
 )
@@ -92,7 +92,7 @@ def test_whoever_is_refused_stays_and_the_others_are_changed(as_user, org, owner
     page = text(response)
     assert response.status_code == 200
     assert "1 of 3 is now Viewer" in page
-    assert "Nobody changes her own role" in page and "Viewer already" in page
+    assert "change your own role" in page and "Already Viewer" in page
     assert roles(owner, member, viewer) == ["admin", "viewer", "viewer"]
     assert done() == ["member.role_changed"]
 
@@ -121,7 +121,7 @@ def test_somebody_stronger_is_refused_by_herself(as_user, org, owner, member, vi
     helper.set_rights(["organization:view", "member:view", "member:manage"])
     client = as_user(make_member(org, "helper"))
     page = text(client.post(url("remove", org), keys(owner, member)))
-    assert "Remove 1 person from Acme AI?" in page and "Stays: may do more than you" in page
+    assert "Remove 1 person from Acme AI?" in page and "Stays: can do more than you" in page
     client.post(url("remove", org), keys(owner, member) | {"sure": "1"})
     assert set(org.memberships.filter(user__in=[owner, member])) == {owner.membership}
 
@@ -158,7 +158,7 @@ def test_another_role_for_many(as_user, org, owner, member, viewer):
 
 def test_nothing_to_do_is_said(as_user, org, owner, member):
     response = as_user(owner).post(url("role", org), keys(member) | {"become": "member"}, follow=True)
-    assert "Nothing to do: everybody is Member already." in text(response)
+    assert "Nothing to do: everyone is already Member." in text(response)
     assert done() == []
 
 

@@ -21,7 +21,7 @@ def test_every_group_has_an_icon():
         ("developer", "Models", "Read, create, update, share, promote"),
         ("developer", "Secrets", "Read, create, update, read values"),
         ("editor", "Secrets", "Read, create"),
-        ("operator", "Pipelines & runs", "Read, create pipeline runs and snapshots and metadata of runs"),
+        ("operator", "Pipelines & runs", "Read, create pipeline runs and snapshots and run metadata"),
         ("operator", "Connectors", "Read, use"),
         ("viewer", "Secrets", "Read"),
         ("viewer", "The tenant itself", "See it"),

@@ -117,7 +117,7 @@ def test_a_taken_name_is_an_error_at_the_field(org, owner, as_user, reviewer, na
     start = f"base:{tenant_role(org, 'viewer').pk}"
     answer = as_user(owner).post(at("create", org), {"name": name, "start": start})
     assert answer.status_code == 422
-    assert answer.context["form"].errors == {"name": ["There is a role of this name already."]}
+    assert answer.context["form"].errors == {"name": ["There is already a role with this name."]}
 
 
 def test_names_of_the_other_level_are_free(org, owner, as_user):
@@ -241,7 +241,7 @@ def test_saving_says_what_was_added_besides(org, owner, as_user, save):
     role = make_role(org, "Writer")
     as_user(owner).post(at("rights", org, role), {"version": role.version, "right": ["model:update"]})
     page = as_user(owner).get(at("detail", org, role)).content.decode()
-    assert "Writer saved: +2 −0. Added because others need it: Read models." in page
+    assert "Writer saved: +2 −0. Also added because other rights need it: Read models." in page
     assert fresh(role).rights == {"tenant:view", "model:update", "model:read"}
 
 

@@ -53,7 +53,7 @@ def test_add_two_people_in_a_row_and_remove_one(team, open_page):
     page = open_page()
     search_for_grace(page, page.get_by_role("searchbox", name="Find people to add").fill)
     page.get_by_role("button", name="Add Grace Lindqvist").click()
-    page.get_by_text("Grace Lindqvist is in risk-ml now").wait_for()
+    page.get_by_text("Grace Lindqvist is now in risk-ml").wait_for()
     settled(page)
     # The field has the focus again and offers the others, so the next person is one click away.
     page.get_by_role("button", name="Add Hugo Martin").click()
@@ -94,7 +94,7 @@ def test_people_and_maintainers_with_the_keyboard_alone(team, open_page):
     page.keyboard.press("Enter")
     tab_to(page, page.get_by_role("button", name="Make maintainer"))
     page.keyboard.press("Enter")
-    page.get_by_text("Grace Lindqvist maintains risk-ml now").wait_for()
+    page.get_by_text("Grace Lindqvist now maintains risk-ml").wait_for()
     assert [one.user.name for one in team.maintainers.select_related("user")] == ["Grace Lindqvist"]
     tab_to(page, page.get_by_role("button", name="Remove Dana Petrova from risk-ml"))
     page.keyboard.press("Enter")

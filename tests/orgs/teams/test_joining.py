@@ -34,7 +34,7 @@ def test_each_person_gets_what_she_has_not(org, team):
     assert gains(team, new, viewer, admin) == [
         "gets access to 2 tenants",
         "gets access to 1 tenant and gains rights on 1 tenant",
-        "gains nothing on tenants",
+        "gains no rights on tenants",
     ]
 
 

@@ -110,7 +110,7 @@ def test_create_with_a_taken_name_keeps_what_was_typed(org, owner, as_user):
     make_team(org, "risk")
     response = as_user(owner).post(url("create", org=org), {"label": "risk", "description": "Kept"})
     assert response.status_code == 422
-    assert "There is a team of this name already." in response.content.decode()
+    assert "There is already a team with this name." in response.content.decode()
     assert 'value="Kept"' in response.content.decode()
     assert Team.objects.count() == 1
 
@@ -147,7 +147,7 @@ def test_delete_dialog_is_only_the_form(org, owner, as_user):
 def test_delete_of_a_stronger_team_says_why_not(org, editor, as_user):
     team = make_team(org, org_role="admin")
     page = as_user(editor).post(url("delete", team.uuid, org=org)).content.decode()
-    assert "may do more than you" in page
+    assert "can do more than you" in page
     assert Team.objects.exists()
 
 
@@ -162,7 +162,7 @@ def test_add_with_htmx_answers_with_the_members(org, owner, member, as_user):
     response = add(as_user(owner), make_team(org), member, **{"HX-Request": "true", "HX-Target": "members"})
     body = response.content.decode()
     assert body.lstrip().startswith('<section class="card" id="members"')
-    assert "Dana Petrova" in body and "is in team" in body
+    assert "Dana Petrova" in body and "is now in team" in body
 
 
 def test_add_of_another_organizations_member_writes_nothing(org, owner, outsider, as_user):
@@ -170,7 +170,7 @@ def test_add_of_another_organizations_member_writes_nothing(org, owner, outsider
     response = as_user(owner).post(
         url("member_add", team.uuid, org=org), {"membership": outsider.membership.pk}, follow=True
     )
-    assert "Choose somebody of this organization" in response.content.decode()
+    assert "Choose a member of this organization" in response.content.decode()
     assert not team.user_set.exists()
     assert not AuditEvent.objects.exists()
 
@@ -188,7 +188,7 @@ def test_editor_who_adds_herself_to_a_team_with_tenants_is_told_why_not(org, edi
     team = make_team(org)
     make_grant(make_tenant(org), team, "viewer")
     response = add(as_user(editor), team, editor, **{"HX-Request": "true", "HX-Target": "members"})
-    assert "Nobody gives them to herself" in response.content.decode()
+    assert "give yourself roles" in response.content.decode()
     assert not team.user_set.exists()
 
 

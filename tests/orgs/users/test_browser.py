@@ -140,7 +140,7 @@ def test_the_second_step_with_the_keyboard(open_browser, live_server, ada):
     expect(page.get_by_label("Code")).to_be_focused()
     page.keyboard.type("000000")
     page.keyboard.press("Enter")
-    page.get_by_text("not the right code").wait_for()
+    page.get_by_text("This code is wrong").wait_for()
     settled(page)
     expect(page.get_by_role("button", name="Use a passkey")).to_have_count(0)  # there is none
     assert in_every_look(page) == []

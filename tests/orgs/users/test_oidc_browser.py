@@ -80,7 +80,7 @@ def test_pages_are_fit_for_everybody(width, scheme, provider, settings, open_pag
             assert problems(open_page(path, width, scheme)) == [], path
     use(settings, "http://127.0.0.1:9")
     page = open_page("/accounts/oidc/sso/login/", width, scheme)
-    expect(page.locator("h1")).to_contain_text("does not answer")
+    expect(page.locator("h1")).to_contain_text("is not responding")
     assert problems(page) == []
     page = open_page("/", width, scheme)
     session = as_user(owner).cookies["sessionid"].value

@@ -94,7 +94,7 @@ def test_somebody_without_a_password_is_not_asked_for_one(as_user, ada):
 def test_wrong_digits_set_nothing_up(confirmed, ada):
     key = key_on(confirmed.get(ACTIVATE))
     page = confirmed.post(ACTIVATE, {"code": code_of(key, 0)})
-    assert "not the right code" in page.content.decode()
+    assert "This code is wrong" in page.content.decode()
     assert key_on(page) == key
     assert not has_two_factor(ada)
     assert actions() == []

@@ -168,10 +168,10 @@ def test_home_tells_the_holder_and_whoever_can_prolong(org, owner, editor, membe
     make_grant(tenant, member, "developer", expires_at=in_days(3))
     make_grant(tenant, make_team(org, "red", members=[editor]), "viewer", expires_at=in_days(2))
     make_grant(tenant, editor, "viewer")
-    assert "Your role Developer on production ends" in as_user(member).get(path).content.decode()
+    assert "Your role Developer on production expires" in as_user(member).get(path).content.decode()
     page = as_user(editor).get(path).content.decode()
-    assert "The role Viewer of team red on production ends" in page
+    assert "The role Viewer of team red on production expires" in page
     assert "Dana Petrova" not in page
     page = as_user(owner).get(path).content.decode()
-    assert "2 roles on production end within 7 days" in page
+    assert "2 roles on production expire within 7 days" in page
     assert "red, Viewer:" in page

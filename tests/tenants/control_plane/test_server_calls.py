@@ -378,7 +378,7 @@ class TestWhoShares:
     def test_the_log_says_who_says_so(self, server, tenant, developer, member):
         self.shared(server, developer, member)
         [event] = AuditEvent.objects.all()
-        assert plain(event).startswith("The server of forecast says that Dora Developer shared model/")
+        assert plain(event).startswith("The server of forecast reports that Dora Developer shared model/")
 
     def test_a_superuser_may(self, server, tenant, superuser, member):
         assert self.shared(server, superuser, member, ["read", "delete"]) == 200
