@@ -52,8 +52,8 @@ def fill() -> dict:
     from django.core.management import call_command
     from factories import make_grant, make_member, make_org, make_tenant
 
-    from orgs.sql import analyze
     from tenants.control_plane.models import AccessToken
+    from zenpro_site.common.sql import analyze
 
     call_command("migrate", verbosity=0)
     org = make_org("Large")

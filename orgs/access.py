@@ -10,11 +10,12 @@ from django.db.models import Case, Count, Model, OuterRef, Q, Subquery, Value, W
 from django.db.models.functions import Concat
 from django.shortcuts import get_object_or_404
 
+from zenpro_site.common.sql import Joined
+
 from .audit.models import AuditEvent
 from .models import Membership, Organization
 from .permissions import DEEDS, Permission
 from .roles.models import Role, RolePermission
-from .sql import Joined
 from .teams.models import Team
 from .users.two_factor import has_two_factor
 

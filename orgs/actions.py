@@ -8,16 +8,14 @@ from django.contrib.auth import get_user_model
 from django.db import transaction
 from django.db.models import F
 
+from zenpro_site.common.refusals import Refused
+
 from .access import permissions_of
 from .audit.models import AuditEvent
 from .domains.models import Departure
 from .models import Membership, Organization, OrgRole
 from .roles.models import Role
 from .users.two_factor import has_two_factor
-
-
-class Refused(Exception):
-    """The change breaks a rule; the text is a sentence for people. Nothing has been written."""
 
 
 @dataclass(frozen=True)

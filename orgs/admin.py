@@ -1,11 +1,11 @@
 from django import forms
 from django.contrib import admin
 
-from zenpro_site.admin import ActionsAdmin
+from zenpro_site.common.admin import ActionsAdmin
+from zenpro_site.common.sql import number_of
 
 from . import actions
 from .models import Membership, Organization, OrgRole
-from .sql import number_of
 
 
 @admin.register(Organization)

@@ -10,7 +10,7 @@ from django.utils.http import urlencode
 from django.utils.timezone import localdate
 from django.views.decorators.http import require_GET, require_http_methods, require_POST, require_safe
 
-from zenpro_site.htmx import partial_or_redirect, render_partial, wants
+from zenpro_site.common.htmx import partial_or_redirect, render_partial, wants
 
 from . import actions
 from . import members as people

@@ -13,9 +13,10 @@ from django.utils import timezone
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
+from zenpro_site.common.sql import Joined, counts_in
+
 from .models import Membership, Organization, OrgRole
 from .permissions import Permission
-from .sql import Joined, counts_in
 from .teams.models import Team
 from .users.sessions import living
 

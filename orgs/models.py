@@ -6,7 +6,7 @@ from django.db import models
 from django.urls import reverse
 from django.utils.text import slugify
 
-from zenpro_site.names import PlainNames
+from zenpro_site.common.names import PlainNames
 
 RESERVED_SLUGS = {"new", "api", "admin", "accounts", "invite", "static", "o", "t"}
 slug_validator = RegexValidator(

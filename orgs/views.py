@@ -6,7 +6,7 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
-from zenpro_site.htmx import render_partial, wants
+from zenpro_site.common.htmx import render_partial, wants
 
 from . import actions
 from . import home as overview

@@ -9,13 +9,14 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods
 
-from orgs.actions import Refused
 from orgs.teams.models import Team
-from zenpro_site.htmx import instead_into, render_partial, wants
+from tenants import grant_actions
+from tenants.grant_forms import GrantForm, RolesForm
+from zenpro_site.common.htmx import instead_into, render_partial, wants
+from zenpro_site.common.refusals import Refused
 
-from . import actions, effects
+from . import effects
 from .access import tenant_view
-from .forms import GrantForm, RolesForm
 from .holders import holder_value, suggestions, typed
 from .matrix.grid import cell_id, cell_of
 from .permissions import TenantPermission
@@ -58,9 +59,9 @@ def _form_page(request, modal: str, effect: str, context: dict, form):
 
 def _give(request, values):
     holder, role, end = values["holder"], values["role"], values["expires_at"]
-    held = {grant.role: grant for grant in actions.direct_roles(tenant=request.tenant, holder=holder)}
+    held = {grant.role: grant for grant in grant_actions.direct_roles(tenant=request.tenant, holder=holder)}
     try:
-        grant = actions.give_grant(
+        grant = grant_actions.give_grant(
             tenant=request.tenant, holder=holder, role=role, by=request.user, expires_at=end
         )
     except Refused as error:
@@ -68,7 +69,9 @@ def _give(request, values):
         return redirect("tenants:members", request.org.slug, request.tenant.slug)
     back = {"holder": holder_value(holder), "role": role.pk, **_end_of(held[role])} if role in held else {}
     undo = _undo(request, "grant_give", back) if back else _undo(request, "grant_withdraw", {}, grant.pk)
-    messages.success(request, f"{actions.holder_name(holder)} is now {role}{_until(grant)}.", extra_tags=undo)
+    messages.success(
+        request, f"{grant_actions.holder_name(holder)} is now {role}{_until(grant)}.", extra_tags=undo
+    )
     return redirect("tenants:members", request.org.slug, request.tenant.slug)
 
 
@@ -92,11 +95,11 @@ def grant_withdraw(request, grant):
     grant = get_object_or_404(grants, pk=grant)
     if request.method != "POST":
         context = {"tenant": request.tenant, "grant": grant, "effect": effects.of_withdrawing(grant)}
-        context["who"] = actions.holder_name(grant.holder)
+        context["who"] = grant_actions.holder_name(grant.holder)
         return render_partial(request, "tenants/withdraw.html#modal", context)
     fields = {"holder": holder_value(grant.holder), "role": grant.role_id, **_end_of(grant)}
-    who, role = actions.holder_name(grant.holder), grant.role
-    actions.withdraw_grant(grant=grant, by=request.user)
+    who, role = grant_actions.holder_name(grant.holder), grant.role
+    grant_actions.withdraw_grant(grant=grant, by=request.user)
     undo = "" if grant.is_over else _undo(request, "grant_give", fields)
     messages.success(request, f"{who} no longer has the {role} role here.", extra_tags=undo)
     return redirect("tenants:members", request.org.slug, request.tenant.slug)
@@ -117,7 +120,7 @@ def team_roles(request, team):
 
 def _roles(request, holder):
     """All roles of one holder in one form: from the members page in a dialog, from the matrix in a cell's menu."""
-    held = actions.direct_roles(tenant=request.tenant, holder=holder)
+    held = grant_actions.direct_roles(tenant=request.tenant, holder=holder)
     form = RolesForm(_data(request, "role"), org=request.org, held=held)
     ready = form.is_bound and form.is_valid()
     if ready and request.method == "POST" and not request.POST.get(REVIEW):
@@ -137,7 +140,7 @@ def _roles_context(request, holder, held, form) -> dict:
     return {
         "tenant": request.tenant,
         "holder": holder,
-        "who": actions.holder_name(holder),
+        "who": grant_actions.holder_name(holder),
         "people": holder.user_set.count() if isinstance(holder, Team) else None,
         "form": form,
         "several": len(held) > 1 or "several" in posted or len(form.chosen) > 1,
@@ -158,7 +161,7 @@ def _where_from(request, posted) -> str:
 
 def _set(request, holder, held, roles):
     try:
-        changed = actions.set_grants(tenant=request.tenant, holder=holder, roles=roles, by=request.user)
+        changed = grant_actions.set_grants(tenant=request.tenant, holder=holder, roles=roles, by=request.user)
     except Refused as error:
         messages.error(request, str(error))
     else:
@@ -170,7 +173,7 @@ def _set(request, holder, held, roles):
 
 
 def _told(holder, roles) -> str:
-    who = actions.holder_name(holder)
+    who = grant_actions.holder_name(holder)
     names = " and ".join(str(role) for role in roles)
     return (
         f"{who[:1].upper()}{who[1:]} is now {names}."
@@ -193,6 +196,6 @@ def _after(request, holder):
     """The changed cell of the matrix, or back to where the form was opened."""
     tenant = request.tenant
     if isinstance(holder, Team) and wants(request, cell_id(holder, tenant)):
-        cell = cell_of(holder, tenant, actions.direct_roles(tenant=tenant, holder=holder))
+        cell = cell_of(holder, tenant, grant_actions.direct_roles(tenant=tenant, holder=holder))
         return render(request, "matrix/_cell.html", {"cell": cell})
     return redirect(_where_from(request, request.POST))

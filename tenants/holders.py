@@ -1,11 +1,10 @@
 """Choosing a team or a person: from a list while it is short, by a search where an organization is large."""
 
-from uuid import UUID
-
 from django import forms
 
 from orgs.members import matching
 from orgs.teams.models import Team
+from zenpro_site.common.identifiers import uuid_or_none
 
 LISTED = 200  # the most teams and people in a list; above that it becomes a search
 SUGGESTED = 8
@@ -80,7 +79,7 @@ class HolderField(forms.Field):
 
     def _by_key(self, value):
         kind, _, key = value.partition(":")
-        key = _uuid(key)
+        key = uuid_or_none(key)
         if key is None:
             return None
         return (
@@ -117,10 +116,3 @@ def _search(search_at: str) -> forms.TextInput:
 
 def _is_key(value) -> bool:
     return isinstance(value, str) and value.startswith(("team:", "person:"))
-
-
-def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None

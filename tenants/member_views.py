@@ -8,13 +8,13 @@ from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods, require_safe
 
 from orgs.access import refuse
-from orgs.actions import Refused
 from orgs.permissions import Permission
-from zenpro_site.htmx import render_partial
+from tenants import grant_actions
+from tenants.grant_forms import RoleForm
+from zenpro_site.common.htmx import render_partial
+from zenpro_site.common.refusals import Refused
 
-from . import actions
 from .access import tenant_view
-from .forms import RoleForm
 from .members import TeamRow, members_in, person_rows, teams_of
 from .permissions import TenantPermission
 
@@ -80,7 +80,7 @@ def join(request):
     form = RoleForm(request.POST if request.method == "POST" else None, org=request.org)
     if form.is_bound and form.is_valid():
         try:
-            actions.join_tenant(tenant=request.tenant, role=form.cleaned_data["role"], by=request.user)
+            grant_actions.join_tenant(tenant=request.tenant, role=form.cleaned_data["role"], by=request.user)
         except Refused as error:
             form.add_error(None, str(error))
         else:

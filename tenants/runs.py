@@ -13,14 +13,12 @@ from uuid import UUID
 from django.conf import settings
 from django.utils import timezone
 
-from zenpro_site.names import without_odd
-from zenpro_site.templatetags.ui import duration
+from zenpro_site.common.names import without_odd
+from zenpro_site.common.ui import duration
 
 from .connection import connect
 from .graphs import NODE_HEIGHT, NODE_WIDTH, Layout, Node, layout
 from .models import Tenant
-from .run_templates import runner
-from .run_templates.models import TemplateRun
 from .servers.answers import identifier, is_number, line, listing, mapping, moment
 from .servers.answers import seconds as seconds_of
 from .servers.base import TenantBusy, TenantError, TenantNotFound, TenantRefused, TenantUnreachable
@@ -32,7 +30,6 @@ LINE_LENGTH = 10_000  # characters of one line of a log
 LOG_LINES, LOG_LENGTH = 500, 300_000  # lines and characters; more are in the download
 GRAPH_LIMIT = 150  # steps; above it the list comes first
 STEPS, LINKS = 1000, 20_000  # of one run that are looked at; servers may send any number
-OUTPUT_LINES, OUTPUT_LENGTH = 100, 1000  # of the process of a failed re-run, and characters of a line
 METRICS, PARAMETERS = 1000, 2000  # values shown on one page
 VALUE_LENGTH = 2000  # characters of one value
 LABEL_LENGTH = 19  # letters that fit into a node
@@ -546,19 +543,6 @@ def _numbers(metadata: dict, prefix: str) -> Iterator[tuple[str, Any]]:
             yield from _numbers(value, f"{path}.")
         elif is_number(value):
             yield path, value
-
-
-def rerun_of(tenant: Tenant, run_id: UUID) -> TemplateRun | None:
-    """The re-run of a template that made this run, if one did."""
-    runs = TemplateRun.objects.filter(template__tenant=tenant, zenml_run_id=run_id)
-    return runs.select_related("template__tenant__organization", "created_by").first()
-
-
-def output_of(rerun: TemplateRun | None) -> list[str]:
-    """The last lines that the process of a failed re-run printed, which no step's log may hold; [] for others."""
-    if rerun is None or rerun.state != TemplateRun.State.FAILED:
-        return []
-    return [line(text, OUTPUT_LENGTH) for text in runner.tail(rerun.pk, OUTPUT_LINES)]
 
 
 def file_name(*parts: str) -> str:

@@ -8,14 +8,15 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from orgs.access import org_view, refuse
-from orgs.actions import Refused
 from orgs.permissions import Permission
-from zenpro_site.htmx import reload_page, render_partial, wants
+from tenants.grant_forms import access_formset
+from zenpro_site.common.htmx import reload_page, render_partial, wants
+from zenpro_site.common.refusals import Refused
 
 from . import actions
 from .access import tenant_view
 from .enrollment.actions import enroll
-from .forms import ELSEWHERE, DeleteForm, SettingsForm, SlugForm, TenantForm, access_formset
+from .forms import ELSEWHERE, DeleteForm, SettingsForm, SlugForm, TenantForm
 from .holders import suggestions, typed
 from .hosting import api_url_of, tail_log
 from .members import members_in, person_rows

@@ -15,9 +15,9 @@ os.environ["ZENPRO_SECRET_KEYS"] = "dGVzdHRlc3R0ZXN0dGVzdHRlc3R0ZXN0dGVzdHRlc3Q=
 if "ZENPRO_TEST_DATABASE_URL" in os.environ:
     os.environ["DATABASE_URL"] = os.environ["ZENPRO_TEST_DATABASE_URL"]
 
+from zenpro_site.common.statements import options
 from zenpro_site.settings import *
 from zenpro_site.settings import DATABASES, STORAGES, ZENPRO_DATA
-from zenpro_site.statements import options
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"

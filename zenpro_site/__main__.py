@@ -7,7 +7,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
 
-from zenpro_site import modes
+from zenpro_site.common import modes
 
 
 def main() -> None:

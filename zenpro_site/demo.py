@@ -12,7 +12,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from orgs.actions import Refused, create_organization
+from orgs.actions import create_organization
 from orgs.models import Organization
 from tenants.actions import create_tenant, retry
 from tenants.agent import progress
@@ -20,6 +20,7 @@ from tenants.connection import connect
 from tenants.hosting import backend, local_stores_of
 from tenants.models import Tenant
 from tenants.run_templates.actions import create_template
+from zenpro_site.common.refusals import Refused
 
 CODE = Path(settings.ZENPRO_SHIPPED_CODE) / "churn"
 START_LIMIT = 600.0  # seconds: the first start also downloads ZenML

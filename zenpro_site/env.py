@@ -14,8 +14,8 @@ from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
 from environ.fileaware_mapping import FileAwareMapping
 
-from .addresses import bracketed
-from .mailboxes import normal, why_no_address
+from zenpro_site.common.addresses import bracketed
+from zenpro_site.common.mailboxes import normal, why_no_address
 
 YES, NO = ("true", "on", "yes", "1"), ("false", "off", "no", "0")
 NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")

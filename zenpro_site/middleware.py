@@ -9,8 +9,7 @@ from django.utils.functional import SimpleLazyObject
 
 from orgs.users.models import Origin
 from tenants.control_plane.wire import WireError
-
-from .statements import was_cut
+from zenpro_site.common.statements import was_cut
 
 log = structlog.get_logger("zenpro.web")
 TOO_LONG = "The database took too long to answer. Try again in a moment."

@@ -19,12 +19,13 @@ class Oidc:
     client_secret: str
     name: str
     only: bool = False
+    provider: str = PROVIDER
 
     @property
     def allauth(self) -> dict:
         """The value of SOCIALACCOUNT_PROVIDERS."""
         app = {
-            "provider_id": PROVIDER,
+            "provider_id": self.provider,
             "name": self.name,
             "client_id": self.client_id,
             "secret": self.client_secret,

@@ -7,8 +7,8 @@ from pathlib import Path
 from django.conf import settings
 
 from tenants.servers.supervisor import Program
-from zenpro_site import modes
-from zenpro_site.addresses import authority
+from zenpro_site.common import modes
+from zenpro_site.common.addresses import authority
 
 GIVEN = {"DJANGO_SETTINGS_MODULE", "ZENPRO_DATA_FILE", "ZENPRO_URL_FILE"}  # said in clear below
 WEB_THREADS = 32  # tenants call us back while we call them, so a thread must always be free

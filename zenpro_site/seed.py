@@ -21,10 +21,10 @@ from orgs.invitations.models import Invitation
 from orgs.models import Membership, Organization, OrgRole
 from orgs.roles.models import Role
 from orgs.roles.permissions import complete
-from orgs.sql import analyze
 from orgs.teams.models import Team
 from orgs.users.models import User
 from tenants.models import Tenant, TenantGrant
+from zenpro_site.common.sql import analyze
 
 FIRST = [
     "Ada",

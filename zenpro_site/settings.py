@@ -6,13 +6,14 @@ from pathlib import Path
 import structlog
 from django.core.exceptions import ImproperlyConfigured
 
-from . import statements
-from .addresses import bracketed
+from zenpro_site.common import statements
+from zenpro_site.common.addresses import bracketed
+from zenpro_site.common.sizes import load_size
+
 from .env import Env
 from .keys import load_keys, make_keys
 from .logs import without_tokens
 from .oidc import load_oidc
-from .sizes import load_size
 from .sources import load_code_roots, load_index
 
 env = Env()
@@ -114,7 +115,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "zenpro_site.middleware.discreet",
     "csp.middleware.CSPMiddleware",
-    "zenpro_site.characters.readable",
+    "zenpro_site.common.characters.readable",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -123,7 +124,7 @@ MIDDLEWARE = [
     "zenpro_site.middleware.origin",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    "zenpro_site.htmx.responses",
+    "zenpro_site.common.htmx.responses",
     "allauth.account.middleware.AccountMiddleware",
     "orgs.users.sessions.noted",
     "orgs.two_factor.asked_for",
@@ -149,7 +150,7 @@ TEMPLATES = [
                 "django.templatetags.static",
                 "template_partials.templatetags.partials",
                 "django_htmx.templatetags.django_htmx",
-                "zenpro_site.templatetags.ui",
+                "zenpro_site.common.ui",
             ],
         },
     }

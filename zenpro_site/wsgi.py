@@ -5,9 +5,9 @@ from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 from django.urls import get_resolver
 
-from zenpro_site import modes
+from zenpro_site.common import modes
+from zenpro_site.common.statements import limit_statements
 from zenpro_site.processes import SWITCH_INTERVAL
-from zenpro_site.statements import limit_statements
 
 modes.restrict()
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "zenpro_site.settings")

@@ -10,7 +10,7 @@ from django.utils.html import format_html, format_html_join, strip_tags
 from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
 
-from zenpro_site.names import without_odd
+from zenpro_site.common.names import without_odd
 
 from .models import AuditEvent
 

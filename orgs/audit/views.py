@@ -4,7 +4,7 @@ from django.views.decorators.http import require_GET, require_safe
 
 from orgs.access import org_view
 from orgs.permissions import Permission
-from zenpro_site.htmx import render_partial
+from zenpro_site.common.htmx import render_partial
 
 from .actions import record_export
 from .export import as_csv, as_json_lines

@@ -3,9 +3,9 @@
 from allauth.account.models import EmailAddress
 from django.db import transaction
 
-from orgs.actions import Refused
 from orgs.audit.models import AuditEvent
 from orgs.models import Membership
+from zenpro_site.common.refusals import Refused
 
 from .models import OrganizationDomain, domain_of
 

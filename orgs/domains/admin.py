@@ -2,7 +2,7 @@ from django import forms
 from django.contrib import admin
 
 from orgs.models import OrgRole
-from zenpro_site.admin import ActionsAdmin, ReadOnlyAdmin
+from zenpro_site.common.admin import ActionsAdmin, ReadOnlyAdmin
 
 from . import actions
 from .models import PUBLIC, Departure, OrganizationDomain, to_ascii

@@ -4,7 +4,7 @@ from django.db import models
 from django.db.models.functions import Lower
 
 from orgs.models import Organization, OrgRole
-from zenpro_site.mailboxes import ascii_domain, normal
+from zenpro_site.common.mailboxes import ascii_domain, normal
 
 # Where anybody gets an address: whoever adds one of them lets in everybody.
 PUBLIC = frozenset(

@@ -7,7 +7,7 @@ from django.db.models import Count, OuterRef, Subquery
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
 
-from orgs.actions import Refused
+from zenpro_site.common.refusals import Refused
 
 from . import actions
 from .forms import NewAccountForm

@@ -14,7 +14,6 @@ from django.db.models.functions import Lower
 from django.utils import timezone
 
 from orgs.access import permissions_of
-from orgs.actions import Refused
 from orgs.audit.models import AuditEvent
 from orgs.mails.actions import retry_mail
 from orgs.mails.models import Mail
@@ -22,7 +21,8 @@ from orgs.models import Membership, Organization
 from orgs.permissions import Permission
 from orgs.roles.models import Role
 from orgs.teams.models import Team
-from zenpro_site.mailboxes import is_address, normal, why_no_address
+from zenpro_site.common.mailboxes import is_address, normal, why_no_address
+from zenpro_site.common.refusals import Refused
 
 from . import mail
 from .models import Invitation, hash_token

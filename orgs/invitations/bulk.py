@@ -9,8 +9,8 @@ from enum import StrEnum
 from orgs.models import Organization
 from orgs.roles.models import Role
 from orgs.teams.models import Team
-from zenpro_site.mailboxes import pasted, why_no_address
-from zenpro_site.names import without_odd
+from zenpro_site.common.mailboxes import pasted, why_no_address
+from zenpro_site.common.names import without_odd
 
 from .actions import Offer, Outcome, Result, reason_against_offer, standings_of
 

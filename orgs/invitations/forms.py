@@ -7,8 +7,8 @@ from django.contrib.auth.password_validation import validate_password
 from django.utils import timezone
 
 from orgs.permissions import Permission
-from zenpro_site.mailboxes import is_address, split
-from zenpro_site.names import NameField
+from zenpro_site.common.mailboxes import is_address, split
+from zenpro_site.common.names import NameField
 
 from . import bulk
 from .actions import Offer

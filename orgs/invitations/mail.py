@@ -5,7 +5,7 @@ from django.urls import reverse
 
 from orgs.mails.actions import queue_mail
 from orgs.mails.models import Mail
-from zenpro_site.addresses import full
+from zenpro_site.common.addresses import full
 
 from .models import Invitation
 

@@ -10,10 +10,10 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from orgs.access import org_view, people_who_can, refuse
-from orgs.actions import Refused
 from orgs.members import counts_of
 from orgs.permissions import Permission
-from zenpro_site.htmx import partial_or_redirect, render_partial, wants
+from zenpro_site.common.htmx import partial_or_redirect, render_partial, wants
+from zenpro_site.common.refusals import Refused
 
 from . import actions
 from .forms import BulkForm, InvitationFilter, InviteForm, LikeForm, StretchForm

@@ -6,7 +6,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from orgs.models import Organization
-from zenpro_site.names import without_odd
+from zenpro_site.common.names import without_odd
 
 from .models import Mail, in_a_week
 

@@ -17,7 +17,7 @@ from django.db import close_old_connections
 from django.db.models import F
 from django.utils import timezone
 
-from zenpro_site.sealing import SecretsUnreadable
+from zenpro_site.common.sealing import SecretsUnreadable
 
 from .models import LEASE, PAUSES, Mail
 

@@ -5,7 +5,7 @@ from django.db import models
 from django.utils import timezone
 
 from orgs.models import Organization
-from zenpro_site.sealing import seal, unseal
+from zenpro_site.common.sealing import seal, unseal
 
 # How long to wait after the first, second and third failed attempt. After the fourth the mail has failed.
 PAUSES = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=30))

@@ -6,10 +6,11 @@ from django.db import transaction
 from django.db.models import Q
 
 from orgs.access import permissions_of
-from orgs.actions import Refused, refuse_stronger
+from orgs.actions import refuse_stronger
 from orgs.audit.models import AuditEvent
 from orgs.models import Organization
 from orgs.permissions import Permission
+from zenpro_site.common.refusals import Refused
 
 from .models import Role
 from .permissions import complete, rights_that_exist

@@ -2,7 +2,7 @@
 
 import json
 
-from zenpro_site.characters import storable
+from zenpro_site.common.characters import storable
 
 from .models import Role
 from .permissions import rights_that_exist

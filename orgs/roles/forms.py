@@ -1,6 +1,6 @@
 from django import forms
 
-from zenpro_site.names import NameField
+from zenpro_site.common.names import NameField
 
 from .exchange import LONGEST, read
 from .models import Role

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from orgs.invitations.models import Invitation
 from orgs.models import Membership
-from orgs.sql import counts_in
 from orgs.teams.models import Team
+from zenpro_site.common.sql import counts_in
 
 from .models import Role
 

@@ -6,7 +6,7 @@ from django.urls import reverse
 from django.utils.text import slugify
 
 from orgs.models import Organization
-from zenpro_site.names import PlainNames
+from zenpro_site.common.names import PlainNames
 
 from .permissions import ORG_ROLES, TENANT_ROLES
 

@@ -5,10 +5,10 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from orgs.access import org_view
-from orgs.actions import Refused
 from orgs.audit.sentences import told
 from orgs.permissions import Permission
-from zenpro_site.htmx import render_partial
+from zenpro_site.common.htmx import render_partial
+from zenpro_site.common.refusals import Refused
 
 from . import actions
 from .consequences import of_editing

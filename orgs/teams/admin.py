@@ -3,7 +3,7 @@ from django.contrib import admin
 from django.db.models import Count
 
 from orgs.models import OrgRole
-from zenpro_site.admin import ActionsAdmin
+from zenpro_site.common.admin import ActionsAdmin
 
 from . import actions
 from .models import Team

@@ -9,8 +9,8 @@ from django.db.models.functions import Cast, Coalesce
 from django.urls import reverse
 
 from orgs.models import Membership, Organization
-from orgs.sql import Joined
-from zenpro_site.names import PlainNames
+from zenpro_site.common.names import PlainNames
+from zenpro_site.common.sql import Joined
 
 FACES = 4
 

@@ -5,10 +5,10 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from orgs.access import org_view, refuse
-from orgs.actions import Refused
 from orgs.audit.sentences import told
 from orgs.permissions import Permission
-from zenpro_site.htmx import partial_or_redirect, render_partial
+from zenpro_site.common.htmx import partial_or_redirect, render_partial
+from zenpro_site.common.refusals import Refused
 
 from . import actions
 from .access import manages_members, teams_visible_to

@@ -5,8 +5,9 @@ from django.contrib.auth import get_user_model
 from django.db import transaction
 from django.db.models import F, Q
 
-from orgs.actions import Refused, deactivate_person
+from orgs.actions import deactivate_person
 from orgs.audit.models import AuditEvent
+from zenpro_site.common.refusals import Refused
 
 from .sessions import browser_of
 from .two_factor import has_two_factor

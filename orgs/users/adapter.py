@@ -11,8 +11,8 @@ from django.shortcuts import redirect
 from django.urls import reverse
 
 from orgs.domains.actions import join
-from zenpro_site.addresses import full
-from zenpro_site.mailboxes import normal
+from zenpro_site.common.addresses import full
+from zenpro_site.common.mailboxes import normal
 
 from . import actions, limits, sessions
 

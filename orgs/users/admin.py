@@ -8,8 +8,8 @@ from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.forms import BaseUserCreationForm, UserChangeForm
 from django.contrib.auth.models import Group
 
-from zenpro_site.admin import ActionsAdmin, ReadOnlyAdmin
-from zenpro_site.mailboxes import normal
+from zenpro_site.common.admin import ActionsAdmin, ReadOnlyAdmin
+from zenpro_site.common.mailboxes import normal
 
 from . import actions
 from .models import User

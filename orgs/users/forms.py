@@ -2,8 +2,8 @@ from allauth.account.forms import ResetPasswordForm
 from allauth.mfa.webauthn import forms as passkeys
 from django import forms
 
-from zenpro_site.mailboxes import normal
-from zenpro_site.names import NameField
+from zenpro_site.common.mailboxes import normal
+from zenpro_site.common.names import NameField
 
 from .models import User
 

@@ -9,7 +9,7 @@ from allauth.mfa import app_settings as mfa_settings
 from django.core.cache import cache
 from django.shortcuts import render
 
-from zenpro_site.mailboxes import normal
+from zenpro_site.common.mailboxes import normal
 
 APPS = {"allauth.account": account_settings, "allauth.mfa": mfa_settings}
 

@@ -11,8 +11,8 @@ from django.utils import timezone
 from django.utils.crypto import salted_hmac
 from django.utils.text import slugify
 
-from zenpro_site.mailboxes import normal
-from zenpro_site.names import PlainNames
+from zenpro_site.common.mailboxes import normal
+from zenpro_site.common.names import PlainNames
 
 ACTIVE_STEP = timedelta(minutes=5)
 

@@ -20,9 +20,9 @@ from django.shortcuts import render
 
 from orgs.domains.actions import lets_in
 from orgs.invitations.actions import account_of, is_expected
-from zenpro_site.characters import storable
-from zenpro_site.mailboxes import is_written_plainly, normal
-from zenpro_site.names import without_odd
+from zenpro_site.common.characters import storable
+from zenpro_site.common.mailboxes import is_written_plainly, normal
+from zenpro_site.common.names import without_odd
 
 from . import actions
 

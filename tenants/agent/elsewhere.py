@@ -9,8 +9,8 @@ from tenants.enrollment.checks import verdict
 from tenants.enrollment.models import Enrollment
 from tenants.hosting import spec_of
 from tenants.models import Tenant
-from tenants.sealing import SecretsUnreadable
 from tenants.servers.enrolled import look
+from zenpro_site.common.sealing import SecretsUnreadable
 
 Status, Desired = Tenant.Status, Tenant.DesiredState
 BEFORE_CALL = 15.0  # seconds between looks at a server that never called

@@ -15,7 +15,7 @@ from django.utils import timezone
 from orgs.access import people_who_can
 from orgs.mails.actions import queue_mail
 from orgs.permissions import Permission
-from tenants import actions
+from tenants import grant_actions
 from tenants.models import Tenant, TenantGrant
 
 MANAGE_ACCESS = frozenset({"tenant:manage_access"})
@@ -25,7 +25,7 @@ NAMED = 3  # Admins whom the email names
 def end_expired_grants() -> int:
     """Remove expired grants, one audit row each. Returns how many."""
     expired = TenantGrant.objects.filter(expires_at__lte=timezone.now()).order_by("expires_at")
-    return sum(actions.end_grant(grant=grant) for grant in expired)
+    return sum(grant_actions.end_grant(grant=grant) for grant in expired)
 
 
 def announce_endings() -> int:

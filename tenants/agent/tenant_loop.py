@@ -22,7 +22,6 @@ from tenants.connection import connect
 from tenants.hosting import backend, spec_of
 from tenants.models import Tenant
 from tenants.run_templates.derive import is_passing
-from tenants.sealing import SecretsUnreadable
 from tenants.servers.base import (
     ServerError,
     ServerState,
@@ -33,7 +32,8 @@ from tenants.servers.base import (
     TenantRefused,
 )
 from tenants.servers.explain import may_pass
-from zenpro_site.addresses import authority
+from zenpro_site.common.addresses import authority
+from zenpro_site.common.sealing import SecretsUnreadable
 
 from . import elsewhere, progress
 from .starts import SLOT_TIME, STARTS_AT_ONCE, Patience, Slot, limit_for

@@ -19,9 +19,9 @@ from orgs.permissions import Permission
 from tenants.access import enter_tenant
 from tenants.control_plane import keys
 from tenants.control_plane.models import ApiKey
-from tenants.control_plane.wire import uuid_or_none
 from tenants.models import Tenant
 from tenants.permissions import TenantPermission
+from zenpro_site.common.identifiers import uuid_or_none
 
 SLUG = re.compile(r"[a-z0-9-]{1,50}")
 

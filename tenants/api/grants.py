@@ -6,8 +6,8 @@ from django.shortcuts import get_object_or_404
 from ninja import Query, Router, Schema
 from pydantic import Field, model_validator
 
-from tenants import actions
-from tenants.forms import GrantForm
+from tenants import grant_actions
+from tenants.grant_forms import GrantForm
 from tenants.models import TenantGrant
 from tenants.permissions import TenantPermission
 
@@ -83,11 +83,11 @@ def grant_give(request, organization: str, tenant: str, body: GrantNew):
     form = GrantForm({"holder": holder, "role": role.pk}, org=request.org)
     chosen = checked(form, holder="team" if body.team else "member")
     values = {"holder": chosen["holder"], "role": chosen["role"], "expires_at": body.expires}
-    return shown(actions.give_grant(tenant=request.tenant, by=request.user, **values))
+    return shown(grant_actions.give_grant(tenant=request.tenant, by=request.user, **values))
 
 
 @router.delete(GRANTS + "/{grant}", auth=needs(TenantPermission.ACCESS), response={204: None})
 def grant_withdraw(request, organization: str, tenant: str, grant: UUID):
     """Remove a role. Other roles of the holder stay."""
     found = get_object_or_404(request.tenant.grants.select_related("tenant__organization"), pk=grant)
-    actions.withdraw_grant(grant=found, by=request.user)
+    grant_actions.withdraw_grant(grant=found, by=request.user)

@@ -8,10 +8,10 @@ from ninja import Schema
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 from pydantic import Field
 
-from orgs.actions import Refused
 from tenants.run_templates.actions import InvalidConfiguration, TemplateRefused
-from tenants.sealing import SecretsUnreadable
 from tenants.servers.base import TenantError, TenantNotFound, TenantRefused
+from zenpro_site.common.refusals import Refused
+from zenpro_site.common.sealing import SecretsUnreadable
 
 NOWHERE = "There is nothing here, or nothing you can see."
 TAKEN = "taken"  # code of a form's error that says that the name is taken

@@ -9,7 +9,6 @@ from uuid import UUID
 from django.db import models, transaction
 from django.utils import timezone
 
-from orgs.actions import Refused
 from orgs.audit.models import AuditEvent
 from orgs.roles.permissions import SHARE, nearest
 from orgs.teams.models import Team
@@ -17,6 +16,7 @@ from tenants import decisions
 from tenants.decisions import Resource
 from tenants.enrollment.models import Enrollment
 from tenants.models import Share, Tenant, TenantAccount
+from zenpro_site.common.refusals import Refused
 
 from .models import AccessToken, DeviceEntry, KeyEntry, UnknownRight, UsageEvent
 

@@ -1,6 +1,6 @@
 from django.contrib import admin
 
-from zenpro_site.admin import ReadOnlyAdmin
+from zenpro_site.common.admin import ReadOnlyAdmin
 
 from .models import AccessToken, ApiKey, DeviceEntry, DeviceLogin, KeyEntry, UnknownRight, UsageEvent
 

@@ -5,7 +5,7 @@ from django.utils import timezone
 
 from orgs.models import Organization
 from tenants.models import Tenant
-from zenpro_site.names import NameField
+from zenpro_site.common.names import NameField
 
 
 class AnswerForm(forms.Form):

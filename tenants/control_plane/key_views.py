@@ -10,10 +10,10 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from orgs import members as people
 from orgs.access import org_view
-from orgs.actions import Refused
 from orgs.permissions import Permission
 from orgs.two_factor import closed_to
-from zenpro_site.htmx import render_partial
+from zenpro_site.common.htmx import render_partial
+from zenpro_site.common.refusals import Refused
 
 from . import devices, keys
 from .forms import KeyForm, RotateForm, ServiceAccountForm

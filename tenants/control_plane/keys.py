@@ -9,12 +9,13 @@ from django.db.models import Q
 from django.utils import timezone
 
 from orgs.access import permissions_of
-from orgs.actions import Refused, refuse_stronger
+from orgs.actions import refuse_stronger
 from orgs.audit.models import AuditEvent
 from orgs.models import Membership, Organization, OrgRole
 from orgs.permissions import Permission
 from tenants.models import Tenant
 from tenants.permissions import TenantPermission
+from zenpro_site.common.refusals import Refused
 
 from .models import AccessToken, ApiKey, KeyEntry
 

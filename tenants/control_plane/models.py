@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from orgs.models import Organization
 from tenants.models import Tenant
-from zenpro_site.names import PlainNames
+from zenpro_site.common.names import PlainNames
 
 
 def hash_token(token: str) -> str:

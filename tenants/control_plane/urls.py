@@ -1,6 +1,6 @@
 from django.urls import include, path
 
-from . import device_views, key_views, views
+from . import client_views, device_views, key_views, views
 
 app_name = "control_plane"
 api = [
@@ -18,13 +18,13 @@ api = [
         name="entitlement",
     ),
     path("usage-event", views.usage_event, name="usage_event"),
-    path("auth/device_authorization", device_views.device_authorization, name="device_authorization"),
-    path("workspaces", device_views.workspaces, name="api_workspaces"),
-    path("workspaces/<uuid:workspace>", device_views.workspace, name="api_workspace"),
-    path("tenants", device_views.workspaces, name="api_tenants"),
-    path("tenants/<uuid:workspace>", device_views.workspace, name="api_tenant"),
-    path("organizations", device_views.organizations, name="api_organizations"),
-    path("organizations/<str:name>", device_views.organization, name="api_organization"),
+    path("auth/device_authorization", client_views.device_authorization, name="device_authorization"),
+    path("workspaces", client_views.workspaces, name="api_workspaces"),
+    path("workspaces/<uuid:workspace>", client_views.workspace, name="api_workspace"),
+    path("tenants", client_views.workspaces, name="api_tenants"),
+    path("tenants/<uuid:workspace>", client_views.workspace, name="api_tenant"),
+    path("organizations", client_views.organizations, name="api_organizations"),
+    path("organizations/<str:name>", client_views.organization, name="api_organization"),
     path("<path:rest>", views.missing, name="missing"),
 ]
 accounts = [

@@ -9,12 +9,13 @@ from django.shortcuts import redirect
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
-from orgs.actions import Refused
 from orgs.roles.permissions import RESOURCES, actions_of, is_known
 from tenants import decisions
 from tenants.decisions import Resource
 from tenants.models import Tenant
 from tenants.usage import quotas
+from zenpro_site.common import identifiers
+from zenpro_site.common.refusals import Refused
 
 from . import actions, links, wire
 from .access import endpoint, server_endpoint, user_endpoint
@@ -45,7 +46,7 @@ def token(request):
     """A token for a tenant's server: 200 {access_token, token_type, expires_in} or 401 (§3.3c)."""
     if request.POST.get("grant_type") != CLIENT_CREDENTIALS:
         raise wire.WireError(HTTPStatus.BAD_REQUEST, "ValueError", "This grant type is not supported.")
-    tenant_id = wire.uuid_or_none(request.POST.get("client_id"))
+    tenant_id = identifiers.uuid_or_none(request.POST.get("client_id"))
     if request.home not in (None, tenant_id):
         raise wire.not_signed_in("This address belongs to another tenant.")
     issued = actions.log_in_server(tenant_id=tenant_id, secret=request.POST.get("client_secret", ""))
@@ -86,7 +87,7 @@ def authorize_server(request):
     No one is announced as superuser or service account: servers let both bypass our decisions.
     """
     user = request.token.user
-    tenant = links.live_tenant(wire.uuid_or_none(request.GET.get("server_id")))
+    tenant = links.live_tenant(identifiers.uuid_or_none(request.GET.get("server_id")))
     if tenant is None or request.home not in (None, tenant.pk):
         raise wire.forbidden("You have no access to this tenant.")
     if not request.token.opens(tenant):
@@ -183,8 +184,8 @@ def usage_event(request):
     """Something was created (+1) or deleted (-1) in the tenant; repeated by the server at will (§3.13)."""
     body = wire.json_object(request)
     about = body.get("metadata") if isinstance(body.get("metadata"), dict) else {}
-    _check_organization(request, wire.uuid_or_none(body.get("organization_id")))
-    if wire.uuid_or_none(about.get("workspace_id", about.get("tenant_id"))) != request.tenant.pk:
+    _check_organization(request, identifiers.uuid_or_none(body.get("organization_id")))
+    if identifiers.uuid_or_none(about.get("workspace_id", about.get("tenant_id"))) != request.tenant.pk:
         raise wire.forbidden("This token belongs to another tenant.")
     if body.get("total") not in (1, -1):
         raise wire.invalid("total must be 1 or -1.")
@@ -233,7 +234,7 @@ def _lead(request, tenant, rest: str):
 
 def _who_and_what(request):
     """The person asked about (None when that is no id at all: then nothing is allowed) and the action."""
-    person = wire.uuid_or_none(request.GET.get("user_id"))
+    person = identifiers.uuid_or_none(request.GET.get("user_id"))
     return person, wire.text(request.GET.get("action"), "action", 40)
 
 
@@ -277,7 +278,7 @@ def _holder(organization, user_id, team_id):
 
 def _sharing(user_id, origin):
     """Whom the server names as the one who shares; None when we don't know them. Their rights are checked later."""
-    found = links.person_named(wire.uuid_or_none(user_id))
+    found = links.person_named(identifiers.uuid_or_none(user_id))
     if found:
         found.origin = origin
     return found

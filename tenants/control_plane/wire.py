@@ -8,6 +8,8 @@ from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from django.http import JsonResponse, UnreadablePostError
 from django.http.multipartparser import MultiPartParserError
 
+from zenpro_site.common.identifiers import uuid_or_none
+
 MOST = 10_000  # texts in one list: servers ask about a page of objects, at most 1,000
 # A body that can't be read: too large, with too many fields, cut off, or not a form.
 UNREADABLE = (SuspiciousOperation, UnreadablePostError, MultiPartParserError)
@@ -91,13 +93,6 @@ def uuid(value, name: str) -> UUID:
     if found is None:
         raise invalid(f"{name} is not a UUID.")
     return found
-
-
-def uuid_or_none(value) -> UUID | None:
-    try:
-        return UUID(value) if isinstance(value, str) else None
-    except ValueError:
-        return None
 
 
 def count(value, default: int) -> int:

@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from django.db import transaction
 
 from orgs.access import can
-from orgs.actions import Refused
 from orgs.audit.models import AuditEvent
 from orgs.models import Organization
 from orgs.permissions import Permission
 from orgs.roles.models import Role
-from tenants.actions import Holder, create_tenant
+from tenants.actions import create_tenant
+from tenants.grant_actions import Holder
 from tenants.models import Tenant
+from zenpro_site.common.refusals import Refused
 
 from .models import Enrollment
 

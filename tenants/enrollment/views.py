@@ -9,14 +9,14 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from orgs.access import refuse
-from orgs.actions import Refused
 from orgs.permissions import Permission
 from tenants.access import tenant_view
 from tenants.hosting import spec_of
 from tenants.permissions import TenantPermission
-from tenants.sealing import SecretsUnreadable
 from tenants.servers.enrolled import environment_block
-from zenpro_site.htmx import render_partial, wants
+from zenpro_site.common.htmx import render_partial, wants
+from zenpro_site.common.refusals import Refused
+from zenpro_site.common.sealing import SecretsUnreadable
 
 from . import actions
 from .checks import checks_of

@@ -5,7 +5,7 @@ from django.views.decorators.http import require_safe
 from orgs.access import admits, org_view, refuse
 from orgs.members import matching, visible_tenants
 from orgs.permissions import Permission
-from zenpro_site.htmx import render_partial, wants
+from zenpro_site.common.htmx import render_partial, wants
 
 from .forms import QuestionForm
 from .person import accesses, keys_of, sees_in_full, tenants_of

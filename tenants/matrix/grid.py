@@ -7,10 +7,10 @@ from django.urls import reverse
 from django.utils.html import format_html
 
 from orgs.permissions import Permission
-from orgs.sql import number_of
 from orgs.teams.models import Team
 from tenants.models import Tenant, TenantGrant
 from tenants.permissions import TenantPermission
+from zenpro_site.common.sql import number_of
 
 TEAMS = 100  # rows; more are found by name
 TENANTS = 12  # columns of one page

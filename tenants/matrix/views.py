@@ -6,7 +6,7 @@ from django.views.decorators.http import require_safe
 from orgs.access import org_view
 from orgs.permissions import Permission
 from tenants.access import tenants_visible_to
-from zenpro_site.htmx import render_partial
+from zenpro_site.common.htmx import render_partial
 
 from .grid import TEAMS, TENANTS, managed_by, rows_of, teams_named
 

@@ -14,7 +14,6 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models import Max
 from django.utils import timezone
 
-from orgs.actions import Refused
 from orgs.audit.models import AuditEvent
 from tenants.connection import connect
 from tenants.control_plane.actions import record_usage
@@ -24,6 +23,7 @@ from tenants.servers.client import Run
 from tenants.usage.disk import MACHINE_FULL, machine_is_full, refusal_of_budget
 from tenants.usage.models import Feature
 from tenants.usage.quotas import refusal_of_rerun
+from zenpro_site.common.refusals import Refused
 
 from .code import CodeError, check_modules, freeze
 from .configuration import (

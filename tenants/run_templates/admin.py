@@ -1,6 +1,6 @@
 from django.contrib import admin
 
-from zenpro_site.admin import ActionsAdmin, ReadOnlyAdmin
+from zenpro_site.common.admin import ActionsAdmin, ReadOnlyAdmin
 
 from . import actions
 from .models import RunTemplate, TemplateRun

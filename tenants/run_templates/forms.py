@@ -3,7 +3,7 @@ from django.conf import settings
 from django.utils.html import format_html, format_html_join
 
 from tenants.models import Tenant
-from zenpro_site.names import DescriptionField, NameField
+from zenpro_site.common.names import DescriptionField, NameField
 
 from .models import RunTemplate
 

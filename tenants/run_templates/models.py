@@ -6,7 +6,7 @@ from django.urls import reverse
 
 from tenants.control_plane.models import ApiKey
 from tenants.models import Tenant
-from zenpro_site.names import PlainNames
+from zenpro_site.common.names import PlainNames
 
 
 class RunTemplate(PlainNames, models.Model):

@@ -22,7 +22,7 @@ from django.utils import timezone
 from tenants.models import Tenant
 from tenants.servers.base import TenantNotFound
 from tenants.servers.client import Run, TenantClient
-from zenpro_site.templatetags.ui import duration
+from zenpro_site.common.ui import duration
 
 from .code import CodeError, check_modules, checked_location
 from .configuration import Change, Problem, changes, dump_yaml, summary, value_of

@@ -6,11 +6,11 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from orgs.access import refuse
-from orgs.actions import Refused
 from tenants.access import tenant_view
 from tenants.permissions import TenantPermission
-from zenpro_site.addresses import full
-from zenpro_site.htmx import render_partial, wants
+from zenpro_site.common.addresses import full
+from zenpro_site.common.htmx import render_partial, wants
+from zenpro_site.common.refusals import Refused
 
 from . import actions
 from .access import may_cancel

@@ -16,7 +16,7 @@ from tenants.access import tenant_view
 from tenants.permissions import TenantPermission
 from tenants.runs import ask
 from tenants.servers.base import TenantError, TenantNotFound
-from zenpro_site.htmx import render_partial, wants
+from zenpro_site.common.htmx import render_partial, wants
 
 from . import actions
 from .access import may_edit

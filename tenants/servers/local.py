@@ -33,7 +33,7 @@ from tenants.servers.supervisor import (
     private_folder,
 )
 from tenants.servers.variables import certificate_paths, environment, parted
-from zenpro_site.addresses import authority, reachable
+from zenpro_site.common.addresses import authority, reachable
 
 SERVE = Path(__file__).with_name("serve.py")
 INNER = ("config", "tmp")  # of a tenant's folder, beside its database and its stores

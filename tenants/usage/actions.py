@@ -4,11 +4,11 @@ from collections.abc import Mapping
 
 from django.db import transaction
 
-from orgs.actions import Refused
 from orgs.audit.models import AuditEvent
 from orgs.models import Organization
 from tenants.models import Tenant
-from zenpro_site.sizes import size_words
+from zenpro_site.common.refusals import Refused
+from zenpro_site.common.sizes import size_words
 
 from .disk import budget_of
 from .models import Feature, Quota

@@ -1,7 +1,7 @@
 from django import forms
 from django.contrib import admin
 
-from zenpro_site.admin import ActionsAdmin
+from zenpro_site.common.admin import ActionsAdmin
 
 from . import actions
 from .models import Quota

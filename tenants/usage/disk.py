@@ -7,7 +7,7 @@ from django.conf import settings
 
 from tenants.models import Tenant
 from tenants.servers.space import shortage
-from zenpro_site.sizes import size_words
+from zenpro_site.common.sizes import size_words
 
 from .report import Bar
 

@@ -1,7 +1,7 @@
 from django import forms
 from django.conf import settings
 
-from zenpro_site.sizes import size_words
+from zenpro_site.common.sizes import size_words
 
 from .models import MONTHLY, Feature
 

@@ -32,7 +32,7 @@ PEOPLE = """
 from datetime import timedelta
 from orgs.models import Membership
 from orgs.users.models import User
-from tenants.actions import give_grant
+from tenants.grant_actions import give_grant
 from tenants.control_plane.models import AccessToken
 from tenants.models import Tenant
 t = Tenant.objects.get(pk='{pk}')

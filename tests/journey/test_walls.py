@@ -135,7 +135,7 @@ import shutil, tempfile
 from pathlib import Path
 from django.conf import settings
 from orgs.models import Membership
-from tenants.actions import give_grant
+from tenants.grant_actions import give_grant
 from tenants.run_templates.actions import queue_run
 from tenants.run_templates.code import freeze
 from tenants.run_templates.models import RunTemplate

@@ -7,7 +7,7 @@ from django.test import Client
 
 from tests.guards.walk import admin_pages, all_pages
 from tests.guards.world import World
-from zenpro_site.characters import storable
+from zenpro_site.common.characters import storable
 
 PAGE, API, WIRE = "/accounts/login/", "/api/v1/organizations", "/api/auth/login"
 

@@ -8,7 +8,7 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from tests.guards.walk import ROOT
-from zenpro_site.addresses import authority, bracketed, reachable
+from zenpro_site.common.addresses import authority, bracketed, reachable
 from zenpro_site.env import Env
 
 SECRET = "hunter2"

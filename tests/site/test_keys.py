@@ -3,7 +3,7 @@ import pytest
 from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
 
-from tenants import sealing
+from zenpro_site.common import sealing
 from zenpro_site.keys import load_keys, make_keys
 
 NEW, OLD = (Fernet.generate_key().decode() for _ in range(2))

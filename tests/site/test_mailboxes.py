@@ -14,7 +14,14 @@ from orgs.invitations.bulk import read
 from orgs.users.models import User
 from orgs.users.oidc import _address
 from tests.guards.walk import ROOT
-from zenpro_site.mailboxes import is_address, is_written_plainly, normal, pasted, split, why_no_address
+from zenpro_site.common.mailboxes import (
+    is_address,
+    is_written_plainly,
+    normal,
+    pasted,
+    split,
+    why_no_address,
+)
 
 HIDDEN = ["\ufeff", "\u200b", "\u200d", "\u2060", "\u200e", "\xad"]
 WRITTEN = [

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from zenpro_site import modes
+from zenpro_site.common import modes
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = (

@@ -22,7 +22,7 @@ from orgs.models import Organization
 from orgs.users.forms import AddPasskeyForm, EditPasskeyForm
 from orgs.users.models import User
 from tests.guards.walk import ROOT
-from zenpro_site.names import plain_line, plain_text, without_odd
+from zenpro_site.common.names import plain_line, plain_text, without_odd
 
 TURNED = "Ada \u202egnp.exe"  # reads "Ada exe.png"
 ODD = [

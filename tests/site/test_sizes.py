@@ -1,7 +1,7 @@
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from zenpro_site.sizes import load_size, parse_size, size_words
+from zenpro_site.common.sizes import load_size, parse_size, size_words
 
 G = 1024**3
 

@@ -9,7 +9,7 @@ from django.test import Client
 from django.urls import reverse
 from factories import make_key, make_service_account
 
-from zenpro_site import statements
+from zenpro_site.common import statements
 
 on_postgresql = pytest.mark.skipif(connection.vendor != "postgresql", reason="needs PostgreSQL")
 

@@ -11,7 +11,7 @@ from django.contrib.messages.storage.base import Message
 from django.template import Context, Template
 from django.utils import timezone
 
-from zenpro_site.templatetags import ui
+from zenpro_site.common import ui
 
 ADA = SimpleNamespace(name="Ada Okafor", email="ada@acme.ai", initials="AO", hue=3)
 TEAM = SimpleNamespace(label="risk-ml", name="acme/risk-ml")

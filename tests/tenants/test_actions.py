@@ -4,12 +4,12 @@ import pytest
 from django.utils import timezone
 from factories import make_grant, make_member, make_org, make_team, make_tenant, make_user, tenant_role
 
-from orgs.actions import Refused
 from orgs.audit.models import AuditEvent
-from tenants import actions
+from tenants import actions, grant_actions
 from tenants.access import can, tenants_visible_to
 from tenants.models import Tenant, TenantGrant
 from tenants.permissions import TenantPermission
+from zenpro_site.common.refusals import Refused
 
 
 def create(org, by, **fields):
@@ -141,7 +141,7 @@ def test_deleted_tenant_is_gone_from_every_list(org, owner, member):
 def test_give_role_of_another_organization_writes_nothing(org, owner, member):
     tenant, foreign = make_tenant(org), tenant_role(make_org("Other"), "viewer")
     with pytest.raises(Refused):
-        actions.give_grant(tenant=tenant, holder=member.membership, role=foreign, by=owner)
+        grant_actions.give_grant(tenant=tenant, holder=member.membership, role=foreign, by=owner)
     assert not tenant.grants.exists()
     assert not AuditEvent.objects.exists()
 
@@ -149,7 +149,7 @@ def test_give_role_of_another_organization_writes_nothing(org, owner, member):
 def test_give_to_a_member_of_another_organization_writes_nothing(org, owner):
     tenant, stranger = make_tenant(org), make_member(make_org("Other"))
     with pytest.raises(Refused):
-        actions.give_grant(
+        grant_actions.give_grant(
             tenant=tenant, holder=stranger.membership, role=tenant_role(org, "viewer"), by=owner
         )
     assert not tenant.grants.exists()
@@ -158,7 +158,9 @@ def test_give_to_a_member_of_another_organization_writes_nothing(org, owner):
 def test_a_second_role_adds_to_the_first(org, owner, member):
     tenant = make_tenant(org)
     make_grant(tenant, member, "operator")
-    actions.give_grant(tenant=tenant, holder=member.membership, role=tenant_role(org, "viewer"), by=owner)
+    grant_actions.give_grant(
+        tenant=tenant, holder=member.membership, role=tenant_role(org, "viewer"), by=owner
+    )
     assert {grant.role.slug for grant in tenant.grants.all()} == {"operator", "viewer"}
     assert can(member, TenantPermission.TEMPLATE_RUN, tenant)
     assert (last_event().action, last_event().before) == ("grant.given", {})
@@ -171,12 +173,12 @@ def test_a_role_held_already_gets_the_new_end_alone(org, owner, member):
     TenantGrant.objects.filter(pk=grant.pk).update(announced_at=timezone.now())
     other = make_member(org, "admin")
     viewer = tenant_role(org, "viewer")
-    actions.give_grant(tenant=tenant, holder=member.membership, role=viewer, by=other, expires_at=soon)
+    grant_actions.give_grant(tenant=tenant, holder=member.membership, role=viewer, by=other, expires_at=soon)
     grant = tenant.grants.get()
     assert (grant.expires_at, grant.granted_by, grant.announced_at) == (soon, owner, None)
     assert last_event().action == "grant.extended"
     count = AuditEvent.objects.count()
-    actions.give_grant(tenant=tenant, holder=member.membership, role=viewer, by=other, expires_at=soon)
+    grant_actions.give_grant(tenant=tenant, holder=member.membership, role=viewer, by=other, expires_at=soon)
     assert AuditEvent.objects.count() == count
 
 
@@ -184,9 +186,11 @@ def test_end_in_the_past_is_refused(org, owner, member):
     tenant, past = make_tenant(org), timezone.now() - timedelta(minutes=1)
     viewer = tenant_role(org, "viewer")
     with pytest.raises(Refused, match="past"):
-        actions.give_grant(tenant=tenant, holder=member.membership, role=viewer, by=owner, expires_at=past)
+        grant_actions.give_grant(
+            tenant=tenant, holder=member.membership, role=viewer, by=owner, expires_at=past
+        )
     with pytest.raises(Refused, match="past"):
-        actions.set_grants(tenant=tenant, holder=member.membership, roles={viewer: past}, by=owner)
+        grant_actions.set_grants(tenant=tenant, holder=member.membership, roles={viewer: past}, by=owner)
     assert not tenant.grants.exists()
     assert not AuditEvent.objects.exists()
 
@@ -196,14 +200,14 @@ def test_roles_are_set_in_one_step(org, owner, member):
     make_grant(tenant, member, "viewer")
     make_grant(tenant, member, "operator", expires_at=soon)
     roles = {tenant_role(org, "developer"): None, tenant_role(org, "operator"): soon}
-    assert actions.set_grants(tenant=tenant, holder=member.membership, roles=roles, by=owner)
+    assert grant_actions.set_grants(tenant=tenant, holder=member.membership, roles=roles, by=owner)
     assert {grant.role.slug for grant in tenant.grants.all()} == {"developer", "operator"}
     assert can(member, TenantPermission.TEMPLATE_CREATE, tenant)
     event, day = last_event(), f"{timezone.localtime(soon):%Y-%m-%d}"
     assert event.before["roles"] == f"Operator until {day}, Viewer"
     assert event.after == {"holder": "Dana Petrova", "roles": f"Developer, Operator until {day}"}
     count = AuditEvent.objects.count()
-    assert not actions.set_grants(tenant=tenant, holder=member.membership, roles=roles, by=owner)
+    assert not grant_actions.set_grants(tenant=tenant, holder=member.membership, roles=roles, by=owner)
     assert AuditEvent.objects.count() == count
 
 
@@ -211,7 +215,7 @@ def test_set_role_of_elsewhere_changes_nothing(org, owner, member):
     tenant, foreign = make_tenant(org), tenant_role(make_org("Other"), "viewer")
     make_grant(tenant, member, "viewer")
     with pytest.raises(Refused):
-        actions.set_grants(tenant=tenant, holder=member.membership, roles={foreign: None}, by=owner)
+        grant_actions.set_grants(tenant=tenant, holder=member.membership, roles={foreign: None}, by=owner)
     assert tenant.grants.get().role.organization == org
 
 
@@ -219,7 +223,7 @@ def test_withdrawn_role_is_gone_at_once_and_the_team_stays(org, owner, member):
     tenant, team = make_tenant(org), make_team(org, members=[member])
     grant = make_grant(tenant, member, "admin")
     make_grant(tenant, team, "viewer")
-    actions.withdraw_grant(grant=grant, by=owner)
+    grant_actions.withdraw_grant(grant=grant, by=owner)
     assert not can(member, TenantPermission.DELETE, tenant)
     assert can(member, TenantPermission.VIEW, tenant)
     assert last_event().before == {"holder": "Dana Petrova", "role": "Admin", "until": "no end"}
@@ -228,12 +232,12 @@ def test_withdrawn_role_is_gone_at_once_and_the_team_stays(org, owner, member):
 def test_join_needs_membership(org):
     tenant, root = make_tenant(org), make_user(superuser=True)
     with pytest.raises(Refused, match="not a member"):
-        actions.join_tenant(tenant=tenant, role=tenant_role(org, "admin"), by=root)
+        grant_actions.join_tenant(tenant=tenant, role=tenant_role(org, "admin"), by=root)
 
 
 def test_join_gives_the_role_and_is_recorded(org, owner):
     tenant = make_tenant(org)
     assert not can(owner, TenantPermission.TEMPLATE_RUN, tenant)
-    actions.join_tenant(tenant=tenant, role=tenant_role(org, "developer"), by=owner)
+    grant_actions.join_tenant(tenant=tenant, role=tenant_role(org, "developer"), by=owner)
     assert can(owner, TenantPermission.TEMPLATE_RUN, tenant)
     assert (last_event().action, last_event().after) == ("tenant.joined", {"role": "Developer"})

@@ -7,6 +7,7 @@ from factories import make_member, make_template, make_template_run, make_tenant
 from fakes import RUN_ID, FakeTenantClient, churn, connect_to
 
 from tenants import runs
+from tenants.run_templates import origin
 from tenants.servers.base import TenantNotFound, TenantRefused, TenantUnreachable
 from tenants.servers.client import LogLine, TenantClient, run_of, step_of
 
@@ -258,8 +259,8 @@ def test_metrics_of_a_real_run(client):
 def test_rerun_is_found_in_its_own_tenant_only(org, owner):
     tenant, other = make_tenant(org), make_tenant(org)
     rerun = make_template_run(make_template(tenant), by=owner, zenml_run_id=RUN_ID)
-    assert runs.rerun_of(tenant, RUN_ID) == rerun
-    assert runs.rerun_of(other, RUN_ID) is None
+    assert origin.rerun_of(tenant, RUN_ID) == rerun
+    assert origin.rerun_of(other, RUN_ID) is None
 
 
 def test_times_of_a_running_step_begin_at_its_start():

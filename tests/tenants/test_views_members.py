@@ -8,9 +8,9 @@ from django.utils import timezone
 from factories import make_grant, make_member, make_org, make_team, make_tenant, tenant_role
 
 from orgs.audit.models import AuditEvent
-from tenants.forms import months_later
+from tenants.grant_forms import months_later
 from tenants.members import people_of
-from zenpro_site.templatetags.ui import undo_of
+from zenpro_site.common.ui import undo_of
 
 
 def url(name, tenant, *args):

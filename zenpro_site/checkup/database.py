@@ -11,9 +11,9 @@ from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 
 from tenants.models import Tenant
+from zenpro_site.common.sealing import SecretsUnreadable
+from zenpro_site.common.sizes import size_words
 from zenpro_site.keys import are_in_environment
-from zenpro_site.sealing import SecretsUnreadable
-from zenpro_site.sizes import size_words
 
 from .findings import Finding, ok, problem, warning, words_of
 

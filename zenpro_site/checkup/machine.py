@@ -22,9 +22,10 @@ from tenants.servers.box import Isolation, Kind
 from tenants.servers.space import free_bytes, shortage
 from tenants.servers.supervisor import Supervisor
 from tenants.usage.disk import refusal_of_budget
-from zenpro_site import modes, running
+from zenpro_site import running
+from zenpro_site.common import modes
+from zenpro_site.common.sizes import size_words
 from zenpro_site.isolation import isolation
-from zenpro_site.sizes import size_words
 
 from .database import is_there
 from .findings import Finding, ok, problem, warning

@@ -3,7 +3,7 @@
 from django.db import DatabaseError
 
 from tenants.models import Tenant
-from zenpro_site.characters import printable
+from zenpro_site.common.characters import printable
 
 from .database import is_there
 from .findings import Finding, ok, problem, warning

@@ -8,7 +8,7 @@ import select
 
 from django.db.backends.postgresql import base
 
-from zenpro_site.statements import named
+from zenpro_site.common.statements import named
 
 
 class DatabaseWrapper(base.DatabaseWrapper):

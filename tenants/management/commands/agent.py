@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from orgs.mails import delivery
 from tenants.agent import chores, run_loop
 from tenants.agent.tenant_loop import TenantLoop
-from zenpro_site import modes
+from zenpro_site.common import modes
 
 LAST_WORDS = 10.0  # seconds for what is under way; the supervisor kills after 15
 

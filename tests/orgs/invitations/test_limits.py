@@ -9,11 +9,11 @@ from django.test import Client
 from django.utils import timezone
 from factories import make_member, make_org, make_user
 
-from orgs.actions import Refused
 from orgs.invitations import actions
 from orgs.invitations.actions import ENOUGH, MAILS_AN_HOUR, Offer, Outcome
 from orgs.invitations.models import Invitation
 from orgs.mails.models import Mail
+from zenpro_site.common.refusals import Refused
 
 
 @pytest.fixture(autouse=True)

@@ -10,12 +10,12 @@ from django.urls import reverse
 from django.utils import timezone
 from factories import make_grant, make_member, make_org, make_role, make_team, make_tenant, make_user
 
-from orgs.actions import Refused
 from orgs.audit.models import AuditEvent
 from orgs.invitations.models import Invitation
 from orgs.mails.delivery import deliver_due
 from orgs.mails.models import Mail
-from zenpro_site.mailboxes import split
+from zenpro_site.common.mailboxes import split
+from zenpro_site.common.refusals import Refused
 
 PASSWORD = "tremendously long words"
 NEW_PERSON = {"name": "Linus Berg", "password": PASSWORD}

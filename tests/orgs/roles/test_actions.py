@@ -4,7 +4,6 @@ import pytest
 from django.utils import timezone
 from factories import make_grant, make_member, make_org, make_role, make_team, make_tenant, tenant_role
 
-from orgs.actions import Refused
 from orgs.audit.models import AuditEvent
 from orgs.invitations.models import Invitation
 from orgs.roles import actions
@@ -12,6 +11,7 @@ from orgs.roles.models import Role
 from tenants.access import tenant_permissions_of
 from tenants.decisions import allowed
 from tenants.models import InvitationGrant, TenantGrant
+from zenpro_site.common.refusals import Refused
 
 KEEPER = {"role:view", "role:manage", "organization:view"}
 

@@ -2,13 +2,13 @@ import pytest
 from factories import make_grant, make_member, make_org, make_team, make_tenant, make_user
 
 from orgs.access import can as can_in_org
-from orgs.actions import Refused
 from orgs.audit.models import AuditEvent
 from orgs.permissions import Permission
 from orgs.teams import actions
 from orgs.teams.models import Team
 from tenants.access import can, tenants_visible_to
 from tenants.permissions import TenantPermission
+from zenpro_site.common.refusals import Refused
 
 
 def test_add_refuses_a_person_who_is_not_in_the_organization(org, owner, outsider):

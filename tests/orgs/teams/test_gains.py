@@ -6,13 +6,13 @@ from django.utils import timezone
 from factories import make_grant, make_member, make_org, make_role, make_team, make_tenant
 
 from orgs.access import permissions_of
-from orgs.actions import Refused
 from orgs.audit.models import AuditEvent
 from orgs.invitations import actions as invitations
 from orgs.invitations.models import Invitation
 from orgs.teams import actions
 from orgs.users.models import Origin
 from tenants.models import Tenant, TenantGrant
+from zenpro_site.common.refusals import Refused
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from factories import (
 )
 
 from orgs.access import permissions_of
-from orgs.actions import Refused, change_role, leave, remove_member
+from orgs.actions import change_role, leave, remove_member
 from orgs.audit.models import AuditEvent
 from orgs.permissions import Permission
 from orgs.teams import actions
@@ -22,6 +22,7 @@ from orgs.teams.access import is_maintainer, manages_members
 from orgs.teams.models import Team
 from tenants.access import can
 from tenants.permissions import TenantPermission
+from zenpro_site.common.refusals import Refused
 
 
 def url(name, team, *people):

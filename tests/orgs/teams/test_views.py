@@ -4,10 +4,10 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from factories import make_grant, make_member, make_org, make_team, make_tenant
 
-from orgs.actions import Refused
 from orgs.audit.models import AuditEvent
 from orgs.teams import actions
 from orgs.teams.models import Team
+from zenpro_site.common.refusals import Refused
 
 
 def url(name, *args, org):

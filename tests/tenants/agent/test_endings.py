@@ -10,7 +10,7 @@ from factories import make_grant, make_member, make_org, make_service_account, m
 from orgs.audit.models import AuditEvent
 from orgs.mails.delivery import deliver_due
 from orgs.mails.models import Mail
-from tenants import actions
+from tenants import grant_actions
 from tenants.agent import endings
 from tenants.agent.endings import announce_endings, end_expired_grants
 from tenants.models import TenantGrant, TenantUserObjectPermission
@@ -53,8 +53,8 @@ def test_what_is_over_is_removed_and_told_once(org, member, tenant):
 def test_what_was_prolonged_meanwhile_stays(org, owner, member, tenant):
     grant = over(make_grant(tenant, member, "viewer"))
     seen = TenantGrant.objects.get(pk=grant.pk)
-    actions.give_grant(tenant=tenant, holder=member.membership, role=grant.role, by=owner)
-    assert not actions.end_grant(grant=seen)
+    grant_actions.give_grant(tenant=tenant, holder=member.membership, role=grant.role, by=owner)
+    assert not grant_actions.end_grant(grant=seen)
     assert tenant.grants.get().granted_by == owner
     assert list(AuditEvent.objects.values_list("action", flat=True)) == ["grant.given"]
 
@@ -62,7 +62,7 @@ def test_what_was_prolonged_meanwhile_stays(org, owner, member, tenant):
 def test_a_kill_between_the_row_and_its_record_undoes_both(member, tenant, monkeypatch):
     over(make_grant(tenant, member, "viewer"))
     with monkeypatch.context() as broken, pytest.raises(KeyboardInterrupt):
-        broken.setattr(actions, "_record", killed)
+        broken.setattr(grant_actions, "record", killed)
         end_expired_grants()
     assert tenant.grants.count() == 1
     assert end_expired_grants() == 1
@@ -120,7 +120,7 @@ def test_new_end_is_announced_anew(org, owner, member, tenant):
     grant = make_grant(tenant, member, "viewer", expires_at=in_days(3))
     announce_endings()
     before = Mail.objects.count()
-    actions.give_grant(
+    grant_actions.give_grant(
         tenant=tenant, holder=member.membership, role=grant.role, by=owner, expires_at=in_days(30)
     )
     assert announce_endings() == 0

@@ -19,10 +19,11 @@ from factories import (
     make_user,
 )
 
-from orgs.actions import Refused, add_member, refuse_without_admin
+from orgs.actions import add_member, refuse_without_admin
 from orgs.audit.models import AuditEvent
 from tenants.control_plane import keys
 from tenants.control_plane.models import AccessToken, ApiKey, hash_token
+from zenpro_site.common.refusals import Refused
 
 HOUR = timedelta(hours=1)
 

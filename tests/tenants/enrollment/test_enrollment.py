@@ -7,7 +7,6 @@ from django.conf import settings
 from django.utils import timezone
 from factories import make_grant, make_member, make_role, make_tenant
 
-from orgs.actions import Refused
 from orgs.audit.models import AuditEvent
 from orgs.permissions import Permission
 from tenants.actions import request_restart
@@ -17,6 +16,7 @@ from tenants.enrollment.models import Enrollment
 from tenants.hosting import spec_of
 from tenants.models import Tenant
 from tenants.servers.enrolled import environment_block
+from zenpro_site.common.refusals import Refused
 
 Status, Desired = Tenant.Status, Tenant.DesiredState
 FORM = {

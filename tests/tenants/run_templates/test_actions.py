@@ -7,7 +7,6 @@ from django.db import connection
 from factories import make_grant, make_template, make_template_run, make_tenant
 from fakes import RUN_ID, FakeTenantClient
 
-from orgs.actions import Refused
 from orgs.audit.models import AuditEvent
 from tenants.run_templates import actions
 from tenants.run_templates.actions import InvalidConfiguration, TemplateRefused
@@ -15,6 +14,7 @@ from tenants.run_templates.code import code_folder
 from tenants.run_templates.configuration import default_configuration
 from tenants.run_templates.models import RunTemplate, TemplateRun
 from tenants.servers.base import TenantNotFound, TenantUnreachable
+from zenpro_site.common.refusals import Refused
 
 from .samples import churn_snapshot
 

@@ -5,7 +5,6 @@ from django.utils import timezone
 from factories import make_grant, make_key, make_member, make_template, make_tenant
 from fakes import churn
 
-from orgs.actions import Refused
 from orgs.audit.models import AuditEvent
 from tenants.run_templates import actions
 from tenants.run_templates.configuration import default_configuration
@@ -13,6 +12,7 @@ from tenants.run_templates.models import TemplateRun
 from tenants.servers import space
 from tenants.usage import disk
 from tests.tenants.api.conftest import Caller
+from zenpro_site.common.refusals import Refused
 
 G = 1024**3
 

@@ -10,7 +10,6 @@ from django.utils import timezone
 from factories import make_member, make_org, make_template, make_template_run, make_tenant
 from fakes import FakeTenantClient, churn
 
-from orgs.actions import Refused
 from orgs.audit.models import AuditEvent
 from tenants.control_plane.models import UsageEvent
 from tenants.run_templates import actions as templates
@@ -21,6 +20,7 @@ from tenants.servers.base import TenantRefused
 from tenants.usage import actions
 from tenants.usage.models import Feature, Quota
 from tenants.usage.quotas import refusal
+from zenpro_site.common.refusals import Refused
 
 from .conftest import created, deleted, limit
 

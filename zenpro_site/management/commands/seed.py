@@ -6,7 +6,7 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 
 from orgs.users.models import Origin, User
-from zenpro_site.names import plain_line
+from zenpro_site.common.names import plain_line
 from zenpro_site.seed import Sizes, is_seeded, seed
 
 

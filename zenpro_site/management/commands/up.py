@@ -20,15 +20,16 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
-from orgs.actions import Refused
 from orgs.users.links import make_path
 from tenants.servers import box, groups
 from tenants.servers.base import ServerError, StartFailed, TenantError
 from tenants.servers.box import Isolation
 from tenants.servers.supervisor import Supervisor, disk_errors, write_private
-from zenpro_site import demo, modes, processes, running
-from zenpro_site.addresses import authority, reachable
-from zenpro_site.characters import printable
+from zenpro_site import demo, processes, running
+from zenpro_site.common import modes
+from zenpro_site.common.addresses import authority, reachable
+from zenpro_site.common.characters import printable
+from zenpro_site.common.refusals import Refused
 from zenpro_site.env import as_host
 
 READY_TIMEOUT = 60.0  # seconds for the web process to answer

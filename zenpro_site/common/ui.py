@@ -12,9 +12,8 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeData, mark_safe
 
-from zenpro_site.addresses import full
-from zenpro_site.names import without_odd
-from zenpro_site.oidc import PROVIDER
+from zenpro_site.common.addresses import full
+from zenpro_site.common.names import without_odd
 
 register = template.Library()
 
@@ -305,7 +304,7 @@ def company_sign_in(context, back: str = ""):
     if oidc is None:
         return None
     back = back or request.POST.get("next") or request.GET.get("next", "")
-    url = reverse("openid_connect_login", args=[PROVIDER])
+    url = reverse("openid_connect_login", args=[oidc.provider])
     return {
         "name": oidc.name,
         "url": f"{url}?{urlencode({'next': back})}" if back else url,

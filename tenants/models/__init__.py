@@ -1,0 +1,25 @@
+"""What is kept of tenants: the tenant itself, who has access, what was shared, and accounts inside their servers."""
+
+from .accounts import TenantAccount
+from .grants import HOLDERS, InvitationGrant, TenantGrant
+from .shares import Share
+from .tenant import (
+    Tenant,
+    TenantGroupObjectPermission,
+    TenantUserObjectPermission,
+    held_rows,
+    new_secrets,
+)
+
+__all__ = [
+    "HOLDERS",
+    "InvitationGrant",
+    "Share",
+    "Tenant",
+    "TenantAccount",
+    "TenantGrant",
+    "TenantGroupObjectPermission",
+    "TenantUserObjectPermission",
+    "held_rows",
+    "new_secrets",
+]

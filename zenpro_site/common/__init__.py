@@ -1,0 +1,1 @@
+"""What every room uses and what knows none of them: nothing in here imports a module of ours from elsewhere."""
