@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tenants.servers import box
+from tenants.hosting.local import box
 from tests.tenants.servers.conftest import VERSION, backend, eventually, make_spec
 from tests.tenants.servers.stub_control_plane import ControlPlane
 

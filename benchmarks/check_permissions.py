@@ -52,7 +52,7 @@ def fill() -> dict:
     from django.core.management import call_command
     from factories import make_grant, make_member, make_org, make_tenant
 
-    from tenants.control_plane.models import AccessToken
+    from tenants.credentials.models import AccessToken
     from zenpro_site.common.sql import analyze
 
     call_command("migrate", verbosity=0)

@@ -26,7 +26,7 @@ ROUNDS = 3
 
 CREATE = (
     "from orgs.models import Organization\n"
-    "from tenants.actions import create_tenant\n"
+    "from tenants.hosting.actions import create_tenant\n"
     "org = Organization.objects.get(slug='demo')\n"
     "by = org.memberships.first().user\n"
     "answer = str(create_tenant(org=org, name='{slug}', slug='{slug}', version='0.98.0', by=by).pk)"
@@ -46,7 +46,7 @@ QUEUE = (
 )
 FIRST_STEP = (
     "from tenants.run_templates.models import TemplateRun\n"
-    "from tenants.connection import connect\n"
+    "from tenants.runs.connection import connect\n"
     "r = TemplateRun.objects.select_related('template__tenant').get(pk='{pk}')\n"
     "steps = connect(r.created_by, r.template.tenant).steps(r.zenml_run_id) if r.has_ended else []\n"
     "first = min((s.start for s in steps if s.start), default=None)\n"

@@ -25,9 +25,9 @@ from tests.tenants.servers.stub_control_plane import SECRET, ControlPlane
 ROUNDS = 300
 DEMO = "from tenants.models import Tenant\nanswer = str(Tenant.objects.get(slug='demo').pk)"
 ENVIRONMENT = """
-from tenants.hosting import spec_of
+from tenants.hosting.backends import spec_of
 from tenants.models import Tenant
-from tenants.servers.variables import environment
+from tenants.hosting.variables import environment
 spec = spec_of(Tenant.objects.get(pk='{pk}'))
 answer = {{'database': str(spec.database), 'variables': environment(spec, {{}})}}
 """

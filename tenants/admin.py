@@ -2,9 +2,9 @@ from django import forms
 from django.conf import settings
 from django.contrib import admin
 
+from tenants.hosting import actions
 from zenpro_site.common.admin import ActionsAdmin, ReadOnlyAdmin
 
-from . import actions
 from .models import (
     InvitationGrant,
     Share,
@@ -13,6 +13,7 @@ from .models import (
     TenantGrant,
     TenantGroupObjectPermission,
     TenantUserObjectPermission,
+    UnknownRight,
 )
 
 
@@ -147,3 +148,13 @@ class TenantAccountAdmin(ReadOnlyAdmin):
     list_filter = ["cut_at", "tenant__organization"]
     list_select_related = ["user", "tenant"]
     search_fields = ["user__email", "user__name", "tenant__name"]
+
+
+@admin.register(UnknownRight)
+class UnknownRightAdmin(ReadOnlyAdmin):
+    """What newer servers asked that no role names, and which right answers for it."""
+
+    list_display = ["resource", "action", "answered_as", "tenant", "version", "created_at"]
+    list_filter = ["answered_as", "tenant__organization"]
+    list_select_related = ["tenant"]
+    search_fields = ["resource", "action", "tenant__name"]

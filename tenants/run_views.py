@@ -5,13 +5,21 @@ from django.http import Http404, HttpResponse
 from django.views.decorators.http import require_safe
 
 from orgs.permissions import Permission
+from tenants.access.gate import tenant_view
+from tenants.hosting.base import TenantNotFound
+from tenants.models.permissions import TenantPermission
 from tenants.run_templates.origin import output_of, rerun_of
+from tenants.runs.reading import (
+    PAGE_SIZE,
+    STATUSES,
+    ask,
+    configuration_of,
+    file_name,
+    list_runs,
+    open_run,
+    rows_of,
+)
 from zenpro_site.common.htmx import render_partial
-
-from .access import tenant_view
-from .permissions import TenantPermission
-from .runs import PAGE_SIZE, STATUSES, ask, configuration_of, file_name, list_runs, open_run, rows_of
-from .servers.base import TenantNotFound
 
 VIEWS = ("graph", "configuration", "metrics")
 MAX_PAGE = 100_000

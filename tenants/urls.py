@@ -1,6 +1,7 @@
 from django.urls import path
 
-from . import grant_views, member_views, run_views, views
+from tenants import run_views, views
+from tenants.access.pages import grant_views, member_views
 
 app_name = "tenants"
 urlpatterns = [

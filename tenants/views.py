@@ -9,22 +9,22 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from orgs.access import org_view, refuse
 from orgs.permissions import Permission
-from tenants.grant_forms import access_formset
+from tenants.access.forms import access_formset
+from tenants.access.gate import tenant_view
+from tenants.access.holders import suggestions, typed
+from tenants.access.members import members_in, person_rows
+from tenants.credentials.snippets import snippets_of
+from tenants.hosting import actions
+from tenants.hosting.backends import api_url_of, tail_log
+from tenants.hosting.base import ServerError, TenantNotFound
+from tenants.hosting.elsewhere.actions import enroll
+from tenants.hosting.forms import ELSEWHERE, DeleteForm, SettingsForm, SlugForm, TenantForm
+from tenants.hosting.startup import startup_of
+from tenants.models.permissions import TenantPermission
+from tenants.runs.reading import ask, list_runs, rows_of
 from zenpro_site.common.htmx import reload_page, render_partial, wants
 from zenpro_site.common.refusals import Refused
 
-from . import actions
-from .access import tenant_view
-from .enrollment.actions import enroll
-from .forms import ELSEWHERE, DeleteForm, SettingsForm, SlugForm, TenantForm
-from .holders import suggestions, typed
-from .hosting import api_url_of, tail_log
-from .members import members_in, person_rows
-from .permissions import TenantPermission
-from .runs import ask, list_runs, rows_of
-from .servers.base import ServerError, TenantNotFound
-from .snippets import snippets_of
-from .startup import startup_of
 from .usage.disk import bar_of
 
 SHOWN_RUNS, SHOWN_PEOPLE = 5, 5

@@ -11,7 +11,7 @@ from orgs.models import Membership, Organization
 from orgs.roles.models import Role, RolePermission
 from orgs.roles.permissions import complete
 from orgs.teams.models import Team
-from tenants.control_plane.models import ApiKey
+from tenants.credentials.models import ApiKey
 from tenants.models import Tenant, TenantGrant
 from tenants.run_templates.models import RunTemplate, TemplateRun
 

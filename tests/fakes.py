@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
 
-from tenants.servers.base import TenantNotFound
-from tenants.servers.client import LogLine, Page, log_lines, page_of, run_of, step_of
+from tenants.hosting.base import TenantNotFound
+from tenants.runs.client import LogLine, Page, log_lines, page_of, run_of, step_of
 
 DATA = Path(__file__).parent / "data"
 RUN_ID = UUID("3eee631c-799b-4d99-9ed7-6070a22c1c6c")
@@ -212,7 +212,7 @@ class FakeTenantClient:
 
 
 def connect_to(client: FakeTenantClient):
-    """What to put in place of tenants.connection.connect: always this client."""
+    """What to put in place of tenants.runs.connection.connect: always this client."""
 
     def connect(user, tenant):
         return client

@@ -25,11 +25,11 @@ from orgs.mails.models import Mail
 from orgs.models import Membership, Organization
 from orgs.teams.models import Team
 from orgs.users.models import User
-from tenants.control_plane.models import AccessToken, ApiKey, DeviceLogin, UsageEvent
-from tenants.enrollment.models import Enrollment
+from tenants.credentials.models import AccessToken, ApiKey, DeviceLogin
+from tenants.hosting.elsewhere.models import Enrollment
 from tenants.models import InvitationGrant, Share, Tenant, TenantAccount
 from tenants.run_templates.models import RunTemplate
-from tenants.usage.models import Quota
+from tenants.usage.models import Quota, UsageEvent
 from tests.guards.walk import PACKAGES
 from tests.guards.world import World
 

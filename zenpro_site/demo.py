@@ -14,12 +14,12 @@ from django.conf import settings
 
 from orgs.actions import create_organization
 from orgs.models import Organization
-from tenants.actions import create_tenant, retry
 from tenants.agent import progress
-from tenants.connection import connect
-from tenants.hosting import backend, local_stores_of
+from tenants.hosting.actions import create_tenant, retry
+from tenants.hosting.backends import backend, local_stores_of
 from tenants.models import Tenant
 from tenants.run_templates.actions import create_template
+from tenants.runs.connection import connect
 from zenpro_site.common.refusals import Refused
 
 CODE = Path(settings.ZENPRO_SHIPPED_CODE) / "churn"

@@ -2,9 +2,9 @@
 
 from django.conf import settings
 
-from tenants.servers import box
-from tenants.servers.base import StartFailed
-from tenants.servers.box import Isolation, Kind
+from tenants.hosting.base import StartFailed
+from tenants.hosting.local import box
+from tenants.hosting.local.box import Isolation, Kind
 
 
 def isolation() -> Isolation:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from tenants.servers.supervisor import Program
+from tenants.hosting.local.supervisor import Program
 from zenpro_site.common import modes
 from zenpro_site.common.addresses import authority
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-from tenants.servers.box import Isolation, Kind
-from tenants.servers.supervisor import Supervisor, disk_errors, write_private
+from tenants.hosting.local.box import Isolation, Kind
+from tenants.hosting.local.supervisor import Supervisor, disk_errors, write_private
 from zenpro_site.env import as_site
 
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, ImproperlyConfigured)

@@ -7,9 +7,9 @@ from django.urls import reverse
 
 from orgs.models import Organization
 from orgs.permissions import Permission
-from tenants.access import LISTED, listed
-from tenants.permissions import TenantPermission
-from tenants.servers.box import Isolation
+from tenants.access.gate import LISTED, listed
+from tenants.hosting.local.box import Isolation
+from tenants.models.permissions import TenantPermission
 
 from .isolation import notice_for
 

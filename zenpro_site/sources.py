@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
-from tenants.servers.index import CERTIFICATES, PYPI, PackageIndex
+from tenants.hosting.local.index import CERTIFICATES, PYPI, PackageIndex
 
 # A mirror that was set up for the service's own uv or pip holds for the environments as well.
 INDEX = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL")

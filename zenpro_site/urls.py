@@ -24,8 +24,8 @@ urlpatterns = [
     path("o/<slug:org>/audit/", include("orgs.audit.urls")),
     path("", include("tenants.run_templates.urls")),
     path("", include("tenants.usage.urls")),
-    path("", include("tenants.enrollment.urls")),
-    path("", include("tenants.matrix.urls")),
+    path("", include("tenants.hosting.elsewhere.urls")),
+    path("", include("tenants.access.matrix.urls")),
     path("o/<slug:org>/t/", include("tenants.urls")),
-    path("o/<slug:org>/", include("tenants.explain.urls")),
+    path("o/<slug:org>/", include("tenants.access.explain.urls")),
 ]

@@ -2,8 +2,6 @@ from django.conf import settings
 from django.contrib.auth import login
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent
-from django.db import connection
-from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -40,11 +38,8 @@ def livez(request):
 @require_safe
 def readyz(request):
     """The database answers and has all migrations."""
-    executor = MigrationExecutor(connection)
-    waiting = executor.migration_plan(executor.loader.graph.leaf_nodes())
-    return JsonResponse(
-        {"ready": not waiting, "migrations_waiting": len(waiting)}, status=503 if waiting else 200
-    )
+    waiting = schema.migrations_waiting()
+    return JsonResponse({"ready": not waiting, "migrations_waiting": waiting}, status=503 if waiting else 200)
 
 
 @require_POST

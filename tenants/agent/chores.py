@@ -14,12 +14,12 @@ from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from orgs.models import Membership
-from tenants import decisions
-from tenants.control_plane.models import AccessToken, ApiKey
-from tenants.hosting import folder_of
+from tenants.access import decisions
+from tenants.credentials.models import AccessToken, ApiKey
+from tenants.hosting.backends import folder_of
+from tenants.hosting.base import database_in
+from tenants.hosting.local.accounts import switch_off
 from tenants.models import TenantAccount
-from tenants.servers.accounts import switch_off
-from tenants.servers.base import database_in
 
 from .disk import measure_due, sweep_code, sweep_runs
 from .endings import announce_endings, end_expired_grants

@@ -18,14 +18,14 @@ from django.conf import settings
 from django.db.models import F, Q
 from django.utils import timezone
 
-from tenants.hosting import folder_of, local_stores_of
+from tenants.hosting.backends import folder_of, local_stores_of
+from tenants.hosting.local import folders
+from tenants.hosting.local.folders import Key, key_of
 from tenants.models import Tenant
-from tenants.run_templates import runner
 from tenants.run_templates.actions import stop_run
-from tenants.run_templates.code import code_folder
+from tenants.run_templates.engine import runner
+from tenants.run_templates.engine.code import code_folder
 from tenants.run_templates.models import RunTemplate, TemplateRun
-from tenants.servers import folders
-from tenants.servers.folders import Key, key_of
 from tenants.usage.disk import DiskBar, budget_of
 
 log = structlog.get_logger("zenpro.agent")

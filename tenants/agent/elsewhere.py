@@ -5,11 +5,11 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from tenants.enrollment.checks import verdict
-from tenants.enrollment.models import Enrollment
-from tenants.hosting import spec_of
+from tenants.hosting.backends import spec_of
+from tenants.hosting.elsewhere.backend import look
+from tenants.hosting.elsewhere.checks import verdict
+from tenants.hosting.elsewhere.models import Enrollment
 from tenants.models import Tenant
-from tenants.servers.enrolled import look
 from zenpro_site.common.sealing import SecretsUnreadable
 
 Status, Desired = Tenant.Status, Tenant.DesiredState

@@ -15,7 +15,7 @@ from django.utils import timezone
 from orgs.access import people_who_can
 from orgs.mails.actions import queue_mail
 from orgs.permissions import Permission
-from tenants import grant_actions
+from tenants.access import actions as grant_actions
 from tenants.models import Tenant, TenantGrant
 
 MANAGE_ACCESS = frozenset({"tenant:manage_access"})

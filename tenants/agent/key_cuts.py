@@ -8,11 +8,11 @@ from django.conf import settings
 from django.db.models import F, Q
 from django.utils import timezone
 
-from tenants.control_plane.models import DeviceEntry, KeyEntry
-from tenants.hosting import folder_of
+from tenants.credentials.models import DeviceEntry, KeyEntry
+from tenants.hosting.backends import folder_of
+from tenants.hosting.base import database_in
+from tenants.hosting.local.accounts import switch_off
 from tenants.models import Tenant
-from tenants.servers.accounts import switch_off
-from tenants.servers.base import database_in
 
 from .tries import Tries
 

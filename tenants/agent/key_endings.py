@@ -17,7 +17,7 @@ from orgs.access import people_who_can
 from orgs.mails.actions import queue_mail
 from orgs.models import Membership
 from orgs.permissions import Permission
-from tenants.control_plane.models import ApiKey
+from tenants.credentials.models import ApiKey
 
 NOTICE = timedelta(days=7)
 

@@ -2,13 +2,13 @@
 
 from django.conf import settings
 
-from tenants import decisions
-from tenants.hosting import folder_of
+from tenants.access import decisions
+from tenants.hosting.backends import folder_of
+from tenants.hosting.base import database_in
+from tenants.hosting.local.run_records import end_run
 from tenants.models import Tenant
 from tenants.run_templates.actions import stop_run
 from tenants.run_templates.models import TemplateRun
-from tenants.servers.base import database_in
-from tenants.servers.run_records import end_run
 
 Holding = dict[tuple, bool]
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from tenants.run_templates import runner
+from tenants.hosting import answers
+from tenants.hosting.base import TenantNotFound, TenantRefused
+from tenants.run_templates.engine import runner
 from tenants.run_templates.models import TemplateRun
-from tenants.servers import answers
-from tenants.servers.base import TenantNotFound, TenantRefused
-from tenants.servers.client import UNDER_WAY, Run, Step, TenantClient
+from tenants.runs.client import UNDER_WAY, Run, Step, TenantClient
 
 from . import run_access
 

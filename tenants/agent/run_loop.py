@@ -18,16 +18,16 @@ from django.conf import settings
 from django.db import close_old_connections
 from django.utils import timezone
 
-from tenants.connection import connect
-from tenants.hosting import local_stores_of
+from tenants.hosting.backends import local_stores_of
+from tenants.hosting.base import ServerError, TenantError, TenantRefused, TenantUnreachable
 from tenants.models import Tenant
-from tenants.run_templates import runner
-from tenants.run_templates.code import code_folder
-from tenants.run_templates.derive import DeriveFailed, derive, is_passing
-from tenants.run_templates.environments import BUILDS, RunEnvironments, needs, needs_of
+from tenants.run_templates.engine import runner
+from tenants.run_templates.engine.code import code_folder
+from tenants.run_templates.engine.derive import DeriveFailed, derive, is_passing
+from tenants.run_templates.engine.environments import BUILDS, RunEnvironments, needs, needs_of
 from tenants.run_templates.models import RunTemplate, TemplateRun
-from tenants.servers.base import ServerError, TenantError, TenantRefused, TenantUnreachable
-from tenants.servers.client import TenantClient
+from tenants.runs.client import TenantClient
+from tenants.runs.connection import connect
 from tenants.usage.disk import why_wait
 
 from . import run_access, run_ends

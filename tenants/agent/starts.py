@@ -2,8 +2,8 @@
 
 import threading
 
+from tenants.hosting.base import ServerError
 from tenants.models import Tenant
-from tenants.servers.base import ServerError
 
 STARTS_AT_ONCE = 2  # a cold start keeps a core busy
 SLOT_TIME = 180.0  # seconds after which a slow start no longer keeps others waiting

@@ -18,11 +18,8 @@ from django.conf import settings
 from django.db import IntegrityError, close_old_connections, transaction
 from django.utils import timezone
 
-from tenants.connection import connect
-from tenants.hosting import backend, spec_of
-from tenants.models import Tenant
-from tenants.run_templates.derive import is_passing
-from tenants.servers.base import (
+from tenants.hosting.backends import backend, spec_of
+from tenants.hosting.base import (
     ServerError,
     ServerState,
     ServerStatus,
@@ -31,7 +28,10 @@ from tenants.servers.base import (
     TenantError,
     TenantRefused,
 )
-from tenants.servers.explain import may_pass
+from tenants.hosting.local.explain import may_pass
+from tenants.models import Tenant
+from tenants.run_templates.engine.derive import is_passing
+from tenants.runs.connection import connect
 from zenpro_site.common.addresses import authority
 from zenpro_site.common.sealing import SecretsUnreadable
 

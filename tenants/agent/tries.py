@@ -7,7 +7,7 @@ from uuid import UUID
 
 import structlog
 
-from tenants.servers.base import ServerError
+from tenants.hosting.base import ServerError
 
 log = structlog.get_logger("zenpro.agent")
 

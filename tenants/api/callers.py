@@ -1,6 +1,6 @@
 """Who calls, and whether they can: checked before anything else of the call is read.
 
-The checks are those of orgs.access and tenants.access for the pages. A key bound to one tenant or organization can do
+The checks are those of orgs.access and tenants.access.gate for the pages. A key bound to one tenant or organization can do
 less.
 """
 
@@ -16,11 +16,11 @@ from ninja.security import HttpBearer, SessionAuth
 from orgs.access import enter, refuse
 from orgs.models import Organization
 from orgs.permissions import Permission
-from tenants.access import enter_tenant
-from tenants.control_plane import keys
-from tenants.control_plane.models import ApiKey
+from tenants.access.gate import enter_tenant
+from tenants.credentials import keys
+from tenants.credentials.models import ApiKey
 from tenants.models import Tenant
-from tenants.permissions import TenantPermission
+from tenants.models.permissions import TenantPermission
 from zenpro_site.common.identifiers import uuid_or_none
 
 SLUG = re.compile(r"[a-z0-9-]{1,50}")

@@ -6,10 +6,10 @@ from django.shortcuts import get_object_or_404
 from ninja import Query, Router, Schema
 from pydantic import Field, model_validator
 
-from tenants import grant_actions
-from tenants.grant_forms import GrantForm
+from tenants.access import actions as grant_actions
+from tenants.access.forms import GrantForm
 from tenants.models import TenantGrant
-from tenants.permissions import TenantPermission
+from tenants.models.permissions import TenantPermission
 
 from .callers import needs
 from .problems import Invalid, checked, fault

@@ -8,8 +8,8 @@ from ninja import Schema
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 from pydantic import Field
 
+from tenants.hosting.base import TenantError, TenantNotFound, TenantRefused
 from tenants.run_templates.actions import InvalidConfiguration, TemplateRefused
-from tenants.servers.base import TenantError, TenantNotFound, TenantRefused
 from zenpro_site.common.refusals import Refused
 from zenpro_site.common.sealing import SecretsUnreadable
 

@@ -7,7 +7,7 @@ from ninja import Path, Query, Router, Schema
 from pydantic import Field
 
 from orgs.access import refuse
-from tenants.permissions import TenantPermission
+from tenants.models.permissions import TenantPermission
 from tenants.run_templates import actions
 from tenants.run_templates.access import may_cancel
 from tenants.run_templates.models import TemplateRun

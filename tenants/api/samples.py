@@ -4,9 +4,9 @@ from orgs.access import permissions_of
 from orgs.models import Organization
 from orgs.permissions import Permission
 from orgs.teams.access import teams_visible_to
-from tenants.access import tenant_permissions_of, tenants_visible_to
-from tenants.control_plane import keys
-from tenants.permissions import TenantPermission
+from tenants.access.gate import tenant_permissions_of, tenants_visible_to
+from tenants.credentials import keys
+from tenants.models.permissions import TenantPermission
 
 
 def samples_of(user) -> dict:

@@ -7,8 +7,8 @@ from pydantic import Field
 
 from orgs.models import Membership
 from orgs.permissions import Permission
-from tenants.control_plane import keys
-from tenants.control_plane.forms import KeyForm, ServiceAccountForm
+from tenants.credentials import keys
+from tenants.credentials.forms import KeyForm, ServiceAccountForm
 
 from .callers import needs, tenants_of
 from .problems import checked

@@ -7,12 +7,12 @@ from ninja import Query, Router, Schema
 from pydantic import Field
 
 from orgs.access import refuse
-from tenants.permissions import TenantPermission
+from tenants.models.permissions import TenantPermission
 from tenants.run_templates import actions
 from tenants.run_templates.access import may_edit
-from tenants.run_templates.environments import environment_of
-from tenants.run_templates.forms import EditForm, TemplateForm
+from tenants.run_templates.engine.environments import environment_of
 from tenants.run_templates.models import RunTemplate
+from tenants.run_templates.pages.forms import EditForm, TemplateForm
 
 from .callers import needs
 from .problems import checked

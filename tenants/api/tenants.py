@@ -8,14 +8,14 @@ from pydantic import Field
 
 from orgs.access import refuse
 from orgs.permissions import Permission
-from tenants import actions
-from tenants.control_plane import devices
-from tenants.enrollment.actions import enroll
-from tenants.forms import ELSEWHERE, OTHER, SettingsForm, TenantForm
-from tenants.hosting import spec_of
+from tenants.credentials import devices
+from tenants.hosting import actions
+from tenants.hosting.backends import spec_of
+from tenants.hosting.elsewhere.actions import enroll
+from tenants.hosting.elsewhere.backend import environment_block
+from tenants.hosting.forms import ELSEWHERE, OTHER, SettingsForm, TenantForm
 from tenants.models import Tenant
-from tenants.permissions import TenantPermission
-from tenants.servers.enrolled import environment_block
+from tenants.models.permissions import TenantPermission
 
 from .callers import Anyone, needs, opened, tenants_of
 from .problems import checked

@@ -10,9 +10,9 @@ from django.utils import timezone
 from ninja import Query, Router, Schema
 from pydantic import Field
 
-from tenants.control_plane import devices, keys
-from tenants.control_plane.forms import KeyForm, RotateForm
-from tenants.control_plane.models import ApiKey
+from tenants.credentials import devices, keys
+from tenants.credentials.forms import KeyForm, RotateForm
+from tenants.credentials.models import ApiKey
 
 from .callers import Anyone, needs
 from .members import User

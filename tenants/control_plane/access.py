@@ -10,10 +10,10 @@ from django.http import JsonResponse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
+from tenants.credentials.models import AccessToken, ApiKey, hash_token
 from tenants.models import Tenant
 from zenpro_site.common.identifiers import uuid_or_none
 
-from .models import AccessToken, ApiKey, hash_token
 from .wire import UNREADABLE, WireError, forbidden, not_signed_in, unreadable
 
 API_KEY = ApiKey.START

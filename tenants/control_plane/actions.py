@@ -12,13 +12,13 @@ from django.utils import timezone
 from orgs.audit.models import AuditEvent
 from orgs.roles.permissions import SHARE, nearest
 from orgs.teams.models import Team
-from tenants import decisions
-from tenants.decisions import Resource
-from tenants.enrollment.models import Enrollment
-from tenants.models import Share, Tenant, TenantAccount
+from tenants.access import decisions
+from tenants.access.decisions import Resource
+from tenants.credentials.models import AccessToken, DeviceEntry, KeyEntry
+from tenants.hosting.elsewhere.models import Enrollment
+from tenants.models import Share, Tenant, TenantAccount, UnknownRight
+from tenants.usage.models import UsageEvent
 from zenpro_site.common.refusals import Refused
-
-from .models import AccessToken, DeviceEntry, KeyEntry, UnknownRight, UsageEvent
 
 NAMES_SHARERS = (0, 81)  # since then servers say who shares (protocol §12)
 MOST_UNKNOWN = 200  # rows; a server may make up as many as it likes

@@ -8,9 +8,10 @@ from django.urls import reverse
 from django.utils.http import urlencode
 
 from orgs.models import Organization
+from tenants.control_plane import links, wire
+from tenants.credentials import devices, keys
 from zenpro_site.common import identifiers
 
-from . import devices, keys, links, wire
 from .access import endpoint, user_endpoint
 
 PAGE = 20

@@ -10,7 +10,7 @@ from django.shortcuts import get_object_or_404
 from django.urls import reverse
 
 from orgs.models import Organization
-from tenants.access import tenants_visible_to
+from tenants.access.gate import tenants_visible_to
 from tenants.models import Tenant
 from zenpro_site.common.identifiers import uuid_or_none
 

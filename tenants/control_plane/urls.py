@@ -1,6 +1,7 @@
 from django.urls import include, path
 
-from . import client_views, device_views, key_views, views
+from tenants.control_plane import client_views, views
+from tenants.credentials import device_views, key_views
 
 app_name = "control_plane"
 api = [

@@ -10,8 +10,8 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
 from orgs.roles.permissions import RESOURCES, actions_of, is_known
-from tenants import decisions
-from tenants.decisions import Resource
+from tenants.access import decisions
+from tenants.access.decisions import Resource
 from tenants.models import Tenant
 from tenants.usage import quotas
 from zenpro_site.common import identifiers
@@ -19,7 +19,7 @@ from zenpro_site.common.refusals import Refused
 
 from . import actions, links, wire
 from .access import endpoint, server_endpoint, user_endpoint
-from .device_views import device_token, key_token
+from .client_views import device_token, key_token
 
 CLIENT_CREDENTIALS = "client_credentials"
 DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"

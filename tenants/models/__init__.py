@@ -10,6 +10,7 @@ from .tenant import (
     held_rows,
     new_secrets,
 )
+from .unknown_rights import UnknownRight
 
 __all__ = [
     "HOLDERS",
@@ -20,6 +21,7 @@ __all__ = [
     "TenantGrant",
     "TenantGroupObjectPermission",
     "TenantUserObjectPermission",
+    "UnknownRight",
     "held_rows",
     "new_secrets",
 ]

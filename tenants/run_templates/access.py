@@ -1,6 +1,6 @@
 """What depends on whose template or re-run it is. `rights`: the person's on the tenant."""
 
-from tenants.permissions import TenantPermission
+from tenants.models.permissions import TenantPermission
 
 
 def may_edit(user, template, rights) -> bool:

@@ -15,18 +15,10 @@ from django.db.models import Max
 from django.utils import timezone
 
 from orgs.audit.models import AuditEvent
-from tenants.connection import connect
 from tenants.control_plane.actions import record_usage
-from tenants.control_plane.models import ApiKey
+from tenants.credentials.models import ApiKey
 from tenants.models import Tenant
-from tenants.servers.client import Run
-from tenants.usage.disk import MACHINE_FULL, machine_is_full, refusal_of_budget
-from tenants.usage.models import Feature
-from tenants.usage.quotas import refusal_of_rerun
-from zenpro_site.common.refusals import Refused
-
-from .code import CodeError, check_modules, freeze
-from .configuration import (
+from tenants.run_templates.document.configuration import (
     Problem,
     cannot_be_stored,
     changes,
@@ -35,9 +27,17 @@ from .configuration import (
     expand_run_name,
     validate,
 )
+from tenants.run_templates.document.requirements import RequirementsRefused, check_requirements
+from tenants.run_templates.document.schema import walk
+from tenants.run_templates.engine.code import CodeError, check_modules, freeze
+from tenants.runs.client import Run
+from tenants.runs.connection import connect
+from tenants.usage.disk import MACHINE_FULL, machine_is_full, refusal_of_budget
+from tenants.usage.models import Feature
+from tenants.usage.quotas import refusal_of_rerun
+from zenpro_site.common.refusals import Refused
+
 from .models import RunTemplate, TemplateRun
-from .requirements import RequirementsRefused, check_requirements
-from .schema import walk
 
 LONGEST_NAME = 200
 TAKEN = "This tenant already has a template with that name."

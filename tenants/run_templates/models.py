@@ -4,7 +4,7 @@ from django.conf import settings
 from django.db import models
 from django.urls import reverse
 
-from tenants.control_plane.models import ApiKey
+from tenants.credentials.models import ApiKey
 from tenants.models import Tenant
 from zenpro_site.common.names import PlainNames
 

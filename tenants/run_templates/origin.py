@@ -2,10 +2,10 @@
 
 from uuid import UUID
 
+from tenants.hosting.answers import line
 from tenants.models import Tenant
-from tenants.servers.answers import line
+from tenants.run_templates.engine import runner
 
-from . import runner
 from .models import TemplateRun
 
 OUTPUT_LINES, OUTPUT_LENGTH = 100, 1000  # of the process of a failed re-run, and characters of a line

@@ -1,10 +1,10 @@
 from django import forms
 from django.contrib import admin
 
-from zenpro_site.common.admin import ActionsAdmin
+from zenpro_site.common.admin import ActionsAdmin, ReadOnlyAdmin
 
 from . import actions
-from .models import Quota
+from .models import Quota, UsageEvent
 
 
 class QuotaForm(forms.ModelForm):
@@ -44,3 +44,12 @@ class QuotaAdmin(ActionsAdmin):
         actions.set_limits(
             organization=obj.organization, tenant=obj.tenant, limits={obj.feature: limit}, by=request.user
         )
+
+
+@admin.register(UsageEvent)
+class UsageEventAdmin(ReadOnlyAdmin):
+    list_display = ["created_at", "tenant", "organization", "feature", "total", "resource_id"]
+    list_filter = ["feature", "organization"]
+    list_select_related = ["tenant", "organization"]
+    search_fields = ["tenant__name", "resource_id"]
+    date_hierarchy = "created_at"

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from django.conf import settings
 
+from tenants.hosting.local.space import shortage
 from tenants.models import Tenant
-from tenants.servers.space import shortage
 from zenpro_site.common.sizes import size_words
 
 from .report import Bar

@@ -51,3 +51,29 @@ class Quota(models.Model):
 
     def __str__(self) -> str:
         return f"{self.limit} {self.get_feature_display().lower()} in {self.tenant or self.organization}"
+
+
+class UsageEvent(models.Model):
+    """What a tenant's server reports as created (+1) or deleted (-1); the server repeats itself (protocol §3.13)."""
+
+    organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="usage_events")
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="usage_events")
+    feature = models.CharField(max_length=40)
+    total = models.SmallIntegerField()
+    resource_id = models.CharField(max_length=64)
+    repeated = models.BooleanField(default=False, help_text="A run is reported again when it begins.")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "feature", "resource_id", "total"], name="usage_event_once"
+            )
+        ]
+        indexes = [
+            models.Index(fields=["organization", "feature", "created_at"], name="usage_event_by_feature")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.feature} {self.total:+d} in {self.tenant}"

@@ -6,8 +6,8 @@ from django.db.models import Count, Exists, OuterRef, Q
 from django.utils import timezone
 
 from orgs.models import Organization
-from tenants.control_plane.models import UsageEvent
 from tenants.models import Tenant
+from tenants.usage.models import UsageEvent
 
 from .models import MONTHLY, Feature, Quota
 

@@ -10,7 +10,7 @@ from django.db.models.functions import TruncMonth
 from django.utils import timezone
 
 from orgs.audit.export import Echo, cell
-from tenants.control_plane.models import UsageEvent
+from tenants.usage.models import UsageEvent
 
 from .models import MONTHLY, Feature
 from .quotas import events_that_count

@@ -8,8 +8,8 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from orgs.access import org_view, refuse
 from orgs.permissions import Permission
-from tenants.access import tenant_view
-from tenants.permissions import TenantPermission
+from tenants.access.gate import tenant_view
+from tenants.models.permissions import TenantPermission
 
 from . import actions
 from .disk import bar_of

@@ -24,7 +24,7 @@ from orgs.permissions import Permission
 from orgs.users.models import User
 from tenants.api.app import api
 from tenants.api.callers import Anyone
-from tenants.permissions import TenantPermission
+from tenants.models.permissions import TenantPermission
 from tenants.run_templates import actions as template_actions
 
 from .people import people_of

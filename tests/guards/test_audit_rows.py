@@ -19,12 +19,12 @@ from orgs.invitations.models import Invitation
 from orgs.mails.models import Mail
 from orgs.permissions import Permission
 from orgs.roles.exchange import as_json
-from tenants import runs
-from tenants.control_plane import devices
-from tenants.control_plane.models import DeviceLogin
-from tenants.enrollment.models import Enrollment
+from tenants.credentials import devices
+from tenants.credentials.models import DeviceLogin
+from tenants.hosting.elsewhere.models import Enrollment
 from tenants.models import Tenant
 from tenants.run_templates import actions as template_actions
+from tenants.runs import reading as runs
 from tests.guards.world import World
 
 from .walk import all_pages

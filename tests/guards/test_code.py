@@ -34,7 +34,7 @@ MODEL_ORDER = [
     "orgs.mails",
     "orgs.invitations",
     "tenants",
-    "tenants.enrollment",
+    "tenants.hosting.elsewhere",
     "tenants.control_plane",
     "tenants.usage",
     "tenants.run_templates",

@@ -22,9 +22,9 @@ from factories import make_key, make_tenant
 from fakes import RUN_ID, FakeTenantClient, churn
 
 from orgs.users.models import User
-from tenants import connection
-from tenants.control_plane.models import AccessToken
-from tenants.enrollment.models import Enrollment
+from tenants.credentials.models import AccessToken
+from tenants.hosting.elsewhere.models import Enrollment
+from tenants.runs import connection
 
 from .people import clients_of, people_of
 from .test_audit_rows import a_request, a_signed_in_computer

@@ -18,7 +18,7 @@ from factories import (
 from fakes import churn
 
 from orgs.invitations.models import Invitation
-from tenants.run_templates.configuration import default_configuration
+from tenants.run_templates.document.configuration import default_configuration
 
 SNAPSHOT = churn("snapshot")
 

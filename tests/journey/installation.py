@@ -131,7 +131,7 @@ class Installation:
         """Pid of a program under the supervisor."""
         return self.ask(
             "from django.conf import settings\n"
-            "from tenants.servers.supervisor import Supervisor\n"
+            "from tenants.hosting.local.supervisor import Supervisor\n"
             f"answer = Supervisor(settings.ZENPRO_DATA).status({name!r}).pid"
         )
 

@@ -15,14 +15,14 @@ PASSWORD = "a long and honest sentence"
 ROLES = ("admin", "developer", "viewer")
 MAKE = """
 from orgs.models import Organization
-from tenants.actions import create_tenant
+from tenants.hosting.actions import create_tenant
 org = Organization.objects.get(slug='demo')
 by = org.tenants.get(slug='demo').created_by
 answer = str(create_tenant(org=org, name='{name}', slug='{name}', version='{version}', by=by).pk)
 """
 ABOUT = """
 from tenants.models import Tenant
-from tenants.hosting import spec_of
+from tenants.hosting.backends import spec_of
 t = Tenant.objects.get(pk='{pk}')
 spec = spec_of(t)
 answer = {{'status': t.status, 'reason': t.state_reason, 'url': t.server_url, 'name': t.workspace_name,
@@ -32,8 +32,8 @@ PEOPLE = """
 from datetime import timedelta
 from orgs.models import Membership
 from orgs.users.models import User
-from tenants.grant_actions import give_grant
-from tenants.control_plane.models import AccessToken
+from tenants.access.actions import give_grant
+from tenants.credentials.models import AccessToken
 from tenants.models import Tenant
 t = Tenant.objects.get(pk='{pk}')
 org, answer = t.organization, {{}}
@@ -187,8 +187,8 @@ def run_churn(computer: Computer, **more) -> subprocess.CompletedProcess:
 def start_server(lab: Laboratory, folder: Path, port: int, **changed: str) -> subprocess.Popen:
     """A second server with this tenant's variables, some of them changed, and an empty database."""
     variables = lab.installed.ask(
-        "from tenants.models import Tenant\nfrom tenants.hosting import spec_of\n"
-        "from tenants.servers.variables import pro_variables, process_variables, server_variables\n"
+        "from tenants.models import Tenant\nfrom tenants.hosting.backends import spec_of\n"
+        "from tenants.hosting.variables import pro_variables, process_variables, server_variables\n"
         f"spec = spec_of(Tenant.objects.get(pk='{lab.pk}'))\n"
         "answer = process_variables(spec) | server_variables(spec) | pro_variables(spec)"
     )

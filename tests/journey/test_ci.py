@@ -11,7 +11,7 @@ from .test_cli import Computer
 pytestmark = [pytest.mark.zenml, pytest.mark.enable_socket]
 BEGIN = """
 from orgs.models import Organization
-from tenants.grant_actions import give_grant
+from tenants.access.actions import give_grant
 from tenants.control_plane import keys
 org = Organization.objects.get(slug='demo')
 tenant = org.tenants.get(slug='demo')

@@ -84,7 +84,7 @@ def person(installed, browser):
     email, password = "dana@example.org", "a long and honest sentence"
     installed.ask(
         "from orgs.models import Membership, Organization\nfrom orgs.users.models import User\n"
-        "from tenants.grant_actions import give_grant\n"
+        "from tenants.access.actions import give_grant\n"
         f"user = User.objects.create_user('{email}', '{password}', name='Dana Petrova')\n"
         "org = Organization.objects.get(slug='demo')\n"
         "member = Membership.objects.create(organization=org, user=user)\n"

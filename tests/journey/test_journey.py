@@ -206,7 +206,7 @@ def test_two_values_change_and_the_run_is_followed(admin, remembered, installed)
 
 def test_the_way_of_the_run_is_in_its_record(remembered, installed):
     state, times, steps = installed.ask(
-        "from tenants.run_templates.models import TemplateRun\nfrom tenants.connection import connect\n"
+        "from tenants.run_templates.models import TemplateRun\nfrom tenants.runs.connection import connect\n"
         f"run = TemplateRun.objects.get(zenml_run_id='{remembered['rerun']}')\n"
         "client = connect(run.created_by, run.template.tenant)\n"
         "answer = [run.state, [run.queued_at, run.started_at, run.ended_at],"
@@ -222,7 +222,7 @@ def test_the_way_of_the_run_is_in_its_record(remembered, installed):
 
 def test_the_run_is_theirs_and_has_exactly_those_values(remembered, installed):
     inside = installed.ask(
-        "from tenants.models import Tenant\nfrom tenants.connection import connect\n"
+        "from tenants.models import Tenant\nfrom tenants.runs.connection import connect\n"
         "t = Tenant.objects.get(slug='demo')\nclient = connect(t.created_by, t)\n"
         f"run = client.run('{remembered['rerun']}')\n"
         f"steps = {{s.name: s.parameters for s in client.steps('{remembered['rerun']}')}}\n"
@@ -306,7 +306,7 @@ def test_an_operator_can_run_it_and_owns_the_run(admin, colleague, remembered, i
     page.goto("/o/demo/t/demo/members/")
     admin.seen("23-tenant-members")
     installed.ask(
-        "from orgs.models import Membership\nfrom tenants.models import Tenant\nfrom tenants.grant_actions import give_grant\n"
+        "from orgs.models import Membership\nfrom tenants.models import Tenant\nfrom tenants.access.actions import give_grant\n"
         f"m = Membership.objects.get(user__email='{COLLEAGUE}')\nt = Tenant.objects.get(slug='demo')\n"
         "r = m.organization.roles.tenant_level().get(slug='operator')\n"
         "give_grant(tenant=t, role=r, holder=m, by=t.created_by)\nanswer = 1"

@@ -27,7 +27,7 @@ KILL = """
 import os, signal, time
 from django.conf import settings
 from tenants.run_templates.models import TemplateRun
-from tenants.servers.supervisor import Supervisor
+from tenants.hosting.local.supervisor import Supervisor
 programs = Supervisor(settings.ZENPRO_DATA)
 found, deadline = {{"state": ""}}, time.monotonic() + 600
 while {until} and found["state"] not in TemplateRun.ENDED and time.monotonic() < deadline:
@@ -63,7 +63,7 @@ def ended(installed, pk: str):
 def zenml_run(installed, run_id: str) -> dict:
     """Status of the run and of its steps, as the tenant itself says."""
     return installed.ask(
-        TENANT + "from tenants.connection import connect\n"
+        TENANT + "from tenants.runs.connection import connect\n"
         "client = connect(t.created_by, t)\n"
         f"answer = {{'status': client.run('{run_id}').status, "
         f"'steps': [step.status for step in client.steps('{run_id}')]}}"
@@ -131,7 +131,7 @@ def test_an_agent_killed_at_the_start_of_a_re_run_starts_it_once(installed):
         f"answer = TemplateRun.objects.get(pk='{pk}').run_name"
     )
     same = installed.ask(
-        TENANT + "from tenants.connection import connect\n"
+        TENANT + "from tenants.runs.connection import connect\n"
         f"answer = connect(t.created_by, t).runs(t.project_id, name={name!r}).total"
     )
     assert same == 1

@@ -204,7 +204,7 @@ def change_request(laboratory, url, change) -> None:
     device = httpx.URL(url).params["device_id"]
     changed = laboratory.installed.ask(
         "from datetime import timedelta\nfrom django.utils import timezone\n"
-        "from tenants.control_plane.models import DeviceLogin\n"
+        "from tenants.credentials.models import DeviceLogin\n"
         f"answer = DeviceLogin.objects.filter(pk='{device}').update({change})"
     )
     assert changed == 1
@@ -284,7 +284,7 @@ def test_09_a_tenant_that_is_not_there_for_people(lab, computer_of, installed, s
 
 def test_10_login_waits_for_a_tenant_that_is_starting(lab, computer_of, installed):
     pk = installed.ask(
-        "from tenants.actions import create_tenant\nfrom tenants.grant_actions import give_grant\n"
+        "from tenants.hosting.actions import create_tenant\nfrom tenants.access.actions import give_grant\n"
         "from tenants.models import Tenant\n"
         f"t = Tenant.objects.get(pk='{lab.pk}')\n"
         "made = create_tenant(org=t.organization, name='late', slug='late', version='0.98.0', by=t.created_by)\n"
@@ -361,7 +361,7 @@ def test_14_who_may_not_read_sees_only_their_own(lab, installed):
         params = {"project": lab.about["project"]}
         run = developer.get("/runs", params=params).json()["items"][0]["id"]
     grant = installed.ask(
-        "from orgs.roles.models import Role\nfrom tenants.grant_actions import give_grant\n"
+        "from orgs.roles.models import Role\nfrom tenants.access.actions import give_grant\n"
         "from tenants.models import Tenant\n"
         f"t = Tenant.objects.get(pk='{lab.pk}')\n"
         "role = Role.objects.create(organization=t.organization, level='tenant', slug='blind', name='Blind')\n"
@@ -375,7 +375,7 @@ def test_14_who_may_not_read_sees_only_their_own(lab, installed):
         assert answer.status_code == 403, answer.text
         assert blind.get("/pipelines", params=params).json()["total"] > 0
     installed.ask(
-        "from tenants.grant_actions import withdraw_grant\nfrom tenants.models import TenantGrant\n"
+        "from tenants.access.actions import withdraw_grant\nfrom tenants.models import TenantGrant\n"
         f"g = TenantGrant.objects.get(pk='{grant}')\n"
         "withdraw_grant(grant=g, by=g.tenant.created_by)\nanswer = 1"
     )
@@ -394,7 +394,7 @@ def test_16_who_is_removed_is_out(lab, installed, computer_of, tmp_path):
     """Their running session can do nothing that is not their own, and they cannot begin another."""
     stranger = lab.people["stranger"]
     grant = installed.ask(
-        "from tenants.grant_actions import give_grant\nfrom tenants.models import Tenant\n"
+        "from tenants.access.actions import give_grant\nfrom tenants.models import Tenant\n"
         f"t = Tenant.objects.get(pk='{lab.pk}')\n"
         f"member = t.organization.memberships.get(pk='{stranger.membership}')\n"
         "role = t.organization.roles.tenant_level().get(slug='developer')\n"
@@ -405,7 +405,7 @@ def test_16_who_is_removed_is_out(lab, installed, computer_of, tmp_path):
         params = {"project": lab.about["project"]}
         assert session.get("/runs", params=params).json()["total"] > 0
         installed.ask(
-            "from tenants.grant_actions import withdraw_grant\nfrom tenants.models import TenantGrant\n"
+            "from tenants.access.actions import withdraw_grant\nfrom tenants.models import TenantGrant\n"
             f"g = TenantGrant.objects.get(pk='{grant}')\n"
             "withdraw_grant(grant=g, by=g.tenant.created_by)\nanswer = 1"
         )

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 
-from tenants.servers.keep import family, holds_ports
+from tenants.hosting.local.keep import family, holds_ports
 from tests.tenants.servers.attacks import downloaded, read_through
 
 from .installation import ROOT, free_port, wait_for
@@ -135,9 +135,9 @@ import shutil, tempfile
 from pathlib import Path
 from django.conf import settings
 from orgs.models import Membership
-from tenants.grant_actions import give_grant
+from tenants.access.actions import give_grant
 from tenants.run_templates.actions import queue_run
-from tenants.run_templates.code import freeze
+from tenants.run_templates.engine.code import freeze
 from tenants.run_templates.models import RunTemplate
 template = RunTemplate.objects.get(name='churn')
 source = Path(tempfile.mkdtemp()) / 'churn'

@@ -6,7 +6,7 @@ from factories import make_member, make_role, make_team
 
 from orgs.audit.models import AuditEvent
 from orgs.permissions import Permission
-from tenants.servers.index import PackageIndex
+from tenants.hosting.local.index import PackageIndex
 
 
 @pytest.fixture

@@ -18,9 +18,9 @@ from factories import (
 from orgs.access import admits
 from orgs.audit.models import AuditEvent
 from orgs.two_factor import closed_to, members_without
-from tenants.control_plane import devices
-from tenants.control_plane.models import DeviceLogin
-from tenants.decisions import may_connect
+from tenants.access.decisions import may_connect
+from tenants.credentials import devices
+from tenants.credentials.models import DeviceLogin
 
 NEEDED = "/settings/two-factor/for/acme-ai/"
 

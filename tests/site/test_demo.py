@@ -10,8 +10,8 @@ from factories import make_org, make_tenant
 from orgs.audit.models import AuditEvent
 from tenants.agent import tenant_loop
 from tenants.agent.tenant_loop import TenantLoop
+from tenants.hosting.base import EnvironmentFailed
 from tenants.models import Tenant
-from tenants.servers.base import EnvironmentFailed
 from zenpro_site import demo
 from zenpro_site.management.commands import up
 

@@ -3,8 +3,8 @@
 import pytest
 from factories import make_user
 
-from tenants.servers import box
-from tenants.servers.box import Isolation, Kind
+from tenants.hosting.local import box
+from tenants.hosting.local.box import Isolation, Kind
 from zenpro_site.isolation import isolation
 
 WORDS = {

@@ -7,7 +7,7 @@ import pytest
 from factories import make_org, make_tenant
 from playwright.sync_api import expect
 
-from tenants.servers import box
+from tenants.hosting.local import box
 from tests.browsing import problems
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]

@@ -6,7 +6,7 @@ import environ
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from tenants.servers.index import PYPI, PackageIndex
+from tenants.hosting.local.index import PYPI, PackageIndex
 from zenpro_site.sources import load_code_roots, load_index
 
 

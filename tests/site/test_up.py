@@ -16,8 +16,8 @@ from django.utils import timezone
 from factories import make_user
 
 from orgs.models import Organization
-from tenants.servers import box
-from tenants.servers.base import StartFailed, SupervisorGone
+from tenants.hosting.base import StartFailed, SupervisorGone
+from tenants.hosting.local import box
 from zenpro_site import processes, running
 from zenpro_site.management.commands import up
 

@@ -4,7 +4,8 @@ from django.test.utils import CaptureQueriesContext
 from factories import make_tenant
 from fakes import PROJECT, FakeTenantClient, connect_to
 
-from tenants import runs, views
+from tenants import views
+from tenants.runs import reading as runs
 
 
 @pytest.fixture

@@ -5,10 +5,11 @@ from django.utils import timezone
 from factories import make_grant, make_member, make_org, make_team, make_tenant, make_user, tenant_role
 
 from orgs.audit.models import AuditEvent
-from tenants import actions, grant_actions
-from tenants.access import can, tenants_visible_to
+from tenants.access import actions as grant_actions
+from tenants.access.gate import can, tenants_visible_to
+from tenants.hosting import actions
 from tenants.models import Tenant, TenantGrant
-from tenants.permissions import TenantPermission
+from tenants.models.permissions import TenantPermission
 from zenpro_site.common.refusals import Refused
 
 

@@ -7,12 +7,12 @@ import pytest
 from django.utils import timezone
 from factories import make_grant, make_tenant
 
-from tenants import connection
-from tenants.connection import connect
-from tenants.control_plane.models import AccessToken
+from tenants.credentials.models import AccessToken
+from tenants.hosting.base import TenantRefused, TenantUnreachable
 from tenants.models import TenantGrant
-from tenants.servers.base import TenantRefused, TenantUnreachable
-from tenants.servers.client import TenantClients, make_http
+from tenants.runs import connection
+from tenants.runs.client import TenantClients, make_http
+from tenants.runs.connection import connect
 from tests.tenants.servers.streams import Streamed
 
 

@@ -10,8 +10,8 @@ from factories import make_grant, make_member, make_org, make_team, make_tenant,
 
 from orgs.roles.models import Role
 from orgs.roles.permissions import RESOURCES, actions_of, nearest
-from tenants import decisions
-from tenants.decisions import Resource, allowed, allowed_ids, may_connect
+from tenants.access import decisions
+from tenants.access.decisions import Resource, allowed, allowed_ids, may_connect
 from tenants.models import Share, Tenant
 
 # Fixed, because they are part of tests' names, which all processes of a run must agree on.

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from orgs.models import Membership
 from orgs.roles.models import Role, RolePermission
-from tenants.decisions import allowed, allowed_ids, may_connect, shut_out
+from tenants.access.decisions import allowed, allowed_ids, may_connect, shut_out
 from tenants.models import Share, TenantAccount, TenantGrant
 
 TYPES = ["pipeline", "secret", "project", "dragon"]  # the last is no type of ZenML's

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from orgs.models import Membership
 from orgs.roles.permissions import actions_of
-from tenants.access import can
-from tenants.decisions import allowed
-from tenants.explain.effective import rights_of
-from tenants.explain.reasons import DASHBOARD_RIGHTS, Change, Path, Question, Standing, explain
+from tenants.access.decisions import allowed
+from tenants.access.explain.effective import rights_of
+from tenants.access.explain.reasons import DASHBOARD_RIGHTS, Change, Path, Question, Standing, explain
+from tenants.access.gate import can
 from tenants.models import TenantGrant
 
 from .test_decisions_oracle import (

@@ -247,7 +247,7 @@ def test_access_has_pages_and_the_same_queries_for_more_tenants(
         make_grant(make_tenant(org), member, "viewer")
         numbers.append(count_queries(lambda: client.get(person(member))))
     assert numbers == [numbers[0]] * 3
-    monkeypatch.setattr("tenants.explain.views.TENANTS", 2)
+    monkeypatch.setattr("tenants.access.explain.views.TENANTS", 2)
     assert len(client.get(person(member), {"page": 2}).context["accesses"]) == 1
 
 

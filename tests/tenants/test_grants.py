@@ -5,9 +5,9 @@ from django.utils import timezone
 from factories import make_grant, make_member, make_org, make_role, make_team, make_tenant, tenant_role
 from guardian.core import ObjectPermissionChecker
 
-from tenants.access import can, tenant_permissions_of, tenants_visible_to
+from tenants.access.gate import can, tenant_permissions_of, tenants_visible_to
 from tenants.models import TenantGrant
-from tenants.permissions import TenantPermission
+from tenants.models.permissions import TenantPermission
 
 
 def test_role_of_another_organization_is_refused(org, member):

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tenants.graphs import MARGIN, NODE_HEIGHT, NODE_WIDTH, Layout, Node, layout
+from tenants.runs.graphs import MARGIN, NODE_HEIGHT, NODE_WIDTH, Layout, Node, layout
 
 CHURN = Path(__file__).parent.parent / "data" / "churn_snapshot.json"
 

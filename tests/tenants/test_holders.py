@@ -5,8 +5,8 @@ from django import forms
 from django.urls import reverse
 from factories import make_member, make_org, make_team, make_tenant, tenant_role
 
-from tenants import holders
-from tenants.holders import HolderField, holder_value, suggestions
+from tenants.access import holders
+from tenants.access.holders import HolderField, holder_value, suggestions
 from tenants.models import TenantGrant
 
 SEARCH = {"HX-Request": "true", "HX-Target": "holders"}

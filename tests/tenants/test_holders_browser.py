@@ -4,7 +4,7 @@ import pytest
 from factories import make_member, make_org, make_team, make_tenant
 from playwright.sync_api import expect
 
-from tenants import holders
+from tenants.access import holders
 from tenants.models import TenantGrant
 from tests.browsing import problems
 

@@ -16,10 +16,10 @@ from fakes import RUN_ID, churn
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tenants import runs
+from tenants.hosting.bounded import Places, make_http
 from tenants.run_templates import actions
-from tenants.servers.bounded import Places, make_http
-from tenants.servers.client import TenantClient
+from tenants.runs import reading as runs
+from tenants.runs.client import TenantClient
 from tests.tenants.servers.hostile import LARGE, SLOW, HostileServer
 from tests.tenants.servers.streams import Streamed
 

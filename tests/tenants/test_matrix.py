@@ -7,7 +7,7 @@ from django.urls import reverse
 from django.utils import timezone
 from factories import make_grant, make_member, make_org, make_team, make_tenant, tenant_role
 
-from tenants.matrix.grid import cell_id
+from tenants.access.matrix.grid import cell_id
 from tests.tenants.test_views_members import follow_undo
 
 
@@ -123,7 +123,7 @@ def test_a_hundred_tenants_and_fifty_teams(org, owner, as_user, count_queries, m
     assert count_queries(lambda: client.get(matrix(org))) == few <= 8
     first, second = (client.get(matrix(org), {"page": number}).context for number in (1, 2))
     assert (len(first["tenants"]), len(second["tenants"])) == (12, 3)
-    monkeypatch.setattr("tenants.matrix.views.TEAMS", 3)
+    monkeypatch.setattr("tenants.access.matrix.views.TEAMS", 3)
     assert len(client.get(matrix(org)).context["rows"]) == 3
 
 

@@ -12,8 +12,8 @@ from factories import PASSWORD, make_grant, make_key, make_member, make_service_
 from orgs import actions
 from orgs.audit.models import AuditEvent
 from tenants.agent import chores
-from tenants.control_plane import devices, keys
-from tenants.control_plane.models import AccessToken, DeviceLogin
+from tenants.credentials import devices, keys
+from tenants.credentials.models import AccessToken, DeviceLogin
 from tenants.models import TenantAccount
 
 LIFETIME = timedelta(minutes=5)

@@ -12,9 +12,9 @@ from orgs.models import Membership
 from orgs.roles import actions
 from orgs.roles.models import Role
 from orgs.users.models import User
-from tenants.access import tenant_permissions_of
+from tenants.access.gate import tenant_permissions_of
 from tenants.models import TenantGrant, TenantUserObjectPermission
-from tenants.permissions import TenantPermission
+from tenants.models.permissions import TenantPermission
 
 from .test_two_views import INSIDE, answers
 

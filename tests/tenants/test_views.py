@@ -7,8 +7,8 @@ from factories import make_grant, make_member, make_org, make_team, make_templat
 
 from orgs.audit.models import AuditEvent
 from tenants.agent import progress as agent_progress
+from tenants.hosting.base import TenantRefused, TenantUnreachable
 from tenants.models import Tenant
-from tenants.servers.base import TenantRefused, TenantUnreachable
 
 
 def url(name, tenant, *args):

@@ -13,7 +13,7 @@ from playwright.sync_api import expect
 
 from tenants.agent import progress
 from tenants.models import Tenant
-from tenants.servers.client import LogLine
+from tenants.runs.client import LogLine
 from tests.browsing import problems, settled
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]

@@ -8,8 +8,8 @@ from django.utils import timezone
 from factories import make_grant, make_member, make_org, make_team, make_tenant, tenant_role
 
 from orgs.audit.models import AuditEvent
-from tenants.grant_forms import months_later
-from tenants.members import people_of
+from tenants.access.forms import months_later
+from tenants.access.members import people_of
 from zenpro_site.common.ui import undo_of
 
 
@@ -403,7 +403,7 @@ def test_roles_are_chips_with_their_end_and_a_hint_counts_those_that_end_soon(ow
 
 
 def test_long_list_has_pages(org, owner, tenant, as_user, monkeypatch):
-    monkeypatch.setattr("tenants.member_views.PAGE_SIZE", 2)
+    monkeypatch.setattr("tenants.access.pages.member_views.PAGE_SIZE", 2)
     for _ in range(3):
         make_grant(tenant, make_member(org), "viewer")
     answer = as_user(owner).get(url("members", tenant), {"page": "2"})

@@ -8,11 +8,11 @@ from django.urls import reverse
 from factories import make_grant, make_member, make_template, make_template_run
 from fakes import RUN_ID, churn
 
+from tenants.hosting.base import TenantConflict, TenantRefused, TenantUnreachable
 from tenants.models import Tenant
-from tenants.run_templates import runner
+from tenants.run_templates.engine import runner
 from tenants.run_templates.models import TemplateRun
-from tenants.servers.base import TenantConflict, TenantRefused, TenantUnreachable
-from tenants.servers.client import LogLine
+from tenants.runs.client import LogLine
 
 TROUBLES = [
     (TenantUnreachable("The server cannot be reached."), "does not answer"),
@@ -230,7 +230,7 @@ def test_metrics_are_listed(looks, server):
 
 
 def test_large_graph_is_drawn_on_demand(looks, server, monkeypatch):
-    monkeypatch.setattr("tenants.runs.GRAPH_LIMIT", 3)
+    monkeypatch.setattr("tenants.runs.reading.GRAPH_LIMIT", 3)
     assert '<svg class="dag"' not in run_page(looks)
     assert '<svg class="dag"' in run_page(looks, graph="1")
 

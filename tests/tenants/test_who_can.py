@@ -6,10 +6,10 @@ from factories import make_grant, make_member, make_org, make_role, make_team, m
 from orgs.access import can as can_in_organization
 from orgs.access import members_who_can, people_who_can
 from orgs.permissions import Permission
-from tenants.access import can
+from tenants.access.gate import can
+from tenants.access.members import members_in, people_of
 from tenants.agent.endings import _admins
-from tenants.members import members_in, people_of
-from tenants.permissions import TenantPermission
+from tenants.models.permissions import TenantPermission
 
 
 @pytest.fixture

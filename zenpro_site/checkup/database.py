@@ -8,9 +8,9 @@ from pathlib import Path
 from cryptography.fernet import Fernet
 from django.conf import settings
 from django.db import DatabaseError, connection
-from django.db.migrations.executor import MigrationExecutor
 
 from tenants.models import Tenant
+from zenpro_site import schema
 from zenpro_site.common.sealing import SecretsUnreadable
 from zenpro_site.common.sizes import size_words
 from zenpro_site.keys import are_in_environment
@@ -43,20 +43,17 @@ def check_database() -> list[Finding]:
     if not is_there():
         return [warning(f"There is no database {_file()} yet.", "`zenpro up` creates it.")]
     try:
-        waiting = migrations_waiting()
+        waiting, of_before = schema.migrations_waiting(), schema.is_of_before()
         more = _postgresql() if connection.vendor == "postgresql" else [_sqlite()]
     except DatabaseError as error:
         remedy = "Check that it is running, and that DATABASE_URL is right."
         return [problem(f"The database cannot be used: {words_of(error)}", remedy)]
-    if waiting:
+    if of_before:
+        more.insert(0, problem(schema.words_of_before(), schema.REMEDY))
+    elif waiting:
         remedy = "`zenpro up` applies them when it starts; without it, run: zenpro migrate"
         more.insert(0, problem(f"Migrations not applied yet: {waiting}.", remedy))
     return more
-
-
-def migrations_waiting() -> int:
-    executor = MigrationExecutor(connection)
-    return len(executor.migration_plan(executor.loader.graph.leaf_nodes()))
 
 
 def _sqlite() -> Finding:

@@ -14,13 +14,13 @@ from django.db import DatabaseError, connection
 from django.utils import timezone
 
 from orgs.audit.models import AuditEvent
-from tenants.hosting import backend
+from tenants.hosting.backends import backend
+from tenants.hosting.base import SupervisorGone
+from tenants.hosting.local import groups
+from tenants.hosting.local.box import Isolation, Kind
+from tenants.hosting.local.space import free_bytes, shortage
+from tenants.hosting.local.supervisor import Supervisor
 from tenants.models import Tenant
-from tenants.servers import groups
-from tenants.servers.base import SupervisorGone
-from tenants.servers.box import Isolation, Kind
-from tenants.servers.space import free_bytes, shortage
-from tenants.servers.supervisor import Supervisor
 from tenants.usage.disk import refusal_of_budget
 from zenpro_site import running
 from zenpro_site.common import modes

@@ -11,9 +11,9 @@ from django.conf import settings
 from django.core.mail import EmailMessage, get_connection
 from django.db import DatabaseError
 
+from tenants.hosting.local.backend import port_free
+from tenants.hosting.local.launch import started_at
 from tenants.models import Tenant
-from tenants.servers.launch import started_at
-from tenants.servers.local import port_free
 from zenpro_site import running
 
 from .database import is_there

@@ -2,12 +2,10 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from importlib import import_module
 from io import StringIO
 from uuid import uuid4
 
 import pytest
-from django.apps import apps
 from django.contrib.auth import get_user_model
 from django.core.management import CommandError, call_command
 from django.db import connection, transaction
@@ -289,16 +287,6 @@ def test_whatever_is_recorded_reads_back_with_the_same_hash(org, before, after, 
     assert digest(stored) == stored.hash == event.hash
     rows(pk=event.pk).update(after={**stored.after, "one more": 1})
     assert digest(rows(pk=event.pk).get()) != stored.hash
-
-
-def test_existing_events_join_the_chain(chain):
-    links = {"number": None, "hash": "", "previous_hash": "", "organization_key": "", "actor_key": ""}
-    rows().update(**links)
-    AuditHead.objects.all().delete()
-    import_module("orgs.audit.migrations.0003_chain_existing").chain(apps, None)
-    assert AuditHead.objects.get().number == LENGTH
-    assert not verify().broken
-    assert [row.hash for row in rows().order_by("number")] == [event.hash for event in chain]
 
 
 @pytest.mark.thorough

@@ -8,8 +8,8 @@ from orgs.audit.models import AuditEvent
 from orgs.invitations.models import Invitation
 from orgs.roles import actions
 from orgs.roles.models import Role
-from tenants.access import tenant_permissions_of
-from tenants.decisions import allowed
+from tenants.access.decisions import allowed
+from tenants.access.gate import tenant_permissions_of
 from tenants.models import InvitationGrant, TenantGrant
 from zenpro_site.common.refusals import Refused
 

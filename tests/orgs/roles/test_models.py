@@ -1,9 +1,4 @@
-from importlib import import_module
-
-from django.apps import apps
-from factories import make_role
-
-from orgs.roles.models import Role, RolePermission
+from orgs.roles.models import Role
 from orgs.roles.permissions import TENANT_ROLES
 
 
@@ -49,15 +44,3 @@ def test_free_slug_is_free_on_its_level(org):
     assert org.roles.free_slug("tenant", "Admin!") == "admin-2"
     assert org.roles.free_slug("tenant", "Member") == "member"
     assert org.roles.free_slug("tenant", "…") == "role"
-
-
-def test_roles_from_before_that_may_change_components_may_attach_them(org):
-    """ZenML 0.99 asks for it; without this, what worked before it would be refused after the upgrade."""
-    custom, reading = make_role(org, "A", rights=["stack_component:update"]), make_role(org, "B")
-    RolePermission.objects.filter(action="attach").delete()
-    import_module("orgs.roles.migrations.0002_attach").give_attach(apps, None)
-    may = set(RolePermission.objects.filter(action="attach").values_list("role__slug", flat=True))
-    assert may == {"admin", "developer", custom.slug}
-    assert "stack_component:attach" not in reading.rights
-    import_module("orgs.roles.migrations.0002_attach").give_attach(apps, None)
-    assert RolePermission.objects.filter(action="attach").count() == 3

@@ -6,8 +6,8 @@ from orgs.audit.models import AuditEvent
 from orgs.permissions import Permission
 from orgs.teams import actions
 from orgs.teams.models import Team
-from tenants.access import can, tenants_visible_to
-from tenants.permissions import TenantPermission
+from tenants.access.gate import can, tenants_visible_to
+from tenants.models.permissions import TenantPermission
 from zenpro_site.common.refusals import Refused
 
 

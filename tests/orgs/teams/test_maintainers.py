@@ -20,8 +20,8 @@ from orgs.permissions import Permission
 from orgs.teams import actions
 from orgs.teams.access import is_maintainer, manages_members
 from orgs.teams.models import Team
-from tenants.access import can
-from tenants.permissions import TenantPermission
+from tenants.access.gate import can
+from tenants.models.permissions import TenantPermission
 from zenpro_site.common.refusals import Refused
 
 

@@ -3,8 +3,8 @@
 from types import SimpleNamespace
 from uuid import uuid4
 
-from tenants.servers.base import TenantConflict, TenantNotFound, TenantRefused
-from tenants.servers.client import Page
+from tenants.hosting.base import TenantConflict, TenantNotFound, TenantRefused
+from tenants.runs.client import Page
 
 # Python finds this module before any installed ZenML, because -m looks into the working directory first.
 RUNNER = """

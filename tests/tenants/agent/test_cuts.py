@@ -12,13 +12,13 @@ from factories import make_grant, make_member, make_service_account, make_team, 
 
 from orgs import actions as org_actions
 from orgs.teams import actions as team_actions
-from tenants import decisions
+from tenants.access import decisions
 from tenants.agent import tries
 from tenants.agent.chores import LOGIN_TIME, Cuts
-from tenants.hosting import folder_of
+from tenants.hosting.backends import folder_of
+from tenants.hosting.base import ServerError, database_in
+from tenants.hosting.local.accounts import switch_off
 from tenants.models import Share, TenantAccount, TenantGrant
-from tenants.servers.accounts import switch_off
-from tenants.servers.base import ServerError, database_in
 
 TABLE = "CREATE TABLE user (id CHAR(32), name TEXT, active BOOLEAN, external_user_id CHAR(32){more})"
 
@@ -171,7 +171,7 @@ def test_a_busy_database_is_tried_again(hosted, owner, monkeypatch):
     _, inside = hosted
     user, cut = enter(hosted), Cuts()
     org_actions.remove_member(membership=user.membership, by=owner)
-    monkeypatch.setattr("tenants.servers.boxed_database.PATIENCE", 0.05)
+    monkeypatch.setattr("tenants.hosting.local.boxed_database.PATIENCE", 0.05)
     with closing(sqlite3.connect(inside.path, isolation_level=None)) as server:
         server.execute("BEGIN IMMEDIATE")
         assert cut() == 0 and inside.active() == {user.username}

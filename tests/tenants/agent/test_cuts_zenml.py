@@ -7,14 +7,14 @@ import pytest
 from factories import make_grant, make_key, make_member, make_service_account
 
 from orgs import actions
-from tenants import connection
 from tenants.agent.chores import Cuts
 from tenants.agent.key_cuts import KeyCuts
-from tenants.connection import connect
-from tenants.control_plane import devices, keys
-from tenants.control_plane.models import AccessToken
-from tenants.hosting import spec_of
-from tenants.servers.client import TenantClients
+from tenants.credentials import devices, keys
+from tenants.credentials.models import AccessToken
+from tenants.hosting.backends import spec_of
+from tenants.runs import connection
+from tenants.runs.client import TenantClients
+from tenants.runs.connection import connect
 from tests.tenants.agent.test_device_cuts import sign_in
 from tests.tenants.control_plane.test_real_server import tenant  # noqa: F401 - the fixture
 from tests.tenants.servers.conftest import eventually, supervised, zen_data  # noqa: F401 - fixtures

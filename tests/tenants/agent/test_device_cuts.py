@@ -3,20 +3,18 @@
 # ruff: noqa: F811 - fixtures
 
 from datetime import timedelta
-from importlib import import_module
 from uuid import uuid4
 
 import pytest
-from django.apps import apps
 from django.test import Client
 from django.utils import timezone
 from factories import make_grant, make_member, make_tenant
 
 from tenants.agent import chores
 from tenants.agent.key_cuts import KeyCuts
-from tenants.control_plane import devices
-from tenants.control_plane.models import AccessToken, DeviceEntry, DeviceLogin
-from tenants.enrollment.actions import enroll
+from tenants.credentials import devices
+from tenants.credentials.models import AccessToken, DeviceEntry, DeviceLogin
+from tenants.hosting.elsewhere.actions import enroll
 from tenants.models import Tenant
 
 from .test_cuts import LOGIN_TIME, Inside, hosted  # noqa: F401 - the fixture
@@ -173,19 +171,6 @@ def test_it_asks_as_often_for_many_as_for_one(hosted, person, laptop, django_ass
         come_in(*hosted, sign_in(hosted[0], person))
     with django_assert_num_queries(4):
         assert cut() == 0
-
-
-def test_computers_that_were_signed_in_before_are_noted(hosted, person, laptop):
-    """Where each was is not known: wherever its person is."""
-    _, inside = hosted
-    expired = sign_in(hosted[0], person)
-    AccessToken.objects.filter(device=expired).update(expires_at=timezone.now())
-    DeviceEntry.objects.all().delete()
-    migration = import_module("tenants.control_plane.migrations.0012_device_entries_existing")
-    migration.note_entries(apps, None)
-    assert DeviceEntry.objects.get().device == laptop
-    sign_out(laptop)
-    assert KeyCuts()() == 1 and inside.active() == set()
 
 
 def test_the_page_says_what_ends_before_they_click(hosted, person, laptop, as_user):

@@ -9,11 +9,11 @@ from factories import make_org, make_template, make_template_run, make_tenant
 
 from tenants.agent import disk
 from tenants.agent.disk import Measure, measure, measure_due, places_of, sweep_code, sweep_runs
+from tenants.hosting.local import folders
 from tenants.models import Tenant
-from tenants.run_templates import runner
-from tenants.run_templates.code import code_folder, freeze
+from tenants.run_templates.engine import runner
+from tenants.run_templates.engine.code import code_folder, freeze
 from tenants.run_templates.models import TemplateRun
-from tenants.servers import folders
 from tests.tenants.servers.conftest import bury, opened_below
 
 MB = 1024**2

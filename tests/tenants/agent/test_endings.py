@@ -10,7 +10,7 @@ from factories import make_grant, make_member, make_org, make_service_account, m
 from orgs.audit.models import AuditEvent
 from orgs.mails.delivery import deliver_due
 from orgs.mails.models import Mail
-from tenants import grant_actions
+from tenants.access import actions as grant_actions
 from tenants.agent import endings
 from tenants.agent.endings import announce_endings, end_expired_grants
 from tenants.models import TenantGrant, TenantUserObjectPermission

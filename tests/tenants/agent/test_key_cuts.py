@@ -1,19 +1,17 @@
 """What was signed in with a key ends with it, inside tenants as well. With a server: test_cuts_zenml."""
 
 from datetime import timedelta
-from importlib import import_module
 
 import pytest
-from django.apps import apps
 from django.test import Client
 from django.utils import timezone
 from factories import make_grant, make_key, make_member, make_service_account, make_tenant
 
 from tenants.agent import chores
 from tenants.agent.key_cuts import KeyCuts
-from tenants.control_plane import keys
-from tenants.control_plane.models import AccessToken, KeyEntry
-from tenants.enrollment.actions import enroll
+from tenants.credentials import keys
+from tenants.credentials.models import AccessToken, KeyEntry
+from tenants.hosting.elsewhere.actions import enroll
 from tenants.models import Tenant, TenantAccount
 
 from .test_cuts import LOGIN_TIME, Inside, hosted  # noqa: F401 - the fixture
@@ -171,21 +169,6 @@ def test_where_nothing_can_be_done_it_is_forgotten(hosted, owner, robot, key, st
     WAYS["revoked"](key, owner)
     long_ago()
     assert KeyCuts()() == 0 and not KeyEntry.objects.exists()
-
-
-def test_entries_from_before_are_noted_for_service_accounts(hosted, owner, robot, key, member):  # noqa: F811
-    """Which key it was is not known: any of theirs, also one that was revoked long ago."""
-    tenant, inside = hosted
-    make_grant(tenant, member)
-    inside.let_in(tenant, member)
-    make_key(member)
-    KeyEntry.objects.all().delete()
-    WAYS["revoked"](key, owner)
-    assert KeyCuts()() == 0, "The leak of before."
-    migration = import_module("tenants.control_plane.migrations.0008_key_entries_existing")
-    migration.note_entries(apps, None)
-    assert KeyEntry.objects.get().api_key == key
-    assert KeyCuts()() == 1 and inside.active() == {member.username}
 
 
 def test_the_agent_does_it():

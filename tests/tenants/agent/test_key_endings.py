@@ -9,7 +9,7 @@ from factories import make_key, make_member, make_service_account, make_tenant, 
 from orgs.mails.models import Mail
 from tenants.agent import key_endings
 from tenants.agent.key_endings import announce_keys
-from tenants.control_plane.models import ApiKey
+from tenants.credentials.models import ApiKey
 
 
 @pytest.fixture(autouse=True)

@@ -15,17 +15,17 @@ from factories import make_grant, make_key, make_service_account
 
 from orgs import actions as org_actions
 from orgs.audit.models import AuditEvent
-from tenants import decisions
+from tenants.access import decisions
 from tenants.agent import run_access, run_loop
-from tenants.control_plane import keys
-from tenants.enrollment.models import Enrollment
-from tenants.hosting import folder_of
+from tenants.credentials import keys
+from tenants.hosting.backends import folder_of
+from tenants.hosting.base import ServerError, TenantRefused, TenantUnreachable, database_in
+from tenants.hosting.elsewhere.models import Enrollment
+from tenants.hosting.local.run_records import end_run
 from tenants.models import TenantGrant
-from tenants.run_templates import runner
 from tenants.run_templates.actions import stop_run
+from tenants.run_templates.engine import runner
 from tenants.run_templates.models import TemplateRun
-from tenants.servers.base import ServerError, TenantRefused, TenantUnreachable, database_in
-from tenants.servers.run_records import end_run
 
 from .test_run_loop import (  # fixtures among them
     cancel,
@@ -287,7 +287,7 @@ def test_who_cancelled_before_has_stopped_it(under_way, loop, member, owner, rec
 
 
 def test_a_busy_database_is_told_later(under_way, loop, member, owner, records, monkeypatch):
-    monkeypatch.setattr("tenants.servers.boxed_database.PATIENCE", 0.05)
+    monkeypatch.setattr("tenants.hosting.local.boxed_database.PATIENCE", 0.05)
     org_actions.remove_member(membership=member.membership, by=owner)
     with closing(sqlite3.connect(records.path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -371,7 +371,7 @@ SELECT count(*) FROM (WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FR
 
 
 def test_a_database_that_would_never_answer_is_given_up(tmp_path, monkeypatch):
-    monkeypatch.setattr("tenants.servers.boxed_database.SECONDS", 1)
+    monkeypatch.setattr("tenants.hosting.local.boxed_database.SECONDS", 1)
     records, run_id = Records(tmp_path / "zenml.db"), uuid4()
     records.add(run_id)
     records.do(ENDLESS)

@@ -15,15 +15,15 @@ from factories import make_grant, make_template, make_template_run, make_tenant
 
 from tenants.agent import run_ends, run_loop
 from tenants.agent.run_loop import RunLoop
+from tenants.hosting.base import EnvironmentFailed, TenantRefused, TenantUnreachable
+from tenants.hosting.local import space
+from tenants.hosting.local.keep import family
 from tenants.models import Tenant
-from tenants.run_templates import derive as derivation
-from tenants.run_templates import runner
-from tenants.run_templates.configuration import default_configuration
-from tenants.run_templates.environments import RunEnvironments
+from tenants.run_templates.document.configuration import default_configuration
+from tenants.run_templates.engine import derive as derivation
+from tenants.run_templates.engine import runner
+from tenants.run_templates.engine.environments import RunEnvironments
 from tenants.run_templates.models import TemplateRun
-from tenants.servers import space
-from tenants.servers.base import EnvironmentFailed, TenantRefused, TenantUnreachable
-from tenants.servers.keep import family
 
 from ..run_templates.samples import churn_snapshot
 from .fake_tenant import RUNNER, FakeTenant

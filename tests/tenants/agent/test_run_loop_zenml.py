@@ -17,20 +17,20 @@ from factories import make_grant, make_member, make_tenant
 from orgs.actions import remove_member
 from orgs.models import Organization
 from orgs.roles.models import Role
-from tenants import connection
 from tenants.agent.chores import Cuts
 from tenants.agent.run_loop import RunLoop
-from tenants.connection import connect
-from tenants.hosting import local_stores_of, spec_of
+from tenants.hosting.backends import local_stores_of, spec_of
+from tenants.hosting.local.backend import environment
+from tenants.hosting.local.environments import Environments
 from tenants.models import new_secrets
-from tenants.run_templates import runner
 from tenants.run_templates.actions import cancel_run, create_template, queue_run
-from tenants.run_templates.derive import derive
-from tenants.run_templates.environments import RunEnvironments
+from tenants.run_templates.engine import runner
+from tenants.run_templates.engine.derive import derive
+from tenants.run_templates.engine.environments import RunEnvironments
 from tenants.run_templates.models import TemplateRun
-from tenants.servers.client import TenantClients
-from tenants.servers.environments import Environments
-from tenants.servers.local import environment
+from tenants.runs import connection
+from tenants.runs.client import TenantClients
+from tenants.runs.connection import connect
 from tests.tenants.servers.stub_control_plane import free_port
 
 pytestmark = [pytest.mark.zenml, pytest.mark.django_db(transaction=True)]

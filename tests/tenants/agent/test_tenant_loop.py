@@ -11,8 +11,7 @@ from factories import make_grant, make_tenant
 from tenants.agent import tenant_loop
 from tenants.agent.starts import FIRST_START, RESTART, SLOT_TIME, STARTS_AT_ONCE, VERSION_CHANGE
 from tenants.agent.tenant_loop import TenantLoop
-from tenants.models import Tenant
-from tenants.servers.base import (
+from tenants.hosting.base import (
     EnvironmentFailed,
     ServerError,
     ServerState,
@@ -22,7 +21,8 @@ from tenants.servers.base import (
     TenantRefused,
     TenantUnreachable,
 )
-from tenants.servers.local import LocalBackend
+from tenants.hosting.local.backend import LocalBackend
+from tenants.models import Tenant
 
 Status, Desired = Tenant.Status, Tenant.DesiredState
 

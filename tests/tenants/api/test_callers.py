@@ -8,7 +8,7 @@ from django.utils import timezone
 from factories import make_grant, make_key, make_member, make_org, make_service_account, make_tenant
 
 from orgs.audit.models import AuditEvent
-from tenants.control_plane.models import AccessToken
+from tenants.credentials.models import AccessToken
 
 HOUR = timedelta(hours=1)
 

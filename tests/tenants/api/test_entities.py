@@ -24,10 +24,10 @@ from fakes import RUN_ID, FakeTenantClient, churn, connect_to
 
 from orgs.audit.models import AuditEvent
 from orgs.invitations.models import Invitation
+from tenants.hosting.base import TenantRefused
 from tenants.models import Tenant
 from tenants.run_templates import actions as template_actions
-from tenants.run_templates.configuration import default_configuration
-from tenants.servers.base import TenantRefused
+from tenants.run_templates.document.configuration import default_configuration
 from tenants.usage.models import Quota
 
 HOUR = timedelta(hours=1)

@@ -10,7 +10,7 @@ from factories import make_grant, make_key, make_member, make_org, make_template
 from fakes import churn
 
 from orgs.audit.models import AuditEvent
-from tenants.run_templates.configuration import default_configuration
+from tenants.run_templates.document.configuration import default_configuration
 
 pytestmark = pytest.mark.zenml  # real processes, though not ZenML's
 

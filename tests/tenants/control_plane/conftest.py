@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from factories import make_tenant
 
-from tenants.control_plane.models import AccessToken
+from tenants.credentials.models import AccessToken
 
 
 class Caller:

@@ -10,7 +10,7 @@ from django.test import Client
 from django.utils import timezone
 from factories import make_grant, make_member, make_org, make_tenant, make_user
 
-from tenants.control_plane.models import AccessToken, DeviceLogin, hash_token
+from tenants.credentials.models import AccessToken, DeviceLogin, hash_token
 
 AGENT = "Host/ada-mbp.local ZenML/0.98.0 Python/3.11.9 OS/Darwin"
 DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"

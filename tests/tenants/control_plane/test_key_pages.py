@@ -11,7 +11,7 @@ from django.utils import timezone
 from factories import make_grant, make_key, make_member, make_org, make_service_account, make_tenant
 
 from orgs.audit.models import AuditEvent
-from tenants.control_plane.models import AccessToken, ApiKey
+from tenants.credentials.models import AccessToken, ApiKey
 
 SECRET = re.compile(r'<code tabindex="0">(ZENPROKEY_[\w-]{43})</code>')
 

@@ -21,8 +21,8 @@ from factories import (
 
 from orgs.actions import add_member, refuse_without_admin
 from orgs.audit.models import AuditEvent
-from tenants.control_plane import keys
-from tenants.control_plane.models import AccessToken, ApiKey, hash_token
+from tenants.credentials import keys
+from tenants.credentials.models import AccessToken, ApiKey, hash_token
 from zenpro_site.common.refusals import Refused
 
 HOUR = timedelta(hours=1)

@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 from factories import make_grant, make_team, make_tenant
 
-from tenants.control_plane.models import AccessToken
+from tenants.credentials.models import AccessToken
 from tenants.models import Share, Tenant
 
 from .conftest import Caller, server_token
@@ -168,7 +168,7 @@ def test_inactive_people_expired_tokens_and_servers_are_refused(client, person, 
 
 def test_a_raw_api_key_is_refused_even_if_it_were_a_token(client, tenant, member, monkeypatch):
     make_grant(tenant, member, "viewer")
-    monkeypatch.setattr("tenants.control_plane.models.secrets.token_urlsafe", lambda size: "x")
+    monkeypatch.setattr("tenants.credentials.models.secrets.token_urlsafe", lambda size: "x")
     AccessToken.objects.issue(kind="user", user=member, lifetime=timedelta(minutes=1))
     assert authorize(Caller(client, "zpu_x"), tenant.pk).status_code == 200
     monkeypatch.setattr("tenants.control_plane.access.API_KEY", "zpu_")

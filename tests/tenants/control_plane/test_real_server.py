@@ -7,13 +7,14 @@ import pytest
 from factories import make_grant, make_member, make_org, make_tenant
 
 from orgs.audit.models import AuditEvent
-from tenants import connection
-from tenants.connection import connect
-from tenants.control_plane.models import AccessToken, UsageEvent
-from tenants.hosting import spec_of
+from tenants.credentials.models import AccessToken
+from tenants.hosting.backends import spec_of
+from tenants.hosting.base import TenantRefused
 from tenants.models import Share, TenantGrant
-from tenants.servers.base import TenantRefused
-from tenants.servers.client import TenantClient, TenantClients
+from tenants.runs import connection
+from tenants.runs.client import TenantClient, TenantClients
+from tenants.runs.connection import connect
+from tenants.usage.models import UsageEvent
 from tests.tenants.servers.conftest import eventually, supervised, zen_data  # noqa: F401 - fixtures
 from tests.tenants.servers.stub_control_plane import free_port
 

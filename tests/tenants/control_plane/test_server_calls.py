@@ -10,10 +10,11 @@ from factories import make_grant, make_member, make_team, make_tenant
 from orgs.audit.models import AuditEvent
 from orgs.audit.sentences import plain
 from orgs.roles.permissions import RESOURCES
-from tenants import decisions
+from tenants.access import decisions
 from tenants.control_plane import actions
-from tenants.control_plane.models import AccessToken, UnknownRight, UsageEvent
-from tenants.models import Share, Tenant, TenantGrant
+from tenants.credentials.models import AccessToken
+from tenants.models import Share, Tenant, TenantGrant, UnknownRight
+from tenants.usage.models import UsageEvent
 
 from .conftest import Caller, server_token
 

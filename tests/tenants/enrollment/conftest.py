@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tenants.agent.tenant_loop import TenantLoop
-from tenants.enrollment.actions import enroll
+from tenants.hosting.elsewhere.actions import enroll
 from tests.tenants.agent.test_tenant_loop import FakeClient, FakeHosting
 
 

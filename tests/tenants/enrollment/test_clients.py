@@ -6,9 +6,9 @@ import pytest
 from django.conf import settings
 from factories import make_grant, make_key, make_member, make_org, make_tenant
 
-from tenants.control_plane.models import AccessToken
-from tenants.enrollment.actions import enroll
-from tenants.hosting import api_url_of
+from tenants.credentials.models import AccessToken
+from tenants.hosting.backends import api_url_of
+from tenants.hosting.elsewhere.actions import enroll
 from tenants.models import Tenant
 from tests.tenants.servers.conftest import VERSION, backend, zen_data  # noqa: F401 - fixtures
 

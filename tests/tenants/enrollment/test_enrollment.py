@@ -9,13 +9,13 @@ from factories import make_grant, make_member, make_role, make_tenant
 
 from orgs.audit.models import AuditEvent
 from orgs.permissions import Permission
-from tenants.actions import request_restart
-from tenants.enrollment.actions import correct, enroll
-from tenants.enrollment.checks import checks_of
-from tenants.enrollment.models import Enrollment
-from tenants.hosting import spec_of
+from tenants.hosting.actions import request_restart
+from tenants.hosting.backends import spec_of
+from tenants.hosting.elsewhere.actions import correct, enroll
+from tenants.hosting.elsewhere.backend import environment_block
+from tenants.hosting.elsewhere.checks import checks_of
+from tenants.hosting.elsewhere.models import Enrollment
 from tenants.models import Tenant
-from tenants.servers.enrolled import environment_block
 from zenpro_site.common.refusals import Refused
 
 Status, Desired = Tenant.Status, Tenant.DesiredState

@@ -4,22 +4,20 @@ With the unmodified client: test_clients.py; with ZenML's own server: test_real_
 """
 
 from datetime import timedelta
-from importlib import import_module
 from uuid import uuid4
 
 import pytest
-from django.apps import apps
 from django.conf import settings
 from django.test import Client
 from factories import make_grant, make_key, make_member, make_org, make_tenant
 
 from orgs.audit.models import AuditEvent
-from tenants.control_plane.models import AccessToken, DeviceLogin
-from tenants.enrollment.actions import enroll
-from tenants.enrollment.checks import checks_of
-from tenants.hosting import spec_of
-from tenants.models import Tenant, TenantAccount
-from tenants.servers.enrolled import environment_block
+from tenants.credentials.models import AccessToken, DeviceLogin
+from tenants.hosting.backends import spec_of
+from tenants.hosting.elsewhere.actions import enroll
+from tenants.hosting.elsewhere.backend import environment_block
+from tenants.hosting.elsewhere.checks import checks_of
+from tenants.models import Tenant
 
 DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
 
@@ -243,16 +241,6 @@ class TestKeys:
         assert not AccessToken.objects.exists()
         ours = make_key(person, organization=tenant.organization)
         assert self.exchange(ours, at=tenant).status_code == 200
-
-
-def test_tokens_that_such_servers_have_got_already_are_ended(tenant, hosted, person, member):
-    """Before they had an address of their own, the one token of a person opened everything."""
-    shown, kept = token_for(person), [token_for(person, tenant=tenant), token_for(member)]
-    TenantAccount.objects.enter(tenant, person)
-    TenantAccount.objects.enter(hosted, member)
-    import_module("tenants.control_plane.migrations.0010_end_shown_tokens").end_tokens(apps, None)
-    assert not AccessToken.objects.valid(shown)
-    assert all(AccessToken.objects.valid(token) for token in kept)
 
 
 class TestOldLines:

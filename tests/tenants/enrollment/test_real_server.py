@@ -9,17 +9,17 @@ import pytest
 from factories import make_grant, make_key, make_member, make_org
 from fakes import PROJECT
 
-from tenants import connection
 from tenants.agent.tenant_loop import TenantLoop
-from tenants.connection import connect
-from tenants.control_plane.models import AccessToken, UsageEvent
-from tenants.enrollment.actions import enroll
-from tenants.enrollment.checks import checks_of
-from tenants.hosting import api_url_of
+from tenants.credentials.models import AccessToken
+from tenants.hosting.backends import api_url_of
+from tenants.hosting.base import TenantRefused
+from tenants.hosting.elsewhere.actions import enroll
+from tenants.hosting.elsewhere.checks import checks_of
 from tenants.models import Tenant
-from tenants.servers.base import TenantRefused
-from tenants.servers.client import TenantClients
-from tenants.usage.models import Feature, Quota
+from tenants.runs import connection
+from tenants.runs.client import TenantClients
+from tenants.runs.connection import connect
+from tenants.usage.models import Feature, Quota, UsageEvent
 from tests.tenants.agent.test_tenant_loop import FakeHosting
 from tests.tenants.servers.conftest import VERSION, backend, eventually, zen_data  # noqa: F401 - fixtures
 from tests.tenants.servers.stub_control_plane import free_port

@@ -8,12 +8,12 @@ from factories import make_grant, make_template, make_template_run, make_tenant
 from fakes import RUN_ID, FakeTenantClient
 
 from orgs.audit.models import AuditEvent
+from tenants.hosting.base import TenantNotFound, TenantUnreachable
 from tenants.run_templates import actions
 from tenants.run_templates.actions import InvalidConfiguration, TemplateRefused
-from tenants.run_templates.code import code_folder
-from tenants.run_templates.configuration import default_configuration
+from tenants.run_templates.document.configuration import default_configuration
+from tenants.run_templates.engine.code import code_folder
 from tenants.run_templates.models import RunTemplate, TemplateRun
-from tenants.servers.base import TenantNotFound, TenantUnreachable
 from zenpro_site.common.refusals import Refused
 
 from .samples import churn_snapshot

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from package_index import running_index
 
-from tenants.run_templates.environments import RunEnvironments
-from tenants.servers.base import EnvironmentFailed
-from tenants.servers.index import PackageIndex
+from tenants.hosting.base import EnvironmentFailed
+from tenants.hosting.local.index import PackageIndex
+from tenants.run_templates.engine.environments import RunEnvironments
 
 ORGANIZATION = "5f1c0a52-0000-4000-8000-000000000001"
 

@@ -7,8 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from tenants.run_templates import code
-from tenants.run_templates.code import CodeError, check_modules, checked_location, code_folder, freeze
+from tenants.run_templates.engine import code
+from tenants.run_templates.engine.code import (
+    CodeError,
+    check_modules,
+    checked_location,
+    code_folder,
+    freeze,
+)
 from tests.tenants.servers.conftest import bury, opened_below
 
 from .samples import churn_snapshot

@@ -5,7 +5,7 @@ from django.http import QueryDict
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tenants.run_templates.configuration import (
+from tenants.run_templates.document.configuration import (
     YamlError,
     changes,
     complete,
@@ -16,8 +16,8 @@ from tenants.run_templates.configuration import (
     summary,
     validate,
 )
-from tenants.run_templates.form_data import initial, parse_form
-from tenants.run_templates.schema import describe, same
+from tenants.run_templates.document.form_data import initial, parse_form
+from tenants.run_templates.document.schema import describe, same
 
 from .samples import churn_snapshot, dynamic_snapshot, snapshot_of
 from .test_schema import json_values, odd_schemas

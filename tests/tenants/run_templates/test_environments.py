@@ -1,8 +1,8 @@
 import pytest
 
-from tenants.run_templates.environments import RunEnvironments
-from tenants.run_templates.requirements import RequirementsRefused, check_requirements
-from tenants.servers.base import EnvironmentFailed
+from tenants.hosting.base import EnvironmentFailed
+from tenants.run_templates.document.requirements import RequirementsRefused, check_requirements
+from tenants.run_templates.engine.environments import RunEnvironments
 
 
 @pytest.fixture

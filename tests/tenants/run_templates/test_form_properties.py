@@ -8,11 +8,16 @@ from django.template.loader import render_to_string
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tenants.run_templates.configuration import default_configuration, dump_yaml, load_yaml, validate
-from tenants.run_templates.drafts import examined, fresh, from_post
+from tenants.run_templates.document.configuration import (
+    default_configuration,
+    dump_yaml,
+    load_yaml,
+    validate,
+)
+from tenants.run_templates.document.drafts import examined, fresh, from_post
+from tenants.run_templates.document.schema import describe
 from tenants.run_templates.models import RunTemplate
-from tenants.run_templates.presentation import Editor
-from tenants.run_templates.schema import describe
+from tenants.run_templates.pages.presentation import Editor
 
 from .samples import snapshot_of
 from .test_views_widgets import Inputs

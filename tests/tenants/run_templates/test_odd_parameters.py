@@ -6,12 +6,12 @@ import pytest
 from django.http import QueryDict
 from django.template.loader import render_to_string
 
-from tenants.run_templates.configuration import default_configuration, validate
-from tenants.run_templates.drafts import examined
-from tenants.run_templates.form_data import AS_JSON, NONE
+from tenants.run_templates.document.configuration import default_configuration, validate
+from tenants.run_templates.document.drafts import examined
+from tenants.run_templates.document.form_data import AS_JSON, NONE
+from tenants.run_templates.document.schema import describe
 from tenants.run_templates.models import TemplateRun
-from tenants.run_templates.presentation import Editor, Hints, hints_of
-from tenants.run_templates.schema import describe
+from tenants.run_templates.pages.presentation import Editor, Hints, hints_of
 
 from .samples import snapshot_of
 from .test_form_properties import drafted, parameters_of, shown, template_of

@@ -10,8 +10,9 @@ from fakes import churn
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tenants.run_templates import actions, run_names
-from tenants.run_templates.configuration import default_configuration, expand_run_name
+from tenants.run_templates import actions
+from tenants.run_templates.document import run_names
+from tenants.run_templates.document.configuration import default_configuration, expand_run_name
 from tenants.run_templates.models import TemplateRun
 
 NOW = datetime(2026, 11, 23, 14, 5, 6, 7)

@@ -7,8 +7,8 @@ from uuid import uuid4
 
 import pytest
 
-from tenants.run_templates import runner
-from tenants.run_templates.runner import AlreadyRunning, Order, RunnerFailed
+from tenants.run_templates.engine import runner
+from tenants.run_templates.engine.runner import AlreadyRunning, Order, RunnerFailed
 from tests.tenants.servers.conftest import bury, eventually
 
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tenants.run_templates.schema import Kind, describe, same, topological
+from tenants.run_templates.document.schema import Kind, describe, same, topological
 
 from .samples import churn_snapshot, dynamic_snapshot, snapshot_of
 

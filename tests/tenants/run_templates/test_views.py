@@ -11,11 +11,11 @@ from factories import make_grant, make_member, make_org, make_template, make_tem
 from fakes import RUN_ID, churn, connect_to
 
 from orgs.audit.models import AuditEvent
+from tenants.hosting.base import TenantUnreachable
 from tenants.run_templates import actions
-from tenants.run_templates.configuration import changes, default_configuration
-from tenants.run_templates.environments import RunEnvironments, needs_of
+from tenants.run_templates.document.configuration import changes, default_configuration
+from tenants.run_templates.engine.environments import RunEnvironments, needs_of
 from tenants.run_templates.models import RunTemplate, TemplateRun
-from tenants.servers.base import TenantUnreachable
 
 SNAPSHOT = churn("snapshot")
 

@@ -9,8 +9,8 @@ from factories import make_grant, make_member, make_org, make_template, make_tem
 from fakes import PROJECT, RUN_ID, churn
 from playwright.sync_api import expect
 
-from tenants.run_templates.configuration import default_configuration
-from tenants.run_templates.environments import RunEnvironments, needs_of
+from tenants.run_templates.document.configuration import default_configuration
+from tenants.run_templates.engine.environments import RunEnvironments, needs_of
 from tenants.run_templates.models import TemplateRun
 
 from .samples import snapshot_of

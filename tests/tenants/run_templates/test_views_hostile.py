@@ -11,7 +11,7 @@ from django.urls import reverse
 from factories import make_grant, make_member, make_template
 from fakes import churn
 
-from tenants.run_templates.configuration import default_configuration
+from tenants.run_templates.document.configuration import default_configuration
 from tenants.run_templates.models import TemplateRun
 
 from .samples import snapshot_of

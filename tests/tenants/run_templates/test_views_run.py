@@ -13,7 +13,7 @@ from orgs.audit.models import AuditEvent
 from tenants.agent import run_ends
 from tenants.models import Tenant
 from tenants.run_templates import actions
-from tenants.run_templates.configuration import default_configuration, load_yaml
+from tenants.run_templates.document.configuration import default_configuration, load_yaml
 from tenants.run_templates.models import TemplateRun
 
 SNAPSHOT = churn("snapshot")

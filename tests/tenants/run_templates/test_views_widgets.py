@@ -9,7 +9,7 @@ from django.http import QueryDict
 from django.urls import reverse
 from factories import make_grant, make_member, make_template
 
-from tenants.run_templates.configuration import default_configuration
+from tenants.run_templates.document.configuration import default_configuration
 
 from .samples import churn_snapshot, dynamic_snapshot, snapshot_of
 

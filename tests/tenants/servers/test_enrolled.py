@@ -2,8 +2,8 @@ import shlex
 
 import pytest
 
-from tenants.servers.base import ServerError, ServerStatus
-from tenants.servers.enrolled import EnrolledBackend, environment_block
+from tenants.hosting.base import ServerError, ServerStatus
+from tenants.hosting.elsewhere.backend import EnrolledBackend, environment_block
 from tests.tenants.servers.conftest import make_spec
 
 

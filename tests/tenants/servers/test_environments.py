@@ -15,9 +15,9 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from package_index import running_index
 
-from tenants.servers.base import EnvironmentFailed, NoSpace
-from tenants.servers.environments import Environments, failure, requirements, version_key
-from tenants.servers.index import PackageIndex
+from tenants.hosting.base import EnvironmentFailed, NoSpace
+from tenants.hosting.local.environments import Environments, failure, requirements, version_key
+from tenants.hosting.local.index import PackageIndex
 from tests.tenants.servers.conftest import bury, eventually
 
 RESOLVER = """  × No solution found when resolving dependencies:
@@ -259,7 +259,7 @@ def test_versions_sort_by_number():
     assert sorted(["0.98.0", "0.100.0", "0.9.3"], key=version_key) == ["0.9.3", "0.98.0", "0.100.0"]
 
 
-INSTALL = "import sys; from tenants.servers.environments import Environments; "
+INSTALL = "import sys; from tenants.hosting.local.environments import Environments; "
 INSTALL += "import uv; uv.find_uv_bin = lambda: sys.argv[2]; Environments(sys.argv[1]).install('0.98.0')"
 
 

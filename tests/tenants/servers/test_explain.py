@@ -1,7 +1,7 @@
 import pytest
 
-from tenants.servers.explain import explain, tail
-from tenants.servers.launch import MARK
+from tenants.hosting.local.explain import explain, tail
+from tenants.hosting.local.launch import MARK
 
 STARTUP_TRACE = [
     "2026-01-01 10:00:00,000 INFO uvicorn.error: Waiting for application startup.",

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tenants.servers import folders
-from tenants.servers.folders import remove
+from tenants.hosting.local import folders
+from tenants.hosting.local.folders import remove
 
 from .conftest import bury, opened_below
 
@@ -128,7 +128,7 @@ def test_closed_folders_are_opened_by_an_owner_who_is_no_superuser(place):
     """Root needs no rights; without its capabilities it is an account like any other."""
     for folder in (place / "a" / "b", place / "a", place):
         folder.chmod(0)
-    order = "import sys, pathlib; from tenants.servers.folders import remove; "
+    order = "import sys, pathlib; from tenants.hosting.local.folders import remove; "
     order += "closed = pathlib.Path(sys.argv[1]); assert not os.access(closed / 'a', os.F_OK); "
     order += "assert remove(closed)"
     plain = [] if os.geteuid() else ["setpriv", "--bounding-set", "-all", "--inh-caps", "-all"]

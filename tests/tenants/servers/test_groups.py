@@ -10,14 +10,14 @@ from uuid import uuid4
 
 import pytest
 
-from tenants.servers import box, groups, keep
+from tenants.hosting.local import box, groups, keep
 
 from .conftest import eventually
 
 TREE = next(filter(None, map(groups._tree, Path("/proc/self/mountinfo").read_text().splitlines())), None)
 SLEEP = "import time; time.sleep(300)"
 STRAY = "import subprocess, sys; subprocess.Popen([sys.executable, '-c', {!r}], start_new_session=True); {}"
-PREPARE = "from tenants.servers import groups; found = groups.prepare(); print(found and found.folder)"
+PREPARE = "from tenants.hosting.local import groups; found = groups.prepare(); print(found and found.folder)"
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tenants.servers import health
-from tenants.servers.enrolled import EnrolledBackend, look
+from tenants.hosting import health
+from tenants.hosting.elsewhere.backend import EnrolledBackend, look
 from tests.tenants.servers.conftest import backend, make_spec
 from tests.tenants.servers.hostile import LARGE, SLOW, HostileServer, redirect, says
 

@@ -11,10 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from tenants.servers import bounded
-from tenants.servers.base import TenantBusy, TenantError, TenantRefused, TenantUnreachable
-from tenants.servers.bounded import Deadline, Places, TooMuch, fetch, make_http
-from tenants.servers.client import TenantClient
+from tenants.hosting import bounded
+from tenants.hosting.base import TenantBusy, TenantError, TenantRefused, TenantUnreachable
+from tenants.hosting.bounded import Deadline, Places, TooMuch, fetch, make_http
+from tenants.runs.client import TenantClient
 from tests.tenants.servers.hostile import HEAD, LARGE, SLOW, HostileServer, redirect, says
 from zenpro_site.processes import WEB_THREADS
 

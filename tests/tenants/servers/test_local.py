@@ -8,11 +8,11 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from tenants.servers.base import EnvironmentFailed, PortTaken, ServerError, ServerStatus
-from tenants.servers.health import is_ours
-from tenants.servers.local import SERVE, LocalBackend
-from tenants.servers.supervisor import ProcessInfo
-from tenants.servers.variables import environment
+from tenants.hosting.base import EnvironmentFailed, PortTaken, ServerError, ServerStatus
+from tenants.hosting.health import is_ours
+from tenants.hosting.local.backend import SERVE, LocalBackend
+from tenants.hosting.local.supervisor import ProcessInfo
+from tenants.hosting.variables import environment
 from tests.tenants.servers.conftest import bury, make_spec
 
 

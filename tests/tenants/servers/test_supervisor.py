@@ -12,9 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from tenants.servers import launch
-from tenants.servers.base import NoSpace, StartFailed, SupervisorGone
-from tenants.servers.supervisor import LAUNCHER, Program, Supervisor, private_folder, write_private
+from tenants.hosting.base import NoSpace, StartFailed, SupervisorGone
+from tenants.hosting.local import launch
+from tenants.hosting.local.supervisor import (
+    LAUNCHER,
+    Program,
+    Supervisor,
+    private_folder,
+    write_private,
+)
 from tests.tenants.servers.conftest import eventually
 from tests.tenants.servers.stub_control_plane import free_port
 
@@ -260,7 +266,7 @@ def test_killed_supervisor_leaves_nothing_and_the_next_starts_one(written, tmp_p
 def test_supervisor_ends_with_whoever_started_it(written, tmp_path):
     written.write(program(tmp_path))
     code = (
-        "import sys, time; from pathlib import Path; from tenants.servers.supervisor import Supervisor;"
+        "import sys, time; from pathlib import Path; from tenants.hosting.local.supervisor import Supervisor;"
         "Supervisor(Path(sys.argv[1])).spawn(); time.sleep(600)"
     )
     starter = subprocess.Popen([sys.executable, "-c", code, str(written.data)])
@@ -347,7 +353,7 @@ def test_full_disk_is_said_and_leaves_no_half_file(written, tmp_path, monkeypatc
     def full(*args):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("tenants.servers.supervisor.os.replace", full)
+    monkeypatch.setattr("tenants.hosting.local.supervisor.os.replace", full)
     with pytest.raises(NoSpace, match="disk is full"):
         written.write(program(tmp_path))
     assert list(written.programs.iterdir()) == []

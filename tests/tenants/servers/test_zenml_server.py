@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tenants.servers.base import (
+from tenants.hosting.base import (
     EnvironmentFailed,
     PortTaken,
     ServerStatus,
@@ -22,9 +22,9 @@ from tenants.servers.base import (
     TenantRefused,
     TenantUnreachable,
 )
-from tenants.servers.client import TenantClient
-from tenants.servers.keep import family
-from tenants.servers.local import LocalBackend
+from tenants.hosting.local.backend import LocalBackend
+from tenants.hosting.local.keep import family
+from tenants.runs.client import TenantClient
 from tests.tenants.servers.attacks import downloaded, read_through
 from tests.tenants.servers.conftest import eventually, make_spec
 from tests.tenants.servers.stub_control_plane import free_port, user_id

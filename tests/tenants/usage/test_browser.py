@@ -8,8 +8,8 @@ from django.utils import timezone
 from factories import make_member, make_org, make_tenant
 from playwright.sync_api import expect
 
-from tenants.enrollment.actions import enroll
-from tenants.enrollment.models import Enrollment
+from tenants.hosting.elsewhere.actions import enroll
+from tenants.hosting.elsewhere.models import Enrollment
 from tenants.models import Tenant
 from tenants.usage.models import Feature
 from tests.browsing import problems

@@ -6,10 +6,10 @@ from factories import make_grant, make_key, make_member, make_template, make_ten
 from fakes import churn
 
 from orgs.audit.models import AuditEvent
+from tenants.hosting.local import space
 from tenants.run_templates import actions
-from tenants.run_templates.configuration import default_configuration
+from tenants.run_templates.document.configuration import default_configuration
 from tenants.run_templates.models import TemplateRun
-from tenants.servers import space
 from tenants.usage import disk
 from tests.tenants.api.conftest import Caller
 from zenpro_site.common.refusals import Refused

@@ -11,14 +11,13 @@ from factories import make_member, make_org, make_template, make_template_run, m
 from fakes import FakeTenantClient, churn
 
 from orgs.audit.models import AuditEvent
-from tenants.control_plane.models import UsageEvent
+from tenants.hosting.base import TenantRefused
 from tenants.run_templates import actions as templates
-from tenants.run_templates.configuration import default_configuration
-from tenants.run_templates.derive import DeriveFailed, derive
+from tenants.run_templates.document.configuration import default_configuration
+from tenants.run_templates.engine.derive import DeriveFailed, derive
 from tenants.run_templates.models import TemplateRun
-from tenants.servers.base import TenantRefused
 from tenants.usage import actions
-from tenants.usage.models import Feature, Quota
+from tenants.usage.models import Feature, Quota, UsageEvent
 from tenants.usage.quotas import refusal
 from zenpro_site.common.refusals import Refused
 

@@ -21,10 +21,10 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
 from orgs.users.links import make_path
-from tenants.servers import box, groups
-from tenants.servers.base import ServerError, StartFailed, TenantError
-from tenants.servers.box import Isolation
-from tenants.servers.supervisor import Supervisor, disk_errors, write_private
+from tenants.hosting.base import ServerError, StartFailed, TenantError
+from tenants.hosting.local import box, groups
+from tenants.hosting.local.box import Isolation
+from tenants.hosting.local.supervisor import Supervisor, disk_errors, write_private
 from zenpro_site import demo, processes, running
 from zenpro_site.common import modes
 from zenpro_site.common.addresses import authority, reachable

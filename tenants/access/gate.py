@@ -1,0 +1,106 @@
+"""Who can do what with a tenant in this dashboard. What a role allows inside the server: tenants.access.decisions."""
+
+from functools import wraps
+
+from django.contrib.auth.views import redirect_to_login
+from django.db.models import Case, Count, Value, When, Window
+from django.http import Http404
+
+from orgs.access import enter, permissions_of, refuse
+from orgs.models import Organization
+from orgs.permissions import Permission
+from orgs.roles.models import RolePermission
+from tenants.models import Tenant, held_rows
+from tenants.models.permissions import NEEDS, TenantPermission, codenames_of
+
+LISTED = 12  # tenants in the sidebar; home has all of them
+MANAGE = frozenset(
+    {TenantPermission.VIEW, TenantPermission.CHANGE, TenantPermission.DELETE, TenantPermission.ACCESS}
+)
+
+
+def tenants_visible_to(user, organization: Organization, rights=None):
+    """Tenants of the organization the user can see, as a query set without the deleted ones.
+
+    Admins see all; others those on which they hold a role. `rights`: what orgs.access.permissions_of said, when known.
+    """
+    rights = permissions_of(user, organization) if rights is None else rights
+    return organization.tenants.visible_to(user, rights)
+
+
+def listed(request, slug: str = "") -> list[Tenant]:
+    """The first tenants the user can see, for the frame of a page: the one called `slug` first, then by name.
+
+    Each says in `seen` how many there are in all. One query.
+    """
+    visible = tenants_visible_to(request.user, request.org, request.org_permissions)
+    place = Case(When(slug=slug, then=0), default=1)
+    found = visible.annotate(place=place, seen=Window(Count("pk")))
+    return list(found.order_by("place", "name")[:LISTED])
+
+
+def tenant_permissions_of(user, tenant: Tenant, rights=None) -> frozenset[TenantPermission]:
+    """All dashboard rights of a user on a tenant; empty for those who cannot see it."""
+    rights = permissions_of(user, tenant.organization) if rights is None else rights
+    if user.is_superuser and user.is_active:
+        return frozenset(TenantPermission)
+    if not rights:
+        return frozenset()
+    given = _given(user, tenant)
+    if Permission.TENANT_MANAGE_ALL in rights:
+        given |= MANAGE
+    elif given and Permission.TENANT_MANAGE_JOINED in rights:
+        given.add(TenantPermission.CHANGE)
+    return frozenset(TenantPermission(name) for name in given)
+
+
+def _given(user, tenant: Tenant) -> set[TenantPermission]:
+    """What guardian's rows and unexpired roles both give: the rows stay until the agent removes them.
+
+    One statement, run on every page of a tenant.
+    """
+    rows = [rows.filter(content_object=tenant).order_by() for rows in held_rows(user)]
+    rows = [one.values_list("permission__codename", Value("")) for one in rows]
+    grants = tenant.grants.valid().of_person(user).order_by()
+    asked = {right.split(":")[0] for needed in NEEDS.values() for right in needed}
+    rights = RolePermission.objects.filter(role__in=grants.values("role"), resource__in=asked)
+    rights = rights.order_by().values_list("resource", "action")
+    found = list(rights.union(*rows))
+    lasting = {f"{resource}:{action}" for resource, action in found if action}
+    held = {codename for codename, action in found if not action}
+    return held & codenames_of(lasting) if lasting else set()
+
+
+def can(user, permission: TenantPermission, tenant: Tenant) -> bool:
+    """Can the user do this with the tenant?"""
+    return permission in tenant_permissions_of(user, tenant)
+
+
+def tenant_view(permission: TenantPermission):
+    """Decorator of every page of a tenant: 404 for those who cannot see it, 403 without the right."""
+
+    def decorate(view):
+        @wraps(view)
+        def wrapper(request, org, tenant, *args, **kwargs):
+            if not request.user.is_authenticated:
+                return redirect_to_login(request.get_full_path())
+            enter(request, org)
+            enter_tenant(request, tenant)
+            if permission not in request.tenant_permissions:
+                refuse(request, permission, request.tenant)
+            return view(request, *args, **kwargs)
+
+        wrapper.access = permission
+        return wrapper
+
+    return decorate
+
+
+def enter_tenant(request, slug: str) -> None:
+    """Put the tenant and the user's rights on it on the request. Raises Http404 when it is not theirs to see."""
+    request.listed = listed(request, slug)
+    request.tenant = next((tenant for tenant in request.listed if tenant.slug == slug), None)
+    if request.tenant is None:
+        raise Http404("No such tenant.")
+    request.tenant.organization = request.org
+    request.tenant_permissions = tenant_permissions_of(request.user, request.tenant, request.org_permissions)

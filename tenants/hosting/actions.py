@@ -1,0 +1,128 @@
+"""Changes to tenants. Each is atomic and leaves one audit row; none of them calls a server."""
+
+from collections.abc import Sequence
+
+from django.db import transaction
+from django.utils import timezone
+
+from orgs.models import Membership, Organization
+from orgs.roles.models import Role
+from tenants.access.actions import Holder, give, holder_name, locked, record
+from tenants.models import Tenant
+from zenpro_site.common.refusals import Refused
+
+
+@transaction.atomic
+def create_tenant(
+    *,
+    org: Organization,
+    name: str,
+    slug: str,
+    version: str,
+    by,
+    description: str = "",
+    access: Sequence[tuple[Holder, Role]] = (),
+    server_url: str = "",
+) -> Tenant:
+    """Ask for a new tenant; the agent creates it. The creator, if a member of the organization, becomes its Admin.
+
+    `access`: further holders with their tenant role. `server_url`: of a server that someone else runs.
+    Raises Refused for a taken slug and for a holder or role of another organization; nothing is written then.
+    """
+    if org.tenants.live().filter(slug=slug).exists():
+        raise Refused(f"“{slug}” is taken in {org}.")
+    tenant = Tenant(
+        organization=org,
+        name=name,
+        slug=slug,
+        zenml_version=version,
+        description=description,
+        server_url=server_url,
+        created_by=by,
+    )
+    tenant.workspace_name = Tenant.objects.free_workspace_name(slug, org)
+    tenant.save(force_insert=True)
+    given = [*_creator(org, by), *access]
+    for holder, role in given:
+        give(tenant, holder, role, by)
+    after = {"name": name, "slug": slug, "version": version, "access": _access_words(given)}
+    after |= {"address": server_url} if server_url else {}
+    record("tenant.created", tenant, by, after=after)
+    return tenant
+
+
+def _creator(org: Organization, by) -> list[tuple[Membership, Role]]:
+    membership = org.memberships.filter(user=by).first()
+    return [(membership, org.roles.tenant_level().get(slug="admin"))] if membership else []
+
+
+def _access_words(given) -> dict[str, str]:
+    return {holder_name(holder): role.name for holder, role in given}
+
+
+@transaction.atomic
+def update_tenant(*, tenant: Tenant, name: str, description: str, by) -> None:
+    """Change name and description. The slug stays: addresses and clients know the tenant by it."""
+    row = locked(tenant)
+    before = {"name": row.name, "description": row.description}
+    tenant.name, tenant.description = name, description
+    tenant.save(update_fields=["name", "description", "updated_at"])
+    record("tenant.updated", tenant, by, before, {"name": name, "description": description})
+
+
+@transaction.atomic
+def deactivate(*, tenant: Tenant, by) -> None:
+    """Ask for the server to stop; its data stays. Raises Refused unless the tenant is supposed to be available."""
+    _want(tenant, Tenant.DesiredState.AVAILABLE, Tenant.DesiredState.DEACTIVATED)
+    record("tenant.deactivated", tenant, by)
+
+
+@transaction.atomic
+def activate(*, tenant: Tenant, by) -> None:
+    """Ask for a deactivated tenant to start again. Raises Refused when it is not deactivated."""
+    _want(tenant, Tenant.DesiredState.DEACTIVATED, Tenant.DesiredState.AVAILABLE)
+    record("tenant.activated", tenant, by)
+
+
+def _want(tenant: Tenant, now: str, then: str) -> None:
+    if locked(tenant).desired_state != now:
+        raise Refused(f"{tenant.name} is already {Tenant.DesiredState(then).label.lower()}.")
+    tenant.desired_state = then
+    tenant.save(update_fields=["desired_state", "updated_at"])
+
+
+@transaction.atomic
+def request_restart(*, tenant: Tenant, by) -> None:
+    """Ask for a restart of a server that runs and is supposed to. Raises Refused otherwise."""
+    row = locked(tenant)
+    if hasattr(row, "enrollment"):
+        raise Refused(
+            f"Someone else runs the server of {tenant.name}. It can only be restarted where it runs."
+        )
+    if row.desired_state != Tenant.DesiredState.AVAILABLE or not row.is_available:
+        raise Refused(f"{tenant.name} is not running: {row.get_status_display().lower()}.")
+    tenant.restart_requested_at = timezone.now()
+    tenant.save(update_fields=["restart_requested_at", "updated_at"])
+    record("tenant.restart_requested", tenant, by)
+
+
+@transaction.atomic
+def retry(*, tenant: Tenant, by) -> None:
+    """Ask the agent to try a failed tenant again. Raises Refused when it has not failed."""
+    row = locked(tenant)
+    if row.status != Tenant.Status.FAILED:
+        raise Refused(f"{tenant.name} has not failed.")
+    tenant.status, tenant.state_reason = Tenant.Status.PENDING, ""
+    tenant.progress = []  # of the start that failed
+    tenant.desired_state = Tenant.DesiredState.AVAILABLE
+    tenant.save(update_fields=["status", "state_reason", "progress", "desired_state", "updated_at"])
+    record("tenant.retried", tenant, by, before={"reason": row.state_reason})
+
+
+@transaction.atomic
+def delete_tenant(*, tenant: Tenant, by) -> None:
+    """Mark the tenant as deleted: it disappears from every page immediately, and the agent removes its server."""
+    locked(tenant)
+    tenant.desired_state, tenant.deleted_at = Tenant.DesiredState.DELETED, timezone.now()
+    tenant.save(update_fields=["desired_state", "deleted_at", "updated_at"])
+    record("tenant.deleted", tenant, by, before={"name": tenant.name, "slug": tenant.slug})

@@ -1,0 +1,101 @@
+"""The steps of a tenant's start as the progress page shows them, from what the agent wrote on the row."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.utils import timezone
+
+from tenants.models import Tenant
+
+# key: label, what happens in it
+LABELS = {
+    "reserve": ("Reserve", "The name, address and port are reserved"),
+    "environment": ("Environment", "The packages of this ZenML version are installed"),
+    "database": ("Database", "An empty database is created and migrated"),
+    "start": ("Start server", "The process starts under supervision"),
+    "health": ("Health check", "The server answers for the first time"),
+    "register": ("Register", "The server signs in to ZenPro"),
+    "project": ("Project", "The default project is created"),
+    "ready": ("Ready", "You see how to connect and what comes next"),
+}
+AGENT_PATIENCE = timedelta(seconds=30)
+
+
+@dataclass(frozen=True)
+class StartStep:
+    """One step: `state` is waiting, running, done or failed; `seconds` so far or in all."""
+
+    number: int
+    label: str
+    text: str
+    state: str
+    seconds: float | None
+
+
+@dataclass(frozen=True)
+class Startup:
+    """The whole start of a tenant as it stands."""
+
+    tenant: Tenant
+    steps: list[StartStep]
+
+    @property
+    def done(self) -> int:
+        return sum(step.state == "done" for step in self.steps)
+
+    @property
+    def current(self) -> StartStep | None:
+        """The step that runs or failed, or the next one."""
+        return next((step for step in self.steps if step.state != "done"), None)
+
+    @property
+    def number(self) -> int:
+        """Number of the current step; of the last one when all are done."""
+        return self.current.number if self.current else len(self.steps)
+
+    @property
+    def failed(self) -> bool:
+        return self.tenant.status == Tenant.Status.FAILED
+
+    @property
+    def over(self) -> bool:
+        """Nothing will change anymore unless someone does something."""
+        return self.failed or self.tenant.status == self.tenant.desired_state
+
+    @property
+    def seconds(self) -> float:
+        """Time since the first step began, or what all of it took."""
+        started = [_time(entry["started"]) for entry in self.tenant.progress if entry.get("started")]
+        if not started:
+            return 0.0
+        ended = [_time(entry["ended"]) for entry in self.tenant.progress if entry.get("ended")]
+        return (max(ended) if self.over and ended else timezone.now()).timestamp() - min(started).timestamp()
+
+    @property
+    def nobody_works(self) -> bool:
+        """The agent should have begun by now."""
+        waited = timezone.now() - self.tenant.updated_at
+        return not self.over and not self.tenant.progress and waited > AGENT_PATIENCE
+
+
+def startup_of(tenant: Tenant) -> Startup:
+    entries = tenant.progress or [{"key": key} for key in LABELS]
+    return Startup(tenant, [_step(number, entry) for number, entry in enumerate(entries, start=1)])
+
+
+def _step(number: int, entry: dict) -> StartStep:
+    label, text = LABELS.get(entry["key"], (entry["key"].capitalize(), ""))
+    return StartStep(
+        number, label, entry.get("note") or text, entry.get("state") or "waiting", _seconds(entry)
+    )
+
+
+def _seconds(entry: dict) -> float | None:
+    if not entry.get("started"):
+        return None
+    end = _time(entry["ended"]) if entry.get("ended") else timezone.now()
+    return max(0.0, (end - _time(entry["started"])).total_seconds())
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text)

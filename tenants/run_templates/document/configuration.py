@@ -1,0 +1,529 @@
+"""The configuration document of a re-run: from a snapshot, a form or YAML, checked, and compared.
+
+The document has the shape of ZenML's own configuration file: run_name, enable_cache, tags, extra, ... and
+steps.<step>.{parameters, enable_cache, ...}. What it leaves out is as in the template. Only what is listed here may be
+set (rerun §4). Pure functions: no database, no network.
+"""
+
+import math
+import string
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+from tenants.run_templates.document import run_names
+from tenants.run_templates.document.checks import Budget, faults
+from tenants.run_templates.document.schema import (
+    HALF,
+    Description,
+    Field,
+    Kind,
+    Room,
+    describe,
+    mapping,
+    measure,
+    same,
+    walk,
+)
+from tenants.run_templates.document.yaml_text import YamlError, dump_yaml, load_yaml
+
+__all__ = ["YamlError", "dump_yaml", "load_yaml"]
+
+RUN_NAME_LENGTH = run_names.LENGTH
+DEEPEST_DOCUMENT, MAX_VALUES = 46, 30_000  # a value may be MAX_DEPTH deep, and lies in five others
+SETTINGS_VALUES, SETTINGS_CHARACTERS = 4000, 50_000  # of all recorded settings that people edit
+MAX_PROBLEMS = 50
+LONGEST_TEXT = 80  # of what someone wrote, in a sentence about it
+MAX_INTEGER = 2**63 - 1
+PLACEHOLDERS = ("date", "time")
+
+_TEXT = {"type": ["string", "null"], "maxLength": 250}
+_SWITCH = {"type": ["boolean", "null"]}
+_OBJECT = {"type": ["object", "null"]}
+_RESOURCES = {
+    "type": ["object", "null"],
+    "additionalProperties": False,
+    "properties": {
+        "cpu_count": {"type": ["number", "null"], "exclusiveMinimum": 0},
+        "gpu_count": {"type": ["integer", "null"], "minimum": 0},
+        "gpu_class": _TEXT,
+        "memory": {"type": ["string", "null"], "pattern": "^[0-9]+([KMGTP]i?B|B)$"},
+    },
+}
+_SETTINGS = {**_OBJECT, "additionalProperties": False, "properties": {"resources": _RESOURCES}}
+_MODEL = {
+    **_OBJECT,
+    "additionalProperties": False,
+    "required": ["name"],
+    "properties": {
+        "name": {"type": "string", "minLength": 1, "maxLength": 250},
+        "version": {"type": ["string", "integer", "null"]},
+        "description": _TEXT,
+        "license": _TEXT,
+        "tags": {"type": ["array", "null"], "items": {"type": "string", "minLength": 1}},
+    },
+}
+_TAGS = {
+    "type": ["array", "null"],
+    "items": {"type": "string", "minLength": 1, "maxLength": 250},
+    "uniqueItems": True,
+    "maxItems": 50,
+}
+_RETRY = {
+    **_OBJECT,
+    "additionalProperties": False,
+    "properties": {
+        "max_retries": {"type": "integer", "minimum": 1, "maximum": 100},
+        "delay": {"type": "integer", "minimum": 0},
+        "backoff": {"type": "integer", "minimum": 0},
+    },
+}
+RUN_SETTINGS: dict[str, dict[str, Any]] = {
+    "enable_cache": _SWITCH,
+    "tags": _TAGS,
+    "extra": _OBJECT,
+    "model": _MODEL,
+    "settings": _SETTINGS,
+    "skip_successful_steps": _SWITCH,
+    "steps_to_skip": {"type": ["array", "null"], "items": {"type": "string"}, "uniqueItems": True},
+}
+STEP_SETTINGS: dict[str, dict[str, Any]] = {
+    "enable_cache": _SWITCH,
+    "settings": _SETTINGS,
+    "extra": _OBJECT,
+    "retry": _RETRY,
+}
+# Known to ZenML, but not for a re-run: what the code, the environment or an administrator decides.
+LOCKED = {
+    *("build", "schedule", "environment", "secrets", "cache_policy", "step_operator", "experiment_tracker"),
+    *(
+        "outputs",
+        "materializers",
+        "docker",
+        "stack",
+        "execution_mode",
+        "substitutions",
+        "template",
+        "runtime",
+    ),
+    *("on_failure", "on_success", "enable_step_logs", "enable_pipeline_logs", "code"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong, and where: `path` is a field's path, or "" for the whole document."""
+
+    path: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A value that differs from the template; `step` is "" for what concerns the whole run."""
+
+    path: str
+    step: str
+    name: str
+    before: Any
+    after: Any
+
+    @property
+    def is_parameter(self) -> bool:
+        return self.path.startswith("parameters.") or (bool(self.step) and ".parameters." in self.path)
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def default_configuration(
+    snapshot: Mapping[str, Any], description: Description | None = None
+) -> dict[str, Any]:
+    """The document that repeats the recorded run, every parameter written out.
+
+    What is too large for a page is left out, as what a document leaves out is as in the template.
+    """
+    metadata = mapping(snapshot.get("metadata"))
+    pipeline = mapping(metadata.get("pipeline_configuration"))
+    description = description or describe(snapshot)
+    room = Room(SETTINGS_VALUES, SETTINGS_CHARACTERS)
+    tags, extra = tag_names(pipeline.get("tags")), mapping(pipeline.get("extra"))
+    document: dict[str, Any] = {
+        "run_name": _run_name(metadata, pipeline),
+        "enable_cache": pipeline.get("enable_cache"),
+        "tags": tags if room.takes(tags) else [],
+        "extra": extra if room.takes(extra) else {},
+        **_given(pipeline, ("model", "settings"), room),
+    }
+    if description.is_dynamic:
+        document["parameters"] = {entry.name: entry.default for entry in description.parameters}
+    configurations = mapping(metadata.get("step_configurations"))
+    document["steps"] = {
+        step.name: {
+            "parameters": {entry.name: entry.default for entry in step.fields},
+            **_given(mapping(mapping(configurations.get(step.name)).get("config")), STEP_SETTINGS, room),
+        }
+        for step in description.steps
+    }
+    return document
+
+
+def _given(recorded: Mapping[str, Any], keys: Iterable[str], room: Room) -> dict[str, Any]:
+    """Those settings that were set in the recorded run; of `settings` only the resources."""
+    found = {key: recorded.get(key) for key in keys}
+    resources = mapping(found.get("settings")).get("resources")
+    found["settings"] = {"resources": resources} if resources else None
+    return {key: value for key, value in found.items() if _nothing(value) is not None and room.takes(value)}
+
+
+def _run_name(metadata: Mapping[str, Any], pipeline: Mapping[str, Any]) -> str:
+    """The recorded template; with a placeholder, or the second re-run would find its name taken."""
+    name = run_names.template_of(metadata.get("run_name_template"), pipeline.get("name"), "run")
+    return name if "{time}" in name else f"{name}-{{date}}-{{time}}"
+
+
+def tag_names(tags: Any) -> list[str]:
+    """Tags are recorded as text or as objects with a name."""
+    names = (
+        [tag.get("name") if isinstance(tag, dict) else tag for tag in tags] if isinstance(tags, list) else []
+    )
+    return [name for name in names if isinstance(name, str)]
+
+
+def complete(document: Mapping[str, Any], snapshot: Mapping[str, Any]) -> dict[str, Any]:
+    """A valid document with everything it leaves out, whole numbers written as such: what is kept and sent."""
+    description = describe(snapshot)
+    default = default_configuration(snapshot, description)
+    for entry in description.fields:
+        _parameters(default, entry.step)[entry.name] = _whole(entry, value_of(document, entry))
+    given = mapping(document.get("steps"))
+    steps = {
+        name: {**step, **mapping(given.get(name)), "parameters": step["parameters"]}
+        for name, step in default["steps"].items()
+    }
+    values = {"parameters": default["parameters"]} if "parameters" in default else {}
+    return {**default, **document, **values, "steps": steps}
+
+
+def _parameters(document: Mapping[str, Any], step: str) -> dict[str, Any]:
+    holder = mapping(mapping(document.get("steps")).get(step)) if step else document
+    return mapping(holder.get("parameters"))
+
+
+def _whole(entry: Field, value: Any) -> Any:
+    """The value as it is sent: as it was recorded when it is that value."""
+    if same(value, entry.default):
+        return entry.default
+    is_whole = entry.kind == Kind.INTEGER and isinstance(value, float) and value.is_integer()
+    return int(value) if is_whole else value
+
+
+def value_of(document: Mapping[str, Any], entry: Field) -> Any:
+    """The value a document gives a field, the template's own when it gives none."""
+    return _parameters(document, entry.step).get(entry.name, entry.default)
+
+
+def substitutions(snapshot: Mapping[str, Any]) -> dict[str, str]:
+    """Placeholders of run names that the recorded pipeline defines itself."""
+    pipeline = mapping(mapping(snapshot.get("metadata")).get("pipeline_configuration"))
+    return {
+        name: value
+        for name, value in mapping(pipeline.get("substitutions")).items()
+        if isinstance(value, str) and len(value) <= RUN_NAME_LENGTH and name not in PLACEHOLDERS
+    }
+
+
+def expand_run_name(name: str, snapshot: Mapping[str, Any], now: datetime) -> str:
+    """The name with its placeholders filled in; `now` in UTC. Never raises, see run_names."""
+    return run_names.expand(name, substitutions(snapshot), now)
+
+
+# What may be set
+
+
+def validate(
+    document: Any, snapshot: Mapping[str, Any], description: Description | None = None
+) -> list[Problem]:
+    """What is wrong with a document, at most one problem per path and MAX_PROBLEMS in all; [] when it may be run.
+
+    Values equal to the recorded ones are right by definition: they have run. A schema may leave a value to the step
+    (see checks).
+    """
+    unfit = _unfit(document)
+    if unfit:
+        return [unfit]
+    if not isinstance(document, dict):
+        return [Problem("", "Enter keys and values, such as “steps:”.")]
+    description = description or describe(snapshot)
+    default = default_configuration(snapshot, description)
+    found: dict[str, Problem] = {}
+    for problem in _problems(document, snapshot, description, default):
+        found.setdefault(problem.path, problem)
+        if len(found) == MAX_PROBLEMS:
+            break
+    return [*found.values()]
+
+
+def _problems(document, snapshot, description: Description, default) -> Iterator[Problem]:
+    budget = Budget()
+    yield from _unsafe(document, description, default)
+    yield from _check_run_name(document, snapshot, default)
+    yield from _check_settings(document, default, RUN_SETTINGS, "", budget)
+    yield from _check_pipeline_parameters(document, description, budget)
+    yield from _check_steps(document, description, default, budget)
+    yield from _check_skipped(document, description)
+
+
+def _unfit(document: Any) -> Problem | None:
+    """What later checks could not even look at."""
+    size = measure(document, MAX_VALUES)
+    if size.depth > DEEPEST_DOCUMENT:
+        return Problem("", "The configuration is nested too deeply.")
+    if size.values > MAX_VALUES:
+        return Problem("", "The configuration contains too many values.")
+    if not all(_is_json(value) for _, value in walk(document)):
+        return Problem("", "The configuration contains something that is not JSON.")
+    return None
+
+
+def _is_json(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(isinstance(key, str) for key in value)
+    return isinstance(value, list | str | int | float | None)
+
+
+def _unsafe(document: dict[str, Any], description: Description, default) -> Iterator[Problem]:
+    """Values that must not be sent to a server whatever the schema says, unless they were recorded like this."""
+    for path, part in _touched(document, description, default):
+        for where, value in walk(part, path):
+            message = _danger(value)
+            if message:
+                yield Problem(where, message)
+
+
+def _touched(document: dict[str, Any], description: Description, default) -> Iterator[tuple[str, Any]]:
+    """The parts of a document that are not as they were recorded, with their paths."""
+    for key, value in document.items():
+        if key in ("steps", "parameters") and isinstance(value, dict):
+            continue
+        yield from _if_touched(key, value, default.get(key))
+    yield from _touched_parameters("parameters", document.get("parameters"), description)
+    for name, step in mapping(document.get("steps")).items():
+        recorded = mapping(default["steps"].get(name))
+        if not isinstance(step, dict):
+            yield f"steps.{name}", step
+            continue
+        for key, value in step.items():
+            if key != "parameters" or not isinstance(value, dict):
+                yield from _if_touched(f"steps.{name}.{key}", value, recorded.get(key))
+        yield from _touched_parameters(f"steps.{name}.parameters", step.get("parameters"), description)
+
+
+def _touched_parameters(path: str, parameters: Any, description: Description) -> Iterator[tuple[str, Any]]:
+    for name, value in mapping(parameters).items():
+        entry = description.by_path.get(f"{path}.{name}")
+        if entry is None or not (same(value, entry.default) or _is_chosen(entry, value)):
+            yield f"{path}.{name}", value
+
+
+def _is_chosen(entry: Field, value: Any) -> bool:
+    """Is it one of the choices, or a list of them? They come from ZenML as well, whatever they hold."""
+    values = value if entry.kind == Kind.LIST and isinstance(value, list) else [value]
+    return bool(entry.choices) and all(
+        not isinstance(one, dict | list) and (type(one), repr(one)) in entry.choice_of for one in values
+    )
+
+
+def _if_touched(path: str, value: Any, recorded: Any) -> Iterator[tuple[str, Any]]:
+    if not same(value, recorded):
+        yield path, value
+
+
+def _danger(value: Any) -> str:
+    if isinstance(value, str):
+        if "${" in value:
+            return "“${” is not allowed: environment variables are not filled in here."
+        return "The text contains a character that cannot be stored." if cannot_be_stored(value) else ""
+    if isinstance(value, float) and not math.isfinite(value):
+        return "Enter a finite number."
+    is_large = isinstance(value, int) and abs(value) > MAX_INTEGER
+    return "The number is too large." if is_large else ""
+
+
+def cannot_be_stored(text: str) -> bool:
+    """PostgreSQL keeps neither NUL nor half characters."""
+    return "\0" in text or bool(HALF.search(text))
+
+
+def _check_run_name(document, snapshot, default) -> Iterator[Problem]:
+    name = document.get("run_name", default["run_name"])
+    if name == default["run_name"]:
+        return
+    if not isinstance(name, str) or not name.strip():
+        yield Problem("run_name", "Enter a name for the run.")
+    elif not name.isprintable() or name != name.strip():
+        yield Problem("run_name", "A name is one line without spaces around it.")
+    elif message := _misused_placeholder(name, [*PLACEHOLDERS, *substitutions(snapshot)]):
+        yield Problem("run_name", message)
+    elif run_names.length(name, substitutions(snapshot)) > RUN_NAME_LENGTH:
+        yield Problem("run_name", f"A name can have at most {RUN_NAME_LENGTH} characters.")
+
+
+def _misused_placeholder(name: str, known: list[str]) -> str:
+    allowed = " and ".join(f"{{{cut(word)}}}" for word in known[:10])
+    try:
+        parts = list(string.Formatter().parse(name))
+    except ValueError:
+        return f"Braces are only for the placeholders {allowed}."
+    for _, placeholder, specification, conversion in parts:
+        if placeholder is not None and (placeholder not in known or specification or conversion):
+            return f"{{{cut(placeholder)}}} is not a placeholder; {allowed} are."
+    return ""
+
+
+def _check_settings(document, default, schemas, prefix, budget: Budget) -> Iterator[Problem]:
+    """The allowlisted keys of the run or of one step; all others are refused by name."""
+    structure = ("parameters",) if prefix else ("run_name", "parameters", "steps")
+    for key, value in document.items():
+        path = f"{prefix}{key}"
+        if key in structure:
+            continue
+        if key not in schemas:
+            yield Problem(path, _why_not(key, prefix))
+        elif not same(value, default.get(key)):
+            yield from _check_setting(path, schemas[key], value, budget)
+
+
+def _check_setting(path: str, schema: Mapping[str, Any], value: Any, budget: Budget) -> Iterator[Problem]:
+    if path.endswith("settings"):
+        locked = [key for key in mapping(value) if key != "resources"]
+        if locked:
+            message = f"“{cut(locked[0])}” cannot be set here; only “resources” can."
+            yield Problem(f"{path}.{locked[0]}", message)
+            return
+    for message in faults(schema, value, budget)[:1]:
+        yield Problem(path, message)
+
+
+def _why_not(key: str, prefix: str) -> str:
+    what = "a step" if prefix else "a run"
+    if key in LOCKED or key.endswith("_source") or "hook" in key:
+        return f"“{cut(key)}” cannot be changed in a re-run."
+    return f"“{cut(key)}” is not a setting of {what}."
+
+
+def cut(text: str) -> str:
+    """What someone wrote, for a sentence about it."""
+    return text if len(text) <= LONGEST_TEXT else f"{text[: LONGEST_TEXT - 1]}…"
+
+
+def _check_pipeline_parameters(document, description: Description, budget: Budget) -> Iterator[Problem]:
+    parameters = document.get("parameters")
+    if parameters in (None, {}):
+        return
+    if not description.is_dynamic:
+        yield Problem("parameters", "This pipeline takes its values per step: set them under “steps”.")
+    else:
+        yield from _check_parameters(parameters, "parameters", description, "the pipeline", budget)
+
+
+def _check_steps(document, description: Description, default, budget: Budget) -> Iterator[Problem]:
+    steps = document.get("steps")
+    if steps is not None and not isinstance(steps, dict):
+        yield Problem("steps", "Enter the steps as keys and values.")
+        return
+    for name, step in (steps or {}).items():
+        path = f"steps.{name}"
+        if name not in description.by_step:
+            known = ", ".join(islice(description.by_step, 20))
+            yield Problem(path, f"There is no step “{cut(name)}”. Steps: {known}.")
+        elif step is not None and not isinstance(step, dict):
+            yield Problem(path, "Enter keys and values, such as “parameters:”.")
+        elif step:
+            yield from _check_settings(step, default["steps"][name], STEP_SETTINGS, f"{path}.", budget)
+            if step.get("parameters") is not None:
+                yield from _check_parameters(
+                    step["parameters"], f"{path}.parameters", description, f"step “{name}”", budget
+                )
+
+
+def _check_parameters(
+    parameters, path: str, description: Description, owner: str, budget: Budget
+) -> Iterator[Problem]:
+    if not isinstance(parameters, dict):
+        yield Problem(path, "Enter the parameters as keys and values.")
+        return
+    for name, value in parameters.items():
+        entry = description.by_path.get(f"{path}.{name}")
+        if entry is None:
+            yield Problem(f"{path}.{name}", f"There is no parameter “{cut(name)}” in {owner}.")
+        else:
+            for message in check_value(entry, value, budget)[:1]:
+                yield Problem(entry.path, message)
+
+
+def check_value(entry: Field, value: Any, budget: Budget | None = None) -> list[str]:
+    """What is wrong with a value for one field; [] when it may be used."""
+    return [] if same(value, entry.default) else faults(entry.schema, value, budget)
+
+
+def _check_skipped(document, description: Description) -> Iterator[Problem]:
+    skipped = document.get("steps_to_skip")
+    for name in skipped if isinstance(skipped, list) else []:
+        if not isinstance(name, str) or name not in description.by_step:
+            yield Problem("steps_to_skip", f"There is no step “{cut(str(name))}”.")
+            return
+
+
+# What differs
+
+
+def changes(default: Mapping[str, Any], document: Mapping[str, Any]) -> list[Change]:
+    """Values of `document` that differ from `default`, in the order of `default`; the run's name is not one."""
+    run = _keys(_cached(default), _cached(document), RUN_SETTINGS)
+    found = [_change("", key, default, document) for key in run]
+    found += _parameter_changes("", default, document)
+    before, after = mapping(default.get("steps")), mapping(document.get("steps"))
+    for name in before:
+        old, new = mapping(before[name]), mapping(after.get(name))
+        found += _parameter_changes(name, old, new)
+        found += [_change(name, key, old, new) for key in _keys(old, new, STEP_SETTINGS)]
+    return found
+
+
+def _parameter_changes(step: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Change]:
+    before, after = mapping(old.get("parameters")), mapping(new.get("parameters"))
+    prefix = f"steps.{step}.parameters" if step else "parameters"
+    return [
+        Change(f"{prefix}.{name}", step, name, before[name], after[name])
+        for name in before
+        if name in after and not same(before[name], after[name])
+    ]
+
+
+def _keys(old: Mapping[str, Any], new: Mapping[str, Any], known) -> list[str]:
+    """Settings that the document gives another value; an empty one is as good as none."""
+    return [key for key in known if key in new and not same(_nothing(old.get(key)), _nothing(new[key]))]
+
+
+def _cached(document: Mapping[str, Any]) -> dict[str, Any]:
+    """A run caches unless it is told not to, so that no word about it is the same as yes."""
+    unsaid = document.get("enable_cache", False) is None
+    return {**document, "enable_cache": True} if unsaid else dict(document)
+
+
+def _nothing(value: Any) -> Any:
+    return None if value in ({}, []) else value
+
+
+def _change(step: str, key: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Change:
+    return Change(f"steps.{step}.{key}" if step else key, step, key, old.get(key), new.get(key))
+
+
+def summary(description: Description, found: list[Change]) -> str:
+    """The sentence “2 of 14 values changed”: parameters, and other settings only when they changed."""
+    settings = sum(not change.is_parameter for change in found)
+    total = len(description.fields) + settings
+    return f"{len(found)} of {total} value{'s' * (total != 1)} changed" if total else "Nothing to change"

@@ -1,0 +1,135 @@
+"""From a violated JSON schema to a sentence a person understands."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from jsonschema.exceptions import ValidationError
+
+from tenants.run_templates.document.schema import plain
+
+MESSAGE_LENGTH = 300
+TYPES = {
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "string": "text",
+    "array": "a list",
+    "object": "an object with keys and values",
+    "null": "no value",
+}
+FORMATS = {
+    "date": "Enter a date like 2026-11-23.",
+    "date-time": "Enter a date and time like 2026-11-23T14:30:00.",
+    "time": "Enter a time like 14:30:00.",
+    "email": "Enter an email address.",
+    "uuid": "Enter a UUID.",
+    "uri": "Enter a URL.",
+}
+OPEN = ("anyOf", "oneOf")
+
+
+def sentence(error: ValidationError) -> str:
+    """One sentence, with the place when it is inside a list or an object."""
+    inner = _narrowed(error)
+    place = _place(inner)
+    text = _text(inner)[:MESSAGE_LENGTH]
+    return f"{place}: {text}" if place else text
+
+
+def _narrowed(error: ValidationError) -> ValidationError:
+    """The fault of the one option that is not null."""
+    while error.validator in OPEN and error.context:
+        others = [inner for inner in error.context if not _only_null(inner)]
+        branches = {inner.relative_schema_path[0] for inner in others}
+        if len(branches) != 1:
+            break
+        error = others[0]
+    return error
+
+
+def _only_null(error: ValidationError) -> bool:
+    return error.validator == "type" and error.validator_value == "null"
+
+
+def _place(error: ValidationError) -> str:
+    parts = [f"item {part + 1}" if isinstance(part, int) else f"“{part}”" for part in error.absolute_path]
+    text = ", ".join(parts)
+    return text[:1].upper() + text[1:]
+
+
+def _text(error: ValidationError) -> str:
+    writer = WRITERS.get(error.validator)
+    return writer(error) if writer else f"{error.message[:1].upper()}{error.message[1:]}."
+
+
+def _type(error: ValidationError) -> str:
+    types = error.validator_value if isinstance(error.validator_value, list) else [error.validator_value]
+    if types == ["null"]:
+        return "Leave it empty."
+    words = [TYPES.get(name, str(name)) for name in types if name != "null"]
+    limits = _limits(error.schema) if types in (["integer"], ["number"]) else ""
+    nothing = " or null" if "null" in types else ""
+    return f"Enter {' or '.join(words)}{limits}{nothing}."
+
+
+def _limits(schema: Mapping[str, Any]) -> str:
+    """The limits of a number after a space, or nothing."""
+    low, high = schema.get("minimum"), schema.get("maximum")
+    above, below = schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")
+    if low is not None and high is not None:
+        return f" from {plain(low)} to {plain(high)}"
+    if above is not None and below is not None:
+        return f" between {plain(above)} and {plain(below)}"
+    bounds = {"at least": low, "above": above, "at most": high, "below": below}
+    words = [f"{word} {plain(number)}" for word, number in bounds.items() if number is not None]
+    return f" that is {' and '.join(words)}" if words else ""
+
+
+def _range(error: ValidationError) -> str:
+    noun = TYPES["integer" if error.schema.get("type") == "integer" else "number"]
+    return f"Enter {noun}{_limits(error.schema)}."
+
+
+def _choices(error: ValidationError) -> str:
+    values = error.validator_value if error.validator == "enum" else [error.validator_value]
+    return f"Choose one of {', '.join(map(str, values))}."
+
+
+def _count(low: bool, noun: str):
+    def write(error: ValidationError) -> str:
+        number = plain(error.validator_value)
+        plural = noun if number == "1" else f"{noun}s"
+        return f"Enter {'at least' if low else 'at most'} {number} {plural}."
+
+    return write
+
+
+def _unknown_keys(error: ValidationError) -> str:
+    known = error.schema.get("properties", {})
+    unknown = [key for key in error.instance if key not in known]
+    return (
+        f"{', '.join(f'“{key}”' for key in unknown)} {'is' if len(unknown) == 1 else 'are'} not known here."
+    )
+
+
+def _missing(error: ValidationError) -> str:
+    missing = [key for key in error.validator_value if key not in error.instance]
+    return f"{', '.join(f'“{key}”' for key in missing)} {'is' if len(missing) == 1 else 'are'} missing."
+
+
+WRITERS = {
+    "type": _type,
+    **dict.fromkeys(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"), _range),
+    **dict.fromkeys(("enum", "const"), _choices),
+    "multipleOf": lambda error: f"Enter a multiple of {plain(error.validator_value)}.",
+    "minLength": _count(True, "character"),
+    "maxLength": _count(False, "character"),
+    "minItems": _count(True, "value"),
+    "maxItems": _count(False, "value"),
+    "uniqueItems": lambda error: "Enter each value only once.",
+    "pattern": lambda error: f"Enter text that matches {error.validator_value}",
+    "format": lambda error: FORMATS.get(error.validator_value, f"Enter a valid {error.validator_value}."),
+    "additionalProperties": _unknown_keys,
+    "required": _missing,
+    **dict.fromkeys(OPEN, lambda error: "This value matches none of the forms allowed here."),
+}

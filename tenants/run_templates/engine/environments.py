@@ -1,0 +1,178 @@
+"""The Python environment of a template: plain ZenML of the tenant's version and what the code needs.
+
+Shared by all templates with the same needs; made by the builder of the servers' environments. One that may be built
+from source belongs to its organization alone: foreign code has run in it.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import platform
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID
+
+from django.conf import settings
+
+from tenants.hosting.base import EnvironmentFailed, NoSpace
+from tenants.hosting.local.environments import LOG_TAIL, NOT_BUILT, Environments, check_version
+from tenants.run_templates.document.requirements import RequirementsRefused, parsed
+from tenants.run_templates.models import RunTemplate
+
+RULES = "wheels only"  # what was made under earlier rules may hold anything, and is not used any more
+LINES = 200  # of a log, as the template's page shows it
+SOURCES_ALLOWED = "An Admin of the organization can allow building packages from source in its settings."
+
+
+@dataclass(frozen=True)
+class EnvironmentState:
+    """`state` is "ready", "building", "failed" or "absent"; `lines` are the end of the log, oldest first."""
+
+    state: str
+    made: datetime | None = None
+    reason: str = ""
+    lines: list[str] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.lines)
+
+
+BUILDS = ("allows_package_builds", "pk")  # what needs() asks of an organization
+
+
+def needs_of(template: RunTemplate) -> tuple[str, str, str]:
+    """What the environment of a template is made of: the arguments of RunEnvironments.prepare()."""
+    tenant, organization = template.tenant, template.tenant.organization
+    asked = [getattr(organization, name) for name in BUILDS]
+    return needs(tenant.zenml_version, template.requirements, *asked)
+
+
+def needs(version: str, requirements: str, allows_builds: bool, organization: UUID) -> tuple[str, str, str]:
+    """Version of ZenML, requirements, and the organization that builds from source, or "".
+
+    A password of the package index would lie beside the code that builds: then no one builds.
+    """
+    builds = allows_builds and not settings.ZENPRO_PACKAGE_INDEX.has_secret
+    return version, requirements, str(organization) if builds else ""
+
+
+def environment_of(template: RunTemplate) -> EnvironmentState:
+    """Where the environment of a template stands, looked up on the disk. Never raises."""
+    return RunEnvironments().state_of(*needs_of(template))
+
+
+class RunEnvironments(Environments):
+    """Environments under `data/envs/run-<key>`, the key made of Python, ZenML version and requirements.
+
+    `builds` is the id of the organization that allows building from source, "" for wheels only.
+    """
+
+    def __init__(self, data: Path | None = None, **options):
+        options = {"index": settings.ZENPRO_PACKAGE_INDEX, "isolation": settings.ZENPRO_ISOLATION} | options
+        super().__init__(data or settings.ZENPRO_DATA, **options)
+        self._packages: dict[str, list[str]] = {}
+        self._builds: dict[str, str] = {}
+
+    def key(self, version: str, requirements: str, builds: str = "") -> str:
+        """Raises EnvironmentFailed, also for requirements that were stored before a rule."""
+        check_version(version)
+        wanted = self._wanted(version, requirements)
+        builds = builds if len(wanted) > 1 else ""
+        text = "\n".join([RULES, platform.python_version(), str(self.interpreter), builds, *wanted])
+        key = hashlib.sha256(text.encode()).hexdigest()[:32]
+        self._packages[key], self._builds[key] = wanted, builds
+        return key
+
+    def _wanted(self, version: str, requirements: str) -> list[str]:
+        try:
+            return [f"zenml=={version}", *parsed(requirements)]
+        except RequirementsRefused as error:
+            raise EnvironmentFailed(f"These requirements can't be installed. {error}") from error
+
+    def prepare(self, version: str, requirements: str, builds: str = "") -> Path:
+        """The interpreter of the environment, made where it is missing (seconds to minutes).
+
+        Raises EnvironmentFailed with uv's message, NoSpace.
+        """
+        key = self.key(version, requirements, builds)
+        self._reason(key).unlink(missing_ok=True)
+        try:
+            self.install(key)
+        except EnvironmentFailed as error:
+            words = error.reason.replace("ZenML could not be", "The packages could not be", 1)
+            words = words if builds else words.replace(NOT_BUILT, f"{NOT_BUILT} {SOURCES_ALLOWED}")
+            self._note(key, words)
+            raise EnvironmentFailed(words) from error
+        except NoSpace as error:
+            self._note(key, error.reason)
+            raise
+        return self.python(key)
+
+    def ready(self, version: str, requirements: str, builds: str = "") -> bool:
+        """False also for what may never be made: prepare() says why. Never raises."""
+        try:
+            return self.installed(self.key(version, requirements, builds))
+        except EnvironmentFailed:
+            return False
+
+    def path(self, version: str) -> Path:
+        return self.folder / f"run-{version}"
+
+    def packages(self, version: str) -> list[str]:
+        return self._packages[version]
+
+    def builds_from_source(self, version: str) -> bool:
+        return bool(self._builds[version])
+
+    def state_of(self, version: str, requirements: str, builds: str = "") -> EnvironmentState:
+        """Where the environment stands, for people. Never raises."""
+        try:
+            key = self.key(version, requirements, builds)
+        except EnvironmentFailed as error:
+            return EnvironmentState("failed", reason=error.reason)
+        lines = self.lines(key, LINES)
+        if self.installed(key):
+            return EnvironmentState("ready", _time_of(self.path(key)), lines=lines)
+        if self._is_being_made(key):
+            return EnvironmentState("building", lines=lines)
+        reason = _text_of(self._reason(key))
+        return EnvironmentState("failed" if reason else "absent", _time_of(self._reason(key)), reason, lines)
+
+    def _reason(self, key: str) -> Path:
+        return self.folder / f".reason-{key}"
+
+    def _note(self, key: str, reason: str) -> None:
+        """Why it could not be made. That it stays unknown must not hide the reason itself."""
+        with contextlib.suppress(OSError):
+            self._reason(key).write_text(reason)
+
+    def _is_being_made(self, key: str) -> bool:
+        """Whoever makes it holds its lock, and loses it by dying."""
+        try:
+            with open(self.folder / f".lock-{key}") as lock:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return False
+
+
+def _text_of(path: Path) -> str:
+    """The end of a file, "" when there is none."""
+    try:
+        with open(path, "rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - LOG_TAIL))
+            return file.read().decode(errors="replace")
+    except OSError:
+        return ""
+
+
+def _time_of(path: Path) -> datetime | None:
+    try:
+        return datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    except OSError:
+        return None

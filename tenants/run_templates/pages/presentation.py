@@ -1,0 +1,895 @@
+"""What the pages of templates show, made of a template, its re-runs and a draft of the next one."""
+
+import difflib
+import json
+import math
+import re
+import statistics
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from fractions import Fraction
+from functools import cached_property
+from itertools import takewhile
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Prefetch, QuerySet
+from django.urls import reverse
+from django.utils import timezone
+
+from tenants.hosting.base import TenantNotFound
+from tenants.models import Tenant
+from tenants.run_templates.document.configuration import (
+    Change,
+    Problem,
+    changes,
+    dump_yaml,
+    summary,
+    value_of,
+)
+from tenants.run_templates.document.drafts import Draft, default_of, line_of, link_of, tree_of
+from tenants.run_templates.document.form_data import KEPT, inputs
+from tenants.run_templates.document.schema import (
+    AS_JSON,
+    HALF,
+    NONE,
+    Choice,
+    Description,
+    Field,
+    Kind,
+    Step,
+    choices_of,
+    describe,
+    mapping,
+)
+from tenants.run_templates.engine.code import CodeError, check_modules, checked_location
+from tenants.run_templates.models import RunTemplate, TemplateRun
+from tenants.runs.client import Run, TenantClient
+from zenpro_site.common.ui import duration
+
+BARS = 20
+ROWS = 8
+CHIPS = 3
+VALUE_LENGTH = 40
+MAX_INPUTS = 900  # Django takes 1,000 of a form
+MAX_ROWS, MAX_CELL = 200, 2000  # changed values in a table, characters of one
+MAX_LINES = 1000  # that are compared one by one
+LONGEST_LINK = 3500  # web servers take addresses of 4,000 characters
+MIN_STEP = 1e-9  # browsers count with floats
+WORDS = {None: "none", True: "on", False: "off"}
+
+
+def in_words(value: Any) -> str:
+    """A value as people read it in one line."""
+    if value is None or isinstance(value, bool):
+        return WORDS[value]
+    if isinstance(value, list) and not any(isinstance(item, list | dict) for item in value):
+        return ", ".join(map(in_words, value)) or "empty list"
+    if isinstance(value, str):
+        return value or "empty"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def shortened(text: str, length: int = VALUE_LENGTH) -> str:
+    return text if len(text) <= length else f"{text[: length - 1]}…"
+
+
+# -- one value in the form
+
+
+@dataclass(frozen=True)
+class Hints:
+    """`min`, `max` and `step` of a number input, "" for none: what its arrows offer is what the check takes."""
+
+    minimum: str = ""
+    maximum: str = ""
+    step: str = ""
+
+
+def hints_of(entry: Field, text: str) -> Hints:
+    """A browser counts its steps from `min`, or without one from the number it was given."""
+    factor = _factor(entry)
+    low = _edge(entry.minimum, entry.exclusive_minimum, factor, math.ceil, 1)
+    high = _edge(entry.maximum, entry.exclusive_maximum, factor, math.floor, -1)
+    if factor is None or (low is None and text and not _is_multiple(text, factor)):
+        return Hints(_decimal(low), _decimal(high), "any")
+    return Hints(_decimal(low), _decimal(high), _decimal(factor))
+
+
+def _factor(entry: Field) -> Fraction | None:
+    """What every allowed number is a multiple of."""
+    given = entry.multiple_of
+    whole = entry.kind == Kind.INTEGER
+    if given is None or not MIN_STEP <= abs(given) <= 2**53:
+        return Fraction(1) if whole and given is None else None
+    factor = abs(Fraction(str(given)))
+    return Fraction(factor.numerator) if whole else factor  # the least whole number that is a multiple of it
+
+
+def _edge(limit, exclusive: bool, factor: Fraction | None, rounded, step: int) -> Fraction | None:
+    """The first, or last, number that is allowed; None where there is none that can be named."""
+    if limit is None or abs(limit) > 2**53:
+        return None
+    exact = Fraction(str(limit))
+    if factor is None:
+        return None if exclusive else exact
+    edge = rounded(exact / factor) * factor
+    return edge + step * factor if exclusive and edge == exact else edge
+
+
+def _is_multiple(text: str, factor: Fraction) -> bool:
+    return _is_number(text) and (Fraction(text) / factor).denominator == 1
+
+
+def _decimal(number: Fraction | None) -> str:
+    """The number as HTML writes it: 10, 0.1, 1e-07."""
+    if number is None:
+        return ""
+    return str(number.numerator) if number.denominator == 1 else repr(float(number))
+
+
+@dataclass(frozen=True)
+class FieldView:
+    """A parameter with what its input shows. `id` is safe in HTML and the same as long as the template is."""
+
+    id: str
+    field: Field
+    raw: str | list[str]
+    value: Any = None  # of the document
+    none: bool = False
+    as_json: bool = False  # the value is one that its own input could not give back
+    change: Change | None = None
+    error: str = ""
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.raw) if isinstance(self.raw, list) else self.raw
+
+    @property
+    def checked(self) -> bool:
+        return self.text.strip().lower() in ("true", "on", "1", "yes")
+
+    @property
+    def options(self) -> list[tuple[Choice, bool]]:
+        """Choices with whether they are chosen; a value that is none of them is shown all the same."""
+        chosen = {*self.raw} if isinstance(self.raw, list) else {self.raw}
+        kept = [Choice(self.value, KEPT, option_label(self.value))] if KEPT in chosen else []
+        return [(choice, choice.raw in chosen) for choice in [*self.field.choices, *kept]]
+
+    @property
+    def name(self) -> str:
+        """Of the input. Another name says that its text is JSON."""
+        return self.field.path + AS_JSON if self.as_json else self.field.path
+
+    @property
+    def widget(self) -> str:
+        """Which piece of the template draws it."""
+        if self.as_json:
+            return "json"
+        kind = self.field.kind
+        if kind == Kind.BOOLEAN:
+            return "tristate" if self.field.nullable else "switch"
+        if kind == Kind.LIST:
+            return "boxes" if self.field.choices else "lines"
+        plain = {Kind.ENUM: "select", Kind.JSON: "json"}
+        if kind == Kind.STRING and (self.field.long or "\n" in self.text):
+            return "text"
+        return plain.get(kind, "input")
+
+    @property
+    def type(self) -> str:
+        """Type of the <input>; browsers would drop a text that does not fit a narrower one."""
+        fits = {
+            Kind.INTEGER: ("number", _is_number),
+            Kind.NUMBER: ("number", _is_number),
+            Kind.DATE: ("date", _is_day),
+            Kind.DATETIME: ("datetime-local", _is_moment),
+        }
+        narrow, check = fits.get(self.field.kind, ("text", bool))
+        return narrow if not self.text or check(self.text) else "text"
+
+    @property
+    def hints(self) -> Hints:
+        return hints_of(self.field, self.text)
+
+    @property
+    def wide(self) -> bool:
+        return self.widget in ("lines", "boxes", "json", "text")
+
+    @property
+    def was(self) -> str:
+        return shortened(in_words(self.change.before)) if self.change else ""
+
+    @property
+    def mode(self) -> str:
+        """Keyboard that phones open."""
+        return {Kind.INTEGER: "numeric", Kind.NUMBER: "decimal"}.get(self.field.kind, "")
+
+    @property
+    def none_name(self) -> str:
+        return self.field.path + NONE
+
+
+# What browsers take for a number, a date and a time: anything else they empty before anyone has seen it.
+HTML_NUMBER = re.compile(r"-?([0-9]{1,20}(\.[0-9]{1,40})?|\.[0-9]{1,40})([eE][-+]?[0-9]{1,3})?")
+HTML_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+HTML_MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2})?")
+
+
+def _is_number(text: str) -> bool:
+    """Also one that a browser counts up and down without loss."""
+    return bool(HTML_NUMBER.fullmatch(text)) and abs(float(text)) <= 2**53
+
+
+def _is_day(text: str) -> bool:
+    return bool(HTML_DAY.fullmatch(text)) and _is_moment_of(text)
+
+
+def _is_moment(text: str) -> bool:
+    return bool(HTML_MOMENT.fullmatch(text)) and _is_moment_of(text)
+
+
+def _is_moment_of(text: str) -> bool:
+    try:
+        return bool(datetime.fromisoformat(text))
+    except ValueError:
+        return False
+
+
+def option_label(value: Any) -> str:
+    """A value that is none of the choices, as one of them."""
+    return choices_of([value])[0].label if isinstance(value, str) else shortened(in_words(value), 200)
+
+
+@dataclass(frozen=True)
+class StepView:
+    """A step, or with an empty name the parameters of the pipeline itself."""
+
+    id: str
+    name: str
+    fields: list[FieldView]
+
+    @property
+    def changed(self) -> int:
+        return sum(view.change is not None for view in self.fields)
+
+    @property
+    def to_fix(self) -> int:
+        return sum(bool(view.error) for view in self.fields)
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """A problem in the summary: with the id of its field, or the line of its text."""
+
+    message: str
+    where: str = ""
+    field_id: str = ""
+    line: int | None = None
+
+
+@dataclass(frozen=True)
+class ChangeView:
+    """A changed value with the re-runs that had it before."""
+
+    change: Change
+    earlier: list[TemplateRun] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        return self.change.name
+
+    @cached_property
+    def before(self) -> str:
+        return shortened(in_words(self.change.before), MAX_CELL)
+
+    @cached_property
+    def after(self) -> str:
+        return shortened(in_words(self.change.after), MAX_CELL)
+
+    @property
+    def before_short(self) -> str:
+        return shortened(self.before, 20)
+
+    @property
+    def after_short(self) -> str:
+        return shortened(self.after, 20)
+
+
+def _inputs_of(entry: Field) -> int:
+    """How many inputs the form has for a field at most."""
+    boxes = len(entry.choices) if entry.kind == Kind.LIST else 0
+    return 1 + boxes + entry.nullable + (entry.kind == Kind.BOOLEAN)
+
+
+class Editor:
+    """One draft, seen as form, as YAML and as difference."""
+
+    def __init__(self, template: RunTemplate, draft: Draft, description: Description | None = None):
+        self.template, self.draft = template, draft
+        self.description = description or describe(template.snapshot)
+        self.default = default_of(template)
+        self.changes = changes(self.default, draft.document)
+        self._by_path = {change.path: change for change in self.changes}
+        self._errors = self._errors_by_field()
+
+    def _errors_by_field(self) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for problem in self.draft.problems:
+            entry = self._field_of(problem)
+            if entry:
+                found.setdefault(entry.path, problem.message)
+        return found
+
+    def _field_of(self, problem: Problem) -> Field | None:
+        """The field a problem belongs to; problems inside an object have longer paths than their field."""
+        path = problem.path
+        while path:
+            if path in self.description.by_path:
+                return self.description.by_path[path]
+            path = path.rpartition(".")[0]
+        return None
+
+    @cached_property
+    def ids(self) -> dict[str, str]:
+        return {entry.path: f"f{number}" for number, entry in enumerate(self.description.fields)}
+
+    @cached_property
+    def steps(self) -> list[StepView]:
+        """Everything with parameters, in the order of the graph, as far as it is shown."""
+        groups = [Step("", self.description.parameters), *self.description.steps]
+        shown = [
+            (n, step, [one for one in step.fields if one.path in self.shown]) for n, step in enumerate(groups)
+        ]
+        return [
+            StepView(f"s{number}", step.name, [*map(self._view, fields)])
+            for number, step, fields in shown
+            if fields
+        ]
+
+    @cached_property
+    def shown(self) -> frozenset[str]:
+        """Paths of the fields in the form; more than a form can send are only in the YAML."""
+        room, shown = MAX_INPUTS, []
+        for entry in self.description.fields:
+            room -= _inputs_of(entry)
+            if room < 0:
+                break
+            shown.append(entry.path)
+        return frozenset(shown)
+
+    @property
+    def not_shown(self) -> int:
+        return len(self.description.fields) - len(self.shown)
+
+    def _view(self, entry: Field) -> FieldView:
+        value, sent = value_of(self.draft.document, entry), self.draft.raw
+        raw = inputs(entry, value)
+        # What was chosen is in the document, also when it was none of the choices.
+        if entry.path + AS_JSON in sent or (entry.path in sent and not entry.choices):
+            raw = {
+                name: sent[entry.path + end]
+                for end in ("", AS_JSON, NONE)
+                if (name := entry.path + end) in sent
+            }
+        as_json = entry.path + AS_JSON in raw
+        return FieldView(
+            id=self.ids[entry.path],
+            field=entry,
+            raw=raw[entry.path + AS_JSON] if as_json else raw.get(entry.path, ""),
+            value=value,
+            none=bool(raw.get(entry.path + NONE)),
+            as_json=as_json,
+            change=self._by_path.get(entry.path),
+            error=self._errors.get(entry.path, ""),
+        )
+
+    @cached_property
+    def views(self) -> list[FieldView]:
+        return [view for step in self.steps for view in step.fields]
+
+    # -- what is wrong
+
+    @cached_property
+    def troubles(self) -> list[Trouble]:
+        return [self._trouble(problem) for problem in self.draft.problems]
+
+    def _trouble(self, problem: Problem) -> Trouble:
+        entry = self._field_of(problem)
+        line = None if self.draft.unread or not problem.path else line_of(self._tree, problem.path)
+        if entry is None:
+            return Trouble(
+                problem.message, problem.path, "run-name" if problem.path == "run_name" else "", line
+            )
+        name = f"{entry.step}, {entry.name}" if entry.step else entry.name
+        return Trouble(problem.message, name, self.ids[entry.path] if entry.path in self.shown else "", line)
+
+    @property
+    def run_name_error(self) -> str:
+        return next((p.message for p in self.draft.problems if p.path == "run_name"), "")
+
+    @property
+    def first_id(self) -> str:
+        """The field to go to first; "" when what is wrong is not in the form."""
+        return next((trouble.field_id for trouble in self.troubles if trouble.field_id), "")
+
+    # -- the document
+
+    @cached_property
+    def yaml(self) -> str:
+        """As it was typed, or as the document is written."""
+        return dump_yaml(self.draft.document) if self.draft.text is None else self.draft.text
+
+    @cached_property
+    def _tree(self):
+        return tree_of(self.yaml)
+
+    @property
+    def document_json(self) -> str:
+        return json.dumps(self.draft.document)
+
+    @property
+    def run_name(self) -> str:
+        name = self.draft.raw.get("run_name") or self.draft.document.get("run_name") or ""
+        return name if isinstance(name, str) else in_words(name)
+
+    @property
+    def uses_cache(self) -> bool:
+        return self.draft.document.get("enable_cache") is not False
+
+    @cached_property
+    def link(self) -> str | None:
+        """Query of the link that opens the form filled like this; None when no address can be that long."""
+        link = link_of(self.default, self.draft.document)
+        return link if len(link) <= LONGEST_LINK else None
+
+    # -- what differs
+
+    @property
+    def summary(self) -> str:
+        return summary(self.description, self.changes)
+
+    @cached_property
+    def change_views(self) -> list[ChangeView]:
+        earlier = [(run, _values_of(run)) for run in recent_runs(self.template)] if self.changes else []
+        return [
+            ChangeView(change, [run for run, values in earlier if _had(values, change)])
+            for change in self.changes[:MAX_ROWS]
+        ]
+
+    @property
+    def more_changes(self) -> int:
+        return max(len(self.changes) - MAX_ROWS, 0)
+
+    @property
+    def chips(self) -> list[ChangeView]:
+        return [ChangeView(change) for change in self.changes]
+
+    @cached_property
+    def lines(self) -> list["Line"]:
+        return side_by_side(dump_yaml(self.default), dump_yaml(self.draft.document))
+
+
+def _values_of(run: TemplateRun) -> dict[str, Any]:
+    return {one["path"]: one["after"] for one in run.changes}
+
+
+def _had(values: Mapping[str, Any], change: Change) -> bool:
+    return change.path in values and values[change.path] == change.after
+
+
+# -- difference of two texts
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row of the difference: the text on either side, or how many equal rows are left out.
+
+    `unread` rows are different, but too many to be compared one by one.
+    """
+
+    left: str = ""
+    right: str = ""
+    left_number: int | None = None
+    right_number: int | None = None
+    equal: bool = True
+    skipped: int = 0
+    unread: int = 0
+
+    @property
+    def cells(self) -> list["Cell"]:
+        """Both sides for the table; the value is marked where only it differs."""
+        one, other = split_line(self.left), split_line(self.right)
+        whole = not self.equal and one[0] == other[0] != ""
+        return [
+            Cell(*one, self.left_number, "" if self.equal or not self.left_number else "del", whole),
+            Cell(*other, self.right_number, "" if self.equal or not self.right_number else "add", whole),
+        ]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One side of a row; `mark` is "del", "add" or nothing."""
+
+    key: str
+    rest: str
+    number: int | None
+    mark: str
+    value_differs: bool
+
+
+KEY = re.compile(r"( *(?:- )?[\w./-]+:)( .*)?")
+
+
+def split_line(line: str) -> tuple[str, str]:
+    """A line of YAML as key with its colon, and what follows; without a key all of it follows."""
+    found = KEY.fullmatch(line)
+    return (found[1], found[2] or "") if found else ("", line)
+
+
+def side_by_side(before: str, after: str, context: int = 2) -> list[Line]:
+    """Rows for a table of two columns; equal rows far from a difference are folded.
+
+    The comparison takes the product of the rows that differ, so there are only so many of them.
+    """
+    left, right = _cut(before), _cut(after)
+    start = _equal_rows(left, right)
+    end = _equal_rows(left[start:][::-1], right[start:][::-1])
+    if max(len(left), len(right)) - start - end > MAX_LINES:
+        unread = max(len(left), len(right)) - start - end
+        return [
+            line for line in (Line(skipped=start), Line(unread=unread), Line(skipped=end)) if line != Line()
+        ]
+    lines: list[Line] = []
+    position = 0
+    for group in _groups(left, right, start, end, context):
+        if group[0][1] > position:
+            lines.append(Line(skipped=group[0][1] - position))
+        for tag, i1, i2, j1, j2 in group:
+            lines += _rows(left, right, tag == "equal", (i1, i2), (j1, j2))
+        position = group[-1][2]
+    return [*lines, Line(skipped=len(left) - position)] if len(left) > position else lines
+
+
+def _cut(text: str) -> list[str]:
+    """Lines, none longer than a cell."""
+    return [shortened(line, MAX_CELL) for line in text.split("\n")[:-1]]
+
+
+def _equal_rows(left: list[str], right: list[str]) -> int:
+    """How many rows both have in common from the first on."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(left, right, strict=False)))
+
+
+def _groups(left: list[str], right: list[str], start: int, end: int, context: int):
+    """Groups of rows that differ, compared without the equal rows at both ends."""
+    first, last = max(start - context, 0), max(end - context, 0)
+    inner = (left[first : len(left) - last], right[first : len(right) - last])
+    for group in difflib.SequenceMatcher(None, *inner).get_grouped_opcodes(context):
+        yield [(tag, *(at + first for at in places)) for tag, *places in group]
+
+
+def _rows(left, right, equal, here, there) -> list[Line]:
+    rows = []
+    for offset in range(max(here[1] - here[0], there[1] - there[0])):
+        i, j = here[0] + offset, there[0] + offset
+        has_left, has_right = i < here[1], j < there[1]
+        rows.append(
+            Line(
+                left=left[i] if has_left else "",
+                right=right[j] if has_right else "",
+                left_number=i + 1 if has_left else None,
+                right_number=j + 1 if has_right else None,
+                equal=equal,
+            )
+        )
+    return rows
+
+
+# -- history
+
+
+def recent_runs(template: RunTemplate, count: int = BARS) -> list[TemplateRun]:
+    """The latest re-runs, newest first, without the large part of their rows."""
+    return list(template.runs.select_related("created_by").defer("configuration")[:count])
+
+
+def url_of(run: TemplateRun) -> str:
+    """Its live page inside the tenant as soon as there is one, else ours."""
+    if run.zenml_run_id is None:
+        return run.get_absolute_url()
+    tenant = run.template.tenant
+    return reverse("tenants:run_detail", args=[tenant.organization.slug, tenant.slug, run.zenml_run_id])
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """A re-run in the history."""
+
+    run: TemplateRun
+
+    @property
+    def url(self) -> str:
+        return url_of(self.run)
+
+    @property
+    def seconds(self) -> float | None:
+        return seconds_of(self.run)
+
+    @property
+    def chips(self) -> list[tuple[str, str]]:
+        return [(one["name"], shortened(in_words(one["after"]), 24)) for one in self.run.changes[:CHIPS]]
+
+    @property
+    def more(self) -> int:
+        return max(len(self.run.changes) - CHIPS, 0)
+
+
+def seconds_of(run: TemplateRun) -> float | None:
+    """How long it has been working, not waiting."""
+    if run.started_at is None:
+        return None
+    return max(0.0, ((run.ended_at or timezone.now()) - run.started_at).total_seconds())
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A re-run in the drawing; whole numbers of its view box."""
+
+    run: TemplateRun
+    x: int
+    y: int
+    width: int
+    height: int
+    label: str  # under the bar; not each has one
+    words: str
+
+    @property
+    def middle(self) -> int:
+        return self.x + self.width // 2
+
+    @property
+    def is_low(self) -> bool:
+        """Too low to be drawn on: the mark stands above it."""
+        return self.height < 24
+
+    @property
+    def mark(self) -> str:
+        """A drawing on the bar, so that colour is not the only sign."""
+        x, y = self.middle, self.y - 8 if self.is_low else self.y + 13
+        crosses = {
+            "failed": f"M{x - 4} {y - 4}l8 8M{x + 4} {y - 4}l-8 8",
+            "stopped": f"M{x - 3} {y - 4}v8M{x + 3} {y - 4}v8",
+        }
+        return crosses.get(self.run.state, "")
+
+
+@dataclass(frozen=True)
+class Chart:
+    """Durations of the latest re-runs, oldest first."""
+
+    bars: list[Bar]
+    ticks: list[tuple[int, str]]  # y, words
+    median: int | None
+    width: int = 760
+    height: int = 156
+    left: int = 86
+
+    @property
+    def right(self) -> int:
+        return self.width - 4
+
+
+BASE, TOP, SLOT = 128, 12, 33
+SCALES = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400)
+
+
+def chart(runs: list[TemplateRun]) -> Chart:
+    """`runs` newest first, as the database gives them."""
+    shown = [run for run in reversed(runs[:BARS])]
+    times = [seconds_of(run) or 0.0 for run in shown]
+    unit = _unit(max(times, default=1.0))
+    count = max(1, -(-int(max(times, default=0) * 1000) // int(unit * 1000)))
+    scale = (BASE - TOP) / (unit * count)
+    ticks = [(BASE - round(unit * step * scale), _clock(unit * step)) for step in range(count + 1)]
+    done = [seconds for run, seconds in zip(shown, times, strict=True) if run.state == run.State.COMPLETED]
+    middle = BASE - round(statistics.median(done) * scale) if len(done) > 2 else None
+    bars = [
+        _bar(n, run, seconds, scale, len(shown))
+        for n, (run, seconds) in enumerate(zip(shown, times, strict=True))
+    ]
+    return Chart(bars, ticks, middle)
+
+
+def _unit(longest: float) -> float:
+    """Distance of the lines, so that there are at most four."""
+    return next((unit for unit in SCALES if longest <= unit * 4), SCALES[-1] * max(1, int(longest / 86400)))
+
+
+def _clock(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:g} s"
+    return f"{seconds / 60:g} min" if seconds < 3600 else f"{seconds / 3600:g} h"
+
+
+def _bar(position: int, run: TemplateRun, seconds: float, scale: float, count: int) -> Bar:
+    height = max(round(seconds * scale), 3)
+    x = 95 + position * SLOT
+    label = str(run.number) if count <= 7 or (count - 1 - position) % 3 == 0 else ""
+    words = f"Run {run.number}, {run.get_state_display()}, {duration(seconds_of(run))}".rstrip(", ")
+    return Bar(run, x, BASE - height, 24, height, label, words)
+
+
+@dataclass(frozen=True)
+class Figures:
+    """The last 30 days of a template in numbers."""
+
+    runs: int
+    success: int | None  # per cent of those that ended by themselves
+    median: float | None
+
+    @property
+    def success_words(self) -> str:
+        return "none finished yet" if self.success is None else f"{self.success}%"
+
+
+def figures(template: RunTemplate, days: int = 30) -> Figures:
+    since = timezone.now() - timedelta(days=days)
+    rows = list(
+        template.runs.filter(queued_at__gte=since).only("state", "started_at", "ended_at", "template")
+    )
+    states = Counter(run.state for run in rows)
+    ended = states["completed"] + states["failed"]
+    times = [seconds_of(run) for run in rows if run.state == "completed" and run.started_at]
+    success = round(100 * states["completed"] / ended) if ended else None
+    return Figures(len(rows), success, statistics.median(times) if times else None)
+
+
+def typical_time(runs: Iterable[TemplateRun]) -> tuple[float, float] | None:
+    """Shortest and longest of the latest completed re-runs."""
+    times = [seconds_of(run) for run in runs if run.state == "completed" and run.started_at]
+    return (min(times), max(times)) if times else None
+
+
+# -- parameters
+
+
+@dataclass(frozen=True)
+class ParameterRow:
+    field: Field
+    value: Any
+
+    @property
+    def default(self) -> str:
+        return shortened(in_words(self.value), MAX_CELL)
+
+    @property
+    def allowed(self) -> str:
+        if self.field.choices:
+            words = shortened(", ".join(choice.label for choice in self.field.choices), MAX_CELL)
+            return f"{words} or none" if self.field.nullable else words
+        return self.field.range or "on or off"
+
+
+def parameters(template: RunTemplate) -> list[ParameterRow]:
+    """Every parameter with its value in the template."""
+    default = default_of(template)
+    return [ParameterRow(entry, value_of(default, entry)) for entry in describe(template.snapshot).fields]
+
+
+# -- lists
+
+
+def templates_of(tenants: QuerySet[Tenant]) -> QuerySet[RunTemplate]:
+    return RunTemplate.objects.filter(tenant__in=tenants)
+
+
+def listed(templates: QuerySet[RunTemplate]) -> QuerySet[RunTemplate]:
+    """Templates with `last_runs`, newest first; without their snapshots, which are large."""
+    latest = TemplateRun.objects.select_related("created_by").defer("configuration", "changes")
+    return (
+        templates.defer("snapshot", "default_configuration", "requirements")
+        .select_related("created_by", "tenant__organization")
+        .prefetch_related(Prefetch("runs", latest.order_by("-number")[:10], to_attr="last_runs"))
+        .order_by("name", "tenant__name")
+    )
+
+
+# -- the run a template is made of
+
+
+@dataclass(frozen=True)
+class Source:
+    """A run as the page that makes a template of it shows it."""
+
+    run: Run
+    snapshot: dict[str, Any]
+
+    @cached_property
+    def description(self) -> Description:
+        return describe(self.snapshot)
+
+    @property
+    def values(self) -> int:
+        return len(self.description.fields)
+
+    @property
+    def packages(self) -> list[str]:
+        """What was installed where the run came from, without ZenML itself."""
+        return [line for line in self.run.python_packages if not line.lower().startswith("zenml==")]
+
+
+def source_of(client: TenantClient, run_id: UUID) -> Source:
+    """Ask for a run and its snapshot. Raises TenantNotFound, also for a run that has none."""
+    run = client.run(run_id, packages=True)
+    if run.snapshot_id is None:
+        raise TenantNotFound("This run has no configuration to repeat.")
+    return Source(run, client.snapshot(run.snapshot_id))
+
+
+@dataclass(frozen=True)
+class Tick:
+    """A step with the module it comes from, and why that was not found."""
+
+    step: str
+    module: str
+    problem: str = ""
+
+
+def code_ticks(location: str, snapshot: Mapping[str, Any]) -> list[Tick]:
+    """Step by step, whether a directory holds the code of a run. Raises CodeError for one that cannot be used."""
+    folder = str(checked_location(location))
+    configurations = mapping(mapping(snapshot.get("metadata")).get("step_configurations"))
+    return [
+        _tick(folder, name, configurations[name]) for name in (step.name for step in describe(snapshot).steps)
+    ]
+
+
+def _tick(folder: str, name: str, configuration: Any) -> Tick:
+    source = mapping(mapping(mapping(configuration).get("spec")).get("source"))
+    module = presentable(str(source.get("module") or ""))
+    try:
+        check_modules(folder, {"metadata": {"step_configurations": {name: configuration}}})
+    except CodeError as error:
+        return Tick(name, module, presentable(error.reason))
+    return Tick(name, module)
+
+
+def presentable(text: str) -> str:
+    """What a server said, as a page can send it."""
+    return HALF.sub("\ufffd", shortened(text, MAX_CELL))
+
+
+# -- a re-run before its pipeline has started
+
+STAGES = (
+    ("queued", "Queued", "Runs start in turn, as many at once as this machine has room for."),
+    (
+        "preparing",
+        "Preparing",
+        "The code is in place; packages it needs for the first time are being installed.",
+    ),
+    ("starting", "Starting", "The run is recorded in the tenant and its steps are starting."),
+)
+
+
+def stages(run: TemplateRun) -> list[tuple[str, str, str]]:
+    """(mark, title, text) of what happens until the run has its live page."""
+    names = [name for name, _, _ in STAGES]
+    if run.state in names:
+        at = names.index(run.state)
+    else:
+        at = 2 if run.zenml_snapshot_id else 1 if run.state == run.State.FAILED else 0
+    now = {"failed": "failed", "stopped": ""}.get(run.state, "now")
+    marks = ["done" if number < at else now if number == at else "" for number in range(len(STAGES))]
+    return [(mark, title, text) for mark, (_, title, text) in zip(marks, STAGES, strict=True)]
+
+
+def recorded_changes(run: TemplateRun) -> list[ChangeView]:
+    """What differed from the template when it was asked for."""
+    return [ChangeView(Change(**{name: one.get(name, "") for name in CHANGE})) for one in run.changes]
+
+
+CHANGE = ("path", "step", "name", "before", "after")

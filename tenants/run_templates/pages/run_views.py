@@ -1,0 +1,171 @@
+"""The form that runs a template with other values, and a re-run until its pipeline has started."""
+
+from django.contrib import messages
+from django.shortcuts import get_object_or_404, redirect
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from orgs.access import refuse
+from tenants.access.gate import tenant_view
+from tenants.models.permissions import TenantPermission
+from tenants.run_templates import actions
+from tenants.run_templates.access import may_cancel
+from tenants.run_templates.document.drafts import (
+    TABS,
+    default_of,
+    described,
+    examined,
+    fresh,
+    from_post,
+    from_query,
+    reset,
+)
+from tenants.run_templates.pages.presentation import (
+    Editor,
+    RunRow,
+    recent_runs,
+    recorded_changes,
+    stages,
+    typical_time,
+    url_of,
+)
+from zenpro_site.common.addresses import full
+from zenpro_site.common.htmx import render_partial, wants
+from zenpro_site.common.refusals import Refused
+
+TAB_WORDS = {"form": "Form", "yaml": "YAML", "diff": "Diff"}
+OFFERED = 10
+NOT_VALUES = {"tab", "from"}
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@tenant_view(TenantPermission.TEMPLATE_RUN)
+def run(request, template):
+    people = ("created_by", "requirements_changed_by")
+    template = get_object_or_404(request.tenant.templates.select_related(*people), pk=template)
+    description = described(template)
+    if request.method == "POST":
+        return _posted(request, template, description)
+    start = _start(request, template)
+    draft = fresh(template, start.configuration if start else None)
+    values = {name: request.GET[name] for name in request.GET if name not in NOT_VALUES}
+    editor = Editor(template, examined(from_query(draft, description, values), template), description)
+    tab = _tab(request.GET.get("tab", ""), "", editor)
+    return _form(request, editor, tab, start=start, summarize=bool(editor.troubles))
+
+
+def _posted(request, template, description):
+    """What a button of the form asks for; a change while typing only wants to know what follows from it."""
+    data, typing = request.POST, wants(request, "bar")
+    draft = from_post(template, description, data, {} if typing else request.FILES)
+    # htmx sends the button that has the focus along with a change: no one has pressed it.
+    undone = "" if typing else data.get("reset", "")
+    if undone:
+        draft = reset(draft, description, default_of(template), undone)
+    editor = Editor(template, examined(draft, template), description)
+    tab = _tab("" if typing else data.get("tab", ""), data.get("shown", ""), editor)
+    if typing:
+        return _form(request, editor, tab, live=True)
+    if data.get("do") == "run" and not request.htmx:
+        return _queue(request, editor, tab)
+    return _form(request, editor, tab, summarize=bool(editor.troubles) and not undone)
+
+
+def _queue(request, editor, tab):
+    """Run it, or come back with everything that is wrong; then nothing has been made."""
+    if editor.troubles:
+        return _form(request, editor, tab, status=422, summarize=True, tried=True)
+    try:
+        made = actions.queue_run(
+            template=editor.template, configuration=editor.draft.document, by=request.user
+        )
+    except actions.InvalidConfiguration as error:
+        editor.draft.problems.extend(error.problems)
+        again = Editor(editor.template, editor.draft, editor.description)
+        return _form(request, again, tab, status=422, summarize=True, tried=True)
+    except Refused as error:
+        return _form(request, editor, tab, status=422, refused=str(error))
+    return redirect(made)
+
+
+def _tab(wanted: str, shown: str, editor) -> str:
+    """The tab to show; text that could not be read as YAML is only to be seen as text."""
+    if editor.draft.unread:
+        return "yaml"
+    return next((tab for tab in (wanted, shown) if tab in TABS), "form")
+
+
+def _start(request, template):
+    """The earlier re-run the form begins as, or None for the template's own values."""
+    number = request.GET.get("from", "")
+    if not (number.isdecimal() and len(number) < 9):
+        return None
+    return get_object_or_404(template.runs.all(), number=int(number))
+
+
+def _form(request, editor, tab, status=200, **more):
+    earlier = [] if more.get("live") else recent_runs(editor.template)
+    context = {
+        "template": editor.template,
+        "editor": editor,
+        "tab": tab,
+        "tabs": [*TAB_WORDS.items()],
+        "run_url": _url(request, "run", editor.template.pk),
+        "site": full(""),
+        "earlier": [RunRow(run) for run in earlier[:OFFERED]],
+        "typical": typical_time(earlier),
+        **more,
+    }
+    page = "run_templates/run.html#bar" if more.get("live") else "run_templates/run.html#editor"
+    return render_partial(request, page, context, status=status)
+
+
+def _url(request, name: str, *args) -> str:
+    return reverse(f"run_templates:{name}", args=[request.org.slug, request.tenant.slug, *args])
+
+
+# -- one re-run
+
+
+@require_safe
+@tenant_view(TenantPermission.TEMPLATE_VIEW)
+def run_detail(request, template, number):
+    made = _run_of(request, template, number)
+    if made.zenml_run_id:
+        return redirect(url_of(made))
+    context = {
+        "template": made.template,
+        "run": made,
+        "number_words": f"Run #{made.number}",
+        "stages": stages(made),
+        "changes": recorded_changes(made),
+        "run_url": _url(request, "run", made.template.pk),
+        "cancel_url": _url(request, "cancel", made.template.pk, made.number),
+        "can_run": TenantPermission.TEMPLATE_RUN in request.tenant_permissions,
+        "can_cancel": _may_cancel(request, made) and not (made.has_ended or made.cancel_requested_at),
+    }
+    return render_partial(request, "run_templates/rerun.html#status", context)
+
+
+@require_POST
+@tenant_view(TenantPermission.TEMPLATE_RUN)
+def cancel(request, template, number):
+    made = _run_of(request, template, number)
+    if not _may_cancel(request, made):
+        refuse(request, TenantPermission.CHANGE, request.tenant)
+    try:
+        actions.cancel_run(run=made, by=request.user)
+    except Refused as error:
+        messages.error(request, str(error))
+    else:
+        messages.success(request, f"Stopping {made}.")
+    return redirect(url_of(made))
+
+
+def _run_of(request, template, number):
+    template = get_object_or_404(request.tenant.templates.defer("snapshot"), pk=template)
+    return get_object_or_404(template.runs.select_related("created_by"), number=number)
+
+
+def _may_cancel(request, made) -> bool:
+    return may_cancel(request.user, made, request.tenant_permissions)

@@ -1,0 +1,224 @@
+"""Templates: lists, one template, creating, editing and deleting it."""
+
+from uuid import UUID
+
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.db.models import Q
+from django.http import Http404
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_safe
+
+from orgs.access import org_view, refuse
+from orgs.permissions import Permission
+from tenants.access.gate import tenant_view
+from tenants.hosting.base import TenantError, TenantNotFound
+from tenants.models.permissions import TenantPermission
+from tenants.run_templates import actions
+from tenants.run_templates.access import may_edit
+from tenants.run_templates.engine.code import CodeError
+from tenants.run_templates.engine.environments import environment_of
+from tenants.run_templates.pages.forms import EditForm, TemplateForm
+from tenants.run_templates.pages.presentation import (
+    ROWS,
+    RunRow,
+    chart,
+    code_ticks,
+    figures,
+    listed,
+    parameters,
+    recent_runs,
+    source_of,
+    templates_of,
+)
+from tenants.runs.reading import ask
+from zenpro_site.common.htmx import render_partial, wants
+
+PAGE_SIZE = 30
+PEOPLE = ("created_by", "requirements_changed_by")
+
+
+@require_safe
+@org_view(Permission.ORGANIZATION_VIEW)
+def org_list(request):
+    tenants = request.org.tenants.with_right(request.user, TenantPermission.TEMPLATE_VIEW)
+    search = request.GET.get("q", "").strip()
+    found = Q(name__icontains=search) | Q(pipeline_name__icontains=search)
+    page = _page(request, listed(templates_of(tenants).filter(found)))
+    context = {"templates": [*page], "page": page, "q": search}
+    if not context["templates"]:
+        context["tenant"] = tenants.order_by("name").first()
+    return render(request, "run_templates/org_list.html", context)
+
+
+@require_safe
+@tenant_view(TenantPermission.TEMPLATE_VIEW)
+def list(request):
+    page = _page(request, listed(request.tenant.templates.all()))
+    context = {
+        "templates": [*page],
+        "page": page,
+        "can_create": TenantPermission.TEMPLATE_CREATE in request.tenant_permissions,
+        "runs_url": reverse("tenants:runs", args=[request.org.slug, request.tenant.slug]),
+    }
+    return render(request, "run_templates/list.html", context)
+
+
+@require_safe
+@tenant_view(TenantPermission.TEMPLATE_VIEW)
+def detail(request, template):
+    template = get_object_or_404(request.tenant.templates.select_related(*PEOPLE), pk=template)
+    context = {
+        "template": template,
+        "environment": environment_of(template),
+        "can_edit": _may_edit(request, template),
+    }
+    if wants(request, "environment"):
+        return render(request, "run_templates/detail.html#environment", context)
+    return render_partial(
+        request, "run_templates/detail.html#activity", context | _activity(request, template)
+    )
+
+
+def _activity(request, template) -> dict:
+    page = _page(request, template.runs.select_related("created_by").defer("configuration"), ROWS)
+    newest = recent_runs(template)
+    return {
+        "run_url": _url(request, "run", template),
+        "page": page,
+        "rows": [RunRow(run) for run in page],
+        "run_count": page.paginator.count,
+        "chart": chart(newest),
+        "figures": figures(template),
+        "parameters": parameters(template),
+        "unfinished": page.number == 1 and any(not run.has_ended for run in newest),
+        "can_run": TenantPermission.TEMPLATE_RUN in request.tenant_permissions,
+    }
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@tenant_view(TenantPermission.TEMPLATE_CREATE)
+def create(request):
+    source, trouble = _source(request)
+    data = request.POST if request.method == "POST" else None
+    form = TemplateForm(data, tenant=request.tenant, by=request.user, initial=_suggested(request, source))
+    context = {"form": form, "source": source, "trouble": trouble, "tenant": request.tenant}
+    if request.method == "POST" and source:
+        context["ticks"] = _ticks(form, source)
+        made = _make(request, form, source) if request.POST.get("do") != "check" and form.is_valid() else None
+        if made:
+            messages.success(request, f"Template {made} is ready to run.")
+            return redirect(made)
+    context["can_change"] = TenantPermission.CHANGE in request.tenant_permissions
+    return render(request, "run_templates/create.html", context, status=503 if trouble else _status(form))
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@tenant_view(TenantPermission.TEMPLATE_VIEW)
+def edit(request, template):
+    template = _changeable(request, template)
+    given = {name: getattr(template, name) for name in ("name", "description", "requirements")}
+    form = EditForm(request.POST or None, tenant=request.tenant, template=template, initial=given)
+    if request.method == "POST" and form.is_valid() and _save(request, form, template):
+        messages.success(request, "Saved.")
+        return redirect(template)
+    context = {"form": form, "template": template, "name": given["name"]}
+    return render(request, "run_templates/edit.html", context, status=_status(form))
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@tenant_view(TenantPermission.TEMPLATE_VIEW)
+def delete(request, template):
+    template = _changeable(request, template)
+    context = {"template": template, "run_count": template.runs.count()}
+    if request.method == "POST":
+        try:
+            actions.delete_template(template=template, by=request.user)
+        except actions.TemplateRefused as error:
+            context["refusal"] = error.reason
+        else:
+            messages.success(request, f"Template {template.name} deleted.")
+            return redirect(_list_url(request))
+    status = 422 if "refusal" in context else 200
+    return render(request, "run_templates/delete.html", context, status=status)
+
+
+def _page(request, rows, size=PAGE_SIZE):
+    return Paginator(rows, size).get_page(request.GET.get("page"))
+
+
+def _url(request, name: str, template) -> str:
+    return reverse(f"run_templates:{name}", args=[request.org.slug, request.tenant.slug, template.pk])
+
+
+def _list_url(request) -> str:
+    return reverse("run_templates:list", args=[request.org.slug, request.tenant.slug])
+
+
+def _status(form) -> int:
+    return 422 if form.errors else 200
+
+
+def _may_edit(request, template) -> bool:
+    return may_edit(request.user, template, request.tenant_permissions)
+
+
+def _changeable(request, pk):
+    template = get_object_or_404(request.tenant.templates.select_related(*PEOPLE), pk=pk)
+    if not _may_edit(request, template):
+        refuse(request, TenantPermission.TEMPLATE_DELETE, request.tenant)
+    return template
+
+
+def _source(request):
+    """The run of the address with its snapshot, and why there is none. Raises Http404 for an unknown run."""
+    try:
+        run = UUID(request.GET.get("run", ""))
+        return ask(request.user, request.tenant, lambda client: source_of(client, run))
+    except ValueError as error:
+        raise Http404("No run was named.") from error
+    except TenantNotFound as error:
+        raise Http404(error.reason) from error
+
+
+def _suggested(request, source) -> dict[str, str]:
+    """The pipeline's name, and the code of the last template of the same pipeline."""
+    if source is None:
+        return {}
+    same = request.tenant.templates.filter(pipeline_name=source.run.pipeline).order_by("-created_at")
+    before = same.values("code_location", "requirements").first() or {}
+    return {"name": source.run.pipeline, **before}
+
+
+def _ticks(form, source) -> list:
+    """Which steps are found in the directory; what is wrong with it goes to its field."""
+    form.full_clean()
+    location = form.cleaned_data.get("code_location", "")
+    try:
+        return code_ticks(location, source.snapshot) if location else []
+    except CodeError as error:
+        form.add_problem("code_location", error.reason)
+        return []
+
+
+def _make(request, form, source):
+    """The new template; None when the action refused, which is then in the form."""
+    try:
+        return actions.create_template(
+            tenant=request.tenant, run_id=source.run.id, by=request.user, **form.cleaned_data
+        )
+    except actions.TemplateRefused as error:
+        form.add_problem(error.field, error.reason)
+    except TenantError as error:
+        form.add_problem("", f"{request.tenant} could not answer: {error.reason}")
+    return None
+
+
+def _save(request, form, template) -> bool:
+    try:
+        actions.update_template(template=template, by=request.user, **form.cleaned_data)
+    except actions.TemplateRefused as error:
+        form.add_problem(error.field, error.reason)
+        return False
+    return True
