@@ -10,6 +10,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from orgs.models import Organization
 from orgs.users.links import user_of
+from zenpro_site import schema
 
 THEMES = {"light", "dark"}
 TOO_LARGE = (RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent)
