@@ -1,10 +1,11 @@
 from django import forms
 from django.contrib import admin
 
+from orgs.members import actions as member_actions
+from orgs.organizations import actions
 from zenpro_site.common.admin import ActionsAdmin
 from zenpro_site.common.sql import number_of
 
-from . import actions
 from .models import Membership, Organization, OrgRole
 
 
@@ -76,10 +77,12 @@ class MembershipAdmin(ActionsAdmin):
     def save_model(self, request, obj, form, change):
         role = obj.organization.roles.organization_level().get(slug=form.cleaned_data["role"])
         if change:
-            actions.change_role(membership=obj, role=role, by=request.user)
+            member_actions.change_role(membership=obj, role=role, by=request.user)
             return
-        made = actions.add_member(organization=obj.organization, person=obj.user, role=role, by=request.user)
+        made = member_actions.add_member(
+            organization=obj.organization, person=obj.user, role=role, by=request.user
+        )
         obj.pk, obj._state.adding = made.pk, False
 
     def delete_model(self, request, obj):
-        actions.remove_member(membership=obj, by=request.user)
+        member_actions.remove_member(membership=obj, by=request.user)

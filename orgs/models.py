@@ -57,6 +57,10 @@ class Organization(PlainNames, models.Model):
     def get_absolute_url(self) -> str:
         return reverse("orgs:home", args=[self.slug])
 
+    def locked(self) -> "Organization":
+        """The row as it is now, held until the end of the transaction: changes of who is Admin happen one by one."""
+        return Organization.objects.select_for_update().get(pk=self.pk)
+
 
 class OrgRole(models.TextChoices):
     """Slugs of the predefined organization roles; a custom role has a slug of its own."""

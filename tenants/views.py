@@ -7,7 +7,7 @@ from django.contrib import messages
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from orgs.access import org_view, refuse
+from orgs.access.gate import org_view, refuse
 from orgs.permissions import Permission
 from tenants.access.forms import access_formset
 from tenants.access.gate import tenant_view

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from django.conf import settings
 
-from orgs.actions import create_organization
 from orgs.models import Organization
+from orgs.organizations.actions import create_organization
 from tenants.agent import progress
 from tenants.hosting.actions import create_tenant, retry
 from tenants.hosting.backends import backend, local_stores_of

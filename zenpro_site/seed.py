@@ -15,10 +15,10 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.text import slugify
 
-from orgs.actions import create_organization
 from orgs.audit.models import AuditEvent
 from orgs.invitations.models import Invitation
 from orgs.models import Membership, Organization, OrgRole
+from orgs.organizations.actions import create_organization
 from orgs.roles.models import Role
 from orgs.roles.permissions import complete
 from orgs.teams.models import Team

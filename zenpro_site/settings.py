@@ -127,7 +127,7 @@ MIDDLEWARE = [
     "zenpro_site.common.htmx.responses",
     "allauth.account.middleware.AccountMiddleware",
     "orgs.users.sessions.noted",
-    "orgs.two_factor.asked_for",
+    "orgs.access.two_factor.asked_for",
     "zenpro_site.middleware.cut_short",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]

@@ -2,7 +2,7 @@ from django.http import StreamingHttpResponse
 from django.utils.timezone import localdate
 from django.views.decorators.http import require_GET, require_safe
 
-from orgs.access import org_view
+from orgs.access.gate import org_view
 from orgs.permissions import Permission
 from zenpro_site.common.htmx import render_partial
 

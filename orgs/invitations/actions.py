@@ -13,7 +13,7 @@ from django.db.models import Count, Q
 from django.db.models.functions import Lower
 from django.utils import timezone
 
-from orgs.access import permissions_of
+from orgs.access.gate import permissions_of
 from orgs.audit.models import AuditEvent
 from orgs.mails.actions import retry_mail
 from orgs.mails.models import Mail

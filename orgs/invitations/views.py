@@ -9,8 +9,8 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from orgs.access import org_view, people_who_can, refuse
-from orgs.members import counts_of
+from orgs.access.gate import org_view, people_who_can, refuse
+from orgs.members.listing import counts_of
 from orgs.permissions import Permission
 from zenpro_site.common.htmx import partial_or_redirect, render_partial, wants
 from zenpro_site.common.refusals import Refused

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from django.db import transaction
 from django.db.models import Q
 
-from orgs.access import permissions_of
-from orgs.actions import refuse_stronger
+from orgs.access.gate import permissions_of, refuse_stronger
 from orgs.audit.models import AuditEvent
 from orgs.models import Organization
 from orgs.permissions import Permission
@@ -37,7 +36,7 @@ def create_role(*, organization: Organization, level: str, name: str, by, **abou
     Raises Refused for a taken name, rights that do not exist, a base of elsewhere, and an organization role that
     may do what `by` may not.
     """
-    _lock(organization)
+    organization.locked()
     _refuse_taken(organization, level, name)
     base = about.get("base")
     if base and (base.organization_id != organization.pk or base.level != level or not base.predefined):
@@ -146,7 +145,7 @@ def _allowed(organization: Organization, level: str, rights, base: Role | None, 
 
 def _own(role: Role, by) -> Role:
     """The role as it is stored now, locked. Raises Refused for predefined roles and for stronger ones than `by`."""
-    _lock(role.organization)
+    role.organization.locked()
     # Giving a role on a tenant refers to its row, so it happens before this change or after it.
     rows = Role.objects.select_for_update(of=("self",)).select_related("organization", "base")
     row = rows.get(pk=role.pk)
@@ -181,11 +180,6 @@ def _refuse_taken(organization: Organization, level: str, name: str, besides: Ro
     others = organization.roles.filter(level=level, name__iexact=name)
     if others.exclude(pk=besides.pk if besides else None).exists():
         raise Refused(f"{organization} already has a role “{name}”.")
-
-
-def _lock(organization: Organization) -> None:
-    """Changes of roles happen one after another, and not while a member gets another role."""
-    Organization.objects.select_for_update().get(pk=organization.pk)
 
 
 def _words(role: Role) -> dict[str, str]:

@@ -2,7 +2,7 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from orgs.access import org_view
+from orgs.access.gate import org_view
 from orgs.permissions import Permission
 
 from .models import Role

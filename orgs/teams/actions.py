@@ -4,12 +4,11 @@ from collections.abc import Iterable
 
 from django.db import transaction
 
-from orgs.access import permissions_of
-from orgs.actions import Outcome, one_by_one, refuse_stronger
+from orgs.access.gate import permissions_of, refuse_stronger
 from orgs.audit.models import AuditEvent
 from orgs.models import Membership, Organization
 from orgs.permissions import Permission
-from zenpro_site.common.refusals import Refused
+from zenpro_site.common.refusals import Outcome, Refused, one_by_one
 
 from .access import gives_too_much, is_maintainer, manages_members
 from .models import Team

@@ -4,7 +4,7 @@ from django.db.models import Count, Exists, OuterRef, Q, Subquery
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from orgs.access import org_view, refuse
+from orgs.access.gate import org_view, refuse
 from orgs.audit.sentences import told
 from orgs.permissions import Permission
 from zenpro_site.common.htmx import partial_or_redirect, render_partial

@@ -5,12 +5,12 @@ from django.contrib.auth import get_user_model
 from django.db import transaction
 from django.db.models import F, Q
 
-from orgs.actions import deactivate_person
+from orgs.access.factors import has_two_factor
 from orgs.audit.models import AuditEvent
+from orgs.models import Organization, OrgRole
 from zenpro_site.common.refusals import Refused
 
 from .sessions import browser_of
-from .two_factor import has_two_factor
 
 FLAGS = ("name", "email", "is_active", "is_staff", "is_superuser", "is_service_account")
 
@@ -182,3 +182,27 @@ def _only(words: dict, names: list[str]) -> dict:
 
 def _record(action: str, person, by, before=None, after=None) -> None:
     AuditEvent.objects.record(action, person, by=by, before=before, after=after)
+
+
+@transaction.atomic
+def deactivate_person(*, person, by) -> None:
+    """Stop a person from signing in; her sessions end for good. Raises Refused when an organization would be without
+    an active Admin."""
+    organizations = Organization.objects.filter(memberships__user=person, memberships__role=OrgRole.ADMIN)
+    for organization in organizations.order_by("pk").select_for_update():
+        others = organization.memberships.active_admins().exclude(user=person)
+        if not others.exists():
+            raise Refused(f"{person} is the last Admin of {organization}. Make someone else an Admin first.")
+    person.is_active = False
+    person.save(update_fields=["is_active"])
+    get_user_model().objects.filter(pk=person.pk).update(sign_outs=F("sign_outs") + 1)
+    AuditEvent.objects.record("person.deactivated", person, by=by)
+
+
+@transaction.atomic
+def rename_person(*, person, name: str, by) -> None:
+    """Change the name that others see. The username, which tenants know her by, stays."""
+    before = {"name": get_user_model().objects.get(pk=person.pk).name}
+    person.name = name
+    person.save(update_fields=["name"])
+    AuditEvent.objects.record("person.renamed", person, by=by, before=before, after={"name": name})

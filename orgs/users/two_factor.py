@@ -5,24 +5,11 @@ from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
 from cryptography.fernet import Fernet, MultiFernet
 from django.conf import settings
-from django.db.models import QuerySet
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from qrcode import QRCode
 
 from .sessions import browser_of
-
-FACTORS = (Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)  # recovery codes alone are none
-
-
-def factor_rows() -> QuerySet:
-    """Everybody's second factors."""
-    return Authenticator.objects.filter(type__in=FACTORS)
-
-
-def has_two_factor(person) -> bool:
-    """Does signing in ask the person for more than a password? One query."""
-    return factor_rows().filter(user_id=person.pk).exists()
 
 
 def factors_of(person) -> dict[int, tuple[str, str]]:

@@ -5,13 +5,13 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from orgs import actions
+from orgs.access.factors import has_two_factor
 from orgs.invitations.actions import waiting_for
+from orgs.users import actions
 
 from . import actions as accounts
 from . import sessions as signed_in
 from .forms import ProfileForm
-from .two_factor import has_two_factor
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

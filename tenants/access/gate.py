@@ -6,7 +6,7 @@ from django.contrib.auth.views import redirect_to_login
 from django.db.models import Case, Count, Value, When, Window
 from django.http import Http404
 
-from orgs.access import enter, permissions_of, refuse
+from orgs.access.gate import enter, permissions_of, refuse
 from orgs.models import Organization
 from orgs.permissions import Permission
 from orgs.roles.models import RolePermission

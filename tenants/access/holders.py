@@ -2,7 +2,7 @@
 
 from django import forms
 
-from orgs.members import matching
+from orgs.members.listing import matching
 from orgs.teams.models import Team
 from zenpro_site.common.identifiers import uuid_or_none
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from django.db.models import BooleanField, Count, ExpressionWrapper, Q
 
-from orgs.access import members_who_can
+from orgs.access.gate import members_who_can
 from orgs.models import Membership, Organization, OrgRole
 from orgs.permissions import Permission
 from orgs.roles.models import Role

@@ -12,7 +12,7 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 
-from orgs.access import people_who_can
+from orgs.access.gate import people_who_can
 from orgs.mails.actions import queue_mail
 from orgs.permissions import Permission
 from tenants.access import actions as grant_actions

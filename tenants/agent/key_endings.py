@@ -13,7 +13,7 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 
-from orgs.access import people_who_can
+from orgs.access.gate import people_who_can
 from orgs.mails.actions import queue_mail
 from orgs.models import Membership
 from orgs.permissions import Permission

@@ -13,7 +13,7 @@ from django.http import Http404
 from ninja.errors import AuthenticationError
 from ninja.security import HttpBearer, SessionAuth
 
-from orgs.access import enter, refuse
+from orgs.access.gate import enter, refuse
 from orgs.models import Organization
 from orgs.permissions import Permission
 from tenants.access.gate import enter_tenant

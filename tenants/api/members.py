@@ -5,9 +5,8 @@ from django.shortcuts import get_object_or_404
 from ninja import Query, Router, Schema
 from pydantic import Field
 
-from orgs import actions
-from orgs import members as people
-from orgs.forms import MemberFilter, RoleForm
+from orgs.members import actions, listing
+from orgs.members.forms import MemberFilter, RoleForm
 from orgs.permissions import Permission
 from tenants.models import TenantGrant
 
@@ -61,7 +60,7 @@ class MemberChange(Body):
     role: Text = Field(description="Slug of an organization role.", examples=["viewer"])
 
 
-def shown(row: people.Row) -> dict:
+def shown(row: listing.Row) -> dict:
     member, user = row.membership, row.membership.user
     account = {name: getattr(user, name) for name in User.model_fields}
     return {
@@ -80,7 +79,7 @@ def _member(request, pk: UUID):
 
 
 def _detail(request, member) -> dict:
-    [row] = people.rows(request, [member])
+    [row] = listing.rows(request, [member])
     grants = TenantGrant.objects.valid().filter(tenant__in=tenants_of(request)).of_person(member.user)
     grants = grants.select_related("tenant", "role", "team").order_by("tenant__name", "role__rank", "pk")
     return {**shown(row), "tenant_roles": [_tenant_role(grant) for grant in grants]}
@@ -100,7 +99,7 @@ def member_list(request, organization: str, asked: Query[MemberFilters]):
     found = MemberFilter(chosen, everyone, org=request.org).qs.distinct()
     found = found.select_related("user").order_by("user__name", "user__email", "pk")
     part = page_of(found, asked, lambda member: member)
-    return part | {"items": [shown(row) for row in people.rows(request, part["items"])]}
+    return part | {"items": [shown(row) for row in listing.rows(request, part["items"])]}
 
 
 @router.get(MEMBER, auth=needs(Permission.MEMBER_VIEW), response=MemberDetail)

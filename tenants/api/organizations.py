@@ -4,9 +4,9 @@ from uuid import UUID
 from ninja import Query, Router, Schema
 from pydantic import Field
 
-from orgs import actions
-from orgs.forms import NewOrganizationForm, OrganizationForm
 from orgs.models import Organization
+from orgs.organizations import actions
+from orgs.organizations.forms import NewOrganizationForm, OrganizationForm
 from orgs.permissions import Permission
 
 from .callers import Anyone, needs

@@ -6,7 +6,7 @@ from django.shortcuts import get_object_or_404
 from ninja import Path, Query, Router, Schema
 from pydantic import Field
 
-from orgs.access import refuse
+from orgs.access.gate import refuse
 from tenants.models.permissions import TenantPermission
 from tenants.run_templates import actions
 from tenants.run_templates.access import may_cancel

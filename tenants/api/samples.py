@@ -1,6 +1,6 @@
 """One of everything that a person can see, for the examples of the documentation."""
 
-from orgs.access import permissions_of
+from orgs.access.gate import permissions_of
 from orgs.models import Organization
 from orgs.permissions import Permission
 from orgs.teams.access import teams_visible_to

@@ -6,7 +6,7 @@ from django.shortcuts import get_object_or_404
 from ninja import Query, Router, Schema
 from pydantic import Field
 
-from orgs.access import refuse
+from orgs.access.gate import refuse
 from orgs.models import Membership
 from orgs.permissions import Permission
 from orgs.teams import actions

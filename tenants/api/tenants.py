@@ -6,7 +6,7 @@ from django.conf import settings
 from ninja import Query, Router, Schema
 from pydantic import Field
 
-from orgs.access import refuse
+from orgs.access.gate import refuse
 from orgs.permissions import Permission
 from tenants.credentials import devices
 from tenants.hosting import actions

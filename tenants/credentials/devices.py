@@ -10,11 +10,11 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from orgs.access import can
+from orgs.access.gate import can
+from orgs.access.two_factor import closed_to
 from orgs.audit.models import AuditEvent
 from orgs.models import Organization
 from orgs.permissions import Permission
-from orgs.two_factor import closed_to
 from tenants.access.decisions import may_connect
 from tenants.credentials.models import AccessToken, DeviceLogin, hash_token
 from tenants.models import Share, Tenant, TenantGrant

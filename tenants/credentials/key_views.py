@@ -8,10 +8,10 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from orgs import members as people
-from orgs.access import org_view
+from orgs.access.gate import org_view
+from orgs.access.two_factor import closed_to
 from orgs.permissions import Permission
-from orgs.two_factor import closed_to
+from tenants.access import people
 from tenants.credentials import devices, keys
 from tenants.credentials.forms import KeyForm, RotateForm, ServiceAccountForm
 from zenpro_site.common.htmx import render_partial

@@ -8,8 +8,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from orgs.access import permissions_of
-from orgs.actions import refuse_stronger
+from orgs.access.gate import permissions_of, refuse_stronger
 from orgs.audit.models import AuditEvent
 from orgs.models import Membership, Organization, OrgRole
 from orgs.permissions import Permission

@@ -4,23 +4,19 @@ from functools import cache
 from pathlib import Path
 
 from django.conf import settings
+from django.utils.module_loading import import_string
 
-from tenants.hosting.base import ServerSpec
-from tenants.hosting.local.backend import LocalBackend
+from tenants.hosting.base import ServerBackend, ServerSpec
 from tenants.models import Tenant
+
+# Where servers can live -> what builds the backend. Named and not imported: each backend knows the protocol in base.py.
+KINDS = {"local": "tenants.hosting.local.configured.backend"}
 
 
 @cache
-def backend() -> LocalBackend:
-    """The backend of this installation; one object a process."""
-    return LocalBackend(
-        settings.ZENPRO_DATA,
-        settings.ZENPRO_TENANT_PORTS,
-        host=settings.ZENPRO_TENANT_HOST,
-        versions=settings.ZENPRO_ZENML_VERSIONS,
-        isolation=settings.ZENPRO_ISOLATION,
-        index=settings.ZENPRO_PACKAGE_INDEX,
-    )
+def backend(kind: str = "local") -> ServerBackend:
+    """The backend of a kind, as the settings of this installation have it; one object a process."""
+    return import_string(KINDS[kind])()
 
 
 def folder_of(tenant: Tenant) -> Path:

@@ -28,6 +28,17 @@ def new_secrets() -> str:
     )
 
 
+def servers_first(collector, field, tenants, using) -> None:
+    """On deleting an organization: tenants that are gone go with it; one that may have a server protects it.
+
+    Raises ProtectedError with those tenants.
+    """
+    standing = set(tenants.exclude(status=Tenant.Status.DELETED))
+    if standing:
+        raise models.ProtectedError("Tenants protect their organization.", standing)
+    models.CASCADE(collector, field, tenants, using)
+
+
 class TenantQuerySet(models.QuerySet):
     def live(self):
         """Tenants that are not deleted."""
@@ -107,7 +118,7 @@ class Tenant(PlainNames, models.Model):
         DELETED = "deleted", "Deleted"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="tenants")
+    organization = models.ForeignKey(Organization, on_delete=servers_first, related_name="tenants")
     name = models.CharField(max_length=60)
     slug = models.SlugField(max_length=40, validators=[slug_validator])
     workspace_name = models.CharField(max_length=100, unique=True, editable=False)

@@ -6,7 +6,7 @@ from django.http import StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
-from orgs.access import org_view, refuse
+from orgs.access.gate import org_view, refuse
 from orgs.permissions import Permission
 from tenants.access.gate import tenant_view
 from tenants.models.permissions import TenantPermission

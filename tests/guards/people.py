@@ -4,7 +4,7 @@ from django.test import Client
 from django.utils import timezone
 from factories import make_grant, make_member, make_user
 
-from orgs import actions
+from orgs.members import actions
 from orgs.users.models import User
 
 STRANGERS = ("outsider", "removed", "foreign")

@@ -2,7 +2,7 @@ import pytest
 from django.contrib.auth import get_user_model
 from factories import make_member, make_org, make_team, make_user
 
-from orgs.access import can, people_who_can, permissions_of
+from orgs.access.gate import can, people_who_can, permissions_of
 from orgs.permissions import Permission
 
 

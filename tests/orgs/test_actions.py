@@ -5,11 +5,14 @@ from django.contrib.auth.models import Group
 from django.db import connection
 from factories import make_grant, make_member, make_org, make_team, make_tenant, make_user
 
-from orgs import actions
-from orgs.access import can
+from orgs.access.gate import can
 from orgs.audit.models import AuditEvent
+from orgs.members import actions
 from orgs.models import Membership, Organization
+from orgs.organizations import actions as organization_actions
 from orgs.permissions import Permission
+from orgs.users import actions as person_actions
+from zenpro_site.common import refusals
 
 
 def role(org, slug, level="organization"):
@@ -33,7 +36,7 @@ def audit(org=None):
 
 
 def test_the_last_admin_is_not_demoted(org, owner, superuser):
-    with pytest.raises(actions.Refused, match="needs an Admin"):
+    with pytest.raises(refusals.Refused, match="needs an Admin"):
         actions.change_role(membership=owner.membership, role=role(org, "editor"), by=superuser)
     assert Membership.objects.get(pk=owner.membership.pk).role == "admin"
     assert audit(org) == []
@@ -41,7 +44,7 @@ def test_the_last_admin_is_not_demoted(org, owner, superuser):
 
 def test_the_last_admin_is_not_removed(org, owner, superuser):
     make_team(org, members=[owner])
-    with pytest.raises(actions.Refused, match="needs an Admin"):
+    with pytest.raises(refusals.Refused, match="needs an Admin"):
         actions.remove_member(membership=owner.membership, by=superuser)
     assert org.memberships.filter(user=owner).exists()
     assert owner.groups.count() == 1
@@ -49,14 +52,14 @@ def test_the_last_admin_is_not_removed(org, owner, superuser):
 
 
 def test_the_last_admin_does_not_leave(org, owner):
-    with pytest.raises(actions.Refused, match="needs an Admin"):
+    with pytest.raises(refusals.Refused, match="needs an Admin"):
         actions.leave(membership=owner.membership, by=owner)
     assert org.memberships.filter(user=owner).exists()
 
 
 def test_the_last_admin_is_not_deactivated(org, owner, superuser):
-    with pytest.raises(actions.Refused, match="last Admin of Acme AI"):
-        actions.deactivate_person(person=owner, by=superuser)
+    with pytest.raises(refusals.Refused, match="last Admin of Acme AI"):
+        person_actions.deactivate_person(person=owner, by=superuser)
     owner.refresh_from_db()
     assert owner.is_active
 
@@ -64,19 +67,19 @@ def test_the_last_admin_is_not_deactivated(org, owner, superuser):
 @pytest.mark.parametrize("fields", [{"is_active": False}, {"is_service_account": True}])
 def test_an_admin_who_cannot_sign_in_does_not_count(org, owner, superuser, fields):
     make_member(org, "admin", **fields)
-    with pytest.raises(actions.Refused):
+    with pytest.raises(refusals.Refused):
         actions.change_role(membership=owner.membership, role=role(org, "member"), by=superuser)
 
 
 def test_nobody_changes_her_own_role(org, owner):
     make_member(org, "admin")
-    with pytest.raises(actions.Refused, match="change your own role"):
+    with pytest.raises(refusals.Refused, match="change your own role"):
         actions.change_role(membership=owner.membership, role=role(org, "viewer"), by=owner)
 
 
 def test_a_role_of_elsewhere_is_refused(org, owner, member):
     for wrong in (role(make_org(), "admin"), role(org, "admin", "tenant")):
-        with pytest.raises(actions.Refused, match="no such role"):
+        with pytest.raises(refusals.Refused, match="no such role"):
             actions.change_role(membership=member.membership, role=wrong, by=owner)
     assert Membership.objects.get(pk=member.membership.pk).role == "member"
 
@@ -85,9 +88,9 @@ def test_nobody_gives_or_takes_more_than_she_may(org, owner, member, editor):
     helper = make_helper(org)
     make_member(org, "admin")
     for membership, slug in ((member.membership, "admin"), (owner.membership, "member")):
-        with pytest.raises(actions.Refused, match="can do more than you"):
+        with pytest.raises(refusals.Refused, match="can do more than you"):
             actions.change_role(membership=membership, role=role(org, slug), by=helper)
-    with pytest.raises(actions.Refused, match="can do more than you"):
+    with pytest.raises(refusals.Refused, match="can do more than you"):
         actions.remove_member(membership=editor.membership, by=helper)
     actions.remove_member(membership=member.membership, by=helper)
     assert audit(org) == [("member.removed", "Hana Helper", "Dana Petrova in Acme AI")]
@@ -95,20 +98,20 @@ def test_nobody_gives_or_takes_more_than_she_may(org, owner, member, editor):
 
 def test_nobody_leaves_for_somebody_else_or_removes_herself(org, owner, member):
     make_member(org, "admin")
-    with pytest.raises(actions.Refused):
+    with pytest.raises(refusals.Refused):
         actions.leave(membership=member.membership, by=owner)
-    with pytest.raises(actions.Refused):
+    with pytest.raises(refusals.Refused):
         actions.remove_member(membership=owner.membership, by=owner)
     assert org.memberships.count() == 3
 
 
 def test_nobody_is_added_twice_with_a_foreign_role_or_by_somebody_weaker(org, owner, member):
     person = make_user()
-    with pytest.raises(actions.Refused, match="no such role"):
+    with pytest.raises(refusals.Refused, match="no such role"):
         actions.add_member(organization=org, person=person, role=role(make_org(), "admin"), by=owner)
-    with pytest.raises(actions.Refused, match="can do more than you"):
+    with pytest.raises(refusals.Refused, match="can do more than you"):
         actions.add_member(organization=org, person=person, role=role(org, "admin"), by=make_helper(org))
-    with pytest.raises(actions.Refused, match="already"):
+    with pytest.raises(refusals.Refused, match="already"):
         actions.add_member(organization=org, person=member, role=role(org, "viewer"), by=owner)
     assert audit(org) == []
     assert actions.add_member(organization=org, person=person, role=role(org, "viewer"), by=owner)
@@ -116,15 +119,15 @@ def test_nobody_is_added_twice_with_a_foreign_role_or_by_somebody_weaker(org, ow
 
 
 def test_a_taken_slug_is_refused(org, superuser):
-    with pytest.raises(actions.Refused, match="taken"):
-        actions.create_organization(name="Second", slug=org.slug, by=superuser)
+    with pytest.raises(refusals.Refused, match="taken"):
+        organization_actions.create_organization(name="Second", slug=org.slug, by=superuser)
     assert Organization.objects.count() == 1
 
 
 def test_an_organization_with_a_tenant_stays(org, owner):
     make_tenant(org, "production", status="deactivated")
-    with pytest.raises(actions.Refused, match="production"):
-        actions.delete_organization(organization=org, by=owner)
+    with pytest.raises(refusals.Refused, match="production"):
+        organization_actions.delete_organization(organization=org, by=owner)
     assert Organization.objects.filter(pk=org.pk).exists()
     assert audit(org) == []
 
@@ -133,14 +136,14 @@ def test_an_organization_with_a_tenant_stays(org, owner):
 
 
 def test_create_seeds_roles_and_makes_the_creator_admin(superuser):
-    made = actions.create_organization(name="Acme AI", slug="acme-ai", by=superuser)
+    made = organization_actions.create_organization(name="Acme AI", slug="acme-ai", by=superuser)
     assert made.memberships.get().role == "admin"
     assert made.roles.count() == 9
     assert audit(made) == [("organization.created", "Root", "Acme AI")]
 
 
 def test_update_keeps_the_slug(org, owner):
-    actions.update_organization(organization=org, name="Acme", description="Models", by=owner)
+    organization_actions.update_organization(organization=org, name="Acme", description="Models", by=owner)
     org.refresh_from_db()
     assert (org.name, org.slug, org.description) == ("Acme", "acme-ai", "Models")
     event = AuditEvent.objects.get(action="organization.updated")
@@ -150,7 +153,7 @@ def test_update_keeps_the_slug(org, owner):
 def test_delete_takes_teams_and_their_groups_along(org, owner):
     make_team(org, members=[owner])
     make_tenant(org, status="deleted", desired_state="deleted", deleted_at="2026-01-01T00:00:00Z")
-    actions.delete_organization(organization=org, by=owner)
+    organization_actions.delete_organization(organization=org, by=owner)
     assert not Organization.objects.exists()
     assert not Group.objects.exists()
     event = AuditEvent.objects.get()
@@ -192,7 +195,7 @@ def test_leave(org, owner, member):
 
 def test_deactivate_person(org, owner, superuser):
     make_member(org, "admin")
-    actions.deactivate_person(person=owner, by=superuser)
+    person_actions.deactivate_person(person=owner, by=superuser)
     owner.refresh_from_db()
     assert not owner.is_active
     assert not can(owner, Permission.ORGANIZATION_VIEW, org)
@@ -208,7 +211,7 @@ def test_two_admins_who_demote_each_other_at_once_leave_one():
         by, other = pair
         try:
             actions.change_role(membership=other.membership, role=role(org, "member"), by=by)
-        except actions.Refused:
+        except refusals.Refused:
             return False
         finally:
             connection.close()
@@ -221,5 +224,5 @@ def test_two_admins_who_demote_each_other_at_once_leave_one():
 
 
 def test_deactivating_a_stranger_changes_no_organization(org, owner):
-    actions.deactivate_person(person=make_user(), by=owner)
+    person_actions.deactivate_person(person=make_user(), by=owner)
     assert org.memberships.active_admins().count() == 1

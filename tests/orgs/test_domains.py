@@ -6,13 +6,14 @@ from django.core.exceptions import ValidationError
 from django.urls import reverse
 from factories import PASSWORD, make_member, make_org, make_role, make_service_account, make_user
 
-from orgs import actions
 from orgs.audit.models import AuditEvent
 from orgs.audit.sentences import plain
 from orgs.domains.actions import add_domain, change_role, join, lets_in, remove_domain
 from orgs.domains.admin import DomainForm
 from orgs.domains.models import Departure, OrganizationDomain, domain_of
+from orgs.members import actions
 from orgs.roles import actions as role_actions
+from zenpro_site.common import refusals
 
 
 def of(org, domain="acme.example", **fields) -> OrganizationDomain:
@@ -89,7 +90,7 @@ def test_an_invitation_makes_up_for_it_and_the_next_removal_is_remembered_too(or
 def test_role_of_elsewhere_is_refused(org, superuser):
     make_role(make_org(), "Auditor", level="organization")
     for role in ("auditor", "developer"):
-        with pytest.raises(actions.Refused, match="no such role"):
+        with pytest.raises(refusals.Refused, match="no such role"):
             add_domain(
                 domain=OrganizationDomain(organization=org, domain="a.example", role=role), by=superuser
             )
@@ -187,7 +188,7 @@ def test_the_same_role_again_changes_nothing(org, superuser):
     domain = of(org)
     change_role(domain=domain, role="member", by=superuser)
     assert recorded() == []
-    with pytest.raises(actions.Refused):
+    with pytest.raises(refusals.Refused):
         change_role(domain=domain, role="nothing", by=superuser)
     remove_domain(domain=domain, by=superuser)
     assert recorded() == ["domain.removed"]
@@ -196,7 +197,7 @@ def test_the_same_role_again_changes_nothing(org, superuser):
 def test_a_role_that_a_domain_gives_is_in_use(org, owner):
     role = make_role(org, "Auditor", level="organization", base="viewer")
     domain = of(org, role="auditor")
-    with pytest.raises(actions.Refused, match="in use"):
+    with pytest.raises(refusals.Refused, match="in use"):
         role_actions.delete_role(role=role, by=owner)
     role_actions.delete_role(
         role=role, by=owner, replacement=org.roles.get(level="organization", slug="viewer")

@@ -15,9 +15,9 @@ from factories import (
     make_user,
 )
 
-from orgs.access import admits
+from orgs.access.gate import admits
+from orgs.access.two_factor import closed_to, members_without
 from orgs.audit.models import AuditEvent
-from orgs.two_factor import closed_to, members_without
 from tenants.access.decisions import may_connect
 from tenants.credentials import devices
 from tenants.credentials.models import DeviceLogin

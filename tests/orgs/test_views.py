@@ -14,11 +14,11 @@ from factories import (
     tenant_role,
 )
 
-from orgs import actions
 from orgs.audit.models import AuditEvent
 from orgs.invitations import actions as invitations
 from orgs.mails.models import Mail
 from orgs.models import Membership, Organization
+from zenpro_site.common import refusals
 
 ROWS = {"HX-Request": "true", "HX-Target": "rows"}
 NOW = {"HX-Request": "true", "HX-Target": "now"}
@@ -168,9 +168,9 @@ def test_create_puts_errors_at_the_field(as_user, org, superuser, changes, field
 
 def test_a_slug_taken_meanwhile_is_an_error_at_the_field(as_user, superuser, monkeypatch):
     def fail(**kwargs):
-        raise actions.Refused("“second” is taken.")
+        raise refusals.Refused("“second” is taken.")
 
-    monkeypatch.setattr("orgs.actions.create_organization", fail)
+    monkeypatch.setattr("orgs.organizations.actions.create_organization", fail)
     response = as_user(superuser).post(reverse("orgs:create"), {"name": "Second", "slug": "second"})
     assert response.status_code == 422
     assert response.context["form"].errors["slug"] == ["“second” is taken."]
@@ -437,7 +437,7 @@ def test_home_shows_runs_only_where_the_person_sees_templates(as_user, org, owne
 
 def test_home_polls_one_fragment_and_answers_only_changes(as_user, org, owner, monkeypatch):
     moment = timezone.now()
-    monkeypatch.setattr("orgs.home.timezone.now", lambda: moment)
+    monkeypatch.setattr("zenpro_site.pages.home.timezone.now", lambda: moment)
     tenant = make_tenant(org, "production", status="pending")
     client = as_user(owner)
     seen = client.get(org.get_absolute_url()).context["seen"]

@@ -6,7 +6,7 @@ import pytest
 from django.urls import reverse
 from factories import make_grant, make_member, make_role
 
-from orgs.access import permissions_of
+from orgs.access.gate import permissions_of
 from orgs.permissions import Permission
 from orgs.roles.models import Role
 from orgs.roles.permissions import RESOURCES, actions_of, rights_that_exist

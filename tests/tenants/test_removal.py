@@ -9,8 +9,9 @@ from django.urls import reverse
 from django.utils import timezone
 from factories import PASSWORD, make_grant, make_key, make_member, make_service_account, make_tenant
 
-from orgs import actions
 from orgs.audit.models import AuditEvent
+from orgs.members import actions
+from orgs.users import actions as person_actions
 from tenants.agent import chores
 from tenants.credentials import devices, keys
 from tenants.credentials.models import AccessToken, DeviceLogin
@@ -37,7 +38,7 @@ def remove(person, owner):
 
 
 def deactivate(person, owner):
-    actions.deactivate_person(person=person, by=owner)
+    person_actions.deactivate_person(person=person, by=owner)
 
 
 ENDS = pytest.mark.parametrize("end", [remove, deactivate])

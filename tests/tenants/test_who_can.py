@@ -3,8 +3,8 @@
 import pytest
 from factories import make_grant, make_member, make_org, make_role, make_team, make_tenant, make_user
 
-from orgs.access import can as can_in_organization
-from orgs.access import members_who_can, people_who_can
+from orgs.access.gate import can as can_in_organization
+from orgs.access.gate import members_who_can, people_who_can
 from orgs.permissions import Permission
 from tenants.access.gate import can
 from tenants.access.members import members_in, people_of

@@ -1,6 +1,6 @@
 from django import forms
 
-from orgs.members import matching
+from orgs.members.listing import matching
 from orgs.models import Membership
 from orgs.roles.grid import TENANT_GROUPS, action_words, resource_words
 from orgs.roles.permissions import actions_of

@@ -6,12 +6,12 @@ from datetime import datetime
 from django.db.models import Max, Q
 from django.utils import timezone
 
-from orgs.members import visible_tenants
 from orgs.models import Membership
 from orgs.permissions import Permission
 from tenants.access.explain.effective import Access, access_to
 from tenants.access.explain.reasons import Standing
 from tenants.access.gate import tenants_visible_to
+from tenants.access.people import visible_tenants
 
 
 @dataclass(frozen=True)

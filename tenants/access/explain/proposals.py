@@ -5,7 +5,7 @@ from urllib.parse import urlencode
 
 from django.urls import reverse
 
-from orgs.access import permissions_of
+from orgs.access.gate import permissions_of
 from orgs.permissions import Permission
 from tenants.access.explain.reasons import Change, Explanation
 from tenants.access.gate import tenant_permissions_of

@@ -2,13 +2,14 @@ from django.core.paginator import Paginator
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
-from orgs.access import admits, org_view, refuse
-from orgs.members import matching, visible_tenants
+from orgs.access.gate import admits, org_view, refuse
+from orgs.members.listing import matching
 from orgs.permissions import Permission
 from tenants.access.explain.forms import QuestionForm
 from tenants.access.explain.person import accesses, keys_of, sees_in_full, tenants_of
 from tenants.access.explain.proposals import proposals
 from tenants.access.explain.reasons import explain
+from tenants.access.people import visible_tenants
 from zenpro_site.common.htmx import render_partial, wants
 
 TENANTS = 20

@@ -3,7 +3,7 @@
 from django.core.paginator import Paginator
 from django.views.decorators.http import require_safe
 
-from orgs.access import org_view
+from orgs.access.gate import org_view
 from orgs.permissions import Permission
 from tenants.access.gate import tenants_visible_to
 from tenants.access.matrix.grid import TEAMS, TENANTS, managed_by, rows_of, teams_named

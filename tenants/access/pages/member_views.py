@@ -7,7 +7,7 @@ from django.db.models import Count, Exists, OuterRef
 from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods, require_safe
 
-from orgs.access import refuse
+from orgs.access.gate import refuse
 from orgs.permissions import Permission
 from tenants.access import actions as grant_actions
 from tenants.access.forms import RoleForm

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from django.db import transaction
 
-from orgs.access import can
+from orgs.access.gate import can
 from orgs.audit.models import AuditEvent
 from orgs.models import Organization
 from orgs.permissions import Permission

@@ -8,7 +8,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from orgs.access import refuse
+from orgs.access.gate import refuse
 from orgs.permissions import Permission
 from tenants.access.gate import tenant_view
 from tenants.hosting.backends import spec_of

@@ -5,7 +5,7 @@ from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from orgs.access import refuse
+from orgs.access.gate import refuse
 from tenants.access.gate import tenant_view
 from tenants.models.permissions import TenantPermission
 from tenants.run_templates import actions

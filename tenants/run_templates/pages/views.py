@@ -10,7 +10,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
-from orgs.access import org_view, refuse
+from orgs.access.gate import org_view, refuse
 from orgs.permissions import Permission
 from tenants.access.gate import tenant_view
 from tenants.hosting.base import TenantError, TenantNotFound

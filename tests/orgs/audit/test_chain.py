@@ -14,11 +14,11 @@ from factories import make_member, make_org, make_team, make_user
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from orgs.actions import delete_organization, update_organization
 from orgs.audit.chain import digest
 from orgs.audit.models import AuditEvent, AuditHead
 from orgs.audit.verify import Link, in_chunks, verify
 from orgs.invitations.actions import Offer, invite
+from orgs.organizations.actions import delete_organization, update_organization
 
 LENGTH = 5
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)

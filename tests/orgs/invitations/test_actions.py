@@ -9,10 +9,10 @@ from django.db import IntegrityError, connection
 from django.utils import timezone
 from factories import make_member, make_org, make_team, make_tenant, make_user, tenant_role
 
-from orgs.actions import change_role, remove_member
 from orgs.audit.models import AuditEvent
 from orgs.invitations import actions
 from orgs.invitations.models import Invitation
+from orgs.members.actions import change_role, remove_member
 from orgs.users.models import Origin
 from tenants.models import TenantGrant
 from zenpro_site.common.refusals import Refused

@@ -7,12 +7,12 @@ from django.urls import reverse
 from django.utils import timezone
 from factories import make_member, tenant_role
 
-from orgs.actions import remove_member
 from orgs.audit.models import AuditEvent
 from orgs.invitations import actions
 from orgs.invitations.models import Invitation
 from orgs.mails.delivery import deliver_due
 from orgs.mails.models import Mail
+from orgs.members.actions import remove_member
 from zenpro_site.common.refusals import Refused
 
 from .test_actions import accept_new, rest

@@ -4,8 +4,8 @@ import pytest
 from django.urls import reverse
 from factories import make_grant, make_member, make_org, make_team, make_tenant
 
-from orgs import actions
 from orgs.audit.models import AuditEvent
+from orgs.members import actions
 from orgs.models import Membership
 from orgs.teams.actions import add_members
 

@@ -1,7 +1,7 @@
 import pytest
 from factories import make_grant, make_member, make_org, make_team, make_tenant, make_user
 
-from orgs.access import can as can_in_org
+from orgs.access.gate import can as can_in_org
 from orgs.audit.models import AuditEvent
 from orgs.permissions import Permission
 from orgs.teams import actions

@@ -5,7 +5,7 @@ from django.urls import reverse
 from django.utils import timezone
 from factories import make_grant, make_member, make_org, make_role, make_team, make_tenant
 
-from orgs.access import permissions_of
+from orgs.access.gate import permissions_of
 from orgs.audit.models import AuditEvent
 from orgs.invitations import actions as invitations
 from orgs.invitations.models import Invitation

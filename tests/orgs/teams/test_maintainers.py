@@ -13,9 +13,9 @@ from factories import (
     make_user,
 )
 
-from orgs.access import permissions_of
-from orgs.actions import change_role, leave, remove_member
+from orgs.access.gate import permissions_of
 from orgs.audit.models import AuditEvent
+from orgs.members.actions import change_role, leave, remove_member
 from orgs.permissions import Permission
 from orgs.teams import actions
 from orgs.teams.access import is_maintainer, manages_members

@@ -13,10 +13,11 @@ from django.test import Client
 from django.urls import reverse
 from factories import PASSWORD, make_service_account, make_user
 
-from orgs.actions import deactivate_person, remove_member
 from orgs.audit.models import AuditEvent
 from orgs.domains.models import OrganizationDomain
 from orgs.invitations import actions as invitations
+from orgs.members.actions import remove_member
+from orgs.users.actions import deactivate_person
 from orgs.users.models import User
 from orgs.users.oidc import SocialAdapter
 from tests.oidc_provider.running import Provider

@@ -8,8 +8,8 @@ from allauth.mfa.models import Authenticator
 from django.test import Client
 from factories import PASSWORD, make_user
 
+from orgs.access.factors import has_two_factor
 from orgs.audit.models import AuditEvent
-from orgs.users.two_factor import has_two_factor
 
 from .totp import code_of
 

@@ -10,8 +10,9 @@ import pytest
 from django.utils import timezone
 from factories import make_grant, make_member, make_service_account, make_team, make_tenant
 
-from orgs import actions as org_actions
+from orgs.members import actions
 from orgs.teams import actions as team_actions
+from orgs.users import actions as person_actions
 from tenants.access import decisions
 from tenants.agent import tries
 from tenants.agent.chores import LOGIN_TIME, Cuts
@@ -69,9 +70,9 @@ def long_ago(**filters):
 
 
 WAYS_OUT = {
-    "removed": lambda user, by: org_actions.remove_member(membership=user.membership, by=by),
-    "left": lambda user, by: org_actions.leave(membership=user.membership, by=user),
-    "deactivated": lambda user, by: org_actions.deactivate_person(person=user, by=by),
+    "removed": lambda user, by: actions.remove_member(membership=user.membership, by=by),
+    "left": lambda user, by: actions.leave(membership=user.membership, by=user),
+    "deactivated": lambda user, by: person_actions.deactivate_person(person=user, by=by),
     "grant withdrawn": lambda user, by: TenantGrant.objects.withdraw(user.membership.tenant_grants.get()),
     "grant expired": lambda user, by: user.membership.tenant_grants.update(expires_at=timezone.now()),
 }
@@ -112,7 +113,7 @@ def test_a_service_account_that_was_removed_is_cut(hosted, owner):
     robot = make_service_account(tenant.organization)
     make_grant(tenant, robot)
     inside.let_in(tenant, robot)
-    org_actions.remove_member(membership=robot.membership, by=owner)
+    actions.remove_member(membership=robot.membership, by=owner)
     assert Cuts()() == 1 and inside.active() == set()
 
 
@@ -146,7 +147,7 @@ def test_a_login_that_was_under_way_is_cut_as_well(hosted, owner):
     """We said yes, the person was removed and cut, and only then the server wrote that they are active."""
     _, inside = hosted
     user, cut = enter(hosted), Cuts()
-    org_actions.remove_member(membership=user.membership, by=owner)
+    actions.remove_member(membership=user.membership, by=owner)
     assert cut() == 1
     inside.run("UPDATE user SET active = 1")
     assert cut() == 1 and inside.active() == set()
@@ -159,7 +160,7 @@ def test_a_new_agent_does_what_the_old_one_did_not(hosted, owner):
     _, inside = hosted
     user = enter(hosted)
     away = inside.path.rename(inside.path.with_suffix(".away"))
-    org_actions.remove_member(membership=user.membership, by=owner)
+    actions.remove_member(membership=user.membership, by=owner)
     old = Cuts()
     assert old() == 0 and not inside.path.exists(), "A database is never made."
     away.rename(inside.path)
@@ -170,7 +171,7 @@ def test_a_new_agent_does_what_the_old_one_did_not(hosted, owner):
 def test_a_busy_database_is_tried_again(hosted, owner, monkeypatch):
     _, inside = hosted
     user, cut = enter(hosted), Cuts()
-    org_actions.remove_member(membership=user.membership, by=owner)
+    actions.remove_member(membership=user.membership, by=owner)
     monkeypatch.setattr("tenants.hosting.local.boxed_database.PATIENCE", 0.05)
     with closing(sqlite3.connect(inside.path, isolation_level=None)) as server:
         server.execute("BEGIN IMMEDIATE")
@@ -190,7 +191,7 @@ def test_one_broken_database_does_not_hold_up_another(hosted, org, owner):
     path.write_bytes(b"no database at all, " * 100)
     user = enter(hosted)
     TenantAccount.objects.enter(broken, user)
-    org_actions.remove_member(membership=user.membership, by=owner)
+    actions.remove_member(membership=user.membership, by=owner)
     assert Cuts()() == 1 and inside.active() == set()
     assert path.read_bytes() == b"no database at all, " * 100
 
@@ -210,7 +211,7 @@ def test_a_tenant_that_never_answers_is_asked_once_and_then_apart(hosted, org, o
     people = [enter(hosted) for _ in range(3)]
     for user in people:
         TenantAccount.objects.enter(slow, user)
-        org_actions.remove_member(membership=user.membership, by=owner)
+        actions.remove_member(membership=user.membership, by=owner)
     cut = Cuts()
     assert cut() == 3 and inside.active() == set()
     assert cut.again() == 0, "It waits before it tries again."
@@ -257,7 +258,7 @@ def test_a_tenant_that_is_switched_off_is_cut_and_a_deleted_one_forgotten(hosted
     tenant.desired_state = tenant.status = "deactivated"
     tenant.save()
     assert Cuts()() == 0, "Switching a tenant off takes nobody's right."
-    org_actions.remove_member(membership=user.membership, by=owner)
+    actions.remove_member(membership=user.membership, by=owner)
     assert Cuts()() == 1 and inside.active() == set()
     tenant.desired_state, tenant.deleted_at = "deleted", timezone.now()
     tenant.save()

@@ -6,7 +6,7 @@ import httpx
 import pytest
 from factories import make_grant, make_key, make_member, make_service_account
 
-from orgs import actions
+from orgs.members import actions
 from tenants.agent.chores import Cuts
 from tenants.agent.key_cuts import KeyCuts
 from tenants.credentials import devices, keys

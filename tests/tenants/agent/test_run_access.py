@@ -13,8 +13,9 @@ import pytest
 from django.utils import timezone
 from factories import make_grant, make_key, make_service_account
 
-from orgs import actions as org_actions
 from orgs.audit.models import AuditEvent
+from orgs.members import actions
+from orgs.users import actions as person_actions
 from tenants.access import decisions
 from tenants.agent import run_access, run_loop
 from tenants.credentials import keys
@@ -96,9 +97,9 @@ def look_for_people(loop):
 
 
 WAYS_OUT = {
-    "removed": lambda user, by: org_actions.remove_member(membership=user.membership, by=by),
-    "left": lambda user, by: org_actions.leave(membership=user.membership, by=user),
-    "deactivated": lambda user, by: org_actions.deactivate_person(person=user, by=by),
+    "removed": lambda user, by: actions.remove_member(membership=user.membership, by=by),
+    "left": lambda user, by: actions.leave(membership=user.membership, by=user),
+    "deactivated": lambda user, by: person_actions.deactivate_person(person=user, by=by),
     "grant withdrawn": lambda user, by: TenantGrant.objects.withdraw(user.membership.tenant_grants.get()),
     "grant expired": lambda user, by: user.membership.tenant_grants.update(expires_at=timezone.now()),
 }
@@ -150,7 +151,7 @@ def test_a_service_account_that_was_removed_ends_its_runs(
     make_grant(template.tenant, robot, "operator")
     run = queued(template, robot)
     loop.tick()
-    org_actions.remove_member(membership=robot.membership, by=owner)
+    actions.remove_member(membership=robot.membership, by=owner)
     look_for_people(loop)
     ticks(loop, lambda: fresh(run).has_ended)
     assert state(run) == ("stopped", f"Stopped: {robot} no longer has access to prod.")
@@ -209,7 +210,7 @@ def test_a_key_that_expired_while_the_agent_was_away_ends_its_run_once(here, run
 
 
 def test_what_waits_is_not_started_for_somebody_who_is_gone(loop, run, server, member, owner):
-    org_actions.remove_member(membership=member.membership, by=owner)
+    actions.remove_member(membership=member.membership, by=owner)
     loop.tick()
     assert state(run) == ("stopped", "Stopped: Dana Petrova no longer has access to prod.")
     assert server.log == []
@@ -227,7 +228,7 @@ def test_a_placeholder_without_a_process_is_ended_in_the_tenant(
     server.refuse["workload_token"] = TenantUnreachable("The server cannot be reached.")
     loop.tick()
     records.add(fresh(run).zenml_run_id, "initializing")
-    org_actions.remove_member(membership=member.membership, by=owner)
+    actions.remove_member(membership=member.membership, by=owner)
     look_for_people(loop)
     look_for_people(loop)
     assert fresh(run).state == "stopped"
@@ -240,7 +241,7 @@ def test_a_runner_nobody_wrote_down_is_found_and_ended(here, run, server, member
     new_loop(server).tick()
     started = fresh(run)
     TemplateRun.objects.update(pid=None, pid_started="")
-    org_actions.remove_member(membership=member.membership, by=owner)
+    actions.remove_member(membership=member.membership, by=owner)
     second = new_loop(server)
     ticks(second, lambda: fresh(run).has_ended)
     assert dead(run) and fresh(run).pid == started.pid
@@ -259,7 +260,7 @@ def test_one_that_does_not_listen_is_killed(
     (here / "behaviour").write_text("stubborn sleep")
     loop.tick()
     ticks(loop, lambda: runner.tail(run.pk))
-    org_actions.remove_member(membership=member.membership, by=owner)
+    actions.remove_member(membership=member.membership, by=owner)
     look_for_people(loop)
     assert fresh(run).state == "stopping"
     monkeypatch.setattr(run_loop, "STOP_GRACE", 0)
@@ -270,7 +271,7 @@ def test_one_that_does_not_listen_is_killed(
 def test_a_run_that_had_ended_keeps_its_end(under_way, loop, member, owner, records):
     records.do("UPDATE pipeline_run SET status = 'completed'")
     kill(under_way)
-    org_actions.remove_member(membership=member.membership, by=owner)
+    actions.remove_member(membership=member.membership, by=owner)
     ticks(loop, lambda: fresh(under_way).has_ended)
     assert state(under_way) == ("completed", "")
     assert records.of(under_way.zenml_run_id) == [("completed", None, None)]
@@ -278,7 +279,7 @@ def test_a_run_that_had_ended_keeps_its_end(under_way, loop, member, owner, reco
 
 def test_who_cancelled_before_has_stopped_it(under_way, loop, member, owner, records, server):
     cancel(under_way, owner)
-    org_actions.remove_member(membership=member.membership, by=owner)
+    actions.remove_member(membership=member.membership, by=owner)
     server.down = TenantRefused(401, "The account is not active.")
     ticks(loop, lambda: fresh(under_way).has_ended)
     assert state(under_way) == ("stopped", f"Stopped by {owner}.")
@@ -288,7 +289,7 @@ def test_who_cancelled_before_has_stopped_it(under_way, loop, member, owner, rec
 
 def test_a_busy_database_is_told_later(under_way, loop, member, owner, records, monkeypatch):
     monkeypatch.setattr("tenants.hosting.local.boxed_database.PATIENCE", 0.05)
-    org_actions.remove_member(membership=member.membership, by=owner)
+    actions.remove_member(membership=member.membership, by=owner)
     with closing(sqlite3.connect(records.path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         ticks(loop, lambda: fresh(under_way).has_ended)
@@ -309,7 +310,7 @@ def test_of_a_server_elsewhere_no_database_is_touched(under_way, member, owner, 
 
 def test_without_a_database_the_run_ends_all_the_same(loop, run, member, owner):
     loop.tick()
-    org_actions.remove_member(membership=member.membership, by=owner)
+    actions.remove_member(membership=member.membership, by=owner)
     look_for_people(loop)
     ticks(loop, lambda: fresh(run).has_ended)
     assert fresh(run).state == "stopped"

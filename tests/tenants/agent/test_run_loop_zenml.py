@@ -14,7 +14,7 @@ import httpx
 import pytest
 from factories import make_grant, make_member, make_tenant
 
-from orgs.actions import remove_member
+from orgs.members.actions import remove_member
 from orgs.models import Organization
 from orgs.roles.models import Role
 from tenants.agent.chores import Cuts

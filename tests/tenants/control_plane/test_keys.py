@@ -19,8 +19,8 @@ from factories import (
     make_user,
 )
 
-from orgs.actions import add_member, refuse_without_admin
 from orgs.audit.models import AuditEvent
+from orgs.members.actions import add_member, refuse_without_admin
 from tenants.credentials import keys
 from tenants.credentials.models import AccessToken, ApiKey, hash_token
 from zenpro_site.common.refusals import Refused

@@ -1,11 +1,14 @@
 from django.urls import path
 
-from . import member_views, security_views, views
+from orgs.members import views as membership_views
+from orgs.organizations import security_views, views
+
+from . import home_views, member_views, organization_views
 
 app_name = "orgs"
 urlpatterns = [
     path("new/", views.create, name="create"),
-    path("<slug:org>/", views.home, name="home"),
+    path("<slug:org>/", home_views.home, name="home"),
     path("<slug:org>/members/", member_views.members, name="members"),
     path("<slug:org>/members/export.csv", member_views.members_export, name="members_export"),
     path("<slug:org>/members/team/", member_views.members_team, name="members_team"),
@@ -14,9 +17,9 @@ urlpatterns = [
     path("<slug:org>/members/<uuid:membership>/", member_views.member_detail, name="member_detail"),
     path("<slug:org>/members/<uuid:membership>/role/", member_views.member_role, name="member_role"),
     path("<slug:org>/members/<uuid:membership>/remove/", member_views.member_remove, name="member_remove"),
-    path("<slug:org>/leave/", views.leave, name="leave"),
+    path("<slug:org>/leave/", membership_views.leave, name="leave"),
     path("<slug:org>/settings/", views.settings, name="settings"),
     path("<slug:org>/settings/two-factor/", security_views.two_factor, name="two_factor"),
     path("<slug:org>/settings/package-builds/", security_views.package_builds, name="package_builds"),
-    path("<slug:org>/delete/", views.delete, name="delete"),
+    path("<slug:org>/delete/", organization_views.delete, name="delete"),
 ]

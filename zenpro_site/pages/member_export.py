@@ -5,10 +5,11 @@ from collections.abc import Iterator
 
 from django.db import transaction
 
-from . import members as people
-from .audit.export import Echo, cell
-from .audit.models import AuditEvent
-from .models import Organization
+from orgs.audit.export import Echo, cell
+from orgs.audit.models import AuditEvent
+from orgs.members import listing
+from orgs.models import Organization
+from tenants.access import people
 
 AT_ONCE = 500
 FIELDS = ("name", "email", "username", "role", "teams", "tenants", "active", "last_active", "member_since")
@@ -18,7 +19,7 @@ def as_csv(request, members) -> Iterator[str]:
     """Header and one record a member, in the order of the query set, as the person of the request may see them."""
     writer = csv.writer(Echo())
     yield writer.writerow(FIELDS)
-    known = people.counts_of(request.org), people.roles_of(request.org), list(request.org.teams.all())
+    known = listing.counts_of(request.org), listing.roles_of(request.org), list(request.org.teams.all())
     for some in _batches(members):
         for row in people.rows(request, some, *known):
             yield writer.writerow([cell(value) for value in _values(row)])

@@ -5,9 +5,10 @@ from urllib.parse import urlsplit
 from django.shortcuts import redirect
 from django.utils.http import url_has_allowed_host_and_scheme
 
-from .access import NeedsTwoFactor
-from .models import Organization
-from .users.two_factor import factor_rows, has_two_factor
+from orgs.models import Organization
+
+from .factors import factor_rows, has_two_factor
+from .gate import NeedsTwoFactor
 
 BACK = "after_two_factor"  # in the session: the page she wanted
 

@@ -10,17 +10,18 @@ from django.utils.http import urlencode
 from django.utils.timezone import localdate
 from django.views.decorators.http import require_GET, require_http_methods, require_POST, require_safe
 
+from orgs.access.factors import has_two_factor
+from orgs.access.gate import org_view, refuse
+from orgs.audit.sentences import told
+from orgs.members import actions, listing
+from orgs.members.forms import ManyRolesForm, ManyTeamForm, MemberFilter, RoleForm, SelectionForm
+from orgs.permissions import Permission
+from orgs.teams.actions import add_members as add_to_team
+from tenants.access import people
 from zenpro_site.common.htmx import partial_or_redirect, render_partial, wants
+from zenpro_site.common.refusals import Refused
 
-from . import actions
-from . import members as people
-from .access import org_view, refuse
-from .audit.sentences import told
-from .forms import ManyRolesForm, ManyTeamForm, MemberFilter, RoleForm, SelectionForm
 from .member_export import as_csv, record_export
-from .permissions import Permission
-from .teams.actions import add_members as add_to_team
-from .users.two_factor import has_two_factor
 
 ROWS = 25
 EVENTS = 8
@@ -35,8 +36,8 @@ def members(request):
 
 def _list_context(request) -> dict:
     filtered = _filtered(request)
-    counts = people.counts_of(request.org, found=filtered.qs if filtered.is_used else None)
-    paginator, roles = Paginator(filtered.qs, ROWS), people.roles_of(request.org)
+    counts = listing.counts_of(request.org, found=filtered.qs if filtered.is_used else None)
+    paginator, roles = Paginator(filtered.qs, ROWS), listing.roles_of(request.org)
     paginator.count = counts["found"]  # else it would count them once more
     page = paginator.get_page(request.GET.get("page"))
     teams = list(request.org.teams.all())
@@ -50,8 +51,8 @@ def _list_context(request) -> dict:
         "robots": counts["robots"],
         "invitations": counts["invitations"],
         "roles": roles.values(),
-        "teams": people.options(named, request.GET.get("team", "")),
-        "any_team": people.options(named),
+        "teams": listing.options(named, request.GET.get("team", "")),
+        "any_team": listing.options(named),
         "choices": [role for role in roles.values() if role.rights <= request.org_permissions],
         "back": _back(request),
         "can_choose": bool({Permission.MEMBER_MANAGE, Permission.TEAM_MANAGE} & request.org_permissions),
@@ -94,17 +95,17 @@ def member_detail(request, membership):
 
 
 def _detail_context(request, member) -> dict:
-    roles = people.roles_of(request.org)
+    roles = listing.roles_of(request.org)
     [row] = people.rows(request, [member], roles=roles)
     in_full = member.user_id == request.user.pk or Permission.MEMBER_MANAGE in request.org_permissions
     return {
         "row": row,
         "member": member,
-        "role_sources": people.role_sources(row, roles),
+        "role_sources": listing.role_sources(row, roles),
         "tenant_roles": people.tenant_roles(request, member),
         "is_admin": row.tenants.startswith("All"),
         "in_full": in_full,
-        "sessions": people.sessions_of(member.user) if in_full else None,
+        "sessions": listing.sessions_of(member.user) if in_full else None,
         "two_factor": in_full and has_two_factor(member.user),
         "events": _events(request, member),
         **_rights(request),
@@ -129,7 +130,7 @@ def member_role(request, membership):
         return _not_changed(request, member, " ".join(form.errors["role"]), 422)
     try:
         actions.change_role(membership=member, role=form.cleaned_data["role"], by=request.user)
-    except actions.Refused as refused:
+    except Refused as refused:
         return _not_changed(request, member, str(refused), 409)
     if member.role != before:
         back = {"role": before, "on": request.POST.get("on", ""), "back": _back(request)}
@@ -176,7 +177,7 @@ def member_remove(request, membership):
     if request.method == "POST":
         try:
             actions.remove_member(membership=member, by=request.user)
-        except actions.Refused as reason:
+        except Refused as reason:
             refused = str(reason)
         else:
             messages.success(request, f"{member.user} is no longer in {request.org}.")

@@ -1,24 +1,20 @@
-"""What pages show about members: teams, tenants, and whether a role can be changed here."""
+"""What pages show about members: teams, and whether a role can be changed here."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from uuid import UUID
 
 from django.contrib.auth import get_user_model
 from django.db.models import OuterRef, Q, TextField
 from django.db.models.functions import Cast
-from django.utils import timezone
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
+from orgs.models import Membership, Organization, OrgRole
+from orgs.teams.models import Team
+from orgs.users.sessions import living
 from zenpro_site.common.sql import Joined, counts_in
-
-from .models import Membership, Organization, OrgRole
-from .permissions import Permission
-from .teams.models import Team
-from .users.sessions import living
 
 SELECTED = SafeString(" selected")
 
@@ -44,25 +40,6 @@ class Row:
     choices: Sequence[OrganizationRole]
     options: SafeString
     teams: list[Team]
-    tenants: str
-
-
-@dataclass(frozen=True)
-class Held:
-    """A role on a tenant and where it comes from: a team, or somebody who gave it directly."""
-
-    role: str
-    team: Team | None
-    ends: datetime | None
-    by: str
-
-
-@dataclass
-class TenantRoles:
-    """What a member holds on one tenant: strongest first; the first one decides."""
-
-    tenant: object
-    held: list[Held]
 
 
 @dataclass(frozen=True)
@@ -121,7 +98,7 @@ def rows(request, members: Sequence[Membership], counts=None, roles=None, teams=
     named = [(role.slug, role.name) for role in choices]
     by_role = {slug: options(named, slug) for slug in {member.role for member in members}}
     here = _placed(org, members)
-    team_of, tenants = _teams_of(org, teams, here), _tenants_of(request, here)
+    team_of = _teams_of(org, teams, here)
     return [
         Row(
             membership=member,
@@ -130,7 +107,6 @@ def rows(request, members: Sequence[Membership], counts=None, roles=None, teams=
             choices=choices,
             options=by_role[member.role],
             teams=team_of[member.pk],
-            tenants=tenants(member, roles.get(member.role)),
         )
         for member in members
     ]
@@ -154,21 +130,14 @@ def _lock(request, member: Membership, role: OrganizationRole | None, is_only_ad
 
 
 def placed(members):
-    """The memberships by name with what rows() shows beside each: `team_keys`, and the tenants on which she holds a
-    role, herself (`own_tenants`) and through teams (`team_tenants`).
+    """The memberships by name with what rows() shows beside each: `team_keys`.
 
-    `members` may be a page of a query set: the databases would look all this up for everybody before they sort.
+    `members` may be a page of a query set: the databases would look this up for everyone before they sort.
     """
     inside = Team.user_set.through.objects.order_by()
-    hers = inside.filter(user=OuterRef(OuterRef("user")))
-    grants = Membership.tenant_grants.rel.related_model.objects.valid().order_by()
-    tenants = {"text": Cast("tenant", TextField())}
-    of_teams = grants.filter(team__among=hers.values("group"))
     shown = Membership.objects.filter(pk__among=members.values("pk")).select_related("user", "organization")
     return shown.order_by("user__name", "user__email").annotate(
         team_keys=Joined(inside.filter(user=OuterRef("user")).values(text=Cast("group", TextField()))),
-        own_tenants=Joined(grants.filter(membership=OuterRef("pk")).values(**tenants)),
-        team_tenants=Joined(of_teams.values(**tenants)),
     )
 
 
@@ -186,48 +155,6 @@ def _teams_of(org: Organization, teams, placed: dict) -> dict:
         team.organization = org
     keys = {pk: set((member.team_keys or "").split()) for pk, member in placed.items()}
     return {pk: [team for team in teams if str(team.pk) in mine] for pk, mine in keys.items()}
-
-
-def visible_tenants(request):
-    """Tenants that the person of the request sees: pages never tell of others."""
-    return request.org.tenants.visible_to(request.user, request.org_permissions)
-
-
-def _tenants_of(request, placed: dict):
-    """A function (membership, its role) -> words for the number of tenants she is in."""
-    if not hasattr(request, "tenants"):
-        # The frame of the page lists them as well: what it shows.
-        request.tenants = list(
-            visible_tenants(request).only("organization", "slug", "name", "status", "silent_since")
-        )
-    total, visible = len(request.tenants), {tenant.pk for tenant in request.tenants}
-
-    def words(member: Membership, role: OrganizationRole | None) -> str:
-        if total and role and Permission.TENANT_MANAGE_ALL in role.rights:
-            return f"All {total}"
-        here = placed[member.pk]
-        held = f"{here.own_tenants or ''} {here.team_tenants or ''}".split()
-        held = visible & {UUID(key) for key in set(held)}
-        return f"{len(held)} of {total}" if held else "None"
-
-    return words
-
-
-def _valid(grants: str = "grants__") -> Q:
-    return Q(**{f"{grants}expires_at": None}) | Q(**{f"{grants}expires_at__gt": timezone.now()})
-
-
-def tenant_roles(request, member: Membership) -> list[TenantRoles]:
-    """Tenants on which the member holds a role, by name, each role with its source. Three queries."""
-    teams = {team.pk: team for team in request.org.teams.filter(user=member.user_id)}
-    is_hers = Q(grants__membership=member) | Q(grants__team__in=teams)
-    tenants = {tenant.pk: tenant for tenant in visible_tenants(request).order_by("name")}
-    grants = request.org.tenants.filter(_valid(), is_hers, pk__in=tenants)
-    values = ("pk", "grants__role__name", "grants__team", "grants__expires_at", "grants__granted_by__name")
-    held = defaultdict(list)
-    for tenant, role, team, ends, by in grants.order_by("grants__role__rank").values_list(*values):
-        held[tenant].append(Held(role, teams.get(team), ends, by or ""))
-    return [TenantRoles(tenant, held[key]) for key, tenant in tenants.items() if held[key]]
 
 
 def role_sources(row: Row, roles: dict[str, OrganizationRole]) -> list[tuple[OrganizationRole, Team | None]]:

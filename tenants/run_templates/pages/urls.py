@@ -1,6 +1,6 @@
 from django.urls import path
 
-from tenants.run_templates.pages import run_views, views
+from . import run_views, views
 
 app_name = "run_templates"
 ONE = "o/<slug:org>/t/<slug:tenant>/templates/<uuid:template>/"

@@ -2,10 +2,12 @@ from django.contrib import messages
 from django.shortcuts import redirect
 from django.views.decorators.http import require_POST
 
+from orgs.access.gate import may_do_everything, org_view, refuse
+from orgs.models import OrgRole
+from orgs.permissions import Permission
+from zenpro_site.common.refusals import Refused
+
 from . import actions
-from .access import may_do_everything, org_view, refuse
-from .models import OrgRole
-from .permissions import Permission
 
 
 @require_POST
@@ -15,7 +17,7 @@ def two_factor(request):
     required = request.POST.get("required") == "yes"
     try:
         actions.require_two_factor(organization=request.org, required=required, by=request.user)
-    except actions.Refused as refused:
+    except Refused as refused:
         messages.error(request, str(refused))
     else:
         messages.success(request, "Saved.")
@@ -31,7 +33,7 @@ def package_builds(request):
     allowed = request.POST.get("allowed") == "on"
     try:
         actions.allow_package_builds(organization=request.org, allowed=allowed, by=request.user)
-    except actions.Refused as refused:
+    except Refused as refused:
         messages.error(request, str(refused))
     else:
         messages.success(request, "Saved.")

@@ -10,8 +10,8 @@ from django.db.models import Q
 from django.urls import reverse
 from django.utils import timezone
 
-from .models import Organization
-from .permissions import Permission
+from orgs.models import Organization
+from orgs.permissions import Permission
 
 RUNS = 8
 LOOKED_AT = 60
@@ -123,7 +123,7 @@ def _failed_tenant(organization: Organization, tenant) -> Need:
 
 def _silent_tenant(organization: Organization, tenant) -> Need:
     url = reverse("tenants:overview", args=[organization.slug, tenant.slug])
-    return Need("warn", "wifi-off", f"{tenant.name} is not responding", tenant.state_reason, url, "Open")
+    return Need("warn", "wifi-off", f"{tenant.name} is not answering", tenant.state_reason, url, "Open")
 
 
 def _failing_templates(runs: Iterable[Run]) -> list[Need]:

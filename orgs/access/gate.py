@@ -10,14 +10,15 @@ from django.db.models import Case, Count, Model, OuterRef, Q, Subquery, Value, W
 from django.db.models.functions import Concat
 from django.shortcuts import get_object_or_404
 
+from orgs.audit.models import AuditEvent
+from orgs.models import Membership, Organization
+from orgs.permissions import DEEDS, Permission
+from orgs.roles.models import Role, RolePermission
+from orgs.teams.models import Team
+from zenpro_site.common.refusals import Refused
 from zenpro_site.common.sql import Joined
 
-from .audit.models import AuditEvent
-from .models import Membership, Organization
-from .permissions import DEEDS, Permission
-from .roles.models import Role, RolePermission
-from .teams.models import Team
-from .users.two_factor import has_two_factor
+from .factors import has_two_factor
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -92,6 +93,15 @@ def _holding(permission: Permission, organization: Organization):
     teams = organization.teams.order_by().filter(org_role__among=slugs).values("pk")
     inside = Team.user_set.through.objects.filter(group__among=teams)
     return members.filter(role__among=slugs), members.filter(user__in=inside.values("user"))
+
+
+def refuse_stronger(organization: Organization, by, *roles: str) -> None:
+    """Raises Refused when one of the organization roles (slugs) can do something that `by` can't."""
+    held = permissions_of(by, organization)
+    found = organization.roles.organization_level().filter(slug__in=roles)
+    for role in found.prefetch_related("permissions"):
+        if not role.rights <= held:
+            raise Refused(f"{role.name} can do more than you. Ask an Admin.")
 
 
 class NeedsTwoFactor(PermissionDenied):

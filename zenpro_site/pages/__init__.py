@@ -1,0 +1,1 @@
+"""Pages that speak of organizations and of tenants."""
