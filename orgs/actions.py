@@ -22,7 +22,7 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one of many members. `refused`: why nothing did; `before`: None when there was nothing to do."""
+    """What happened to one of many members. `refused`: why nothing did; `before`: None when there was nothing to do."""
 
     membership: Membership
     before: object = None
@@ -34,9 +34,9 @@ class Outcome:
 
 
 def one_by_one(memberships: Iterable[Membership], change: Callable) -> list[Outcome]:
-    """Try `change` with each of these members; whoever it is refused for stays as she is.
+    """Try `change` with each of these members; those for whom it is refused stay as they are.
 
-    Call it inside a transaction and record what was done after all of them: an audit row keeps everybody else from
+    Call it inside a transaction and record what was done after all of them: an audit row keeps everyone else from
     recording until the commit. `change` returns what was before, or None when there was nothing to do.
     """
     outcomes = []
@@ -75,9 +75,9 @@ def update_organization(*, organization: Organization, name: str, description: s
 
 @transaction.atomic
 def require_two_factor(*, organization: Organization, required: bool, by) -> None:
-    """Let nobody in without a second factor at sign-in, or no longer ask for it. Nothing happens when it is so already.
+    """Require a second factor at sign-in, or no longer. Nothing happens when that is the setting already.
 
-    Raises Refused when `by` has none herself: she would shut herself out.
+    Raises Refused when `by` has none: they would shut themselves out.
     """
     locked = _lock(organization)
     if locked.requires_two_factor == required:
@@ -96,8 +96,8 @@ def require_two_factor(*, organization: Organization, required: bool, by) -> Non
 def allow_package_builds(*, organization: Organization, allowed: bool, by) -> None:
     """Let packages of templates be built from source where they have no wheel, or no longer.
 
-    Nothing happens when it is so already. Raises Refused while the package index needs a password: the code that
-    builds could read it.
+    Nothing happens when that is the setting already. Raises Refused while the package index needs a password: the
+    code that builds could read it.
     """
     locked = _lock(organization)
     if locked.allows_package_builds == allowed:
@@ -136,8 +136,8 @@ def delete_organization(*, organization: Organization, by) -> None:
 def add_member(*, organization: Organization, person, role: Role, by) -> Membership:
     """Make a person a member without an invitation; for superusers.
 
-    Raises Refused for a role of elsewhere, one that may do more than `by`, somebody who is in it already, and a
-    service account: it belongs to the organization that made it.
+    Raises Refused for a role the organization does not have, one that may do more than `by`, someone who is a member
+    already, and a service account: it belongs to the organization that created it.
     """
     if role.organization_id != organization.pk or role.level != Role.Level.ORGANIZATION:
         raise Refused(f"{organization} has no such role.")
@@ -153,10 +153,10 @@ def add_member(*, organization: Organization, person, role: Role, by) -> Members
 
 @transaction.atomic
 def change_role(*, membership: Membership, role: Role, by) -> None:
-    """Give a member another organization role. Nothing happens when she has it already.
+    """Give a member another organization role. Nothing happens when they have it already.
 
-    Raises Refused for a role of elsewhere, for one's own role, for a role stronger than what `by` may do, and when
-    no active Admin would be left.
+    Raises Refused for a role the organization does not have, for one's own role, for a role stronger than what `by`
+    may do, and when no active Admin would be left.
     """
     before = _switch(membership, role, by)
     if before is not None:
@@ -174,7 +174,7 @@ def change_roles(*, memberships: Iterable[Membership], role: Role, by) -> list[O
 
 
 def _switch(membership: Membership, role: Role, by) -> str | None:
-    """Change the role without recording it; returns the one before, None when she has it already."""
+    """Change the role without recording it; returns the one before, None when they have it already."""
     organization = _lock(membership.organization)
     if role.organization_id != organization.pk or role.level != Role.Level.ORGANIZATION:
         raise Refused(f"{organization} has no such role.")
@@ -197,9 +197,9 @@ def _record_role(membership: Membership, role: Role, before: str, by) -> None:
 
 @transaction.atomic
 def remove_member(*, membership: Membership, by) -> None:
-    """End a membership: organization role, teams, tenant roles and shares, at once. What she made stays.
+    """End a membership: organization role, teams, tenant roles and shares, at once. What they created stays.
 
-    Raises Refused for oneself (that is `leave`), for somebody stronger, and for the last active Admin.
+    Raises Refused for oneself (that is `leave`), for someone stronger, and for the last active Admin.
     """
     before = _remove(membership, by)
     _record("member.removed", membership.organization, membership, by, before)
@@ -217,7 +217,7 @@ def remove_members(*, memberships: Iterable[Membership], by) -> list[Outcome]:
 
 
 def _remove(membership: Membership, by) -> dict:
-    """Remove without recording it; returns what she had."""
+    """Remove without recording it; returns what they had."""
     if membership.user_id == by.pk:
         raise Refused("To remove yourself, leave the organization.")
     refuse_stronger(membership.organization, by, membership.role)
@@ -226,14 +226,14 @@ def _remove(membership: Membership, by) -> dict:
 
 @transaction.atomic
 def leave(*, membership: Membership, by) -> None:
-    """End one's own membership. Raises Refused for the last active Admin and for anybody else's."""
+    """End one's own membership. Raises Refused for the last active Admin and for anyone else's."""
     if membership.user_id != by.pk:
         raise Refused("You can only leave on your own behalf.")
     _record("member.left", membership.organization, membership, by, _end(membership))
 
 
 def _end(membership: Membership) -> dict:
-    """Returns role and teams of before."""
+    """Returns the role and teams they had."""
     organization = _lock(membership.organization)
     teams = organization.teams.filter(user=membership.user)
     before = {"role": membership.role, "teams": sorted(team.label for team in teams)}
@@ -247,8 +247,8 @@ def _end(membership: Membership) -> dict:
 
 @transaction.atomic
 def deactivate_person(*, person, by) -> None:
-    """Stop a person from signing in; her sessions end for good. Raises Refused when an organization would be without
-    an active Admin."""
+    """Stop a person from signing in; their sessions end for good. Raises Refused when an organization would be left
+    without an active Admin."""
     organizations = Organization.objects.filter(memberships__user=person, memberships__role=OrgRole.ADMIN)
     for organization in organizations.order_by("pk").select_for_update():
         others = organization.memberships.active_admins().exclude(user=person)
@@ -262,7 +262,7 @@ def deactivate_person(*, person, by) -> None:
 
 @transaction.atomic
 def rename_person(*, person, name: str, by) -> None:
-    """Change the name that others see. The username, which tenants know her by, stays."""
+    """Change the name that others see. The username, which tenants know them by, stays."""
     before = {"name": get_user_model().objects.get(pk=person.pk).name}
     person.name = name
     person.save(update_fields=["name"])
@@ -270,7 +270,7 @@ def rename_person(*, person, name: str, by) -> None:
 
 
 def refuse_without_admin(organization: Organization) -> None:
-    """Call it inside the transaction of a change, after the change. Raises Refused when nobody is Admin any more."""
+    """Call it inside the transaction of a change, after the change. Raises Refused when no Admin is left."""
     if not organization.memberships.active_admins().exists():
         raise Refused("An organization needs an Admin. Make someone else an Admin first.")
 

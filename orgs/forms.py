@@ -21,7 +21,7 @@ class OrganizationForm(forms.ModelForm):
 
 
 class NewOrganizationForm(OrganizationForm):
-    """The slug follows the name while somebody types, and the page says at once when it is taken."""
+    """The slug follows the name while it is typed, and the page says at once when it is taken."""
 
     class Meta(OrganizationForm.Meta):
         fields = ["name", "slug", "description"]
@@ -60,7 +60,7 @@ class NewOrganizationForm(OrganizationForm):
 
 
 class DeleteForm(forms.Form):
-    """The name typed as it is written, so that nobody deletes the wrong organization."""
+    """The name typed as it is written, so that no one deletes the wrong organization."""
 
     name = forms.CharField(label="Type its name to confirm", strip=True)
 
@@ -145,7 +145,7 @@ class ManyTeamForm(SelectionForm):
 class MemberFilter(django_filters.FilterSet):
     """Search, role, team and state of the members list. Unknown values are ignored, so old links keep working.
 
-    Without `in_full` nobody learns whose sign-in is weak.
+    Without `in_full` it does not tell whose sign-in is weak.
     """
 
     STATES = {"never": "Never signed in", "inactive": "Deactivated", "weak": "Without two-factor"}

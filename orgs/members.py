@@ -34,8 +34,8 @@ class OrganizationRole:
 
 @dataclass
 class Row:
-    """A member in a list. `locked`: why her role cannot be changed here; `choices`: roles she can be given, `options`:
-    the same for a <select>."""
+    """A member in a list. `locked`: why their role can't be changed here; `choices`: roles they can be given,
+    `options`: the same for a <select>."""
 
     membership: Membership
     role_name: str
@@ -48,7 +48,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Held:
-    """A role on a tenant and where it comes from: a team, or somebody who gave it directly."""
+    """A role on a tenant and where it comes from: a team, or someone who assigned it directly."""
 
     role: str
     team: Team | None
@@ -66,7 +66,7 @@ class TenantRoles:
 
 @dataclass(frozen=True)
 class Sessions:
-    """Browsers in which somebody is signed in."""
+    """Browsers in which a person is signed in."""
 
     count: int
     seen: datetime | None
@@ -153,16 +153,16 @@ def _lock(request, member: Membership, role: OrganizationRole | None, is_only_ad
 
 
 def placed(members):
-    """The memberships by name with what rows() shows beside each: `team_keys`, and the tenants on which she holds a
-    role, herself (`own_tenants`) and through teams (`team_tenants`).
+    """The memberships by name with what rows() shows beside each: `team_keys`, and the tenants on which the member
+    holds a role, directly (`own_tenants`) and through teams (`team_tenants`).
 
-    `members` may be a page of a query set: the databases would look all this up for everybody before they sort.
+    `members` may be a page of a query set: the databases would look all this up for everyone before they sort.
     """
     inside = Team.user_set.through.objects.order_by()
-    hers = inside.filter(user=OuterRef(OuterRef("user")))
+    their_teams = inside.filter(user=OuterRef(OuterRef("user")))
     grants = Membership.tenant_grants.rel.related_model.objects.valid().order_by()
     tenants = {"text": Cast("tenant", TextField())}
-    of_teams = grants.filter(team__among=hers.values("group"))
+    of_teams = grants.filter(team__among=their_teams.values("group"))
     shown = Membership.objects.filter(pk__among=members.values("pk")).select_related("user", "organization")
     return shown.order_by("user__name", "user__email").annotate(
         team_keys=Joined(inside.filter(user=OuterRef("user")).values(text=Cast("group", TextField()))),
@@ -172,14 +172,14 @@ def placed(members):
 
 
 def _placed(org: Organization, members: Sequence[Membership]) -> dict:
-    """Key of a member -> her, as placed() reads her. One query when the list was made without it."""
+    """Key of a member -> the member as placed() reads them. One query when the list was made without it."""
     if any(not hasattr(member, "team_keys") for member in members):
         members = placed(org.memberships.filter(pk__in=[member.pk for member in members]))
     return {member.pk: member for member in members}
 
 
 def _teams_of(org: Organization, teams, placed: dict) -> dict:
-    """Key of a member -> her teams by name."""
+    """Key of a member -> their teams by name."""
     teams = list(org.teams.all() if teams is None else teams)
     for team in teams:
         team.organization = org
@@ -193,7 +193,7 @@ def visible_tenants(request):
 
 
 def _tenants_of(request, placed: dict):
-    """A function (membership, its role) -> words for the number of tenants she is in."""
+    """A function (membership, its role) -> words for the number of tenants they belong to."""
     if not hasattr(request, "tenants"):
         # The frame of the page lists them as well: what it shows.
         request.tenants = list(
@@ -219,9 +219,9 @@ def _valid(grants: str = "grants__") -> Q:
 def tenant_roles(request, member: Membership) -> list[TenantRoles]:
     """Tenants on which the member holds a role, by name, each role with its source. Three queries."""
     teams = {team.pk: team for team in request.org.teams.filter(user=member.user_id)}
-    is_hers = Q(grants__membership=member) | Q(grants__team__in=teams)
+    is_theirs = Q(grants__membership=member) | Q(grants__team__in=teams)
     tenants = {tenant.pk: tenant for tenant in visible_tenants(request).order_by("name")}
-    grants = request.org.tenants.filter(_valid(), is_hers, pk__in=tenants)
+    grants = request.org.tenants.filter(_valid(), is_theirs, pk__in=tenants)
     values = ("pk", "grants__role__name", "grants__team", "grants__expires_at", "grants__granted_by__name")
     held = defaultdict(list)
     for tenant, role, team, ends, by in grants.order_by("grants__role__rank").values_list(*values):
@@ -230,13 +230,13 @@ def tenant_roles(request, member: Membership) -> list[TenantRoles]:
 
 
 def role_sources(row: Row, roles: dict[str, OrganizationRole]) -> list[tuple[OrganizationRole, Team | None]]:
-    """Every organization role the member has with the team it comes from, strongest first; None: her own."""
+    """Every organization role the member has with the team it comes from, strongest first; None: assigned directly."""
     found = [(roles.get(row.membership.role), None)]
     found += [(roles.get(team.org_role), team) for team in row.teams]
     return sorted((pair for pair in found if pair[0]), key=lambda pair: pair[0].rank)
 
 
 def sessions_of(person) -> Sessions:
-    """Of anybody; her own she sees one by one in her settings."""
+    """For any person; people see their own sessions one by one in their settings."""
     rows = living(person)
     return Sessions(len(rows), max((row.last_seen_at for row in rows), default=None))
