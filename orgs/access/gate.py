@@ -24,9 +24,9 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def permissions_of(user, organization: Organization, membership=None) -> frozenset[Permission]:
-    """All organization rights of a user: union of her own role and those of her teams. Empty for outsiders.
+    """All organization rights of a user: union of their own role and those of their teams. Empty for outsiders.
 
-    `membership`: hers in this organization, when the caller has it already.
+    `membership`: the user's in this organization, when the caller has it already.
     """
     if not user.is_active:
         return frozenset()
@@ -40,7 +40,7 @@ def permissions_of(user, organization: Organization, membership=None) -> frozens
 
 
 def _rights(user, slug: str, role):
-    """Rows of the role, or of an expression for its slug, and of those her teams bring in the organization `slug`."""
+    """Rows of the role, or of an expression for its slug, and of those their teams give in the organization `slug`."""
     through_teams = Team.objects.filter(organization__slug=slug, user=user).exclude(org_role="")
     return RolePermission.objects.filter(
         Q(role__slug=role) | Q(role__slug__in=through_teams.values("org_role")),
@@ -59,7 +59,7 @@ def can(user, permission: Permission, organization: Organization) -> bool:
 
 
 def may_do_everything(permissions: frozenset[Permission]) -> bool:
-    """Are these the rights of an Admin? A role that an organization made may hold some of them."""
+    """Are these the rights of an Admin? A role that an organization created may hold some of them."""
     return permissions == frozenset(Permission)
 
 
@@ -105,7 +105,7 @@ def refuse_stronger(organization: Organization, by, *roles: str) -> None:
 
 
 class NeedsTwoFactor(PermissionDenied):
-    """The organization lets nobody in who signs in with a password alone."""
+    """The organization doesn't let in people who sign in with a password alone."""
 
     def __init__(self, organization: Organization):
         super().__init__(f"{organization} requires two-factor sign-in. Set it up in your settings first.")
@@ -113,8 +113,8 @@ class NeedsTwoFactor(PermissionDenied):
 
 
 def admits(user, organization: Organization) -> bool:
-    """Does the organization let the user in as she signs in? Service accounts have keys. No query while it asks for
-    nothing.
+    """Does the organization let the user in the way they sign in? Service accounts have keys. No query while it asks
+    for nothing.
     """
     return not organization.requires_two_factor or user.is_service_account or has_two_factor(user)
 
@@ -122,7 +122,7 @@ def admits(user, organization: Organization) -> bool:
 def enter(request, slug: str) -> None:
     """Put organization, membership and rights on the request. Raises Http404 for outsiders, NeedsTwoFactor.
 
-    One statement: all her memberships, which the frame of the page lists anyway, with her rights in this organization.
+    One statement: all the person's memberships, which the frame of the page lists anyway, with their rights here.
     """
     request.memberships = list(_memberships(request, slug))
     here = (one for one in request.memberships if one.organization.slug == slug)
@@ -136,12 +136,12 @@ def enter(request, slug: str) -> None:
     if not admits(request.user, request.org):
         _record_refusal(request, "two_factor", request.org)
         raise NeedsTwoFactor(request.org)
-    if not (request.htmx and request.method == "GET"):  # a page left open polls, which is nobody's activity
+    if not (request.htmx and request.method == "GET"):  # a page left open polls, which is no activity
         get_user_model().objects.saw(request.user)
 
 
 def _memberships(request, slug: str):
-    """Hers by name; the one here with `rights` and, for a whole page, with the numbers its frame shows."""
+    """The person's by name; the one here with `rights` and, for a whole page, with the numbers its frame shows."""
     rows = _rights(request.user, slug, OuterRef("role"))
     wanted = {"rights": Joined(rows.values(text=Concat("resource", Value(":"), "action")))}
     if request.method == "GET" and not request.htmx:
@@ -171,7 +171,7 @@ def refuse(request, permission: str, target: Model) -> NoReturn:
 
 
 def _record_refusal(request, permission: str, target: Model) -> None:
-    """A change that was refused leaves an audit row; a page that may not be read does not."""
+    """A refused change leaves an audit row; a page that can't be read does not."""
     if request.method not in SAFE_METHODS:
         AuditEvent.objects.record(
             "access.refused",

@@ -1,4 +1,4 @@
-"""Organizations that let nobody in without a second factor at sign-in."""
+"""Organizations that require a second factor at sign-in."""
 
 from urllib.parse import urlsplit
 
@@ -10,11 +10,11 @@ from orgs.models import Organization
 from .factors import factor_rows, has_two_factor
 from .gate import NeedsTwoFactor
 
-BACK = "after_two_factor"  # in the session: the page she wanted
+BACK = "after_two_factor"  # in the session: the page that was wanted
 
 
 def asked_for(get_response):
-    """Middleware: whoever lacks the second factor is shown how to set it up, whatever page or form she wanted."""
+    """Middleware: people without the second factor are shown how to set it up, whatever page or form they wanted."""
 
     def middleware(request):
         return get_response(request)
@@ -30,7 +30,7 @@ def asked_for(get_response):
 
 
 def _wanted(request, organization: Organization) -> str:
-    """The page to come back to. What was posted is not done; she comes back to the page with the form."""
+    """The page to come back to. What was posted is not done; they come back to the page with the form."""
     if request.method == "GET" and not request.htmx:
         return request.get_full_path()
     came_from = request.headers.get("HX-Current-URL") or request.headers.get("Referer") or ""
@@ -41,7 +41,7 @@ def _wanted(request, organization: Organization) -> str:
 
 
 def closed_to(person) -> list[Organization]:
-    """Organizations of hers that ask for a second factor she does not have. One query, two when there are any."""
+    """The person's organizations that ask for a second factor they don't have. One query, two when there are any."""
     asking = list(Organization.objects.of(person).filter(requires_two_factor=True).order_by("name"))
     return [] if not asking or person.is_service_account or has_two_factor(person) else asking
 

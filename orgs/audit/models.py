@@ -23,7 +23,7 @@ class AuditEventManager(models.Manager.from_queryset(AppendOnly)):
     @transaction.atomic
     def record(self, action, target, *, by=None, organization=None, before=None, after=None, outcome="done"):
         """Append one event. Call it inside the transaction of the change it tells of, as late as possible:
-        from here to the commit nobody else can append.
+        from here to the commit no one else can append.
 
         `action` is a verb with its noun ("team.member_added"), `target` the changed object,
         `by` the acting User (None: the system), whose `origin` says from where;
@@ -110,7 +110,7 @@ class AuditHeadManager(models.Manager):
     def locked(self) -> "AuditHead":
         """The head, held until the transaction ends: appending happens one after another.
 
-        One that somebody removed is made again from the last event, so that changes go on.
+        If it was removed, it is made again from the last event, so that changes go on.
         """
         last = AuditEvent.objects.exclude(number=None).order_by("number")
         made_again = {
@@ -122,7 +122,7 @@ class AuditHeadManager(models.Manager):
     def link(self, event: AuditEvent) -> None:
         """Put a stored event at the end of the chain.
 
-        PostgreSQL checks foreign keys at the commit, where it may wait for somebody who waits for the head; so it
+        PostgreSQL checks foreign keys at the commit, where it may wait for someone who waits for the head; so it
         has to do that before we take the head.
         """
         if connection.vendor == "postgresql":

@@ -235,7 +235,7 @@ def changes_of(event: AuditEvent) -> list[Change]:
 
 
 def icon_of(event: AuditEvent) -> str:
-    """Icon of what the event is about; a clock for what ended by itself."""
+    """Icon of what the event is about; a clock for what expired."""
     noun, _, verb = event.action.partition(".")
     return "clock" if verb == "expired" else ICONS.get(noun, "history")
 

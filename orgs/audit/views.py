@@ -46,7 +46,7 @@ def _page(events, before: str):
 @require_GET
 @org_view(Permission.AUDIT_VIEW)
 def export(request, suffix: str):
-    """All events that the page shows with the same filters, as a file. Taking it away is an event itself."""
+    """All events that the page shows with the same filters, as a file. The export is an event itself."""
     chosen = EventFilter(request.GET, organization=request.org)
     form, content_type, lines_of = FORMS[suffix]
     events = chosen.found()

@@ -12,7 +12,7 @@ from .models import OrganizationDomain, domain_of
 
 @transaction.atomic
 def add_domain(*, domain: OrganizationDomain, by) -> None:
-    """Store a new domain of an organization; for superusers. Raises Refused for a role of elsewhere."""
+    """Store a new domain of an organization; for superusers. Raises Refused for a role the organization lacks."""
     _refuse_role(domain)
     domain.created_by = by
     domain.save(force_insert=True)
@@ -21,7 +21,7 @@ def add_domain(*, domain: OrganizationDomain, by) -> None:
 
 @transaction.atomic
 def change_role(*, domain: OrganizationDomain, role: str, by) -> None:
-    """Another role (slug) for those who come from now on; members keep theirs. Raises Refused for one of elsewhere."""
+    """Another role (slug) for those who come from now on; members keep theirs. Raises Refused for one it lacks."""
     row = OrganizationDomain.objects.select_for_update().get(pk=domain.pk)
     before, row.role = _words(row), role
     _refuse_role(row)
@@ -33,7 +33,7 @@ def change_role(*, domain: OrganizationDomain, role: str, by) -> None:
 
 @transaction.atomic
 def remove_domain(*, domain: OrganizationDomain, by) -> None:
-    """Nobody joins by it any more; who did stays."""
+    """No one joins through it any more; those who did stay."""
     _record("domain.removed", domain, by, before=_words(domain))
     domain.delete()
 
@@ -45,9 +45,9 @@ def lets_in(address: str) -> bool:
 
 @transaction.atomic
 def join(*, person) -> list[Membership]:
-    """Make the person a member wherever a proved address of hers belongs; the new memberships, one audit row each.
+    """Make the person a member wherever one of their proved addresses belongs; the new memberships, one audit row each.
 
-    Nothing happens where she is a member or ever was: who was removed, or left, is not put back.
+    Nothing happens where they are or ever were a member: people who were removed, or left, are not put back.
     """
     if person.is_service_account or not person.is_active:
         return []
@@ -56,19 +56,19 @@ def join(*, person) -> list[Membership]:
     domains = domains.exclude(organization__departures__user=person)
     joined = [_let_in(domain, person) for domain in domains.select_related("organization")]
     joined = [(domain, membership) for domain, membership, is_new in joined if is_new]
-    for domain, membership in joined:  # recorded last: nobody else can append from here on
+    for domain, membership in joined:  # recorded last: no one else can append from here on
         _record("member.joined", domain, person, after=_words(domain), target=membership)
     return [membership for _, membership in joined]
 
 
 def _proved(person) -> list[str]:
-    """Addresses the person has confirmed. An account made by a superuser has none; its own one is vouched for."""
+    """Addresses the person has confirmed. An account a superuser created has none; its own is vouched for."""
     known = EmailAddress.objects.filter(user=person).values_list("email", "verified")
     return [email for email, verified in known if verified] if known else [person.email]
 
 
 def _let_in(domain: OrganizationDomain, person) -> tuple[OrganizationDomain, Membership, bool]:
-    """Not new when another sign-in of hers was quicker, or another domain of the same organization let her in."""
+    """Not new when another sign-in of theirs was quicker, or another domain of the same organization let them in."""
     membership, is_new = Membership.objects.get_or_create(
         organization=domain.organization, user=person, defaults={"role": domain.role}
     )

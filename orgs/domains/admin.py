@@ -46,7 +46,7 @@ class DomainForm(forms.ModelForm):
 
 @admin.register(OrganizationDomain)
 class OrganizationDomainAdmin(ActionsAdmin):
-    """A domain is never changed into another one: remove it and add that."""
+    """A domain is never changed into another one: remove it and add the other."""
 
     form = DomainForm
     list_display = ["domain", "organization", "role", "is_public", "created_by", "created_at"]

@@ -6,7 +6,7 @@ from django.db.models.functions import Lower
 from orgs.models import Organization, OrgRole
 from zenpro_site.common.mailboxes import ascii_domain, normal
 
-# Where anybody gets an address: whoever adds one of them lets in everybody.
+# Where anyone can get an address: adding one of these lets in everyone.
 PUBLIC = frozenset(
     [
         "126.com",
@@ -67,7 +67,7 @@ def to_ascii(domain: str) -> str:
 
 
 class OrganizationDomain(models.Model):
-    """Whoever has proved an address of this domain becomes a member when she signs in. Set by superusers."""
+    """People who have proved an address of this domain become members when they sign in. Set by superusers."""
 
     organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="domains")
     domain = models.CharField(max_length=253, validators=[DomainNameValidator(accept_idna=False)])
@@ -96,7 +96,7 @@ class OrganizationDomain(models.Model):
 
 
 class Departure(models.Model):
-    """Somebody whose membership ended. No domain makes her a member again; an invitation or a superuser does."""
+    """A person whose membership ended. No domain makes them a member again; an invitation or a superuser does."""
 
     organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="departures")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="departures")

@@ -18,7 +18,7 @@ OUR_LOGIN = "allauth.account.auth_backends.AuthenticationBackend"
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def accept(request, token):
-    """GET only shows, so a mail scanner that follows the link uses nothing up."""
+    """GET only shows, so a mail scanner that follows the link doesn't use it up."""
     invitation = actions.find(token)
     if invitation is None:
         return discreet(_gone(request))
@@ -28,7 +28,7 @@ def accept(request, token):
     answer = _as_new if account is None else _as_known
     try:
         return discreet(answer(request, token, invitation))
-    except actions.Gone:  # somebody else used it between the look and the act
+    except actions.Gone:  # someone else used it between the look and the act
         return discreet(_gone(request))
 
 

@@ -28,7 +28,7 @@ from . import mail
 from .models import Invitation, hash_token
 
 HOUR = timedelta(hours=1)
-MAILS_AN_HOUR = 5  # to one address: revoking and inviting again must not fill somebody's mailbox
+MAILS_AN_HOUR = 5  # to one address: revoking and inviting again must not fill anyone's mailbox
 INVITATIONS_AN_HOUR = 2000
 ENOUGH = f"This address has received {MAILS_AN_HOUR} emails within an hour. Try again later."
 
@@ -56,7 +56,7 @@ class Outcome(StrEnum):
 
 @dataclass
 class Result:
-    """What became of one address. `token` is known here for the only time."""
+    """What happened to one address. `token` is known here for the only time."""
 
     address: str
     outcome: Outcome
@@ -98,7 +98,7 @@ def invite_each(*, organization: Organization, wishes: Sequence[tuple[str, Offer
         (result.invitation, offer) for result, (_, offer) in zip(results, wishes, strict=True) if result.token
     ]
     _promise_parts(made)
-    for invitation, offer in made:  # recorded last: nobody else can append from here on
+    for invitation, offer in made:  # recorded last: no one else can append from here on
         _record("invitation.sent", invitation, by, after=_promise(invitation, offer))
     return results
 
@@ -117,7 +117,7 @@ def _promise_parts(made: Sequence[tuple[Invitation, Offer]]) -> None:
 
 
 def reason_against_offer(by, organization: Organization, offer: Offer) -> str:
-    """Why `by` may not promise this in the organization, as a sentence; empty when she may."""
+    """Why `by` may not promise this in the organization, as a sentence; empty when they may."""
     return _why_not(by, organization, offer.role, offer.teams, bool(offer.tenant_roles))
 
 
@@ -143,8 +143,8 @@ def standings_of(organization: Organization, addresses: Sequence[str]) -> dict[s
     people = get_user_model().objects.filter(memberships__organization=organization)
     proved = EmailAddress.objects.filter(verified=True, user__memberships__organization=organization)
     for rows in (people, proved):
-        hers = rows.annotate(low=Lower("email")).filter(low__in=found).values_list("low", flat=True)
-        for address in hers:
+        taken = rows.annotate(low=Lower("email")).filter(low__in=found).values_list("low", flat=True)
+        for address in taken:
             found[address].is_member = True
     waiting = organization.invitations.open().annotate(low=Lower("email")).filter(low__in=found)
     for invitation in waiting:
@@ -153,7 +153,7 @@ def standings_of(organization: Organization, addresses: Sequence[str]) -> dict[s
 
 
 def mailed_enough(addresses) -> set[str]:
-    """Those of the addresses that got as many mails within an hour as one may get, from all organizations together."""
+    """Those of the addresses that got the most mails allowed within an hour, from all organizations together."""
     if not settings.MAIL_IS_SET_UP:
         return set()
     lately = Mail.objects.filter(to__in=list(addresses), created_at__gt=timezone.now() - HOUR).order_by()
@@ -176,7 +176,7 @@ def _refuse_foreign(organization: Organization, offer: Offer) -> None:
 
 
 def _why_not(by, organization: Organization, role: Role | None, teams, has_tenants: bool) -> str:
-    """Why `by` may not promise this, as a sentence; empty when she may. Asked when inviting and again when accepting."""
+    """Why `by` may not promise this, as a sentence; empty when they may. Asked on inviting and again on accepting."""
     held = permissions_of(by, organization) if by else frozenset()
     if Permission.INVITATION_MANAGE not in held:
         return f"You can't invite people to {organization}."
@@ -206,7 +206,7 @@ def _invite_one(organization: Organization, address: str, offer: Offer, by, stan
     try:
         with transaction.atomic():
             result = _create(organization, address, offer, by)
-    except IntegrityError:  # somebody else invited the same address at the same moment
+    except IntegrityError:  # someone else invited the same address at the same moment
         return Result(address, Outcome.INVITED)
     standing.waiting = result.invitation
     return result
@@ -316,7 +316,7 @@ def _reason_against(invitation: Invitation, by) -> str:
 
 
 def account_of(address: str):
-    """The User who signs in with this address or has proved that it is hers, or None."""
+    """The User who signs in with this address or has proved that it is theirs, or None."""
     forms = {address.lower(), normal(address)}  # accounts of before may not have the normal form
     proved = EmailAddress.objects.annotate(low=Lower("email")).filter(low__in=forms, verified=True)
     people = get_user_model().objects.annotate(low=Lower("email"))
@@ -331,12 +331,12 @@ def is_expected(address: str) -> bool:
 
 
 def waiting_for(person):
-    """Invitations that wait for this person, newest first. She needs the link of the mail to accept one."""
+    """Invitations that wait for this person, newest first. They need the link in the mail to accept one."""
     proved = EmailAddress.objects.filter(user=person, verified=True).values_list("email", flat=True)
-    hers = Q(email__iexact=person.email) | Q(
+    is_theirs = Q(email__iexact=person.email) | Q(
         email__in=[normal(address) for address in (person.email, *proved)]
     )
-    waiting = Invitation.objects.open().filter(hers, expires_at__gt=timezone.now())
+    waiting = Invitation.objects.open().filter(is_theirs, expires_at__gt=timezone.now())
     return waiting.select_related("organization", "invited_by")
 
 
@@ -357,7 +357,7 @@ def accept_as_new(*, token: str, name: str, password: str, origin) -> Membership
     """Join with a new account. The link came by mail, so the address counts as verified.
 
     `origin`: where the request comes from, for the audit row. Raises Gone, and Refused when an account exists:
-    an invitation never sets the password of somebody who has one.
+    an invitation never sets the password of someone who has one.
     """
     if settings.ZENPRO_OIDC and settings.ZENPRO_OIDC.only:
         raise Refused(f"Sign in with {settings.ZENPRO_OIDC.name} to accept.")
@@ -372,7 +372,7 @@ def accept_as_new(*, token: str, name: str, password: str, origin) -> Membership
 
 
 def _claim(token: str) -> Invitation:
-    """Use the token up. One conditional UPDATE: of many at once exactly one finds the row open."""
+    """Use up the token. One conditional UPDATE: of many at once exactly one finds the row open."""
     if not Invitation.objects.by_token(token).update(accepted_at=timezone.now()):
         raise Gone
     claimed = Invitation.objects.select_related("organization", "invited_by")
@@ -383,7 +383,7 @@ def _claim(token: str) -> Invitation:
 
 
 def _apply(invitation: Invitation, person) -> Membership:
-    """Membership, teams and tenant roles. Who is a member already keeps her organization role."""
+    """Membership, teams and tenant roles. An existing member keeps their organization role."""
     membership, _ = invitation.organization.memberships.get_or_create(
         user=person, defaults={"role": invitation.role}
     )

@@ -123,7 +123,7 @@ def _named(word: str, things: Sequence, *names: str):
 
 
 def _stand(line: Line, standings: dict, seen: dict[str, Line]) -> None:
-    """What keeps the address itself from being invited; it weighs more than a wrong role."""
+    """What keeps the address itself from being invited; it outweighs a wrong role."""
     outcome = standings[line.address].outcome
     first = seen.setdefault(line.address, line)
     if reason := why_no_address(line.address):

@@ -81,7 +81,7 @@ class InviteForm(forms.Form):
         return super().clean()
 
     def be_like(self, member, by) -> list[str]:
-        """Choose what a member has herself, as far as the inviter may give it. Returns what is left out, in words."""
+        """Choose what a member has directly, as far as the inviter may give it. Returns what is left out, in words."""
         return [*self._role_like(member), *self._teams_like(member), *self._tenants_like(member, by)]
 
     def _role_like(self, member):
@@ -99,7 +99,7 @@ class InviteForm(forms.Form):
                 yield f"Team {team}: {'it can do more than you' if team in offered else 'you can’t add people'}."
 
     def _tenants_like(self, member, by):
-        """Roles on tenants that the inviter does not see are not spoken of."""
+        """Roles on tenants that the inviter can't see are not mentioned."""
         seen = self.org.tenants.visible_to(by, self.rights)
         grants = member.tenant_grants.valid().filter(tenant__in=seen).select_related("tenant", "role")
         for grant in grants.order_by("tenant__name", "role__rank"):
@@ -129,7 +129,7 @@ class InviteForm(forms.Form):
 
 
 class LikeForm(forms.Form):
-    """Whom the invited shall be like."""
+    """Whose roles the new people should get."""
 
     like = forms.ModelChoiceField(queryset=None)
 
@@ -141,7 +141,7 @@ class LikeForm(forms.Form):
 class BulkForm(InviteForm):
     """A pasted list of `email, role, team; team`. What is chosen besides is for all lines, the role for those without one.
 
-    `checked`: fingerprint of what was shown before, so that nothing is sent that nobody has looked at.
+    `checked`: fingerprint of what was shown before, so that nothing is sent that was not shown.
     """
 
     checked = forms.CharField(required=False, widget=forms.HiddenInput)
@@ -200,7 +200,7 @@ class NewAccountForm(forms.Form):
 
 
 class StretchForm(forms.Form):
-    """Of which time a page wants to know."""
+    """The stretch of time a page asks about."""
 
     since = forms.DateTimeField()
     until = forms.DateTimeField()

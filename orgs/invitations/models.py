@@ -115,7 +115,7 @@ class Invitation(models.Model):
 
     @property
     def wait(self) -> int:
-        """Seconds until another link may be made; 0 when it may."""
+        """Seconds until another link can be made; 0 when it can be."""
         return max(0, math.ceil((self.sent_at + COOLDOWN - timezone.now()).total_seconds()))
 
     @property

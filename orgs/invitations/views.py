@@ -37,19 +37,19 @@ def list(request):
 @require_safe
 @org_view(Permission.INVITATION_MANAGE)
 def deliveries(request):
-    """What became of the mails that the person of the request has caused in a stretch of time."""
+    """What happened to the mails that the signed-in person sent within a stretch of time."""
     form = StretchForm(request.GET)
     stretch = (form.cleaned_data["since"], form.cleaned_data["until"]) if form.is_valid() else ()
-    hers = request.org.invitations.filter(
+    sent = request.org.invitations.filter(
         invited_by=request.user, sent_at__range=stretch or (timezone.now(),) * 2
     )
-    context = _deliveries(hers.select_related("mail")[:MOST_FOLLOWED], stretch)
+    context = _deliveries(sent.select_related("mail")[:MOST_FOLLOWED], stretch)
     list_url = reverse("invitations:list", args=[request.org.slug])
     return partial_or_redirect(request, "invitations/sent.html#deliveries", context, to=list_url)
 
 
 def _deliveries(rows, stretch=()) -> dict:
-    """How mails stand. `pause`: seconds until it is worth to look again; 0 when nothing moves any more."""
+    """How mails stand. `pause`: seconds until it is worth looking again; 0 when nothing moves any more."""
     count = Counter(row.delivery for row in rows)
     due = any(row.delivery == "queued" and not row.delivery_error for row in rows)
     pause = 2 if due else 5 if any(row.wait for row in rows) else 15 if count["queued"] else 0
@@ -87,7 +87,7 @@ def create(request):
 
 
 def _model_member(request):
-    """The member whom the invited shall be like, when the address names one. Raises Http404 for anybody else."""
+    """The member whose roles the new people should get, when the URL names one. Raises Http404 for anyone else."""
     if "like" not in request.GET:
         return None
     if Permission.MEMBER_VIEW not in request.org_permissions:
@@ -130,7 +130,7 @@ def _bulk_form(request) -> BulkForm:
 
 
 def _bulk_page(request, form, lines=None, unseen=False):
-    """`unseen`: something else was to be sent than what had been shown."""
+    """`unseen`: what was to be sent differs from what had been shown."""
     context = {
         "form": form,
         "lines": lines,

@@ -7,7 +7,7 @@ from .models import Mail
 
 @admin.register(Mail)
 class MailAdmin(ReadOnlyAdmin):
-    """What waits, went out or failed. Bodies are sealed and not shown."""
+    """What is waiting, sent or failed. Bodies are sealed and not shown."""
 
     list_display = ["to", "subject", "organization", "state", "attempts", "next_try_at", "error"]
     list_filter = ["state"]

@@ -9,7 +9,7 @@ from zenpro_site.common.sealing import seal, unseal
 
 # How long to wait after the first, second and third failed attempt. After the fourth the mail has failed.
 PAUSES = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=30))
-# An agent that says nothing for so long after it took a mail is gone. Longer than a slow server may need.
+# An agent that stays silent this long after taking a mail is gone. Longer than a slow server may need.
 LEASE = timedelta(minutes=3)
 LIFETIME = timedelta(days=7)
 KEEP = timedelta(days=90)
@@ -51,7 +51,7 @@ class MailQuerySet(models.QuerySet):
 class Mail(models.Model):
     """A mail of an organization, written in the transaction of what it tells of and sent by the agent.
 
-    The body may hold a link that lets somebody in: it is encrypted, and wiped once it was sent or is of no use.
+    The body may hold a link that lets someone in: it is encrypted, and wiped once it was sent or is of no use.
     """
 
     class State(models.TextChoices):

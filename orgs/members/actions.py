@@ -16,8 +16,8 @@ from zenpro_site.common.refusals import Outcome, Refused, one_by_one
 def add_member(*, organization: Organization, person, role: Role, by) -> Membership:
     """Make a person a member without an invitation; for superusers.
 
-    Raises Refused for a role of elsewhere, one that may do more than `by`, somebody who is in it already, and a
-    service account: it belongs to the organization that made it.
+    Raises Refused for a role the organization does not have, one that may do more than `by`, someone who is a member
+    already, and a service account: it belongs to the organization that created it.
     """
     if role.organization_id != organization.pk or role.level != Role.Level.ORGANIZATION:
         raise Refused(f"{organization} has no such role.")
@@ -33,10 +33,10 @@ def add_member(*, organization: Organization, person, role: Role, by) -> Members
 
 @transaction.atomic
 def change_role(*, membership: Membership, role: Role, by) -> None:
-    """Give a member another organization role. Nothing happens when she has it already.
+    """Give a member another organization role. Nothing happens when they have it already.
 
-    Raises Refused for a role of elsewhere, for one's own role, for a role stronger than what `by` may do, and when
-    no active Admin would be left.
+    Raises Refused for a role the organization does not have, for one's own role, for a role stronger than what `by`
+    may do, and when no active Admin would be left.
     """
     before = _switch(membership, role, by)
     if before is not None:
@@ -54,7 +54,7 @@ def change_roles(*, memberships: Iterable[Membership], role: Role, by) -> list[O
 
 
 def _switch(membership: Membership, role: Role, by) -> str | None:
-    """Change the role without recording it; returns the one before, None when she has it already."""
+    """Change the role without recording it; returns the one before, None when they have it already."""
     organization = membership.organization.locked()
     if role.organization_id != organization.pk or role.level != Role.Level.ORGANIZATION:
         raise Refused(f"{organization} has no such role.")
@@ -77,9 +77,9 @@ def _record_role(membership: Membership, role: Role, before: str, by) -> None:
 
 @transaction.atomic
 def remove_member(*, membership: Membership, by) -> None:
-    """End a membership: organization role, teams, tenant roles and shares, at once. What she made stays.
+    """End a membership: organization role, teams, tenant roles and shares, at once. What they created stays.
 
-    Raises Refused for oneself (that is `leave`), for somebody stronger, and for the last active Admin.
+    Raises Refused for oneself (that is `leave`), for someone stronger, and for the last active Admin.
     """
     before = _remove(membership, by)
     _record("member.removed", membership.organization, membership, by, before)
@@ -97,7 +97,7 @@ def remove_members(*, memberships: Iterable[Membership], by) -> list[Outcome]:
 
 
 def _remove(membership: Membership, by) -> dict:
-    """Remove without recording it; returns what she had."""
+    """Remove without recording it; returns what they had."""
     if membership.user_id == by.pk:
         raise Refused("To remove yourself, leave the organization.")
     refuse_stronger(membership.organization, by, membership.role)
@@ -106,14 +106,14 @@ def _remove(membership: Membership, by) -> dict:
 
 @transaction.atomic
 def leave(*, membership: Membership, by) -> None:
-    """End one's own membership. Raises Refused for the last active Admin and for anybody else's."""
+    """End one's own membership. Raises Refused for the last active Admin and for anyone else's."""
     if membership.user_id != by.pk:
         raise Refused("You can only leave on your own behalf.")
     _record("member.left", membership.organization, membership, by, _end(membership))
 
 
 def _end(membership: Membership) -> dict:
-    """Returns role and teams of before."""
+    """Returns the role and teams they had."""
     organization = membership.organization.locked()
     teams = organization.teams.filter(user=membership.user)
     before = {"role": membership.role, "teams": sorted(team.label for team in teams)}
@@ -126,7 +126,7 @@ def _end(membership: Membership) -> dict:
 
 
 def refuse_without_admin(organization: Organization) -> None:
-    """Call it inside the transaction of a change, after the change. Raises Refused when nobody is Admin any more."""
+    """Call it inside the transaction of a change, after the change. Raises Refused when no Admin is left."""
     if not organization.memberships.active_admins().exists():
         raise Refused("An organization needs an Admin. Make someone else an Admin first.")
 

@@ -77,7 +77,7 @@ class ManyTeamForm(SelectionForm):
 class MemberFilter(django_filters.FilterSet):
     """Search, role, team and state of the members list. Unknown values are ignored, so old links keep working.
 
-    Without `in_full` nobody learns whose sign-in is weak.
+    Without `in_full` it does not tell whose sign-in is weak.
     """
 
     STATES = {"never": "Never signed in", "inactive": "Deactivated", "weak": "Without two-factor"}

@@ -31,8 +31,8 @@ class OrganizationRole:
 
 @dataclass
 class Row:
-    """A member in a list. `locked`: why her role cannot be changed here; `choices`: roles she can be given, `options`:
-    the same for a <select>."""
+    """A member in a list. `locked`: why their role can't be changed here; `choices`: roles they can be given,
+    `options`: the same for a <select>."""
 
     membership: Membership
     role_name: str
@@ -44,7 +44,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Sessions:
-    """Browsers in which somebody is signed in."""
+    """Browsers in which a person is signed in."""
 
     count: int
     seen: datetime | None
@@ -142,14 +142,14 @@ def placed(members):
 
 
 def _placed(org: Organization, members: Sequence[Membership]) -> dict:
-    """Key of a member -> her, as placed() reads her. One query when the list was made without it."""
+    """Key of a member -> the member as placed() reads them. One query when the list was made without it."""
     if any(not hasattr(member, "team_keys") for member in members):
         members = placed(org.memberships.filter(pk__in=[member.pk for member in members]))
     return {member.pk: member for member in members}
 
 
 def _teams_of(org: Organization, teams, placed: dict) -> dict:
-    """Key of a member -> her teams by name."""
+    """Key of a member -> their teams by name."""
     teams = list(org.teams.all() if teams is None else teams)
     for team in teams:
         team.organization = org
@@ -158,13 +158,13 @@ def _teams_of(org: Organization, teams, placed: dict) -> dict:
 
 
 def role_sources(row: Row, roles: dict[str, OrganizationRole]) -> list[tuple[OrganizationRole, Team | None]]:
-    """Every organization role the member has with the team it comes from, strongest first; None: her own."""
+    """Every organization role the member has with the team it comes from, strongest first; None: assigned directly."""
     found = [(roles.get(row.membership.role), None)]
     found += [(roles.get(team.org_role), team) for team in row.teams]
     return sorted((pair for pair in found if pair[0]), key=lambda pair: pair[0].rank)
 
 
 def sessions_of(person) -> Sessions:
-    """Of anybody; her own she sees one by one in her settings."""
+    """For any person; people see their own sessions one by one in their settings."""
     rows = living(person)
     return Sessions(len(rows), max((row.last_seen_at for row in rows), default=None))

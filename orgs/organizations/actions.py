@@ -37,9 +37,9 @@ def update_organization(*, organization: Organization, name: str, description: s
 
 @transaction.atomic
 def require_two_factor(*, organization: Organization, required: bool, by) -> None:
-    """Let nobody in without a second factor at sign-in, or no longer ask for it. Nothing happens when it is so already.
+    """Require a second factor at sign-in, or no longer. Nothing happens when that is the setting already.
 
-    Raises Refused when `by` has none herself: she would shut herself out.
+    Raises Refused when `by` has none: they would shut themselves out.
     """
     locked = organization.locked()
     if locked.requires_two_factor == required:
@@ -58,8 +58,8 @@ def require_two_factor(*, organization: Organization, required: bool, by) -> Non
 def allow_package_builds(*, organization: Organization, allowed: bool, by) -> None:
     """Let packages of templates be built from source where they have no wheel, or no longer.
 
-    Nothing happens when it is so already. Raises Refused while the package index needs a password: the code that
-    builds could read it.
+    Nothing happens when that is the setting already. Raises Refused while the package index needs a password: the
+    code that builds could read it.
     """
     locked = organization.locked()
     if locked.allows_package_builds == allowed:

@@ -17,7 +17,7 @@ class OrganizationForm(forms.ModelForm):
 
 
 class NewOrganizationForm(OrganizationForm):
-    """The slug follows the name while somebody types, and the page says at once when it is taken."""
+    """The slug follows the name while it is typed, and the page says at once when it is taken."""
 
     class Meta(OrganizationForm.Meta):
         fields = ["name", "slug", "description"]
@@ -56,7 +56,7 @@ class NewOrganizationForm(OrganizationForm):
 
 
 class DeleteForm(forms.Form):
-    """The name typed as it is written, so that nobody deletes the wrong organization."""
+    """The name typed as it is written, so that no one deletes the wrong organization."""
 
     name = forms.CharField(label="Type its name to confirm", strip=True)
 

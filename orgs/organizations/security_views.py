@@ -13,7 +13,7 @@ from . import actions
 @require_POST
 @org_view(Permission.ORGANIZATION_CHANGE)
 def two_factor(request):
-    """Require a second factor of everybody, or no longer."""
+    """Require a second factor of everyone, or no longer."""
     required = request.POST.get("required") == "yes"
     try:
         actions.require_two_factor(organization=request.org, required=required, by=request.user)

@@ -16,12 +16,12 @@ from .permissions import complete, rights_that_exist
 
 
 class Outdated(Refused):
-    """Somebody changed the role after the page was read."""
+    """The role was changed after the page was read."""
 
 
 @dataclass(frozen=True)
 class Change:
-    """What saving did to the rights. `implied`: those among `added` that nobody ticked but others need."""
+    """What saving did to the rights. `implied`: those among `added` that were not ticked but that others need."""
 
     added: frozenset[str]
     removed: frozenset[str]
@@ -33,8 +33,8 @@ def create_role(*, organization: Organization, level: str, name: str, by, **abou
     """Make a role of the organization's own. `about`: description, base (a predefined role of the same level, whose
     rights it always has) and rights (those besides; what they need is added).
 
-    Raises Refused for a taken name, rights that do not exist, a base of elsewhere, and an organization role that
-    may do what `by` may not.
+    Raises Refused for a taken name, rights that do not exist, a base the organization lacks, and an organization role
+    that may do what `by` may not.
     """
     organization.locked()
     _refuse_taken(organization, level, name)
@@ -71,7 +71,7 @@ def change_rights(*, role: Role, rights, version: str, by) -> Change:
     """Make the rights of a role those given, its base's and what they need; its holders have them at once.
 
     `version`: Role.version when the rights were chosen. Raises Outdated when it is another by now; Refused for a
-    predefined role, rights that do not exist, what `by` may not do, and more rights on tenants for herself.
+    predefined role, rights that do not exist, what `by` may not do, and more rights on tenants for `by`.
     """
     row = _own(role, by)
     before = row.rights
@@ -94,9 +94,9 @@ def change_rights(*, role: Role, rights, version: str, by) -> Change:
 
 @transaction.atomic
 def delete_role(*, role: Role, by, replacement: Role | None = None) -> None:
-    """Delete a role. Who holds it, or is invited to it, has the replacement from now on.
+    """Delete a role. Those who hold it, or are invited to it, have the replacement from now on.
 
-    Raises Refused for a predefined role, for one in use without a replacement, for a replacement of elsewhere, and
+    Raises Refused for a predefined role, for one in use without a replacement, for one the organization lacks, and
     where the replacement gives what `by` must not give.
     """
     row = _own(role, by)
@@ -119,7 +119,7 @@ def delete_role(*, role: Role, by, replacement: Role | None = None) -> None:
 
 
 def in_use(role: Role) -> bool:
-    """Does anybody hold it, is somebody invited to it, or does a domain give it?"""
+    """Does anyone hold it, is anyone invited to it, or does a domain give it?"""
     organization = role.organization
     if role.level == Role.Level.ORGANIZATION:
         given = [organization.memberships, organization.invitations.open(), organization.domains]
@@ -167,7 +167,7 @@ def _refuse_replacement(role: Role, replacement: Role, by) -> None:
 
 
 def _refuse_own_gain(role: Role, by) -> None:
-    """Whoever manages roles but not access must not let herself do more on tenants."""
+    """People who manage roles but not access must not give themselves more rights on tenants."""
     if role.level != Role.Level.TENANT or by.is_superuser:
         return
     if Permission.TENANT_MANAGE_ALL in permissions_of(by, role.organization):

@@ -18,7 +18,7 @@ class RolePermissionInline(admin.TabularInline):
 
 @admin.register(Role)
 class RoleAdmin(ReadOnlyAdmin):
-    """Predefined roles are what the code says; nobody changes them here."""
+    """Predefined roles are what the code says; they can't be changed here."""
 
     list_display = ["name", "level", "organization", "predefined", "rank"]
     list_filter = ["level", "predefined", "organization"]

@@ -37,7 +37,7 @@ def _places(role: Role, effects: list[Effect]) -> dict:
 
 
 def _organization_state(role: Role) -> State:
-    """Organization roles of everybody who has this one, her own and those of her teams."""
+    """Organization roles of everyone who has this one, their own and those of their teams."""
     organization = role.organization
     everybody = organization.memberships.filter(user__is_active=True)
     teams = organization.teams.filter(user__in=everybody.values("user")).exclude(org_role="")

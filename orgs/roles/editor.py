@@ -1,7 +1,7 @@
 """The grid in which a role's rights are ticked: its boxes, what ticks mean, and how it differs from another role.
 
 Columns and groups have a box of their own that stands for all below it. HTML tells whether it is ticked, not whether
-somebody ticked it, so the page also sends which of them were ticked when it was made.
+someone ticked it, so the page also sends which of them were ticked when it was made.
 """
 
 from collections.abc import Iterable
@@ -124,7 +124,7 @@ class Editor:
 
     @property
     def implied(self) -> list[str]:
-        """Rights that nobody ticked and that others need."""
+        """Rights that were not ticked but that others need."""
         return self.told(self.given - self.chosen - self.fixed)
 
     @property
@@ -143,7 +143,7 @@ class Editor:
         return [self._section(name, icon, places) for (name, icon), places in layout(self.role.level).items()]
 
     def differences(self, other: Role) -> list[Difference]:
-        """What it may do that `other` may not and the other way round, in the order of the grid."""
+        """What it may do that `other` may not, and the other way round, in the order of the grid."""
         theirs, found = other.rights, []
         for right in in_order(self.role.level):
             if (right in self.given) != (right in theirs):

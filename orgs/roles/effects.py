@@ -1,7 +1,7 @@
 """Who gains and who loses by a change of roles, before it is saved: compares two states of the same rows.
 
 A state says who holds which role where, who is in which team, and what each role may do. What a person may do at a
-place is everything her roles there give, her own and those of her teams: the rule every decision follows.
+place is everything their roles there give, their own and those of their teams: the rule every decision follows.
 """
 
 from collections.abc import Hashable, Iterable, Mapping
@@ -19,7 +19,7 @@ NOTHING: frozenset[str] = frozenset()
 
 
 class Holding(NamedTuple):
-    """A role somebody holds: `holder` is a key of State.people, `role` one of State.rights."""
+    """A role someone holds: `holder` is a key of State.people, `role` one of State.rights."""
 
     place: Hashable
     holder: Hashable
@@ -51,12 +51,12 @@ class State:
         return replace(self, holdings=frozenset(others | {Holding(place, holder, role) for role in roles}))
 
     def with_more(self, *, rights: Mapping, people: Mapping) -> "State":
-        """Roles and holders that nobody here has had so far. Nobody gains or loses by that."""
+        """Roles and holders that no one here has had so far. No one gains or loses by that."""
         return replace(self, rights={**self.rights, **rights}, people={**self.people, **people})
 
 
 def effective(state: State) -> dict[tuple, frozenset[str]]:
-    """(person, place) -> all she may do there. Each combination of roles is put together once."""
+    """(person, place) -> all they may do there. Each combination of roles is put together once."""
     roles: dict[tuple, set] = {}
     for place, holder, role in state.holdings:
         for person in state.people.get(holder, ()):
@@ -70,7 +70,7 @@ def effective(state: State) -> dict[tuple, frozenset[str]]:
 
 
 def compare(before: State, after: State) -> list[Effect]:
-    """Everybody for whom something changes, and where."""
+    """Everyone for whom something changes, and where."""
     had, has = effective(before), effective(after)
     found = (Effect(*key, had.get(key, NOTHING), has.get(key, NOTHING)) for key in had.keys() | has.keys())
     return [effect for effect in found if effect.before != effect.after]

@@ -31,7 +31,7 @@ class RoleForm(forms.ModelForm):
 
 
 class CreateForm(RoleForm):
-    """A role begins as another one: built on it, with its rights for ever, or as a copy of it."""
+    """A role starts from another one: built on it, always with its rights, or as a copy of it."""
 
     start = forms.ChoiceField(label="Start from")
 

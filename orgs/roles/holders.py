@@ -14,7 +14,7 @@ SHOWN = 20
 
 @dataclass(frozen=True)
 class Holders:
-    """`people` and `teams` are the first of those that hold it themselves; `everybody` counts members of teams too."""
+    """`people` and `teams` are the first of those that hold it directly; `everybody` counts members of teams too."""
 
     people: list
     people_count: int
@@ -30,7 +30,7 @@ class Holders:
 
 
 def holders(role: Role) -> Holders:
-    """Everybody who holds the role, in as many queries for any number."""
+    """Everyone who holds the role, in as many queries for any number."""
     people, teams, invited = _of_tenant(role) if role.level == Role.Level.TENANT else _of_organization(role)
     numbers = {"people_count": people, "teams_count": teams, "invited": invited, "tenants": _tenants(role)}
     inside = Team.user_set.through.objects.filter(group__among=teams.order_by().values("pk"))

@@ -99,12 +99,12 @@ class Role(PlainNames, models.Model):
 
     @property
     def inherited(self) -> frozenset[str]:
-        """Rights of the role it is built on, which it cannot be without."""
+        """Rights of the role it is built on, which can't be removed."""
         return self.base.rights if self.base else frozenset()
 
     @property
     def version(self) -> str:
-        """Changes with the rights: who saves a grid says which state of it she has seen."""
+        """Changes with the rights: saving a grid says which state of it was seen."""
         return hashlib.sha256(" ".join(sorted(self.rights)).encode()).hexdigest()[:16]
 
     def set_rights(self, rights) -> None:

@@ -10,7 +10,7 @@ from functools import lru_cache
 from orgs.permissions import Permission
 
 CREATE, READ, UPDATE, DELETE, SHARE = "create", "read", "update", "delete", "share"
-ATTACH = "attach"  # link somebody else's component into a stack; asked since 0.99
+ATTACH = "attach"  # link someone else's component into a stack; asked since 0.99
 ALL = (CREATE, READ, UPDATE, DELETE, SHARE)
 EXTRA_ACTIONS = {
     "secret": ("read_secret_value", "backup_restore"),
@@ -62,7 +62,7 @@ def actions_of(resource: str) -> tuple[str, ...]:
     return ALL + EXTRA_ACTIONS.get(resource, ())
 
 
-# Types that we do not know and that are called so are answered as secrets are.
+# Unknown types with such names are answered as secrets are.
 _SECRETIVE = ("secret", "credential", "key", "token", "password")
 
 
@@ -101,12 +101,12 @@ def _everything() -> set[str]:
     return {f"{resource}:{action}" for resource in resources for action in actions_of(resource)}
 
 
-# Whoever has any role sees what it is on, so each role of the level has it.
+# Anyone with a role can see what it is on, so each role of the level has it.
 ALWAYS = {
     "organization": frozenset({str(Permission.ORGANIZATION_VIEW)}),
     "tenant": frozenset({"tenant:view"}),
 }
-# In the organization, who manages something sees all of it.
+# In the organization, those who manage something can see all of it.
 _SEE_FIRST = {
     str(Permission.MEMBER_MANAGE): str(Permission.MEMBER_VIEW),
     str(Permission.TEAM_MANAGE): str(Permission.TEAM_VIEW),

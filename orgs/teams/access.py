@@ -1,4 +1,4 @@
-"""Which teams of an organization a person sees, and whose members she manages."""
+"""Which teams of an organization a person sees, and whose members they manage."""
 
 from orgs.models import Organization
 from orgs.permissions import Permission
@@ -14,7 +14,7 @@ def teams_visible_to(user, organization: Organization, rights):
 
 
 def gives_too_much(user, team: Team, rights) -> str:
-    """Why coming into this team would give what the user could not give directly, as a sentence; empty when it would not.
+    """Why joining this team would give what the user could not give directly, as a sentence; empty when it would not.
 
     `rights`: what permissions_of says of the user.
     """
@@ -26,13 +26,13 @@ def gives_too_much(user, team: Team, rights) -> str:
 
 
 def manages_members(user, team: Team, rights) -> bool:
-    """May she add people to this team and take them out: with the right to manage teams, or as its maintainer.
+    """Can the user add and remove people of this team: with the right to manage teams, or as its maintainer?
 
-    `rights`: what permissions_of says; without any she is of elsewhere, or may not sign in.
+    `rights`: what permissions_of says; empty for outsiders and for people who can't sign in.
     """
     return Permission.TEAM_MANAGE in rights or (bool(rights) and is_maintainer(user, team))
 
 
 def is_maintainer(user, team: Team) -> bool:
-    """A maintainer who is no longer in the team is none."""
+    """Someone who has left the team no longer counts as a maintainer."""
     return team.maintainers.filter(user=user, user__groups=team.pk).exists()

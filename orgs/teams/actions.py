@@ -35,7 +35,7 @@ def create_team(
 def update_team(*, team: Team, label: str, description: str, org_role: str, by) -> None:
     """Rename, describe, and change the organization role of all members. Same refusals as create_team.
 
-    The old role counts as well: nobody takes away what is stronger than her own.
+    The old role counts as well: no one can take away a role stronger than their own.
     """
     row = _locked(team)
     if org_role != row.org_role:
@@ -60,11 +60,11 @@ def delete_team(*, team: Team, by) -> None:
 
 @transaction.atomic
 def add_member(*, team: Team, user, by) -> None:
-    """Put a member of the organization into the team; she has its rights at once.
+    """Put a member of the organization into the team; they have its rights at once.
 
-    Nothing happens when she is in it. Raises Refused for people of elsewhere, when `by` neither manages teams nor
+    Nothing happens when they are in it already. Raises Refused for outsiders, when `by` neither manages teams nor
     maintains this one, when the team may do more than `by` or has a role that `by` could not give directly (a
-    maintainer was appointed by somebody who could), and when she would give herself tenant roles.
+    maintainer was appointed by someone who could), and when `by` would gain tenant roles.
     """
     row = _locked(team)
     if _join(row, user, by):
@@ -83,7 +83,7 @@ def add_members(*, team: Team, memberships: Iterable[Membership], by) -> list[Ou
 
 
 def _join(row: Team, user, by) -> bool:
-    """Put somebody into a locked team without recording it; False when she is in it."""
+    """Put a person into a locked team without recording it; False when they are in it already."""
     _refuse_unless_manager(row, by)
     if not row.organization.memberships.filter(user=user).exists():
         raise Refused(f"{user} is not in {row.organization}.")
@@ -99,7 +99,7 @@ def _join(row: Team, user, by) -> bool:
 
 @transaction.atomic
 def remove_member(*, team: Team, user, by) -> None:
-    """Take a person out of the team; she loses its rights at once. Nothing happens when she is not in it.
+    """Take a person out of the team; they lose its rights at once. Nothing happens when they are not in it.
 
     Raises Refused when the team may do more than `by`, and when `by` neither manages teams nor maintains this one.
     """
@@ -115,7 +115,7 @@ def remove_member(*, team: Team, user, by) -> None:
 
 @transaction.atomic
 def add_maintainer(*, team: Team, user, by) -> None:
-    """Let a person of the team add and remove its members. Nothing happens when she does already.
+    """Let a person of the team add and remove its members. Nothing happens when they can already.
 
     It hands on the right to give what the team has. Raises Refused for people who are not in it, for service
     accounts, when the team may do more than `by`, and when it has a role that `by` could not give directly.
@@ -136,7 +136,7 @@ def add_maintainer(*, team: Team, user, by) -> None:
 
 @transaction.atomic
 def remove_maintainer(*, team: Team, user, by) -> None:
-    """She stays in the team and manages its members no longer. Raises Refused when the team may do more than `by`."""
+    """They stay in the team but no longer manage its members. Raises Refused when the team may do more than `by`."""
     row = _locked(team)
     refuse_stronger(row.organization, by, row.org_role)
     found = row.maintainers.filter(user=user)
@@ -164,7 +164,7 @@ def _refuse_taken(organization: Organization, label: str, besides: Team | None =
 
 
 def _refuse_own_gain(team: Team, user, by) -> None:
-    """Whoever manages teams but not access must not let herself into tenants through a team."""
+    """People who manage teams but not access must not let themselves into tenants through a team."""
     if user != by or Permission.TENANT_MANAGE_ALL in permissions_of(by, team.organization):
         return
     if team.tenant_grants.valid().exists():

@@ -39,13 +39,13 @@ class TeamAdmin(ActionsAdmin):
 
     @admin.display(description="members")
     def members(self, team) -> str:
-        """To read; they are added and removed on the team's page."""
+        """Read-only; members are added and removed on the team's page."""
         people = team.user_set.all() if team.pk else []
         return ", ".join(f"{person} <{person.email}>" for person in people) or "none"
 
     @admin.display(description="maintainers")
     def kept_by(self, team) -> str:
-        """To read; they are appointed on the team's page."""
+        """Read-only; maintainers are appointed on the team's page."""
         people = team.maintainers.select_related("user") if team.pk else []
         return ", ".join(str(membership.user) for membership in people) or "none"
 

@@ -6,7 +6,7 @@ from .models import Team
 
 
 class TeamForm(forms.ModelForm):
-    """Name and description; the organization role only for those who may hand out roles."""
+    """Name and description; the organization role only for those who can assign roles."""
 
     class Meta:
         model = Team
@@ -41,7 +41,7 @@ class TeamForm(forms.ModelForm):
 
 
 class MemberForm(forms.Form):
-    """Somebody of the organization who is not in the team yet."""
+    """A member of the organization who is not in the team yet."""
 
     membership = forms.ModelChoiceField(queryset=None)
 

@@ -1,4 +1,4 @@
-"""What people would get on tenants by coming into a team, before they are added."""
+"""What people would gain on tenants by joining a team, before they are added."""
 
 from collections.abc import Iterable
 

@@ -150,7 +150,7 @@ def maintainer_remove(request, team, membership):
 
 
 def _managed(request, team):
-    """The team, when the person of the request manages its members; else 404 if she does not see it, or 403."""
+    """The team, when the person of the request manages its members; else 404 if they can't see it, or 403."""
     team = get_object_or_404(_teams(request), uuid=team)
     if not manages_members(request.user, team, request.org_permissions):
         refuse(request, Permission.TEAM_MANAGE, request.org)
@@ -158,7 +158,7 @@ def _managed(request, team):
 
 
 def _person(request, team, membership):
-    """Somebody who is in the team."""
+    """A person in the team."""
     return get_object_or_404(_members(request, team).select_related("user"), pk=membership).user
 
 
@@ -193,7 +193,7 @@ def _maintainers(request, team):
 
 
 def _maintained(request) -> set:
-    """Keys of the teams whose members she manages without managing teams."""
+    """Keys of the teams whose members the person manages without managing teams."""
     mine = request.membership.maintained_teams.filter(user=request.user) if request.membership else ()
     return {team.pk for team in mine}
 
@@ -222,7 +222,7 @@ def _others(request, team):
 
 
 def _offered(request, team, search: str) -> list | None:
-    """A few who may be added. Who does not see the members of the organization has to know whom she looks for."""
+    """A few who can be added. Those who can't see the members of the organization have to know whom to look for."""
     if Permission.MEMBER_VIEW not in request.org_permissions and len(search) < 2:
         return None
     found = Q(user__name__icontains=search) | Q(user__email__icontains=search)

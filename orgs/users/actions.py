@@ -27,7 +27,7 @@ def create_person(*, person, by) -> None:
 def change_person(*, person, by) -> None:
     """Store changed fields of an account.
 
-    Raises Refused when `by` would lock herself out, and when an organization would be without an active Admin.
+    Raises Refused when `by` would lock themselves out, and when an organization would be without an active Admin.
     """
     row = type(person).objects.select_for_update().get(pk=person.pk)
     before, after = _words(row), _words(person)
@@ -47,32 +47,32 @@ def change_person(*, person, by) -> None:
 
 @transaction.atomic
 def registered(*, person, through: str) -> None:
-    """Tell the audit log that a person made her account herself: by password, or through the provider of that name."""
+    """Tell the audit log that a person created their own account: by password, or through the provider of that name."""
     after = {"email": person.email, "username": person.username, "through": through}
     _record("person.registered", person, person, after=after)
 
 
 @transaction.atomic
 def connected(*, person, through: str) -> None:
-    """Tell the audit log that a provider's word opens the account of a person from now on."""
+    """Tell the audit log that a person can sign in through a provider from now on."""
     _record("person.connected", person, person, after={"through": through})
 
 
 @transaction.atomic
 def password_was_set(*, person, by) -> None:
-    """Tell the audit log that somebody else chose a person's password."""
+    """Tell the audit log that someone else chose a person's password."""
     _record("person.password_set", person, by)
 
 
 @transaction.atomic
 def link_made(*, person) -> None:
-    """Tell the audit log that somebody at the machine made a link that signs the person in."""
+    """Tell the audit log that someone at the machine made a link that signs the person in."""
     _record("person.link_made", person, None)
 
 
 @transaction.atomic
 def password_changed(*, person, had_one: bool, was_signed_in: bool) -> None:
-    """Tell the audit log that a person chose a password herself; without being signed in, by the link in a mail."""
+    """Tell the audit log that a person chose their own password; by the link in a mail if not signed in."""
     if not was_signed_in:
         _record("person.password_reset", person, person)
     elif had_one:
@@ -83,7 +83,7 @@ def password_changed(*, person, had_one: bool, was_signed_in: bool) -> None:
 
 @transaction.atomic
 def address_confirmed(*, person, before: str) -> None:
-    """The person proved that the address is hers; `before` is what she signed in with until now."""
+    """The person proved that the address is theirs; `before` is what they signed in with until now."""
     if person.email == before:
         _record("person.email_confirmed", person, person, after={"email": person.email})
         return
@@ -117,7 +117,7 @@ def factors_changed(*, person, before: dict, after: dict) -> None:
 
 @transaction.atomic
 def remove_factor(*, factor, by) -> None:
-    """A superuser takes a second factor (an Authenticator) from somebody who lost it; her recovery codes end with the last."""
+    """A superuser removes a lost second factor (an Authenticator); recovery codes end with the last one."""
     person, name = factor.user, str(factor)
     factor.delete()
     if not has_two_factor(person):
@@ -126,7 +126,7 @@ def remove_factor(*, factor, by) -> None:
 
 
 def _missing(factors: dict, others: dict) -> dict[str, str]:
-    """Type -> name of those that the others have not."""
+    """Type -> name of those missing from the others."""
     return dict(factors[pk] for pk in factors if pk not in others)
 
 
@@ -159,7 +159,7 @@ def end_session(*, session, by) -> None:
 
 @transaction.atomic
 def settle_address(*, person) -> None:
-    """Let allauth know the address a person signs in with as her confirmed first one.
+    """Let allauth know the address a person signs in with as their confirmed primary one.
 
     Accounts a superuser made have no such row, and after a change in the administration it names the old address.
     allauth would then take the current address for one still to be confirmed, and remove it with the next change.
@@ -186,8 +186,8 @@ def _record(action: str, person, by, before=None, after=None) -> None:
 
 @transaction.atomic
 def deactivate_person(*, person, by) -> None:
-    """Stop a person from signing in; her sessions end for good. Raises Refused when an organization would be without
-    an active Admin."""
+    """Stop a person from signing in; their sessions end for good. Raises Refused when an organization would be left
+    without an active Admin."""
     organizations = Organization.objects.filter(memberships__user=person, memberships__role=OrgRole.ADMIN)
     for organization in organizations.order_by("pk").select_for_update():
         others = organization.memberships.active_admins().exclude(user=person)
@@ -201,7 +201,7 @@ def deactivate_person(*, person, by) -> None:
 
 @transaction.atomic
 def rename_person(*, person, name: str, by) -> None:
-    """Change the name that others see. The username, which tenants know her by, stays."""
+    """Change the name that others see. The username, which tenants know them by, stays."""
     before = {"name": get_user_model().objects.get(pk=person.pk).name}
     person.name = name
     person.save(update_fields=["name"])

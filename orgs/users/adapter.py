@@ -55,7 +55,7 @@ class AccountAdapter(DefaultAccountAdapter):
             raise ValidationError(f"Sign in with {settings.ZENPRO_OIDC.name}. Passwords are switched off.")
 
     def pre_login(self, request, user, **kwargs):
-        """Service accounts work with keys alone, even if somebody gave one a password.
+        """Service accounts work with keys alone, even if someone gave one a password.
 
         With the provider as the only way in, passkeys and links in mails end here as well.
         """
@@ -114,7 +114,7 @@ class AccountAdapter(DefaultAccountAdapter):
         self.send_mail("account/email/account_already_exists", email, links)
 
     def _get_login_attempts_cache_key(self, request, **credentials) -> str:
-        """allauth counts for each Host apart, which whoever guesses may choose: ports of it are never checked."""
+        """allauth counts each Host apart, and an attacker chooses the Host: its port is never checked."""
         login = credentials.get("email", credentials.get("username", "")).lower()
         return f"zenpro:{login}"
 
@@ -144,6 +144,6 @@ class AccountAdapter(DefaultAccountAdapter):
         return True
 
     def get_reauthentication_methods(self, user) -> list[dict]:
-        """Ways to confirm that it is her, in our words."""
+        """Ways to confirm that it is really them, in our words."""
         ways = super().get_reauthentication_methods(user)
         return [{**way, "description": WAYS.get(way["id"], way["description"])} for way in ways]

@@ -36,7 +36,7 @@ class PersonChangeForm(UserChangeForm):
 
 
 class PersonCreationForm(BaseUserCreationForm):
-    """The username follows from the address, so nobody types it."""
+    """The username follows from the address, so no one types it."""
 
     class Meta:
         model = User
@@ -106,7 +106,7 @@ class SocialAccountAdmin(ReadOnlyAdmin):
 
 @admin.register(Authenticator)
 class AuthenticatorAdmin(ActionsAdmin, ReadOnlyAdmin):
-    """Read-only, but for taking one away from somebody who lost it."""
+    """Read-only, except for removing one that its owner lost."""
 
     hidden = ("data",)
     list_display = ["user", "type", "created_at", "last_used_at"]

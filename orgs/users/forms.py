@@ -26,7 +26,7 @@ class ProfileForm(forms.ModelForm):
 
 
 class ResetForm(ResetPasswordForm):
-    """Counted and mailed by the normal form: another spelling is no further mail."""
+    """Counted and mailed by the normal form: another spelling doesn't send another mail."""
 
     def clean_email(self) -> str:
         self.cleaned_data["email"] = normal(self.cleaned_data["email"])

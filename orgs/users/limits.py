@@ -1,4 +1,4 @@
-"""What somebody sees who tried too often, with how long to wait. allauth counts, in the cache all processes share."""
+"""What people see after too many attempts, with how long to wait. allauth counts, in the cache all processes share."""
 
 import math
 import time
@@ -15,7 +15,7 @@ APPS = {"allauth.account": account_settings, "allauth.mfa": mfa_settings}
 
 
 def too_many(request, key: str | None = None):
-    """The page that refuses, status 429. `key`: of the person, where she is what was counted."""
+    """The page that refuses, status 429. `key`: the person's, where attempts were counted by person."""
     typed = normal(request.POST.get("email", ""))  # where a reset was asked for
     seconds = max([1, *_waits(request, key or typed or None)])
     response = render(request, "429.html", {"wait": in_words(seconds)}, status=429)

@@ -46,7 +46,7 @@ class UserManager(BaseUserManager):
         return self.get(email__iexact=normal(email))
 
     def free_username(self, wish: str) -> str:
-        """A username nobody has or had. Rows are never deleted, so the table is the memory."""
+        """A username no one has or ever had. Rows are never deleted, so the table is the memory."""
         stem = slugify(wish) or "user"
         taken = set(self.filter(username__startswith=stem).values_list("username", flat=True))
         number, name = 1, stem
@@ -69,7 +69,7 @@ class User(PlainNames, AbstractBaseUser, PermissionsMixin):
     """A person or a service account.
 
     Tenants match accounts by username (protocol §13.2): it is unique, cannot be
-    changed and is never given to anybody else, so a user is deactivated, not deleted.
+    changed and is never given to anyone else, so a user is deactivated, not deleted.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)

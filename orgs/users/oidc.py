@@ -1,7 +1,7 @@
 """Sign-in through the provider that the settings name (OpenID Connect): who is let in, and as whom.
 
-The account belongs to what the provider calls the person (`sub`). The first time, it is found or made by her e-mail
-address, and only when the provider says that this is verified.
+The account belongs to what the provider calls the person (`sub`). The first time, it is found or created by their
+email address, and only when the provider says that this is verified.
 """
 
 import hashlib
@@ -107,7 +107,7 @@ class SocialAdapter(DefaultSocialAccountAdapter):
 
 @contextmanager
 def _once(request):
-    """One transaction. When two of her windows come back at the same moment, the second one is told to try again."""
+    """One transaction. When two of a person's windows come back at the same moment, the second is told to try again."""
     try:
         with transaction.atomic():
             yield
@@ -118,7 +118,7 @@ def _once(request):
 def _connect(request, sociallogin, person) -> None:
     """From now on the provider's word opens this account.
 
-    Somebody may have made it with an address that was not hers: what she chose as a password ends here.
+    Someone may have created it with an address that was not theirs: the password they chose ends here.
     """
     if person.email == sociallogin.user.email:
         if EmailAddress.objects.filter(user=person, email=person.email, verified=False).exists():
@@ -130,7 +130,7 @@ def _connect(request, sociallogin, person) -> None:
 
 
 def _acting(person, request):
-    """The person with where she comes from: a copy, because allauth stores her while a second factor is asked for."""
+    """The person with their origin: a copy, because allauth stores the person while a second factor is asked for."""
     acting = copy(person)
     acting.origin = request.origin
     return acting
@@ -144,7 +144,7 @@ def _identity(said: dict) -> tuple[bool, str, str]:
 
 
 def _address(said: dict) -> tuple[str, bool]:
-    """(e-mail address, does the provider vouch for it): both from the same document."""
+    """(email address, does the provider vouch for it): both from the same document."""
     documents = (said.get("userinfo") or {}, said.get("id_token") or {})
     found = next((document for document in documents if document.get("email")), {})
     said = str(found.get("email", ""))
@@ -158,6 +158,6 @@ def _name(data: dict) -> str:
 
 
 def _page(request, problem: str, *, status: int = 403, **context):
-    """Why she is not signed in, and what she can do."""
+    """Why the person is not signed in, and what they can do."""
     context |= {"problem": problem, "provider": settings.ZENPRO_OIDC.name}
     return render(request, "users/oidc.html", context, status=status)

@@ -1,4 +1,4 @@
-"""Where a person is signed in: one row for each of her sessions, beside the session itself."""
+"""Where a person is signed in: one row for each of their sessions, beside the session itself."""
 
 import re
 import time
@@ -60,7 +60,7 @@ def noted(get_response):
 
 
 def _is_poll(request) -> bool:
-    """A page left open asks by itself, which is nobody's activity."""
+    """A page left open polls by itself, which doesn't count as activity."""
     return bool(request.htmx) and request.method == "GET"
 
 

@@ -13,7 +13,7 @@ from .sessions import browser_of
 
 
 def factors_of(person) -> dict[int, tuple[str, str]]:
-    """What she has, recovery codes too: key -> type and name."""
+    """What the person has, recovery codes too: key -> type and name."""
     return {row.pk: (row.type, str(row)) for row in Authenticator.objects.filter(user_id=person.pk)}
 
 

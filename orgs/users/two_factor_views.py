@@ -55,7 +55,7 @@ def index(request):
 @require_safe
 @login_required
 def needed(request, org):
-    """Why an organization does not let her in, and what to do."""
+    """Why an organization does not let the person in, and what to do."""
     closed = next((one for one in closed_to(request.user) if one.slug == org), None)
     if closed is None:
         return redirect("users:two_factor_done")
@@ -70,6 +70,6 @@ def done(request):
 
 
 def _demanding(person) -> list[str]:
-    """Names of her organizations that let nobody in without two-factor."""
-    hers = person.memberships.filter(organization__requires_two_factor=True)
-    return list(hers.order_by("organization__name").values_list("organization__name", flat=True))
+    """Names of the person's organizations that require two-factor sign-in."""
+    theirs = person.memberships.filter(organization__requires_two_factor=True)
+    return list(theirs.order_by("organization__name").values_list("organization__name", flat=True))

@@ -37,7 +37,7 @@ def settings(request):
 @require_safe
 @login_required
 def no_organization(request):
-    """For somebody who is in no organization (yet, or any more)."""
+    """For people who are in no organization (yet, or any more)."""
     if request.user.memberships.exists():
         return redirect("home")
     return render(request, "users/no_organization.html", {"invitations": waiting_for(request.user)})

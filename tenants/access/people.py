@@ -27,7 +27,7 @@ class Row(listing.Row):
 
 @dataclass(frozen=True)
 class Held:
-    """A role on a tenant and where it comes from: a team, or somebody who gave it directly."""
+    """A role on a tenant and where it comes from: a team, or someone who assigned it directly."""
 
     role: str
     team: Team | None

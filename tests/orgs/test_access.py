@@ -8,7 +8,7 @@ from orgs.permissions import Permission
 
 @pytest.fixture
 def crowd(org, owner, editor, viewer, member, superuser, outsider):
-    """Everybody who could be mistaken for somebody with a right."""
+    """Everyone who could be mistaken for someone with a right."""
     promoted = make_member(org, "member")
     make_team(org, org_role="editor", members=[promoted])
     make_team(make_org(), org_role="admin", members=[member])

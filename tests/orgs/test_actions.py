@@ -20,7 +20,7 @@ def role(org, slug, level="organization"):
 
 
 def make_helper(org):
-    """A person who manages members through a role of her own, without being Admin."""
+    """A person who manages members through a custom role, without being Admin."""
     helper = org.roles.create(level="organization", slug="helper", name="Helper")
     helper.set_rights(["organization:view", "member:view", "member:manage"])
     return make_member(org, "helper", name="Hana Helper")
@@ -71,20 +71,20 @@ def test_an_admin_who_cannot_sign_in_does_not_count(org, owner, superuser, field
         actions.change_role(membership=owner.membership, role=role(org, "member"), by=superuser)
 
 
-def test_nobody_changes_her_own_role(org, owner):
+def test_no_one_can_change_their_own_role(org, owner):
     make_member(org, "admin")
     with pytest.raises(refusals.Refused, match="change your own role"):
         actions.change_role(membership=owner.membership, role=role(org, "viewer"), by=owner)
 
 
-def test_a_role_of_elsewhere_is_refused(org, owner, member):
+def test_a_role_the_organization_lacks_is_refused(org, owner, member):
     for wrong in (role(make_org(), "admin"), role(org, "admin", "tenant")):
         with pytest.raises(refusals.Refused, match="no such role"):
             actions.change_role(membership=member.membership, role=wrong, by=owner)
     assert Membership.objects.get(pk=member.membership.pk).role == "member"
 
 
-def test_nobody_gives_or_takes_more_than_she_may(org, owner, member, editor):
+def test_no_one_can_give_or_take_more_than_they_may(org, owner, member, editor):
     helper = make_helper(org)
     make_member(org, "admin")
     for membership, slug in ((member.membership, "admin"), (owner.membership, "member")):
@@ -96,7 +96,7 @@ def test_nobody_gives_or_takes_more_than_she_may(org, owner, member, editor):
     assert audit(org) == [("member.removed", "Hana Helper", "Dana Petrova in Acme AI")]
 
 
-def test_nobody_leaves_for_somebody_else_or_removes_herself(org, owner, member):
+def test_no_one_can_leave_for_someone_else_or_remove_themselves(org, owner, member):
     make_member(org, "admin")
     with pytest.raises(refusals.Refused):
         actions.leave(membership=member.membership, by=owner)
@@ -105,7 +105,7 @@ def test_nobody_leaves_for_somebody_else_or_removes_herself(org, owner, member):
     assert org.memberships.count() == 3
 
 
-def test_nobody_is_added_twice_with_a_foreign_role_or_by_somebody_weaker(org, owner, member):
+def test_no_one_is_added_twice_with_a_foreign_role_or_by_someone_weaker(org, owner, member):
     person = make_user()
     with pytest.raises(refusals.Refused, match="no such role"):
         actions.add_member(organization=org, person=person, role=role(make_org(), "admin"), by=owner)

@@ -87,7 +87,7 @@ def test_an_invitation_makes_up_for_it_and_the_next_removal_is_remembered_too(or
     assert Departure.objects.count() == 1
 
 
-def test_role_of_elsewhere_is_refused(org, superuser):
+def test_a_role_the_organization_lacks_is_refused(org, superuser):
     make_role(make_org(), "Auditor", level="organization")
     for role in ("auditor", "developer"):
         with pytest.raises(refusals.Refused, match="no such role"):
@@ -119,7 +119,7 @@ def test_a_public_mail_provider_has_to_be_meant(org):
 # -- joining
 
 
-def test_signing_in_makes_her_a_member_once(org, sign_in):
+def test_signing_in_makes_people_members_once(org, sign_in):
     of(org, role="viewer")
     user = person("Mary@Acme.Example")
     assert sign_in(user).url == reverse("home")
@@ -132,7 +132,7 @@ def test_signing_in_makes_her_a_member_once(org, sign_in):
     assert recorded() == ["member.joined"]
 
 
-def test_a_member_keeps_her_role(org, owner, sign_in):
+def test_members_keep_their_role(org, owner, sign_in):
     of(org, "example.org")
     sign_in(owner)
     assert org.memberships.get(user=owner).role == "admin" and recorded() == []

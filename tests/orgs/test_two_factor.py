@@ -1,4 +1,4 @@
-"""Organizations that ask everybody for a second factor."""
+"""Organizations that ask everyone for a second factor."""
 
 from uuid import uuid4
 
@@ -53,7 +53,7 @@ def test_admins_alone_may_require_it(as_user, org, switch, role):
     assert not org.requires_two_factor
 
 
-def test_an_admin_without_it_shuts_nobody_out(as_user, org, owner, switch):
+def test_an_admin_without_it_cannot_require_it(as_user, org, owner, switch):
     with_factor(owner, "recovery_codes")  # which are no second factor
     as_user(owner).post(switch, {"required": "yes"})
     org.refresh_from_db()
@@ -149,14 +149,14 @@ def test_superusers_are_asked_too(as_user, asking, superuser):
     assert as_user(with_factor(superuser)).get(asking.get_absolute_url()).status_code == 200
 
 
-def test_whoever_removes_her_factor_is_out_at_the_next_request(as_user, asking, member):
+def test_people_who_remove_their_factor_are_out_at_the_next_request(as_user, asking, member):
     client = as_user(with_factor(member))
     assert client.get(asking.get_absolute_url()).status_code == 200
     Authenticator.objects.all().delete()
     assert client.get(asking.get_absolute_url()).url == NEEDED
 
 
-def test_other_organizations_of_hers_stay_open(as_user, asking, member):
+def test_other_organizations_of_the_person_stay_open(as_user, asking, member):
     other = make_org("Open")
     make_member(other, user=member)
     assert as_user(member).get(other.get_absolute_url()).status_code == 200
@@ -190,7 +190,7 @@ def test_no_computer_is_approved_for_its_tenants(as_user, asking, member):
     devices.approve(login=login, tenant=tenant, trusted=False, by=with_factor(member))
 
 
-def test_nobody_enters_its_tenants_without(asking, member, superuser):
+def test_no_one_enters_its_tenants_without(asking, member, superuser):
     tenant = make_tenant(asking)
     make_grant(tenant, member, "developer")
     robot = make_service_account(asking)

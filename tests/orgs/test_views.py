@@ -53,7 +53,7 @@ def test_only_admins_change_members_and_settings(as_user, org, owner, role):
     assert done() == []
 
 
-def test_nobody_promotes_herself(as_user, org, owner, editor):
+def test_no_one_can_promote_themselves(as_user, org, owner, editor):
     client = as_user(editor)
     assert client.post(url("member_role", org, editor.membership.pk), {"role": "admin"}).status_code == 403
     assert Membership.objects.get(pk=editor.membership.pk).role == "editor"
@@ -90,7 +90,7 @@ def test_a_member_of_another_organization_is_404(as_user, org, owner, outsider):
     assert Membership.objects.get(pk=pk).role == "admin"
 
 
-def test_a_role_of_elsewhere_changes_nothing(as_user, org, owner, member):
+def test_a_role_the_organization_lacks_changes_nothing(as_user, org, owner, member):
     make_org("Other").roles.create(level="organization", slug="elsewhere", name="Elsewhere")
     client = as_user(owner)
     for role in ("elsewhere", "developer", ""):
@@ -307,7 +307,7 @@ def test_own_row_and_last_admin_say_why_they_are_locked(as_user, org, owner, mem
     assert url("member_role", org, owner.membership.pk) not in page
 
 
-def test_somebody_stronger_is_locked_for_a_custom_role(as_user, org, owner, editor, member):
+def test_a_stronger_member_is_locked_for_a_custom_role(as_user, org, owner, editor, member):
     make_member(org, "admin")
     helper = org.roles.create(level="organization", slug="helper", name="Helper")
     helper.set_rights(["organization:view", "member:view", "member:manage"])
@@ -337,7 +337,7 @@ def test_teams_and_tenants_of_each_person(as_user, org, owner, member):
     assert (rows[owner].teams, rows[owner].tenants) == ([], "All 2")
 
 
-def test_a_viewer_learns_nothing_of_tenants_she_is_not_in(as_user, org, owner, viewer, member):
+def test_viewers_learn_nothing_of_tenants_of_others(as_user, org, owner, viewer, member):
     secret, shared = make_tenant(org, "secret"), make_tenant(org, "shared")
     for tenant in (secret, shared):
         make_grant(tenant, member, "operator")

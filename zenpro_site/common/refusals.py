@@ -12,7 +12,7 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one of many members. `refused`: why nothing did; `before`: None when there was nothing to do."""
+    """What happened to one of many members. `refused`: why nothing did; `before`: None when there was nothing to do."""
 
     membership: object
     before: object = None
@@ -24,9 +24,9 @@ class Outcome:
 
 
 def one_by_one(memberships: Iterable, change: Callable) -> list[Outcome]:
-    """Try `change` with each of these members; whoever it is refused for stays as she is.
+    """Try `change` with each of these members; those for whom it is refused stay as they are.
 
-    Call it inside a transaction and record what was done after all of them: an audit row keeps everybody else from
+    Call it inside a transaction and record what was done after all of them: an audit row keeps everyone else from
     recording until the commit. `change` returns what was before, or None when there was nothing to do.
     """
     outcomes = []

@@ -93,7 +93,7 @@ def _run(organization: Organization, row: dict) -> Run:
 
 
 def _person(row):
-    """Enough of a User for name and avatar, without another query; None when nobody is known."""
+    """Enough of a User for name and avatar, without another query; None when no one is known."""
     if not row["person_id"]:
         return None
     return get_user_model()(pk=row["person_id"], name=row["person"], email=row["email"])

@@ -62,6 +62,6 @@ def _around(request) -> dict:
 
 
 def _whom_to_ask(organization):
-    """The first members who may give others more, by whatever way they may."""
+    """The first members who can give others more, in whatever way."""
     found = members_who_can(Permission.MEMBER_MANAGE, organization).filter(user__is_service_account=False)
     return found.select_related("user").order_by("user__name", "user__email")[:3]

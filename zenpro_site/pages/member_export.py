@@ -26,7 +26,7 @@ def as_csv(request, members) -> Iterator[str]:
 
 
 def _batches(members) -> Iterator[list]:
-    """Few members in memory, and nobody twice or not at all when somebody joins meanwhile."""
+    """Few members in memory, and no one twice or left out when someone joins meanwhile."""
     keys = list(members.values_list("pk", flat=True))
     for start in range(0, len(keys), AT_ONCE):
         found = members.model.objects.select_related("user").in_bulk(keys[start : start + AT_ONCE])
@@ -46,6 +46,6 @@ def _day(moment) -> str:
 
 @transaction.atomic
 def record_export(*, organization: Organization, filters: dict, people: int, by) -> None:
-    """Somebody takes the list of people away."""
+    """Tell the audit log that the list of people was exported."""
     after = {"filters": filters, "people": people}
     AuditEvent.objects.record("member.exported", organization, by=by, organization=organization, after=after)

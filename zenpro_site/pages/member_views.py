@@ -87,7 +87,7 @@ def _membership(request, pk):
 @require_safe
 @org_view(Permission.ORGANIZATION_VIEW)
 def member_detail(request, membership):
-    """Members who see nobody else see themselves."""
+    """Members who can't see anyone else see themselves."""
     member = _membership(request, membership)
     if Permission.MEMBER_VIEW not in request.org_permissions and member.user_id != request.user.pk:
         refuse(request, Permission.MEMBER_VIEW, request.org)
@@ -113,7 +113,7 @@ def _detail_context(request, member) -> dict:
 
 
 def _events(request, member):
-    """What she did and what was done to her; None for whoever may not read it."""
+    """What the person did and what was done to them; None for those who can't read it."""
     if Permission.AUDIT_VIEW not in request.org_permissions and member.user_id != request.user.pk:
         return None
     about = Q(actor=member.user) | Q(target_type="membership", target_id=str(member.pk))
@@ -190,7 +190,7 @@ def member_remove(request, membership):
 @require_POST
 @org_view(Permission.TEAM_MANAGE)
 def members_team(request):
-    """Put everybody who is ticked into a team."""
+    """Add everyone who is ticked to a team."""
     form = ManyTeamForm(request.POST, org=request.org)
     if not form.is_valid():
         return _nothing_done(request, form)
@@ -202,7 +202,7 @@ def members_team(request):
 @require_POST
 @org_view(Permission.MEMBER_MANAGE)
 def members_role(request):
-    """Give everybody who is ticked an organization role."""
+    """Give everyone who is ticked an organization role."""
     form = ManyRolesForm(request.POST, org=request.org)
     if not form.is_valid():
         return _nothing_done(request, form)
@@ -214,7 +214,7 @@ def members_role(request):
 @require_POST
 @org_view(Permission.MEMBER_MANAGE)
 def members_remove(request):
-    """Names everybody who is ticked and what they lose; removes them when that was read (`sure`)."""
+    """Names everyone who is ticked and what they lose; removes them when that was read (`sure`)."""
     form = SelectionForm(request.POST, org=request.org)
     if not form.is_valid():
         return _nothing_done(request, form)
@@ -233,7 +233,7 @@ def _nothing_done(request, form):
 
 
 def _many_done(request, outcomes, done: str, before: str):
-    """Back to the list when nobody was refused, else a line for each person."""
+    """Back to the list when no one was refused, else a line for each person."""
     changed = [outcome for outcome in outcomes if outcome.changed]
     refused = [outcome for outcome in outcomes if outcome.refused]
     if not refused:

@@ -48,7 +48,7 @@ def chain(org, owner):
 
 
 def rows(**where):
-    """Events as somebody with the database in her hands reaches them."""
+    """Events as someone with access to the database reaches them."""
     return AuditEvent._base_manager.filter(**where)
 
 
@@ -190,7 +190,7 @@ def test_event_moved_to_another_organization_is_named(chain):
 
 
 @pytest.mark.parametrize("other", [None, "person"])
-def test_event_laid_on_somebody_else_is_named(chain, other):
+def test_event_blamed_on_someone_else_is_named(chain, other):
     rows(number=3).update(actor=other and make_user())
     assert verify().broken == "#3 was given to another person"
 
@@ -251,7 +251,7 @@ def test_deleting_people_and_organizations_breaks_nothing(chain, org, owner, sup
     assert not verify().broken
 
 
-def test_lost_head_is_told_and_stops_nobody(chain, org):
+def test_lost_head_is_told_and_stops_no_one(chain, org):
     AuditHead.objects.all().delete()
     assert verify().broken == "The end of the chain was removed"
     assert AuditEvent.objects.record("organization.updated", org, organization=org).number == LENGTH + 1

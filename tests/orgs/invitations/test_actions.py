@@ -70,7 +70,7 @@ def make_inviter(org, *more):
     return make_member(org, "inviter")
 
 
-def test_an_inviter_promises_no_more_than_she_may(send, org, team, tenant):
+def test_inviters_promise_no_more_than_they_may_give(send, org, team, tenant):
     inviter = make_inviter(org)
     strong = make_team(org, org_role="admin")
     promises = [
@@ -159,7 +159,7 @@ def test_no_second_account_for_a_proven_second_address(send):
     assert actions.accept(token=result.token, by=person).user == person
 
 
-def test_an_unproven_second_address_is_nobodys(send):
+def test_an_unproven_second_address_belongs_to_no_one(send):
     person = make_user("berg@example.org")
     EmailAddress.objects.create(user=person, email="linus@example.org", verified=False)
     result = send("linus@example.org")
@@ -224,7 +224,7 @@ def test_accept_with_an_account_in_other_letters(send, org):
     assert actions.accept(token=result.token, by=person).role == "viewer"
 
 
-def test_a_member_meanwhile_keeps_her_role_and_gets_the_rest(full, org, team):
+def test_a_member_meanwhile_keeps_their_role_and_gets_the_rest(full, org, team):
     person = make_member(org, "editor", email="linus@example.org")
     assert actions.accept(token=full.token, by=person).role == "editor"
     assert person in team.user_set.all()
@@ -277,7 +277,7 @@ def test_renew_makes_a_new_link_and_kills_the_old(send, org, owner):
     accept_new(again)
 
 
-def test_renew_brings_an_invitation_of_somebody_who_left_back_to_life(send, org, owner):
+def test_renew_revives_an_invitation_of_someone_who_left(send, org, owner):
     second = make_member(org, "admin")
     result = send(by=second)
     remove_member(membership=second.membership, by=owner)

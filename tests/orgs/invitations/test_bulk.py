@@ -91,7 +91,7 @@ NEW@example.org, Viewer"""
     assert done() == ["invitation.sent"]
 
 
-def test_nobody_promises_more_than_she_may(as_user, org, send):
+def test_no_one_can_promise_more_than_they_may_give(as_user, org, send):
     make_team(org, "plain")
     make_team(org, "chiefs", org_role="admin")
     inviter = make_inviter(org, "team:manage")
@@ -116,7 +116,7 @@ def test_teams_of_another_organization_are_unknown(as_user, org, owner, outsider
     ],
 )
 @pytest.mark.parametrize("name", ["bulk", "bulk_send"])
-def test_lists_that_help_nobody(as_user, org, owner, name, text, words):
+def test_unusable_lists_are_refused(as_user, org, owner, name, text, words):
     response = as_user(owner).post(url(name, org), asked(text))
     assert response.status_code == 422
     assert words in response.context["form"].errors["addresses"][0]
@@ -175,7 +175,7 @@ def test_send_gives_each_line_its_own_and_a_result(as_user, org, owner, member, 
     assert done() == ["invitation.sent"] * 2
 
 
-def test_a_line_that_somebody_invites_meanwhile_is_told(as_user, org, owner, send):
+def test_a_line_that_someone_invites_meanwhile_is_told(as_user, org, owner, send):
     client = as_user(owner)
     data = checked(client, org, asked("a@example.org\nb@example.org"))
     send("a@example.org")

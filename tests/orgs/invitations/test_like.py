@@ -1,4 +1,4 @@
-"""Invite like somebody: the form begins with what she has, as far as the inviter may give it."""
+"""Invite like a member: the form begins with what that member has, as far as the inviter may give it."""
 
 from datetime import UTC, datetime
 
@@ -31,7 +31,7 @@ def test_it_needs_the_right_to_see_people(as_user, org, model):
     assert not AuditEvent.objects.exists(), "a page that may not be read leaves no row"
 
 
-def test_somebody_of_elsewhere_is_not_found(as_user, org, owner):
+def test_a_member_of_another_organization_is_not_found(as_user, org, owner):
     stranger = make_member(make_org("Other"))
     client = as_user(owner)
     assert like(client, org, stranger).status_code == 404
@@ -49,10 +49,10 @@ def test_nothing_is_chosen_that_the_inviter_may_not_give(as_user, org, model):
         "Team chiefs: it can do more than you.",
     ]
     assert form["role"].value() == "member" and form["teams"].value() == [model.team.uuid]
-    assert "production" not in response.content.decode(), "she does not see that tenant"
+    assert "production" not in response.content.decode(), "the inviter does not see that tenant"
 
 
-def test_roles_on_tenants_that_she_sees_but_may_not_give_are_named(as_user, org, model):
+def test_roles_on_tenants_that_the_inviter_sees_but_may_not_give_are_named(as_user, org, model):
     weak = make_inviter(org, "member:view")
     make_grant(model.tenant, weak, "viewer")
     response = like(as_user(weak), org, model)
@@ -62,7 +62,7 @@ def test_roles_on_tenants_that_she_sees_but_may_not_give_are_named(as_user, org,
     ]
 
 
-def test_the_form_begins_with_all_she_has(as_user, org, owner, model):
+def test_the_form_begins_with_all_the_member_has(as_user, org, owner, model):
     response = like(as_user(owner), org, model)
     form = response.context["form"]
     assert (form["role"].value(), form["teams"].value()) == ("editor", [model.team.uuid])

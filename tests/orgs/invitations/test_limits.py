@@ -1,4 +1,4 @@
-"""Nobody's mailbox is filled from here: limits for one address, and for one organization."""
+"""No mailbox is filled from here: limits for one address, and for one organization."""
 
 from datetime import timedelta
 

@@ -16,7 +16,7 @@ HIDDEN = re.compile(r'name="csrfmiddlewaretoken" value="(\w+)"')
 
 
 def press_at_once(ports, path, fields) -> list[httpx.Response]:
-    """Everybody opens the page, then all of them post."""
+    """Everyone opens the page, then all of them post."""
     barrier = Barrier(PEOPLE)
 
     def press(number):

@@ -117,7 +117,7 @@ def test_choices_of_another_organization_are_refused(as_user, org, owner):
         (", ".join(f"p{n}@example.org" for n in range(101)), "At most 100"),
     ],
 )
-def test_addresses_that_help_nobody_are_an_error_at_the_field(as_user, org, owner, text, words):
+def test_unusable_addresses_are_an_error_at_the_field(as_user, org, owner, text, words):
     response = as_user(owner).post(url("create", org), offer(addresses=text))
     assert response.status_code == 422
     assert words in response.context["form"].errors["addresses"][0]
@@ -206,7 +206,7 @@ def taken_after(looks):
 
 @pytest.fixture
 def refuse(monkeypatch):
-    """refuse("revoke"): the action answers with a refusal, as when somebody else was quicker."""
+    """refuse("revoke"): the action answers with a refusal, as when someone else was quicker."""
 
     def refuse(name):
         def fail(**kwargs):

@@ -116,7 +116,7 @@ def test_a_server_that_says_later_is_asked_later(queue, up):
     assert state(mail)[0] == "sent"
 
 
-def test_a_server_that_hangs_up_keeps_nobody_else_from_the_mail(queue, up):
+def test_a_server_that_hangs_up_keeps_no_one_else_from_the_mail(queue, up):
     up.hangs_up = "a@example.org"
     lost, fine = queue("a@example.org"), queue("b@example.org")
     delivery.deliver_due()

@@ -1,4 +1,4 @@
-"""The same for many members at once: to a team, another role, removed; each is refused or done by herself."""
+"""The same for many members at once: to a team, another role, removed; each member is changed or refused separately."""
 
 import pytest
 from django.urls import reverse
@@ -58,7 +58,7 @@ def test_only_who_manages_members_changes_many(as_user, org, owner, who):
         ("role", {"member": ["nonsense"], "become": "viewer"}, "no longer a member"),
     ],
 )
-def test_nothing_is_done_with_nobody(as_user, org, owner, name, data, words):
+def test_nothing_is_done_when_no_one_is_ticked(as_user, org, owner, name, data, words):
     response = as_user(owner).post(url(name, org), data)
     assert response.status_code == 422
     assert words in text(response)
@@ -78,7 +78,7 @@ def test_one_of_another_organization_stops_it_all(as_user, org, owner, member, o
     assert done() == []
 
 
-def test_role_and_team_of_elsewhere_are_refused(as_user, org, owner, member):
+def test_a_role_or_team_the_organization_lacks_is_refused(as_user, org, owner, member):
     client = as_user(owner)
     for become in ("developer", "", "nonsense"):
         assert client.post(url("role", org), keys(member) | {"become": become}).status_code == 422
@@ -115,7 +115,7 @@ def test_when_all_are_refused_the_page_says_so(as_user, org, owner, superuser):
     assert done() == []
 
 
-def test_somebody_stronger_is_refused_by_herself(as_user, org, owner, member, viewer):
+def test_only_the_stronger_member_is_refused(as_user, org, owner, member, viewer):
     make_member(org, "admin")
     helper = org.roles.create(level="organization", slug="helper", name="Helper")
     helper.set_rights(["organization:view", "member:view", "member:manage"])
@@ -126,7 +126,7 @@ def test_somebody_stronger_is_refused_by_herself(as_user, org, owner, member, vi
     assert set(org.memberships.filter(user__in=[owner, member])) == {owner.membership}
 
 
-def test_nobody_lets_herself_into_tenants_through_a_team(org, owner, editor, member):
+def test_no_one_can_let_themselves_into_tenants_through_a_team(org, owner, editor, member):
     team, tenant = make_team(org), make_tenant(org)
     make_grant(tenant, team, "viewer")
     make_grant(tenant, editor, "admin")

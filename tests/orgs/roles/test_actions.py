@@ -18,7 +18,7 @@ KEEPER = {"role:view", "role:manage", "organization:view"}
 
 @pytest.fixture
 def keeper(org):
-    """May manage roles, and nothing else."""
+    """Can manage roles, and nothing else."""
     make_role(org, "Keeper", level="organization", rights=KEEPER)
     return make_member(org, "keeper")
 
@@ -66,7 +66,7 @@ def test_a_right_that_does_not_exist_is_refused(org, owner, reviewer, right):
     assert fresh(reviewer).rights == before
 
 
-def test_a_base_of_elsewhere_is_refused(org, owner, reviewer):
+def test_a_base_that_is_not_predefined_here_is_refused(org, owner, reviewer):
     elsewhere = tenant_role(make_org(), "viewer")
     other_level = org.roles.organization_level().get(slug="viewer")
     for base in (elsewhere, other_level, reviewer):
@@ -86,7 +86,7 @@ def test_predefined_roles_stay_as_they_are(org, owner):
     assert rows() == 0
 
 
-def test_nobody_makes_an_organization_role_that_may_more(org, keeper):
+def test_no_one_can_create_a_stronger_organization_role(org, keeper):
     for rights in ({"tenant:manage_all"}, {"member:manage"}):
         with pytest.raises(Refused, match="more than you"):
             create(org, keeper, level="organization", rights=rights)
@@ -94,7 +94,7 @@ def test_nobody_makes_an_organization_role_that_may_more(org, keeper):
         save(org.roles.get(slug="keeper"), KEEPER | {"member:manage"}, keeper)
 
 
-def test_nobody_touches_an_organization_role_that_may_more(org, keeper, recruiter):
+def test_no_one_can_touch_a_stronger_organization_role(org, keeper, recruiter):
     with pytest.raises(Refused, match="more than you"):
         save(recruiter, KEEPER, keeper)
     with pytest.raises(Refused, match="more than you"):
@@ -102,7 +102,7 @@ def test_nobody_touches_an_organization_role_that_may_more(org, keeper, recruite
     assert fresh(recruiter).rights == recruiter.rights
 
 
-def test_nobody_replaces_her_role_by_a_stronger_one(org, keeper):
+def test_no_one_can_replace_their_role_by_a_stronger_one(org, keeper):
     with pytest.raises(Refused, match="more than you"):
         actions.delete_role(
             role=org.roles.get(slug="keeper"), replacement=org.roles.organization_level()[0], by=keeper
@@ -112,7 +112,7 @@ def test_nobody_replaces_her_role_by_a_stronger_one(org, keeper):
 
 
 @pytest.mark.parametrize("through_team", [False, True])
-def test_nobody_gives_herself_more_on_tenants(org, keeper, reviewer, through_team):
+def test_no_one_can_give_themselves_more_on_tenants(org, keeper, reviewer, through_team):
     make_grant(make_tenant(org), make_team(org, members=[keeper]) if through_team else keeper, reviewer.slug)
     with pytest.raises(Refused, match="yourself"):
         save(reviewer, reviewer.rights | {"model:delete"}, keeper)

@@ -81,7 +81,7 @@ def told(after: State, touched=()) -> Consequence:
     return consequence(compare(STATE, after), "tenant", NAMES, TENANTS, touched)
 
 
-def test_whoever_has_it_already_keeps_what_she_has():
+def test_people_who_have_it_already_keep_what_they_have():
     found = told(STATE.with_roles("prod", "team", {"admin"}), {1, 2, 3})
     assert [(line.tone, line.words, line.who) for line in found.lines] == [
         ("ok", "2 people gain update and delete on production", "Grace and Hui")

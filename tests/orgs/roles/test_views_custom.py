@@ -125,7 +125,7 @@ def test_names_of_the_other_level_are_free(org, owner, as_user):
     assert as_user(owner).post(at("create", org), {"name": "Member", "start": start}).status_code == 302
 
 
-def test_a_role_of_elsewhere_is_not_copied(org, owner, as_user):
+def test_a_role_of_another_organization_is_not_copied(org, owner, as_user):
     start = f"copy:{tenant_role(make_org(), 'admin').pk}"
     answer = as_user(owner).post(at("create", org), {"name": "New", "start": start})
     assert list(answer.context["form"].errors) == ["start"]
@@ -200,7 +200,7 @@ def test_create_organization_role(org, owner, as_user):
     assert "team:manage" in org.roles.organization_level().get(slug="lead").rights
 
 
-def test_a_person_with_the_new_role_may_what_it_says(org, owner, as_user, recruiter):
+def test_a_person_with_the_new_role_can_do_what_it_says(org, owner, as_user, recruiter):
     person = make_member(org, recruiter.slug)
     assert as_user(person).get(reverse("invitations:list", args=[org.slug])).status_code == 200
     assert as_user(person).get(at("list", org)).status_code == 403

@@ -39,12 +39,12 @@ def test_add_twice_writes_one_row(org, owner, member):
     assert AuditEvent.objects.count() == 1
 
 
-def test_remove_of_somebody_who_is_not_in_it_writes_nothing(org, owner, member):
+def test_removing_someone_who_is_not_in_the_team_writes_nothing(org, owner, member):
     actions.remove_member(team=make_team(org), user=member, by=owner)
     assert not AuditEvent.objects.exists()
 
 
-def test_editor_cannot_put_anybody_into_a_team_stronger_than_she(org, editor, member):
+def test_editor_cannot_put_anyone_into_a_stronger_team(org, editor, member):
     team = make_team(org, org_role="admin")
     for user in (editor, member):
         with pytest.raises(Refused, match="can do more than you"):
@@ -52,7 +52,7 @@ def test_editor_cannot_put_anybody_into_a_team_stronger_than_she(org, editor, me
     assert not team.user_set.exists()
 
 
-def test_editor_cannot_let_herself_into_a_tenant_through_a_team(org, editor):
+def test_editors_cannot_let_themselves_into_a_tenant_through_a_team(org, editor):
     tenant, team = make_tenant(org), make_team(org)
     make_grant(tenant, team, "viewer")
     with pytest.raises(Refused, match="You can't give yourself roles"):
@@ -85,7 +85,7 @@ def test_editor_cannot_give_a_team_the_role_admin(org, editor):
     assert Team.objects.get().org_role == ""
 
 
-def test_editor_cannot_take_a_stronger_role_from_a_team_but_may_rename_it(org, editor):
+def test_editor_cannot_take_a_stronger_role_from_a_team_but_can_rename_it(org, editor):
     team = make_team(org, "x", org_role="admin")
     with pytest.raises(Refused):
         actions.update_team(team=team, label="x", description="", org_role="", by=editor)

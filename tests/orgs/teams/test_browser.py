@@ -42,7 +42,7 @@ def open_page(live_server, browser, client, team):
 
 
 def search_for_grace(page, write) -> None:
-    """Write her name; each letter may ask for others, and the last one has been answered."""
+    """Type Grace's name; each letter may ask for others, and the last one has been answered."""
     with page.expect_response("**q=gra*"):
         write("gra")
     page.get_by_role("button", name="Add Grace Lindqvist").wait_for()
@@ -102,7 +102,7 @@ def test_people_and_maintainers_with_the_keyboard_alone(team, open_page):
     assert [user.name for user in team.user_set.all()] == ["Grace Lindqvist"]
 
 
-def test_a_maintainer_manages_her_team_without_javascript(team, open_page):
+def test_a_maintainer_manages_their_team_without_javascript(team, open_page):
     dana = team.user_set.get()
     team.maintainers.add(dana.memberships.get())
     team.owner = dana

@@ -1,4 +1,4 @@
-"""Nobody gives through a team what they could not give directly: by page, API, many at once, or invitation."""
+"""No one can give through a team what they could not give directly: by page, API, many at once, or invitation."""
 
 import pytest
 from django.urls import reverse
@@ -86,14 +86,14 @@ class TestTenantRoles:
         actions.add_member(team=team, user=friend, by=editor)
         assert friend in team.user_set.all()
 
-    def test_nobody_appoints_who_then_does_it_for_them(self, team, friend, editor, owner):
+    def test_no_one_can_appoint_someone_to_do_it_for_them(self, team, friend, editor, owner):
         actions.add_member(team=team, user=friend, by=owner)
         with pytest.raises(Refused, match="whose access you don't manage"):
             actions.add_maintainer(team=team, user=friend, by=editor)
         assert not team.maintainers.exists()
 
     def test_a_maintainer_was_trusted_with_it(self, team, friend, owner, org):
-        """Appointed by somebody who could give all of it; it is what maintainers are for. Not for themselves."""
+        """Appointed by someone who could give all of it; it is what maintainers are for. Not for themselves."""
         actions.add_member(team=team, user=friend, by=owner)
         actions.add_maintainer(team=team, user=friend, by=owner)
         third = make_member(org)

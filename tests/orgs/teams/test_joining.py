@@ -1,4 +1,4 @@
-"""What somebody would get by coming into a team is said before she is added."""
+"""What a person would gain by joining a team is said before they are added."""
 
 from datetime import timedelta
 
@@ -25,7 +25,7 @@ def gains(team, *people):
     return [one.gains for one in memberships]
 
 
-def test_each_person_gets_what_she_has_not(org, team):
+def test_each_person_gets_what_they_do_not_have(org, team):
     new, viewer, admin = make_member(org), make_member(org), make_member(org)
     first, second = (grant.tenant for grant in team.tenant_grants.order_by("created_at")[:2])
     make_grant(first, viewer, "viewer")

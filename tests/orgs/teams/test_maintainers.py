@@ -54,7 +54,7 @@ def rows():
 # Refusals
 
 
-def test_she_cannot_touch_another_team(team, other, org, member, as_user):
+def test_a_maintainer_cannot_touch_another_team(team, other, org, member, as_user):
     person = make_member(org)
     for user in (member, person):
         with pytest.raises(Refused, match="don't manage"):
@@ -68,7 +68,7 @@ def test_she_cannot_touch_another_team(team, other, org, member, as_user):
     assert list(other.user_set.all()) == [person]
 
 
-def test_she_does_not_see_another_team_without_the_right(org, member, as_user):
+def test_a_maintainer_does_not_see_another_team_without_the_right(org, member, as_user):
     mine, hidden = make_team(org, members=[member]), make_team(org)
     mine.maintainers.add(member.membership)
     client, person = as_user(member), make_member(org)
@@ -77,7 +77,7 @@ def test_she_does_not_see_another_team_without_the_right(org, member, as_user):
 
 
 @pytest.mark.parametrize("name", ["edit", "delete"])
-def test_she_can_neither_edit_nor_delete_the_team(team, member, as_user, name):
+def test_a_maintainer_can_neither_edit_nor_delete_the_team(team, member, as_user, name):
     data = {"label": "mine", "description": "", "org_role": "admin"}
     assert as_user(member).post(url(name, team), data).status_code == 403
     assert (Team.objects.get().label, Team.objects.get().org_role) == ("risk-ml", "viewer")
@@ -85,7 +85,7 @@ def test_she_can_neither_edit_nor_delete_the_team(team, member, as_user, name):
 
 
 @pytest.mark.parametrize("name", ["maintainer_add", "maintainer_remove"])
-def test_she_appoints_and_dismisses_nobody(team, org, member, as_user, name):
+def test_a_maintainer_cannot_appoint_or_dismiss_maintainers(team, org, member, as_user, name):
     person = make_member(org)
     team.user_set.add(person)
     if name == "maintainer_remove":
@@ -95,7 +95,7 @@ def test_she_appoints_and_dismisses_nobody(team, org, member, as_user, name):
     assert set(team.maintainers.all()) == before
 
 
-def test_she_cannot_give_the_team_a_role_on_a_tenant(team, org, member, as_user):
+def test_a_maintainer_cannot_give_the_team_a_role_on_a_tenant(team, org, member, as_user):
     tenant = org.tenants.get()
     role = org.roles.get(level="tenant", slug="admin")
     address = reverse("tenants:grant_give", args=[org.slug, tenant.slug])
@@ -103,7 +103,7 @@ def test_she_cannot_give_the_team_a_role_on_a_tenant(team, org, member, as_user)
     assert [grant.role.slug for grant in team.tenant_grants.all()] == ["developer"]
 
 
-def test_her_own_rights_stay_as_they_were(team, org, member):
+def test_the_rights_of_a_maintainer_stay_as_they_were(team, org, member):
     before = permissions_of(member, org)
     with pytest.raises(Refused, match="You can't give yourself roles"):
         actions.add_member(team=team, user=member, by=member)
@@ -111,7 +111,7 @@ def test_her_own_rights_stay_as_they_were(team, org, member):
     assert Permission.TEAM_MANAGE not in before and not AuditEvent.objects.exists()
 
 
-def test_a_plain_member_of_the_team_manages_nobody(team, org, as_user):
+def test_a_plain_member_of_the_team_cannot_manage_members(team, org, as_user):
     plain, person = make_member(org), make_member(org)
     team.user_set.add(plain)
     response = as_user(plain).post(url("member_add", team), {"membership": person.membership.pk})
@@ -123,7 +123,7 @@ def test_a_plain_member_of_the_team_manages_nobody(team, org, as_user):
     assert person not in team.user_set.all()
 
 
-def test_people_of_elsewhere_are_refused(team, member, outsider, as_user):
+def test_outsiders_are_refused(team, member, outsider, as_user):
     with pytest.raises(Refused, match="is not in Acme AI"):
         actions.add_member(team=team, user=outsider, by=member)
     as_user(member).post(url("member_add", team), {"membership": outsider.membership.pk})
@@ -174,7 +174,7 @@ def test_only_people_of_the_team_become_maintainers(team, org, owner):
     assert team.maintainers.count() == 1
 
 
-def test_an_editor_appoints_nobody_in_a_team_stronger_than_she(other, org, editor):
+def test_an_editor_cannot_appoint_maintainers_in_a_stronger_team(other, org, editor):
     person = make_member(org)
     other.user_set.add(person)
     for action in (actions.add_maintainer, actions.remove_maintainer):
@@ -198,7 +198,7 @@ def test_a_mere_member_searches_people_with_two_letters(team, org, viewer, membe
 # What they do
 
 
-def test_she_adds_and_removes_people_and_service_accounts(team, org, member, viewer, as_user):
+def test_a_maintainer_adds_and_removes_people_and_service_accounts(team, org, member, viewer, as_user):
     robot, client = make_service_account(org, "ci"), as_user(member)
     for person in (viewer, robot):
         page = client.post(url("member_add", team), {"membership": person.membership.pk}, headers=HTMX)
@@ -209,7 +209,7 @@ def test_she_adds_and_removes_people_and_service_accounts(team, org, member, vie
     assert [action for action, _ in rows()] == ["team.member_added"] * 2 + ["team.member_removed"]
 
 
-def test_her_page_has_the_buttons_she_may_use(team, member, as_user):
+def test_the_page_of_a_maintainer_has_the_buttons_they_can_use(team, member, as_user):
     client = as_user(member)
     page = client.get(team.get_absolute_url()).content.decode()
     assert "Find people to add" in page and "Remove Dana Petrova" in page
@@ -220,7 +220,7 @@ def test_her_page_has_the_buttons_she_may_use(team, member, as_user):
     )
 
 
-def test_the_team_of_a_maintainer_may_bring_the_role_she_has_only_through_it(org, owner, member):
+def test_the_team_of_a_maintainer_may_give_the_role_they_have_only_through_it(org, owner, member):
     team = make_team(org, members=[member], org_role="editor")
     actions.add_maintainer(team=team, user=member, by=owner)
     person = make_member(org)
@@ -254,14 +254,14 @@ def test_the_last_maintainer_who_goes_is_told(team, org, owner, member, as_user)
     assert "It now has no maintainer." in page
 
 
-def test_a_maintainer_who_takes_herself_out_comes_to_the_list(team, member, as_user):
+def test_a_maintainer_who_leaves_the_team_comes_to_the_list(team, member, as_user):
     response = as_user(member).post(url("member_remove", team, member))
     assert response.url == reverse("teams:list", args=[team.organization.slug])
     assert not team.user_set.exists() and not team.maintainers.exists()
 
 
 def test_an_admin_through_a_team_is_not_the_admin_an_organization_needs(org, owner, member):
-    """Whoever maintains that team could take her out again: only those who are Admin themselves count."""
+    """A maintainer of that team could remove them again: only people who are Admin directly count."""
     team = make_team(org, members=[member], org_role="admin")
     team.maintainers.add(member.membership)
     admin, viewer_role = (org.roles.get(level="organization", slug=slug) for slug in ("admin", "viewer"))

@@ -39,7 +39,7 @@ def test_those_who_do_not_manage_teams_are_refused_and_it_is_recorded(org, membe
     assert (event.action, event.outcome, event.after["right"]) == ("access.refused", "refused", "team:manage")
 
 
-def test_member_sees_her_own_teams_only(org, member, as_user):
+def test_members_see_their_own_teams_only(org, member, as_user):
     mine, other = make_team(org, "mine", members=[member]), make_team(org, "theirs")
     client = as_user(member)
     page = client.get(url("list", org=org)).content.decode()
@@ -48,7 +48,7 @@ def test_member_sees_her_own_teams_only(org, member, as_user):
     assert client.get(other.get_absolute_url()).status_code == 404
 
 
-def test_viewer_sees_all_teams_but_no_tenant_she_is_not_in(org, viewer, as_user):
+def test_viewers_see_all_teams_but_only_their_own_tenants(org, viewer, as_user):
     team, secret, known = make_team(org, "risk"), make_tenant(org, "secret"), make_tenant(org, "known")
     for tenant in (secret, known):
         make_grant(tenant, team, "developer")
@@ -184,7 +184,7 @@ def test_add_to_another_organizations_team_is_not_found(org, owner, member, as_u
     assert not team.user_set.exists()
 
 
-def test_editor_who_adds_herself_to_a_team_with_tenants_is_told_why_not(org, editor, as_user):
+def test_editors_who_add_themselves_to_a_team_with_tenants_are_told_why_not(org, editor, as_user):
     team = make_team(org)
     make_grant(make_tenant(org), team, "viewer")
     response = add(as_user(editor), team, editor, **{"HX-Request": "true", "HX-Target": "members"})
@@ -208,7 +208,7 @@ def test_remove(org, owner, member, as_user):
     assert AuditEvent.objects.get().action == "team.member_removed"
 
 
-def test_remove_of_somebody_who_is_not_in_it_is_not_found(org, owner, member, as_user):
+def test_removing_someone_who_is_not_in_the_team_is_not_found(org, owner, member, as_user):
     response = as_user(owner).post(url("member_remove", make_team(org).uuid, member.membership.pk, org=org))
     assert response.status_code == 404
 

@@ -152,7 +152,7 @@ def test_the_second_step_with_the_keyboard(open_browser, live_server, ada):
 
 @pytest.fixture
 def with_passkey(visit, live_server):
-    """Ada's browser, in which she has made a passkey."""
+    """Ada's browser, with a passkey set up."""
     page = visit("/accounts/2fa/")
     virtual_authenticator(page)
     press(page, "link", "Add a passkey")

@@ -72,7 +72,7 @@ def test_an_address_changed_by_a_superuser_counts(as_user, ada):
     assert EmailAddress.objects.get(primary=True).email == "moved@example.org"
 
 
-def test_a_row_left_with_somebody_else_does_not_stop_her(as_user, ada):
+def test_a_row_left_with_someone_else_does_not_stop_its_owner(as_user, ada):
     EmailAddress.objects.create(user=make_user("b@example.org"), email=ada.email, verified=True)
     assert as_user(ada).get(PAGE).status_code == 200
     assert EmailAddress.objects.get(email=ada.email).user == ada

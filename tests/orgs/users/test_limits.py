@@ -123,7 +123,7 @@ def test_confirming_a_password_is_limited_too(as_user, db):
 @pytest.mark.parametrize(
     ("proxies", "forwarded", "counted"),
     [
-        (0, "203.0.113.9", HOME),  # anybody can write the header
+        (0, "203.0.113.9", HOME),  # anyone can write the header
         (1, "203.0.113.9", "203.0.113.9"),
         (1, "10.0.0.1, 203.0.113.9", "203.0.113.9"),
         (2, "203.0.113.9, 10.0.0.1", "203.0.113.9"),

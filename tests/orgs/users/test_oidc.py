@@ -118,7 +118,7 @@ def test_state_that_is_not_this_browsers_is_refused(provider, client, owner):
 
 
 def test_code_of_another_sign_in_is_refused(provider, owner):
-    """Somebody who saw a code cannot use it: the verifier of that sign-in is in another session."""
+    """Someone who saw a code can't use it: the verifier of that sign-in is in another session."""
     first, second = Client(), Client()
     stolen = provider.let_in(first.get(START).url, "ada", email=owner.email, verified="1")
     own = second.get(START).url
@@ -225,8 +225,8 @@ def test_second_factor_is_asked_for_after_the_provider(sign_in, client, owner):
     assert me(client) == owner
 
 
-def test_password_of_somebody_who_never_proved_the_address_ends(sign_in, client, db):
-    """Whoever made the account with her address must not stay in it."""
+def test_the_password_of_someone_who_never_proved_the_address_ends(sign_in, client, db):
+    """Someone who created an account with Grace's address must not stay in it."""
     person = make_user("grace@example.org")
     EmailAddress.objects.create(user=person, email=person.email, verified=False, primary=True)
     thief = Client()
@@ -239,7 +239,7 @@ def test_password_of_somebody_who_never_proved_the_address_ends(sign_in, client,
     assert thief.get(reverse("users:settings")).status_code == 302
 
 
-def test_claim_of_somebody_else_to_her_address_does_not_keep_her_out(sign_in, client, org, member):
+def test_a_claim_of_someone_else_to_an_address_does_not_keep_its_owner_out(sign_in, client, org, member):
     EmailAddress.objects.create(user=member, email="grace@example.org", verified=False)
     OrganizationDomain.objects.create(organization=org, domain="example.org")
     sign_in("grace-2", "grace@example.org")
@@ -266,7 +266,7 @@ def test_invitation_that_still_counts_opens_an_account(sign_in, client, org, own
     assert actions() == ["invitation.sent", "person.registered", "invitation.accepted"]
 
 
-def test_open_sign_up_opens_an_account_with_a_username_nobody_had(sign_in, client, settings):
+def test_open_sign_up_opens_an_account_with_a_username_no_one_had(sign_in, client, settings):
     settings.ZENPRO_OPEN_SIGNUP = True
     make_user("linus@example.org", is_active=False)
     answer = sign_in("linus-2", "linus@elsewhere.example")
@@ -280,7 +280,7 @@ def test_open_sign_up_opens_an_account_with_a_username_nobody_had(sign_in, clien
     )
 
 
-def test_domain_opens_an_account_and_makes_her_a_member(sign_in, client, org, owner):
+def test_domain_opens_an_account_and_makes_its_owner_a_member(sign_in, client, org, owner):
     OrganizationDomain.objects.create(organization=org, domain="acme.example", role="viewer")
     answer = sign_in("mary", "mary@acme.example", name="Mary Jackson")
     assert client.get(answer.url).url == org.get_absolute_url()
@@ -338,7 +338,7 @@ def test_documents_must_speak_of_one_person(said, rf, settings, member):
 # -- pages and the switch
 
 
-def test_button_carries_on_where_she_wanted_to_go(provider, client, org, owner):
+def test_button_carries_on_to_the_page_that_was_wanted(provider, client, org, owner):
     page = text(client.get(f"{reverse('account_login')}?next=/o/acme-ai/teams/"))
     assert "Sign in with Acme SSO" in page and f"{START}?next=%2Fo%2Facme-ai%2Fteams%2F" in page
     assert 'name="password"' in page

@@ -66,7 +66,7 @@ def test_there_and_back_with_the_keyboard(provider, browser, live_server):
 
 
 @pytest.mark.parametrize(("width", "scheme"), SCREENS)
-def test_pages_are_fit_for_everybody(width, scheme, provider, settings, open_page, as_user, live_server):
+def test_pages_are_fit_for_everyone(width, scheme, provider, settings, open_page, as_user, live_server):
     org = make_org("Acme AI")
     owner = make_member(org, "admin", name="Ada Okafor")
     OrganizationDomain.objects.create(organization=org, domain="a-rather-long-name-of-a-company.example")

@@ -1,4 +1,4 @@
-"""Where somebody is signed in, and how that ends."""
+"""Where a person is signed in, and how that ends."""
 
 import re
 

@@ -26,7 +26,7 @@ def ada(db):
 
 @pytest.fixture
 def confirmed(as_user, ada):
-    """Ada's browser, in which she has just typed her password once more."""
+    """Ada's browser, with the password just typed once more."""
     client = as_user(ada)
     client.post(REAUTHENTICATE, {"password": PASSWORD})
     return client
@@ -85,7 +85,7 @@ def test_a_wrong_password_does_not_confirm(as_user, ada):
     assert client.get(ACTIVATE).status_code == 302
 
 
-def test_somebody_without_a_password_is_not_asked_for_one(as_user, ada):
+def test_someone_without_a_password_is_not_asked_for_one(as_user, ada):
     ada.set_unusable_password()
     ada.save()
     assert as_user(ada).get(ACTIVATE).status_code == 200
@@ -172,7 +172,7 @@ def test_removing_the_app_ends_the_codes_as_well(key, confirmed, ada):
     assert is_signed_in(password_given(ada))
 
 
-def test_digits_confirm_that_it_is_her(key, ada):
+def test_digits_confirm_that_it_is_really_them(key, ada):
     client = Client()
     client.force_login(ada)
     assert client.get(CODES).status_code == 302
@@ -216,7 +216,7 @@ def test_recovery_codes_alone_are_no_second_factor(ada):
     assert has_two_factor(ada)
 
 
-def test_her_address_can_be_changed_with_two_factor_on(key, confirmed, ada, mailoutbox):
+def test_the_address_can_be_changed_with_two_factor_on(key, confirmed, ada, mailoutbox):
     confirmed.post("/accounts/email/", {"email": "other@example.org", "action_add": ""})
     confirmed.post(re.search(r"/accounts/confirm-email/\S+", mailoutbox[0].body)[0])
     ada.refresh_from_db()

@@ -42,7 +42,7 @@ def test_settings_list_organizations_to_leave(as_user, org, member):
     assert reverse("orgs:leave", args=[org.slug]) in page
 
 
-def test_welcome_lists_her_invitations_without_a_link(as_user, org, owner):
+def test_welcome_lists_the_invitations_of_a_person_without_a_link(as_user, org, owner):
     person = make_user("linus@example.org")
     invite(org, owner, "Linus@example.org")
     invite(org, owner, "grace@example.org")
