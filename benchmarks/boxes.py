@@ -15,8 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tenants.hosting.local import box
-from tests.tenants.servers.conftest import VERSION, backend, eventually, make_spec
-from tests.tenants.servers.stub_control_plane import ControlPlane
+from tests.tenants.hosting.conftest import VERSION, backend, eventually, make_spec
+from tests.tenants.hosting.stub_control_plane import ControlPlane
 
 WAIT = 180  # seconds
 RUNS = 5  # for each start of a server: a run is short, and differs more from the next than the walls cost

@@ -55,7 +55,7 @@ class Result(NamedTuple):
 
 def hostile_servers(pipe, names: list[str]) -> None:
     """In a process of its own: one server for each attack; sends their addresses, ends with the pipe."""
-    from tests.tenants.servers import hostile
+    from tests.tenants.hosting import hostile
 
     servers = {name: hostile.HostileServer(attack_of(hostile, name)) for name in names}
     pipe.send({name: server.url for name, server in servers.items()})

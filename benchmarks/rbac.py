@@ -20,7 +20,7 @@ import httpx
 
 from tests.journey.installation import Installation, free_port, wait_for
 from tests.journey.laboratory import ABOUT, PEOPLE, Laboratory, Person
-from tests.tenants.servers.stub_control_plane import SECRET, ControlPlane
+from tests.tenants.hosting.stub_control_plane import SECRET, ControlPlane
 
 ROUNDS = 300
 DEMO = "from tenants.models import Tenant\nanswer = str(Tenant.objects.get(slug='demo').pk)"

@@ -11,8 +11,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.tenants.servers.conftest import VERSION, backend, eventually, make_spec
-from tests.tenants.servers.stub_control_plane import ControlPlane
+from tests.tenants.hosting.conftest import VERSION, backend, eventually, make_spec
+from tests.tenants.hosting.stub_control_plane import ControlPlane
 
 WAIT = 180  # seconds
 

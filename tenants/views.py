@@ -22,10 +22,9 @@ from tenants.hosting.forms import ELSEWHERE, DeleteForm, SettingsForm, SlugForm,
 from tenants.hosting.startup import startup_of
 from tenants.models.permissions import TenantPermission
 from tenants.runs.reading import ask, list_runs, rows_of
+from tenants.usage.disk import bar_of
 from zenpro_site.common.htmx import reload_page, render_partial, wants
 from zenpro_site.common.refusals import Refused
-
-from .usage.disk import bar_of
 
 SHOWN_RUNS, SHOWN_PEOPLE = 5, 5
 LOG_LINES = (200, 1000)

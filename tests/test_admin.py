@@ -40,7 +40,7 @@ LOOK_ONLY = [
     "control_plane.AccessToken",
     "control_plane.ApiKey",
     "control_plane.DeviceLogin",
-    "control_plane.UsageEvent",
+    "usage.UsageEvent",
     "domains.Departure",
     "enrollment.Enrollment",
     "invitations.Invitation",

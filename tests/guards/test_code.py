@@ -3,42 +3,14 @@
 import ast
 import subprocess
 import sys
-from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
+from .imports import imports_of
 from .walk import ROOT, modules
 
-# A module imports its own rank and lower ones, from any app.
-RANKS = {
-    "permissions": 0,
-    "models": 1,
-    "access": 2,
-    "servers": 3,
-    "actions": 4,
-    "forms": 5,
-    "views": 6,
-    "admin": 6,
-    "urls": 7,
-}
-TOP = 8  # commands, wsgi
-MODEL_ORDER = [
-    "orgs.users",
-    "orgs",
-    "orgs.audit",
-    "orgs.teams",
-    "orgs.roles",
-    "orgs.domains",
-    "orgs.mails",
-    "orgs.invitations",
-    "tenants",
-    "tenants.hosting.elsewhere",
-    "tenants.control_plane",
-    "tenants.usage",
-    "tenants.run_templates",
-]
 LONGEST_FUNCTION = 50
 LONGEST_VIEWS = 300
 # views.py that may name a manager, each with its reason.
@@ -48,77 +20,11 @@ MANAGER_IN_VIEWS = {
 }
 
 
-@cache
-def imports_of(name: str) -> frozenset[str]:
-    """Our modules that a module imports, absolute and relative, by dotted name."""
-    module = modules()[name]
-    is_package = module.path.name == "__init__.py"
-    found = set()
-    for node in ast.walk(module.tree):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            base = name.split(".")[: len(name.split(".")) - node.level + is_package] if node.level else []
-            source = ".".join([*base, *([node.module] if node.module else [])])
-            inner = {f"{source}.{alias.name}" for alias in node.names}
-            found |= inner & set(modules()) or {source}
-    return frozenset(found & set(modules())) - {name}
-
-
-@cache
-def rank(name: str) -> int:
-    """Rank by name; a helper has the rank of the highest module it imports."""
-    parts = name.split(".")
-    if "management" in parts or parts[-1] in ("wsgi", "__main__"):
-        return TOP
-    if parts[-1] in RANKS:
-        return RANKS[parts[-1]]
-    own = RANKS["servers"] if "servers" in parts else 0
-    return max([own, *(rank(imported) for imported in imports_of(name))])
-
-
-def reach(name: str, seen=None) -> set[str]:
-    seen = set() if seen is None else seen
-    for imported in imports_of(name) - seen:
-        seen.add(imported)
-        reach(imported, seen)
-    return seen
-
-
 def test_imports_go_in_one_direction():
     try:
         TopologicalSorter({name: imports_of(name) for name in modules()}).prepare()
     except CycleError as error:
         pytest.fail(f"Modules import each other: {' <- '.join(error.args[1])}")
-
-
-def test_modules_import_lower_ranks_only():
-    wrong = [
-        f"{module.where} imports {imported}"
-        for name, module in modules().items()
-        for imported in imports_of(name)
-        if rank(imported) > rank(name)
-    ]
-    assert not wrong, wrong
-
-
-def test_models_import_models_in_order():
-    wrong = []
-    for position, app in enumerate(MODEL_ORDER):
-        later = {f"{other}.models" for other in MODEL_ORDER[position + 1 :]}
-        wrong += [f"{app}.models imports {name}" for name in imports_of(f"{app}.models") & later]
-    assert not wrong, wrong
-
-
-def test_every_app_with_models_has_its_place():
-    apps = {name.removesuffix(".models") for name in modules() if name.endswith(".models")}
-    assert apps == set(MODEL_ORDER), "Put it into MODEL_ORDER."
-
-
-def test_orgs_never_reaches_tenants():
-    names = [name for name in modules() if name.split(".")[0] == "orgs"]
-    wrong = {name: sorted(m for m in reach(name) if m.startswith("tenants")) for name in names}
-    assert not any(wrong.values()), {name: found for name, found in wrong.items() if found}
 
 
 def test_views_are_imported_by_urls_only():

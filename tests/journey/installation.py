@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 from aiosmtpd.controller import Controller
 
-from tests.tenants.servers.stub_control_plane import free_port
+from tests.tenants.hosting.stub_control_plane import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 

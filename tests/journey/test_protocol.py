@@ -1,7 +1,7 @@
 """What clients and servers as they come from PyPI do with ZenPro, a test a check; the number is the check's.
 
 Checks 1-8, 12 and 13 with both families: 0.98 and, from the time when a workspace was called tenant, 0.74. More of the
-same is in test_cli.py (with a browser), test_ci.py (17) and tests/tenants/servers (1, 2).
+same is in test_cli.py (with a browser), test_ci.py (17) and tests/tenants/hosting (1, 2).
 """
 
 import os
@@ -104,7 +104,7 @@ def finish(process, limit=900) -> tuple[int, str]:
 
 @both
 def test_01_a_server_starts_with_what_we_give_it(laboratory, version):
-    """tests/tenants/servers counts the two calls of a start; here it has reported itself, and answers."""
+    """tests/tenants/hosting counts the two calls of a start; here it has reported itself, and answers."""
     assert httpx.get(f"{laboratory.url}/health", trust_env=False, timeout=60).status_code == 200
     reported = laboratory.installed.ask(
         "from tenants.models import Tenant\n"

@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 
 from tenants.hosting.local.keep import family, holds_ports
-from tests.tenants.servers.attacks import downloaded, read_through
+from tests.tenants.hosting.attacks import downloaded, read_through
 
 from .installation import ROOT, free_port, wait_for
 from .laboratory import make_laboratory

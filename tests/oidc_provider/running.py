@@ -11,7 +11,7 @@ import httpx
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from tests.tenants.servers.stub_control_plane import free_port
+from tests.tenants.hosting.stub_control_plane import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 # No certificates to read, and no connection kept that waits for an acknowledgement.

@@ -397,7 +397,7 @@ def test_a_silent_tenant_needs_attention_on_the_home_page(owner, silent, as_user
     [need] = response.context["needs"]
     assert (need.tone, need.title, need.text) == (
         "warn",
-        f"{silent.name} does not answer",
+        f"{silent.name} is not answering",
         silent.state_reason,
     )
     assert "Not answering" in response.content.decode().partition('id="tenants-h"')[2]

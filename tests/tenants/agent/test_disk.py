@@ -14,7 +14,7 @@ from tenants.models import Tenant
 from tenants.run_templates.engine import runner
 from tenants.run_templates.engine.code import code_folder, freeze
 from tenants.run_templates.models import TemplateRun
-from tests.tenants.servers.conftest import bury, opened_below
+from tests.tenants.hosting.conftest import bury, opened_below
 
 MB = 1024**2
 LONG_NAME = "x" * 250

@@ -31,7 +31,7 @@ from tenants.run_templates.models import TemplateRun
 from tenants.runs import connection
 from tenants.runs.client import TenantClients
 from tenants.runs.connection import connect
-from tests.tenants.servers.stub_control_plane import free_port
+from tests.tenants.hosting.stub_control_plane import free_port
 
 pytestmark = [pytest.mark.zenml, pytest.mark.django_db(transaction=True)]
 CHURN = Path(__file__).parents[3] / "examples" / "churn"

@@ -1,4 +1,4 @@
-"""The loop against a stand-in for the machine; with real servers: tests/journey and tests/tenants/servers."""
+"""The loop against a stand-in for the machine; with real servers: tests/journey and tests/tenants/hosting."""
 
 import inspect
 from datetime import timedelta

@@ -104,11 +104,19 @@ def test_a_form_that_is_none_is_refused(client):
 
 
 CONTROL_PLANE = Path(wire.__file__).parent
-CALLS = {"httpx", "connect", "servers", "runs", "hosting", "requests", "urllib"}
+TENANTS = CONTROL_PLANE.parent
+CALLS = {"httpx", "requests", "urllib", "connect", "client", "servers", "local", "runs"}
+CALLS |= {"backend", "backends", "bounded", "health", "lookup"}
 
 
 @pytest.mark.parametrize(
-    "file", [*CONTROL_PLANE.glob("*.py"), CONTROL_PLANE.parent / "decisions.py"], ids=lambda file: file.name
+    "file",
+    [
+        *CONTROL_PLANE.glob("*.py"),
+        *(TENANTS / "credentials").glob("*.py"),
+        TENANTS / "access" / "decisions.py",
+    ],
+    ids=lambda file: f"{file.parent.name}/{file.name}",
 )
 def test_no_question_of_a_server_calls_a_tenant(file):
     """What answers tenants' servers can ask none of them, so that no answer ever waits for one."""

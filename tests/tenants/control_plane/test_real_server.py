@@ -15,8 +15,8 @@ from tenants.runs import connection
 from tenants.runs.client import TenantClient, TenantClients
 from tenants.runs.connection import connect
 from tenants.usage.models import UsageEvent
-from tests.tenants.servers.conftest import eventually, supervised, zen_data  # noqa: F401 - fixtures
-from tests.tenants.servers.stub_control_plane import free_port
+from tests.tenants.hosting.conftest import eventually, supervised, zen_data  # noqa: F401 - fixtures
+from tests.tenants.hosting.stub_control_plane import free_port
 
 pytestmark = pytest.mark.zenml
 

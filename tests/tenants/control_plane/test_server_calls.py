@@ -277,7 +277,7 @@ class TestWhatNewerServersAsk:
 
     def test_superusers_see_it(self, server, member, superuser, as_user):
         ask(server, member, "fly", "stack")
-        page = as_user(superuser).get("/admin/control_plane/unknownright/").content.decode()
+        page = as_user(superuser).get("/admin/tenants/unknownright/").content.decode()
         assert "stack:update" in page and "fly" in page
 
 

@@ -14,7 +14,7 @@ from django.db import connection
 from factories import make_grant, make_member, make_org, make_tenant
 
 from tenants.models import TenantGrant
-from tests.tenants.servers.stub_control_plane import free_port
+from tests.tenants.hosting.stub_control_plane import free_port
 
 from .conftest import server_token
 

@@ -15,7 +15,7 @@ from tenants.run_templates.engine.code import (
     code_folder,
     freeze,
 )
-from tests.tenants.servers.conftest import bury, opened_below
+from tests.tenants.hosting.conftest import bury, opened_below
 
 from .samples import churn_snapshot
 

@@ -9,7 +9,7 @@ import pytest
 
 from tenants.run_templates.engine import runner
 from tenants.run_templates.engine.runner import AlreadyRunning, Order, RunnerFailed
-from tests.tenants.servers.conftest import bury, eventually
+from tests.tenants.hosting.conftest import bury, eventually
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from tenants.credentials.models import AccessToken
 from tenants.hosting.backends import api_url_of
 from tenants.hosting.elsewhere.actions import enroll
 from tenants.models import Tenant
-from tests.tenants.servers.conftest import VERSION, backend, zen_data  # noqa: F401 - fixtures
+from tests.tenants.hosting.conftest import VERSION, backend, zen_data  # noqa: F401 - fixtures
 
 from .clients import Machine, Stub
 

@@ -6,8 +6,8 @@ import pytest
 
 from tenants.hosting import health
 from tenants.hosting.elsewhere.backend import EnrolledBackend, look
-from tests.tenants.servers.conftest import backend, make_spec
-from tests.tenants.servers.hostile import LARGE, SLOW, HostileServer, redirect, says
+from tests.tenants.hosting.conftest import backend, make_spec
+from tests.tenants.hosting.hostile import LARGE, SLOW, HostileServer, redirect, says
 
 LIMIT = 60  # seconds until a look that hangs fails the test
 

@@ -20,8 +20,8 @@ from tenants.hosting.bounded import Places, make_http
 from tenants.run_templates import actions
 from tenants.runs import reading as runs
 from tenants.runs.client import TenantClient
-from tests.tenants.servers.hostile import LARGE, SLOW, HostileServer
-from tests.tenants.servers.streams import Streamed
+from tests.tenants.hosting.hostile import LARGE, SLOW, HostileServer
+from tests.tenants.hosting.streams import Streamed
 
 BIG = "n" * 1_000_000
 PROJECT = "a51045a2-aa6a-441d-b0dc-5bcc700eeab4"

@@ -9,10 +9,9 @@ import pytest
 
 from tenants.hosting.local import folders
 from tenants.hosting.local.folders import remove
+from tests.tenants.hosting.conftest import bury, opened_below
 
-from .conftest import bury, opened_below
-
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 
 
 @pytest.fixture

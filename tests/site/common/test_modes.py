@@ -10,7 +10,7 @@ import pytest
 
 from zenpro_site.common import modes
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 FOLDERS = (
     "logs",
     "run",

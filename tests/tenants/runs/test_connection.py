@@ -13,7 +13,7 @@ from tenants.models import TenantGrant
 from tenants.runs import connection
 from tenants.runs.client import TenantClients, make_http
 from tenants.runs.connection import connect
-from tests.tenants.servers.streams import Streamed
+from tests.tenants.hosting.streams import Streamed
 
 
 class Server:

@@ -21,8 +21,8 @@ from tenants.hosting.local.supervisor import (
     private_folder,
     write_private,
 )
-from tests.tenants.servers.conftest import eventually
-from tests.tenants.servers.stub_control_plane import free_port
+from tests.tenants.hosting.conftest import eventually
+from tests.tenants.hosting.stub_control_plane import free_port
 
 pytestmark = pytest.mark.zenml  # real servers under a real supervisor, though not ZenML's
 

@@ -18,7 +18,7 @@ from package_index import running_index
 from tenants.hosting.base import EnvironmentFailed, NoSpace
 from tenants.hosting.local.environments import Environments, failure, requirements, version_key
 from tenants.hosting.local.index import PackageIndex
-from tests.tenants.servers.conftest import bury, eventually
+from tests.tenants.hosting.conftest import bury, eventually
 
 RESOLVER = """  × No solution found when resolving dependencies:
   ╰─▶ Because there is no version of zenml[server]==9.9.9 and you require

@@ -21,7 +21,7 @@ from tenants.hosting.base import StartFailed
 from tenants.hosting.local import box, keep
 from tenants.hosting.local.box import Isolation, Kind, Limits, Walls
 from tenants.hosting.local.keep import family
-from tests.tenants.servers.conftest import eventually
+from tests.tenants.hosting.conftest import eventually
 
 HELD = (Kind.BUBBLEWRAP, Kind.LANDLOCK)
 PYTHON = os.path.realpath(sys.executable)

@@ -21,8 +21,8 @@ from tenants.runs.client import TenantClients
 from tenants.runs.connection import connect
 from tenants.usage.models import Feature, Quota, UsageEvent
 from tests.tenants.agent.test_tenant_loop import FakeHosting
-from tests.tenants.servers.conftest import VERSION, backend, eventually, zen_data  # noqa: F401 - fixtures
-from tests.tenants.servers.stub_control_plane import free_port
+from tests.tenants.hosting.conftest import VERSION, backend, eventually, zen_data  # noqa: F401 - fixtures
+from tests.tenants.hosting.stub_control_plane import free_port
 
 from .clients import Machine
 

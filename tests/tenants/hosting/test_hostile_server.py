@@ -15,7 +15,7 @@ from tenants.hosting import bounded
 from tenants.hosting.base import TenantBusy, TenantError, TenantRefused, TenantUnreachable
 from tenants.hosting.bounded import Deadline, Places, TooMuch, fetch, make_http
 from tenants.runs.client import TenantClient
-from tests.tenants.servers.hostile import HEAD, LARGE, SLOW, HostileServer, redirect, says
+from tests.tenants.hosting.hostile import HEAD, LARGE, SLOW, HostileServer, redirect, says
 from zenpro_site.processes import WEB_THREADS
 
 LIMIT = 60  # seconds until a call that hangs fails the test

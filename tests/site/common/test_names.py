@@ -169,7 +169,7 @@ def test_names_of_passkeys(db, rf):
 
 
 def test_names_of_the_case_file_are_refused(as_user, member):
-    given = (ROOT / "tests" / "site" / "person_name.txt").read_text().rstrip("\n")
+    given = (ROOT / "tests" / "site" / "common" / "person_name.txt").read_text().rstrip("\n")
     assert refused(as_user(member).post("/settings/", {"name": given}))
 
 

@@ -13,7 +13,7 @@ from tenants.hosting.health import is_ours
 from tenants.hosting.local.backend import SERVE, LocalBackend
 from tenants.hosting.local.supervisor import ProcessInfo
 from tenants.hosting.variables import environment
-from tests.tenants.servers.conftest import bury, make_spec
+from tests.tenants.hosting.conftest import bury, make_spec
 
 
 @pytest.fixture

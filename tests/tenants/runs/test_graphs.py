@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tenants.runs.graphs import MARGIN, NODE_HEIGHT, NODE_WIDTH, Layout, Node, layout
 
-CHURN = Path(__file__).parent.parent / "data" / "churn_snapshot.json"
+CHURN = Path(__file__).parents[2] / "data" / "churn_snapshot.json"
 
 
 def draw(*arrows: str, extra: str = "") -> Layout:

@@ -4,7 +4,7 @@ import pytest
 
 from tenants.hosting.base import ServerError, ServerStatus
 from tenants.hosting.elsewhere.backend import EnrolledBackend, environment_block
-from tests.tenants.servers.conftest import make_spec
+from tests.tenants.hosting.conftest import make_spec
 
 
 @pytest.fixture

@@ -11,8 +11,7 @@ from uuid import uuid4
 import pytest
 
 from tenants.hosting.local import box, groups, keep
-
-from .conftest import eventually
+from tests.tenants.hosting.conftest import eventually
 
 TREE = next(filter(None, map(groups._tree, Path("/proc/self/mountinfo").read_text().splitlines())), None)
 SLEEP = "import time; time.sleep(300)"

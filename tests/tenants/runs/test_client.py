@@ -8,7 +8,7 @@ import pytest
 
 from tenants.hosting.base import TenantConflict, TenantNotFound, TenantRefused, TenantUnreachable
 from tenants.runs.client import TenantClient, TenantClients, log_lines, make_http, run_of, step_of
-from tests.tenants.servers.streams import Streamed
+from tests.tenants.hosting.streams import Streamed
 
 DATA = Path(__file__).parents[2] / "data"
 RUN = uuid4()

@@ -8,7 +8,7 @@ import pytest
 
 from tenants.hosting.base import ServerSpec
 from tenants.hosting.local.backend import LocalBackend
-from tests.tenants.servers.stub_control_plane import SECRET, ControlPlane, free_port
+from tests.tenants.hosting.stub_control_plane import SECRET, ControlPlane, free_port
 
 VERSION = "0.98.0"
 

@@ -25,9 +25,9 @@ from tenants.hosting.base import (
 from tenants.hosting.local.backend import LocalBackend
 from tenants.hosting.local.keep import family
 from tenants.runs.client import TenantClient
-from tests.tenants.servers.attacks import downloaded, read_through
-from tests.tenants.servers.conftest import eventually, make_spec
-from tests.tenants.servers.stub_control_plane import free_port, user_id
+from tests.tenants.hosting.attacks import downloaded, read_through
+from tests.tenants.hosting.conftest import eventually, make_spec
+from tests.tenants.hosting.stub_control_plane import free_port, user_id
 
 pytestmark = pytest.mark.zenml
 

@@ -8,7 +8,7 @@ from django.utils import timezone
 from factories import make_grant, make_member, make_org, make_team, make_tenant, tenant_role
 
 from tenants.access.matrix.grid import cell_id
-from tests.tenants.test_views_members import follow_undo
+from tests.tenants.access.test_views_members import follow_undo
 
 
 @pytest.fixture
