@@ -11,7 +11,7 @@ from django.db.models.functions import Cast
 
 from orgs.members import listing
 from orgs.members.listing import OrganizationRole
-from orgs.models import Membership
+from orgs.models import Membership, Organization
 from orgs.permissions import Permission
 from orgs.teams.models import Team
 from tenants.models import TenantGrant
@@ -63,11 +63,7 @@ def placed(members):
 
 def rows(request, members: Sequence[Membership], counts=None, roles=None, teams=None) -> list[Row]:
     """What listing.rows says, with tenants. Members that were read with placed() spare another query."""
-    if any(not hasattr(member, "own_tenants") for member in members):
-        found = {
-            member.pk: member for member in placed(request.org.memberships.filter(pk__in=_keys(members)))
-        }
-        members = [found[member.pk] for member in members]
+    _place(request.org, members)
     roles = roles or listing.roles_of(request.org)
     words = _tenants_of(request)
     return [
@@ -76,8 +72,14 @@ def rows(request, members: Sequence[Membership], counts=None, roles=None, teams=
     ]
 
 
-def _keys(members: Sequence[Membership]) -> list:
-    return [member.pk for member in members]
+def _place(org: Organization, members: Sequence[Membership]) -> None:
+    """Put what placed() reads on the members, where they were read without it."""
+    if all(hasattr(member, "own_tenants") for member in members):
+        return
+    read = placed(org.memberships.filter(pk__in=[member.pk for member in members])).in_bulk()
+    for member in members:
+        for name in ("team_keys", "own_tenants", "team_tenants"):
+            setattr(member, name, getattr(read[member.pk], name))
 
 
 def _tenants_of(request):

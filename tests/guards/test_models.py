@@ -7,6 +7,7 @@ from django.core.management import call_command
 from django.db.models import CASCADE, ForeignKey, OneToOneField
 
 from orgs.models import Organization
+from tenants.models.tenant import servers_first
 
 from .walk import PACKAGES
 
@@ -31,11 +32,11 @@ def our_models():
 
 @cache
 def ends_with_organization(model) -> bool:
-    """Does a chain of keys that cannot be empty and that cascade lead to Organization?"""
+    """Does a chain of keys that cannot be empty and that cascade lead to Organization? Servers are stopped first."""
     if model is Organization:
         return True
     keys = [field for field in model._meta.get_fields() if isinstance(field, ForeignKey | OneToOneField)]
-    firm = [key for key in keys if not key.null and key.remote_field.on_delete is CASCADE]
+    firm = [key for key in keys if not key.null and key.remote_field.on_delete in (CASCADE, servers_first)]
     return any(key.related_model is not model and ends_with_organization(key.related_model) for key in firm)
 
 

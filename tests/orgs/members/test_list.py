@@ -129,7 +129,7 @@ def test_the_file_asks_as_often_for_many_as_for_few(as_user, org, owner, monkeyp
             table(client.get(export(org)))
         counts.append(len(queries))
     assert counts[1:] == [counts[1]] * 2
-    monkeypatch.setattr("orgs.member_export.AT_ONCE", 2)
+    monkeypatch.setattr("zenpro_site.pages.member_export.AT_ONCE", 2)
     assert len(table(client.get(export(org)))) == 4
 
 
