@@ -45,7 +45,7 @@ def runs(request):
         "live": any(run.in_progress for run in shown),
         **_rights(request),
     }
-    return render_partial(request, "tenants/runs.html#runs", context)
+    return render_partial(request, "runs/runs.html#runs", context)
 
 
 def _ask(request, question):
@@ -87,7 +87,7 @@ def run_detail(request, run):
     context = {"tenant": request.tenant, "run_id": run, "trouble": trouble, "view": view, **_rights(request)}
     if answer:
         context |= {"rerun": rerun, "output": output_of(rerun), **_run(request, *answer)}
-    return render_partial(request, "tenants/run.html#run", context)
+    return render_partial(request, "runs/run.html#run", context)
 
 
 def _shown(client, run, step: str, view: str, ended: str):

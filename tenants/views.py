@@ -36,7 +36,7 @@ def create(request):
     if wants(request, "slug_note"):
         return _slug_note(request)
     if wants(request, "holders"):
-        return render(request, "tenants/_holders.html", {"holders": suggestions(request.org, typed(request))})
+        return render(request, "access/_holders.html", {"holders": suggestions(request.org, typed(request))})
     data = request.POST if request.method == "POST" else None
     form = TenantForm(data, org=request.org, versions=site.ZENPRO_ZENML_VERSIONS)
     access = access_formset(request.org, _more_rows(data), request.path)

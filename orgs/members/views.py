@@ -23,4 +23,4 @@ def leave(request):
             messages.success(request, f"You have left {request.org}.")
             return redirect("home")
     status = 409 if refused and request.method == "POST" else 200
-    return render_partial(request, "orgs/leave.html#modal", {"refused": refused}, status=status)
+    return render_partial(request, "members/leave.html#modal", {"refused": refused}, status=status)

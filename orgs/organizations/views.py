@@ -23,7 +23,7 @@ def create(request):
     form = NewOrganizationForm(request.POST if request.method == "POST" else None)
     if wants(request, "slug-state"):
         tone, sentence = form.slug_state(request.GET.get("slug", ""))
-        return render(request, "orgs/create.html#slug-state", {"tone": tone, "sentence": sentence})
+        return render(request, "organizations/create.html#slug-state", {"tone": tone, "sentence": sentence})
     if form.is_valid():
         request.user.origin = request.origin
         try:
@@ -33,7 +33,7 @@ def create(request):
         else:
             messages.success(request, f"{organization} is ready. You are its Admin.")
             return redirect(organization)
-    return render(request, "orgs/create.html", {"form": form}, status=422 if form.errors else 200)
+    return render(request, "organizations/create.html", {"form": form}, status=422 if form.errors else 200)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -55,7 +55,7 @@ def settings(request):
         "can_delete": Permission.ORGANIZATION_DELETE in request.org_permissions,
         "can_allow_builds": may_do_everything(request.org_permissions),
     }
-    return render(request, "orgs/settings.html", context, status=422 if form.errors else 200)
+    return render(request, "organizations/settings.html", context, status=422 if form.errors else 200)
 
 
 def _domains(org):

@@ -23,7 +23,7 @@ def device_verify(request):
     given = request.POST if request.method == "POST" else request.GET
     login = devices.open_request(identifiers.uuid_or_none(given.get("device_id")), given.get("user_code", ""))
     if login is None:
-        return render(request, "control_plane/device_gone.html", status=HTTPStatus.NOT_FOUND)
+        return render(request, "credentials/device_gone.html", status=HTTPStatus.NOT_FOUND)
     tenants = list(devices.tenants_of(request.user, member_only=True))
     elsewhere = [tenant for tenant in tenants if tenant.is_elsewhere]
     here = [tenant for tenant in tenants if not tenant.is_elsewhere]
@@ -35,7 +35,7 @@ def device_verify(request):
         return _answer(request, login, form)
     context = {"login": login, "form": form, "same_address": is_near}
     context |= {"closed": closed_to(request.user), "elsewhere": elsewhere}
-    return render(request, "control_plane/device_verify.html", context, status=422 if form.errors else 200)
+    return render(request, "credentials/device_verify.html", context, status=422 if form.errors else 200)
 
 
 def _answer(request, login: DeviceLogin, form: AnswerForm):
@@ -48,8 +48,8 @@ def _answer(request, login: DeviceLogin, form: AnswerForm):
             devices.approve(login=login, tenant=choice["tenant"], trusted=choice["trusted"], by=request.user)
     except devices.NotAnswerable as error:
         messages.error(request, str(error))
-        return render(request, "control_plane/device_gone.html", status=HTTPStatus.CONFLICT)
-    return render(request, "control_plane/device_answered.html", {"login": login, "choice": choice})
+        return render(request, "credentials/device_gone.html", status=HTTPStatus.CONFLICT)
+    return render(request, "credentials/device_answered.html", {"login": login, "choice": choice})
 
 
 @require_safe
@@ -58,7 +58,7 @@ def device_list(request):
     """Computers that are signed in as the person."""
     mine = request.user.device_logins.signed_in().select_related("tenant__organization")
     mine = mine.prefetch_related("tokens")
-    return render(request, "control_plane/device_list.html", {"devices": mine})
+    return render(request, "credentials/device_list.html", {"devices": mine})
 
 
 @require_POST

@@ -36,7 +36,7 @@ def account_list(request):
         "can_invite": Permission.INVITATION_MANAGE in request.org_permissions,
         "invitations": request.org.invitations.open().count(),
     }
-    return render(request, "control_plane/account_list.html", context)
+    return render(request, "credentials/account_list.html", context)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -55,7 +55,7 @@ def account_create(request):
             return redirect("control_plane:account_detail", request.org.slug, account.pk)
     context = {"form": form}
     status = 422 if form.errors else 200
-    return render_partial(request, "control_plane/account_create.html#modal", context, status=status)
+    return render_partial(request, "credentials/account_create.html#modal", context, status=status)
 
 
 @never_cache
@@ -67,7 +67,7 @@ def account_detail(request, account):
     form = _account_form(request, request.POST if request.method == "POST" else None)
     made = _create(request, form, user=account.user, account=account)
     context = {**_account_context(request, account), "form": _account_form(request) if made else form, **made}
-    return render(request, "control_plane/account_detail.html", context, status=_status(form))
+    return render(request, "credentials/account_detail.html", context, status=_status(form))
 
 
 @require_POST
@@ -90,10 +90,10 @@ def account_key_rotate(request, account, key):
     key = get_object_or_404(account.user.api_keys, pk=key)
     context = _rotate(request, key, account=account)
     if "secret" not in context:
-        return _ask(request, "control_plane/key_rotate.html#modal", context, account)
+        return _ask(request, "credentials/key_rotate.html#modal", context, account)
     context |= _account_context(request, account)
     context["form"] = _account_form(request)
-    return render(request, "control_plane/account_detail.html", context)
+    return render(request, "credentials/account_detail.html", context)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -104,7 +104,7 @@ def account_key_revoke(request, account, key):
     context = _revoke(request, key, account=account)
     if "done" in context:
         return redirect("control_plane:account_detail", request.org.slug, account.pk)
-    return _ask(request, "control_plane/key_revoke.html#modal", context, account)
+    return _ask(request, "credentials/key_revoke.html#modal", context, account)
 
 
 # -- a person's own
@@ -118,7 +118,7 @@ def token_list(request):
     form = _token_form(request, request.POST if request.method == "POST" else None)
     made = _create(request, form, user=request.user)
     context = {**_token_context(request), "form": _token_form(request) if made else form, **made}
-    return render(request, "control_plane/token_list.html", context, status=_status(form))
+    return render(request, "credentials/token_list.html", context, status=_status(form))
 
 
 @never_cache
@@ -128,9 +128,9 @@ def token_rotate(request, key):
     key = get_object_or_404(request.user.api_keys, pk=key)
     context = _rotate(request, key)
     if "secret" not in context:
-        return _ask(request, "control_plane/key_rotate.html#modal", context)
+        return _ask(request, "credentials/key_rotate.html#modal", context)
     context |= {**_token_context(request), "form": _token_form(request)}
-    return render(request, "control_plane/token_list.html", context)
+    return render(request, "credentials/token_list.html", context)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -140,7 +140,7 @@ def token_revoke(request, key):
     context = _revoke(request, key)
     if "done" in context:
         return redirect("control_plane:token_list")
-    return _ask(request, "control_plane/key_revoke.html#modal", context)
+    return _ask(request, "credentials/key_revoke.html#modal", context)
 
 
 # -- for both

@@ -39,7 +39,7 @@ def home(request):
         "can_invite": Permission.INVITATION_MANAGE in rights,
         **_around(request),
     }
-    return render_partial(request, "orgs/home.html#now", context)
+    return render_partial(request, "pages/home.html#now", context)
 
 
 def _around(request) -> dict:

@@ -31,7 +31,7 @@ FILTERS = ("q", "role", "team", "state")
 @require_safe
 @org_view(Permission.MEMBER_VIEW)
 def members(request):
-    return render_partial(request, "orgs/members.html#rows", _list_context(request))
+    return render_partial(request, "pages/members.html#rows", _list_context(request))
 
 
 def _list_context(request) -> dict:
@@ -91,7 +91,7 @@ def member_detail(request, membership):
     member = _membership(request, membership)
     if Permission.MEMBER_VIEW not in request.org_permissions and member.user_id != request.user.pk:
         refuse(request, Permission.MEMBER_VIEW, request.org)
-    return render(request, "orgs/member.html", _detail_context(request, member))
+    return render(request, "pages/member.html", _detail_context(request, member))
 
 
 def _detail_context(request, member) -> dict:
@@ -145,7 +145,7 @@ def _changed(request, member):
     if request.POST.get("on") == "person":
         return redirect(member)
     return partial_or_redirect(
-        request, "orgs/members.html#rows", _list_context(request), to=_list_url(request)
+        request, "pages/members.html#rows", _list_context(request), to=_list_url(request)
     )
 
 
@@ -162,11 +162,11 @@ def _list_url(request) -> str:
 def _not_changed(request, member, reason: str, status: int):
     if request.POST.get("on") == "person":
         context = {**_detail_context(request, member), "refused": reason}
-        return render(request, "orgs/member.html", context, status=status)
+        return render(request, "pages/member.html", context, status=status)
     if wants(request, "rows"):
         status = 422  # the only error status whose answer is put into the page
     context = {**_list_context(request), "refused": reason}
-    return render_partial(request, "orgs/members.html#rows", context, status=status)
+    return render_partial(request, "pages/members.html#rows", context, status=status)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -184,7 +184,7 @@ def member_remove(request, membership):
             return redirect("orgs:members", request.org.slug)
     context = {"member": member, "teams": request.org.teams.filter(user=member.user), "refused": refused}
     context["tenant_roles"] = people.tenant_roles(request, member)
-    return render_partial(request, "orgs/member_remove.html#modal", context, status=409 if refused else 200)
+    return render_partial(request, "pages/member_remove.html#modal", context, status=409 if refused else 200)
 
 
 @require_POST
@@ -224,12 +224,12 @@ def members_remove(request):
         return _many_done(request, outcomes, f"no longer in {request.org}", "already gone")
     rows = people.rows(request, chosen)
     context = {"rows": rows, "going": [row for row in rows if not row.locked], "back": _back(request)}
-    return render(request, "orgs/members_remove.html", {**context, "to": _list_url(request)})
+    return render(request, "pages/members_remove.html", {**context, "to": _list_url(request)})
 
 
 def _nothing_done(request, form):
     context = {**_list_context(request), "refused": form.problem}
-    return render(request, "orgs/members.html", context, status=422)
+    return render(request, "pages/members.html", context, status=422)
 
 
 def _many_done(request, outcomes, done: str, before: str):
@@ -249,7 +249,7 @@ def _many_done(request, outcomes, done: str, before: str):
         "changed": changed,
         "to": _list_url(request),
     }
-    return render(request, "orgs/members_done.html", context, status=200 if changed else 409)
+    return render(request, "pages/members_done.html", context, status=200 if changed else 409)
 
 
 @require_GET

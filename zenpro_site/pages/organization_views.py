@@ -33,4 +33,4 @@ def delete(request):
         "invitations": org.invitations.open().count(),
     }
     wrong = 409 if form.non_field_errors() else 422
-    return render_partial(request, "orgs/delete.html#modal", context, status=wrong if form.errors else 200)
+    return render_partial(request, "pages/delete.html#modal", context, status=wrong if form.errors else 200)

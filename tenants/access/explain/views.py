@@ -21,7 +21,7 @@ SUGGESTED = 8
 def question(request):
     """Can this person do that there? Members can ask about themselves."""
     if wants(request, "people"):
-        return render(request, "explain/question.html#people", {"people": _suggested(request)})
+        return render(request, "access/explain/question.html#people", {"people": _suggested(request)})
     people, asks_of_others = _people(request), Permission.MEMBER_MANAGE in request.org_permissions
     named = request.GET.get("person", "")
     if named and not asks_of_others and named != request.user.email:
@@ -31,7 +31,7 @@ def question(request):
     if form.is_bound and form.is_valid():
         told = explain(form.question())
     context = {"form": form, "told": told, "asks_of_others": asks_of_others, **_around(request, form, told)}
-    return render(request, "explain/question.html", context)
+    return render(request, "access/explain/question.html", context)
 
 
 def _form(request, people) -> QuestionForm:
@@ -80,4 +80,4 @@ def person(request, membership):
         "keys": keys_of(member.user),
         "can_manage": Permission.MEMBER_MANAGE in request.org_permissions,
     }
-    return render_partial(request, "explain/person.html#access", context)
+    return render_partial(request, "access/explain/person.html#access", context)

@@ -32,4 +32,4 @@ def grid(request):
         "any_open": bool(managed),
         "can_create_team": Permission.TEAM_MANAGE in rights,
     }
-    return render_partial(request, "matrix/grid.html#matrix", context)
+    return render_partial(request, "access/matrix/grid.html#matrix", context)

@@ -28,7 +28,7 @@ REVIEW = "review"  # only shows the effect: nothing is written
 def grant_give(request):
     """The URL can fill the form in: ?holder=person:<uuid>&role=<uuid>."""
     if wants(request, "holders"):
-        return render(request, "tenants/_holders.html", {"holders": suggestions(request.org, typed(request))})
+        return render(request, "access/_holders.html", {"holders": suggestions(request.org, typed(request))})
     form = GrantForm(_data(request, "holder"), org=request.org, search_at=request.path)
     ready = form.is_bound and form.is_valid()
     if ready and request.method == "POST" and not request.POST.get(REVIEW):
@@ -38,7 +38,7 @@ def grant_give(request):
         values = form.cleaned_data
         context["effect"] = effects.of_giving(request.tenant, values["holder"], values["role"])
         context |= {"ends": values["expires_at"], "told_by_mail": settings.MAIL_IS_SET_UP}
-    return _form_page(request, "tenants/grant.html#modal", "tenants/grant.html#effect", context, form)
+    return _form_page(request, "access/grant.html#modal", "access/grant.html#effect", context, form)
 
 
 def _data(request, name: str):
@@ -95,7 +95,7 @@ def grant_withdraw(request, grant):
     if request.method != "POST":
         context = {"tenant": request.tenant, "grant": grant, "effect": effects.of_withdrawing(grant)}
         context["who"] = grant_actions.holder_name(grant.holder)
-        return render_partial(request, "tenants/withdraw.html#modal", context)
+        return render_partial(request, "access/withdraw.html#modal", context)
     fields = {"holder": holder_value(grant.holder), "role": grant.role_id, **_end_of(grant)}
     who, role = grant_actions.holder_name(grant.holder), grant.role
     grant_actions.withdraw_grant(grant=grant, by=request.user)
@@ -128,10 +128,10 @@ def _roles(request, holder):
     if ready:
         context["effect"] = effects.of_setting(request.tenant, holder, form.cleaned_data["roles"])
     if any(wants(request, place) for place in ("cell-menu", "holder-roles")):
-        return render(request, "tenants/roles.html#modal", context)
+        return render(request, "access/roles.html#modal", context)
     if wants(request, context["cell"]):
-        return instead_into(render(request, "tenants/roles.html#modal", context), "cell-menu")
-    return _form_page(request, "tenants/roles.html#modal", "tenants/roles.html#effect", context, form)
+        return instead_into(render(request, "access/roles.html#modal", context), "cell-menu")
+    return _form_page(request, "access/roles.html#modal", "access/roles.html#effect", context, form)
 
 
 def _roles_context(request, holder, held, form) -> dict:
@@ -196,5 +196,5 @@ def _after(request, holder):
     tenant = request.tenant
     if isinstance(holder, Team) and wants(request, cell_id(holder, tenant)):
         cell = cell_of(holder, tenant, grant_actions.direct_roles(tenant=tenant, holder=holder))
-        return render(request, "matrix/_cell.html", {"cell": cell})
+        return render(request, "access/matrix/_cell.html", {"cell": cell})
     return redirect(_where_from(request, request.POST))

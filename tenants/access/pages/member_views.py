@@ -23,7 +23,7 @@ PAGE_SIZE = 25
 @require_safe
 @tenant_view(TenantPermission.VIEW)
 def members(request):
-    return render_partial(request, "tenants/members.html#members", _members(request))
+    return render_partial(request, "access/members.html#members", _members(request))
 
 
 def _members(request) -> dict:
@@ -88,4 +88,4 @@ def join(request):
             )
             return redirect(request.tenant)
     context = {"tenant": request.tenant, "form": form, "roles": request.org.roles.tenant_level()}
-    return render_partial(request, "tenants/join.html#modal", context, status=422 if form.is_bound else 200)
+    return render_partial(request, "access/join.html#modal", context, status=422 if form.is_bound else 200)

@@ -33,7 +33,7 @@ def detail(request):
     context = _state(request)
     if not wants(request, "enrollment"):
         context |= _environment(request) | {"form": _form(request.tenant)}
-    return render_partial(request, "enrollment/detail.html#enrollment", context)
+    return render_partial(request, "hosting/elsewhere/detail.html#enrollment", context)
 
 
 def _state(request) -> dict:
@@ -85,4 +85,4 @@ def correct(request):
             messages.success(request, "Saved.")
             return redirect("enrollment:detail", request.org.slug, tenant.slug)
     context = _state(request) | _environment(request) | {"form": form}
-    return render(request, "enrollment/detail.html", context, status=422)
+    return render(request, "hosting/elsewhere/detail.html", context, status=422)
