@@ -1,6 +1,7 @@
 from django import forms
 from django.contrib import admin
 
+from orgs.access.places import places
 from orgs.members import actions as member_actions
 from orgs.organizations import actions
 from zenpro_site.common.admin import ActionsAdmin
@@ -18,10 +19,9 @@ class OrganizationAdmin(ActionsAdmin):
     prepopulated_fields = {"slug": ["name"]}
 
     def get_queryset(self, request):
-        tenants = Organization.tenants.rel.related_model.objects
         counts = {
             "people_count": number_of(Membership.objects, "organization"),
-            "tenants_count": number_of(tenants, "organization"),
+            "tenants_count": places().number(),
         }
         return super().get_queryset(request).annotate(**counts)
 

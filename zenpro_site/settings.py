@@ -74,6 +74,9 @@ ZENPRO_PACKAGE_INDEX = load_index(env)
 ZENPRO_OPEN_SIGNUP = env.bool("ZENPRO_OPEN_SIGNUP", default=False)
 ZENPRO_ADMIN_EMAIL = env.address("ZENPRO_ADMIN_EMAIL", default="admin@example.com")
 
+# What organizations ask about the places where their roles are given: orgs.access.places.
+ZENPRO_PLACES = "tenants.access.places.TenantPlaces"
+
 INSTALLED_APPS = [
     "zenpro_site",
     "orgs.users",

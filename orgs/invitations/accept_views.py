@@ -7,6 +7,7 @@ from django.db.models import Count, OuterRef, Subquery
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
 
+from orgs.access.places import places
 from zenpro_site.common.refusals import Refused
 
 from . import actions
@@ -76,20 +77,16 @@ def _invitation_page(request, invitation, form=None, status=200):
     named = roles.filter(slug=OuterRef("org_role")).values("name")
     teams = invitation.teams.annotate(people=Count("user"), org_role_name=Subquery(named))
     for team in teams:
-        team.brings = _still_given(team.tenant_grants.valid())
+        team.brings = places().roles_of_team(team)
     context = {
         "invitation": invitation,
         "inviter_role": _role_of(invitation.invited_by, invitation.organization),
         "role": roles.get(slug=invitation.role),
         "teams": teams,
-        "tenant_grants": _still_given(invitation.tenant_grants.all()),
+        "tenant_grants": places().still_promised(invitation),
         "form": form,
     }
     return render(request, "invitations/accept.html", context, status=status)
-
-
-def _still_given(grants):
-    return grants.exclude(tenant__desired_state="deleted").select_related("tenant", "role")
 
 
 def _role_of(person, organization) -> str:

@@ -14,6 +14,7 @@ from django.db.models.functions import Lower
 from django.utils import timezone
 
 from orgs.access.gate import permissions_of
+from orgs.access.places import names_of_roles, places
 from orgs.audit.models import AuditEvent
 from orgs.mails.actions import retry_mail
 from orgs.mails.models import Mail
@@ -105,15 +106,11 @@ def invite_each(*, organization: Organization, wishes: Sequence[tuple[str, Offer
 
 def _promise_parts(made: Sequence[tuple[Invitation, Offer]]) -> None:
     """Teams and tenant roles of new invitations, in two statements for any number of them."""
-    teams, grants = Invitation.teams.through, Invitation.tenant_grants.rel.related_model
+    teams = Invitation.teams.through
     teams.objects.bulk_create(
         teams(invitation=invitation, team=team) for invitation, offer in made for team in offer.teams
     )
-    grants.objects.bulk_create(
-        grants(invitation=invitation, tenant=tenant, role=role)
-        for invitation, offer in made
-        for tenant, role in offer.tenant_roles
-    )
+    places().promise((invitation, *pair) for invitation, offer in made for pair in offer.tenant_roles)
 
 
 def reason_against_offer(by, organization: Organization, offer: Offer) -> str:
@@ -186,7 +183,7 @@ def _why_not(by, organization: Organization, role: Role | None, teams, has_tenan
         return "A role in this invitation can do more than you."
     if teams and Permission.TEAM_MANAGE not in held:
         return "You can't add people to teams."
-    if any(team.tenant_grants.valid().beyond(by, held).exists() for team in teams):
+    if any(places().are_beyond(team, by, held) for team in teams):
         return "A team in this invitation has roles on tenants whose access you don't manage."
     if has_tenants and Permission.TENANT_MANAGE_ALL not in held:
         return "You can't assign roles on tenants."
@@ -252,11 +249,10 @@ def renew(*, invitation: Invitation, by) -> Result:
 
 
 def _offer_of(invitation: Invitation) -> Offer:
-    grants = invitation.tenant_grants.select_related("tenant", "role")
     return Offer(
         role=invitation.organization.roles.organization_level().filter(slug=invitation.role).first(),
         teams=list(invitation.teams.all()),
-        tenant_roles=[(grant.tenant, grant.role) for grant in grants],
+        tenant_roles=places().promised(invitation),
     )
 
 
@@ -311,8 +307,8 @@ def find(token: str) -> Invitation | None:
 def _reason_against(invitation: Invitation, by) -> str:
     organization = invitation.organization
     role = organization.roles.organization_level().filter(slug=invitation.role).first()
-    teams, has_tenants = list(invitation.teams.all()), invitation.tenant_grants.exists()
-    return _why_not(by, organization, role, teams, has_tenants)
+    teams, promised = list(invitation.teams.all()), places().are_promised(invitation)
+    return _why_not(by, organization, role, teams, promised)
 
 
 def account_of(address: str):
@@ -389,8 +385,7 @@ def _apply(invitation: Invitation, person) -> Membership:
     )
     for team in invitation.teams.all():
         team.user_set.add(person)
-    for waiting in invitation.tenant_grants.select_related("tenant", "role", "invitation__invited_by"):
-        waiting.apply(membership)
+    places().keep_promises(invitation, membership)
     invitation.accepted_by = person
     invitation.save(update_fields=["accepted_by"])
     Mail.objects.filter(pk=invitation.mail_id).cancel()
@@ -405,7 +400,7 @@ def _promise(invitation: Invitation, offer: Offer | None = None) -> dict:
         "email": invitation.email,
         "role": invitation.role,
         "teams": sorted(team.label for team in offer.teams),
-        "tenants": {tenant.name: role.name for tenant, role in offer.tenant_roles},
+        "tenants": names_of_roles(offer.tenant_roles),
     }
 
 

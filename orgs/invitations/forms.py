@@ -6,6 +6,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.password_validation import validate_password
 from django.utils import timezone
 
+from orgs.access.places import places
 from orgs.permissions import Permission
 from zenpro_site.common.mailboxes import is_address, split
 from zenpro_site.common.names import NameField
@@ -49,13 +50,13 @@ class InviteForm(forms.Form):
         )
         teams = org.teams.all() if Permission.TEAM_MANAGE in rights else org.teams.none()
         self.fields["teams"].queryset = teams
-        self.tenants = list(org.tenants.live()) if Permission.TENANT_MANAGE_ALL in rights else []
-        self.tenant_roles = {role.slug: role for role in org.roles.tenant_level()} if self.tenants else {}
+        self.places = places().offered(org, rights)
+        self.tenant_roles = {role.slug: role for role in org.roles.tenant_level()} if self.places else {}
         self._add_tenant_fields()
 
     def _add_tenant_fields(self) -> None:
         choices = [("", "No access"), *((slug, role.name) for slug, role in self.tenant_roles.items())]
-        for tenant in self.tenants:
+        for tenant in self.places:
             self.fields[f"{TENANT_FIELD}{tenant.pk}"] = forms.ChoiceField(
                 choices=choices, required=False, label=tenant.name
             )
@@ -100,13 +101,11 @@ class InviteForm(forms.Form):
 
     def _tenants_like(self, member, by):
         """Roles on tenants that the inviter can't see are not mentioned."""
-        seen = self.org.tenants.visible_to(by, self.rights)
-        grants = member.tenant_grants.valid().filter(tenant__in=seen).select_related("tenant", "role")
-        for grant in grants.order_by("tenant__name", "role__rank"):
-            name = f"{TENANT_FIELD}{grant.tenant_id}"
+        for grant in places().roles_like(member, by, self.rights):
+            name = f"{TENANT_FIELD}{grant.place.pk}"
             reason = self._why_not_grant(name, grant)
             if reason:
-                yield f"{grant.role} on {grant.tenant}: {reason}."
+                yield f"{grant.role} on {grant.place}: {reason}."
             else:
                 self.initial[name] = grant.role.slug
 
@@ -120,7 +119,7 @@ class InviteForm(forms.Form):
     @property
     def offer(self) -> Offer:
         """What the valid form promises."""
-        chosen = [(tenant, self.cleaned_data[f"{TENANT_FIELD}{tenant.pk}"]) for tenant in self.tenants]
+        chosen = [(tenant, self.cleaned_data[f"{TENANT_FIELD}{tenant.pk}"]) for tenant in self.places]
         return Offer(
             role=self.cleaned_data["role"],
             teams=self.cleaned_data["teams"],

@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from orgs.access.gate import org_view, people_who_can, refuse
+from orgs.access.places import places
 from orgs.members.listing import counts_of
 from orgs.permissions import Permission
 from zenpro_site.common.htmx import partial_or_redirect, render_partial, wants
@@ -214,7 +215,7 @@ def _moving(rows) -> dict:
 def _list_context(request) -> dict:
     found = _open(request)
     filtered = InvitationFilter(request.GET, found)
-    rows = filtered.qs.prefetch_related("teams", "tenant_grants__tenant", "tenant_grants__role")
+    rows = places().with_promises(filtered.qs.prefetch_related("teams"))
     page = Paginator(rows, ROWS).get_page(request.GET.get("page"))
     may_invite = people_who_can(Permission.INVITATION_MANAGE, request.org)
     alive = set(may_invite.filter(pk__in=[row.invited_by_id for row in page]).values_list("pk", flat=True))

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 from django.db import transaction
-from django.db.models import Q
 
 from orgs.access.gate import permissions_of, refuse_stronger
+from orgs.access.places import places
 from orgs.audit.models import AuditEvent
 from orgs.models import Organization
 from orgs.permissions import Permission
@@ -85,7 +85,7 @@ def change_rights(*, role: Role, rights, version: str, by) -> Change:
         _refuse_own_gain(row, by)
     row.set_rights(after)
     if row.level == Role.Level.TENANT:
-        row.grants.sync_holders()
+        places().rights_changed(row)
     _record(
         "role.rights_changed", row, by, {"rights": sorted(change.removed)}, {"rights": sorted(change.added)}
     )
@@ -109,7 +109,7 @@ def delete_role(*, role: Role, by, replacement: Role | None = None) -> None:
     after = {"replacement": replacement.name} if replacement else {}
     _record("role.deleted", row, by, before, after)
     if row.level == Role.Level.TENANT:
-        row.grants.hand_over(row, replacement)
+        places().hand_over(row, replacement)
     elif replacement:
         organization.memberships.filter(role=row.slug).update(role=replacement.slug)
         organization.teams.filter(org_role=row.slug).update(org_role=replacement.slug)
@@ -128,8 +128,7 @@ def in_use(role: Role) -> bool:
             organization.teams.filter(org_role=role.slug),
         ]
         return any(rows.exists() for rows in held)
-    promised = organization.invitations.open().filter(tenant_grants__role=role)
-    return role.grants.exclude(tenant__desired_state="deleted").exists() or promised.exists()
+    return places().use(role)
 
 
 def _allowed(organization: Organization, level: str, rights, base: Role | None, by) -> frozenset[str]:
@@ -172,7 +171,7 @@ def _refuse_own_gain(role: Role, by) -> None:
         return
     if Permission.TENANT_MANAGE_ALL in permissions_of(by, role.organization):
         return
-    if role.grants.filter(Q(membership__user=by) | Q(team__user=by)).exists():
+    if places().are_held(role, by):
         raise Refused("You have this role. You can't give yourself more rights; ask an Admin.")
 
 

@@ -4,6 +4,8 @@ from collections.abc import Iterable
 
 from django.contrib.auth import get_user_model
 
+from orgs.access.places import places
+
 from .effects import Consequence, Effect, Holding, State, compare, consequence
 from .models import Role, RolePermission
 
@@ -15,10 +17,10 @@ def of_editing(role: Role, rights: Iterable[str], *, sees_people: bool, sees_ten
 
     Names are given to those who may read them.
     """
-    state = role.grants.valid().state() if role.level == Role.Level.TENANT else _organization_state(role)
+    state = places().state(role) if role.level == Role.Level.TENANT else _organization_state(role)
     effects = compare(state, state.with_rights(role.pk, rights))
-    places = _places(role, effects) if sees_tenants else {}
-    return consequence(effects, role.level, names_of(effects) if sees_people else {}, places)
+    named = _named_place(role, effects) if sees_tenants else {}
+    return consequence(effects, role.level, names_of(effects) if sees_people else {}, named)
 
 
 def names_of(effects: list[Effect]) -> dict:
@@ -28,12 +30,12 @@ def names_of(effects: list[Effect]) -> dict:
     return {user.pk: str(user) for user in found}
 
 
-def _places(role: Role, effects: list[Effect]) -> dict:
-    """The name of a tenant that is the only one."""
-    places = {effect.place for effect in effects}
-    if role.level == Role.Level.ORGANIZATION or len(places) != 1:
+def _named_place(role: Role, effects: list[Effect]) -> dict:
+    """The name of a place that is the only one."""
+    found = {effect.place for effect in effects}
+    if role.level == Role.Level.ORGANIZATION or len(found) != 1:
         return {}
-    return dict(role.organization.tenants.filter(pk__in=places).values_list("pk", "name"))
+    return places().names(role.organization, found)
 
 
 def _organization_state(role: Role) -> State:

@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from orgs.invitations.models import Invitation
-from orgs.models import Membership
+from orgs.access.places import Held, places
 from orgs.teams.models import Team
 from zenpro_site.common.sql import counts_in
 
@@ -31,8 +30,8 @@ class Holders:
 
 def holders(role: Role) -> Holders:
     """Everyone who holds the role, in as many queries for any number."""
-    people, teams, invited = _of_tenant(role) if role.level == Role.Level.TENANT else _of_organization(role)
-    numbers = {"people_count": people, "teams_count": teams, "invited": invited, "tenants": _tenants(role)}
+    people, teams, invited, where = _held(role)
+    numbers = {"people_count": people, "teams_count": teams, "invited": invited, "tenants": where}
     inside = Team.user_set.through.objects.filter(group__among=teams.order_by().values("pk"))
     everybody = people.order_by().values("user").union(inside.values("user"))
     return Holders(
@@ -43,30 +42,13 @@ def holders(role: Role) -> Holders:
     )
 
 
-def _of_organization(role: Role):
-    organization = role.organization
-    return (
-        organization.memberships.filter(role=role.slug),
-        organization.teams.filter(org_role=role.slug),
-        organization.invitations.open().filter(role=role.slug),
+def _held(role: Role) -> Held:
+    """Who holds it where. A role of the organization is given at no place."""
+    held, organization = places().held(role), role.organization
+    if role.level == Role.Level.TENANT:
+        return held
+    return held._replace(
+        memberships=organization.memberships.filter(role=role.slug),
+        teams=organization.teams.filter(org_role=role.slug),
+        invitations=organization.invitations.open().filter(role=role.slug),
     )
-
-
-def _of_tenant(role: Role):
-    organization, grants = role.organization, _live(role)
-    promised = Invitation.tenant_grants.rel.related_model.objects.filter(role=role)
-    return (
-        # Not once more of this organization: databases would look through all its members for it.
-        Membership.objects.filter(pk__in=grants.exclude(membership=None).values("membership")),
-        organization.teams.filter(pk__among=grants.exclude(team=None).values("team")),
-        organization.invitations.open().filter(pk__in=promised.values("invitation")),
-    )
-
-
-def _live(role: Role):
-    return role.grants.exclude(tenant__desired_state="deleted").order_by()
-
-
-def _tenants(role: Role):
-    """Tenants on which it is given; none for a role of the organization."""
-    return role.organization.tenants.filter(pk__in=_live(role).values("tenant"))

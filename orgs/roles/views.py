@@ -1,10 +1,11 @@
 from django.contrib import messages
-from django.db.models import Count, Q
+from django.db.models import Count
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from orgs.access.gate import org_view
+from orgs.access.places import places
 from orgs.audit.sentences import told
 from orgs.permissions import Permission
 from zenpro_site.common.htmx import render_partial
@@ -262,11 +263,7 @@ def _counts(rows, field: str) -> dict[str, int]:
 
 
 def _tenant_roles(request) -> list:
-    live = ~Q(grants__tenant__desired_state="deleted")
-    roles = request.org.roles.tenant_level().annotate(
-        people=Count("grants__membership", filter=live, distinct=True),
-        teams=Count("grants__team", filter=live, distinct=True),
-    )
+    roles = places().counted(request.org.roles.tenant_level())
     return list(roles.order_by("rank", "name").prefetch_related("permissions"))
 
 

@@ -1,5 +1,6 @@
 """Which teams of an organization a person sees, and whose members they manage."""
 
+from orgs.access.places import places
 from orgs.models import Organization
 from orgs.permissions import Permission
 
@@ -20,7 +21,7 @@ def gives_too_much(user, team: Team, rights) -> str:
     """
     if team.org_role and Permission.MEMBER_MANAGE not in rights:
         return f"{team} has a role in the organization, and you can't assign roles in the organization."
-    if team.tenant_grants.valid().beyond(user, rights).exists():
+    if places().are_beyond(team, user, rights):
         return f"{team} has roles on tenants whose access you don't manage. Ask an Admin."
     return ""
 

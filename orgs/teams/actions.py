@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from django.db import transaction
 
 from orgs.access.gate import permissions_of, refuse_stronger
+from orgs.access.places import places
 from orgs.audit.models import AuditEvent
 from orgs.models import Membership, Organization
 from orgs.permissions import Permission
@@ -167,7 +168,7 @@ def _refuse_own_gain(team: Team, user, by) -> None:
     """People who manage teams but not access must not let themselves into tenants through a team."""
     if user != by or Permission.TENANT_MANAGE_ALL in permissions_of(by, team.organization):
         return
-    if team.tenant_grants.valid().exists():
+    if places().are_given_to(team):
         raise Refused("This team has roles on tenants. You can't give yourself roles; ask an Admin.")
 
 

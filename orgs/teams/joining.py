@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from orgs.access.places import places
 from orgs.roles.effects import Effect, compare
 
 from .models import Team
@@ -13,8 +14,7 @@ def tell_gains(team: Team, memberships: Iterable) -> None:
     At most five queries for any number of them.
     """
     memberships = list(memberships)
-    grants = team.tenant_grants.valid()
-    before, after = grants.joining(team, [one.user_id for one in memberships])
+    before, after = places().joining(team, [one.user_id for one in memberships])
     effects: dict = {}
     for effect in compare(before, after):
         effects.setdefault(effect.person, []).append(effect)

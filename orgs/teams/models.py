@@ -4,7 +4,7 @@ from uuid import UUID
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
 from django.db import models
-from django.db.models import Count, OuterRef, Q, Subquery, TextField
+from django.db.models import Count, OuterRef, Subquery, TextField
 from django.db.models.functions import Cast, Coalesce
 from django.urls import reverse
 
@@ -16,17 +16,11 @@ FACES = 4
 
 
 class TeamQuerySet(models.QuerySet):
-    def counted(self, tenants):
-        """With `people` and `reached`, the number of these `tenants` (query set) that the team has a role on."""
+    def counted(self):
+        """With `people`, the number of people in each."""
         inside = get_user_model().groups.through.objects.filter(group=OuterRef("pk")).order_by()
-        grants = self.model.tenant_grants.rel.related_model.objects.filter(team=OuterRef("pk")).order_by()
-        # Known ones are picked while counting: else PostgreSQL may read all grants on them for each team.
-        known = Q(tenant__among=tenants.order_by().values("pk"))
-        reached = grants.values("team").annotate(n=Count("tenant", distinct=True, filter=known))
-        return self.annotate(
-            people=Coalesce(Subquery(inside.values("group").annotate(n=Count("pk")).values("n")), 0),
-            reached=Coalesce(Subquery(reached.values("n")), 0),
-        )
+        people = Subquery(inside.values("group").annotate(n=Count("pk")).values("n"))
+        return self.annotate(people=Coalesce(people, 0))
 
     def with_faces(self) -> list:
         """The teams as a list, each with a few of its people in `faces`; two queries for any number."""

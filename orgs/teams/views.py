@@ -5,6 +5,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from orgs.access.gate import org_view, refuse
+from orgs.access.places import places
 from orgs.audit.sentences import told
 from orgs.permissions import Permission
 from zenpro_site.common.htmx import partial_or_redirect, render_partial
@@ -25,7 +26,7 @@ RECENT = 6
 @org_view(Permission.ORGANIZATION_VIEW)
 def team_list(request):
     search = request.GET.get("q", "").strip()
-    teams = _teams(request).counted(_known_tenants(request)).order_by("label")
+    teams = _teams(request).counted().annotate(reached=places().number_of_team(request)).order_by("label")
     found = teams.filter(Q(label__icontains=search) | Q(description__icontains=search))
     page = Paginator(found, ROWS).get_page(request.GET.get("page"))
     page.object_list = page.object_list.with_faces()
@@ -100,7 +101,7 @@ def team_delete(request, team):
         "team": team,
         "refusal": refusal,
         "people": team.user_set.count(),
-        "grants": _grants(request, team),
+        "grants": places().roles_of_team(team, request),
     }
     return render_partial(request, "teams/delete.html#modal", context)
 
@@ -198,19 +199,6 @@ def _maintained(request) -> set:
     return {team.pk for team in mine}
 
 
-def _known_tenants(request):
-    """Tenants whose names the person may read: a team's role must not give away the others."""
-    if Permission.TENANT_MANAGE_ALL in request.org_permissions:
-        return request.org.tenants.live()
-    return request.org.tenants.held_by(request.user)
-
-
-def _grants(request, team):
-    known = _known_tenants(request)
-    grants = team.tenant_grants.valid().filter(tenant__in=known)
-    return grants.select_related("tenant", "role", "granted_by").order_by("tenant__name", "role__rank")
-
-
 def _role_name(request, field: str) -> Subquery:
     """The name of the organization role whose slug is in `field`; None without a role."""
     return Subquery(request.org.roles.organization_level().filter(slug=OuterRef(field)).values("name"))
@@ -258,7 +246,7 @@ def _detail(request, team) -> dict:
         "page": paginator.get_page(request.GET.get("page")),
         **counts,
         "maintainers": _maintainers(request, team).select_related("user")[: OFFERED + 1],
-        "grants": _grants(request, team),
+        "grants": places().roles_of_team(team, request),
         "activity": _activity(request, team),
         "can_manage": Permission.TEAM_MANAGE in rights,
         "can_manage_members": manages_members(request.user, team, rights),

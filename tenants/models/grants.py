@@ -312,6 +312,11 @@ class TenantGrant(models.Model):
         return f"{self.holder}: {self.role} on {self.tenant}"
 
     @property
+    def place(self) -> Tenant:
+        """Where the role is given, as organizations call it."""
+        return self.tenant
+
+    @property
     def holder(self):
         """The Membership or the Team."""
         return self.team or self.membership
