@@ -6,23 +6,27 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from django.db.models import OuterRef, Q, TextField
+from django.db.models import BooleanField, ExpressionWrapper, OuterRef, Q, TextField
 from django.db.models.functions import Cast
 
+from orgs.access.gate import members_who_can
 from orgs.members import listing
-from orgs.members.listing import OrganizationRole
 from orgs.models import Membership, Organization
 from orgs.permissions import Permission
 from orgs.teams.models import Team
 from tenants.models import TenantGrant
 from zenpro_site.common.sql import Joined
 
+PLACED = ("team_keys", "manages", "own_tenants", "team_tenants")  # what placed() puts on a membership
+
 
 @dataclass
 class Row(listing.Row):
-    """A member in a list. `tenants`: words for the number of tenants they can enter."""
+    """A member in a list. `tenants`: words for the number of tenants they can enter; `manages`: all of them, by their
+    own organization role, a team's, or as a superuser."""
 
     tenants: str
+    manages: bool
 
 
 @dataclass(frozen=True)
@@ -48,14 +52,16 @@ def visible_tenants(request):
     return request.org.tenants.visible_to(request.user, request.org_permissions)
 
 
-def placed(members):
-    """What listing.placed says, and the tenants on which each holds a role: directly (`own_tenants`), through teams
-    (`team_tenants`).
+def placed(organization: Organization, members):
+    """What listing.placed says, and what each may enter: whether they manage every tenant (`manages`), and the tenants
+    on which they hold a role directly (`own_tenants`) and through teams (`team_tenants`).
     """
     inside = Team.user_set.through.objects.order_by().filter(user=OuterRef(OuterRef("user")))
     grants, keys = TenantGrant.objects.valid().order_by(), {"text": Cast("tenant", TextField())}
     of_teams = grants.filter(team__among=inside.values("group"))
+    managers = members_who_can(Permission.TENANT_MANAGE_ALL, organization)
     return listing.placed(members).annotate(
+        manages=ExpressionWrapper(Q(pk__among=managers.values("pk")), BooleanField()),
         own_tenants=Joined(grants.filter(membership=OuterRef("pk")).values(**keys)),
         team_tenants=Joined(of_teams.values(**keys)),
     )
@@ -64,10 +70,9 @@ def placed(members):
 def rows(request, members: Sequence[Membership], counts=None, roles=None, teams=None) -> list[Row]:
     """What listing.rows says, with tenants. Members that were read with placed() spare another query."""
     _place(request.org, members)
-    roles = roles or listing.roles_of(request.org)
     words = _tenants_of(request)
     return [
-        Row(**vars(row), tenants=words(row.membership, roles.get(row.membership.role)))
+        Row(**vars(row), tenants=words(row.membership), manages=row.membership.manages)
         for row in listing.rows(request, members, counts, roles, teams)
     ]
 
@@ -76,14 +81,14 @@ def _place(org: Organization, members: Sequence[Membership]) -> None:
     """Put what placed() reads on the members, where they were read without it."""
     if all(hasattr(member, "own_tenants") for member in members):
         return
-    read = placed(org.memberships.filter(pk__in=[member.pk for member in members])).in_bulk()
+    read = placed(org, org.memberships.filter(pk__in=[member.pk for member in members])).in_bulk()
     for member in members:
-        for name in ("team_keys", "own_tenants", "team_tenants"):
+        for name in PLACED:
             setattr(member, name, getattr(read[member.pk], name))
 
 
 def _tenants_of(request):
-    """A function (membership as placed() reads it, its role) -> words for the number of tenants they can enter."""
+    """A function (membership as placed() reads it) -> words for the number of tenants they can enter."""
     if not hasattr(request, "tenants"):
         # The frame of the page lists them as well: what it shows.
         request.tenants = list(
@@ -91,8 +96,8 @@ def _tenants_of(request):
         )
     total, visible = len(request.tenants), {tenant.pk for tenant in request.tenants}
 
-    def words(member: Membership, role: OrganizationRole | None) -> str:
-        if total and role and Permission.TENANT_MANAGE_ALL in role.rights:
+    def words(member: Membership) -> str:
+        if total and member.manages:
             return f"All {total}"
         held = f"{member.own_tenants or ''} {member.team_tenants or ''}".split()
         held = visible & {UUID(key) for key in set(held)}

@@ -4,7 +4,6 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.db.models import Count, Max, Q
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -15,6 +14,7 @@ from tenants.access import people
 from tenants.credentials import devices, keys
 from tenants.credentials.forms import KeyForm, RotateForm, ServiceAccountForm
 from zenpro_site.common.htmx import render_partial
+from zenpro_site.common.lasting import lasting
 from zenpro_site.common.refusals import Refused
 
 SHOWN_KEYS = 50
@@ -24,9 +24,7 @@ SHOWN_KEYS = 50
 @org_view(Permission.MEMBER_MANAGE)
 def account_list(request):
     key = "user__api_keys"
-    works = Q(**{f"{key}__revoked_at": None}) & (
-        Q(**{f"{key}__expires_at": None}) | Q(**{f"{key}__expires_at__gt": timezone.now()})
-    )
+    works = lasting(key) & Q(**{f"{key}__revoked_at": None})
     accounts = keys.accounts_of(request.org).annotate(
         keys=Count(key, filter=works), last_used_at=Max(f"{key}__last_used_at")
     )

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from orgs.models import Organization
 from tenants.models import Tenant
+from zenpro_site.common.lasting import lasting
 from zenpro_site.common.names import PlainNames
 
 
@@ -122,8 +123,7 @@ class ApiKeyQuerySet(models.QuerySet):
         """Keys that this text opens now, by itself or as the one before the last rotation: none or one."""
         now, digest = timezone.now(), hash_token(secret)
         older = models.Q(previous_hash=digest, previous_valid_until__gt=now)
-        lives = models.Q(expires_at=None) | models.Q(expires_at__gt=now)
-        return self.filter(models.Q(key_hash=digest) | older, lives, revoked_at=None)
+        return self.filter(models.Q(key_hash=digest) | older, lasting(), revoked_at=None)
 
     def ending_within(self, time: timedelta):
         """Keys that work and will end by then. Those made for no longer than that are not among them."""

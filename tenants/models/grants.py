@@ -15,6 +15,7 @@ from orgs.permissions import Permission
 from orgs.roles.effects import Holding, State
 from orgs.roles.models import Role, RolePermission
 from orgs.teams.models import Team
+from zenpro_site.common.lasting import lasting
 
 from .permissions import codenames_of
 from .tenant import Tenant, TenantGroupObjectPermission, TenantUserObjectPermission
@@ -28,7 +29,7 @@ NOTICE = timedelta(days=7)  # how long before it expires a role is announced
 class TenantGrantQuerySet(models.QuerySet):
     def valid(self):
         """Grants that have not expired."""
-        return self.filter(models.Q(expires_at=None) | models.Q(expires_at__gt=timezone.now()))
+        return self.filter(lasting())
 
     def ending_soon(self):
         """Grants that expire within a week."""

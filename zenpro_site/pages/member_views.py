@@ -44,7 +44,9 @@ def _list_context(request) -> dict:
     named = [(team.uuid, team.label) for team in teams]
     return {
         "page": page,
-        "rows": people.rows(request, list(people.placed(page.object_list)), counts, roles, teams),
+        "rows": people.rows(
+            request, list(people.placed(request.org, page.object_list)), counts, roles, teams
+        ),
         "is_filtered": filtered.is_used,
         "states": filtered.states.items(),
         "people": counts["people"],
@@ -81,7 +83,7 @@ def _rights(request) -> dict:
 
 def _membership(request, pk):
     found = request.org.memberships.filter(pk=pk)
-    return get_object_or_404(people.placed(found))
+    return get_object_or_404(people.placed(request.org, found))
 
 
 @require_safe
@@ -103,7 +105,10 @@ def _detail_context(request, member) -> dict:
         "member": member,
         "role_sources": listing.role_sources(row, roles),
         "tenant_roles": people.tenant_roles(request, member),
-        "is_admin": row.tenants.startswith("All"),
+        "manages": row.manages and bool(request.tenants),
+        "by_role": Permission.TENANT_MANAGE_ALL in roles[member.role].rights
+        if member.role in roles
+        else False,
         "in_full": in_full,
         "sessions": listing.sessions_of(member.user) if in_full else None,
         "two_factor": in_full and has_two_factor(member.user),

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db.models import Max, Q
-from django.utils import timezone
 
 from orgs.models import Membership
 from orgs.permissions import Permission
@@ -12,6 +11,7 @@ from tenants.access.explain.effective import Access, access_to
 from tenants.access.explain.reasons import Standing
 from tenants.access.gate import tenants_visible_to
 from tenants.access.people import visible_tenants
+from zenpro_site.common.lasting import lasting
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,7 @@ def accesses(membership: Membership, tenants: list) -> list[Access]:
 
 def keys_of(user) -> Keys:
     """Working keys and signed-in computers of a person or a service account. Two queries."""
-    now = timezone.now()
-    lives = Q(expires_at=None) | Q(expires_at__gt=now)
-    keys = user.api_keys.filter(lives, revoked_at=None)
+    keys = user.api_keys.filter(lasting(), revoked_at=None)
     used = keys.aggregate(used=Max("last_used_at"))["used"]
     return Keys(keys.count(), used, user.device_logins.signed_in().count())
 

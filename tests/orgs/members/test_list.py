@@ -164,3 +164,34 @@ def test_ten_thousand_need_as_many_queries_as_ten(as_user, org, owner):
     deep = f"{members(org)}?page=200&q=person"
     assert queries_of(client, deep) == few
     assert len(client.get(deep).context["rows"]) == 25
+
+
+class TestWhoManagesEveryTenant:
+    """By a team's role or as a superuser as much as by one's own: the list says what decides."""
+
+    @pytest.fixture(autouse=True)
+    def tenants(self, org):
+        make_tenant(org, "a"), make_tenant(org, "b")
+
+    def words(self, as_user, owner, org, person) -> str:
+        rows = as_user(owner).get(members(org)).context["rows"]
+        return {row.membership.user: row.tenants for row in rows}[person]
+
+    def page(self, as_user, owner, person) -> str:
+        return text(as_user(owner).get(person.memberships.get().get_absolute_url()))
+
+    def test_through_a_team(self, as_user, org, owner, member):
+        assert self.words(as_user, owner, org, member) == "None"
+        make_team(org, "Platform", members=[member], org_role="admin")
+        assert self.words(as_user, owner, org, member) == "All 2"
+        assert f"{member} manages every tenant here." in self.page(as_user, owner, member)
+        assert "As Member," not in self.page(as_user, owner, member)
+
+    def test_as_a_superuser(self, as_user, org, owner, member):
+        get_user_model().objects.filter(pk=member.pk).update(is_superuser=True)
+        assert self.words(as_user, owner, org, member) == "All 2"
+
+    def test_by_ones_own_role(self, as_user, org, owner, member):
+        assert self.words(as_user, owner, org, owner) == "All 2"
+        assert f"As Admin, {owner} manages every tenant here." in self.page(as_user, owner, owner)
+        assert "manages every tenant" not in self.page(as_user, owner, member)
