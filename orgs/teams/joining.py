@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from orgs.access.places import places
-from orgs.roles.effects import Effect, compare
+from orgs.roles.state import Effect, compare
 
 from .models import Team
 

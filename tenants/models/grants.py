@@ -12,8 +12,8 @@ from django.utils import timezone
 from orgs.invitations.models import Invitation
 from orgs.models import Membership
 from orgs.permissions import Permission
-from orgs.roles.effects import Holding, State
 from orgs.roles.models import Role, RolePermission
+from orgs.roles.state import Holding, State
 from orgs.teams.models import Team
 from zenpro_site.common.lasting import lasting
 

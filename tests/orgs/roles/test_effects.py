@@ -9,17 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orgs.roles.consequences import of_editing
-from orgs.roles.effects import (
-    Consequence,
-    Effect,
-    Holding,
-    State,
-    compare,
-    consequence,
-    effective,
-    rights_in_words,
-)
+from orgs.roles.effects import Consequence, consequence, rights_in_words
 from orgs.roles.models import Role
+from orgs.roles.state import Effect, Holding, State, compare, effective
 
 PEOPLE, TEAMS, PLACES, ROLES = range(3), ("red", "blue"), ("p", "q"), ("one", "two", "three")
 RIGHTS = ("model:read", "model:update", "secret:read", "tenant:view")
