@@ -105,7 +105,7 @@ def virtual_authenticator(page):
 
 def test_an_app_is_set_up_with_the_keyboard(visit):
     page = visit("/settings/")
-    for heading in ("Two-factor sign-in", "Confirm it is you"):
+    for heading in ("Two-factor sign-in", "Confirm it’s you"):
         assert in_every_look(page) == []
         press(page, "link", "Set up")
         page.get_by_role("heading", name=heading, exact=True).wait_for()
@@ -160,7 +160,7 @@ def with_passkey(visit, live_server):
     page.get_by_role("heading", name="Add a passkey").wait_for()
     assert in_every_look(page) == []
     expect(page.get_by_label("Name")).to_have_value("Chrome on Linux")
-    press(page, "button", "Add the passkey")
+    press(page, "button", "Add passkey")
     page.get_by_role("heading", name="Recovery codes", exact=True).wait_for()
     return page
 
@@ -204,7 +204,7 @@ def test_a_passkey_that_is_refused_says_so(visit):
     devtools.send("WebAuthn.enable")  # without any authenticator
     refuse = "() => Promise.reject(new DOMException('', 'NotAllowedError'))"
     page.evaluate(f"() => {{ navigator.credentials.create = {refuse} }}")
-    press(page, "button", "Add the passkey")
+    press(page, "button", "Add passkey")
     page.get_by_role("alert").get_by_text("No passkey was used").wait_for()
     assert in_every_look(page) == []
 

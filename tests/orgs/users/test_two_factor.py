@@ -228,8 +228,8 @@ def test_passkeys_are_offered_where_browsers_have_them(confirmed):
         return "Sign in with a passkey" in Client().get("/accounts/login/", **where).content.decode()
 
     assert [sign_in(HTTP_HOST=host) for host in ("localhost:8000", "127.0.0.1:8000")] == [True, False]
-    assert "Passkeys need https" in confirmed.get(INDEX, HTTP_HOST="127.0.0.1").content.decode()
-    assert "Passkeys need https" not in confirmed.get(INDEX, HTTP_HOST="localhost").content.decode()
+    assert "Passkeys need HTTPS" in confirmed.get(INDEX, HTTP_HOST="127.0.0.1").content.decode()
+    assert "Passkeys need HTTPS" not in confirmed.get(INDEX, HTTP_HOST="localhost").content.decode()
 
 
 def test_a_superuser_takes_a_lost_factor_away(key, ada, superuser):
