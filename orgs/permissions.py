@@ -1,4 +1,4 @@
-"""Names of the rights at organization level. The question is always orgs.access.can(user, Permission.X, org)."""
+"""Names of the rights at organization level. The question is always orgs.access.gate.can(user, Permission.X, org)."""
 
 from enum import StrEnum
 

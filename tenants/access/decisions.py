@@ -82,7 +82,7 @@ WHERE e.cut_at IS NULL AND x.desired_state <> 'deleted' AND NOT EXISTS ({
 })"""
 
 
-# As orgs.access.admits says for pages.
+# As orgs.access.gate.admits says for pages.
 NOT_ADMITTED = """
 SELECT 1 FROM orgs_organization o CROSS JOIN users_user p
 WHERE o.id = %(organization)s AND o.requires_two_factor AND p.id = %(user)s AND NOT p.is_service_account

@@ -22,7 +22,7 @@ MANAGE = frozenset(
 def tenants_visible_to(user, organization: Organization, rights=None):
     """Tenants of the organization the user can see, as a query set without the deleted ones.
 
-    Admins see all; others those on which they hold a role. `rights`: what orgs.access.permissions_of said, when known.
+    Admins see all; others those on which they hold a role. `rights`: what orgs.access.gate.permissions_of said, when known.
     """
     rights = permissions_of(user, organization) if rights is None else rights
     return organization.tenants.visible_to(user, rights)

@@ -46,7 +46,7 @@ class TenantGrantQuerySet(models.QuerySet):
     def beyond(self, user, rights):
         """Grants on live tenants whose access the user does not manage, and so could not give.
 
-        `rights`: what orgs.access.permissions_of says.
+        `rights`: what orgs.access.gate.permissions_of says.
         """
         if Permission.TENANT_MANAGE_ALL in rights:
             return self.none()

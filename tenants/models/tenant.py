@@ -47,7 +47,7 @@ class TenantQuerySet(models.QuerySet):
     def visible_to(self, user, rights):
         """Live ones the user can see: all with TENANT_MANAGE_ALL among `rights`, else those they hold a role on.
 
-        `rights` is what orgs.access.permissions_of says; nothing is visible to outsiders, who have none.
+        `rights` is what orgs.access.gate.permissions_of says; nothing is visible to outsiders, who have none.
         """
         tenants = self.live()
         if Permission.TENANT_MANAGE_ALL in rights:

@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.zenml, pytest.mark.enable_socket]
 BEGIN = """
 from orgs.models import Organization
 from tenants.access.actions import give_grant
-from tenants.control_plane import keys
+from tenants.credentials import keys
 org = Organization.objects.get(slug='demo')
 tenant = org.tenants.get(slug='demo')
 by = tenant.created_by

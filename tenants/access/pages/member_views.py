@@ -55,7 +55,7 @@ def _numbers(request) -> dict:
     One query.
     """
     grants = request.tenant.grants.valid().order_by()
-    mine, ending = (grants.model.objects.filter(pk=OuterRef("pk")) for _ in range(2))
+    mine, ending = (request.tenant.grants.filter(pk=OuterRef("pk")) for _ in range(2))
     found = grants.aggregate(
         team_count=Count("team", distinct=True),
         ending=Count("pk", filter=Exists(ending.ending_soon())),
