@@ -100,6 +100,8 @@ class AuditEvent(models.Model):
             models.Index(fields=["organization", "-id"], name="audit_by_organization"),
             models.Index(fields=["organization", "actor"], name="audit_by_actor"),
             models.Index(fields=["organization", "target_type", "target_id"], name="audit_by_target"),
+            models.Index(fields=["organization", "action", "-id"], name="audit_by_action"),
+            models.Index(fields=["organization", "at"], name="audit_by_day"),
         ]
 
     def __str__(self) -> str:

@@ -55,7 +55,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ['-id'],
-                'indexes': [models.Index(fields=['organization', '-id'], name='audit_by_organization'), models.Index(fields=['organization', 'actor'], name='audit_by_actor'), models.Index(fields=['organization', 'target_type', 'target_id'], name='audit_by_target')],
+                'indexes': [models.Index(fields=['organization', '-id'], name='audit_by_organization'), models.Index(fields=['organization', 'actor'], name='audit_by_actor'), models.Index(fields=['organization', 'target_type', 'target_id'], name='audit_by_target'), models.Index(fields=['organization', 'action', '-id'], name='audit_by_action'), models.Index(fields=['organization', 'at'], name='audit_by_day')],
             },
         ),
     ]
