@@ -6,7 +6,6 @@ tenant is asked before something is made again, and a runner holds a lock for as
 """
 
 import os
-import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -21,7 +20,8 @@ from django.utils import timezone
 from tenants.hosting.backends import local_stores_of
 from tenants.hosting.base import ServerError, TenantError, TenantRefused, TenantUnreachable
 from tenants.models import Tenant
-from tenants.run_templates.engine import runner
+from tenants.run_templates.engine import runner as runners
+from tenants.run_templates.engine.base import AlreadyRunning, Order, Runner, RunnerFailed, Started
 from tenants.run_templates.engine.code import code_folder
 from tenants.run_templates.engine.derive import DeriveFailed, derive, is_passing
 from tenants.run_templates.engine.environments import BUILDS, RunEnvironments, needs, needs_of
@@ -42,7 +42,6 @@ PATIENCE = 2.0  # seconds after a tenant did not answer
 LONG_PATIENCE = 300.0  # seconds for which errors of a tenant count as passing
 SETTLE_EVERY = 2.0  # seconds between looks for people who are gone, and for ends a tenant has not heard of
 STOP_GRACE = 20.0  # seconds from the wish to stop to SIGKILL; a step usually ends within 2
-BURIAL = 5.0  # seconds until a process that ended is gone
 OVER_GRACE = 30.0  # seconds a process may take to end after its run has
 LOST = "{who} no longer has access to the tenant, so no one knows how the run ended."
 
@@ -54,19 +53,20 @@ class RunLoop:
         self,
         environments: RunEnvironments | None = None,
         open_client: Callable[..., TenantClient] = connect,
+        runner: Runner | None = None,
         pool: Executor | None = None,
         builders: Executor | None = None,
         settlers: Executor | None = None,
     ):
         self.environments = environments or RunEnvironments()
         self.open_client = open_client
+        self.runner = runner or runners.chosen()
         # Tenants may hold these as long as a call lasts; nobody waits for what only tells of an end.
         self.settlers = settlers or pool or ThreadPoolExecutor(max_workers=4, thread_name_prefix="end")
         self.pool = pool or ThreadPoolExecutor(max_workers=16, thread_name_prefix="run")
         self.builders = builders or ThreadPoolExecutor(max_workers=4, thread_name_prefix="environment")
         self.passes: dict[UUID, Future] = {}
         self.builds: dict[UUID, Future] = {}
-        self.processes: dict[UUID, subprocess.Popen] = {}
         self.not_before: dict[UUID, float] = {}
         self.claimed: set[UUID] = set()  # begun by this agent: no earlier attempt to look for
         self.asked: dict[UUID, float] = {}
@@ -83,7 +83,7 @@ class RunLoop:
 
     def tick(self) -> None:
         """Let waiting re-runs in, and begin a pass for every other one that has none under way."""
-        self._bury()
+        self.passes = {pk: future for pk, future in self.passes.items() if not future.done()}
         runs = list(_rows().unfinished().order_by("queued_at", "pk"))
         now_and_then = time.monotonic() - self.settled >= SETTLE_EVERY
         if now_and_then:
@@ -114,12 +114,6 @@ class RunLoop:
             stop.wait(interval)
         for pool in (self.pool, self.builders, self.settlers):
             pool.shutdown(wait=False, cancel_futures=True)
-
-    def _bury(self) -> None:
-        """Take note of ended children, or they would stay as zombies; forget passes that are done."""
-        for process in list(self.processes.values()):
-            process.poll()
-        self.passes = {pk: future for pk, future in self.passes.items() if not future.done()}
 
     def _busy(self, pk: UUID) -> bool:
         return pk in self.passes or time.monotonic() < self.not_before.get(pk, 0)
@@ -229,7 +223,7 @@ class RunLoop:
             self._unanswered(run, error.reason)
         except TenantRefused as error:
             self._passing(run, error) or self._refused(run, error)
-        except (DeriveFailed, runner.RunnerFailed, ServerError) as error:
+        except (DeriveFailed, RunnerFailed, ServerError) as error:
             self._fail(run, error.reason)
 
     def _load(self, pk: UUID) -> TemplateRun | None:
@@ -238,7 +232,7 @@ class RunLoop:
     def _go_on(self, run: TemplateRun) -> None:
         if run.pid is None:
             self._begin(run)
-        elif not runner.alive(run.pid, run.pid_started):
+        elif not self.runner.alive(process_of(run)):
             self._close(run)
         elif run.cancel_requested_at:
             self._stop(run)
@@ -271,30 +265,27 @@ class RunLoop:
 
     def _adopt(self, run: TemplateRun) -> bool:
         """Take on a runner that was started just before its process id could be recorded."""
-        pid = runner.find(run.pk)
-        if pid is not None:
-            self._record_process(run, pid)
-        return pid is not None
+        found = self.runner.find(run.pk)
+        if found is not None:
+            self._record_process(run, found)
+        return found is not None
 
     def _start(self, run: TemplateRun, client: TenantClient) -> None:
         try:
-            process = runner.start(self._order(run, client))
-        except runner.AlreadyRunning:
+            self._record_process(run, self.runner.start(self._order(run, client)))
+        except AlreadyRunning:
             self._adopt(run)
-            return
-        self.processes[run.pk] = process
-        self._record_process(run, process.pid)
 
-    def _record_process(self, run: TemplateRun, pid: int) -> None:
-        run.pid, run.pid_started = pid, runner.mark_of(pid)
+    def _record_process(self, run: TemplateRun, process: Started) -> None:
+        run.pid, run.pid_started = process.pid, process.mark
         run.save(update_fields=["pid", "pid_started"])
 
-    def _order(self, run: TemplateRun, client: TenantClient) -> runner.Order:
+    def _order(self, run: TemplateRun, client: TenantClient) -> Order:
         template, tenant = run.template, run.template.tenant
         code = code_folder(template.code_hash)
         if not code.is_dir():
-            raise runner.RunnerFailed("The copy of the template's code is missing in the data folder.")
-        return runner.Order(
+            raise RunnerFailed("The copy of the template's code is missing in the data folder.")
+        return Order(
             run_id=run.pk,
             zenml_run_id=run.zenml_run_id,
             snapshot_id=run.zenml_snapshot_id,
@@ -329,7 +320,7 @@ class RunLoop:
         """End a process that runs on although its run has ended."""
         since = self.seen_over.setdefault(run.pk, time.monotonic())
         if time.monotonic() - since > OVER_GRACE:
-            runner.kill(run.pid, run.pid_started)
+            self.runner.end(process_of(run))
 
     # -- ends
 
@@ -340,9 +331,9 @@ class RunLoop:
             self._tell_stopping(run)
             self._move(run, run.state, State.STOPPING, run_ends.stopped_by(run))
             self.stopping[run.pk] = time.monotonic()
-            runner.terminate(run.pid, run.pid_started)
+            self.runner.stop(process_of(run))
         elif time.monotonic() - asked > STOP_GRACE:
-            runner.kill(run.pid, run.pid_started)
+            self.runner.end(process_of(run))
 
     def _tell_stopping(self, run: TemplateRun) -> None:
         reason = run_ends.stopped_by(run)
@@ -355,11 +346,14 @@ class RunLoop:
 
     def _close(self, run: TemplateRun) -> None:
         """The process is gone: find out how the run ended."""
-        runner.kill(run.pid, run.pid_started)
+        self.runner.end(process_of(run))
         if run_access.is_out(run):
             self._end_gone(run)
         else:
-            self._end(run, run_ends.read_end(run, self._client(run), self._exit_code(run)))
+            self._end(run, self._read_end(run))
+
+    def _read_end(self, run: TemplateRun) -> End:
+        return run_ends.read_end(run, self._client(run), self.runner, self.runner.exit_code(process_of(run)))
 
     def _end_gone(self, run: TemplateRun) -> None:
         """End a run that no one can ask the tenant about; a busy database is told later."""
@@ -368,15 +362,6 @@ class RunLoop:
         except ServerError as error:
             log.warning("end was not told", run=str(run.pk), reason=error.reason)
             self._end_unsettled(run, End(State.STOPPED, run_ends.gone(run)))
-
-    def _exit_code(self, run: TemplateRun) -> int | None:
-        """None when another agent started the process."""
-        process = self.processes.get(run.pk)
-        try:
-            # Not poll(): it says None while another thread is just asking.
-            return process.wait(timeout=BURIAL) if process else None
-        except subprocess.TimeoutExpired:
-            return None
 
     def _fail(self, run: TemplateRun, reason: str) -> None:
         """An end before there was a process; the tenant is told when it knows the run already."""
@@ -406,28 +391,28 @@ class RunLoop:
         elif tenant.desired_state == Tenant.DesiredState.AVAILABLE:
             self._note(run, words)
         elif tenant.desired_state == Tenant.DesiredState.DELETED:
-            runner.kill(run.pid, run.pid_started)
+            self.runner.end(process_of(run))
             self._end(run, End(State.FAILED, "The tenant was deleted while the run was under way."))
-        elif not runner.alive(run.pid, run.pid_started):
+        elif not self.runner.alive(process_of(run)):
             sentence = f"{tenant.name} was {tenant.desired_state} while the run was under way."
             self._end_unsettled(run, End(State.FAILED, sentence))
 
     def _end_unsettled(self, run: TemplateRun, end: End) -> None:
         """An end that the tenant hears of later, if it knows of the run at all."""
         if run.zenml_run_id:
-            runner.unsettled().mkdir(parents=True, exist_ok=True)
-            runner.unsettled(run.pk).touch()
+            runners.unsettled().mkdir(parents=True, exist_ok=True)
+            runners.unsettled(run.pk).touch()
         self._end(run, end)
 
     def _settle_all(self) -> None:
-        for mark in runner.unsettled().glob("*"):
+        for mark in runners.unsettled().glob("*"):
             pk = UUID(mark.name)
             if not self._busy(pk):
                 self._submit(self.settlers, self.settle, pk)
 
     def settle(self, pk: UUID) -> None:
         """Tell a tenant that came back about a run that ended meanwhile; keep it for later when it does not answer."""
-        run, mark = self._load(pk), runner.unsettled(pk)
+        run, mark = self._load(pk), runners.unsettled(pk)
         try:
             if run is not None and run.template.tenant.desired_state != Tenant.DesiredState.DELETED:
                 self._tell_end(run)
@@ -442,11 +427,11 @@ class RunLoop:
         if run_access.is_out(run):
             run_ends.end_of_the_gone(run)
         else:
-            run_ends.read_end(run, self._client(run), None)
+            run_ends.read_end(run, self._client(run), self.runner)
 
     def _refused(self, run: TemplateRun, error: TenantError) -> None:
         """The tenant no longer answers this person. A living process continues; its own calls are refused."""
-        if runner.alive(run.pid, run.pid_started):
+        if self.runner.alive(process_of(run)):
             if run.cancel_requested_at:
                 self._stop(run)
             self.not_before[run.pk] = time.monotonic() + PATIENCE
@@ -459,10 +444,10 @@ class RunLoop:
         rows.update(
             state=end.state, state_reason=end.reason[: run_ends.REASON_LENGTH], ended_at=timezone.now()
         )
-        runner.tidy(run.pk)
+        self.runner.tidy(run.pk)
         self.claimed.discard(run.pk)
-        memories = (self.processes, self.not_before, self.asked, self.troubled)
-        for memory in (*memories, self.stopping, self.seen_over, self.builds):
+        memories = (self.not_before, self.asked, self.troubled, self.stopping, self.seen_over, self.builds)
+        for memory in memories:
             memory.pop(run.pk, None)
 
     # -- rows
@@ -480,6 +465,10 @@ class RunLoop:
         reason = reason[: run_ends.REASON_LENGTH]
         if run.state_reason != reason:
             TemplateRun.objects.filter(pk=run.pk, state=run.state).update(state_reason=reason)
+
+
+def process_of(run: TemplateRun) -> Started:
+    return Started(run.pk, run.pid, run.pid_started)
 
 
 def _rows():

@@ -259,7 +259,7 @@ def test_one_that_does_not_listen_is_killed(
 ):
     (here / "behaviour").write_text("stubborn sleep")
     loop.tick()
-    ticks(loop, lambda: runner.tail(run.pk))
+    ticks(loop, lambda: runner.chosen().output(run.pk))
     actions.remove_member(membership=member.membership, by=owner)
     look_for_people(loop)
     assert fresh(run).state == "stopping"

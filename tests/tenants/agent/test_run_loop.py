@@ -21,8 +21,9 @@ from tenants.hosting.local.keep import family
 from tenants.models import Tenant
 from tenants.run_templates.document.configuration import default_configuration
 from tenants.run_templates.engine import derive as derivation
-from tenants.run_templates.engine import runner
+from tenants.run_templates.engine import processes, runner
 from tenants.run_templates.engine.environments import RunEnvironments
+from tenants.run_templates.engine.runner import BoxedRunner
 from tenants.run_templates.models import TemplateRun
 
 from ..run_templates.samples import churn_snapshot
@@ -78,7 +79,7 @@ def here(db, settings, tmp_path, monkeypatch):
     (code / "behaviour").write_text("sleep")
     yield code
     for process in TemplateRun.objects.exclude(pid=None):
-        runner.kill(process.pid, process.pid_started)
+        processes.kill(process.pid, process.pid_started)
 
 
 @pytest.fixture
@@ -137,7 +138,7 @@ def kill(run):
 
 def dead(run):
     now = fresh(run)
-    return not runner.alive(now.pid, now.pid_started)
+    return not processes.alive(now.pid, now.pid_started)
 
 
 def cancel(run, by):
@@ -175,7 +176,7 @@ def test_a_queued_run_is_derived_and_started_once(loop, run, server):
     loop.tick()
     now = fresh(run)
     assert now.state == "starting"
-    assert runner.alive(now.pid, now.pid_started)
+    assert processes.alive(now.pid, now.pid_started)
     assert now.zenml_run_id == server.only_run.id
     assert server.log == ["create_snapshot", "create_run", "workload_token"]
 
@@ -197,8 +198,8 @@ def test_it_runs_when_the_tenant_says_so_and_ends_with_its_process(loop, run, se
 def test_the_runner_gets_the_exact_environment_and_nothing_of_ours(loop, run, server, here):
     (here / "behaviour").write_text("environment sleep")
     loop.tick()
-    ticks(loop, lambda: "ZENML_USER_ID" in "\n".join(runner.tail(run.pk)))
-    lines = runner.tail(run.pk)
+    ticks(loop, lambda: "ZENML_USER_ID" in "\n".join(runner.chosen().output(run.pk)))
+    lines = runner.chosen().output(run.pk)
     names = {line.partition("=")[0] for line in lines[1:]} - {"LC_CTYPE", "PWD"}  # of Python and of the box
     tenant = run.template.tenant
     assert names == {
@@ -365,7 +366,7 @@ def test_an_agent_killed_after_a_call_is_followed_without_doing_it_twice(here, r
         new_loop(server).tick()
     new_loop(server).tick()
     assert fresh(run).state == "starting"
-    assert runner.alive(fresh(run).pid, fresh(run).pid_started)
+    assert processes.alive(fresh(run).pid, fresh(run).pid_started)
     assert (len(server.snapshots), len(server.runs_by_id)) == (1, 1)
 
 
@@ -381,8 +382,8 @@ KILL_POINTS = [
     (RunLoop, "_look"),
     (RunLoop, "_close"),
     (RunLoop, "_end"),
-    (runner, "start"),
-    (runner, "tidy"),
+    (BoxedRunner, "start"),
+    (BoxedRunner, "tidy"),
     (run_ends, "read_end"),
 ]
 
@@ -414,7 +415,7 @@ def test_an_agent_killed_anywhere_is_followed_and_nothing_is_double(
         if dead(run):
             continue
         looks += 1
-        if looks >= 3 and runner.tail(run.pk):
+        if looks >= 3 and runner.chosen().output(run.pk):
             server.set("completed")
             kill(run)
             reap_child(run)
@@ -422,7 +423,7 @@ def test_an_agent_killed_anywhere_is_followed_and_nothing_is_double(
     assert state(run) == ("completed", "")
     assert (len(server.snapshots), len(server.runs_by_id)) == (1, 1)
     assert server.log.count("create_run") == 1
-    assert len(runner.tail(run.pk)) == 1, "it was started twice"
+    assert len(runner.chosen().output(run.pk)) == 1, "it was started twice"
 
 
 def reap_child(run):
@@ -534,11 +535,11 @@ def test_a_failed_step_is_named(loop, run, server):
 def test_what_a_step_left_running_is_ended(loop, run, server, here):
     (here / "behaviour").write_text("child sleep")
     loop.tick()
-    ticks(loop, lambda: any(line.startswith("child") for line in runner.tail(run.pk)))
-    everybody = {pid: runner.mark_of(pid) for pid in family(fresh(run).pid)}
+    ticks(loop, lambda: any(line.startswith("child") for line in runner.chosen().output(run.pk)))
+    everybody = {pid: processes.mark_of(pid) for pid in family(fresh(run).pid)}
     kill(run)
     ticks(loop, lambda: fresh(run).has_ended)
-    ticks(loop, lambda: not any(runner.alive(pid, mark) for pid, mark in everybody.items()))
+    ticks(loop, lambda: not any(processes.alive(pid, mark) for pid, mark in everybody.items()))
 
 
 def test_a_process_that_stays_after_the_end_of_its_run_is_ended(loop, run, server, monkeypatch):
@@ -639,7 +640,7 @@ def test_a_cancelled_run_is_told_to_stop_and_its_runner_too(loop, run, server, o
 def test_a_runner_that_does_not_listen_is_killed(loop, run, server, owner, here, monkeypatch):
     (here / "behaviour").write_text("stubborn sleep")
     loop.tick()
-    ticks(loop, lambda: runner.tail(run.pk))
+    ticks(loop, lambda: runner.chosen().output(run.pk))
     server.set("running")
     cancel(run, owner)
     loop.tick()
@@ -714,14 +715,14 @@ def test_a_rebooted_machine_ends_what_ran(here, run, server):
     new_loop(server).tick()
     server.set("running")
     pid = fresh(run).pid
-    TemplateRun.objects.update(pid_started=runner.mark_of(pid).partition("/")[0] + "/deadbeef")
+    TemplateRun.objects.update(pid_started=processes.mark_of(pid).partition("/")[0] + "/deadbeef")
     loop = new_loop(server)
     loop.tick()
     assert state(run) == (
         "failed",
         "The process of the run was killed, or the machine was restarted.",
     )
-    assert runner.mark_of(pid), "a process of another boot is not ours to kill"
+    assert processes.mark_of(pid), "a process of another boot is not ours to kill"
     os.kill(pid, signal.SIGKILL)
 
 
@@ -760,4 +761,4 @@ def test_a_tick_costs_the_same_for_one_run_and_for_three(
     ],
 )
 def test_why_a_process_ended_is_said_by_its_exit_code(run, code, words):
-    assert run_ends.why_it_died(run, code) == words
+    assert run_ends.why_it_died(run, runner.chosen(), code) == words
