@@ -17,7 +17,7 @@ from orgs.audit.models import AuditEvent
 from orgs.members import actions
 from orgs.users import actions as person_actions
 from tenants.access import decisions
-from tenants.agent import run_access, run_loop
+from tenants.agent import run_access, run_pass, run_rows
 from tenants.credentials import keys
 from tenants.hosting.backends import folder_of
 from tenants.hosting.base import ServerError, TenantRefused, TenantUnreachable, database_in
@@ -263,7 +263,7 @@ def test_one_that_does_not_listen_is_killed(
     actions.remove_member(membership=member.membership, by=owner)
     look_for_people(loop)
     assert fresh(run).state == "stopping"
-    monkeypatch.setattr(run_loop, "STOP_GRACE", 0)
+    monkeypatch.setattr(run_pass, "STOP_GRACE", 0)
     ticks(loop, lambda: fresh(run).has_ended)
     assert dead(run)
 
@@ -324,7 +324,7 @@ def test_people_are_asked_about_once_however_many_runs(
 ):
     for _ in range(5):
         queued(template, member)
-    runs = list(run_loop._rows().unfinished())
+    runs = list(run_rows.rows().unfinished())
     with django_assert_num_queries(1):
         run_access.stop_runs_of_the_gone(runs)
 

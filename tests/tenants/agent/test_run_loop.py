@@ -13,8 +13,9 @@ import pytest
 from django.utils import timezone
 from factories import make_grant, make_template, make_template_run, make_tenant
 
-from tenants.agent import run_ends, run_loop
+from tenants.agent import run_ends, run_loop, run_memory, run_pass, run_rows
 from tenants.agent.run_loop import RunLoop
+from tenants.agent.run_pass import RunPass
 from tenants.hosting.base import EnvironmentFailed, TenantRefused, TenantUnreachable
 from tenants.hosting.local import space
 from tenants.hosting.local.keep import family
@@ -71,8 +72,8 @@ class FakeEnvironments:
 def here(db, settings, tmp_path, monkeypatch):
     settings.ZENPRO_DATA, settings.ZENPRO_PARALLEL_RUNS = tmp_path, 2
     monkeypatch.setattr(run_loop, "close_old_connections", lambda: None)  # threads only
-    monkeypatch.setattr(run_loop, "PATIENCE", 0)
-    monkeypatch.setattr(run_loop, "ASK_EVERY", 0)
+    monkeypatch.setattr(run_memory, "PATIENCE", 0)
+    monkeypatch.setattr(run_memory, "ASK_EVERY", 0)
     code = tmp_path / "code" / ("0" * 64)
     (code / "zenml" / "entrypoints").mkdir(parents=True)
     (code / "zenml" / "entrypoints" / "entrypoint.py").write_text(RUNNER)
@@ -341,7 +342,7 @@ def test_a_tenant_in_trouble_is_asked_again(loop, run, server, status):
 def test_trouble_without_end_is_an_end(loop, run, server, monkeypatch):
     server.refuse["create_snapshot"] = TenantRefused(500, "Something broke")
     loop.tick()
-    monkeypatch.setattr(run_loop, "LONG_PATIENCE", 0)
+    monkeypatch.setattr(run_pass, "LONG_PATIENCE", 0)
     loop.tick()
     assert state(run) == ("failed", "Something broke")
 
@@ -371,17 +372,18 @@ def test_an_agent_killed_after_a_call_is_followed_without_doing_it_twice(here, r
 
 
 KILL_POINTS = [
-    (run_loop, "derive"),
+    (run_pass, "derive"),
     (derivation, "_create_snapshot"),
     (derivation, "_create_run"),
     (derivation, "_save"),
-    (RunLoop, "_begin"),
-    (RunLoop, "_order"),
-    (RunLoop, "_start"),
-    (RunLoop, "_record_process"),
-    (RunLoop, "_look"),
-    (RunLoop, "_close"),
-    (RunLoop, "_end"),
+    (RunPass, "_begin"),
+    (RunPass, "_order"),
+    (RunPass, "_start"),
+    (RunPass, "_record_process"),
+    (RunPass, "_look"),
+    (RunPass, "_close"),
+    (RunPass, "_end"),
+    (run_rows, "finish"),
     (BoxedRunner, "start"),
     (BoxedRunner, "tidy"),
     (run_ends, "read_end"),
@@ -543,7 +545,7 @@ def test_what_a_step_left_running_is_ended(loop, run, server, here):
 
 
 def test_a_process_that_stays_after_the_end_of_its_run_is_ended(loop, run, server, monkeypatch):
-    monkeypatch.setattr(run_loop, "OVER_GRACE", 0)
+    monkeypatch.setattr(run_pass, "OVER_GRACE", 0)
     loop.tick()
     server.set("completed")
     ticks(loop, lambda: fresh(run).has_ended)
@@ -647,7 +649,7 @@ def test_a_runner_that_does_not_listen_is_killed(loop, run, server, owner, here,
     time.sleep(0.1)
     loop.tick()
     assert not fresh(run).has_ended
-    monkeypatch.setattr(run_loop, "STOP_GRACE", 0)
+    monkeypatch.setattr(run_pass, "STOP_GRACE", 0)
     ticks(loop, lambda: fresh(run).has_ended)
     assert fresh(run).state == "stopped"
     assert server.only_run.status == "stopped"
@@ -731,7 +733,7 @@ def test_a_fault_of_ours_is_tried_again_and_ends_some_day(loop, run, server, mon
     loop.tick()
     loop.tick()
     assert fresh(run).state == "starting"
-    monkeypatch.setattr(run_loop, "LONG_PATIENCE", 0)
+    monkeypatch.setattr(run_pass, "LONG_PATIENCE", 0)
     loop.tick()
     assert state(run) == ("failed", "ZenPro could not continue: No space left on device")
 
