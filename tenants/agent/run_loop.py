@@ -139,8 +139,7 @@ class RunLoop:
             self._submit(self.pool, self.run_pass, run.pk)
 
     def _settle_all(self) -> None:
-        for mark in runners.unsettled().glob("*"):
-            pk = UUID(mark.name)
+        for pk in list(TemplateRun.objects.unsettled().order_by().values_list("pk", flat=True)):
             if not self._is_busy(pk):
                 self._submit(self.settlers, self.settle, pk)
 
@@ -180,9 +179,7 @@ class RunLoop:
     def settle(self, pk: UUID) -> None:
         """Tell a tenant of one end that it has not heard of."""
         run = run_rows.load(pk)
-        if run is None:
-            runners.unsettled(pk).unlink(missing_ok=True)
-        else:
+        if run is not None:
             self._pass_over(run).settle()
 
     def _pass_over(self, run: TemplateRun) -> RunPass:

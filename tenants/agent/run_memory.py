@@ -3,7 +3,6 @@
 import time
 from concurrent.futures import Future
 from dataclasses import dataclass
-from datetime import datetime
 
 PATIENCE = 2.0  # seconds after a tenant did not answer
 ASK_EVERY = 1.0  # seconds between questions to the tenant about a run that is under way
@@ -17,9 +16,8 @@ class Memory:
     build: Future | None = None  # its environment in the making
     not_before: float = 0.0
     asked_at: float = 0.0
-    trouble_since: datetime | None = None
-    stop_sent_at: datetime | None = None
-    over_since: datetime | None = None
+    # Not in the row: a tenant that starts together with an agent gets the whole patience of that agent.
+    trouble_since: float | None = None
 
     @property
     def is_resting(self) -> bool:
@@ -36,6 +34,12 @@ class Memory:
     def note_question(self) -> None:
         """The tenant is being asked now."""
         self.asked_at = time.monotonic()
+
+    def seconds_of_trouble(self) -> float:
+        """For how long nothing but errors came; the first one begins the count."""
+        now = time.monotonic()
+        self.trouble_since = now if self.trouble_since is None else self.trouble_since
+        return now - self.trouble_since
 
     @property
     def is_building(self) -> bool:

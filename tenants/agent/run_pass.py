@@ -10,7 +10,6 @@ from django.utils import timezone
 from tenants.hosting.backends import local_stores_of
 from tenants.hosting.base import ServerError, TenantError, TenantRefused, TenantUnreachable
 from tenants.models import Tenant
-from tenants.run_templates.engine import runner as runners
 from tenants.run_templates.engine.base import AlreadyRunning, Order, Runner, RunnerFailed, Started
 from tenants.run_templates.engine.code import code_folder
 from tenants.run_templates.engine.derive import DeriveFailed, derive, is_passing
@@ -53,7 +52,7 @@ class RunPass:
         """Do the next thing. What it raises is a fault of ours: then stumble() is to be called."""
         try:
             self._go_on()
-            self._forget_trouble()
+            self.memory.trouble_since = None
         except TenantUnreachable as error:
             self._unanswered(error.reason)
         except TenantRefused as error:
@@ -163,19 +162,20 @@ class RunPass:
 
     def _hurry(self) -> None:
         """End a process that runs on although its run has ended."""
-        self.memory.over_since = self.memory.over_since or self.now()
-        if self._seconds_since(self.memory.over_since) > OVER_GRACE:
+        since = self.run.over_since
+        if since is None:
+            run_rows.write(self.run, over_since=self.now())
+        elif self._seconds_since(since) > OVER_GRACE:
             self.runner.end(self.process)
 
     def _stop(self) -> None:
         """Tell the tenant, then the runner; after the grace period end it."""
-        sent = self.memory.stop_sent_at
-        if sent is None:
+        if self.run.stop_sent_at is None:
             self._tell_stopping()
             run_rows.move(self.run, self.run.state, State.STOPPING, run_ends.stopped_by(self.run))
-            self.memory.stop_sent_at = self.now()
             self.runner.stop(self.process)
-        elif self._seconds_since(sent) > STOP_GRACE:
+            run_rows.write(self.run, stop_sent_at=self.now())  # rather told twice than never
+        elif self._seconds_since(self.run.stop_sent_at) > STOP_GRACE:
             self.runner.end(self.process)
 
     def _tell_stopping(self) -> None:
@@ -225,20 +225,12 @@ class RunPass:
 
     def stumble(self, error: Exception) -> None:
         """A fault of ours, or of the machine. It is tried again for a while; nothing must hang forever."""
-        if not self.run.has_ended and self._seconds_of_trouble() > LONG_PATIENCE:
+        if not self.run.has_ended and self.memory.seconds_of_trouble() > LONG_PATIENCE:
             self._end_unsettled(End(State.FAILED, f"ZenPro could not continue: {error or type(error)}"))
-
-    def _seconds_of_trouble(self) -> float:
-        """For how long nothing else has happened."""
-        self.memory.trouble_since = self.memory.trouble_since or self.now()
-        return self._seconds_since(self.memory.trouble_since)
-
-    def _forget_trouble(self) -> None:
-        self.memory.trouble_since = None
 
     def _passing(self, error: TenantRefused) -> bool:
         """Wait for a tenant that is in trouble itself, but not forever."""
-        lasts = self._seconds_of_trouble()
+        lasts = self.memory.seconds_of_trouble()
         passing = is_passing(error) and lasts < LONG_PATIENCE
         if passing:
             self._unanswered(error.reason)
@@ -288,7 +280,7 @@ class RunPass:
         except TenantRefused as error:
             if is_passing(error):
                 return
-        runners.unsettled(self.run.pk).unlink(missing_ok=True)
+        run_rows.write(self.run, is_unsettled=False)
 
     def _tell_end(self) -> None:
         if run_access.is_out(self.run):

@@ -4,7 +4,6 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from tenants.run_templates.engine import runner as runners
 from tenants.run_templates.engine.base import Runner, Started
 from tenants.run_templates.models import TemplateRun
 
@@ -53,16 +52,13 @@ def note(run: TemplateRun, reason: str) -> None:
         TemplateRun.objects.filter(pk=run.pk, state=run.state).update(state_reason=reason)
 
 
-def finish(run: TemplateRun, end: End, runner: Runner) -> None:
+def finish(run: TemplateRun, end: End, runner: Runner, **more) -> None:
     """The end of a re-run, unless it has one."""
     values = {"state": end.state, "state_reason": end.reason[:REASON_LENGTH], "ended_at": timezone.now()}
-    TemplateRun.objects.unfinished().filter(pk=run.pk).update(**values)
+    TemplateRun.objects.unfinished().filter(pk=run.pk).update(**values, **more)
     runner.tidy(run.pk)
 
 
 def finish_unsettled(run: TemplateRun, end: End, runner: Runner) -> None:
     """An end that the tenant hears of later, if it knows of the run at all."""
-    if run.zenml_run_id:
-        runners.unsettled().mkdir(parents=True, exist_ok=True)
-        runners.unsettled(run.pk).touch()
-    finish(run, end, runner)
+    finish(run, end, runner, is_unsettled=run.zenml_run_id is not None)

@@ -233,9 +233,3 @@ def _lock(run_id: UUID) -> Iterator[int]:
         yield lock
     finally:
         os.close(lock)
-
-
-def unsettled(run_id: UUID | None = None) -> Path:
-    """A mark for an ended re-run of whose end the tenant has not heard; without an id, the folder of all marks."""
-    folder = settings.ZENPRO_DATA / "runs" / ".unsettled"
-    return folder / str(run_id) if run_id else folder

@@ -234,7 +234,7 @@ def test_a_placeholder_without_a_process_is_ended_in_the_tenant(
     assert fresh(run).state == "stopped"
     [(status, reason, _)] = records.of(fresh(run).zenml_run_id)
     assert (status, reason) == ("stopped", state(run)[1])
-    assert list(runner.unsettled().iterdir()) == []
+    assert not TemplateRun.objects.unsettled().exists()
 
 
 def test_a_runner_nobody_wrote_down_is_found_and_ended(here, run, server, member, owner, records):
@@ -298,7 +298,7 @@ def test_a_busy_database_is_told_later(under_way, loop, member, owner, records, 
     assert records.of(under_way.zenml_run_id)[0][0] == "running"
     look_for_people(loop)
     assert records.of(under_way.zenml_run_id)[0][0] == "stopped"
-    assert list(runner.unsettled().iterdir()) == []
+    assert not TemplateRun.objects.unsettled().exists()
 
 
 def test_of_a_server_elsewhere_no_database_is_touched(under_way, member, owner, records):

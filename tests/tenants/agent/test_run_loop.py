@@ -578,22 +578,23 @@ def test_a_run_of_a_tenant_deactivated_meanwhile_ends_here_and_later_there(loop,
     loop.settled = 0
     loop.tick()
     assert server.only_run.status == "failed"
-    assert list(runner.unsettled().iterdir()) == []
+    assert not TemplateRun.objects.unsettled().exists()
 
 
 def test_telling_of_ends_keeps_no_other_run_waiting(here, run, server, template, member):
     """It may take as long as a call lasts, each time, for as many runs as ended while nobody could be told."""
     settlers = Later()
     loop = new_loop(server, settlers=settlers)
-    runner.unsettled().mkdir(parents=True)
     for _ in range(20):
-        runner.unsettled(uuid4()).touch()
+        ended = queued(template, member)
+        rows = TemplateRun.objects.filter(pk=ended.pk)
+        rows.update(state="failed", ended_at=timezone.now(), zenml_run_id=uuid4(), is_unsettled=True)
     loop.tick()
     assert len(settlers.work) == 20
     assert fresh(run).pid is not None
     for work in settlers.work:
         work()
-    assert list(runner.unsettled().iterdir()) == []
+    assert not TemplateRun.objects.unsettled().exists()
 
 
 def test_the_process_of_a_deleted_tenant_is_ended(loop, run, server):
@@ -699,6 +700,54 @@ def test_a_runner_that_ended_while_nobody_looked_is_not_started_again(here, run,
     new_loop(server).tick()
     assert state(run) == ("completed", "")
     assert fresh(run).pid is None
+
+
+def test_the_next_agent_knows_since_when_a_runner_was_asked_to_stop(here, run, server, owner, monkeypatch):
+    (here / "behaviour").write_text("stubborn sleep")
+    first = new_loop(server)
+    first.tick()
+    ticks(first, lambda: runner.chosen().output(run.pk))
+    cancel(run, owner)
+    first.tick()
+    told = server.log.count("update_run")
+    new_loop(server).tick()
+    assert server.log.count("update_run") == told == 1
+    assert not dead(run)
+    monkeypatch.setattr(run_pass, "STOP_GRACE", 0)
+    new_loop(server).tick()
+    ticks(new_loop(server), lambda: fresh(run).has_ended)
+    assert state(run) == ("stopped", f"Stopped by {owner}.")
+
+
+def test_the_next_agent_knows_since_when_a_run_is_over(here, run, server, monkeypatch):
+    first = new_loop(server)
+    first.tick()
+    server.set("completed")
+    first.tick()
+    since = fresh(run).over_since
+    new_loop(server).tick()
+    assert not dead(run)
+    assert fresh(run).over_since == since is not None
+    monkeypatch.setattr(run_pass, "OVER_GRACE", 0)
+    second = new_loop(server)
+    second.tick()
+    ticks(second, lambda: fresh(run).has_ended)
+    assert state(run) == ("completed", "")
+
+
+def test_the_next_agent_tells_of_an_end_that_no_one_has_heard_of(here, run, server):
+    loop = new_loop(server)
+    loop.tick()
+    tenants = Tenant.objects.filter(pk=run.template.tenant_id)
+    tenants.update(desired_state="deactivated", status="deactivated")
+    server.down = TenantUnreachable("The tenant is deactivated.")
+    kill(run)
+    ticks(loop, lambda: fresh(run).has_ended)
+    assert list(TemplateRun.objects.unsettled()) == [run]
+    server.down = None
+    new_loop(server).tick()
+    assert server.only_run.status == "failed"
+    assert not TemplateRun.objects.unsettled().exists()
 
 
 def test_two_agents_start_a_run_once(here, run, server):
