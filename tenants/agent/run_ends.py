@@ -7,7 +7,7 @@ from typing import Any
 
 from tenants.hosting import answers
 from tenants.hosting.base import TenantNotFound, TenantRefused
-from tenants.run_templates.engine import runner
+from tenants.run_templates.engine.base import Runner
 from tenants.run_templates.models import TemplateRun
 from tenants.runs.client import UNDER_WAY, Run, Step, TenantClient
 
@@ -25,6 +25,7 @@ ENDS = {
     "cancelled": State.STOPPED,
 }
 EXCEPTION = re.compile(r"^(?:[\w.]+\.)?\w*(?:Error|Exception|Interrupt|Exit|Killed)\b.*")
+NO_REASON = "The run failed without giving a reason."
 LONGEST = 2000  # characters of a reason
 SIGNALLED = 128  # a box whose program was killed by signal N ends with 128 + N
 PREFIX = re.compile(r"^(?:\[[^\]]*\]\s*)+")
@@ -38,7 +39,7 @@ class End:
     reason: str = ""
 
 
-def read_end(run: TemplateRun, client: TenantClient, exit_code: int | None) -> End:
+def read_end(run: TemplateRun, client: TenantClient, runner: Runner, exit_code: int | None = None) -> End:
     """The end of a run whose process is gone, told to the tenant when it does not know it yet.
 
     Raises TenantUnreachable: then ask again later.
@@ -48,10 +49,10 @@ def read_end(run: TemplateRun, client: TenantClient, exit_code: int | None) -> E
     except TenantNotFound:
         return End(State.FAILED, "The run was deleted inside the tenant.")
     if not seen.finished:
-        return reap(run, client, why_it_died(run, exit_code))
+        return reap(run, client, why_it_died(run, runner, exit_code))
     if seen.status == "failed":
         close_steps(run, client, "failed", "The process of the run has ended.")
-        return End(State.FAILED, why_it_failed(run, client, seen))
+        return End(State.FAILED, why_it_failed(run, client, seen) or last_error(run, runner) or NO_REASON)
     return End(ENDS.get(seen.status, State.FAILED), seen.reason)
 
 
@@ -115,7 +116,7 @@ def stopped_by(run: TemplateRun) -> str:
 
 
 def why_it_failed(run: TemplateRun, client: TenantClient, seen: Run) -> str:
-    """From the step that failed first, the tenant's own reason, or the output."""
+    """From the step that failed first, or the tenant's own reason; "" when there is neither."""
     failed = [step for step in client.steps(run.zenml_run_id, run.template.project_id) if is_failed(step)]
     if failed:
         message = failed[0].message.strip() or seen.reason
@@ -124,20 +125,20 @@ def why_it_failed(run: TemplateRun, client: TenantClient, seen: Run) -> str:
             if message
             else f"The step {failed[0].name} failed."
         )
-    return seen.reason or last_error(run) or "The run failed without giving a reason."
+    return seen.reason
 
 
 def is_failed(step: Step) -> bool:
     return step.status == "failed"
 
 
-def why_it_died(run: TemplateRun, exit_code: int | None) -> str:
+def why_it_died(run: TemplateRun, runner: Runner, exit_code: int | None) -> str:
     """The process is gone, and the run was not over."""
-    if limit := runner.limit_told(run.pk):
+    if limit := runner.limit(run.pk):
         return limit
     if exit_code is not None and (exit_code < 0 or exit_code > SIGNALLED):
         return f"The process of the run was killed (signal {abs(exit_code) % SIGNALLED})."
-    error = last_error(run)
+    error = last_error(run, runner)
     if error:
         return f"The process of the run ended with an error: {error}"
     if exit_code is not None:
@@ -145,9 +146,9 @@ def why_it_died(run: TemplateRun, exit_code: int | None) -> str:
     return "The process of the run was killed, or the machine was restarted."
 
 
-def last_error(run: TemplateRun) -> str:
+def last_error(run: TemplateRun, runner: Runner) -> str:
     """The last line of the output that reads like an exception, without its log prefix; "" when there is none."""
-    for line in reversed(runner.tail(run.pk)):
+    for line in reversed(runner.output(run.pk)):
         text = answers.line(PREFIX.sub("", line).strip(), LONGEST)
         if EXCEPTION.match(text):
             return text

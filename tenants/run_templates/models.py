@@ -61,6 +61,10 @@ class TemplateRunQuerySet(models.QuerySet):
         """Re-runs the agent still has to look after."""
         return self.exclude(state__in=TemplateRun.ENDED)
 
+    def unsettled(self):
+        """Re-runs that ended, of whose end their tenants have not heard."""
+        return self.filter(is_unsettled=True)
+
 
 class TemplateRun(models.Model):
     """One re-run: what was sent, what differed, who, and where it stands. Kept for ever."""
@@ -100,6 +104,14 @@ class TemplateRun(models.Model):
     cancel_requested_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )
+    stop_sent_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="When the process was asked to stop; one that does not listen is ended.",
+    )
+    over_since = models.DateTimeField(
+        null=True, blank=True, help_text="Since when the process goes on although its run has ended."
+    )
     asked_with = models.ForeignKey(ApiKey, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     stop_reason = models.CharField(
         max_length=300, blank=True, help_text="Why it was stopped when nobody asked for that."
@@ -107,6 +119,9 @@ class TemplateRun(models.Model):
     queued_at = models.DateTimeField(auto_now_add=True)
     started_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
+    is_unsettled = models.BooleanField(
+        default=False, help_text="It ended, and the tenant has not heard of that yet."
+    )
 
     objects = TemplateRunQuerySet.as_manager()
 
@@ -114,6 +129,9 @@ class TemplateRun(models.Model):
         ordering = ["-number"]
         constraints = [
             models.UniqueConstraint(fields=["template", "number"], name="template_run_number_once"),
+        ]
+        indexes = [
+            models.Index(fields=["id"], condition=models.Q(is_unsettled=True), name="template_run_unsettled"),
         ]
 
     def __str__(self) -> str:

@@ -21,4 +21,4 @@ def output_of(rerun: TemplateRun | None) -> list[str]:
     """The last lines that the process of a failed re-run printed, which no step's log may hold; [] for others."""
     if rerun is None or rerun.state != TemplateRun.State.FAILED:
         return []
-    return [line(text, OUTPUT_LENGTH) for text in runner.tail(rerun.pk, OUTPUT_LINES)]
+    return [line(text, OUTPUT_LENGTH) for text in runner.chosen().output(rerun.pk, OUTPUT_LINES)]

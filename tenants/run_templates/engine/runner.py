@@ -8,11 +8,9 @@ is known here is that keeper; what runs the template's code is inside the box, a
 import fcntl
 import json
 import os
-import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 from uuid import UUID
@@ -21,8 +19,11 @@ from django.conf import settings
 
 from tenants.hosting.base import StartFailed
 from tenants.hosting.local import box, folders, groups
-from tenants.hosting.local.keep import family, kill_group
+from tenants.hosting.local.keep import kill_group
 from tenants.hosting.local.launch import read_record, started_at, write_record
+
+from . import processes
+from .base import AlreadyRunning, Order, Runner, RunnerFailed, Started
 
 SOURCE = "zenml.zen_server.pipeline_execution.runner_entrypoint_configuration.RunnerEntrypointConfiguration"
 MODULE = "zenml.entrypoints.entrypoint"
@@ -31,36 +32,8 @@ TAIL_BYTES = 64 * 1024
 NICENESS = 5  # pages and permissions come before runs
 SCRATCH = ("home", "config", "tmp")  # all that a run may write beside the tenant's stores
 TOLD = "limit"  # the file in which its keeper says which limit ended it
+BURIAL = 5.0  # seconds until a process that ended is gone
 TIDYING = 10.0  # seconds for one of them; what takes longer is the sweeper's, tenants.agent.disk
-
-
-class AlreadyRunning(Exception):
-    """A runner of this re-run is alive: adopt it."""
-
-
-class RunnerFailed(Exception):
-    """The process could not be started; `reason` is a sentence for people."""
-
-    def __init__(self, reason: str):
-        super().__init__(reason)
-        self.reason = reason
-
-
-@dataclass(frozen=True)
-class Order:
-    """All that one runner needs."""
-
-    run_id: UUID  # of our TemplateRun
-    zenml_run_id: UUID
-    snapshot_id: UUID
-    python: Path
-    code: Path
-    server_url: str
-    token: str
-    project_id: UUID
-    stack_id: UUID
-    local_stores: Path
-    user_id: UUID  # one per tenant, or nothing would ever be cached (rerun §8)
 
 
 def folder_of(run_id: UUID) -> Path:
@@ -128,22 +101,104 @@ def limits() -> box.Limits:
     )
 
 
-def start(order: Order) -> subprocess.Popen:
-    """Start the runner in its box, in a session of its own. Raises AlreadyRunning, RunnerFailed."""
+class BoxedRunner:
+    """Runner on this machine: one box for each re-run. Any number of these may look after the same re-runs."""
+
+    def __init__(self):
+        self.children: dict[UUID, subprocess.Popen] = {}  # of those it started itself
+
+    def start(self, order: Order) -> Started:
+        """Start the runner in its box, in a session of its own. Raises AlreadyRunning, RunnerFailed."""
+        try:
+            process = _start(order)
+        except OSError as error:
+            raise RunnerFailed(f"The runner could not be started: {error.strerror}.") from error
+        except StartFailed as error:
+            raise RunnerFailed(error.reason) from error
+        self.children[order.run_id] = process
+        return _started(order.run_id, process.pid)
+
+    def find(self, run_id: UUID) -> Started | None:
+        """A runner that was started before its row could be written; its lock says so, and the kernel that it lives."""
+        try:
+            with open(folder_of(run_id) / "lock", "rb") as file:
+                record = read_record(file.fileno())
+        except OSError:
+            return None
+        if record is None or started_at(record[0]) != record[1] or processes.has_ended(record[0]):
+            return None
+        return _started(run_id, record[0])
+
+    def alive(self, started: Started) -> bool:
+        """Does this very process still run? Takes note of its end, or it would stay as a zombie."""
+        if child := self.children.get(started.run_id):
+            child.poll()
+        return processes.alive(started.pid, started.mark)
+
+    def stop(self, started: Started) -> None:
+        """Ask the runner: the keeper passes it on, and ZenML's own handler ends the step."""
+        processes.terminate(started.pid, started.mark)
+
+    def end(self, started: Started) -> None:
+        """End the keeper and with it the box."""
+        processes.kill(started.pid, started.mark)
+
+    def exit_code(self, started: Started) -> int | None:
+        """None when another agent started the process."""
+        child = self.children.get(started.run_id)
+        try:
+            # Not poll(): it says None while another thread is just asking.
+            return child.wait(timeout=BURIAL) if child else None
+        except subprocess.TimeoutExpired:
+            return None
+
+    def limit(self, run_id: UUID) -> str:
+        """The keeper's sentence."""
+        try:
+            return (folder_of(run_id) / TOLD).read_text(encoding="utf-8")
+        except OSError:
+            return ""
+
+    def output(self, run_id: UUID, lines: int = 200) -> list[str]:
+        """Reads at most 64 KB."""
+        try:
+            with open(output_file(run_id), "rb") as file:
+                file.seek(max(0, os.fstat(file.fileno()).st_size - TAIL_BYTES))
+                text = file.read().decode(errors="replace")
+        except OSError:
+            return []
+        return text.splitlines()[-lines:] if lines > 0 else []
+
+    def tidy(self, run_id: UUID) -> None:
+        """Also ends what is left in its control group."""
+        self.children.pop(run_id, None)
+        if group := groups.of_run(str(run_id)):
+            kill_group(str(group))
+        for name in SCRATCH:
+            folders.remove(folder_of(run_id) / name, TIDYING)
+        for name in ("lock", TOLD):
+            (folder_of(run_id) / name).unlink(missing_ok=True)
+
+
+def chosen() -> Runner:
+    """The runner of this installation, knowing nothing of what others started."""
+    return BoxedRunner()
+
+
+def _started(run_id: UUID, pid: int) -> Started:
+    return Started(run_id, pid, processes.mark_of(pid))
+
+
+def _start(order: Order) -> subprocess.Popen:
     folder = folder_of(order.run_id)
-    try:
-        for inner in (folder, *(folder / name for name in SCRATCH)):
-            inner.mkdir(parents=True, exist_ok=True, mode=0o700)
-        order.local_stores.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if order.local_stores.is_symlink():
-            raise RunnerFailed("The tenant's stores are a link, which is not followed.")
-        with _lock(order.run_id) as lock, open(output_file(order.run_id), "ab") as output:
-            (folder / TOLD).unlink(missing_ok=True)  # of an attempt before this one
-            return _spawn(order, lock, output)
-    except OSError as error:
-        raise RunnerFailed(f"The runner could not be started: {error.strerror}.") from error
-    except StartFailed as error:
-        raise RunnerFailed(error.reason) from error
+    for inner in (folder, *(folder / name for name in SCRATCH)):
+        inner.mkdir(parents=True, exist_ok=True, mode=0o700)
+    order.local_stores.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if order.local_stores.is_symlink():
+        raise RunnerFailed("The tenant's stores are a link, which is not followed.")
+    with _lock(order.run_id) as lock, open(output_file(order.run_id), "ab") as output:
+        (folder / TOLD).unlink(missing_ok=True)  # of an attempt before this one
+        return _spawn(order, lock, output)
 
 
 def _spawn(order: Order, lock: int, output: BinaryIO) -> subprocess.Popen:
@@ -178,96 +233,3 @@ def _lock(run_id: UUID) -> Iterator[int]:
         yield lock
     finally:
         os.close(lock)
-
-
-def mark_of(pid: int) -> str:
-    """What tells a process from a later one of the same number, also after a reboot; "" when there is none."""
-    started = started_at(pid)
-    return f"{started}/{_boot()}" if started is not None else ""
-
-
-def _boot() -> str:
-    with suppress(OSError):
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()[:8]
-    return ""
-
-
-def alive(pid: int | None, mark: str) -> bool:
-    """Does this very process still run? A zombie does not."""
-    return pid is not None and mark_of(pid) == mark != "" and _state(pid) not in "ZX"
-
-
-def _state(pid: int) -> str:
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
-    except OSError:
-        return "X"
-    return text.rpartition(")")[2].split()[0]
-
-
-def find(run_id: UUID) -> int | None:
-    """Pid of a runner that was started before its row could be written; its lock says so, and the kernel that it lives."""
-    try:
-        with open(folder_of(run_id) / "lock", "rb") as file:
-            record = read_record(file.fileno())
-    except OSError:
-        return None
-    if record is None or started_at(record[0]) != record[1] or _state(record[0]) in "ZX":
-        return None
-    return record[0]
-
-
-def terminate(pid: int, mark: str) -> None:
-    """Ask the runner: the keeper passes it on, and ZenML's own handler ends the step."""
-    if alive(pid, mark):
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGTERM)
-
-
-def kill(pid: int | None, mark: str) -> None:
-    """End a runner with all that its steps started, also what left its session.
-
-    As long as one of them lives the kernel gives the number to no one else, so it is safe after the runner's end.
-    """
-    if pid is not None and mark.endswith(f"/{_boot()}") and mark_of(pid) in ("", mark):
-        strays = family(pid)[1:]  # without a box they would outlive their keeper
-        with suppress(ProcessLookupError):
-            os.killpg(pid, signal.SIGKILL)
-        for stray in strays:
-            with suppress(ProcessLookupError):
-                os.kill(stray, signal.SIGKILL)
-
-
-def tail(run_id: UUID, lines: int = 200) -> list[str]:
-    """Last lines of the output, oldest first; [] before the start. Reads at most 64 KB."""
-    try:
-        with open(output_file(run_id), "rb") as file:
-            file.seek(max(0, os.fstat(file.fileno()).st_size - TAIL_BYTES))
-            text = file.read().decode(errors="replace")
-    except OSError:
-        return []
-    return text.splitlines()[-lines:] if lines > 0 else []
-
-
-def limit_told(run_id: UUID) -> str:
-    """The keeper's sentence when a limit ended the runner; "" when none did."""
-    try:
-        return (folder_of(run_id) / TOLD).read_text(encoding="utf-8")
-    except OSError:
-        return ""
-
-
-def unsettled(run_id: UUID | None = None) -> Path:
-    """A mark for an ended re-run of whose end the tenant has not heard; without an id, the folder of all marks."""
-    folder = settings.ZENPRO_DATA / "runs" / ".unsettled"
-    return folder / str(run_id) if run_id else folder
-
-
-def tidy(run_id: UUID) -> None:
-    """Throw away what only the runner needed, and end what is left in its control group; the output stays."""
-    if group := groups.of_run(str(run_id)):
-        kill_group(str(group))
-    for name in SCRATCH:
-        folders.remove(folder_of(run_id) / name, TIDYING)
-    for name in ("lock", TOLD):
-        (folder_of(run_id) / name).unlink(missing_ok=True)

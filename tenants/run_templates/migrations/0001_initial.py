@@ -63,10 +63,13 @@ class Migration(migrations.Migration):
                 ('pid', models.PositiveIntegerField(blank=True, null=True)),
                 ('pid_started', models.CharField(blank=True, help_text='Start time of the process, so a reused pid is not taken for ours.', max_length=40)),
                 ('cancel_requested_at', models.DateTimeField(blank=True, null=True)),
+                ('stop_sent_at', models.DateTimeField(blank=True, help_text='When the process was asked to stop; one that does not listen is ended.', null=True)),
+                ('over_since', models.DateTimeField(blank=True, help_text='Since when the process goes on although its run has ended.', null=True)),
                 ('stop_reason', models.CharField(blank=True, help_text='Why it was stopped when nobody asked for that.', max_length=300)),
                 ('queued_at', models.DateTimeField(auto_now_add=True)),
                 ('started_at', models.DateTimeField(blank=True, null=True)),
                 ('ended_at', models.DateTimeField(blank=True, null=True)),
+                ('is_unsettled', models.BooleanField(default=False, help_text='It ended, and the tenant has not heard of that yet.')),
                 ('asked_with', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='control_plane.apikey')),
                 ('cancel_requested_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
                 ('created_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='template_runs', to=settings.AUTH_USER_MODEL)),
@@ -83,5 +86,9 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='templaterun',
             constraint=models.UniqueConstraint(fields=('template', 'number'), name='template_run_number_once'),
+        ),
+        migrations.AddIndex(
+            model_name='templaterun',
+            index=models.Index(condition=models.Q(('is_unsettled', True)), fields=['id'], name='template_run_unsettled'),
         ),
     ]

@@ -17,7 +17,7 @@ from orgs.audit.models import AuditEvent
 from orgs.members import actions
 from orgs.users import actions as person_actions
 from tenants.access import decisions
-from tenants.agent import run_access, run_loop
+from tenants.agent import run_access, run_pass, run_rows
 from tenants.credentials import keys
 from tenants.hosting.backends import folder_of
 from tenants.hosting.base import ServerError, TenantRefused, TenantUnreachable, database_in
@@ -234,7 +234,7 @@ def test_a_placeholder_without_a_process_is_ended_in_the_tenant(
     assert fresh(run).state == "stopped"
     [(status, reason, _)] = records.of(fresh(run).zenml_run_id)
     assert (status, reason) == ("stopped", state(run)[1])
-    assert list(runner.unsettled().iterdir()) == []
+    assert not TemplateRun.objects.unsettled().exists()
 
 
 def test_a_runner_nobody_wrote_down_is_found_and_ended(here, run, server, member, owner, records):
@@ -259,11 +259,11 @@ def test_one_that_does_not_listen_is_killed(
 ):
     (here / "behaviour").write_text("stubborn sleep")
     loop.tick()
-    ticks(loop, lambda: runner.tail(run.pk))
+    ticks(loop, lambda: runner.chosen().output(run.pk))
     actions.remove_member(membership=member.membership, by=owner)
     look_for_people(loop)
     assert fresh(run).state == "stopping"
-    monkeypatch.setattr(run_loop, "STOP_GRACE", 0)
+    monkeypatch.setattr(run_pass, "STOP_GRACE", 0)
     ticks(loop, lambda: fresh(run).has_ended)
     assert dead(run)
 
@@ -298,7 +298,7 @@ def test_a_busy_database_is_told_later(under_way, loop, member, owner, records, 
     assert records.of(under_way.zenml_run_id)[0][0] == "running"
     look_for_people(loop)
     assert records.of(under_way.zenml_run_id)[0][0] == "stopped"
-    assert list(runner.unsettled().iterdir()) == []
+    assert not TemplateRun.objects.unsettled().exists()
 
 
 def test_of_a_server_elsewhere_no_database_is_touched(under_way, member, owner, records):
@@ -324,7 +324,7 @@ def test_people_are_asked_about_once_however_many_runs(
 ):
     for _ in range(5):
         queued(template, member)
-    runs = list(run_loop._rows().unfinished())
+    runs = list(run_rows.rows().unfinished())
     with django_assert_num_queries(1):
         run_access.stop_runs_of_the_gone(runs)
 

@@ -13,16 +13,18 @@ import pytest
 from django.utils import timezone
 from factories import make_grant, make_template, make_template_run, make_tenant
 
-from tenants.agent import run_ends, run_loop
+from tenants.agent import run_ends, run_loop, run_memory, run_pass, run_rows
 from tenants.agent.run_loop import RunLoop
+from tenants.agent.run_pass import RunPass
 from tenants.hosting.base import EnvironmentFailed, TenantRefused, TenantUnreachable
 from tenants.hosting.local import space
 from tenants.hosting.local.keep import family
 from tenants.models import Tenant
 from tenants.run_templates.document.configuration import default_configuration
 from tenants.run_templates.engine import derive as derivation
-from tenants.run_templates.engine import runner
+from tenants.run_templates.engine import processes, runner
 from tenants.run_templates.engine.environments import RunEnvironments
+from tenants.run_templates.engine.runner import BoxedRunner
 from tenants.run_templates.models import TemplateRun
 
 from ..run_templates.samples import churn_snapshot
@@ -70,15 +72,15 @@ class FakeEnvironments:
 def here(db, settings, tmp_path, monkeypatch):
     settings.ZENPRO_DATA, settings.ZENPRO_PARALLEL_RUNS = tmp_path, 2
     monkeypatch.setattr(run_loop, "close_old_connections", lambda: None)  # threads only
-    monkeypatch.setattr(run_loop, "PATIENCE", 0)
-    monkeypatch.setattr(run_loop, "ASK_EVERY", 0)
+    monkeypatch.setattr(run_memory, "PATIENCE", 0)
+    monkeypatch.setattr(run_memory, "ASK_EVERY", 0)
     code = tmp_path / "code" / ("0" * 64)
     (code / "zenml" / "entrypoints").mkdir(parents=True)
     (code / "zenml" / "entrypoints" / "entrypoint.py").write_text(RUNNER)
     (code / "behaviour").write_text("sleep")
     yield code
     for process in TemplateRun.objects.exclude(pid=None):
-        runner.kill(process.pid, process.pid_started)
+        processes.kill(process.pid, process.pid_started)
 
 
 @pytest.fixture
@@ -137,7 +139,7 @@ def kill(run):
 
 def dead(run):
     now = fresh(run)
-    return not runner.alive(now.pid, now.pid_started)
+    return not processes.alive(now.pid, now.pid_started)
 
 
 def cancel(run, by):
@@ -175,7 +177,7 @@ def test_a_queued_run_is_derived_and_started_once(loop, run, server):
     loop.tick()
     now = fresh(run)
     assert now.state == "starting"
-    assert runner.alive(now.pid, now.pid_started)
+    assert processes.alive(now.pid, now.pid_started)
     assert now.zenml_run_id == server.only_run.id
     assert server.log == ["create_snapshot", "create_run", "workload_token"]
 
@@ -197,8 +199,8 @@ def test_it_runs_when_the_tenant_says_so_and_ends_with_its_process(loop, run, se
 def test_the_runner_gets_the_exact_environment_and_nothing_of_ours(loop, run, server, here):
     (here / "behaviour").write_text("environment sleep")
     loop.tick()
-    ticks(loop, lambda: "ZENML_USER_ID" in "\n".join(runner.tail(run.pk)))
-    lines = runner.tail(run.pk)
+    ticks(loop, lambda: "ZENML_USER_ID" in "\n".join(runner.chosen().output(run.pk)))
+    lines = runner.chosen().output(run.pk)
     names = {line.partition("=")[0] for line in lines[1:]} - {"LC_CTYPE", "PWD"}  # of Python and of the box
     tenant = run.template.tenant
     assert names == {
@@ -340,7 +342,7 @@ def test_a_tenant_in_trouble_is_asked_again(loop, run, server, status):
 def test_trouble_without_end_is_an_end(loop, run, server, monkeypatch):
     server.refuse["create_snapshot"] = TenantRefused(500, "Something broke")
     loop.tick()
-    monkeypatch.setattr(run_loop, "LONG_PATIENCE", 0)
+    monkeypatch.setattr(run_pass, "LONG_PATIENCE", 0)
     loop.tick()
     assert state(run) == ("failed", "Something broke")
 
@@ -365,24 +367,25 @@ def test_an_agent_killed_after_a_call_is_followed_without_doing_it_twice(here, r
         new_loop(server).tick()
     new_loop(server).tick()
     assert fresh(run).state == "starting"
-    assert runner.alive(fresh(run).pid, fresh(run).pid_started)
+    assert processes.alive(fresh(run).pid, fresh(run).pid_started)
     assert (len(server.snapshots), len(server.runs_by_id)) == (1, 1)
 
 
 KILL_POINTS = [
-    (run_loop, "derive"),
+    (run_pass, "derive"),
     (derivation, "_create_snapshot"),
     (derivation, "_create_run"),
     (derivation, "_save"),
-    (RunLoop, "_begin"),
-    (RunLoop, "_order"),
-    (RunLoop, "_start"),
-    (RunLoop, "_record_process"),
-    (RunLoop, "_look"),
-    (RunLoop, "_close"),
-    (RunLoop, "_end"),
-    (runner, "start"),
-    (runner, "tidy"),
+    (RunPass, "_begin"),
+    (RunPass, "_order"),
+    (RunPass, "_start"),
+    (RunPass, "_record_process"),
+    (RunPass, "_look"),
+    (RunPass, "_close"),
+    (RunPass, "_end"),
+    (run_rows, "finish"),
+    (BoxedRunner, "start"),
+    (BoxedRunner, "tidy"),
     (run_ends, "read_end"),
 ]
 
@@ -414,7 +417,7 @@ def test_an_agent_killed_anywhere_is_followed_and_nothing_is_double(
         if dead(run):
             continue
         looks += 1
-        if looks >= 3 and runner.tail(run.pk):
+        if looks >= 3 and runner.chosen().output(run.pk):
             server.set("completed")
             kill(run)
             reap_child(run)
@@ -422,7 +425,7 @@ def test_an_agent_killed_anywhere_is_followed_and_nothing_is_double(
     assert state(run) == ("completed", "")
     assert (len(server.snapshots), len(server.runs_by_id)) == (1, 1)
     assert server.log.count("create_run") == 1
-    assert len(runner.tail(run.pk)) == 1, "it was started twice"
+    assert len(runner.chosen().output(run.pk)) == 1, "it was started twice"
 
 
 def reap_child(run):
@@ -534,15 +537,15 @@ def test_a_failed_step_is_named(loop, run, server):
 def test_what_a_step_left_running_is_ended(loop, run, server, here):
     (here / "behaviour").write_text("child sleep")
     loop.tick()
-    ticks(loop, lambda: any(line.startswith("child") for line in runner.tail(run.pk)))
-    everybody = {pid: runner.mark_of(pid) for pid in family(fresh(run).pid)}
+    ticks(loop, lambda: any(line.startswith("child") for line in runner.chosen().output(run.pk)))
+    everybody = {pid: processes.mark_of(pid) for pid in family(fresh(run).pid)}
     kill(run)
     ticks(loop, lambda: fresh(run).has_ended)
-    ticks(loop, lambda: not any(runner.alive(pid, mark) for pid, mark in everybody.items()))
+    ticks(loop, lambda: not any(processes.alive(pid, mark) for pid, mark in everybody.items()))
 
 
 def test_a_process_that_stays_after_the_end_of_its_run_is_ended(loop, run, server, monkeypatch):
-    monkeypatch.setattr(run_loop, "OVER_GRACE", 0)
+    monkeypatch.setattr(run_pass, "OVER_GRACE", 0)
     loop.tick()
     server.set("completed")
     ticks(loop, lambda: fresh(run).has_ended)
@@ -575,22 +578,23 @@ def test_a_run_of_a_tenant_deactivated_meanwhile_ends_here_and_later_there(loop,
     loop.settled = 0
     loop.tick()
     assert server.only_run.status == "failed"
-    assert list(runner.unsettled().iterdir()) == []
+    assert not TemplateRun.objects.unsettled().exists()
 
 
 def test_telling_of_ends_keeps_no_other_run_waiting(here, run, server, template, member):
     """It may take as long as a call lasts, each time, for as many runs as ended while nobody could be told."""
     settlers = Later()
     loop = new_loop(server, settlers=settlers)
-    runner.unsettled().mkdir(parents=True)
     for _ in range(20):
-        runner.unsettled(uuid4()).touch()
+        ended = queued(template, member)
+        rows = TemplateRun.objects.filter(pk=ended.pk)
+        rows.update(state="failed", ended_at=timezone.now(), zenml_run_id=uuid4(), is_unsettled=True)
     loop.tick()
     assert len(settlers.work) == 20
     assert fresh(run).pid is not None
     for work in settlers.work:
         work()
-    assert list(runner.unsettled().iterdir()) == []
+    assert not TemplateRun.objects.unsettled().exists()
 
 
 def test_the_process_of_a_deleted_tenant_is_ended(loop, run, server):
@@ -639,14 +643,14 @@ def test_a_cancelled_run_is_told_to_stop_and_its_runner_too(loop, run, server, o
 def test_a_runner_that_does_not_listen_is_killed(loop, run, server, owner, here, monkeypatch):
     (here / "behaviour").write_text("stubborn sleep")
     loop.tick()
-    ticks(loop, lambda: runner.tail(run.pk))
+    ticks(loop, lambda: runner.chosen().output(run.pk))
     server.set("running")
     cancel(run, owner)
     loop.tick()
     time.sleep(0.1)
     loop.tick()
     assert not fresh(run).has_ended
-    monkeypatch.setattr(run_loop, "STOP_GRACE", 0)
+    monkeypatch.setattr(run_pass, "STOP_GRACE", 0)
     ticks(loop, lambda: fresh(run).has_ended)
     assert fresh(run).state == "stopped"
     assert server.only_run.status == "stopped"
@@ -698,6 +702,54 @@ def test_a_runner_that_ended_while_nobody_looked_is_not_started_again(here, run,
     assert fresh(run).pid is None
 
 
+def test_the_next_agent_knows_since_when_a_runner_was_asked_to_stop(here, run, server, owner, monkeypatch):
+    (here / "behaviour").write_text("stubborn sleep")
+    first = new_loop(server)
+    first.tick()
+    ticks(first, lambda: runner.chosen().output(run.pk))
+    cancel(run, owner)
+    first.tick()
+    told = server.log.count("update_run")
+    new_loop(server).tick()
+    assert server.log.count("update_run") == told == 1
+    assert not dead(run)
+    monkeypatch.setattr(run_pass, "STOP_GRACE", 0)
+    new_loop(server).tick()
+    ticks(new_loop(server), lambda: fresh(run).has_ended)
+    assert state(run) == ("stopped", f"Stopped by {owner}.")
+
+
+def test_the_next_agent_knows_since_when_a_run_is_over(here, run, server, monkeypatch):
+    first = new_loop(server)
+    first.tick()
+    server.set("completed")
+    first.tick()
+    since = fresh(run).over_since
+    new_loop(server).tick()
+    assert not dead(run)
+    assert fresh(run).over_since == since is not None
+    monkeypatch.setattr(run_pass, "OVER_GRACE", 0)
+    second = new_loop(server)
+    second.tick()
+    ticks(second, lambda: fresh(run).has_ended)
+    assert state(run) == ("completed", "")
+
+
+def test_the_next_agent_tells_of_an_end_that_no_one_has_heard_of(here, run, server):
+    loop = new_loop(server)
+    loop.tick()
+    tenants = Tenant.objects.filter(pk=run.template.tenant_id)
+    tenants.update(desired_state="deactivated", status="deactivated")
+    server.down = TenantUnreachable("The tenant is deactivated.")
+    kill(run)
+    ticks(loop, lambda: fresh(run).has_ended)
+    assert list(TemplateRun.objects.unsettled()) == [run]
+    server.down = None
+    new_loop(server).tick()
+    assert server.only_run.status == "failed"
+    assert not TemplateRun.objects.unsettled().exists()
+
+
 def test_two_agents_start_a_run_once(here, run, server):
     one, other = new_loop(server, pool=Later()), new_loop(server)
     one.tick()
@@ -714,14 +766,14 @@ def test_a_rebooted_machine_ends_what_ran(here, run, server):
     new_loop(server).tick()
     server.set("running")
     pid = fresh(run).pid
-    TemplateRun.objects.update(pid_started=runner.mark_of(pid).partition("/")[0] + "/deadbeef")
+    TemplateRun.objects.update(pid_started=processes.mark_of(pid).partition("/")[0] + "/deadbeef")
     loop = new_loop(server)
     loop.tick()
     assert state(run) == (
         "failed",
         "The process of the run was killed, or the machine was restarted.",
     )
-    assert runner.mark_of(pid), "a process of another boot is not ours to kill"
+    assert processes.mark_of(pid), "a process of another boot is not ours to kill"
     os.kill(pid, signal.SIGKILL)
 
 
@@ -730,7 +782,7 @@ def test_a_fault_of_ours_is_tried_again_and_ends_some_day(loop, run, server, mon
     loop.tick()
     loop.tick()
     assert fresh(run).state == "starting"
-    monkeypatch.setattr(run_loop, "LONG_PATIENCE", 0)
+    monkeypatch.setattr(run_pass, "LONG_PATIENCE", 0)
     loop.tick()
     assert state(run) == ("failed", "ZenPro could not continue: No space left on device")
 
@@ -760,4 +812,4 @@ def test_a_tick_costs_the_same_for_one_run_and_for_three(
     ],
 )
 def test_why_a_process_ended_is_said_by_its_exit_code(run, code, words):
-    assert run_ends.why_it_died(run, code) == words
+    assert run_ends.why_it_died(run, runner.chosen(), code) == words

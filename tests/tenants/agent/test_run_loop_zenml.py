@@ -24,7 +24,7 @@ from tenants.hosting.local.backend import environment
 from tenants.hosting.local.environments import Environments
 from tenants.models import new_secrets
 from tenants.run_templates.actions import cancel_run, create_template, queue_run
-from tenants.run_templates.engine import runner
+from tenants.run_templates.engine import processes, runner
 from tenants.run_templates.engine.derive import derive
 from tenants.run_templates.engine.environments import RunEnvironments
 from tenants.run_templates.models import TemplateRun
@@ -198,7 +198,11 @@ def ended(run):
 def in_state(run, state):
     def check():
         now = fresh(run)
-        assert not now.has_ended or now.state == state, (now.state, now.state_reason, runner.tail(run.pk))
+        assert not now.has_ended or now.state == state, (
+            now.state,
+            now.state_reason,
+            runner.chosen().output(run.pk),
+        )
         return now if now.state == state else None
 
     return eventually(check)
@@ -228,7 +232,7 @@ def test_a_re_run_has_exactly_the_values_and_the_owner(template, here):
     with agent():
         run = queue_run(template=template, configuration=configuration, by=people["dev"])
         done = ended(run)
-    assert (done.state, done.state_reason) == ("completed", ""), runner.tail(run.pk)
+    assert (done.state, done.state_reason) == ("completed", ""), runner.chosen().output(run.pk)
     client = connect(people["ada"], tenant)
     seen = client.run(done.zenml_run_id)
     assert (seen.user, seen.name, seen.status) == ("dev", done.run_name, "completed")
@@ -288,7 +292,7 @@ def test_a_killed_runner_ends_as_failed_everywhere(template, here):
     with agent():
         run = queue_run(template=template, configuration=SLOW, by=people["dev"])
         running = in_state(run, "running")
-        eventually(lambda: "Training" in "".join(runner.tail(run.pk)))
+        eventually(lambda: "Training" in "".join(runner.chosen().output(run.pk)))
         began = time.monotonic()
         os.kill(running.pid, signal.SIGKILL)
         done = ended(run)
@@ -305,12 +309,12 @@ def test_a_cancelled_run_is_stopped_everywhere(template, here):
     with agent():
         run = queue_run(template=template, configuration=SLOW, by=people["dev"])
         in_state(run, "running")
-        eventually(lambda: "Training" in "".join(runner.tail(run.pk)))
+        eventually(lambda: "Training" in "".join(runner.chosen().output(run.pk)))
         began = time.monotonic()
         cancel_run(run=run, by=people["ada"])
         done = ended(run)
         print(f"\ncancelled to stopped: {time.monotonic() - began:.2f} s")
-    assert done.state == "stopped", (done.state_reason, runner.tail(run.pk))
+    assert done.state == "stopped", (done.state_reason, runner.chosen().output(run.pk))
     seen = connect(people["dev"], tenant).run(done.zenml_run_id)
     assert (seen.status, seen.reason) == ("stopped", f"Stopped by {people['ada']}.")
 
@@ -320,13 +324,13 @@ def test_the_run_of_a_removed_member_is_stopped_everywhere(template, here):
     with agent():
         run = queue_run(template=template, configuration=SLOW, by=people["dev"])
         running = in_state(run, "running")
-        eventually(lambda: "Training" in "".join(runner.tail(run.pk)))
+        eventually(lambda: "Training" in "".join(runner.chosen().output(run.pk)))
         remove_member(membership=people["dev"].membership, by=people["ada"])
         assert Cuts()() == 1
         done = ended(run)
     reason = f"Stopped: {people['dev']} no longer has access to real."
     assert (done.state, done.state_reason) == ("stopped", reason)
-    assert not runner.alive(running.pid, running.pid_started)
+    assert not processes.alive(running.pid, running.pid_started)
     client = connect(people["ada"], tenant)
     seen = client.run(done.zenml_run_id)
     assert (seen.status, seen.reason, seen.finished) == ("stopped", done.state_reason, True)

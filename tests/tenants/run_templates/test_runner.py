@@ -1,3 +1,4 @@
+import inspect
 import os
 import signal
 import subprocess
@@ -7,9 +8,15 @@ from uuid import uuid4
 
 import pytest
 
-from tenants.run_templates.engine import runner
-from tenants.run_templates.engine.runner import AlreadyRunning, Order, RunnerFailed
+from tenants.run_templates.engine import base, processes
+from tenants.run_templates.engine.base import AlreadyRunning, Order, RunnerFailed, Started
+from tenants.run_templates.engine.runner import TOLD, BoxedRunner, chosen, folder_of
 from tests.tenants.hosting.conftest import bury, eventually
+
+
+@pytest.fixture
+def runner():
+    return BoxedRunner()
 
 
 @pytest.fixture
@@ -36,91 +43,100 @@ def order(settings, tmp_path):
 
 
 @pytest.fixture
-def started(order):
-    process = runner.start(order)
-    yield process
-    process.kill()
-    process.wait()
+def started(runner, order):
+    started = runner.start(order)
+    yield started
+    end(runner, started)
 
 
-def test_a_second_runner_of_the_same_run_is_refused_by_the_kernel(order, started):
+def end(runner, started):
+    runner.end(started)
+    runner.exit_code(started)
+
+
+def test_a_second_runner_of_the_same_run_is_refused_by_the_kernel(runner, order, started):
+    with pytest.raises(AlreadyRunning):
+        BoxedRunner().start(order)
+    end(runner, started)
+    end(runner, runner.start(order))
+
+
+def test_a_limit_of_an_earlier_attempt_is_not_told_of_the_next(runner, order, started):
+    (folder_of(order.run_id) / TOLD).write_text("ZenPro ended this run: it took too long.")
     with pytest.raises(AlreadyRunning):
         runner.start(order)
-    started.kill()
-    started.wait()
+    assert runner.limit(order.run_id) == "ZenPro ended this run: it took too long."
+    end(runner, started)
     other = runner.start(order)
-    other.kill()
-    other.wait()
+    assert runner.limit(order.run_id) == ""
+    end(runner, other)
 
 
-def test_a_limit_of_an_earlier_attempt_is_not_told_of_the_next(order, started):
-    told = runner.folder_of(order.run_id) / runner.TOLD
-    told.write_text("ZenPro ended this run: it took too long.")
-    with pytest.raises(AlreadyRunning):
-        runner.start(order)
-    assert runner.limit_told(order.run_id) == "ZenPro ended this run: it took too long."
-    started.kill()
-    started.wait()
-    other = runner.start(order)
-    assert runner.limit_told(order.run_id) == ""
-    other.kill()
-    other.wait()
-
-
-def test_a_runner_is_found_by_its_run_and_only_by_it(order, started):
-    eventually(lambda: runner.tail(order.run_id))  # it writes its number down a moment after its start
-    assert runner.find(order.run_id) == started.pid
+def test_a_runner_is_found_by_its_run_and_only_by_it(runner, order, started):
+    eventually(lambda: runner.output(order.run_id))  # it writes its number down a moment after its start
+    assert BoxedRunner().find(order.run_id) == started
     assert runner.find(uuid4()) is None
 
 
 def test_a_runner_has_a_session_of_its_own_and_private_folders(order, started):
     assert os.getsid(started.pid) == started.pid
     for name in ("home", "config"):
-        assert (runner.folder_of(order.run_id) / name).stat().st_mode & 0o777 == 0o700
+        assert (folder_of(order.run_id) / name).stat().st_mode & 0o777 == 0o700
 
 
 def test_a_process_is_alive_until_it_ended_even_when_nobody_buried_it(order, started):
-    mark = runner.mark_of(started.pid)
-    assert runner.alive(started.pid, mark)
+    stranger = BoxedRunner()
+    assert stranger.alive(started)
     os.kill(started.pid, signal.SIGKILL)
     os.waitid(os.P_PID, started.pid, os.WEXITED | os.WNOWAIT)
-    assert runner.mark_of(started.pid) == mark
-    assert not runner.alive(started.pid, mark)
-    assert runner.find(order.run_id) is None
+    assert processes.mark_of(started.pid) == started.mark
+    assert not stranger.alive(started)
+    assert stranger.find(order.run_id) is None
+
+
+def test_whoever_started_it_buries_it_and_knows_how_it_ended(runner, started):
+    assert runner.alive(started)
+    runner.end(started)
+    eventually(lambda: not runner.alive(started) and processes.mark_of(started.pid) == "")
+    assert runner.exit_code(started) == -signal.SIGKILL
+    assert BoxedRunner().exit_code(started) is None
 
 
 @pytest.mark.parametrize("mark", ["", "1/deadbeef", "another"])
-def test_a_number_used_again_by_somebody_else_is_left_alone(mark):
+def test_a_number_used_again_by_somebody_else_is_left_alone(runner, mark):
     stranger = subprocess.Popen(["sleep", "60"], start_new_session=True)
+    taken = Started(uuid4(), stranger.pid, mark)
     try:
-        assert not runner.alive(stranger.pid, mark)
-        runner.terminate(stranger.pid, mark)
-        runner.kill(stranger.pid, mark)
+        assert not runner.alive(taken)
+        runner.stop(taken)
+        runner.end(taken)
         assert stranger.poll() is None
     finally:
         stranger.kill()
         stranger.wait()
 
 
-def test_nothing_is_alive_and_nothing_is_killed_without_a_number():
-    assert not runner.alive(None, "")
-    runner.kill(None, "")
+def test_nothing_is_alive_and_nothing_is_killed_without_a_number(runner):
+    nothing = Started(uuid4(), None, "")
+    assert not runner.alive(nothing)
+    runner.stop(nothing)
+    runner.end(nothing)
+    assert runner.exit_code(nothing) is None
 
 
-def test_a_missing_interpreter_is_a_sentence(order):
+def test_a_missing_interpreter_is_a_sentence(runner, order):
     with pytest.raises(RunnerFailed, match="The runner could not be started: No such file or directory."):
         runner.start(Order(**{**vars(order), "python": Path("/nowhere/python")}))
 
 
-def test_output_is_kept_and_scratch_thrown_away(order, started):
-    started.kill()
-    started.wait()
+def test_output_is_kept_and_scratch_thrown_away(runner, order, started):
+    end(runner, started)
     runner.tidy(order.run_id)
-    assert {path.name for path in runner.folder_of(order.run_id).iterdir()} == {"output.log"}
+    assert {path.name for path in folder_of(order.run_id).iterdir()} == {"output.log"}
 
 
-def test_scratch_of_any_depth_is_thrown_away(order):
-    folder = runner.folder_of(order.run_id)
+def test_scratch_of_any_depth_is_thrown_away(runner, order):
+    folder = folder_of(order.run_id)
     os.close(bury(folder / "home"))
     (folder / "tmp").symlink_to(order.code)
     runner.tidy(order.run_id)
@@ -128,6 +144,17 @@ def test_scratch_of_any_depth_is_thrown_away(order):
     assert order.code.exists()
 
 
-def test_the_tail_of_nothing_is_empty(settings, tmp_path):
+def test_the_output_of_nothing_is_empty(runner, settings, tmp_path):
     settings.ZENPRO_DATA = tmp_path
-    assert runner.tail(uuid4()) == []
+    assert runner.output(uuid4()) == []
+
+
+def test_the_runner_of_this_installation_keeps_to_the_protocol():
+    asked = {name: method for name, method in vars(base.Runner).items() if inspect.isfunction(method)}
+    asked = {name: parameters(method) for name, method in asked.items() if not name.startswith("_")}
+    assert asked.keys() >= {"start", "alive", "stop", "end", "output"}
+    assert {name: parameters(getattr(type(chosen()), name)) for name in asked} == asked
+
+
+def parameters(method):
+    return inspect.signature(method).parameters

@@ -1,0 +1,64 @@
+"""Rows of re-runs as the agent reads and changes them: whoever was first has changed it."""
+
+from uuid import UUID
+
+from django.utils import timezone
+
+from tenants.run_templates.engine.base import Runner, Started
+from tenants.run_templates.models import TemplateRun
+
+from .run_ends import REASON_LENGTH, End
+
+
+def rows():
+    """Re-runs with all that a pass looks at; the big documents only when they are asked for."""
+    related = TemplateRun.objects.select_related(
+        "template__tenant__organization",
+        "template__tenant__enrollment",
+        "created_by",
+        "cancel_requested_by",
+        "asked_with",
+    )
+    return related.defer("configuration", "changes", "template__snapshot", "template__default_configuration")
+
+
+def load(pk: UUID) -> TemplateRun | None:
+    return rows().filter(pk=pk).first()
+
+
+def process_of(run: TemplateRun) -> Started:
+    return Started(run.pk, run.pid, run.pid_started)
+
+
+def write(run: TemplateRun, **values) -> None:
+    """Write only these columns: people may change others at the same time."""
+    vars(run).update(values)
+    TemplateRun.objects.filter(pk=run.pk).update(**values)
+
+
+def move(run: TemplateRun, old: str, new: str, reason: str, **more) -> bool:
+    """Change the state, unless someone else was first."""
+    unchanged = TemplateRun.objects.filter(pk=run.pk, state=old)
+    moved = bool(unchanged.update(state=new, state_reason=reason, **more))
+    if moved:
+        run.state, run.state_reason = new, reason
+    return moved
+
+
+def note(run: TemplateRun, reason: str) -> None:
+    """Say why nothing happens; written only when it changes."""
+    reason = reason[:REASON_LENGTH]
+    if run.state_reason != reason:
+        TemplateRun.objects.filter(pk=run.pk, state=run.state).update(state_reason=reason)
+
+
+def finish(run: TemplateRun, end: End, runner: Runner, **more) -> None:
+    """The end of a re-run, unless it has one."""
+    values = {"state": end.state, "state_reason": end.reason[:REASON_LENGTH], "ended_at": timezone.now()}
+    TemplateRun.objects.unfinished().filter(pk=run.pk).update(**values, **more)
+    runner.tidy(run.pk)
+
+
+def finish_unsettled(run: TemplateRun, end: End, runner: Runner) -> None:
+    """An end that the tenant hears of later, if it knows of the run at all."""
+    finish(run, end, runner, is_unsettled=run.zenml_run_id is not None)

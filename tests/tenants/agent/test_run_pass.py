@@ -1,0 +1,152 @@
+"""Passes over re-runs that are carried out somewhere else than in a process of this machine."""
+
+# ruff: noqa: F811 - fixtures of the tests of the loop
+
+import inspect
+import re
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.utils import timezone
+
+from tenants.agent import run_pass, run_rows
+from tenants.agent.run_memory import Memory
+from tenants.agent.run_pass import RunPass
+from tenants.hosting.base import TenantUnreachable
+from tenants.run_templates.engine.base import Runner
+from tenants.run_templates.models import TemplateRun
+
+from .fake_runner import FakeRunner
+from .test_run_loop import (  # noqa: F401 - fixtures among them
+    FakeEnvironments,
+    cancel,
+    fresh,
+    here,
+    run,
+    server,
+    state,
+    template,
+)
+
+
+@pytest.fixture
+def runner():
+    return FakeRunner()
+
+
+@pytest.fixture
+def let_in(run, here):
+    TemplateRun.objects.filter(pk=run.pk).update(state="starting", started_at=timezone.now())
+    return run
+
+
+@pytest.fixture
+def look(let_in, server, runner):
+    """Each call is a pass of an agent that has just been started, at some moment."""
+
+    def look(after=0):
+        moment = timezone.now() + timedelta(seconds=after)
+        row = run_rows.load(let_in.pk)
+        RunPass(row, Memory(), runner, FakeEnvironments(), lambda user, tenant: server, lambda: moment).go()
+        return fresh(let_in)
+
+    return look
+
+
+def signatures(cls):
+    functions = {name: method for name, method in vars(cls).items() if inspect.isfunction(method)}
+    return {
+        name: [(p.name, p.kind, p.default) for p in inspect.signature(method).parameters.values()]
+        for name, method in functions.items()
+        if not name.startswith("_")
+    }
+
+
+def test_the_fake_keeps_to_the_protocol():
+    asked = signatures(Runner)
+    assert {name: signatures(FakeRunner)[name] for name in asked} == asked
+
+
+def test_from_nothing_to_the_end_of_a_runner_that_is_no_process(look, runner, server, let_in):
+    assert look().pid == 1
+    server.set("running")
+    assert look().state == "running"
+    server.set("completed")
+    runner.finish(let_in.pk, 0)
+    assert look().state == "completed"
+    assert runner.log == ["start", "end", "tidy"]
+
+
+def test_one_that_no_one_wrote_down_is_adopted(look, runner, let_in):
+    look()
+    TemplateRun.objects.update(pid=None, pid_started="")
+    assert look().pid == 1
+    assert runner.log == ["start"]
+
+
+def test_one_that_listens_is_only_asked_to_stop(look, runner, server, let_in, owner):
+    look()
+    cancel(let_in, owner)
+    assert look().stop_sent_at is not None
+    assert look().state == "stopped"
+    assert runner.log.count("stop") == 1
+    assert server.only_run.status == "stopped"
+
+
+def test_one_that_does_not_listen_is_ended_after_the_grace(look, runner, let_in, owner):
+    runner.listens = False
+    look()
+    cancel(let_in, owner)
+    look()
+    look(after=run_pass.STOP_GRACE - 1)
+    assert runner.living
+    look(after=run_pass.STOP_GRACE + 1)
+    assert not runner.living
+    assert runner.log == ["start", "stop", "end"]
+    assert look().state == "stopped"
+
+
+def test_one_that_stays_after_its_run_is_ended_after_the_grace(look, runner, server):
+    look()
+    server.set("completed")
+    look()
+    look(after=run_pass.OVER_GRACE - 1)
+    assert runner.living
+    look(after=run_pass.OVER_GRACE + 1)
+    assert not runner.living
+    assert look().state == "completed"
+
+
+def test_the_runner_says_how_it_ended(look, runner, server, let_in):
+    look()
+    runner.lines = ["[run] starting", "ValueError: no such column"]
+    runner.finish(let_in.pk, 1)
+    look()
+    assert state(let_in) == (
+        "failed",
+        "The process of the run ended with an error: ValueError: no such column",
+    )
+
+
+def test_a_limit_that_the_runner_tells_comes_first(look, runner, server, let_in):
+    look()
+    runner.sentence = "ZenPro ended this run: it took too long."
+    runner.finish(let_in.pk, 137)
+    look()
+    assert state(let_in) == ("failed", "ZenPro ended this run: it took too long.")
+
+
+def test_a_tenant_that_does_not_answer_leaves_the_runner_alone(look, runner, server, let_in):
+    look()
+    server.down = TenantUnreachable("The server cannot be reached.")
+    look()
+    assert state(let_in) == ("starting", "Waiting for prod: The server cannot be reached.")
+    assert runner.living
+
+
+def test_the_boxed_process_is_known_only_where_a_runner_is_chosen():
+    """A runner elsewhere needs no line in a pass."""
+    places = Path(run_pass.__file__).parent.glob("run_*.py")
+    boxed = re.compile(r"engine(\.| import )(runner|processes)\b|import subprocess")
+    assert [path.name for path in places if boxed.search(path.read_text())] == ["run_loop.py"]
