@@ -22,11 +22,10 @@ from tenants.run_templates.document.configuration import (
     Problem,
     cannot_be_stored,
     changes,
-    complete,
     default_configuration,
     expand_run_name,
-    validate,
 )
+from tenants.run_templates.document.parsed import Document
 from tenants.run_templates.document.requirements import RequirementsRefused, check_requirements
 from tenants.run_templates.document.schema import walk
 from tenants.run_templates.engine.code import CodeError, check_modules, freeze
@@ -200,11 +199,11 @@ def delete_template(*, template: RunTemplate, by) -> None:
 
 @transaction.atomic
 def queue_run(
-    *, template: RunTemplate, configuration: Mapping[str, Any], by, key: ApiKey | None = None
+    *, template: RunTemplate, configuration: Mapping[str, Any] | Document, by, key: ApiKey | None = None
 ) -> TemplateRun:
     """Ask for a re-run; the agent starts it as this person. `key`: the one they asked with; the run ends with it.
 
-    `configuration` is a document; what it leaves out is as in the template. It is checked again here: raises
+    `configuration` is a document; what it leaves out is as in the template. Only one without faults is run: raises
     InvalidConfiguration, Refused when the tenant is not running or the disk is nearly full, and LimitReached.
     """
     # The lock on the template numbers its runs one after the other.
@@ -212,9 +211,10 @@ def queue_run(
     _check_tenant(locked.tenant)
     _check_limits(locked.tenant)
     _check_disk(locked.tenant)
-    if problems := validate(configuration, locked.snapshot):
-        raise InvalidConfiguration(problems)
-    document = complete(configuration, locked.snapshot)
+    parsed = _parsed(locked, configuration)
+    if parsed.faults:
+        raise InvalidConfiguration(parsed.faults)
+    document = parsed.complete
     differences = [change.as_json() for change in changes(locked.default_configuration, document)]
     last = locked.runs.aggregate(last=Max("number"))["last"] or 0
     run = TemplateRun.objects.create(
@@ -229,6 +229,14 @@ def queue_run(
     record_usage(tenant=locked.tenant, feature=Feature.TEMPLATE_RUN, total=1, resource_id=str(run.pk))
     _record("template_run.queued", run, by, after={"run": run.run_name, "changes": differences})
     return run
+
+
+def _parsed(template: RunTemplate, configuration: Mapping[str, Any] | Document) -> Document:
+    """The document, not read again when it was read for this template, which keeps its snapshot for ever."""
+    if not isinstance(configuration, Document):
+        return Document.of(template).with_values(configuration)
+    is_of_it = configuration.template.pk == template.pk
+    return configuration if is_of_it else Document.of(template).with_values(configuration.values)
 
 
 def _check_tenant(tenant: Tenant) -> None:

@@ -10,6 +10,7 @@ import string
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import cached_property
 from itertools import islice
 from typing import Any
 
@@ -138,6 +139,28 @@ class Change:
         return asdict(self)
 
 
+@dataclass(frozen=True, eq=False)
+class Recorded:
+    """What the snapshot of a run says, each part read once and at its first use."""
+
+    snapshot: Mapping[str, Any]
+
+    @cached_property
+    def schema(self) -> Description:
+        """What can be changed."""
+        return describe(self.snapshot)
+
+    @cached_property
+    def default(self) -> dict[str, Any]:
+        """The document that repeats the run; to be read, not to be changed."""
+        return default_configuration(self.snapshot, self.schema)
+
+    @cached_property
+    def words(self) -> dict[str, str]:
+        """Placeholders of run names that the pipeline defines itself."""
+        return substitutions(self.snapshot)
+
+
 def default_configuration(
     snapshot: Mapping[str, Any], description: Description | None = None
 ) -> dict[str, Any]:
@@ -194,22 +217,27 @@ def tag_names(tags: Any) -> list[str]:
 
 def complete(document: Mapping[str, Any], snapshot: Mapping[str, Any]) -> dict[str, Any]:
     """A valid document with everything it leaves out, whole numbers written as such: what is kept and sent."""
-    description = describe(snapshot)
-    default = default_configuration(snapshot, description)
-    for entry in description.fields:
-        _parameters(default, entry.step)[entry.name] = _whole(entry, value_of(document, entry))
-    given = mapping(document.get("steps"))
-    steps = {
-        name: {**step, **mapping(given.get(name)), "parameters": step["parameters"]}
-        for name, step in default["steps"].items()
-    }
-    values = {"parameters": default["parameters"]} if "parameters" in default else {}
-    return {**default, **document, **values, "steps": steps}
+    return completed(document, Recorded(snapshot))
 
 
-def _parameters(document: Mapping[str, Any], step: str) -> dict[str, Any]:
-    holder = mapping(mapping(document.get("steps")).get(step)) if step else document
-    return mapping(holder.get("parameters"))
+def completed(document: Mapping[str, Any], recorded: Recorded) -> dict[str, Any]:
+    """`complete` for a snapshot that has been read already."""
+    default, given = recorded.default, mapping(document.get("steps"))
+    values = {"parameters": _whole_values(recorded.schema.parameters, document)}
+    steps = {}
+    for step in recorded.schema.steps:
+        own = mapping(given.get(step.name))
+        steps[step.name] = {
+            **default["steps"][step.name],
+            **own,
+            "parameters": _whole_values(step.fields, own),
+        }
+    return {**default, **document, **(values if "parameters" in default else {}), "steps": steps}
+
+
+def _whole_values(entries: Iterable[Field], holder: Mapping[str, Any]) -> dict[str, Any]:
+    given = mapping(holder.get("parameters"))
+    return {entry.name: _whole(entry, given.get(entry.name, entry.default)) for entry in entries}
 
 
 def _whole(entry: Field, value: Any) -> Any:
@@ -220,9 +248,15 @@ def _whole(entry: Field, value: Any) -> Any:
     return int(value) if is_whole else value
 
 
-def value_of(document: Mapping[str, Any], entry: Field) -> Any:
-    """The value a document gives a field, the template's own when it gives none."""
-    return _parameters(document, entry.step).get(entry.name, entry.default)
+def values_of(document: Mapping[str, Any], description: Description) -> dict[str, Any]:
+    """The values a document gives the fields, by their paths; the template's own where it gives none."""
+    steps, found = mapping(document.get("steps")), {}
+    groups = [(document, description.parameters)]
+    groups += [(mapping(steps.get(step.name)), step.fields) for step in description.steps if step.fields]
+    for holder, entries in groups:
+        given = mapping(holder.get("parameters"))
+        found |= {entry.path: given.get(entry.name, entry.default) for entry in entries}
+    return found
 
 
 def substitutions(snapshot: Mapping[str, Any]) -> dict[str, str]:
@@ -243,33 +277,34 @@ def expand_run_name(name: str, snapshot: Mapping[str, Any], now: datetime) -> st
 # What may be set
 
 
-def validate(
-    document: Any, snapshot: Mapping[str, Any], description: Description | None = None
-) -> list[Problem]:
+def validate(document: Any, snapshot: Mapping[str, Any]) -> list[Problem]:
     """What is wrong with a document, at most one problem per path and MAX_PROBLEMS in all; [] when it may be run.
 
     Values equal to the recorded ones are right by definition: they have run. A schema may leave a value to the step
     (see checks).
     """
+    return problems_of(document, Recorded(snapshot))
+
+
+def problems_of(document: Any, recorded: Recorded) -> list[Problem]:
+    """`validate` against a snapshot that has been read already."""
     unfit = _unfit(document)
     if unfit:
         return [unfit]
     if not isinstance(document, dict):
         return [Problem("", "Enter keys and values, such as “steps:”.")]
-    description = description or describe(snapshot)
-    default = default_configuration(snapshot, description)
     found: dict[str, Problem] = {}
-    for problem in _problems(document, snapshot, description, default):
+    for problem in _problems(document, recorded):
         found.setdefault(problem.path, problem)
         if len(found) == MAX_PROBLEMS:
             break
     return [*found.values()]
 
 
-def _problems(document, snapshot, description: Description, default) -> Iterator[Problem]:
-    budget = Budget()
+def _problems(document, recorded: Recorded) -> Iterator[Problem]:
+    budget, description, default = Budget(), recorded.schema, recorded.default
     yield from _unsafe(document, description, default)
-    yield from _check_run_name(document, snapshot, default)
+    yield from _check_run_name(document, recorded)
     yield from _check_settings(document, default, RUN_SETTINGS, "", budget)
     yield from _check_pipeline_parameters(document, description, budget)
     yield from _check_steps(document, description, default, budget)
@@ -283,15 +318,9 @@ def _unfit(document: Any) -> Problem | None:
         return Problem("", "The configuration is nested too deeply.")
     if size.values > MAX_VALUES:
         return Problem("", "The configuration contains too many values.")
-    if not all(_is_json(value) for _, value in walk(document)):
+    if not size.is_json:
         return Problem("", "The configuration contains something that is not JSON.")
     return None
-
-
-def _is_json(value: Any) -> bool:
-    if isinstance(value, dict):
-        return all(isinstance(key, str) for key in value)
-    return isinstance(value, list | str | int | float | None)
 
 
 def _unsafe(document: dict[str, Any], description: Description, default) -> Iterator[Problem]:
@@ -357,17 +386,18 @@ def cannot_be_stored(text: str) -> bool:
     return "\0" in text or bool(HALF.search(text))
 
 
-def _check_run_name(document, snapshot, default) -> Iterator[Problem]:
-    name = document.get("run_name", default["run_name"])
-    if name == default["run_name"]:
+def _check_run_name(document, recorded: Recorded) -> Iterator[Problem]:
+    usual = recorded.default["run_name"]
+    name = document.get("run_name", usual)
+    if name == usual:
         return
     if not isinstance(name, str) or not name.strip():
         yield Problem("run_name", "Enter a name for the run.")
     elif not name.isprintable() or name != name.strip():
         yield Problem("run_name", "A name is one line without spaces around it.")
-    elif message := _misused_placeholder(name, [*PLACEHOLDERS, *substitutions(snapshot)]):
+    elif message := _misused_placeholder(name, [*PLACEHOLDERS, *recorded.words]):
         yield Problem("run_name", message)
-    elif run_names.length(name, substitutions(snapshot)) > RUN_NAME_LENGTH:
+    elif run_names.length(name, recorded.words) > RUN_NAME_LENGTH:
         yield Problem("run_name", f"A name can have at most {RUN_NAME_LENGTH} characters.")
 
 

@@ -20,17 +20,13 @@ from tenants.run_templates.document.configuration import (
     STEP_SETTINGS,
     Problem,
     YamlError,
-    changes,
-    default_configuration,
     dump_yaml,
     load_yaml,
-    validate,
-    value_of,
 )
 from tenants.run_templates.document.form_data import AS_JSON, NONE, Raw, parse_form
-from tenants.run_templates.document.schema import Description, Field, Kind, describe, mapping, measure
+from tenants.run_templates.document.parsed import Document
+from tenants.run_templates.document.schema import Description, Field, Kind, mapping, measure
 from tenants.run_templates.document.yaml_text import check_events
-from tenants.run_templates.models import RunTemplate
 
 TABS = ("form", "yaml", "diff")
 NOTHING = Description(steps=(), parameters=(), is_dynamic=False)
@@ -42,45 +38,44 @@ class Draft:
     """A document on its way to become a run. `text` is the YAML it was read from, as it was typed;
     `unread` that the text could not become a document, which is then the one before it."""
 
-    document: dict[str, Any]
+    parsed: Document
     raw: dict[str, Raw] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     text: str | None = None
     unread: bool = False
     unknown: list[str] = field(default_factory=list)
 
-
-def default_of(template: RunTemplate) -> dict[str, Any]:
-    """The document that changes nothing."""
-    kept = template.default_configuration
-    size = measure(kept, MAX_VALUES)
-    fits = size.values <= MAX_VALUES and size.depth <= DEEPEST_DOCUMENT and not size.is_odd
-    return deepcopy(kept) if kept and fits else default_configuration(template.snapshot)
+    @property
+    def document(self) -> dict[str, Any]:
+        """The values alone."""
+        return self.parsed.values
 
 
-def fresh(template: RunTemplate, configuration: Mapping[str, Any] | None = None) -> Draft:
+def fresh(unchanged: Document, configuration: Mapping[str, Any] | None = None) -> Draft:
     """A draft that begins as the template, or as what an earlier run was sent."""
-    default = default_of(template)
-    return Draft(
-        {**default, **configuration, "run_name": default.get("run_name")} if configuration else default
-    )
+    default = unchanged.default
+    if not configuration:
+        return Draft(unchanged)
+    return Draft(unchanged.with_values({**default, **configuration, "run_name": default.get("run_name")}))
 
 
 # -- from a link
 
 
-def from_query(draft: Draft, description: Description, query: Mapping[str, str]) -> Draft:
+def from_query(draft: Draft, query: Mapping[str, str]) -> Draft:
     """The draft with the values a shared link carries; names that mean nothing here are only remembered."""
-    document = deepcopy(draft.document)
-    unknown = [path for path in query if not _set(document, description, path, _json(query[path]))]
-    return Draft(document, unknown=unknown)
+    if not query:
+        return draft
+    values, schema = draft.parsed.copied(), draft.parsed.schema
+    unknown = [path for path in query if not _set(values, schema, path, _json(query[path]))]
+    return Draft(draft.parsed.with_values(values), unknown=unknown)
 
 
-def link_of(default: Mapping[str, Any], document: Mapping[str, Any]) -> str:
+def link_of(document: Document) -> str:
     """The query of a link that opens the form with these values; "" when nothing differs."""
-    pairs = [(change.path, json.dumps(change.after)) for change in changes(default, document)]
-    name = document.get("run_name")
-    if name != default.get("run_name"):
+    pairs = [(change.path, json.dumps(change.after)) for change in document.changes]
+    name = document.values.get("run_name")
+    if name != document.default.get("run_name"):
         pairs.append(("run_name", json.dumps(name)))
     return urlencode(pairs)
 
@@ -127,29 +122,29 @@ def _parameters(document: dict[str, Any], step: str) -> dict[str, Any]:
 # -- from what a page sends
 
 
-def from_post(template: RunTemplate, description: Description, data, files: Mapping[str, Any]) -> Draft:
+def from_post(unchanged: Document, data, files: Mapping[str, Any]) -> Draft:
     """What the person sees now, as a document. Never raises; problems are found by `examined`."""
-    base = _sent_document(data.get("document", ""), default_of(template))
+    base = _sent_document(data.get("document", ""), unchanged)
     upload = files.get("file")
     if upload:
         return _from_yaml(base, _text_of(upload))
     if data.get("shown") == "yaml":
         return _from_yaml(base, data.get("yaml", "").replace("\r\n", "\n"))
-    shown = description if data.get("shown") == "form" else NOTHING
-    read = parse_form(shown, _typed(shown, data, base), base)
-    return Draft(read.document, read.raw, list(read.problems))
+    shown = unchanged.schema if data.get("shown") == "form" else NOTHING
+    read = parse_form(shown, _typed(shown, data, base), base.values)
+    return Draft(unchanged.with_values(read.document), read.raw, list(read.problems))
 
 
-def _sent_document(text: str, default: dict[str, Any]) -> dict[str, Any]:
-    document = _json(text)
-    return document if isinstance(document, dict) else default
+def _sent_document(text: str, unchanged: Document) -> Document:
+    values = _json(text)
+    return unchanged.with_values(values) if isinstance(values, dict) else unchanged
 
 
-def _typed(description: Description, data, base: Mapping[str, Any]):
+def _typed(description: Description, data, base: Document):
     """The data without those ticks of "No value" that were there before someone wrote a value beside them."""
     data = data.copy()
     for entry in description.fields:
-        was_none = entry.nullable and value_of(base, entry) is None
+        was_none = entry.nullable and base.by_path[entry.path] is None
         if was_none and any(_says_something(entry, text) for text in data.getlist(entry.path)):
             data.pop(entry.path + NONE, None)
     return data
@@ -164,43 +159,43 @@ def _text_of(upload) -> str:
     return upload.read(LONGEST_FILE + 1).decode("utf-8", errors="replace").removeprefix("\ufeff")
 
 
-def _from_yaml(base: dict[str, Any], text: str) -> Draft:
+def _from_yaml(base: Document, text: str) -> Draft:
     """The document of a text; a text that no one touched means the document it was written from."""
-    if text == dump_yaml(base):
+    if text == dump_yaml(base.values):
         return Draft(base, text=text)
     try:
-        document = load_yaml(text)
+        values = load_yaml(text)
     except YamlError as error:
         return Draft(base, problems=[Problem("", str(error))], text=text, unread=True)
-    if not isinstance(document, dict):
+    if not isinstance(values, dict):
         problem = Problem("", "Enter keys and values, such as “steps:”.")
         return Draft(base, problems=[problem], text=text, unread=True)
-    return Draft(document, text=text)
+    return Draft(base.with_values(values), text=text)
 
 
 # -- further
 
 
-def examined(draft: Draft, template: RunTemplate) -> Draft:
+def examined(draft: Draft) -> Draft:
     """The draft with everything that is wrong with it; what could not be read comes first."""
     if not draft.unread:
         seen = {problem.path for problem in draft.problems}
-        found = validate(draft.document, template.snapshot)
-        draft.problems += [problem for problem in found if problem.path not in seen]
+        draft.problems += [problem for problem in draft.parsed.faults if problem.path not in seen]
     return draft
 
 
-def reset(draft: Draft, description: Description, default: Mapping[str, Any], path: str) -> Draft:
+def reset(draft: Draft, path: str) -> Draft:
     """The draft with one value, or with "all" every value, as in the template again."""
+    parsed = draft.parsed
     if path == "all":
-        return Draft(deepcopy(dict(default)))
-    original, document = deepcopy(dict(default)), draft.document
-    entry = description.by_path.get(path)
+        return Draft(parsed.with_values(dict(parsed.default)))
+    original, document = deepcopy(dict(parsed.default)), parsed.copied()
+    entry = parsed.schema.by_path.get(path)
     if entry:
         _parameters(document, entry.step)[entry.name] = _parameters(original, entry.step)[entry.name]
     else:
         _forget(document, original, path)
-    draft.text = None
+    draft.parsed, draft.text = parsed.with_values(document), None
     inputs = (path, path + NONE, path + AS_JSON)
     draft.raw = {key: raw for key, raw in draft.raw.items() if key not in inputs}
     draft.problems = [problem for problem in draft.problems if problem.path != path]
@@ -236,7 +231,3 @@ def line_of(node: yaml.Node | None, path: str) -> int | None:
         key, node = max(found, key=lambda pair: len(pair[0].value))
         line, rest = key.start_mark.line + 1, rest[len(key.value) + 1 :]
     return line
-
-
-def described(template: RunTemplate) -> Description:
-    return describe(template.snapshot)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from tenants.run_templates.document.configuration import MAX_VALUES, Problem, tag_names, value_of
+from tenants.run_templates.document.configuration import MAX_VALUES, Problem, tag_names, values_of
 from tenants.run_templates.document.schema import (
     AS_JSON,
     MAX_DEPTH,
@@ -37,6 +37,7 @@ MOST_LABELS = 20
 LINE = {*NUMBERS, Kind.DATE, Kind.DATETIME}  # kinds that an empty input has no value of
 SWALLOWED = re.compile("[\0\r\ud800-\udfff]")  # no browser sends these back as they are
 Raw = str | list[str]
+Sent = dict[str, list[str]]
 
 
 class Unreadable(ValueError):
@@ -60,8 +61,9 @@ def initial(description: Description, document: Mapping[str, Any]) -> dict[str, 
         "tags": ", ".join(tag_names(document.get("tags"))),
         "extra": _as_json(document.get("extra") or {}),
     }
+    values = values_of(document, description)
     for entry in description.fields:
-        raw |= inputs(entry, value_of(document, entry))
+        raw |= inputs(entry, values[entry.path])
     return raw
 
 
@@ -83,18 +85,19 @@ def parse_form(description: Description, data: Mapping[str, Any], base: Mapping[
     `data` is a QueryDict or a plain mapping. Never raises; whether values are in range is for validate().
     """
     document, raw, problems = deepcopy(dict(base)), {}, []
-    for path, read in _general(data, base):
-        _take(path, read, data, document, raw, problems)
+    sent, before = _texts(data), values_of(base, description)
+    for path, read in _general(base):
+        _take(path, read, sent, document, raw, problems)
     for entry in description.fields:
-        name, posted = _posted(entry, data)
+        name, posted = _posted(entry, sent)
         if posted is None:
             continue
         raw[name] = posted
-        none = any(_texts(data, entry.path + NONE))
+        none = entry.nullable and _is_ticked(entry, sent)
         if entry.nullable:
             raw[entry.path + NONE] = "on" if none else ""
         try:
-            value = None if none and entry.nullable else _read(name, entry, posted, value_of(base, entry))
+            value = None if none else _read(name, entry, posted, before[entry.path])
         except Unreadable as error:
             value = posted
             problems.append(Problem(entry.path, str(error)))
@@ -239,33 +242,35 @@ def _lines(texts: list[str]) -> list[str]:
     return [line.strip() for text in texts for line in _unix(text).split("\n") if line.strip()]
 
 
-def _texts(data: Mapping[str, Any], name: str) -> list[str]:
-    """All texts posted under a name, from a QueryDict or a plain mapping."""
-    values = data.getlist(name) if hasattr(data, "getlist") else data.get(name, [])
-    return [value for value in ([values] if isinstance(values, str) else values) if isinstance(value, str)]
+def _texts(data: Mapping[str, Any]) -> Sent:
+    """All texts by the names they were posted under, from a QueryDict or a plain mapping."""
+    pairs = data.lists() if hasattr(data, "lists") else data.items()
+    return {name: [values] if isinstance(values, str) else list(values) for name, values in pairs}
 
 
-def _posted(entry: Field, data: Mapping[str, Any]) -> tuple[str, Raw | None]:
+def _posted(entry: Field, sent: Sent) -> tuple[str, Raw | None]:
     """(name of the input, its text), without a text when the field was not in the form.
 
     Boxes stand behind a hidden input, so that they can be told from a field that was not there: forms of very many
     fields show only some of them.
     """
-    name = next((name for name in (entry.path + AS_JSON, entry.path) if _texts(data, name)), entry.path)
-    texts = _texts(data, name)
-    if entry.kind == Kind.LIST and name == entry.path:
-        return name, texts if entry.path in data else _with_a_tick(entry, data, [])
-    return name, texts[-1] if texts else _with_a_tick(entry, data, "")
+    if texts := sent.get(entry.path + AS_JSON):
+        return entry.path + AS_JSON, texts[-1]
+    texts = sent.get(entry.path)
+    if entry.kind == Kind.LIST:
+        return entry.path, texts if texts is not None else [] if _is_ticked(entry, sent) else None
+    return entry.path, texts[-1] if texts else "" if _is_ticked(entry, sent) else None
 
 
-def _with_a_tick(entry: Field, data: Mapping[str, Any], empty: Raw) -> Raw | None:
-    return empty if any(_texts(data, entry.path + NONE)) else None
+def _is_ticked(entry: Field, sent: Sent) -> bool:
+    return any(sent.get(entry.path + NONE, ()))
 
 
 def _put(document: dict[str, Any], entry: Field, value: Any) -> None:
     holder = document
     for key in ("steps", entry.step, "parameters") if entry.step else ("parameters",):
-        holder[key] = mapping(holder.get(key))
+        if not isinstance(holder.get(key), dict):
+            holder[key] = {}
         holder = holder[key]
     holder[entry.name] = value
 
@@ -273,7 +278,7 @@ def _put(document: dict[str, Any], entry: Field, value: Any) -> None:
 # Run name, cache switch, tags and extra; the cache switch of steps
 
 
-def _general(data, base) -> Iterator[tuple[str, Callable[[str, Any], Any]]]:
+def _general(base) -> Iterator[tuple[str, Callable[[str, Any], Any]]]:
     yield "run_name", _name
     yield "enable_cache", _switch
     yield "tags", _tags
@@ -282,8 +287,8 @@ def _general(data, base) -> Iterator[tuple[str, Callable[[str, Any], Any]]]:
         yield f"steps.{name}.enable_cache", _switch
 
 
-def _take(path, read, data, document, raw, problems) -> None:
-    texts = _texts(data, path)
+def _take(path, read, sent: Sent, document, raw, problems) -> None:
+    texts = sent.get(path)
     if not texts:
         return
     raw[path] = texts[-1]

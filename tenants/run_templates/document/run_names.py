@@ -48,4 +48,4 @@ def _filled(template: str, words: Mapping[str, str], now: datetime) -> str:
 
 def one_line(text: str) -> str:
     """The text without characters that no name may hold: controls, line ends, halves of characters."""
-    return "".join(character for character in text if character.isprintable()).strip()
+    return "".join(filter(str.isprintable, text)).strip()

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
+from itertools import chain, repeat
 from typing import Any
 
 REF_DEPTH = 20
@@ -56,11 +57,14 @@ ENDINGS = (NONE, AS_JSON)
 ALONE = {"\t": "(tab)", "\n": "(line break)", "\r\n": "(line break, CR LF)", "\r": "(line break, CR)"}
 SWALLOWED = re.compile("^ +| +$| {2,}")
 SIGNS = {"\t": "⇥", "\n": "↵", "\r": "␍", "\0": "␀"}
+LIMITS = (
+    *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
+    *("minLength", "maxLength", "minItems", "maxItems"),
+)
 # Of a schema, what a form needs to know.
 KNOWN = (
     *("type", "$ref", "allOf", "anyOf", "oneOf", "enum", "const", "items", "prefixItems", "description"),
-    *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "pattern", "format"),
-    *("minLength", "maxLength", "minItems", "maxItems"),
+    *("pattern", "format", *LIMITS),
 )
 
 
@@ -141,7 +145,7 @@ class Description:
     @cached_property
     def fields(self) -> tuple[Field, ...]:
         """Every field in the order of the form."""
-        return (*self.parameters, *(entry for step in self.steps for entry in step.fields))
+        return (*self.parameters, *chain.from_iterable([step.fields for step in self.steps]))
 
     @cached_property
     def by_path(self) -> dict[str, Field]:
@@ -200,37 +204,37 @@ class Room:
 
 @dataclass
 class Size:
-    """How large a JSON value is; `is_odd` when no page can show it: half characters, hundreds of digits."""
+    """How large a value is; `is_odd` when no page can show it: half characters, hundreds of digits."""
 
     values: int = 0
     characters: int = 0
     depth: int = 0
     is_odd: bool = False
+    is_json: bool = True
 
 
 def measure(value: Any, most: int) -> Size:
     """The size of any value, without recursion; it looks at hardly more than `most` values."""
-    size, waiting = Size(), [(value, 1)]
+    size, texts, waiting = Size(), [], [(value, 1)]
     while waiting and size.values <= most:
         current, depth = waiting.pop()
         size.values += 1
         size.depth = max(size.depth, depth)
         if isinstance(current, dict):
-            _measure_text(size, *current)
-            waiting += [(inner, depth + 1) for inner in current.values()]
+            texts += current
+            waiting += zip(current.values(), repeat(depth + 1))
         elif isinstance(current, list):
-            waiting += [(inner, depth + 1) for inner in current]
+            waiting += zip(current, repeat(depth + 1))
+        elif isinstance(current, str):
+            texts.append(current)
         else:
-            _measure_text(size, current)
             size.is_odd = size.is_odd or (isinstance(current, int) and current.bit_length() > MAX_BITS)
+            size.is_json = size.is_json and isinstance(current, int | float | None)
+    written = [text for text in texts if isinstance(text, str)]  # any key but a text is no JSON
+    size.is_json = size.is_json and len(written) == len(texts)
+    size.characters = sum(map(len, written))
+    size.is_odd = size.is_odd or any(map(HALF.search, written))
     return size
-
-
-def _measure_text(size: Size, *texts: Any) -> None:
-    for text in texts:
-        if isinstance(text, str):
-            size.characters += len(text)
-            size.is_odd = size.is_odd or bool(HALF.search(text))
 
 
 def is_name(name: Any) -> bool:
@@ -271,7 +275,7 @@ def same(one: Any, other: Any) -> bool:
     if isinstance(one, bool) or isinstance(other, bool):
         return one is other
     if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+        return one.keys() == other.keys() and all(map(same, one.values(), map(other.get, one)))
     if isinstance(one, list) and isinstance(other, list):
         return len(one) == len(other) and all(map(same, one, other))
     return one == other or (one != one and other != other)  # noqa: PLR0124 - NaN is as it was recorded
@@ -297,10 +301,10 @@ def _pipeline_fields(metadata: Mapping[str, Any], room: Room) -> tuple[Field, ..
 
 
 def _completed(root: dict[str, Any], recorded: Mapping[str, Any]) -> dict[str, Any]:
-    """The schema, also with what was recorded without one (servers before 0.98 write none)."""
+    """The schema with its definitions, also with what was recorded without one (servers before 0.98 write none)."""
     known = mapping(root.get("properties"))
     guessed = {name: guess(value) for name, value in recorded.items() if name not in known}
-    return {**root, "properties": {**known, **guessed}}
+    return {**root, "properties": {**known, **guessed}, "$defs": mapping(root.get("$defs"))}
 
 
 def guess(value: Any) -> dict[str, Any]:
@@ -339,7 +343,7 @@ def _field(path, step, name, schema, root, default, required, room) -> Field:
         name=name,
         kind=kind,
         default=default,
-        schema={**schema, "$defs": mapping(root.get("$defs"))},
+        schema={**schema, "$defs": root["$defs"]},
         nullable=nullable or (default is None and not flat),
         required=required,
         description=_text(flat.get("description"))[:LONGEST_DESCRIPTION],
@@ -493,25 +497,24 @@ def _item(schema: Mapping[str, Any], root: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _limits(flat: Mapping[str, Any]) -> dict[str, Any]:
-    low, high = _number(flat, "exclusiveMinimum"), _number(flat, "exclusiveMaximum")
+    numbers = {key: flat[key] for key in LIMITS if key in flat and _is_number(flat[key])}
+    texts = {key: flat[key] for key in ("pattern", "format") if isinstance(flat.get(key), str)}
+    low, high = numbers.get("exclusiveMinimum"), numbers.get("exclusiveMaximum")
     size = "Items" if flat.get("type") == "array" else "Length"
     return {
-        "minimum": _number(flat, "minimum") if low is None else low,
-        "maximum": _number(flat, "maximum") if high is None else high,
+        "minimum": numbers.get("minimum") if low is None else low,
+        "maximum": numbers.get("maximum") if high is None else high,
         "exclusive_minimum": low is not None,
         "exclusive_maximum": high is not None,
-        "multiple_of": _number(flat, "multipleOf"),
-        "min_length": _number(flat, f"min{size}"),
-        "max_length": _number(flat, f"max{size}"),
-        "pattern": _text(flat.get("pattern")),
-        "format": _text(flat.get("format")),
+        "multiple_of": numbers.get("multipleOf"),
+        "min_length": numbers.get(f"min{size}"),
+        "max_length": numbers.get(f"max{size}"),
+        **texts,
     }
 
 
-def _number(flat: Mapping[str, Any], key: str) -> int | float | None:
-    value = flat.get(key)
-    usable = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < BIGGEST
-    return value if usable else None
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < BIGGEST
 
 
 def _text(value: Any) -> str:

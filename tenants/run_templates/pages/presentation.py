@@ -24,13 +24,12 @@ from tenants.models import Tenant
 from tenants.run_templates.document.configuration import (
     Change,
     Problem,
-    changes,
     dump_yaml,
     summary,
-    value_of,
 )
-from tenants.run_templates.document.drafts import Draft, default_of, line_of, link_of, tree_of
+from tenants.run_templates.document.drafts import Draft, line_of, link_of, tree_of
 from tenants.run_templates.document.form_data import KEPT, inputs
+from tenants.run_templates.document.parsed import Document
 from tenants.run_templates.document.schema import (
     AS_JSON,
     HALF,
@@ -143,7 +142,7 @@ class FieldView:
     change: Change | None = None
     error: str = ""
 
-    @property
+    @cached_property
     def text(self) -> str:
         return "\n".join(self.raw) if isinstance(self.raw, list) else self.raw
 
@@ -163,7 +162,7 @@ class FieldView:
         """Of the input. Another name says that its text is JSON."""
         return self.field.path + AS_JSON if self.as_json else self.field.path
 
-    @property
+    @cached_property
     def widget(self) -> str:
         """Which piece of the template draws it."""
         if self.as_json:
@@ -178,7 +177,7 @@ class FieldView:
             return "text"
         return plain.get(kind, "input")
 
-    @property
+    @cached_property
     def type(self) -> str:
         """Type of the <input>; browsers would drop a text that does not fit a narrower one."""
         fits = {
@@ -251,13 +250,13 @@ class StepView:
     name: str
     fields: list[FieldView]
 
-    @property
+    @cached_property
     def changed(self) -> int:
-        return sum(view.change is not None for view in self.fields)
+        return len([view for view in self.fields if view.change])
 
-    @property
+    @cached_property
     def to_fix(self) -> int:
-        return sum(bool(view.error) for view in self.fields)
+        return len([view for view in self.fields if view.error])
 
 
 @dataclass(frozen=True)
@@ -307,15 +306,21 @@ def _inputs_of(entry: Field) -> int:
 class Editor:
     """One draft, seen as form, as YAML and as difference."""
 
-    def __init__(self, template: RunTemplate, draft: Draft, description: Description | None = None):
+    def __init__(self, template: RunTemplate, draft: Draft):
         self.template, self.draft = template, draft
-        self.description = description or describe(template.snapshot)
-        self.default = default_of(template)
-        self.changes = changes(self.default, draft.document)
-        self._by_path = {change.path: change for change in self.changes}
-        self._errors = self._errors_by_field()
+        self.description, self.default = draft.parsed.schema, draft.parsed.default
 
-    def _errors_by_field(self) -> dict[str, str]:
+    @property
+    def changes(self) -> list[Change]:
+        return self.draft.parsed.changes
+
+    @cached_property
+    def _by_path(self) -> dict[str, Change]:
+        return {change.path: change for change in self.changes}
+
+    @cached_property
+    def _errors(self) -> dict[str, str]:
+        """The first thing that is wrong with each field, by its path."""
         found: dict[str, str] = {}
         for problem in self.draft.problems:
             entry = self._field_of(problem)
@@ -365,7 +370,7 @@ class Editor:
         return len(self.description.fields) - len(self.shown)
 
     def _view(self, entry: Field) -> FieldView:
-        value, sent = value_of(self.draft.document, entry), self.draft.raw
+        value, sent = self.draft.parsed.by_path[entry.path], self.draft.raw
         raw = inputs(entry, value)
         # What was chosen is in the document, also when it was none of the choices.
         if entry.path + AS_JSON in sent or (entry.path in sent and not entry.choices):
@@ -442,7 +447,7 @@ class Editor:
     @cached_property
     def link(self) -> str | None:
         """Query of the link that opens the form filled like this; None when no address can be that long."""
-        link = link_of(self.default, self.draft.document)
+        link = link_of(self.draft.parsed)
         return link if len(link) <= LONGEST_LINK else None
 
     # -- what differs
@@ -775,8 +780,8 @@ class ParameterRow:
 
 def parameters(template: RunTemplate) -> list[ParameterRow]:
     """Every parameter with its value in the template."""
-    default = default_of(template)
-    return [ParameterRow(entry, value_of(default, entry)) for entry in describe(template.snapshot).fields]
+    document = Document.of(template)
+    return [ParameterRow(entry, document.by_path[entry.path]) for entry in document.schema.fields]
 
 
 # -- lists

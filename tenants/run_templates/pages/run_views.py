@@ -12,14 +12,13 @@ from tenants.run_templates import actions
 from tenants.run_templates.access import may_cancel
 from tenants.run_templates.document.drafts import (
     TABS,
-    default_of,
-    described,
     examined,
     fresh,
     from_post,
     from_query,
     reset,
 )
+from tenants.run_templates.document.parsed import Document
 from tenants.run_templates.pages.presentation import (
     Editor,
     RunRow,
@@ -43,26 +42,26 @@ NOT_VALUES = {"tab", "from"}
 def run(request, template):
     people = ("created_by", "requirements_changed_by")
     template = get_object_or_404(request.tenant.templates.select_related(*people), pk=template)
-    description = described(template)
+    document = Document.of(template)
     if request.method == "POST":
-        return _posted(request, template, description)
+        return _posted(request, document)
     start = _start(request, template)
-    draft = fresh(template, start.configuration if start else None)
+    draft = fresh(document, start.configuration if start else None)
     values = {name: request.GET[name] for name in request.GET if name not in NOT_VALUES}
-    editor = Editor(template, examined(from_query(draft, description, values), template), description)
+    editor = Editor(template, examined(from_query(draft, values)))
     tab = _tab(request.GET.get("tab", ""), "", editor)
     return _form(request, editor, tab, start=start, summarize=bool(editor.troubles))
 
 
-def _posted(request, template, description):
+def _posted(request, document: Document):
     """What a button of the form asks for; a change while typing only wants to know what follows from it."""
     data, typing = request.POST, wants(request, "bar")
-    draft = from_post(template, description, data, {} if typing else request.FILES)
+    draft = from_post(document, data, {} if typing else request.FILES)
     # htmx sends the button that has the focus along with a change: no one has pressed it.
     undone = "" if typing else data.get("reset", "")
     if undone:
-        draft = reset(draft, description, default_of(template), undone)
-    editor = Editor(template, examined(draft, template), description)
+        draft = reset(draft, undone)
+    editor = Editor(document.template, examined(draft))
     tab = _tab("" if typing else data.get("tab", ""), data.get("shown", ""), editor)
     if typing:
         return _form(request, editor, tab, live=True)
@@ -76,12 +75,10 @@ def _queue(request, editor, tab):
     if editor.troubles:
         return _form(request, editor, tab, status=422, summarize=True, tried=True)
     try:
-        made = actions.queue_run(
-            template=editor.template, configuration=editor.draft.document, by=request.user
-        )
+        made = actions.queue_run(template=editor.template, configuration=editor.draft.parsed, by=request.user)
     except actions.InvalidConfiguration as error:
         editor.draft.problems.extend(error.problems)
-        again = Editor(editor.template, editor.draft, editor.description)
+        again = Editor(editor.template, editor.draft)
         return _form(request, again, tab, status=422, summarize=True, tried=True)
     except Refused as error:
         return _form(request, editor, tab, status=422, refused=str(error))

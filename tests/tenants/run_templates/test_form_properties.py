@@ -15,6 +15,7 @@ from tenants.run_templates.document.configuration import (
     validate,
 )
 from tenants.run_templates.document.drafts import examined, fresh, from_post
+from tenants.run_templates.document.parsed import Document
 from tenants.run_templates.document.schema import describe
 from tenants.run_templates.models import RunTemplate
 from tenants.run_templates.pages.presentation import Editor
@@ -116,9 +117,13 @@ def template_of(parameters) -> RunTemplate:
     return RunTemplate(snapshot=snapshot, default_configuration=default_configuration(snapshot))
 
 
+def begun(template):
+    return fresh(Document.of(template))
+
+
 def shown(template, draft=None):
     """What a browser without scripts sends for the form of a draft, when nobody has touched it."""
-    editor = Editor(template, draft or fresh(template))
+    editor = Editor(template, draft or begun(template))
     html = "".join(
         render_to_string("run_templates/_field.html", {"view": view, "run_url": "/"}) for view in editor.views
     )
@@ -130,7 +135,7 @@ def shown(template, draft=None):
 
 
 def drafted(template, data):
-    return from_post(template, describe(template.snapshot), data, {})
+    return from_post(Document.of(template), data, {})
 
 
 def parameters_of(draft):
@@ -142,8 +147,8 @@ def parameters_of(draft):
 def test_a_form_that_nobody_touched_is_as_recorded(parameters):
     template = template_of(parameters)
     draft = drafted(template, shown(template))
-    assert parameters_of(draft) == parameters_of(fresh(template))
-    assert examined(draft, template).problems == []
+    assert parameters_of(draft) == parameters_of(begun(template))
+    assert examined(draft).problems == []
 
 
 @settings(max_examples=EXAMPLES)
@@ -153,7 +158,7 @@ def test_beside_a_value_that_changes_the_others_stay_as_recorded(parameters):
     data, edited = shown(template), f"p{len(parameters)}"
     data[f"steps.work.parameters.{edited}"] = "2"
     once = drafted(template, data)
-    assert parameters_of(once) == {**parameters_of(fresh(template)), edited: "2"}
+    assert parameters_of(once) == {**parameters_of(begun(template)), edited: "2"}
     again = drafted(template, shown(template, once))
     assert parameters_of(again) == parameters_of(once)
 
@@ -162,16 +167,16 @@ def test_beside_a_value_that_changes_the_others_stay_as_recorded(parameters):
 @given(fields)
 def test_yaml_that_nobody_touched_is_as_recorded(parameters):
     template = template_of(parameters)
-    document = fresh(template).document
+    document = begun(template).document
     text = dump_yaml(document)
-    sent = Inputs(render_to_string("run_templates/_yaml.html", {"editor": Editor(template, fresh(template))}))
+    sent = Inputs(render_to_string("run_templates/_yaml.html", {"editor": Editor(template, begun(template))}))
     assert sent.pairs == []  # outside of a form nothing is sent
     posted = text.replace("\n", "\r\n")
     draft = drafted(template, {"shown": "yaml", "document": json.dumps(document), "yaml": posted})
-    assert parameters_of(draft) == parameters_of(fresh(template))
+    assert parameters_of(draft) == parameters_of(begun(template))
     changed = drafted(template, {"shown": "yaml", "yaml": f"{posted}skip_successful_steps: true\r\n"})
     assert changed.problems == []
-    assert parameters_of(changed) == parameters_of(fresh(template))
+    assert parameters_of(changed) == parameters_of(begun(template))
 
 
 @settings(max_examples=EXAMPLES)
@@ -226,7 +231,7 @@ def test_writing_beside_a_tick_that_was_there_means_what_was_written(text, value
 @given(st.text(max_size=200))
 def test_no_text_of_the_yaml_breaks_the_page(text):
     template = template_of([({"type": "integer"}, 1)])
-    draft = examined(drafted(template, {"shown": "yaml", "yaml": text}), template)
+    draft = examined(drafted(template, {"shown": "yaml", "yaml": text}))
     assert draft.text == text.replace("\r\n", "\n")
     editor = Editor(template, draft)
     assert isinstance(editor.troubles, list)

@@ -152,7 +152,7 @@ def test_a_number_that_a_browser_would_empty_is_shown_as_text(text):
     template = template_of([({"type": "number"}, 1)])
     data = shown(template)
     data[f"{P}p0"] = text
-    [view] = Editor(template, examined(drafted(template, data), template)).views
+    [view] = Editor(template, examined(drafted(template, data))).views
     assert view.text == text
     assert view.type == ("number" if text in ("1e5", "-0.5") else "text")
 
@@ -179,7 +179,7 @@ def test_a_choice_that_is_none_is_refused_and_shown_as_it_was_sent(sent):
     template = template_of([({"enum": ["a", "b"]}, "a")])
     data = QueryDict(mutable=True)
     data.update({"shown": "form", f"{P}p0": sent})
-    draft = examined(drafted(template, data), template)
+    draft = examined(drafted(template, data))
     assert [problem.message for problem in draft.problems] == ["Choose one of a, b."]
     [view] = Editor(template, draft).views
     assert [option.value for option, chosen in view.options if chosen] == [sent] or sent == "a"

@@ -1,0 +1,86 @@
+"""A configuration document that is read once: what it says, and all that follows from it.
+
+A page asks many things of one document: what may be set, what differs, what is wrong. Each answer is worked out at
+its first use and kept as long as the document is, which is one request.
+"""
+
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from tenants.run_templates.document.configuration import (
+    DEEPEST_DOCUMENT,
+    MAX_VALUES,
+    Change,
+    Problem,
+    Recorded,
+    changes,
+    completed,
+    problems_of,
+    values_of,
+)
+from tenants.run_templates.document.schema import Description, measure
+from tenants.run_templates.models import RunTemplate
+
+
+@dataclass(frozen=True, eq=False)
+class Document:
+    """Values for a template, with its schema and defaults, and with their changes and faults.
+
+    Neither `values` nor `default` may be changed: other values are another document, see `with_values`.
+    """
+
+    template: RunTemplate
+    recorded: Recorded
+    default: Mapping[str, Any]  # the values of the template itself
+    values: Any  # an object; whatever else someone may send is a fault
+
+    @classmethod
+    def of(cls, template: RunTemplate) -> "Document":
+        """The document that changes nothing."""
+        recorded = Recorded(template.snapshot)
+        default = _kept(template) or recorded.default
+        return cls(template, recorded, default, default)
+
+    def with_values(self, values: dict[str, Any]) -> "Document":
+        """Other values for the same template, whose snapshot is not read again."""
+        return replace(self, values=values)
+
+    def copied(self) -> dict[str, Any]:
+        """The values, to be changed."""
+        return deepcopy(self.values)
+
+    @property
+    def schema(self) -> Description:
+        """What can be changed."""
+        return self.recorded.schema
+
+    @cached_property
+    def by_path(self) -> dict[str, Any]:
+        """The value of every field, by its path."""
+        return values_of(self.values, self.schema)
+
+    @cached_property
+    def changes(self) -> list[Change]:
+        """What differs from the template."""
+        return changes(self.default, self.values)
+
+    @cached_property
+    def faults(self) -> list[Problem]:
+        """What is wrong with the values; [] when they may be run."""
+        return problems_of(self.values, self.recorded)
+
+    @cached_property
+    def complete(self) -> dict[str, Any]:
+        """The values with everything they leave out; only for a document without faults."""
+        return completed(self.values, self.recorded)
+
+
+def _kept(template: RunTemplate) -> dict[str, Any]:
+    """The default document as it was written when the template was made; {} when it is none that can be shown."""
+    kept = template.default_configuration
+    size = measure(kept, MAX_VALUES)
+    fits = size.values <= MAX_VALUES and size.depth <= DEEPEST_DOCUMENT and not size.is_odd
+    return kept if kept and fits else {}
