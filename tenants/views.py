@@ -84,7 +84,7 @@ def _create(request, values, pairs):
 @require_safe
 @tenant_view(TenantPermission.VIEW)
 def progress(request):
-    if hasattr(request.tenant, "enrollment"):
+    if request.tenant.is_elsewhere:
         return redirect("enrollment:detail", request.org.slug, request.tenant.slug)
     startup = startup_of(request.tenant)
     if wants(request, "log_tail"):

@@ -19,7 +19,7 @@ from tenants.credentials.models import AccessToken, ApiKey
 from tenants.hosting.backends import folder_of
 from tenants.hosting.base import database_in
 from tenants.hosting.local.accounts import switch_off
-from tenants.models import TenantAccount
+from tenants.models import Tenant, TenantAccount
 
 from .disk import measure_due, sweep_code, sweep_runs
 from .endings import announce_endings, end_expired_grants
@@ -78,7 +78,9 @@ class Cuts:
         return self.tries.again(self._due)
 
     def _due(self):
-        accounts = TenantAccount.objects.filter(pk__in=decisions.shut_out(), tenant__enrollment=None)
+        accounts = TenantAccount.objects.filter(
+            pk__in=decisions.shut_out(), tenant__in=Tenant.objects.hosted()
+        )
         return accounts.select_related("tenant")
 
     def _cut(self, account: TenantAccount) -> bool:

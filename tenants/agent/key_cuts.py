@@ -69,4 +69,4 @@ def _due() -> Iterator[Entry]:
 def _out_of_reach(entries):
     """In tenants that were deleted, and on servers that someone else runs."""
     deleted = Q(tenant__desired_state=Tenant.DesiredState.DELETED)
-    return entries.filter(deleted | Q(tenant__enrollment__isnull=False))
+    return entries.filter(deleted | Q(tenant__kind=Tenant.Kind.ELSEWHERE))

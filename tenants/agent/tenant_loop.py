@@ -96,7 +96,7 @@ class TenantLoop:
             pool.shutdown(wait=False, cancel_futures=True)
 
     def _pool_for(self, tenant: Tenant) -> ThreadPoolExecutor:
-        if hasattr(tenant, "enrollment"):
+        if tenant.is_elsewhere:
             return self.looks
         runs = tenant.is_available and not self._restart_wanted(tenant)
         return self.quick if runs or tenant.desired_state != Desired.AVAILABLE else self.pool
@@ -105,7 +105,7 @@ class TenantLoop:
         return pk in self.passes and not self.passes[pk].done()
 
     def _due(self, tenant: Tenant) -> bool:
-        if hasattr(tenant, "enrollment"):
+        if tenant.is_elsewhere:
             return elsewhere.due(tenant, time.monotonic() - self.looked.get(tenant.pk, -math.inf))
         settled = tenant.status == tenant.desired_state or tenant.status == Status.FAILED
         if not settled or self._restart_wanted(tenant):
@@ -125,7 +125,7 @@ class TenantLoop:
         """One pass over one tenant."""
         rows = Tenant.objects.select_related("organization", "created_by", "enrollment")
         tenant = rows.filter(pk=pk).first()
-        if tenant is not None and hasattr(tenant, "enrollment"):
+        if tenant is not None and tenant.is_elsewhere:
             elsewhere.look_after(tenant, self._set, self._project_of)
         elif tenant is not None:
             with suppress(Superseded):

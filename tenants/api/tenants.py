@@ -139,8 +139,8 @@ LOST = {"responses": {503: {"description": "Its secrets can't be read"}}}
 )
 def tenant_environment(request, organization: str, tenant: str):
     """The environment that a server someone else runs has to be started with; null for one that ZenPro runs."""
-    is_enrolled = hasattr(request.tenant, "enrollment")
-    return {"environment": environment_block(spec_of(request.tenant)) if is_enrolled else None}
+    is_elsewhere = request.tenant.is_elsewhere
+    return {"environment": environment_block(spec_of(request.tenant)) if is_elsewhere else None}
 
 
 @router.patch(TENANT, auth=needs(TenantPermission.CHANGE), response=TenantOut)

@@ -31,6 +31,7 @@ class Migration(migrations.Migration):
                 ('slug', models.SlugField(max_length=40, validators=[django.core.validators.RegexValidator('^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$', 'Use lower-case letters, digits and dashes; begin and end with a letter or digit.')])),
                 ('workspace_name', models.CharField(editable=False, max_length=100, unique=True)),
                 ('description', models.CharField(blank=True, max_length=300)),
+                ('kind', models.CharField(choices=[('local', 'On this machine'), ('elsewhere', 'A server someone else runs')], default='local', editable=False, max_length=12)),
                 ('zenml_version', models.CharField(max_length=20)),
                 ('desired_state', models.CharField(choices=[('available', 'Available'), ('deactivated', 'Deactivated'), ('deleted', 'Deleted')], db_index=True, default='available', max_length=12)),
                 ('status', models.CharField(choices=[('not_initialized', 'Not started yet'), ('pending', 'Being created'), ('available', 'Available'), ('failed', 'Failed'), ('deactivated', 'Deactivated'), ('deleted', 'Deleted')], default='not_initialized', max_length=16)),

@@ -28,7 +28,7 @@ LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 @require_safe
 @tenant_view(TenantPermission.VIEW)
 def detail(request):
-    if not hasattr(request.tenant, "enrollment"):
+    if not request.tenant.is_elsewhere:
         return redirect(request.tenant)
     context = _state(request)
     if not wants(request, "enrollment"):
@@ -73,7 +73,7 @@ def correct(request):
     tenant = request.tenant
     if Permission.TENANT_MANAGE_ALL not in request.org_permissions:
         refuse(request, Permission.TENANT_MANAGE_ALL, request.org)
-    if not hasattr(tenant, "enrollment"):
+    if not tenant.is_elsewhere:
         return redirect(tenant)
     form = _form(tenant, request.POST)
     if form.is_valid():

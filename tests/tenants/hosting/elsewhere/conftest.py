@@ -98,7 +98,7 @@ def agent(hosting, monkeypatch):
 
     def look(tenant):
         loop.run_pass(tenant.pk)
-        return type(tenant).objects.select_related("enrollment", "organization").get(pk=tenant.pk)
+        return type(tenant).objects.select_related("organization").get(pk=tenant.pk)
 
     return look
 
