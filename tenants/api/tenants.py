@@ -12,7 +12,7 @@ from tenants.credentials import devices
 from tenants.hosting import actions
 from tenants.hosting.backends import spec_of
 from tenants.hosting.elsewhere.actions import enroll
-from tenants.hosting.elsewhere.backend import environment_block
+from tenants.hosting.elsewhere.server import environment_block
 from tenants.hosting.forms import ELSEWHERE, OTHER, SettingsForm, TenantForm
 from tenants.models import Tenant
 from tenants.models.permissions import TenantPermission

@@ -6,17 +6,31 @@ from pathlib import Path
 from django.conf import settings
 from django.utils.module_loading import import_string
 
-from tenants.hosting.base import ServerBackend, ServerSpec
+from tenants.hosting.base import Hosting, ServerSpec
 from tenants.models import Tenant
 
-# Where servers can live -> what builds the backend. Named and not imported: each backend knows the protocol in base.py.
-KINDS = {"local": "tenants.hosting.local.configured.backend"}
+# Kind of tenant -> its backend. Named and not imported: each backend knows the protocol in base.py.
+KINDS = {
+    Tenant.Kind.LOCAL: "tenants.hosting.local.hosting.LocalHosting",
+    Tenant.Kind.ELSEWHERE: "tenants.hosting.elsewhere.hosting.ElsewhereHosting",
+}
+# What backends read beside a tenant's own row, for those who ask about many tenants.
+READ_WITH = ("organization", "enrollment")
 
 
 @cache
-def backend(kind: str = "local") -> ServerBackend:
-    """The backend of a kind, as the settings of this installation have it; one object a process."""
+def _backend(kind: str) -> Hosting:
     return import_string(KINDS[kind])()
+
+
+def backend_for(tenant: Tenant) -> Hosting:
+    """Where the tenant's server lives; one object a kind and process, as the settings of this installation say."""
+    return _backend(tenant.kind)
+
+
+def backends() -> dict[str, Hosting]:
+    """The backend of every kind."""
+    return {kind: _backend(kind) for kind in KINDS}
 
 
 def folder_of(tenant: Tenant) -> Path:
@@ -58,8 +72,3 @@ def spec_of(tenant: Tenant) -> ServerSpec:
         folder=folder_of(tenant),
         local_stores=local_stores_of(tenant),
     )
-
-
-def tail_log(tenant: Tenant, lines: int = 200) -> list[str]:
-    """Last lines of the server's log, oldest first; before its first start, the output of installing its version."""
-    return backend().tail_log(spec_of(tenant), lines) if tenant.port else []

@@ -167,6 +167,7 @@ class Tenant(PlainNames, models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
     deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
+    retired_at = models.DateTimeField(null=True, blank=True, editable=False)  # nothing is left of its server
 
     objects = TenantQuerySet.as_manager()
 

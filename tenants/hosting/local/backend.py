@@ -53,7 +53,7 @@ STATUS = {
 
 
 class LocalBackend:
-    """ServerBackend on this machine. The supervisor must run for everything that starts or stops.
+    """What LocalHosting does, by configuration instead of by row. The supervisor must run for everything that starts or stops.
 
     `python`: interpreter of the environments. `index`: where packages come from.
     `host`: address the servers listen on. `versions`: what may be offered beside what is installed.

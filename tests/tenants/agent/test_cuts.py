@@ -207,7 +207,7 @@ def test_a_tenant_that_never_answers_is_asked_once_and_then_apart(hosted, org, o
             raise ServerError("it took too long")
         return switch_off(database, *rest)
 
-    monkeypatch.setattr("tenants.agent.chores.switch_off", switch_off_slowly)
+    monkeypatch.setattr("tenants.hosting.local.hosting.switch_off", switch_off_slowly)
     people = [enter(hosted) for _ in range(3)]
     for user in people:
         TenantAccount.objects.enter(slow, user)
