@@ -18,8 +18,8 @@ from django.conf import settings
 from django.db import close_old_connections
 from django.utils import timezone
 
-from tenants.hosting.backends import local_stores_of
 from tenants.hosting.base import ServerError, TenantError, TenantRefused, TenantUnreachable
+from tenants.hosting.local.places import local_stores_of
 from tenants.models import Tenant
 from tenants.run_templates.engine import runner
 from tenants.run_templates.engine.code import code_folder

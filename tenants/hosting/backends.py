@@ -1,7 +1,6 @@
-"""From a tenant's row to its server: which backend, which configuration, where on disk."""
+"""From a tenant's row to its server: which backend, which configuration."""
 
 from functools import cache
-from pathlib import Path
 
 from django.conf import settings
 from django.utils.module_loading import import_string
@@ -33,15 +32,6 @@ def backends() -> dict[str, Hosting]:
     return {kind: _backend(kind) for kind in KINDS}
 
 
-def folder_of(tenant: Tenant) -> Path:
-    return settings.ZENPRO_DATA / "tenants" / str(tenant.pk)
-
-
-def local_stores_of(tenant: Tenant) -> Path:
-    """Where local artifact stores of the tenant live: its server and its runners must agree (rerun §9)."""
-    return Path(settings.ZENPRO_LOCAL_STORES or folder_of(tenant) / "stores")
-
-
 def api_url_of(tenant: Tenant) -> str:
     """The address at which its server and its clients call us, without a slash at the end.
 
@@ -54,13 +44,12 @@ def api_url_of(tenant: Tenant) -> str:
 
 
 def spec_of(tenant: Tenant) -> ServerSpec:
-    """The configuration its server has to run with; port 0 until one is reserved. Raises SecretsUnreadable."""
+    """The configuration its server has to run with, wherever it lives. Raises SecretsUnreadable."""
     secrets = tenant.opened_secrets()
     return ServerSpec(
         tenant_id=tenant.pk,
         workspace_name=tenant.workspace_name,
         version=tenant.zenml_version,
-        port=tenant.port or 0,
         server_url=tenant.server_url,
         api_url=api_url_of(tenant),
         dashboard_url=settings.ZENPRO_URL,
@@ -69,6 +58,4 @@ def spec_of(tenant: Tenant) -> ServerSpec:
         oauth_secret=secrets["oauth_secret"],
         jwt_secret=secrets["jwt_secret"],
         encryption_key=secrets["encryption_key"],
-        folder=folder_of(tenant),
-        local_stores=local_stores_of(tenant),
     )

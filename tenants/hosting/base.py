@@ -27,19 +27,13 @@ def may_pass(sentence: str) -> bool:
     return sentence == UNREACHABLE or bool(TROUBLE_HERE.match(sentence))
 
 
-def database_in(folder: Path) -> Path:
-    """Where a server on this machine keeps its rows, in its tenant's folder."""
-    return folder / "zenml.db"
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServerSpec:
-    """Everything one tenant server needs to run; equal specs mean the same running configuration."""
+    """What a tenant's server has to run with wherever it lives; a backend adds what its place needs."""
 
     tenant_id: UUID  # burnt into the server's database at its first start
     workspace_name: str
     version: str  # ZenML version, "0.98.0"
-    port: int
     server_url: str  # how clients reach the server
     api_url: str  # how the server reaches the control plane: dashboard url + "/api"
     dashboard_url: str
@@ -48,17 +42,6 @@ class ServerSpec:
     oauth_secret: str = field(repr=False)
     jwt_secret: str = field(repr=False)
     encryption_key: str = field(repr=False)
-    folder: Path  # this tenant's own folder under the data folder
-    local_stores: Path  # where local artifact stores live; runners must use the same
-
-    @property
-    def program(self) -> str:
-        """Name of the supervised program."""
-        return f"tenant-{self.tenant_id}"
-
-    @property
-    def database(self) -> Path:
-        return database_in(self.folder)
 
 
 class ServerStatus(StrEnum):

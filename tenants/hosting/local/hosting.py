@@ -8,11 +8,12 @@ from uuid import UUID
 from django.conf import settings
 from django.db import IntegrityError, transaction
 
-from tenants.hosting.backends import folder_of, local_stores_of, spec_of
-from tenants.hosting.base import SERVER_STEPS, ServerState, ServerStatus, Tell, database_in
+from tenants.hosting.base import SERVER_STEPS, ServerState, ServerStatus, Tell
 from tenants.hosting.local.accounts import switch_off
 from tenants.hosting.local.backend import LocalBackend
 from tenants.hosting.local.configured import machine
+from tenants.hosting.local.places import folder_of, local_spec_of, local_stores_of
+from tenants.hosting.local.spec import database_in
 from tenants.models import Tenant
 from zenpro_site.common.addresses import authority
 
@@ -57,20 +58,20 @@ class LocalHosting:
         tell("environment", note if there else f"ZenML {version} was installed", done=True)
 
     def start(self, tenant: Tenant) -> None:
-        self.machine.start(spec_of(tenant))
+        self.machine.start(local_spec_of(tenant))
 
     def restart(self, tenant: Tenant) -> None:
-        self.machine.restart(spec_of(tenant))
+        self.machine.restart(local_spec_of(tenant))
 
     def stop(self, tenant: Tenant) -> None:
         if tenant.port is not None and self.state(tenant).status != ServerStatus.ABSENT:
-            self.machine.stop(spec_of(tenant))
+            self.machine.stop(local_spec_of(tenant))
 
     def retire(self, tenant: Tenant) -> None:
         """Its port says that something of it is left, so it is given back at the end."""
         if tenant.port is None:
             return
-        self.machine.remove(spec_of(tenant))
+        self.machine.remove(local_spec_of(tenant))
         tenant.port = None
         _row(tenant).update(port=None)
 
@@ -86,20 +87,20 @@ class LocalHosting:
         return orphans
 
     def state(self, tenant: Tenant) -> ServerState:
-        state = self.machine.state(spec_of(tenant))
+        state = self.machine.state(local_spec_of(tenant))
         return replace(state, place=f"Process {state.pid or ''} on port {tenant.port}")
 
     def healthy(self, tenant: Tenant) -> bool:
-        return self.machine.healthy(spec_of(tenant))
+        return self.machine.healthy(local_spec_of(tenant))
 
     def cpu_seconds(self, tenant: Tenant) -> float:
-        return self.machine.cpu_seconds(spec_of(tenant))
+        return self.machine.cpu_seconds(local_spec_of(tenant))
 
     def address(self, tenant: Tenant) -> str:
         return tenant.server_url
 
     def has_data(self, tenant: Tenant) -> bool:
-        return self.machine.has_data(spec_of(tenant))
+        return self.machine.has_data(local_spec_of(tenant))
 
     def data_at(self, tenant: Tenant) -> str:
         return str(database_in(folder_of(tenant)))
@@ -112,10 +113,10 @@ class LocalHosting:
         return [own] if is_shared or stores.is_relative_to(own) else [own, stores]
 
     def tail_log(self, tenant: Tenant, lines: int = 200) -> list[str]:
-        return self.machine.tail_log(spec_of(tenant), lines) if tenant.port else []
+        return self.machine.tail_log(local_spec_of(tenant), lines) if tenant.port else []
 
     def explain_failure(self, tenant: Tenant) -> str:
-        return self.machine.explain_failure(spec_of(tenant))
+        return self.machine.explain_failure(local_spec_of(tenant))
 
     def shut_out(self, tenant: Tenant, person: UUID, still_out: Callable[[], bool]) -> bool:
         """Switches the account off in the server's database."""

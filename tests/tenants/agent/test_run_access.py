@@ -19,10 +19,11 @@ from orgs.users import actions as person_actions
 from tenants.access import decisions
 from tenants.agent import run_access, run_loop
 from tenants.credentials import keys
-from tenants.hosting.backends import folder_of
-from tenants.hosting.base import ServerError, TenantRefused, TenantUnreachable, database_in
+from tenants.hosting.base import ServerError, TenantRefused, TenantUnreachable
 from tenants.hosting.elsewhere.models import Enrollment
+from tenants.hosting.local.places import folder_of
 from tenants.hosting.local.run_records import end_run
+from tenants.hosting.local.spec import database_in
 from tenants.models import Tenant, TenantGrant
 from tenants.run_templates.actions import stop_run
 from tenants.run_templates.engine import runner
