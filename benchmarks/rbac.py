@@ -25,10 +25,10 @@ from tests.tenants.hosting.stub_control_plane import SECRET, ControlPlane
 ROUNDS = 300
 DEMO = "from tenants.models import Tenant\nanswer = str(Tenant.objects.get(slug='demo').pk)"
 ENVIRONMENT = """
-from tenants.hosting.backends import spec_of
+from tenants.hosting.local.places import local_spec_of
 from tenants.models import Tenant
-from tenants.hosting.variables import environment
-spec = spec_of(Tenant.objects.get(pk='{pk}'))
+from tenants.hosting.local.variables import environment
+spec = local_spec_of(Tenant.objects.get(pk='{pk}'))
 answer = {{'database': str(spec.database), 'variables': environment(spec, {{}})}}
 """
 

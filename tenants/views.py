@@ -15,7 +15,7 @@ from tenants.access.holders import suggestions, typed
 from tenants.access.members import members_in, person_rows
 from tenants.credentials.snippets import snippets_of
 from tenants.hosting import actions
-from tenants.hosting.backends import api_url_of, tail_log
+from tenants.hosting.backends import api_url_of, backend_for
 from tenants.hosting.base import ServerError, TenantNotFound
 from tenants.hosting.elsewhere.actions import enroll
 from tenants.hosting.forms import ELSEWHERE, DeleteForm, SettingsForm, SlugForm, TenantForm
@@ -84,7 +84,7 @@ def _create(request, values, pairs):
 @require_safe
 @tenant_view(TenantPermission.VIEW)
 def progress(request):
-    if hasattr(request.tenant, "enrollment"):
+    if request.tenant.is_elsewhere:
         return redirect("enrollment:detail", request.org.slug, request.tenant.slug)
     startup = startup_of(request.tenant)
     if wants(request, "log_tail"):
@@ -115,7 +115,7 @@ def _tail(request, lines: int) -> list[str]:
     if TenantPermission.CHANGE not in request.tenant_permissions:
         return []
     try:
-        return tail_log(request.tenant, lines)
+        return backend_for(request.tenant).tail_log(request.tenant, lines)
     except (ServerError, OSError):
         return []
 

@@ -16,7 +16,8 @@ from orgs.models import Organization
 from orgs.organizations.actions import create_organization
 from tenants.agent import progress
 from tenants.hosting.actions import create_tenant, retry
-from tenants.hosting.backends import backend, local_stores_of
+from tenants.hosting.local.configured import machine
+from tenants.hosting.local.places import local_stores_of
 from tenants.models import Tenant
 from tenants.run_templates.actions import create_template
 from tenants.runs.connection import connect
@@ -91,7 +92,7 @@ def first_run(tenant: Tenant, by) -> str:
 
 def _run_example(tenant: Tenant, token: str) -> None:
     """`python run.py` in examples/churn, as a data scientist would start it."""
-    python = backend().environments.python(tenant.zenml_version)
+    python = machine().environments.python(tenant.zenml_version)
     with tempfile.TemporaryDirectory(prefix="zenpro-demo-") as scratch:
         try:
             done = subprocess.run(

@@ -151,11 +151,6 @@ def _in_order(row: PersonRow, tenant: Tenant) -> PersonRow:
     return row
 
 
-def people_of(tenant: Tenant) -> list[PersonRow]:
-    """Everyone who has a role on the tenant or manages it, by name. For small numbers: pages read a part."""
-    return person_rows(tenant, members_in(tenant))
-
-
 def teams_of(tenant: Tenant) -> list[TeamRow]:
     """The teams among the holders, by name. Two queries."""
     grants = tenant.grants.valid().filter(team__isnull=False).select_related("role", "team", "granted_by")

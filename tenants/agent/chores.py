@@ -8,7 +8,6 @@ from datetime import timedelta
 from functools import partial
 
 import structlog
-from django.conf import settings
 from django.db import close_old_connections
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
@@ -16,10 +15,8 @@ from django.utils import timezone
 from orgs.models import Membership
 from tenants.access import decisions
 from tenants.credentials.models import AccessToken, ApiKey
-from tenants.hosting.backends import folder_of
-from tenants.hosting.base import database_in
-from tenants.hosting.local.accounts import switch_off
-from tenants.models import TenantAccount
+from tenants.hosting.backends import backend_for
+from tenants.models import Tenant, TenantAccount
 
 from .disk import measure_due, sweep_code, sweep_runs
 from .endings import announce_endings, end_expired_grants
@@ -78,12 +75,14 @@ class Cuts:
         return self.tries.again(self._due)
 
     def _due(self):
-        accounts = TenantAccount.objects.filter(pk__in=decisions.shut_out(), tenant__enrollment=None)
+        accounts = TenantAccount.objects.filter(
+            pk__in=decisions.shut_out(), tenant__in=Tenant.objects.hosted()
+        )
         return accounts.select_related("tenant")
 
     def _cut(self, account: TenantAccount) -> bool:
-        database = database_in(folder_of(account.tenant))
-        done = switch_off(database, account.user_id, lambda: _is_out(account), settings.ZENPRO_ISOLATION)
+        hosting = backend_for(account.tenant)
+        done = hosting.shut_out(account.tenant, account.user_id, lambda: _is_out(account))
         if done and timezone.now() - account.entered_at > LOGIN_TIME:
             same = TenantAccount.objects.filter(pk=account.pk, entered_at=account.entered_at)
             same.update(cut_at=timezone.now())

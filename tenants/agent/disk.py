@@ -18,7 +18,7 @@ from django.conf import settings
 from django.db.models import F, Q
 from django.utils import timezone
 
-from tenants.hosting.backends import folder_of, local_stores_of
+from tenants.hosting.backends import backend_for
 from tenants.hosting.local import folders
 from tenants.hosting.local.folders import Key, key_of
 from tenants.models import Tenant
@@ -108,7 +108,7 @@ def _due() -> Iterable[Tenant]:
     running = TemplateRun.objects.unfinished().values("template__tenant")
     wanted = Q(disk_measured_at=None) | Q(disk_measured_at__lt=now - AGAIN)
     wanted |= Q(pk__in=running, disk_measured_at__lt=now - BUSY_AGAIN)
-    rows = Tenant.objects.live().filter(wanted, enrollment=None)
+    rows = Tenant.objects.live().hosted().filter(wanted)
     return rows.order_by(F("disk_measured_at").asc(nulls_first=True))
 
 
@@ -135,11 +135,8 @@ def _stop_what_fills_it(tenant: Tenant) -> None:
 
 
 def places_of(tenant: Tenant) -> Iterator[Path]:
-    """Where a tenant's data are: its folder, its stores, the code of its templates, the output of their runs."""
-    own, stores = folder_of(tenant), local_stores_of(tenant)
-    yield own
-    if not stores.is_relative_to(own) and str(stores) != settings.ZENPRO_LOCAL_STORES:
-        yield stores  # one folder for all tenants is no one's: then only the disk's own end counts
+    """Where a tenant's data are: those of its server, the code of its templates, the output of their runs."""
+    yield from backend_for(tenant).places(tenant)
     for code_hash in set(tenant.templates.order_by().values_list("code_hash", flat=True)):
         yield code_folder(code_hash)
     for run in TemplateRun.objects.filter(template__tenant=tenant).order_by().values_list("pk", flat=True):

@@ -4,14 +4,11 @@ we host."""
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from django.conf import settings
 from django.db.models import F, Q
 from django.utils import timezone
 
 from tenants.credentials.models import DeviceEntry, KeyEntry
-from tenants.hosting.backends import folder_of
-from tenants.hosting.base import database_in
-from tenants.hosting.local.accounts import switch_off
+from tenants.hosting.backends import backend_for
 from tenants.models import Tenant
 
 from .tries import Tries
@@ -44,8 +41,7 @@ class KeyCuts:
 
     def _cut(self, entry: Entry) -> bool:
         began = timezone.now()
-        database = database_in(folder_of(entry.tenant))
-        done = switch_off(database, entry.user_id, lambda: True, settings.ZENPRO_ISOLATION)
+        done = backend_for(entry.tenant).shut_out(entry.tenant, entry.user_id, lambda: True)
         self._settle(entry, began)
         return done
 
@@ -69,4 +65,4 @@ def _due() -> Iterator[Entry]:
 def _out_of_reach(entries):
     """In tenants that were deleted, and on servers that someone else runs."""
     deleted = Q(tenant__desired_state=Tenant.DesiredState.DELETED)
-    return entries.filter(deleted | Q(tenant__enrollment__isnull=False))
+    return entries.filter(deleted | Q(tenant__kind=Tenant.Kind.ELSEWHERE))

@@ -1,14 +1,18 @@
 """The named steps of a tenant's start, as the progress page shows them. Stored on the row, so any process can tell."""
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from django.utils import timezone
 
-STEPS = ("reserve", "environment", "start", "database", "register", "health", "project", "ready")
+
+def fresh(keys: Iterable[str]) -> list[dict]:
+    """These steps, in this order, none of them begun."""
+    return [{"key": key, "state": "waiting", "started": None, "ended": None, "note": ""} for key in keys]
 
 
-def fresh() -> list[dict]:
-    return [{"key": key, "state": "waiting", "started": None, "ended": None, "note": ""} for key in STEPS]
+def is_done(progress: list[dict], key: str) -> bool:
+    return _step(progress, key)["state"] == "done"
 
 
 def begin(progress: list[dict], key: str, note: str = "") -> list[dict]:

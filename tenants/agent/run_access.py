@@ -3,9 +3,9 @@
 from django.conf import settings
 
 from tenants.access import decisions
-from tenants.hosting.backends import folder_of
-from tenants.hosting.base import database_in
+from tenants.hosting.local.places import folder_of
 from tenants.hosting.local.run_records import end_run
+from tenants.hosting.local.spec import database_in
 from tenants.models import Tenant
 from tenants.run_templates.actions import stop_run
 from tenants.run_templates.models import TemplateRun

@@ -7,8 +7,8 @@ from functools import cached_property
 import structlog
 from django.utils import timezone
 
-from tenants.hosting.backends import local_stores_of
 from tenants.hosting.base import ServerError, TenantError, TenantRefused, TenantUnreachable
+from tenants.hosting.local.places import local_stores_of
 from tenants.models import Tenant
 from tenants.run_templates.engine.base import AlreadyRunning, Order, Runner, RunnerFailed, Started
 from tenants.run_templates.engine.code import code_folder

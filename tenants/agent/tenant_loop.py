@@ -7,7 +7,7 @@ any moment; the next pass, of this agent or of a new one, carries on. Only this 
 import math
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
@@ -15,33 +15,33 @@ from uuid import UUID
 
 import structlog
 from django.conf import settings
-from django.db import IntegrityError, close_old_connections, transaction
+from django.db import close_old_connections
 from django.utils import timezone
 
-from tenants.hosting.backends import backend, spec_of
+from tenants.hosting.backends import READ_WITH, backends
 from tenants.hosting.base import (
+    Hosting,
     ServerError,
     ServerState,
     ServerStatus,
     SupervisorGone,
+    Tell,
     TenantConflict,
     TenantError,
     TenantRefused,
+    may_pass,
 )
-from tenants.hosting.local.explain import may_pass
 from tenants.models import Tenant
 from tenants.run_templates.engine.derive import is_passing
 from tenants.runs.connection import connect
-from zenpro_site.common.addresses import authority
 from zenpro_site.common.sealing import SecretsUnreadable
 
-from . import elsewhere, progress
+from . import progress
 from .starts import SLOT_TIME, STARTS_AT_ONCE, Patience, Slot, limit_for
 
 log = structlog.get_logger("zenpro.agent")
 Status, Desired = Tenant.Status, Tenant.DesiredState
 
-LOOK_EVERY = 5.0  # seconds between looks at a server that is well
 RETRY_EVERY = 30.0  # seconds before a server that once worked is started again
 HEALTH_EVERY = 0.25  # seconds between looks while a server starts
 SWEEP_EVERY = 10.0  # seconds between looks for servers without a tenant
@@ -52,6 +52,13 @@ PROJECT_LIMIT = 120.0  # seconds after which the tenant is available without it;
 PROJECT_LATER = 60.0  # seconds between tries then
 ANEW = timedelta(seconds=2)  # the supervisor knows whole seconds
 
+# What follows from the state of a server that someone else starts.
+FOLLOWED = {
+    ServerStatus.RUNNING: Status.AVAILABLE,
+    ServerStatus.STARTING: Status.PENDING,
+    ServerStatus.STOPPED: Status.FAILED,
+}
+
 
 class Superseded(Exception):
     """The row wants something else by now: end this pass, the next one sees the new wish."""
@@ -60,8 +67,9 @@ class Superseded(Exception):
 class TenantLoop:
     """One per agent. `tick()` returns at once; passes run in threads, one a tenant at a time."""
 
-    def __init__(self, hosting=None, clock=time):
-        self.hosting = hosting or backend()
+    def __init__(self, hostings: Mapping[str, Hosting] | None = None, clock=time):
+        """`hostings`: the backend of each kind of tenant, if not those of this installation."""
+        self.hostings = hostings or backends()
         self.clock = clock
         # What may take minutes and waits for its turn keeps no place of those that run.
         self.pool = ThreadPoolExecutor(max_workers=32, thread_name_prefix="start")
@@ -76,7 +84,8 @@ class TenantLoop:
 
     def tick(self) -> None:
         """Begin a pass for every tenant that needs one and has none under way."""
-        for tenant in Tenant.objects.exclude(status=Status.DELETED, port=None).select_related("enrollment"):
+        rows = Tenant.objects.exclude(status=Status.DELETED, retired_at__isnull=False)
+        for tenant in rows.select_related(*READ_WITH):
             if not self._busy(tenant.pk) and self._due(tenant):
                 self.looked[tenant.pk] = time.monotonic()
                 self.passes[tenant.pk] = self._pool_for(tenant).submit(self._in_thread, tenant.pk)
@@ -95,8 +104,15 @@ class TenantLoop:
         for pool in (self.pool, self.quick, self.looks):
             pool.shutdown(wait=False, cancel_futures=True)
 
+    def _hosting(self, tenant: Tenant) -> Hosting:
+        return self.hostings[tenant.kind]
+
+    def _is_followed(self, tenant: Tenant) -> bool:
+        """Does someone else start its server, so that we only look?"""
+        return not self._hosting(tenant).steps
+
     def _pool_for(self, tenant: Tenant) -> ThreadPoolExecutor:
-        if hasattr(tenant, "enrollment"):
+        if self._is_followed(tenant):
             return self.looks
         runs = tenant.is_available and not self._restart_wanted(tenant)
         return self.quick if runs or tenant.desired_state != Desired.AVAILABLE else self.pool
@@ -105,12 +121,16 @@ class TenantLoop:
         return pk in self.passes and not self.passes[pk].done()
 
     def _due(self, tenant: Tenant) -> bool:
-        if hasattr(tenant, "enrollment"):
-            return elsewhere.due(tenant, time.monotonic() - self.looked.get(tenant.pk, -math.inf))
-        settled = tenant.status == tenant.desired_state or tenant.status == Status.FAILED
-        if not settled or self._restart_wanted(tenant):
+        if not self._is_settled(tenant) or self._restart_wanted(tenant):
             return True
-        return time.monotonic() - self.looked.get(tenant.pk, 0) >= LOOK_EVERY
+        since = time.monotonic() - self.looked.get(tenant.pk, -math.inf)
+        return since >= self._hosting(tenant).look_every(tenant)
+
+    def _is_settled(self, tenant: Tenant) -> bool:
+        """Is it where people want it, or is there nothing we can do but look?"""
+        if tenant.desired_state == Desired.AVAILABLE and self._is_followed(tenant):
+            return True
+        return tenant.status in (tenant.desired_state, Status.FAILED)
 
     def _in_thread(self, pk: UUID) -> None:
         close_old_connections()
@@ -123,11 +143,8 @@ class TenantLoop:
 
     def run_pass(self, pk: UUID) -> None:
         """One pass over one tenant."""
-        rows = Tenant.objects.select_related("organization", "created_by", "enrollment")
-        tenant = rows.filter(pk=pk).first()
-        if tenant is not None and hasattr(tenant, "enrollment"):
-            elsewhere.look_after(tenant, self._set, self._project_of)
-        elif tenant is not None:
+        tenant = Tenant.objects.select_related("created_by", *READ_WITH).filter(pk=pk).first()
+        if tenant is not None:
             with suppress(Superseded):
                 self._towards(tenant)
 
@@ -146,6 +163,9 @@ class TenantLoop:
     # -- wanted: available
 
     def _up(self, tenant: Tenant) -> None:
+        if self._is_followed(tenant):
+            self._follow(tenant)
+            return
         if tenant.status == Status.FAILED and not self._worth_another_try(tenant):
             return
         if tenant.status == Status.AVAILABLE and self._restart_wanted(tenant):
@@ -155,13 +175,26 @@ class TenantLoop:
         else:
             self._watch(tenant)
 
+    def _follow(self, tenant: Tenant) -> None:
+        """One look at a server that someone else starts."""
+        state = self._hosting(tenant).state(tenant)
+        status, reason = FOLLOWED.get(state.status), state.hint[:500]
+        if status is None or (status, reason) == (tenant.status, tenant.state_reason):
+            return
+        columns = {}
+        if status == Status.AVAILABLE != tenant.status:
+            columns["available_since"] = timezone.now()
+            if tenant.project_id is None and tenant.has_projects:
+                self._set_project(tenant)
+        self._set(tenant, status=status, state_reason=reason, **columns)
+
     def _watch(self, tenant: Tenant) -> None:
         """One look at a server that is said to be available."""
-        spec = spec_of(tenant)
-        state = self.hosting.state(spec)
+        hosting = self._hosting(tenant)
+        state = hosting.state(tenant)
         if not state.alive:
             self._stopped(tenant)
-        elif self.hosting.healthy(spec):
+        elif hosting.healthy(tenant):
             self._answered(tenant, state)
         elif is_new(tenant, state):
             self._stopped(tenant)
@@ -216,10 +249,10 @@ class TenantLoop:
 
     def _start(self, tenant: Tenant, again: bool = False) -> None:
         """From nothing, or from wherever an earlier pass was killed, to available. `again`: also what runs."""
-        steps = progress.fresh()
-        self._set(tenant, status=Status.PENDING, progress=progress.begin(steps, "reserve"))
-        self._reserve(tenant, steps)
-        self._install(tenant, steps)
+        hosting = self._hosting(tenant)
+        steps = progress.fresh(hosting.steps)
+        self._set(tenant, status=Status.PENDING, progress=progress.begin(steps, hosting.steps[0]))
+        hosting.provision(tenant, self._tell(tenant, steps))
         with self._slot(tenant, steps, again) as slot:
             self._still_wanted(tenant)
             self._run(tenant, steps, slot, again)
@@ -234,7 +267,7 @@ class TenantLoop:
         """A place among the starts; what runs already takes none and waits for none."""
         slot = Slot(self.starts)
         try:
-            if again or not self.hosting.state(spec_of(tenant)).alive:
+            if again or not self._hosting(tenant).state(tenant).alive:
                 self._wait_for(slot, tenant, steps)
             yield slot
         finally:
@@ -247,43 +280,28 @@ class TenantLoop:
         while not slot.take(1):
             self._still_wanted(tenant)
 
-    def _reserve(self, tenant: Tenant, steps: list[dict]) -> None:
-        """A port of its own; two agents or tenants can never get the same, the column is unique."""
-        while tenant.port is None:
-            taken = set(Tenant.objects.exclude(port=None).values_list("port", flat=True))
-            port = self.hosting.free_port(taken)
-            try:
-                with transaction.atomic():
-                    self._set(tenant, port=port)
-            except IntegrityError:
-                tenant.port = None
-        url = f"http://{authority(settings.ZENPRO_TENANT_PUBLIC_HOST, tenant.port)}"
-        note = f"Port {tenant.port} is reserved"
-        self._set(tenant, server_url=url, progress=progress.finish(steps, "reserve", note))
+    def _tell(self, tenant: Tenant, steps: list[dict]) -> Tell:
+        def tell(key: str, note: str, *, done: bool = False) -> None:
+            change = progress.finish if done else progress.begin
+            self._set(tenant, progress=change(steps, key, note))
 
-    def _install(self, tenant: Tenant, steps: list[dict]) -> None:
-        version = tenant.zenml_version
-        there = self.hosting.installed(version)
-        note = f"ZenML {version} is already installed" if there else f"Installing ZenML {version}"
-        self._set(tenant, progress=progress.begin(steps, "environment", note))
-        self.hosting.install(version)
-        note = note if there else f"ZenML {version} was installed"
-        self._set(tenant, progress=progress.finish(steps, "environment", note))
+        return tell
 
     def _run(self, tenant: Tenant, steps: list[dict], slot: Slot, again: bool) -> None:
-        spec, begun = spec_of(tenant), timezone.now()
-        if tenant.available_since and not self.hosting.has_data(spec):
-            raise ServerError(f"The tenant's database is missing: {spec.database}. Put it back, then Retry.")
+        hosting, begun = self._hosting(tenant), timezone.now()
+        if tenant.available_since and not hosting.has_data(tenant):
+            missing = hosting.data_at(tenant)
+            raise ServerError(f"The tenant's database is missing: {missing}. Put it back, then Retry.")
         self._set(tenant, progress=progress.begin(steps, "start", "The process starts under supervision"))
-        (self.hosting.restart if again else self.hosting.start)(spec)
-        progress.finish(steps, "start", f"Process {self.hosting.state(spec).pid or ''} on port {spec.port}")
+        (hosting.restart if again else hosting.start)(tenant)
+        progress.finish(steps, "start", hosting.state(tenant).place)
         self._set(tenant, progress=progress.begin(steps, "database", "The server prepares its database"))
         patience = Patience(limit_for(tenant), self.clock.monotonic())
-        while not self.hosting.healthy(spec):
+        while not hosting.healthy(tenant):
             self._still_wanted(tenant)
             self._note_report(tenant, steps, begun)
-            self._give_up_when_dead(spec)
-            self._give_up_when_idle(spec, patience, slot)
+            self._give_up_when_dead(tenant)
+            self._give_up_when_idle(tenant, patience, slot)
             self.clock.sleep(HEALTH_EVERY)
         self._note_report(tenant, steps, begun)
         for key in ("database", "register", "health"):
@@ -293,7 +311,7 @@ class TenantLoop:
         """The server's first call to us says that its database is ready."""
         tenant.refresh_from_db(fields=["reported_at", "reported_version"])
         reported = tenant.reported_at
-        if reported is None or reported < begun or steps[4]["state"] == "done":
+        if reported is None or reported < begun or progress.is_done(steps, "register"):
             return
         progress.finish(steps, "database", "Database is ready", at=reported)
         progress.finish(
@@ -301,23 +319,23 @@ class TenantLoop:
         )
         self._set(tenant, progress=progress.begin(steps, "health", "Waiting for the first answer"))
 
-    def _give_up_when_dead(self, spec) -> None:
-        state = self.hosting.state(spec)
+    def _give_up_when_dead(self, tenant: Tenant) -> None:
+        hosting = self._hosting(tenant)
+        state = hosting.state(tenant)
         if state.status in (ServerStatus.FATAL, ServerStatus.STOPPED, ServerStatus.ABSENT):
-            raise ServerError(
-                self.hosting.explain_failure(spec) or state.hint or "The server stopped immediately."
-            )
-        reason = self.hosting.explain_failure(spec) if state.status == ServerStatus.BACKOFF else ""
+            reason = hosting.explain_failure(tenant) or state.hint
+            raise ServerError(reason or "The server stopped immediately.")
+        reason = hosting.explain_failure(tenant) if state.status == ServerStatus.BACKOFF else ""
         if reason and not may_pass(reason):  # else the supervisor tries again, some times
             raise ServerError(reason)
 
-    def _give_up_when_idle(self, spec, patience: Patience, slot: Slot) -> None:
+    def _give_up_when_idle(self, tenant: Tenant, patience: Patience, slot: Slot) -> None:
         """A process that works is only late; others need not wait for it."""
         now = self.clock.monotonic()
         if now - patience.began > SLOT_TIME:
             slot.release()
         if patience.is_time_to_look(now):
-            patience.look(now, self.hosting.cpu_seconds(spec))
+            patience.look(now, self._hosting(tenant).cpu_seconds(tenant))
 
     def _make_project(self, tenant: Tenant, steps: list[dict]) -> None:
         """A Pro server starts without any project (protocol §14), so one is created as a person who can.
@@ -331,7 +349,7 @@ class TenantLoop:
         deadline = self.clock.monotonic() + PROJECT_LIMIT
         while (trouble := self._set_project(tenant)) and self._may_pass(trouble, deadline):
             self._still_wanted(tenant)
-            self._give_up_when_dead(spec_of(tenant))
+            self._give_up_when_dead(tenant)
             self.clock.sleep(PROJECT_EVERY)
         note = (
             "The default project exists"
@@ -356,15 +374,6 @@ class TenantLoop:
             return error
         return None
 
-    def _project_of(self, tenant: Tenant) -> UUID | None:
-        """Id of the project `default` inside a server elsewhere; None when no one can create it now."""
-        person = self._somebody(tenant) if tenant.has_projects else None
-        try:
-            return default_project(connect(person, tenant)) if person else None
-        except TenantError as error:
-            log.warning("no project was made", tenant=str(tenant.pk), reason=error.reason)
-            return None
-
     def _somebody(self, tenant: Tenant):
         """A person who can create projects: one with the Admin role on the tenant."""
         grants = tenant.grants.valid().filter(role__permissions__resource="project")
@@ -375,39 +384,35 @@ class TenantLoop:
     # -- wanted: deactivated, deleted
 
     def _down(self, tenant: Tenant) -> None:
-        self._stop(tenant)
+        self._hosting(tenant).stop(tenant)
         if (tenant.status, tenant.state_reason) != (Status.DEACTIVATED, ""):  # looked at every few seconds
             self._set(tenant, status=Status.DEACTIVATED, state_reason="")
 
     def _gone(self, tenant: Tenant) -> None:
-        """Stop the server immediately; data and port are kept for a grace period."""
-        self._stop(tenant)
+        """Stop the server immediately; its data are kept for a grace period."""
+        hosting = self._hosting(tenant)
+        hosting.stop(tenant)
         if tenant.status != Status.DELETED:
             self._set(tenant, status=Status.DELETED, state_reason="")
         kept = timedelta(days=settings.ZENPRO_KEEP_DELETED_DAYS)
-        if tenant.port is not None and timezone.now() - tenant.deleted_at >= kept:
-            self._remove(tenant)
+        if hosting.is_gone(tenant) or timezone.now() - tenant.deleted_at >= kept:
+            self._retire(tenant)
 
-    def _remove(self, tenant: Tenant) -> None:
-        """Its port says that something of it is left: without one it is not looked at any more."""
+    def _retire(self, tenant: Tenant) -> None:
+        """Once nothing of it is left, it is not looked at any more."""
         try:
-            self.hosting.remove(spec_of(tenant))
+            self._hosting(tenant).retire(tenant)
         except ServerError as error:
             self._note(tenant, error.reason)
         else:
-            self._set(tenant, port=None, state_reason="")
+            self._set(tenant, retired_at=timezone.now(), state_reason="")
 
     def sweep(self) -> None:
         """Stop servers whose tenants are gone from the database, as after deleting an organization."""
-        known = {f"tenant-{pk}" for pk in Tenant.objects.values_list("pk", flat=True)}
-        for name in self.hosting.supervisor.names():
-            if name.startswith("tenant-") and name not in known:
-                log.warning("server without a tenant is stopped", program=name)
-                self.hosting.supervisor.remove(name)
-
-    def _stop(self, tenant: Tenant) -> None:
-        if tenant.port is not None and self.hosting.state(spec_of(tenant)).status != ServerStatus.ABSENT:
-            self.hosting.stop(spec_of(tenant))
+        known = set(Tenant.objects.values_list("pk", flat=True))
+        for hosting in self.hostings.values():
+            for name in hosting.end_orphans(known):
+                log.warning("server without a tenant was stopped", server=name)
 
     # -- rows
 
@@ -415,10 +420,10 @@ class TenantLoop:
         """Say why, and leave nothing half made running."""
         log.warning("tenant failed", tenant=str(tenant.pk), reason=reason)
         try:
-            self._stop(tenant)
+            self._hosting(tenant).stop(tenant)
         except (ServerError, SecretsUnreadable) as error:
             log.warning("could not stop", tenant=str(tenant.pk), reason=str(error))
-        steps = progress.fail(tenant.progress or progress.fresh(), reason)
+        steps = progress.fail(tenant.progress or progress.fresh(self._hosting(tenant).steps), reason)
         self._set(tenant, status=Status.FAILED, state_reason=reason[:500], progress=steps)
 
     def _still_wanted(self, tenant: Tenant) -> None:

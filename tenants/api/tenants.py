@@ -12,7 +12,7 @@ from tenants.credentials import devices
 from tenants.hosting import actions
 from tenants.hosting.backends import spec_of
 from tenants.hosting.elsewhere.actions import enroll
-from tenants.hosting.elsewhere.backend import environment_block
+from tenants.hosting.elsewhere.server import environment_block
 from tenants.hosting.forms import ELSEWHERE, OTHER, SettingsForm, TenantForm
 from tenants.models import Tenant
 from tenants.models.permissions import TenantPermission
@@ -139,8 +139,8 @@ LOST = {"responses": {503: {"description": "Its secrets can't be read"}}}
 )
 def tenant_environment(request, organization: str, tenant: str):
     """The environment that a server someone else runs has to be started with; null for one that ZenPro runs."""
-    is_enrolled = hasattr(request.tenant, "enrollment")
-    return {"environment": environment_block(spec_of(request.tenant)) if is_enrolled else None}
+    is_elsewhere = request.tenant.is_elsewhere
+    return {"environment": environment_block(spec_of(request.tenant)) if is_elsewhere else None}
 
 
 @router.patch(TENANT, auth=needs(TenantPermission.CHANGE), response=TenantOut)

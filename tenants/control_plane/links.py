@@ -29,8 +29,8 @@ RUN = re.compile(r"(?:^|/)runs/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:/
 
 
 def live_tenant(tenant_id: UUID | None) -> Tenant | None:
-    """The tenant a server says it is, unless it was deleted; with its enrollment."""
-    return Tenant.objects.live().select_related("enrollment").filter(pk=tenant_id).first()
+    """The tenant a server says it is, unless it was deleted."""
+    return Tenant.objects.live().filter(pk=tenant_id).first()
 
 
 def tenant_at(home: UUID | None) -> Tenant | None:

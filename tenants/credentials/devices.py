@@ -91,7 +91,7 @@ def new_user_code() -> str:
 def open_request(login_id: UUID | None, user_code: str) -> DeviceLogin | None:
     """The request a person can answer: id and code must both be right."""
     wanted = {"state": DeviceLogin.State.PENDING, "user_code": user_code.strip().upper()}
-    rows = DeviceLogin.objects.live().select_related("tenant__enrollment")
+    rows = DeviceLogin.objects.live().select_related("tenant")
     return rows.filter(pk=login_id, **wanted).first()
 
 
@@ -136,7 +136,7 @@ def collect(
     """(token, login, lifetime) once, after approval. Raises LoginFailed with authorization_pending, slow_down,
     access_denied or expired_token; a code that is unknown, used or another client's is expired_token as well, and so
     is one that was asked for at another address than `home`."""
-    rows = DeviceLogin.objects.select_related("user", "tenant__enrollment")
+    rows = DeviceLogin.objects.select_related("user", "tenant")
     login = rows.filter(device_code_hash=hash_token(device_code), client_id=client_id).first()
     if login is None or login.home != home:
         raise LoginFailed("expired_token", "This sign-in is no longer valid. Start again.")
@@ -189,7 +189,7 @@ def tenants_of(user, *, member_only: bool):
 
     Leaves out organizations that require a second factor the user doesn't have.
     """
-    live = Tenant.objects.live().select_related("organization", "enrollment")
+    live = Tenant.objects.live().select_related("organization")
     live = live.order_by("organization__name", "name")
     live = live.exclude(organization__in=closed_to(user))
     if user.is_superuser:

@@ -263,7 +263,7 @@ class AccessToken(models.Model):
         """
         if self.api_key:
             tenants = self.api_key.opened(tenants)
-        return tenants.filter(pk=self.tenant_id) if self.tenant_id else tenants.filter(enrollment=None)
+        return tenants.filter(pk=self.tenant_id) if self.tenant_id else tenants.hosted()
 
     def opens(self, tenant) -> bool:
         """Does the token, and the key it comes from, let into this tenant? As `opened` says of many."""

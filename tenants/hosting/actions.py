@@ -22,11 +22,12 @@ def create_tenant(
     by,
     description: str = "",
     access: Sequence[tuple[Holder, Role]] = (),
+    kind: str = Tenant.Kind.LOCAL,
     server_url: str = "",
 ) -> Tenant:
     """Ask for a new tenant; the agent creates it. The creator, if a member of the organization, becomes its Admin.
 
-    `access`: further holders with their tenant role. `server_url`: of a server that someone else runs.
+    `access`: further holders with their tenant role. `kind`: where its server lives. `server_url`: of one that someone else runs.
     Raises Refused for a taken slug and for a holder or role of another organization; nothing is written then.
     """
     if org.tenants.live().filter(slug=slug).exists():
@@ -35,6 +36,7 @@ def create_tenant(
         organization=org,
         name=name,
         slug=slug,
+        kind=kind,
         zenml_version=version,
         description=description,
         server_url=server_url,
@@ -95,7 +97,7 @@ def _want(tenant: Tenant, now: str, then: str) -> None:
 def request_restart(*, tenant: Tenant, by) -> None:
     """Ask for a restart of a server that runs and is supposed to. Raises Refused otherwise."""
     row = locked(tenant)
-    if hasattr(row, "enrollment"):
+    if row.is_elsewhere:
         raise Refused(
             f"Someone else runs the server of {tenant.name}. It can only be restarted where it runs."
         )

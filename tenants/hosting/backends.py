@@ -1,31 +1,35 @@
-"""From a tenant's row to its server: which backend, which configuration, where on disk."""
+"""From a tenant's row to its server: which backend, which configuration."""
 
 from functools import cache
-from pathlib import Path
 
 from django.conf import settings
 from django.utils.module_loading import import_string
 
-from tenants.hosting.base import ServerBackend, ServerSpec
+from tenants.hosting.base import Hosting, ServerSpec
 from tenants.models import Tenant
 
-# Where servers can live -> what builds the backend. Named and not imported: each backend knows the protocol in base.py.
-KINDS = {"local": "tenants.hosting.local.configured.backend"}
+# Kind of tenant -> its backend. Named and not imported: each backend knows the protocol in base.py.
+KINDS = {
+    Tenant.Kind.LOCAL: "tenants.hosting.local.hosting.LocalHosting",
+    Tenant.Kind.ELSEWHERE: "tenants.hosting.elsewhere.hosting.ElsewhereHosting",
+}
+# What backends read beside a tenant's own row, for those who ask about many tenants.
+READ_WITH = ("organization", "enrollment")
 
 
 @cache
-def backend(kind: str = "local") -> ServerBackend:
-    """The backend of a kind, as the settings of this installation have it; one object a process."""
+def _backend(kind: str) -> Hosting:
     return import_string(KINDS[kind])()
 
 
-def folder_of(tenant: Tenant) -> Path:
-    return settings.ZENPRO_DATA / "tenants" / str(tenant.pk)
+def backend_for(tenant: Tenant) -> Hosting:
+    """Where the tenant's server lives; one object a kind and process, as the settings of this installation say."""
+    return _backend(tenant.kind)
 
 
-def local_stores_of(tenant: Tenant) -> Path:
-    """Where local artifact stores of the tenant live: its server and its runners must agree (rerun §9)."""
-    return Path(settings.ZENPRO_LOCAL_STORES or folder_of(tenant) / "stores")
+def backends() -> dict[str, Hosting]:
+    """The backend of every kind."""
+    return {kind: _backend(kind) for kind in KINDS}
 
 
 def api_url_of(tenant: Tenant) -> str:
@@ -40,13 +44,12 @@ def api_url_of(tenant: Tenant) -> str:
 
 
 def spec_of(tenant: Tenant) -> ServerSpec:
-    """The configuration its server has to run with; port 0 until one is reserved. Raises SecretsUnreadable."""
+    """The configuration its server has to run with, wherever it lives. Raises SecretsUnreadable."""
     secrets = tenant.opened_secrets()
     return ServerSpec(
         tenant_id=tenant.pk,
         workspace_name=tenant.workspace_name,
         version=tenant.zenml_version,
-        port=tenant.port or 0,
         server_url=tenant.server_url,
         api_url=api_url_of(tenant),
         dashboard_url=settings.ZENPRO_URL,
@@ -55,11 +58,4 @@ def spec_of(tenant: Tenant) -> ServerSpec:
         oauth_secret=secrets["oauth_secret"],
         jwt_secret=secrets["jwt_secret"],
         encryption_key=secrets["encryption_key"],
-        folder=folder_of(tenant),
-        local_stores=local_stores_of(tenant),
     )
-
-
-def tail_log(tenant: Tenant, lines: int = 200) -> list[str]:
-    """Last lines of the server's log, oldest first; before its first start, the output of installing its version."""
-    return backend().tail_log(spec_of(tenant), lines) if tenant.port else []

@@ -5,26 +5,35 @@ Nothing here or below imports Django: callers hand over a ServerSpec, and secret
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from uuid import UUID
 
+if TYPE_CHECKING:
+    from tenants.models import Tenant
 
-def database_in(folder: Path) -> Path:
-    """Where a server on this machine keeps its rows, in its tenant's folder."""
-    return folder / "zenml.db"
+# What the agent itself sees of the start of a server, of whatever kind.
+SERVER_STEPS = ("start", "database", "register", "health", "project", "ready")
+UNREACHABLE = "The server cannot reach ZenPro."
+TROUBLE_HERE = re.compile(r"ZenPro answered this server with 5\d\d")
 
 
-@dataclass(frozen=True, slots=True)
+def may_pass(sentence: str) -> bool:
+    """Did the start fail because ZenPro itself was slow or busy? The next attempt may succeed."""
+    return sentence == UNREACHABLE or bool(TROUBLE_HERE.match(sentence))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServerSpec:
-    """Everything one tenant server needs to run; equal specs mean the same running configuration."""
+    """What a tenant's server has to run with wherever it lives; a backend adds what its place needs."""
 
     tenant_id: UUID  # burnt into the server's database at its first start
     workspace_name: str
     version: str  # ZenML version, "0.98.0"
-    port: int
     server_url: str  # how clients reach the server
     api_url: str  # how the server reaches the control plane: dashboard url + "/api"
     dashboard_url: str
@@ -33,17 +42,6 @@ class ServerSpec:
     oauth_secret: str = field(repr=False)
     jwt_secret: str = field(repr=False)
     encryption_key: str = field(repr=False)
-    folder: Path  # this tenant's own folder under the data folder
-    local_stores: Path  # where local artifact stores live; runners must use the same
-
-    @property
-    def program(self) -> str:
-        """Name of the supervised program."""
-        return f"tenant-{self.tenant_id}"
-
-    @property
-    def database(self) -> Path:
-        return database_in(self.folder)
 
 
 class ServerStatus(StrEnum):
@@ -62,7 +60,8 @@ class ServerState:
     status: ServerStatus
     pid: int | None = None
     uptime: float = 0.0  # seconds, 0 unless the process is alive
-    hint: str = ""  # the supervisor's own words about the last exit
+    hint: str = ""  # about the last exit, or about what is wrong, for people
+    place: str = ""  # where it runs, for people
 
     @property
     def alive(self) -> bool:
@@ -145,62 +144,91 @@ class TenantConflict(TenantRefused):
         super().__init__(409, reason)
 
 
-class ServerBackend(Protocol):
-    """Where tenant servers live. Every method may be repeated; every ServerError is for people."""
+class Tell(Protocol):
+    """Writes a step of a start into the tenant's progress: as under way, or as done."""
 
-    def install(self, version: str) -> None:
-        """Create the environment of a version, or return at once if it exists.
+    def __call__(self, key: str, note: str, *, done: bool = False) -> None: ...
 
-        Blocks for seconds to minutes. Raises EnvironmentFailed, NoSpace.
+
+class Hosting(Protocol):
+    """Where the servers of one kind of tenant live; hosting.backends has the one of each kind.
+
+    Whatever is asked may be asked again. Every ServerError is for people. What opens the tenant's secrets raises
+    SecretsUnreadable when no key of this installation does.
+    """
+
+    steps: tuple[
+        str, ...
+    ]  # of a start, in order, with SERVER_STEPS at the end; () where others start the servers
+
+    def look_every(self, tenant: Tenant) -> float:
+        """Seconds between looks at a tenant in which nothing is to be done."""
+
+    def provision(self, tenant: Tenant, tell: Tell) -> None:
+        """Everything a server needs before it can start, its address included. `tell` hears of each step.
+
+        Blocks for seconds to minutes. Raises ServerError.
         """
 
-    def installed(self, version: str) -> bool: ...
+    def start(self, tenant: Tenant) -> None:
+        """Make the server run with what its row says; restart it when it runs with something else.
 
-    def known_versions(self) -> list[str]:
-        """Versions that can be offered, newest first."""
-
-    def start(self, spec: ServerSpec) -> None:
-        """Make the server run with this configuration; restart it when it runs with another one.
-
-        Returns as soon as the process is started: poll healthy().
-        Raises StartFailed, PortTaken, NoSpace, EnvironmentFailed, SupervisorGone.
+        Returns as soon as the process is started: poll healthy(). Raises ServerError.
         """
 
-    def stop(self, spec: ServerSpec) -> None:
-        """Stop the server and wait until it is gone; keeps its folder. Raises SupervisorGone."""
-
-    def restart(self, spec: ServerSpec) -> None:
+    def restart(self, tenant: Tenant) -> None:
         """Stop and start, also when nothing changed. Raises what start() raises."""
 
-    def state(self, spec: ServerSpec) -> ServerState:
-        """Raises SupervisorGone."""
+    def stop(self, tenant: Tenant) -> None:
+        """Stop the server, if there is one, and wait until it is gone; its data stays. Raises ServerError."""
 
-    def cpu_seconds(self, spec: ServerSpec) -> float:
-        """CPU time that the server's processes have used so far: grows while it works. 0.0 without a process.
-
-        Raises SupervisorGone.
-        """
-
-    def healthy(self, spec: ServerSpec) -> bool:
-        """True when the server answers and says it is this tenant's. At most about 4 s, never raises."""
-
-    def has_data(self, spec: ServerSpec) -> bool:
-        """True when the tenant's database is there: a start without it would begin an empty one."""
-
-    def tail_log(self, spec: ServerSpec, lines: int = 100) -> list[str]:
-        """Last lines of the server's log, oldest first, without line ends.
-
-        Where there is none, or its version could not be installed, of what installing said.
-        """
-
-    def remove(self, spec: ServerSpec) -> None:
-        """Stop, unregister and delete the tenant's folder. Raises SupervisorGone, ServerError when some of it stays.
+    def retire(self, tenant: Tenant) -> None:
+        """Remove the server with its data and all that was reserved for it. Raises ServerError when some of it stays.
 
         To be called again then: it goes on with what is left.
         """
 
-    def free_port(self, taken: set[int]) -> int:
-        """A port of the range that no one listens on and that is not in `taken`. Raises PortTaken."""
+    def is_gone(self, tenant: Tenant) -> bool:
+        """True when nothing of it is left for retire()."""
 
-    def explain_failure(self, spec: ServerSpec) -> str:
+    def end_orphans(self, known: Collection[UUID]) -> list[str]:
+        """Stop servers of tenants other than these. Returns their names. Raises SupervisorGone."""
+
+    def state(self, tenant: Tenant) -> ServerState:
+        """How its server is. Where others start it: what the last look tells, see ElsewhereHosting.
+
+        Raises SupervisorGone.
+        """
+
+    def healthy(self, tenant: Tenant) -> bool:
+        """True when the server answers and says it is this tenant's. At most about 4 s, never raises ServerError."""
+
+    def cpu_seconds(self, tenant: Tenant) -> float:
+        """CPU time that the server has used so far: grows while it works. 0.0 where that is unknown.
+
+        Raises SupervisorGone.
+        """
+
+    def address(self, tenant: Tenant) -> str:
+        """Where ZenPro itself reaches the server; "" while it has none."""
+
+    def has_data(self, tenant: Tenant) -> bool:
+        """True when the tenant's data are there: a start without them would begin an empty one."""
+
+    def data_at(self, tenant: Tenant) -> str:
+        """Where these data are, for people who look for them."""
+
+    def places(self, tenant: Tenant) -> list[Path]:
+        """Folders on this machine that hold them and count as the tenant's."""
+
+    def tail_log(self, tenant: Tenant, lines: int = 200) -> list[str]:
+        """Last lines of the server's log, oldest first; before its first start, of what provisioning it said."""
+
+    def explain_failure(self, tenant: Tenant) -> str:
         """One sentence from the end of the log that a person understands; "" when there is nothing."""
+
+    def shut_out(self, tenant: Tenant, person: UUID, still_out: Callable[[], bool]) -> bool:
+        """End what an account has open inside the server. True when that is done.
+
+        `still_out` is asked while no one else can write; False when it says no. Raises ServerError.
+        """

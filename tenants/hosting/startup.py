@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from django.utils import timezone
 
+from tenants.hosting.backends import backend_for
 from tenants.models import Tenant
 
 # key: label, what happens in it
@@ -79,7 +80,7 @@ class Startup:
 
 
 def startup_of(tenant: Tenant) -> Startup:
-    entries = tenant.progress or [{"key": key} for key in LABELS]
+    entries = tenant.progress or [{"key": key} for key in backend_for(tenant).steps]
     return Startup(tenant, [_step(number, entry) for number, entry in enumerate(entries, start=1)])
 
 

@@ -70,6 +70,10 @@ class TenantQuerySet(models.QuerySet):
         lasting = _grants().valid().of_person(user).giving(NEEDS[codename])
         return self.live().filter(own | shared, pk__in=lasting.order_by().values("tenant"))
 
+    def hosted(self):
+        """Those whose servers we run ourselves."""
+        return self.exclude(kind=Tenant.Kind.ELSEWHERE)
+
     def available(self):
         return self.filter(status=Tenant.Status.AVAILABLE)
 
@@ -117,12 +121,22 @@ class Tenant(PlainNames, models.Model):
         DEACTIVATED = "deactivated", "Deactivated"
         DELETED = "deleted", "Deleted"
 
+    class Kind(models.TextChoices):
+        """Where its server lives, from its creation on; hosting.backend_for has the backend of each.
+
+        Another place, such as a Kubernetes cluster, is one more line here and one in hosting.backends.KINDS.
+        """
+
+        LOCAL = "local", "On this machine"
+        ELSEWHERE = "elsewhere", "A server someone else runs"
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     organization = models.ForeignKey(Organization, on_delete=servers_first, related_name="tenants")
     name = models.CharField(max_length=60)
     slug = models.SlugField(max_length=40, validators=[slug_validator])
     workspace_name = models.CharField(max_length=100, unique=True, editable=False)
     description = models.CharField(max_length=300, blank=True)
+    kind = models.CharField(max_length=12, choices=Kind, default=Kind.LOCAL, editable=False)
     zenml_version = models.CharField(max_length=20)
     desired_state = models.CharField(
         max_length=12, choices=DesiredState, default=DesiredState.AVAILABLE, db_index=True
@@ -153,6 +167,7 @@ class Tenant(PlainNames, models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
     deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
+    retired_at = models.DateTimeField(null=True, blank=True, editable=False)  # nothing is left of its server
 
     objects = TenantQuerySet.as_manager()
 
@@ -211,7 +226,7 @@ class Tenant(PlainNames, models.Model):
     @property
     def is_elsewhere(self) -> bool:
         """Does someone else run its server?"""
-        return hasattr(self, "enrollment")
+        return self.kind == self.Kind.ELSEWHERE
 
 
 class TenantUserObjectPermission(UserObjectPermissionBase):

@@ -8,6 +8,7 @@ from django.conf import settings
 
 from tenants.access.decisions import may_connect
 from tenants.credentials.models import AccessToken
+from tenants.hosting.backends import backend_for
 from tenants.hosting.base import TenantRefused, TenantUnreachable
 from tenants.models import Tenant
 from tenants.runs.client import TenantClient, TenantClients
@@ -31,11 +32,12 @@ def connect(user, tenant: Tenant) -> TenantClient:
     """
     if tenant.desired_state != Tenant.DesiredState.AVAILABLE:
         raise TenantUnreachable("The tenant is deactivated.")
-    if not tenant.server_url:
+    address = backend_for(tenant).address(tenant)
+    if not address:
         raise TenantUnreachable("The tenant's server has not been started yet.")
     if not may_connect(user, tenant):
         raise TenantRefused(403, "You have no role on this tenant.")
-    return _clients.get(_key(user, tenant), tenant.server_url, partial(_token, user, tenant))
+    return _clients.get(_key(user, tenant), address, partial(_token, user, tenant))
 
 
 def _token(user, tenant: Tenant) -> str:

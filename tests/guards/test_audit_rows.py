@@ -105,6 +105,11 @@ def state(**fields):
     return lambda world: Tenant.objects.filter(pk=world.tenant.pk).update(**fields)
 
 
+def runs_elsewhere(world):
+    Tenant.objects.filter(pk=world.tenant.pk).update(kind=Tenant.Kind.ELSEWHERE)
+    Enrollment.objects.create(tenant=world.tenant)
+
+
 def second_grant(world):
     return {"grant": make_grant(world.tenant, world.person, "viewer").pk}
 
@@ -231,7 +236,7 @@ DEEDS = {
     "tenants:join": Deed(lambda w: {"role": role_on_tenant(w)}, lambda w: w.grant.delete()),
     "enrollment:correct": Deed(
         lambda w: {"server_url": "https://zenml.example.org", "version": "0.98.0"},
-        lambda w: Enrollment.objects.create(tenant=w.tenant),
+        runs_elsewhere,
     ),
     "usage:organization_limits": Deed(lambda w: {"pipeline_run": "100"}, becomes_superuser),
     "usage:tenant_limits": Deed(lambda w: {"pipeline_run": "10"}),

@@ -20,6 +20,7 @@ from tenants.hosting.elsewhere.models import Enrollment
 from tenants.hosting.local import box, space
 from tenants.hosting.local.launch import started_at
 from tenants.hosting.local.supervisor import ProcessInfo, Supervisor
+from tenants.models import Tenant
 from zenpro_site import running, schema
 from zenpro_site.checkup import checks, database, machine, network, tenants
 from zenpro_site.checkup.findings import Level, ok, problem, warning, words_of
@@ -216,7 +217,9 @@ def test_many_failed_tenants_are_counted(org):
 
 
 def test_a_server_that_somebody_else_runs_is_no_problem_of_ours(org):
-    tenant = make_tenant(org, "theirs", status="failed", state_reason="It does not answer.")
+    tenant = make_tenant(
+        org, "theirs", status="failed", state_reason="It does not answer.", kind=Tenant.Kind.ELSEWHERE
+    )
     Enrollment.objects.create(tenant=tenant)
     (found,) = tenants.check_tenants()
     assert (found.level, found.remedy) == (WARNING, tenants.ELSEWHERE)

@@ -15,7 +15,8 @@ from tenants.models import Tenant
 from zenpro_site import demo
 from zenpro_site.management.commands import up
 
-from ..tenants.agent.test_tenant_loop import FakeClient, FakeHosting
+from ..tenants.agent.test_tenant_loop import FakeClient
+from ..tenants.hosting.fakes import FakeHosting, in_place
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ def hosting():
 def agent(hosting, monkeypatch):
     """The agent makes a pass over every tenant while the start waits."""
     monkeypatch.setattr(tenant_loop, "connect", lambda user, tenant: FakeClient())
-    loop = TenantLoop(hosting)
+    loop = TenantLoop(in_place(hosting))
 
     def work(seconds):
         for pk in Tenant.objects.values_list("pk", flat=True):
@@ -90,7 +91,7 @@ def test_an_example_that_does_not_end_is_told(org, monkeypatch, tmp_path):
     python.chmod(0o700)
     environments = type("Environments", (), {"python": lambda self, version: python})()
     hosting = type("Hosting", (), {"environments": environments})()
-    monkeypatch.setattr(demo, "backend", lambda: hosting)
+    monkeypatch.setattr(demo, "machine", lambda: hosting)
     monkeypatch.setattr(demo, "RUN_LIMIT", 0.2)
     with pytest.raises(demo.DemoFailed, match="did not finish") as told:
         demo._run_example(make_tenant(org), "token")

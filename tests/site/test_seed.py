@@ -7,6 +7,7 @@ from orgs.audit.verify import verify
 from orgs.models import Organization
 from orgs.users.models import User
 from tenants.agent.tenant_loop import TenantLoop
+from tenants.hosting.local.hosting import LocalHosting
 from tenants.models import Tenant, TenantGrant, TenantGroupObjectPermission, TenantUserObjectPermission
 
 SMALL = {"members": 40, "teams": 4, "tenants": 6}
@@ -106,7 +107,7 @@ def test_audit_log_says_it_once_and_holds(superuser, run):
 def test_the_agent_leaves_its_tenants_alone(superuser, run):
     run()
     before = list(Tenant.objects.order_by("pk").values("status", "state_reason", "port", "progress"))
-    agent = TenantLoop(hosting=object())  # any call of a server would fail
+    agent = TenantLoop({Tenant.Kind.LOCAL: LocalHosting(object())})  # any call of a server would fail
     for tenant in Tenant.objects.all():
         agent.run_pass(tenant.pk)
     assert list(Tenant.objects.order_by("pk").values("status", "state_reason", "port", "progress")) == before

@@ -4,7 +4,7 @@ from django.test.utils import CaptureQueriesContext
 from factories import make_tenant
 from fakes import PROJECT, FakeTenantClient, connect_to
 
-from tenants import views
+from tenants.hosting.local.hosting import LocalHosting
 from tenants.runs import reading as runs
 
 
@@ -13,7 +13,8 @@ def server(monkeypatch):
     """Every tenant answers the pages with this client."""
     client = FakeTenantClient()
     monkeypatch.setattr(runs, "connect", connect_to(client))
-    monkeypatch.setattr(views, "tail_log", lambda tenant, lines: ["INFO: first line", "INFO: last line"])
+    lines = ["INFO: first line", "INFO: last line"]
+    monkeypatch.setattr(LocalHosting, "tail_log", lambda hosting, tenant, count=200: lines)
     return client
 
 

@@ -8,6 +8,7 @@ from factories import make_grant, make_member, make_org, make_team, make_templat
 from orgs.audit.models import AuditEvent
 from tenants.agent import progress as agent_progress
 from tenants.hosting.base import TenantRefused, TenantUnreachable
+from tenants.hosting.local.hosting import LocalHosting
 from tenants.models import Tenant
 
 
@@ -150,7 +151,7 @@ def test_slug_is_checked_while_typing(org, owner, as_user):
 
 
 def begun(tenant, *, fail=""):
-    steps = agent_progress.fresh()
+    steps = agent_progress.fresh(LocalHosting.steps)
     agent_progress.finish(steps, "reserve", "Port 9103 is reserved")
     agent_progress.begin(steps, "environment", "Installing ZenML 9.9.9")
     if fail:

@@ -12,6 +12,7 @@ from fakes import PROJECT, RUN_ID, churn
 from playwright.sync_api import expect
 
 from tenants.agent import progress
+from tenants.hosting.local.hosting import LocalHosting
 from tenants.models import Tenant
 from tenants.runs.client import LogLine
 from tests.browsing import problems, settled
@@ -119,7 +120,7 @@ def test_slug_follows_the_name_and_is_checked(open_page, world):
 
 def test_progress_ends_with_the_connect_line(open_page, world):
     tenant = world[2]
-    tenant.progress, tenant.status = progress.begin(progress.fresh(), "reserve"), "pending"
+    tenant.progress, tenant.status = progress.begin(progress.fresh(LocalHosting.steps), "reserve"), "pending"
     tenant.save()
     page = open_page("progress/")
     expect(page.locator("#progress")).to_contain_text("Step 1 of 8")

@@ -14,10 +14,10 @@ from django.db import DatabaseError, connection
 from django.utils import timezone
 
 from orgs.audit.models import AuditEvent
-from tenants.hosting.backends import backend
 from tenants.hosting.base import SupervisorGone
 from tenants.hosting.local import groups
 from tenants.hosting.local.box import Isolation, Kind
+from tenants.hosting.local.configured import machine
 from tenants.hosting.local.space import free_bytes, shortage
 from tenants.hosting.local.supervisor import Supervisor
 from tenants.models import Tenant
@@ -158,10 +158,10 @@ def check_versions() -> list[Finding]:
 
 
 def _zenml() -> Finding:
-    offered, hosting = settings.ZENPRO_ZENML_VERSIONS, backend()
+    offered, here = settings.ZENPRO_ZENML_VERSIONS, machine()
     if not offered:
         return problem("No version of ZenML is offered.", "Set ZENPRO_ZENML_VERSIONS, for example to 0.98.0.")
-    there = ", ".join(filter(hosting.installed, hosting.known_versions())) or "none yet"
+    there = ", ".join(filter(here.installed, here.known_versions())) or "none yet"
     return ok(f"ZenML offered: {', '.join(offered)}; installed: {there}.")
 
 

@@ -27,7 +27,7 @@ def check_tenants() -> list[Finding]:
 
 def _failed() -> list[Tenant]:
     rows = Tenant.objects.live().filter(status=Tenant.Status.FAILED)
-    return list(rows.select_related("organization", "enrollment").order_by("organization__name", "name"))
+    return list(rows.select_related("organization").order_by("organization__name", "name"))
 
 
 def _finding(tenant: Tenant) -> Finding:

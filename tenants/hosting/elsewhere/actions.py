@@ -42,6 +42,7 @@ def enroll(
         version=version,
         description=description,
         access=access,
+        kind=Tenant.Kind.ELSEWHERE,
         server_url=server_url,
         by=by,
     )

@@ -5,8 +5,8 @@ from datetime import timedelta
 
 from django.utils import timezone
 
-from tenants.hosting.elsewhere.backend import OLD_LINES
 from tenants.hosting.elsewhere.models import Enrollment
+from tenants.hosting.elsewhere.server import OLD_LINES
 from tenants.models import Tenant
 
 GRACE = timedelta(seconds=30)  # without an answer, until a server that was well counts as failed

@@ -24,9 +24,9 @@ class EnrollmentQuerySet(models.QuerySet):
 
 
 class Enrollment(models.Model):
-    """Makes its tenant one whose server someone else runs: we check its status, and never start or stop it.
+    """What is heard from the server of a tenant whose kind is ELSEWHERE: we check it, and never start or stop it.
 
-    The address and version that were entered are the tenant's own; here is what was heard from the server.
+    The address and version that were entered are the tenant's own.
     """
 
     tenant = models.OneToOneField(

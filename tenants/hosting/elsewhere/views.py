@@ -13,9 +13,9 @@ from orgs.permissions import Permission
 from tenants.access.gate import tenant_view
 from tenants.hosting.backends import spec_of
 from tenants.hosting.elsewhere import actions
-from tenants.hosting.elsewhere.backend import environment_block
 from tenants.hosting.elsewhere.checks import checks_of
 from tenants.hosting.elsewhere.forms import CorrectForm
+from tenants.hosting.elsewhere.server import environment_block
 from tenants.models.permissions import TenantPermission
 from zenpro_site.common.htmx import render_partial, wants
 from zenpro_site.common.refusals import Refused
@@ -28,7 +28,7 @@ LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 @require_safe
 @tenant_view(TenantPermission.VIEW)
 def detail(request):
-    if not hasattr(request.tenant, "enrollment"):
+    if not request.tenant.is_elsewhere:
         return redirect(request.tenant)
     context = _state(request)
     if not wants(request, "enrollment"):
@@ -73,7 +73,7 @@ def correct(request):
     tenant = request.tenant
     if Permission.TENANT_MANAGE_ALL not in request.org_permissions:
         refuse(request, Permission.TENANT_MANAGE_ALL, request.org)
-    if not hasattr(tenant, "enrollment"):
+    if not tenant.is_elsewhere:
         return redirect(tenant)
     form = _form(tenant, request.POST)
     if form.is_valid():

@@ -14,7 +14,6 @@ from tenants.hosting.base import (
     EnvironmentFailed,
     PortTaken,
     ServerError,
-    ServerSpec,
     ServerState,
     ServerStatus,
     StartFailed,
@@ -25,6 +24,7 @@ from tenants.hosting.local.environments import Environments, version_key
 from tenants.hosting.local.explain import explain, tail
 from tenants.hosting.local.index import PackageIndex
 from tenants.hosting.local.processes import cpu_seconds
+from tenants.hosting.local.spec import LocalSpec
 from tenants.hosting.local.supervisor import (
     ProcessInfo,
     Program,
@@ -32,7 +32,7 @@ from tenants.hosting.local.supervisor import (
     disk_errors,
     private_folder,
 )
-from tenants.hosting.variables import certificate_paths, environment, parted
+from tenants.hosting.local.variables import certificate_paths, environment, parted
 from zenpro_site.common.addresses import authority, reachable
 
 SERVE = Path(__file__).with_name("serve.py")
@@ -53,7 +53,7 @@ STATUS = {
 
 
 class LocalBackend:
-    """ServerBackend on this machine. The supervisor must run for everything that starts or stops.
+    """What LocalHosting does, by configuration instead of by row. The supervisor must run for everything that starts or stops.
 
     `python`: interpreter of the environments. `index`: where packages come from.
     `host`: address the servers listen on. `versions`: what may be offered beside what is installed.
@@ -88,47 +88,47 @@ class LocalBackend:
     def known_versions(self) -> list[str]:
         return sorted({*self.versions, *self.environments.versions()}, key=version_key, reverse=True)
 
-    def start(self, spec: ServerSpec) -> None:
+    def start(self, spec: LocalSpec) -> None:
         self._check_installed(spec)
         self._prepare(spec)
         self._check_port(spec)
         self.supervisor.apply(self.program(spec))
         self.supervisor.start(spec.program)
 
-    def stop(self, spec: ServerSpec) -> None:
+    def stop(self, spec: LocalSpec) -> None:
         self.supervisor.stop(spec.program)
 
-    def restart(self, spec: ServerSpec) -> None:
+    def restart(self, spec: LocalSpec) -> None:
         self.stop(spec)
         self.start(spec)
 
-    def state(self, spec: ServerSpec) -> ServerState:
+    def state(self, spec: LocalSpec) -> ServerState:
         info = self.supervisor.status(spec.program)
         return server_state(info) if info else ServerState(ServerStatus.ABSENT)
 
-    def cpu_seconds(self, spec: ServerSpec) -> float:
+    def cpu_seconds(self, spec: LocalSpec) -> float:
         return cpu_seconds(self.state(spec).pid)
 
-    def healthy(self, spec: ServerSpec) -> bool:
+    def healthy(self, spec: LocalSpec) -> bool:
         return is_well(self.address(spec), spec)
 
-    def has_data(self, spec: ServerSpec) -> bool:
+    def has_data(self, spec: LocalSpec) -> bool:
         """True when the tenant's database is there: a start without it would begin an empty one."""
         return spec.database.exists()
 
-    def tail_log(self, spec: ServerSpec, lines: int = 100) -> list[str]:
+    def tail_log(self, spec: LocalSpec, lines: int = 100) -> list[str]:
         """Of the server, or what installing its version said where that failed or the server wrote nothing."""
         written = self._written(spec, lines) if self.installed(spec.version) else []
         return written or self._build_lines(spec, lines) or self._written(spec, lines)
 
-    def _written(self, spec: ServerSpec, lines: int) -> list[str]:
+    def _written(self, spec: LocalSpec, lines: int) -> list[str]:
         return tail(self.supervisor.log_file(spec.program), lines)
 
-    def _build_lines(self, spec: ServerSpec, lines: int) -> list[str]:
+    def _build_lines(self, spec: LocalSpec, lines: int) -> list[str]:
         found = self.environments.lines(spec.version, lines - 1) if lines > 1 else []
         return found and [f"Output of installing ZenML {spec.version}:", *found]
 
-    def remove(self, spec: ServerSpec) -> None:
+    def remove(self, spec: LocalSpec) -> None:
         self._check_folder(spec)
         self.supervisor.remove(spec.program)
         for log in self.supervisor.logs.glob(f"{spec.program}.log*"):
@@ -145,14 +145,14 @@ class LocalBackend:
                 return port
         raise PortTaken(f"No port between {first} and {last} is free.")
 
-    def explain_failure(self, spec: ServerSpec) -> str:
+    def explain_failure(self, spec: LocalSpec) -> str:
         return explain(self._written(spec, LOG_LINES))
 
-    def address(self, spec: ServerSpec) -> str:
+    def address(self, spec: LocalSpec) -> str:
         """Where this machine reaches the server, whatever its public url is."""
         return f"http://{authority(reachable(self.host), spec.port)}"
 
-    def program(self, spec: ServerSpec) -> Program:
+    def program(self, spec: LocalSpec) -> Program:
         """How the supervisor runs this tenant.
 
         Not started with the supervisor itself: the control plane must answer first, and ten cold starts at
@@ -180,7 +180,7 @@ class LocalBackend:
         """An empty folder: a server imports what a flavor or a step names from where it stands."""
         return self.supervisor.run / "nowhere"
 
-    def walls(self, spec: ServerSpec, python: Path, secrets: Mapping[str, str]) -> box.Walls:
+    def walls(self, spec: LocalSpec, python: Path, secrets: Mapping[str, str]) -> box.Walls:
         """A server sees its environment and its own folder.
 
         What lies in the folder and others rely on is a place of its own, which the server cannot put a link for.
@@ -193,16 +193,16 @@ class LocalBackend:
             ports=[spec.port],
         )
 
-    def _check_installed(self, spec: ServerSpec) -> None:
+    def _check_installed(self, spec: LocalSpec) -> None:
         if not self.installed(spec.version):
             raise EnvironmentFailed(f"ZenML {spec.version} is not installed.")
 
-    def _check_folder(self, spec: ServerSpec) -> None:
+    def _check_folder(self, spec: LocalSpec) -> None:
         """Only a folder of its own below the data folder may ever be made or deleted."""
         if self.data not in Path(os.path.abspath(spec.folder)).parents or spec.folder.is_symlink():
             raise ServerError(f"The folder {spec.folder} is not below the data folder.")
 
-    def _prepare(self, spec: ServerSpec) -> None:
+    def _prepare(self, spec: LocalSpec) -> None:
         self._check_folder(spec)
         with disk_errors():
             private_folder(self.nowhere)
@@ -215,7 +215,7 @@ class LocalBackend:
             with tempfile.TemporaryFile(dir=self.supervisor.run) as space:
                 os.posix_fallocate(space.fileno(), 0, 1024**2)
 
-    def _check_port(self, spec: ServerSpec) -> None:
+    def _check_port(self, spec: LocalSpec) -> None:
         """Refuse at once when a stranger has the port; what we left over ourselves, the launcher ends."""
         if self.state(spec).alive or port_free(self.host, spec.port) or self.healthy(spec):
             return

@@ -1,12 +1,15 @@
 """The backend of this machine, built from the settings."""
 
+from functools import cache
+
 from django.conf import settings
 
 from tenants.hosting.local.backend import LocalBackend
 
 
-def backend() -> LocalBackend:
-    """A new one; hosting.backends keeps one a process."""
+@cache
+def machine() -> LocalBackend:
+    """One object a process."""
     return LocalBackend(
         settings.ZENPRO_DATA,
         settings.ZENPRO_TENANT_PORTS,

@@ -19,7 +19,7 @@ from tenants.hosting.base import EnvironmentFailed, NoSpace
 from tenants.hosting.local import box, folders
 from tenants.hosting.local.index import PackageIndex, without_credentials
 from tenants.hosting.local.space import shortage
-from tenants.hosting.variables import PASSED_ON, certificate_paths
+from tenants.hosting.local.variables import PASSED_ON, certificate_paths
 
 VERSION = re.compile(r"\d+\.\d+(\.\d+)?((a|b|rc|\.post|\.dev)\d+)?")
 INSTALL_TIMEOUT = 900  # seconds for one call of uv

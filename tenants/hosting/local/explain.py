@@ -7,15 +7,13 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from tenants.hosting.base import UNREACHABLE
 from tenants.hosting.local.launch import MARK
 
 TAIL_BYTES = 256 * 1024
 LINE_LENGTH = 300
 LONGEST = 2000  # characters of a line that are read: some patterns take time in the square of them
 LAST_WORDS = 200  # lines before the end; what went wrong days earlier did not end the server
-
-UNREACHABLE = "The server cannot reach ZenPro."
-TROUBLE_HERE = re.compile(r"ZenPro answered this server with 5\d\d")
 
 # First match wins, so the cause comes before what follows from it.
 CAUSES = [
@@ -35,11 +33,6 @@ CAUSES = [
     (r"MemoryError|Cannot allocate memory", "The machine has no memory left."),
     (r"No module named '?([\w.]+)", r"The Python environment of this version is incomplete: \1 is missing."),
 ]  # fmt: skip
-
-
-def may_pass(sentence: str) -> bool:
-    """Did the start fail because ZenPro itself was slow or busy? The next attempt may succeed."""
-    return sentence == UNREACHABLE or bool(TROUBLE_HERE.match(sentence))
 
 
 def tail(path: Path, lines: int) -> list[str]:

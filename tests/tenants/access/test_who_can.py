@@ -7,7 +7,7 @@ from orgs.access.gate import can as can_in_organization
 from orgs.access.gate import members_who_can, people_who_can
 from orgs.permissions import Permission
 from tenants.access.gate import can
-from tenants.access.members import members_in, people_of
+from tenants.access.members import members_in, person_rows
 from tenants.agent.endings import _admins
 from tenants.models.permissions import TenantPermission
 
@@ -62,7 +62,7 @@ def test_the_members_page_of_a_tenant(org, owner, everybody, tenant, as_user):
         if one.is_active and can(one, TenantPermission.ACCESS, tenant) and name != "outsider"
     }
     assert wanted == {"owner", "in_admins", "in_keepers", "keeper", "root", "in_tenant"}
-    assert named([row.user for row in people_of(tenant)], everybody) == wanted
+    assert named([row.user for row in person_rows(tenant, members_in(tenant))], everybody) == wanted
     assert members_in(tenant).count() == len(wanted)
     page = as_user(owner).get(f"/o/{org.slug}/t/{tenant.slug}/members/").content.decode()
     for name in wanted:
@@ -86,6 +86,6 @@ def test_the_home_page_names_whom_to_ask(org, as_user):
 def test_two_people_and_a_team_with_the_role_of_an_admin(org, tenant):
     two = [make_member(org, name="Ada"), make_member(org, name="Grace")]
     make_team(org, "ops", members=two, org_role="admin")
-    rows = people_of(tenant)
+    rows = person_rows(tenant, members_in(tenant))
     assert [str(row.user) for row in rows] == ["Ada", "Grace"]
     assert all(row.sources[0].kind == "organization" for row in rows)

@@ -16,9 +16,10 @@ from orgs.users import actions as person_actions
 from tenants.access import decisions
 from tenants.agent import tries
 from tenants.agent.chores import LOGIN_TIME, Cuts
-from tenants.hosting.backends import folder_of
-from tenants.hosting.base import ServerError, database_in
+from tenants.hosting.base import ServerError
 from tenants.hosting.local.accounts import switch_off
+from tenants.hosting.local.places import folder_of
+from tenants.hosting.local.spec import database_in
 from tenants.models import Share, TenantAccount, TenantGrant
 
 TABLE = "CREATE TABLE user (id CHAR(32), name TEXT, active BOOLEAN, external_user_id CHAR(32){more})"
@@ -207,7 +208,7 @@ def test_a_tenant_that_never_answers_is_asked_once_and_then_apart(hosted, org, o
             raise ServerError("it took too long")
         return switch_off(database, *rest)
 
-    monkeypatch.setattr("tenants.agent.chores.switch_off", switch_off_slowly)
+    monkeypatch.setattr("tenants.hosting.local.hosting.switch_off", switch_off_slowly)
     people = [enter(hosted) for _ in range(3)]
     for user in people:
         TenantAccount.objects.enter(slow, user)

@@ -11,7 +11,7 @@ from tenants.agent.chores import Cuts
 from tenants.agent.key_cuts import KeyCuts
 from tenants.credentials import devices, keys
 from tenants.credentials.models import AccessToken
-from tenants.hosting.backends import spec_of
+from tenants.hosting.local.places import local_spec_of
 from tenants.runs import connection
 from tenants.runs.client import TenantClients
 from tenants.runs.connection import connect
@@ -127,10 +127,10 @@ def check_a_computer_that_is_signed_out(tenant, person):  # noqa: F811 - the fix
 def check_a_server_that_is_down(tenant, hosting, owner, gone, cut):  # noqa: F811 - the fixture
     """Cut while it is stopped; the server starts with the same database and refuses the person."""
     held = session(tenant, gone)
-    hosting.stop(spec_of(tenant))
+    hosting.stop(local_spec_of(tenant))
     actions.remove_member(membership=tenant.organization.memberships.get(user=gone), by=owner)
     assert cut() == 1
-    hosting.start(spec_of(tenant))
-    eventually(lambda: hosting.healthy(spec_of(tenant)))
+    hosting.start(local_spec_of(tenant))
+    eventually(lambda: hosting.healthy(local_spec_of(tenant)))
     assert status(tenant, held) == 401
     assert status(tenant, session(tenant, owner)) == 200

@@ -19,11 +19,12 @@ from orgs.users import actions as person_actions
 from tenants.access import decisions
 from tenants.agent import run_access, run_pass, run_rows
 from tenants.credentials import keys
-from tenants.hosting.backends import folder_of
-from tenants.hosting.base import ServerError, TenantRefused, TenantUnreachable, database_in
+from tenants.hosting.base import ServerError, TenantRefused, TenantUnreachable
 from tenants.hosting.elsewhere.models import Enrollment
+from tenants.hosting.local.places import folder_of
 from tenants.hosting.local.run_records import end_run
-from tenants.models import TenantGrant
+from tenants.hosting.local.spec import database_in
+from tenants.models import Tenant, TenantGrant
 from tenants.run_templates.actions import stop_run
 from tenants.run_templates.engine import runner
 from tenants.run_templates.models import TemplateRun
@@ -302,8 +303,10 @@ def test_a_busy_database_is_told_later(under_way, loop, member, owner, records, 
 
 
 def test_of_a_server_elsewhere_no_database_is_touched(under_way, member, owner, records):
-    Enrollment.objects.create(tenant=under_way.template.tenant)
-    there = TemplateRun.objects.select_related("template__tenant__enrollment").get(pk=under_way.pk)
+    tenant = under_way.template.tenant
+    Enrollment.objects.create(tenant=tenant)
+    Tenant.objects.filter(pk=tenant.pk).update(kind=Tenant.Kind.ELSEWHERE)
+    there = TemplateRun.objects.select_related("template__tenant").get(pk=under_way.pk)
     assert run_access.end_in_database(there, "stopped", "because") is None
     assert records.of(under_way.zenml_run_id)[0][0] == "running"
 

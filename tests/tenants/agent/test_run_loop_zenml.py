@@ -19,9 +19,9 @@ from orgs.models import Organization
 from orgs.roles.models import Role
 from tenants.agent.chores import Cuts
 from tenants.agent.run_loop import RunLoop
-from tenants.hosting.backends import local_stores_of, spec_of
-from tenants.hosting.local.backend import environment
 from tenants.hosting.local.environments import Environments
+from tenants.hosting.local.places import local_spec_of, local_stores_of
+from tenants.hosting.local.variables import environment
 from tenants.models import new_secrets
 from tenants.run_templates.actions import cancel_run, create_template, queue_run
 from tenants.run_templates.engine import processes, runner
@@ -90,7 +90,7 @@ class Site:
 
     def _spawn(self, tenant):
         python = Environments(self.data).python(VERSION)
-        spec = spec_of(tenant)
+        spec = local_spec_of(tenant)
         (spec.folder / "config").mkdir(parents=True, exist_ok=True)
         command = [python, "-m", "uvicorn", "zenml.zen_server.zen_server_api:app", "--port", str(self.port)]
         with open(self.data / "server.log", "ab") as log:

@@ -1,6 +1,5 @@
 """The loop against a stand-in for the machine; with real servers: tests/journey and tests/tenants/hosting."""
 
-import inspect
 from datetime import timedelta
 from uuid import uuid4
 
@@ -21,70 +20,10 @@ from tenants.hosting.base import (
     TenantRefused,
     TenantUnreachable,
 )
-from tenants.hosting.local.backend import LocalBackend
 from tenants.models import Tenant
+from tests.tenants.hosting.fakes import FakeHosting, in_place
 
 Status, Desired = Tenant.Status, Tenant.DesiredState
-
-
-class FakeHosting:
-    """Servers that run when they are told to, and the calls they got."""
-
-    def __init__(self):
-        self.calls, self.running, self.error, self.dead = [], set(), None, ""
-        self.data, self.silent, self.gone, self.uptime = True, False, None, 100 * 24 * 3600.0
-        self.supervisor = self
-
-    def names(self):
-        return [f"tenant-{pk}" for pk in self.running] + ["web"]
-
-    def installed(self, version):
-        return True
-
-    def install(self, version):
-        self.calls.append("install")
-        if self.error:
-            raise self.error
-
-    def free_port(self, taken):
-        return next(port for port in range(9500, 9600) if port not in taken)
-
-    def start(self, spec):
-        self.calls.append("start")
-        self.running.add(spec.tenant_id)
-
-    def stop(self, spec):
-        self.calls.append("stop")
-        self.running.discard(spec.tenant_id)
-
-    def restart(self, spec):
-        self.calls.append("restart")
-
-    def remove(self, spec):
-        self.calls.append("remove")
-        if isinstance(spec, str):
-            self.running = {pk for pk in self.running if f"tenant-{pk}" != spec}
-
-    def state(self, spec):
-        if self.gone:
-            raise self.gone
-        if self.dead:
-            return ServerState(ServerStatus.FATAL)
-        if spec.tenant_id in self.running:
-            return ServerState(ServerStatus.RUNNING, 7, self.uptime)
-        return ServerState(ServerStatus.STOPPED)
-
-    def cpu_seconds(self, spec):
-        return 0.0
-
-    def healthy(self, spec):
-        return spec.tenant_id in self.running and not self.dead and not self.silent
-
-    def has_data(self, spec):
-        return self.data
-
-    def explain_failure(self, spec):
-        return self.dead
 
 
 class FakeClient:
@@ -103,7 +42,7 @@ def hosting(monkeypatch):
 
 @pytest.fixture
 def loop(hosting):
-    return TenantLoop(hosting)
+    return TenantLoop(in_place(hosting))
 
 
 def a_new_tenant(org, member, **fields):
@@ -116,23 +55,6 @@ def passed(loop, tenant):
     loop.run_pass(tenant.pk)
     tenant.refresh_from_db()
     return tenant
-
-
-def test_the_stand_in_has_the_signatures_of_the_real_backend():
-    for name in (
-        "has_data",
-        "installed",
-        "install",
-        "free_port",
-        "start",
-        "stop",
-        "restart",
-        "state",
-        "cpu_seconds",
-        "healthy",
-    ):
-        real, fake = getattr(LocalBackend, name), getattr(FakeHosting, name)
-        assert list(inspect.signature(real).parameters) == list(inspect.signature(fake).parameters), name
 
 
 def test_a_version_that_cannot_be_installed_fails_with_the_resolvers_message(org, member, loop, hosting):
@@ -215,7 +137,7 @@ def test_deactivate_stops_and_keeps(org, member, loop, hosting):
     Tenant.objects.filter(pk=tenant.pk).update(desired_state=Desired.DEACTIVATED)
     assert passed(loop, tenant).status == Status.DEACTIVATED
     assert hosting.calls[-1] == "stop"
-    assert "remove" not in hosting.calls
+    assert "retire" not in hosting.calls
     assert tenant.port
 
 
@@ -224,26 +146,26 @@ def test_delete_stops_at_once_and_removes_after_the_grace_period(org, member, lo
     now = timezone.now()
     Tenant.objects.filter(pk=tenant.pk).update(desired_state=Desired.DELETED, deleted_at=now)
     assert passed(loop, tenant).status == Status.DELETED
-    assert "remove" not in hosting.calls
+    assert "retire" not in hosting.calls
     Tenant.objects.filter(pk=tenant.pk).update(deleted_at=now - timedelta(days=8))
     assert passed(loop, tenant).port is None
-    assert hosting.calls[-1] == "remove"
+    assert hosting.calls[-1] == "retire"
 
 
 def test_a_folder_that_stays_is_told_and_tried_again(org, member, loop, hosting, monkeypatch):
     tenant, reason = passed(loop, a_new_tenant(org, member)), "Its folder could not be removed as a whole."
     old = timezone.now() - timedelta(days=8)
     Tenant.objects.filter(pk=tenant.pk).update(desired_state=Desired.DELETED, deleted_at=old)
-    remove = hosting.remove
+    retire = hosting.retire
 
-    def fails(spec):
+    def fails(tenant):
         raise ServerError(reason)
 
-    monkeypatch.setattr(hosting, "remove", fails)
+    monkeypatch.setattr(hosting, "retire", fails)
     for _ in range(2):
         tenant = passed(loop, tenant)
         assert (tenant.status, tenant.state_reason, tenant.port is None) == (Status.DELETED, reason, False)
-    monkeypatch.setattr(hosting, "remove", remove)
+    monkeypatch.setattr(hosting, "retire", retire)
     tenant = passed(loop, tenant)
     assert (tenant.status, tenant.state_reason, tenant.port) == (Status.DELETED, "", None)
 
@@ -251,7 +173,7 @@ def test_a_folder_that_stays_is_told_and_tried_again(org, member, loop, hosting,
 def test_a_wish_that_changes_while_the_server_starts_ends_the_pass(org, member, loop, hosting, monkeypatch):
     tenant = a_new_tenant(org, member)
 
-    def changes_its_mind(spec):
+    def changes_its_mind(tenant):
         Tenant.objects.filter(pk=tenant.pk).update(desired_state=Desired.DEACTIVATED)
         return False
 
@@ -323,7 +245,7 @@ def test_what_does_not_answer_for_minutes_is_restarted_and_says_so(org, member, 
     tenant = passed(loop, tenant)
     assert tenant.status == Status.AVAILABLE
     seen = []
-    monkeypatch.setattr(hosting, "restart", lambda spec: seen.append(Tenant.objects.get(pk=tenant.pk)))
+    monkeypatch.setattr(hosting, "restart", lambda tenant: seen.append(Tenant.objects.get(pk=tenant.pk)))
     hosting.silent = False
     tenant = passed(loop, tenant)
     assert [(row.status, row.state_reason) for row in seen] == [
@@ -427,14 +349,14 @@ class Slow(FakeHosting):
         super().__init__()
         self.clock, self.takes, self.share = Clock(), takes, share
 
-    def healthy(self, spec):
-        return super().healthy(spec) and self.clock.now >= self.takes
+    def healthy(self, tenant):
+        return super().healthy(tenant) and self.clock.now >= self.takes
 
-    def cpu_seconds(self, spec):
+    def cpu_seconds(self, tenant):
         return self.clock.now * self.share
 
     def loop(self):
-        return TenantLoop(self, self.clock)
+        return TenantLoop(in_place(self), self.clock)
 
 
 @pytest.fixture
@@ -476,16 +398,16 @@ class Stumbling(FakeHosting):
         super().__init__()
         self.clock, self.reason, self.ends = Clock(), reason, 3
 
-    def state(self, spec):
-        if self.ends and spec.tenant_id in self.running:
+    def state(self, tenant):
+        if self.ends and tenant.pk in self.running:
             return ServerState(ServerStatus.BACKOFF)
-        return super().state(spec)
+        return super().state(tenant)
 
-    def healthy(self, spec):
+    def healthy(self, tenant):
         self.ends = max(0, self.ends - 1)
-        return not self.ends and super().healthy(spec)
+        return not self.ends and super().healthy(tenant)
 
-    def explain_failure(self, spec):
+    def explain_failure(self, tenant):
         return self.reason
 
 
@@ -500,7 +422,7 @@ class Stumbling(FakeHosting):
 )
 def test_an_attempt_that_failed_because_we_were_slow_is_not_the_last(org, member, hosting, reason, status):
     stumbling = Stumbling(reason)
-    tenant = passed(TenantLoop(stumbling, stumbling.clock), a_new_tenant(org, member))
+    tenant = passed(TenantLoop(in_place(stumbling), stumbling.clock), a_new_tenant(org, member))
     assert (tenant.status, tenant.state_reason) == (status, "" if status == Status.AVAILABLE else reason)
 
 
@@ -514,12 +436,12 @@ def test_a_slow_start_keeps_its_place_for_a_while_only(org, member, slow, monkey
     hosting = slow(SLOT_TIME * 2)
     loop = hosting.loop()
     free = []
-    monkeypatch.setattr(hosting, "explain_failure", lambda spec: "")
+    monkeypatch.setattr(hosting, "explain_failure", lambda tenant: "")
     seconds = hosting.cpu_seconds
 
-    def look(spec):
+    def look(tenant):
         free.append((hosting.clock.now > SLOT_TIME, loop.starts._value))
-        return seconds(spec)
+        return seconds(tenant)
 
     monkeypatch.setattr(hosting, "cpu_seconds", look)
     assert passed(loop, a_new_tenant(org, member)).status == Status.AVAILABLE
@@ -546,7 +468,7 @@ class Overloaded(FakeClient):
 def test_the_first_project_is_tried_again(org, member, hosting, monkeypatch, error):
     client = Overloaded(error, 3)
     monkeypatch.setattr(tenant_loop, "connect", lambda user, tenant: client)
-    tenant = passed(TenantLoop(hosting, Clock()), a_new_tenant(org, member))
+    tenant = passed(TenantLoop(in_place(hosting), Clock()), a_new_tenant(org, member))
     assert (tenant.status, client.times) == (Status.AVAILABLE, -1)
     assert tenant.project_id and "stop" not in hosting.calls
 
@@ -559,7 +481,7 @@ def test_a_server_that_makes_no_project_runs_on_and_makes_it_later(
 ):
     client = Overloaded(error, 1000)
     monkeypatch.setattr(tenant_loop, "connect", lambda user, tenant: client)
-    loop = TenantLoop(hosting, Clock())
+    loop = TenantLoop(in_place(hosting), Clock())
     tenant = passed(loop, a_new_tenant(org, member))
     assert (tenant.status, tenant.project_id, 1000 - client.times) == (Status.AVAILABLE, None, tries)
     assert tenant.progress[6]["note"] == f"It is created later: {error.reason}"
@@ -577,5 +499,5 @@ def test_a_server_that_ends_while_the_project_is_made_has_failed(org, member, ho
         raise TenantUnreachable("Connection refused")
 
     monkeypatch.setattr(tenant_loop, "connect", dies)
-    tenant = passed(TenantLoop(hosting, Clock()), a_new_tenant(org, member))
+    tenant = passed(TenantLoop(in_place(hosting), Clock()), a_new_tenant(org, member))
     assert (tenant.status, tenant.state_reason) == (Status.FAILED, "The server stopped immediately.")

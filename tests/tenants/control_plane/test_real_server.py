@@ -8,8 +8,8 @@ from factories import make_grant, make_member, make_org, make_tenant
 
 from orgs.audit.models import AuditEvent
 from tenants.credentials.models import AccessToken
-from tenants.hosting.backends import spec_of
 from tenants.hosting.base import TenantRefused
+from tenants.hosting.local.places import local_spec_of
 from tenants.models import Share, TenantGrant
 from tenants.runs import connection
 from tenants.runs.client import TenantClient, TenantClients
@@ -39,7 +39,7 @@ def tenant(live_server, supervised, settings):  # noqa: F811 - the fixture
     made = make_tenant(
         make_org("Acme AI"), "forecast", port=port, server_url=f"http://127.0.0.1:{port}", status="pending"
     )
-    spec = spec_of(made)
+    spec = local_spec_of(made)
     supervised.start(spec)
     eventually(lambda: supervised.healthy(spec))
     yield made

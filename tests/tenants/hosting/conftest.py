@@ -6,8 +6,8 @@ from uuid import uuid4
 
 import pytest
 
-from tenants.hosting.base import ServerSpec
 from tenants.hosting.local.backend import LocalBackend
+from tenants.hosting.local.spec import LocalSpec
 from tests.tenants.hosting.stub_control_plane import SECRET, ControlPlane, free_port
 
 VERSION = "0.98.0"
@@ -48,7 +48,7 @@ def opened_below(place: Path) -> list[str]:
     return found
 
 
-def make_spec(data: Path, plane_url="http://127.0.0.1:1", **changes) -> ServerSpec:
+def make_spec(data: Path, plane_url="http://127.0.0.1:1", **changes) -> LocalSpec:
     tenant = changes.pop("tenant_id", None) or uuid4()
     port = changes.pop("port", None) or free_port()
     values = {
@@ -67,7 +67,7 @@ def make_spec(data: Path, plane_url="http://127.0.0.1:1", **changes) -> ServerSp
         "folder": data / "tenants" / str(tenant),
         "local_stores": data / "tenants" / str(tenant) / "stores",
     }
-    return ServerSpec(**(values | changes))
+    return LocalSpec(**(values | changes))
 
 
 @pytest.fixture(scope="session")

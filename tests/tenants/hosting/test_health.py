@@ -5,7 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tenants.hosting import health
-from tenants.hosting.elsewhere.backend import EnrolledBackend, look
+from tenants.hosting.elsewhere.server import look
+from tenants.hosting.health import is_well
 from tests.tenants.hosting.conftest import backend, make_spec
 from tests.tenants.hosting.hostile import LARGE, SLOW, HostileServer, redirect, says
 
@@ -31,7 +32,7 @@ def looks(spec, tmp_path, monkeypatch):
 
     def run(seconds=20.0):
         monkeypatch.setattr(health.ask, "__kwdefaults__", {"trust_env": False, "timeout": seconds})
-        work = [lambda: look(spec).trouble, lambda: EnrolledBackend().healthy(spec)]
+        work = [lambda: look(spec).trouble, lambda: is_well(spec.server_url, spec, trust_env=True)]
         work += [lambda: backend(tmp_path).healthy(spec)]
         pool = ThreadPoolExecutor(4)
         futures = [pool.submit(one) for one in work]

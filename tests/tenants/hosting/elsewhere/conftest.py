@@ -10,7 +10,8 @@ import pytest
 
 from tenants.agent.tenant_loop import TenantLoop
 from tenants.hosting.elsewhere.actions import enroll
-from tests.tenants.agent.test_tenant_loop import FakeClient, FakeHosting
+from tests.tenants.agent.test_tenant_loop import FakeClient
+from tests.tenants.hosting.fakes import FakeHosting, in_place
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -94,11 +95,11 @@ def hosting():
 def agent(hosting, monkeypatch):
     """look(tenant): one pass of the agent; returns the tenant as it is then."""
     monkeypatch.setattr("tenants.agent.tenant_loop.connect", lambda user, tenant: FakeClient())
-    loop = TenantLoop(hosting)
+    loop = TenantLoop(in_place(hosting))
 
     def look(tenant):
         loop.run_pass(tenant.pk)
-        return type(tenant).objects.select_related("enrollment", "organization").get(pk=tenant.pk)
+        return type(tenant).objects.select_related("organization").get(pk=tenant.pk)
 
     return look
 

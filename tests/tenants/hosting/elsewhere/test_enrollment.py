@@ -12,9 +12,9 @@ from orgs.permissions import Permission
 from tenants.hosting.actions import request_restart
 from tenants.hosting.backends import spec_of
 from tenants.hosting.elsewhere.actions import correct, enroll
-from tenants.hosting.elsewhere.backend import environment_block
 from tenants.hosting.elsewhere.checks import checks_of
 from tenants.hosting.elsewhere.models import Enrollment
+from tenants.hosting.elsewhere.server import environment_block
 from tenants.models import Tenant
 from zenpro_site.common.refusals import Refused
 
@@ -170,6 +170,22 @@ def test_deleting_removes_our_rows_only(tenant, server, agent, hosting):
     want(tenant, Desired.DELETED)
     assert agent(tenant).status == Status.DELETED
     assert hosting.calls == []
+
+
+def test_what_is_deleted_is_never_looked_at_again(tenant, agent):
+    want(tenant, Desired.DELETED)
+    assert agent(tenant).retired_at
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("wish", [Desired.DEACTIVATED, Desired.DELETED])
+def test_a_tick_ends_what_failed_and_is_no_longer_wanted(tenant, agent, wish):
+    loop = agent.__closure__[0].cell_contents
+    want(tenant, wish)
+    Tenant.objects.filter(pk=tenant.pk).update(status=Status.FAILED)
+    loop.tick()
+    loop.looks.shutdown(wait=True)
+    assert Tenant.objects.get(pk=tenant.pk).status == wish
 
 
 def test_it_is_not_restarted_from_here(tenant, owner, server, agent):

@@ -15,8 +15,8 @@ from orgs.audit.models import AuditEvent
 from tenants.credentials.models import AccessToken, DeviceLogin
 from tenants.hosting.backends import spec_of
 from tenants.hosting.elsewhere.actions import enroll
-from tenants.hosting.elsewhere.backend import environment_block
 from tenants.hosting.elsewhere.checks import checks_of
+from tenants.hosting.elsewhere.server import environment_block
 from tenants.models import Tenant
 
 DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"

@@ -20,8 +20,8 @@ from tenants.runs import connection
 from tenants.runs.client import TenantClients
 from tenants.runs.connection import connect
 from tenants.usage.models import Feature, Quota, UsageEvent
-from tests.tenants.agent.test_tenant_loop import FakeHosting
 from tests.tenants.hosting.conftest import VERSION, backend, eventually, zen_data  # noqa: F401 - fixtures
+from tests.tenants.hosting.fakes import FakeHosting, in_place
 from tests.tenants.hosting.stub_control_plane import free_port
 
 from .clients import Machine
@@ -85,11 +85,11 @@ def lines_on_the_page(as_user, tenant, person) -> str:
 
 def test_it_turns_green_and_keeps_to_our_answers(world, start, as_user, tmp_path, zen_data):  # noqa: F811
     tenant, ada = world
-    loop = TenantLoop(FakeHosting())
+    loop = TenantLoop(in_place(FakeHosting()))
 
     def look():
         loop.run_pass(tenant.pk)
-        return Tenant.objects.select_related("enrollment", "organization").get(pk=tenant.pk)
+        return Tenant.objects.select_related("organization").get(pk=tenant.pk)
 
     assert look().state_reason == "The server has not called ZenPro yet."
     check_one_of_their_own(tenant, start, look)

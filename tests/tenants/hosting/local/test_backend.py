@@ -12,7 +12,7 @@ from tenants.hosting.base import EnvironmentFailed, PortTaken, ServerError, Serv
 from tenants.hosting.health import is_ours
 from tenants.hosting.local.backend import SERVE, LocalBackend
 from tenants.hosting.local.supervisor import ProcessInfo
-from tenants.hosting.variables import environment
+from tenants.hosting.local.variables import environment
 from tests.tenants.hosting.conftest import bury, make_spec
 
 

@@ -1,4 +1,4 @@
-"""A ZenML server that someone else runs: we know its address, hand out its variables and check its status."""
+"""A ZenML server that someone else runs: what it answers at its address, and the variables it has to run with."""
 
 from __future__ import annotations
 
@@ -7,69 +7,17 @@ from dataclasses import dataclass
 
 import httpx
 
-from tenants.hosting.base import ServerError, ServerSpec, ServerState, ServerStatus, TenantError
+from tenants.hosting.base import ServerSpec, TenantError
 from tenants.hosting.bounded import TooMuch
-from tenants.hosting.health import FAILURES, ask, is_ours, is_well, said
+from tenants.hosting.health import FAILURES, ask, is_ours, said
 from tenants.hosting.variables import pro_variables, server_variables
 
-NOT_OURS = "Someone else runs this server; it can only be started and stopped where it runs."
 OLD_LINES = "sends sign-ins to another address than its own: it runs with older lines."
 OWN_BUSINESS = (
     "ZENML_SERVER_ALLOW_LOCAL_FILE_ACCESS",
     "ZENML_SECRETS_STORE_TYPE",
     "ZENML_SECRETS_STORE_ENCRYPTION_KEY",
 )
-
-
-class EnrolledBackend:
-    """ServerBackend for servers elsewhere. Nothing is installed, and starting or stopping raises ServerError."""
-
-    def install(self, version: str) -> None:
-        pass
-
-    def installed(self, version: str) -> bool:
-        return True
-
-    def known_versions(self) -> list[str]:
-        return []
-
-    def start(self, spec: ServerSpec) -> None:
-        """Accepts a server that runs, because then there is nothing to do."""
-        if not self.healthy(spec):
-            raise ServerError(NOT_OURS)
-
-    def stop(self, spec: ServerSpec) -> None:
-        raise ServerError(NOT_OURS)
-
-    def restart(self, spec: ServerSpec) -> None:
-        raise ServerError(NOT_OURS)
-
-    def state(self, spec: ServerSpec) -> ServerState:
-        return ServerState(ServerStatus.RUNNING if self.healthy(spec) else ServerStatus.ABSENT)
-
-    def cpu_seconds(self, spec: ServerSpec) -> float:
-        """Unknown here: the server runs on another machine."""
-        return 0.0
-
-    def healthy(self, spec: ServerSpec) -> bool:
-        """Asks at the public address, through this machine's proxy where there is one."""
-        return is_well(spec.server_url, spec, trust_env=True)
-
-    def has_data(self, spec: ServerSpec) -> bool:
-        """Its data is someone else's business."""
-        return True
-
-    def tail_log(self, spec: ServerSpec, lines: int = 100) -> list[str]:
-        return []
-
-    def remove(self, spec: ServerSpec) -> None:
-        """There is nothing of ours to remove."""
-
-    def free_port(self, taken: set[int]) -> int:
-        raise ServerError(NOT_OURS)
-
-    def explain_failure(self, spec: ServerSpec) -> str:
-        return "" if self.healthy(spec) else f"{spec.server_url} does not answer as this tenant."
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,127 @@
+"""Tenants on this machine: from their rows to ports, folders and processes, which only this room knows."""
+
+from collections.abc import Callable, Collection
+from dataclasses import replace
+from pathlib import Path
+from uuid import UUID
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+
+from tenants.hosting.base import SERVER_STEPS, ServerState, ServerStatus, Tell
+from tenants.hosting.local.accounts import switch_off
+from tenants.hosting.local.backend import LocalBackend
+from tenants.hosting.local.configured import machine
+from tenants.hosting.local.places import folder_of, local_spec_of, local_stores_of
+from tenants.hosting.local.spec import database_in
+from tenants.models import Tenant
+from zenpro_site.common.addresses import authority
+
+LOOK_EVERY = 5.0  # seconds between looks at a server that is well
+
+
+class LocalHosting:
+    """Hosting on this machine: one supervised process a tenant, on a port of its own."""
+
+    steps = ("reserve", "environment", *SERVER_STEPS)
+
+    def __init__(self, on: LocalBackend | None = None):
+        self.machine = on or machine()
+
+    def look_every(self, tenant: Tenant) -> float:
+        return LOOK_EVERY
+
+    def provision(self, tenant: Tenant, tell: Tell) -> None:
+        """A port, and the environment of its version. Raises PortTaken, EnvironmentFailed, NoSpace."""
+        self._reserve(tenant)
+        tell("reserve", f"Port {tenant.port} is reserved", done=True)
+        self._install(tenant.zenml_version, tell)
+
+    def _reserve(self, tenant: Tenant) -> None:
+        """A port of its own; two agents or tenants can never get the same, the column is unique."""
+        while tenant.port is None:
+            taken = set(Tenant.objects.exclude(port=None).values_list("port", flat=True))
+            tenant.port = self.machine.free_port(taken)
+            try:
+                with transaction.atomic():
+                    _row(tenant).update(port=tenant.port)
+            except IntegrityError:
+                tenant.port = None
+        tenant.server_url = f"http://{authority(settings.ZENPRO_TENANT_PUBLIC_HOST, tenant.port)}"
+        _row(tenant).update(server_url=tenant.server_url)
+
+    def _install(self, version: str, tell: Tell) -> None:
+        there = self.machine.installed(version)
+        note = f"ZenML {version} is already installed" if there else f"Installing ZenML {version}"
+        tell("environment", note)
+        self.machine.install(version)
+        tell("environment", note if there else f"ZenML {version} was installed", done=True)
+
+    def start(self, tenant: Tenant) -> None:
+        self.machine.start(local_spec_of(tenant))
+
+    def restart(self, tenant: Tenant) -> None:
+        self.machine.restart(local_spec_of(tenant))
+
+    def stop(self, tenant: Tenant) -> None:
+        if tenant.port is not None and self.state(tenant).status != ServerStatus.ABSENT:
+            self.machine.stop(local_spec_of(tenant))
+
+    def retire(self, tenant: Tenant) -> None:
+        """Its port says that something of it is left, so it is given back at the end."""
+        if tenant.port is None:
+            return
+        self.machine.remove(local_spec_of(tenant))
+        tenant.port = None
+        _row(tenant).update(port=None)
+
+    def is_gone(self, tenant: Tenant) -> bool:
+        return tenant.port is None
+
+    def end_orphans(self, known: Collection[UUID]) -> list[str]:
+        names = {f"tenant-{pk}" for pk in known}
+        supervisor = self.machine.supervisor
+        orphans = [name for name in supervisor.names() if name.startswith("tenant-") and name not in names]
+        for name in orphans:
+            supervisor.remove(name)
+        return orphans
+
+    def state(self, tenant: Tenant) -> ServerState:
+        state = self.machine.state(local_spec_of(tenant))
+        return replace(state, place=f"Process {state.pid or ''} on port {tenant.port}")
+
+    def healthy(self, tenant: Tenant) -> bool:
+        return self.machine.healthy(local_spec_of(tenant))
+
+    def cpu_seconds(self, tenant: Tenant) -> float:
+        return self.machine.cpu_seconds(local_spec_of(tenant))
+
+    def address(self, tenant: Tenant) -> str:
+        return tenant.server_url
+
+    def has_data(self, tenant: Tenant) -> bool:
+        return self.machine.has_data(local_spec_of(tenant))
+
+    def data_at(self, tenant: Tenant) -> str:
+        return str(database_in(folder_of(tenant)))
+
+    def places(self, tenant: Tenant) -> list[Path]:
+        """Its folder, and its stores where they lie elsewhere."""
+        own, stores = folder_of(tenant), local_stores_of(tenant)
+        # One folder for all tenants is no one's: then only the disk's own end counts.
+        is_shared = str(stores) == settings.ZENPRO_LOCAL_STORES
+        return [own] if is_shared or stores.is_relative_to(own) else [own, stores]
+
+    def tail_log(self, tenant: Tenant, lines: int = 200) -> list[str]:
+        return self.machine.tail_log(local_spec_of(tenant), lines) if tenant.port else []
+
+    def explain_failure(self, tenant: Tenant) -> str:
+        return self.machine.explain_failure(local_spec_of(tenant))
+
+    def shut_out(self, tenant: Tenant, person: UUID, still_out: Callable[[], bool]) -> bool:
+        """Switches the account off in the server's database."""
+        return switch_off(database_in(folder_of(tenant)), person, still_out, settings.ZENPRO_ISOLATION)
+
+
+def _row(tenant: Tenant):
+    return Tenant.objects.filter(pk=tenant.pk)

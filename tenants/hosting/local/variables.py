@@ -1,0 +1,67 @@
+"""The environment of a server process on this machine: variables of its own, and what of ours reaches it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from tenants.hosting.local.spec import LocalSpec
+from tenants.hosting.variables import pro_variables, server_variables
+
+PASSED_ON = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "TZ")
+CERTIFICATES = PASSED_ON[:3]  # paths
+PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")
+
+
+SECRET = (
+    "ZENML_SERVER_JWT_SECRET_KEY",
+    "ZENML_SECRETS_STORE_ENCRYPTION_KEY",
+    "ZENML_SERVER_PRO_OAUTH2_CLIENT_SECRET",
+    *PROXIES,  # their addresses may hold a password
+)
+
+
+def environment(spec: LocalSpec, outer: Mapping[str, str]) -> dict[str, str]:
+    """All variables of a tenant server in Pro mode (protocol.md section 2), secrets among them."""
+    return passed_on(spec, outer) | process_variables(spec) | server_variables(spec) | pro_variables(spec)
+
+
+def process_variables(spec: LocalSpec) -> dict[str, str]:
+    return {
+        "PATH": "/usr/local/bin:/usr/bin:/bin",
+        "HOME": str(spec.folder),
+        "TMPDIR": str(spec.folder / "tmp"),
+        "LANG": "C.UTF-8",
+        "PYTHONUNBUFFERED": "1",
+        "ZENML_CONFIG_PATH": str(spec.folder / "config"),
+        "ZENML_LOCAL_STORES_PATH": str(spec.local_stores),
+        "ZENML_ANALYTICS_OPT_IN": "false",
+        "ZENML_LOGGING_COLORS_DISABLED": "true",
+        "ZENML_CONSOLE_LOGGING_FORMAT": "%(asctime)s %(levelname)s %(name)s: %(message)s",
+        "ZENML_ENABLE_RICH_TRACEBACK": "false",
+        "ZENML_STORE_TYPE": "sql",
+        "ZENML_STORE_URL": f"sqlite:///{spec.database}",
+    }
+
+
+def passed_on(spec: LocalSpec, outer: Mapping[str, str]) -> dict[str, str]:
+    """Certificates and proxies of this machine; never through a proxy to the control plane itself."""
+    found = {name: outer[name] for name in (*PASSED_ON, *PROXIES) if outer.get(name)}
+    if not any(name in found for name in PROXIES):
+        return found
+    direct = [outer.get("NO_PROXY") or outer.get("no_proxy") or "", "localhost", "127.0.0.1"]
+    direct.append(urlsplit(spec.api_url).hostname or "")
+    return found | dict.fromkeys(("NO_PROXY", "no_proxy"), ",".join(filter(None, direct)))
+
+
+def certificate_paths(variables: Mapping[str, str]) -> list[Path]:
+    """Files and folders that the variables name, those that are there."""
+    named = (Path(variables[name]) for name in CERTIFICATES if variables.get(name))
+    return [path for path in named if path.exists()]
+
+
+def parted(variables: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """(what the process begins with, what it is told once and in private)."""
+    secrets = {name: value for name, value in variables.items() if name in SECRET}
+    return {name: value for name, value in variables.items() if name not in secrets}, secrets
