@@ -56,7 +56,7 @@ def end_in_database(run: TemplateRun, status: str, reason: str) -> tuple[str, st
     Raises ServerError: then try again later.
     """
     tenant = run.template.tenant
-    if run.zenml_run_id is None or hasattr(tenant, "enrollment"):
+    if run.zenml_run_id is None or tenant.is_elsewhere:
         return None
     database = database_in(folder_of(tenant))
     if not database.exists():

@@ -27,21 +27,13 @@ def create_tenant(
 ) -> Tenant:
     """Ask for a new tenant; the agent creates it. The creator, if a member of the organization, becomes its Admin.
 
-    `access`: further holders with their tenant role. `kind`: where its server lives. `server_url`: of one that someone else runs.
+    `access`: further holders with their tenant role. `server_url`: of a server that someone else runs.
     Raises Refused for a taken slug and for a holder or role of another organization; nothing is written then.
     """
     if org.tenants.live().filter(slug=slug).exists():
         raise Refused(f"“{slug}” is taken in {org}.")
-    tenant = Tenant(
-        organization=org,
-        name=name,
-        slug=slug,
-        kind=kind,
-        zenml_version=version,
-        description=description,
-        server_url=server_url,
-        created_by=by,
-    )
+    tenant = Tenant(organization=org, name=name, slug=slug, kind=kind, description=description)
+    tenant.zenml_version, tenant.server_url, tenant.created_by = version, server_url, by
     tenant.workspace_name = Tenant.objects.free_workspace_name(slug, org)
     tenant.save(force_insert=True)
     given = [*_creator(org, by), *access]
