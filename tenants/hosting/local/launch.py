@@ -19,6 +19,7 @@ import time
 from importlib import import_module
 
 PR_SET_PDEATHSIG = 1
+RECORD = 128  # bytes, more than any record has
 LEFTOVER_GRACE = 5.0  # seconds between asking and ending what is left of an earlier start
 EXIT_FOLDER, EXIT_COMMAND, EXIT_BUSY, EXIT_PORT, EXIT_ORPHAN = 95, 96, 97, 98, 99
 MARK = "--- zenpro: starting "  # one such line in the log opens each attempt
@@ -64,10 +65,9 @@ def read_record(lock):
 
 
 def write_record(lock, pid, port=None):
-    """Who holds the lock, for whoever finds it held."""
+    """Who holds the lock, for whoever finds it held. One write of always as many bytes: at no moment is it not there."""
     record = {"pid": pid, "started": started_at(pid), "port": port}
-    os.ftruncate(lock, 0)
-    os.pwrite(lock, json.dumps(record).encode(), 0)
+    os.pwrite(lock, json.dumps(record).encode().ljust(RECORD), 0)
 
 
 def try_lock(lock, seconds):

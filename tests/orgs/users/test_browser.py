@@ -175,7 +175,7 @@ def test_a_passkey_signs_in_without_a_password(with_passkey, live_server):
     page.goto(f"{live_server.url}/accounts/login/?next=/settings/sessions/")
     assert in_every_look(page) == []
     press(page, "button", "Sign in with a passkey")
-    page.get_by_text("This one").wait_for()
+    page.get_by_text("This browser", exact=True).wait_for()
     assert Authenticator.objects.get(type="webauthn").last_used_at
 
 
@@ -218,7 +218,7 @@ def test_sessions_are_ended_with_the_keyboard(visit, ada):
     page.get_by_role("heading", name="Sessions").wait_for()
     assert in_every_look(page) == []
     press(page, "button", "End the session of Safari on iPhone")
-    page.get_by_text("Safari on iPhone is signed out").wait_for()
+    page.get_by_text("Safari on iPhone was signed out").wait_for()
     assert phone.get("/settings/").status_code == 302
     press(page, "button", "Sign out everywhere")
     page.get_by_text("You are signed out everywhere else").wait_for()
