@@ -41,7 +41,7 @@ class Installation:
     def __post_init__(self):
         self.smtp = Controller(self.mailbox, hostname="127.0.0.1", port=free_port())
         self.smtp.start()
-        first = free_port()
+        first = free_port(together=21)
         self.ports = (first, first + 20)
 
     @property

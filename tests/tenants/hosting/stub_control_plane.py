@@ -107,10 +107,22 @@ def resource_type(resource: str) -> str:
     return resource.rpartition(":")[2].partition("/")[0]
 
 
-def free_port() -> int:
-    """Below the range the kernel gives to outgoing connections, which could take it before the server does."""
+GIVEN: set[int] = set()  # ports that tests of this process have been given already
+
+
+def free_port(together: int = 1) -> int:
+    """The first of so many ports in a row on which nothing listens, none of them given before.
+
+    Below the range the kernel gives to outgoing connections, which could take it before the server does.
+    """
     while True:
-        port = random.randint(21000, 31000)
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)):
-                return port
+        first = random.randint(21000, 31000)
+        ports = range(first, first + together)
+        if GIVEN.isdisjoint(ports) and all(map(_is_free, ports)):
+            GIVEN.update(ports)
+            return first
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        return bool(probe.connect_ex(("127.0.0.1", port)))
