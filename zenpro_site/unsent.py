@@ -10,7 +10,7 @@ class Backend(BaseEmailBackend):
     def send_messages(self, email_messages) -> int:
         for message in email_messages:
             log.warning(
-                "A mail was not sent: EMAIL_URL names no mail server. `zenpro sign_in_link ADDRESS` lets somebody in.",
+                "A mail was not sent: EMAIL_URL names no mail server. `zenpro sign_in_link ADDRESS` lets someone in.",
                 subject=message.subject,
             )
         return 0

@@ -7,7 +7,7 @@ FACTORS = (Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)  # recovery cod
 
 
 def factor_rows() -> QuerySet:
-    """Everybody's second factors."""
+    """Everyone's second factors."""
     return Authenticator.objects.filter(type__in=FACTORS)
 
 

@@ -39,7 +39,7 @@ def consequence(
 ) -> Consequence:
     """The effects in words. `names` of people and `places` by key; those of the places need not be complete.
 
-    `touched`: everybody the change is about, to say how many keep what they have.
+    `touched`: everyone the change is about, to say how many keep what they have.
     """
     kinds = {
         ("ok", "log-in"): [e for e in effects if not e.before],

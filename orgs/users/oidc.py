@@ -59,9 +59,9 @@ class SocialAdapter(DefaultSocialAccountAdapter):
         raise ImmediateHttpResponse(_page(request, problem))
 
     def populate_user(self, request, sociallogin, data):
-        """From what the provider says, before anybody is looked for.
+        """From what the provider says, before an account is looked for.
 
-        The key of the account covers who says it: another provider may call somebody else by the same name.
+        The key of the account covers who says it: another provider may use the same name for someone else.
         """
         if not storable(sociallogin.account.extra_data):
             raise ImmediateHttpResponse(_page(request, "failed"))
