@@ -1,4 +1,4 @@
-.PHONY: up test quick lint format
+.PHONY: up test quick lint format constraints
 
 up:            ## start everything
 	.venv/bin/zenpro up
@@ -16,3 +16,9 @@ lint:
 format:
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
+
+constraints:   ## the newest versions that pyproject.toml allows
+	@head -2 constraints.txt > constraints.new
+	.venv/bin/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --upgrade \
+	  --quiet --no-header --no-annotate >> constraints.new
+	@mv constraints.new constraints.txt

@@ -219,6 +219,7 @@ ACCOUNT_FORMS = {"reset_password": "orgs.users.forms.ResetForm"}
 ACCOUNT_CHANGE_EMAIL = True
 # Whoever finds a browser signed in must not take the account over by another address.
 ACCOUNT_REAUTHENTICATION_REQUIRED = True
+ACCOUNT_REAUTHENTICATION_METHODS = ["password", "mfa"]  # no codes by mail: a mailbox must not be enough
 MFA_ADAPTER = "orgs.users.two_factor.Adapter"
 MFA_FORMS = {
     "add_webauthn": "orgs.users.forms.AddPasskeyForm",

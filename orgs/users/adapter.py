@@ -1,6 +1,7 @@
 from urllib.parse import quote
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.core import context
 from allauth.core.exceptions import ImmediateHttpResponse
 from django.conf import settings
 from django.contrib import messages
@@ -66,6 +67,11 @@ class AccountAdapter(DefaultAccountAdapter):
             user.is_active and not user.is_service_account
         )  # for this sign-in only: nothing is saved
         return super().pre_login(request, user, **kwargs)
+
+    def is_reauthentication_required(self, *, app, **kwargs) -> bool:
+        """Whoever has neither a password nor a second factor has nothing to confirm with."""
+        can_confirm = bool(self.get_reauthentication_methods(context.request.user))
+        return can_confirm and super().is_reauthentication_required(app=app, **kwargs)
 
     def post_login(self, request, user, **kwargs):
         """Every way to sign in through allauth ends here."""

@@ -4,6 +4,7 @@ import re
 import time
 
 import pytest
+from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from django.test import Client
 from factories import PASSWORD, make_user
@@ -89,6 +90,14 @@ def test_someone_without_a_password_is_not_asked_for_one(as_user, ada):
     ada.set_unusable_password()
     ada.save()
     assert as_user(ada).get(ACTIVATE).status_code == 200
+
+
+def test_a_mailbox_is_not_enough_to_confirm(as_user, ada):
+    EmailAddress.objects.create(user=ada, email=ada.email, verified=True)
+    client = as_user(ada)
+    assert client.get(f"{REAUTHENTICATE}code/").status_code == 403
+    assert f"{REAUTHENTICATE}code/" not in client.get(REAUTHENTICATE).content.decode()
+    assert client.get(f"{REAUTHENTICATE}code/confirm/").status_code == 403
 
 
 def test_wrong_digits_set_nothing_up(confirmed, ada):
