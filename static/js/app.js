@@ -265,5 +265,19 @@ function tend(root) {
   root.querySelector("[data-focus]")?.focus();
   if (following()) toEnd();
 }
+
+// What was typed before htmx listened: it takes that for the text the page came with, and would wait for more.
+const typed = [...document.querySelectorAll("input:is([type=search], [type=text], [type=email], :not([type]))")]
+  .filter((field) => field.value !== field.defaultValue);
+const tell = (field, text) => {
+  field.value = text;
+  field.dispatchEvent(new Event("input", { bubbles: true }));
+};
+document.addEventListener("DOMContentLoaded", () => typed.forEach((field) => {
+  const text = field.value;
+  tell(field, field.defaultValue);
+  tell(field, text);
+}));
+
 tend(document);
 document.addEventListener("htmx:load", (event) => tend(event.target.parentElement ?? document));

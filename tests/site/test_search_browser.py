@@ -37,3 +37,16 @@ def test_a_list_is_searched_while_typing_and_not_again(visits, world, name, name
     page.get_by_label("Role", exact=True).first.select_option(index=1)
     page.wait_for_url("**role=**")
     assert [url for url in asked if "role=&" in url or url.endswith("role=")] == []
+
+
+def test_what_is_typed_before_the_scripts_are_there_counts(visits, world):
+    page = visits.open("/settings/", world)
+    held = []
+    page.route("**/*.js", lambda route: held.append(route))
+    page.goto(f"{visits.url}{reverse('orgs:members', args=['acme-ai'])}", wait_until="commit")
+    page.locator("main input[type=search]").press_sequentially("dana")
+    for each in held:
+        each.continue_()
+    page.unroute("**/*.js")
+    expect(page.locator("main table").get_by_text("Bruno Keller", exact=True)).to_have_count(0)
+    expect(page.locator("main input[type=search]")).to_have_value("dana")
