@@ -26,9 +26,10 @@ ROUNDS = 3
 
 CREATE = (
     "from orgs.models import Organization\n"
+    "from orgs.users.models import Actor\n"
     "from tenants.hosting.actions import create_tenant\n"
     "org = Organization.objects.get(slug='demo')\n"
-    "by = org.memberships.first().user\n"
+    "by = Actor(org.memberships.first().user)\n"
     "answer = str(create_tenant(org=org, name='{slug}', slug='{slug}', version='0.98.0', by=by).pk)"
 )
 TIMES = (
@@ -36,13 +37,14 @@ TIMES = (
     "answer = Tenant.objects.values('status', 'state_reason', 'created_at', 'available_since').get(pk='{pk}')"
 )
 QUEUE = (
+    "from orgs.users.models import Actor\n"
     "from tenants.run_templates.models import RunTemplate\n"
     "from tenants.run_templates.actions import queue_run\n"
     "t = RunTemplate.objects.get(name='churn')\n"
     "c = t.default_configuration\n"
     "c['steps']['build_features']['parameters']['seed'] = {seed}\n"
     "c['enable_cache'] = False\n"
-    "answer = str(queue_run(template=t, configuration=c, by=t.created_by).pk)"
+    "answer = str(queue_run(template=t, configuration=c, by=Actor(t.created_by)).pk)"
 )
 FIRST_STEP = (
     "from tenants.run_templates.models import TemplateRun\n"

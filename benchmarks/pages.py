@@ -32,7 +32,7 @@ def fill(members: int, tenants: int):
     """The seeded organization and its Admin."""
     from django.core.management import call_command
 
-    from orgs.users.models import User
+    from orgs.users.models import Actor, User
     from tenants.models import TenantGrant
     from zenpro_site.seed import Sizes, seed
 
@@ -40,7 +40,7 @@ def fill(members: int, tenants: int):
     call_command("createcachetable", verbosity=0)
     call_command("collectstatic", interactive=False, verbosity=0)
     admin = User.objects.create_superuser("root@example.org", "only for measuring", name="Root")
-    org = seed(name="Large", sizes=Sizes(members, 50, tenants), by=admin)
+    org = seed(name="Large", sizes=Sizes(members, 50, tenants), by=Actor(admin))
     tenant, membership = org.tenants.first(), org.memberships.get(user=admin)
     role = org.roles.get(level="tenant", slug="admin")
     TenantGrant.objects.give(tenant=tenant, role=role, holder=membership)

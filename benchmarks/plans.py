@@ -26,7 +26,7 @@ def fill(members: int, tenants: int):
     """The seeded organization and its Admin, written after a small one was counted."""
     from django.core.management import call_command
 
-    from orgs.users.models import User
+    from orgs.users.models import Actor, User
     from tenants.models import TenantGrant
     from tests import plans
     from zenpro_site import seed as seeding
@@ -36,9 +36,9 @@ def fill(members: int, tenants: int):
     call_command("collectstatic", interactive=False, verbosity=0)
     admin = User.objects.create_superuser("root@example.org", "only for measuring", name="Root")
     seeding.analyze = lambda: None
-    seeding.seed(name="Small", sizes=seeding.Sizes(10, 2, 2), by=admin)
+    seeding.seed(name="Small", sizes=seeding.Sizes(10, 2, 2), by=Actor(admin))
     plans.look()
-    org = seeding.seed(name="Large", sizes=seeding.Sizes(members, 50, tenants), by=admin)
+    org = seeding.seed(name="Large", sizes=seeding.Sizes(members, 50, tenants), by=Actor(admin))
     role, membership = org.roles.get(level="tenant", slug="admin"), org.memberships.get(user=admin)
     TenantGrant.objects.give(tenant=org.tenants.first(), role=role, holder=membership)
     User.objects.filter(pk=admin.pk).update(is_superuser=False)

@@ -23,13 +23,13 @@ def fill(holders: int):
     """A role of the organization's own, held by so many on one tenant."""
     from django.core.management import call_command
 
-    from orgs.users.models import User
+    from orgs.users.models import Actor, User
     from tenants.models import TenantGrant
     from zenpro_site.seed import Sizes, seed
 
     call_command("migrate", verbosity=0)
     admin = User.objects.create_superuser("root@example.org", "only for measuring", name="Root")
-    org = seed(name="Large", sizes=Sizes(holders, 10, 5), by=admin)
+    org = seed(name="Large", sizes=Sizes(holders, 10, 5), by=Actor(admin))
     role, tenant = org.roles.get(slug="reviewer"), org.tenants.first()
     people = org.memberships.filter(user__is_service_account=False).exclude(user=admin)
     TenantGrant.objects.filter(tenant=tenant).delete()
@@ -37,7 +37,7 @@ def fill(holders: int):
         TenantGrant(tenant=tenant, role=role, membership=member) for member in people
     )
     TenantGrant.objects.filter(tenant=tenant).sync_holders()
-    return role, tenant, list(people.select_related("user")), admin
+    return role, tenant, list(people.select_related("user")), Actor(admin)
 
 
 def edit(role, rights, by) -> float:

@@ -40,7 +40,7 @@ class OrganizationAdmin(ActionsAdmin):
         return {} if obj else self.prepopulated_fields
 
     def save_model(self, request, obj, form, change):
-        words = {"name": obj.name, "description": obj.description, "by": request.user}
+        words = {"name": obj.name, "description": obj.description, "by": request.actor}
         if change:
             actions.update_organization(organization=obj, **words)
             return
@@ -48,7 +48,7 @@ class OrganizationAdmin(ActionsAdmin):
         obj.pk, obj._state.adding = made.pk, False
 
     def delete_model(self, request, obj):
-        actions.delete_organization(organization=obj, by=request.user)
+        actions.delete_organization(organization=obj, by=request.actor)
 
 
 class MembershipForm(forms.ModelForm):
@@ -77,12 +77,12 @@ class MembershipAdmin(ActionsAdmin):
     def save_model(self, request, obj, form, change):
         role = obj.organization.roles.organization_level().get(slug=form.cleaned_data["role"])
         if change:
-            member_actions.change_role(membership=obj, role=role, by=request.user)
+            member_actions.change_role(membership=obj, role=role, by=request.actor)
             return
         made = member_actions.add_member(
-            organization=obj.organization, person=obj.user, role=role, by=request.user
+            organization=obj.organization, person=obj.user, role=role, by=request.actor
         )
         obj.pk, obj._state.adding = made.pk, False
 
     def delete_model(self, request, obj):
-        member_actions.remove_member(membership=obj, by=request.user)
+        member_actions.remove_member(membership=obj, by=request.actor)

@@ -67,7 +67,7 @@ class TenantAdmin(ActionsAdmin):
         return {} if obj else {"slug": ["name"]}
 
     def save_model(self, request, obj, form, change):
-        words = {"name": obj.name, "description": obj.description, "by": request.user}
+        words = {"name": obj.name, "description": obj.description, "by": request.actor}
         if change:
             actions.update_tenant(tenant=obj, **words)
             return

@@ -73,7 +73,7 @@ def _more_rows(data):
 
 def _create(request, values, pairs):
     words = {name: values[name] for name in ("name", "slug", "version", "description")}
-    words |= {"org": request.org, "access": pairs, "by": request.user}
+    words |= {"org": request.org, "access": pairs, "by": request.actor}
     if values["where"] == ELSEWHERE:
         if Permission.TENANT_MANAGE_ALL not in request.org_permissions:
             refuse(request, Permission.TENANT_MANAGE_ALL, request.org)
@@ -243,7 +243,7 @@ def settings(request):
 def _done(request, action, text: str, **values) -> bool:
     """Do it and say so, or say why not."""
     try:
-        action(tenant=request.tenant, by=request.user, **values)
+        action(tenant=request.tenant, by=request.actor, **values)
     except Refused as error:
         messages.error(request, str(error))
         return False

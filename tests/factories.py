@@ -135,7 +135,7 @@ def make_template(tenant: Tenant, name: str | None = None, **fields) -> RunTempl
     return RunTemplate.objects.create(tenant=tenant, **{**defaults, **fields})
 
 
-def make_template_run(template: RunTemplate, by=None, **fields) -> TemplateRun:
+def make_template_run(template: RunTemplate, person=None, **fields) -> TemplateRun:
     number = template.runs.count() + 1
     defaults = {"number": number, "run_name": f"{template.name}-{number}", "configuration": {}}
-    return TemplateRun.objects.create(template=template, created_by=by, **{**defaults, **fields})
+    return TemplateRun.objects.create(template=template, created_by=person, **{**defaults, **fields})

@@ -24,7 +24,7 @@ from orgs.domains.models import Departure, OrganizationDomain
 from orgs.mails.models import Mail
 from orgs.models import Membership, Organization
 from orgs.teams.models import Team
-from orgs.users.models import User
+from orgs.users.models import Actor, User
 from tenants.credentials.models import AccessToken, ApiKey, DeviceLogin
 from tenants.hosting.elsewhere.models import Enrollment
 from tenants.models import InvitationGrant, Share, Tenant, TenantAccount
@@ -70,7 +70,7 @@ def fill(name: str) -> World:
     """An organization with a row in every table."""
     world = World(name)
     world.team.tenant_grants.give(
-        tenant=world.tenant, role=tenant_role(world.org, "viewer"), holder=world.team, by=world.admin
+        tenant=world.tenant, role=tenant_role(world.org, "viewer"), holder=world.team, giver=world.admin
     )
     InvitationGrant.objects.create(
         invitation=world.invitation, tenant=world.tenant, role=tenant_role(world.org, "viewer")
@@ -108,7 +108,7 @@ def fill(name: str) -> World:
     )
     Quota.objects.create(organization=world.org, tenant=world.tenant, feature="model", limit=3)
     Enrollment.objects.create(tenant=world.tenant, claimed_url="https://zenml.example.org")
-    AuditEvent.objects.record("team.created", world.team, by=world.admin, organization=world.org)
+    AuditEvent.objects.record("team.created", world.team, by=Actor(world.admin), organization=world.org)
     return world
 
 

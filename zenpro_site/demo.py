@@ -14,6 +14,7 @@ from django.conf import settings
 
 from orgs.models import Organization
 from orgs.organizations.actions import create_organization
+from orgs.users.models import Actor
 from tenants.agent import progress
 from tenants.hosting.actions import create_tenant, retry
 from tenants.hosting.local.configured import machine
@@ -32,13 +33,13 @@ class DemoFailed(Exception):
     """A step of the demo did not work; the message is for people."""
 
 
-def organization(by) -> Organization:
+def organization(by: Actor) -> Organization:
     """The organization Demo."""
     found = Organization.objects.filter(slug="demo").first()
     return found or create_organization(name="Demo", slug="demo", by=by)
 
 
-def tenant(org: Organization, by) -> Tenant:
+def tenant(org: Organization, by: Actor) -> Tenant:
     """The tenant demo, made or found; its server starts in the background, again if it failed before."""
     found = org.tenants.live().filter(slug="demo").first()
     if found and found.status == Tenant.Status.FAILED:
@@ -53,7 +54,7 @@ def tenant(org: Organization, by) -> Tenant:
     )
 
 
-def start_again(tenant: Tenant, by) -> None:
+def start_again(tenant: Tenant, by: Actor) -> None:
     """What Retry on its page does. Nothing when the agent was faster."""
     with contextlib.suppress(Refused):
         retry(tenant=tenant, by=by)
@@ -78,9 +79,9 @@ def wait_until_available(tenant: Tenant, say) -> None:
     raise DemoFailed(f"The tenant did not start within {START_LIMIT:.0f} s.")
 
 
-def first_run(tenant: Tenant, by) -> str:
+def first_run(tenant: Tenant, by: Actor) -> str:
     """Id of a run of the example, made by the unmodified client if there is none yet."""
-    client = connect(by, tenant)
+    client = connect(by.person, tenant)
     found = client.runs(tenant.project_id, size=1).items
     if not found:
         _run_example(tenant, client.session())
@@ -128,7 +129,7 @@ def _example_environment(tenant: Tenant, token: str, scratch: str) -> dict[str, 
     }
 
 
-def template(tenant: Tenant, run_id: str, by):
+def template(tenant: Tenant, run_id: str, by: Actor):
     """The template of the example's run."""
     found = tenant.templates.filter(name="churn").first()
     return found or create_template(

@@ -5,8 +5,8 @@ import structlog
 from django.conf import settings
 from django.http import HttpResponse, JsonResponse
 from django.template.loader import render_to_string
-from django.utils.functional import SimpleLazyObject
 
+from orgs.access.gate import act_as
 from orgs.users.models import Origin
 from tenants.control_plane.wire import WireError
 from zenpro_site.common.statements import was_cut
@@ -28,20 +28,14 @@ def discreet(get_response):
 
 
 def origin(get_response):
-    """Note on the acting person where the request comes from; audit rows read it there."""
+    """Note where the request comes from, and who acts; audit rows tell both."""
 
     def middleware(request):
         request.origin = Origin(via=_via(request.path), ip=_ip(request), request_id=_request_id(request))
-        person = request.user
-        request.user = SimpleLazyObject(lambda: _with_origin(person, request.origin))
+        act_as(request, request.user)
         return get_response(request)
 
     return middleware
-
-
-def _with_origin(person, origin: Origin):
-    person.origin = origin
-    return person
 
 
 def _via(path: str) -> str:

@@ -22,7 +22,7 @@ from orgs.organizations.actions import create_organization
 from orgs.roles.models import Role
 from orgs.roles.permissions import complete
 from orgs.teams.models import Team
-from orgs.users.models import User
+from orgs.users.models import Actor, User
 from tenants.models import Tenant, TenantGrant
 from zenpro_site.common.sql import analyze
 
@@ -97,7 +97,7 @@ def is_seeded(users):
 
 
 @transaction.atomic
-def seed(*, name: str, sizes: Sizes, by) -> Organization:
+def seed(*, name: str, sizes: Sizes, by: Actor) -> Organization:
     """Make the organization with `by` as its Admin. A name that is taken gets a number.
 
     Leaves the row of a new organization and one that says what was put into it.
@@ -105,10 +105,10 @@ def seed(*, name: str, sizes: Sizes, by) -> Organization:
     org = create_organization(name=free_name(name), slug=Organization.objects.free_slug(name), by=by)
     members = _members(org, sizes.members)
     teams = _teams(org, sizes.teams, members)
-    tenants = _tenants(org, sizes.tenants, by)
+    tenants = _tenants(org, sizes.tenants, by.person)
     _custom_roles(org)
-    _grants(org, members, teams, tenants, by)
-    _invitations(org, teams, by)
+    _grants(org, members, teams, tenants, by.person)
+    _invitations(org, teams, by.person)
     analyze()
     AuditEvent.objects.record("organization.seeded", org, by=by, organization=org, after=asdict(sizes))
     return org
@@ -193,7 +193,7 @@ def _fill_teams(teams: list[Team], members: list[Membership]) -> None:
     through.objects.bulk_create(rows, batch_size=BATCH)
 
 
-def _tenants(org: Organization, count: int, by) -> list[Tenant]:
+def _tenants(org: Organization, count: int, person) -> list[Tenant]:
     """Deactivated ones, which is what they are to stay: the agent leaves them alone."""
     state, version = Tenant.DesiredState.DEACTIVATED, settings.ZENPRO_ZENML_VERSIONS[0]
     slugs = [_label(place, STAGES) for place in range(count)]
@@ -207,7 +207,7 @@ def _tenants(org: Organization, count: int, by) -> list[Tenant]:
             zenml_version=version,
             desired_state=state,
             status=Tenant.Status.DEACTIVATED,
-            created_by=by,
+            created_by=person,
         )
         for slug in slugs
     )
@@ -224,13 +224,13 @@ def _custom_roles(org: Organization) -> None:
         role.set_rights(complete(level, base.rights | extra))
 
 
-def _grants(org, members, teams, tenants, by) -> None:
+def _grants(org, members, teams, tenants, person) -> None:
     """Each team on every fifth tenant, every third person on one more; guardian's rows follow from them."""
     if not tenants:
         return
     roles = list(org.roles.tenant_level())
     grants = [
-        TenantGrant(tenant=tenant, role=roles[(place + number) % len(roles)], team=team, granted_by=by)
+        TenantGrant(tenant=tenant, role=roles[(place + number) % len(roles)], team=team, granted_by=person)
         for place, team in enumerate(teams)
         for number, tenant in enumerate(tenants[place % 5 :: 5])
     ]
@@ -240,7 +240,7 @@ def _grants(org, members, teams, tenants, by) -> None:
             tenant=tenants[place % len(tenants)],
             role=roles[place % len(roles)],
             membership=member,
-            granted_by=by,
+            granted_by=person,
             expires_at=None if place % 30 else later,
         )
         for place, member in enumerate(members[::3])
@@ -249,11 +249,11 @@ def _grants(org, members, teams, tenants, by) -> None:
     TenantGrant.objects.filter(tenant__organization=org).sync_holders()
 
 
-def _invitations(org: Organization, teams: list[Team], by) -> None:
+def _invitations(org: Organization, teams: list[Team], person) -> None:
     """Open ones, a third of them expired. No one knows their links."""
     made = []
     for number in range(INVITED):
-        invitation = Invitation(organization=org, email=f"new.{number}@{org.slug}.{HOST}", invited_by=by)
+        invitation = Invitation(organization=org, email=f"new.{number}@{org.slug}.{HOST}", invited_by=person)
         invitation.renew_token()
         if number % 3 == 0:
             invitation.expires_at = timezone.now() - timedelta(days=number + 1)

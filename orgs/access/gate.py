@@ -9,12 +9,14 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Case, Count, Model, OuterRef, Q, Subquery, Value, When
 from django.db.models.functions import Concat
 from django.shortcuts import get_object_or_404
+from django.utils.functional import SimpleLazyObject
 
 from orgs.audit.models import AuditEvent
 from orgs.models import Membership, Organization
 from orgs.permissions import DEEDS, Permission
 from orgs.roles.models import Role, RolePermission
 from orgs.teams.models import Team
+from orgs.users.models import Actor
 from zenpro_site.common.refusals import Refused
 from zenpro_site.common.sql import Joined
 
@@ -95,9 +97,9 @@ def _holding(permission: Permission, organization: Organization):
     return members.filter(role__among=slugs), members.filter(user__in=inside.values("user"))
 
 
-def refuse_stronger(organization: Organization, by, *roles: str) -> None:
+def refuse_stronger(organization: Organization, by: Actor, *roles: str) -> None:
     """Raises Refused when one of the organization roles (slugs) can do something that `by` can't."""
-    held = permissions_of(by, organization)
+    held = permissions_of(by.person, organization)
     found = organization.roles.organization_level().filter(slug__in=roles)
     for role in found.prefetch_related("permissions"):
         if not role.rights <= held:
@@ -119,6 +121,13 @@ def admits(user, organization: Organization) -> bool:
     return not organization.requires_two_factor or user.is_service_account or has_two_factor(user)
 
 
+def act_as(request, person) -> None:
+    """The request is the person's from here on: its `user`, and the `actor` that is handed to actions. No query."""
+    request.user = person
+    # Made when it is used first: those who sign in until then act as themselves.
+    request.actor = SimpleLazyObject(lambda: Actor(request.user, request.origin))
+
+
 def enter(request, slug: str) -> None:
     """Put organization, membership and rights on the request. Raises Http404 for outsiders, NeedsTwoFactor.
 
@@ -132,7 +141,6 @@ def enter(request, slug: str) -> None:
     else:
         request.org = get_object_or_404(Organization.objects.of(request.user), slug=slug)
     request.org_permissions = _rights_here(request)
-    request.user.origin = request.origin
     if not admits(request.user, request.org):
         _record_refusal(request, "two_factor", request.org)
         raise NeedsTwoFactor(request.org)
@@ -176,7 +184,7 @@ def _record_refusal(request, permission: str, target: Model) -> None:
         AuditEvent.objects.record(
             "access.refused",
             target,
-            by=request.user,
+            by=request.actor,
             organization=request.org,
             after={"right": permission, "page": request.resolver_match.view_name},
             outcome=AuditEvent.Outcome.REFUSED,

@@ -1,13 +1,17 @@
 import json
 import uuid
+from dataclasses import asdict
 
 from django.conf import settings
 from django.db import connection, models, transaction
 from django.utils import timezone
 
 from orgs.models import Organization
+from orgs.users.models import Actor, Origin
 
 from .chain import digest
+
+BY_ITSELF = Origin(via="system")
 
 
 class AppendOnly(models.QuerySet):
@@ -21,31 +25,39 @@ class AppendOnly(models.QuerySet):
 
 class AuditEventManager(models.Manager.from_queryset(AppendOnly)):
     @transaction.atomic
-    def record(self, action, target, *, by=None, organization=None, before=None, after=None, outcome="done"):
+    def record(
+        self,
+        action,
+        target,
+        *,
+        by: Actor | None = None,
+        organization=None,
+        before=None,
+        after=None,
+        outcome="done",
+    ):
         """Append one event. Call it inside the transaction of the change it tells of, as late as possible:
         from here to the commit no one else can append.
 
         `action` is a verb with its noun ("team.member_added"), `target` the changed object,
-        `by` the acting User (None: the system), whose `origin` says from where;
+        `by` who did it, and from where (None: the system);
         `before`/`after` are small JSON objects.
         """
-        origin = getattr(by, "origin", None)
+        person, origin = (by.person, by.origin) if by else (None, BY_ITSELF)
         event = self.create(
             action=action,
             organization=organization,
             organization_key=str(organization.pk) if organization else "",
-            actor=by,
-            actor_key=str(by.pk) if by else "",
-            actor_label=str(by) if by else "ZenPro",
+            actor=person,
+            actor_key=str(person.pk) if person else "",
+            actor_label=str(person) if person else "ZenPro",
             target_type=target._meta.model_name,
             target_id=str(target.pk),
             target_label=str(target)[:200],
             before=_as_stored(before),
             after=_as_stored(after),
             outcome=outcome,
-            via=origin.via if origin else "system",
-            ip=origin.ip if origin else None,
-            request_id=origin.request_id if origin else "",
+            **asdict(origin),
         )
         AuditHead.objects.link(event)
         return event

@@ -51,7 +51,7 @@ def export(request, suffix: str):
     form, content_type, lines_of = FORMS[suffix]
     events = chosen.found()
     recorded = record_export(
-        organization=request.org, form=form, filters=chosen.chosen, events=events.count(), by=request.user
+        organization=request.org, form=form, filters=chosen.chosen, events=events.count(), by=request.actor
     )
     name = f"audit-{request.org.slug}-{localdate():%Y-%m-%d}.{suffix}"
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}

@@ -5,22 +5,23 @@ from django.db import transaction
 
 from orgs.audit.models import AuditEvent
 from orgs.models import Membership
+from orgs.users.models import Actor
 from zenpro_site.common.refusals import Refused
 
 from .models import OrganizationDomain, domain_of
 
 
 @transaction.atomic
-def add_domain(*, domain: OrganizationDomain, by) -> None:
+def add_domain(*, domain: OrganizationDomain, by: Actor) -> None:
     """Store a new domain of an organization; for superusers. Raises Refused for a role the organization lacks."""
     _refuse_role(domain)
-    domain.created_by = by
+    domain.created_by = by.person
     domain.save(force_insert=True)
     _record("domain.added", domain, by, after=_words(domain))
 
 
 @transaction.atomic
-def change_role(*, domain: OrganizationDomain, role: str, by) -> None:
+def change_role(*, domain: OrganizationDomain, role: str, by: Actor) -> None:
     """Another role (slug) for those who come from now on; members keep theirs. Raises Refused for one it lacks."""
     row = OrganizationDomain.objects.select_for_update().get(pk=domain.pk)
     before, row.role = _words(row), role
@@ -32,7 +33,7 @@ def change_role(*, domain: OrganizationDomain, role: str, by) -> None:
 
 
 @transaction.atomic
-def remove_domain(*, domain: OrganizationDomain, by) -> None:
+def remove_domain(*, domain: OrganizationDomain, by: Actor) -> None:
     """No one joins through it any more; those who did stay."""
     _record("domain.removed", domain, by, before=_words(domain))
     domain.delete()
@@ -44,11 +45,12 @@ def lets_in(address: str) -> bool:
 
 
 @transaction.atomic
-def join(*, person) -> list[Membership]:
+def join(*, by: Actor) -> list[Membership]:
     """Make the person a member wherever one of their proved addresses belongs; the new memberships, one audit row each.
 
     Nothing happens where they are or ever were a member: people who were removed, or left, are not put back.
     """
+    person = by.person
     if person.is_service_account or not person.is_active:
         return []
     domains = OrganizationDomain.objects.filter(domain__in={domain_of(one) for one in _proved(person)})
@@ -57,7 +59,7 @@ def join(*, person) -> list[Membership]:
     joined = [_let_in(domain, person) for domain in domains.select_related("organization")]
     joined = [(domain, membership) for domain, membership, is_new in joined if is_new]
     for domain, membership in joined:  # recorded last: no one else can append from here on
-        _record("member.joined", domain, person, after=_words(domain), target=membership)
+        _record("member.joined", domain, by, after=_words(domain), target=membership)
     return [membership for _, membership in joined]
 
 
@@ -84,7 +86,7 @@ def _words(domain: OrganizationDomain) -> dict[str, str]:
     return {"domain": domain.domain, "role": domain.role}
 
 
-def _record(action: str, domain: OrganizationDomain, by, before=None, after=None, target=None) -> None:
+def _record(action: str, domain: OrganizationDomain, by: Actor, before=None, after=None, target=None) -> None:
     organization = domain.organization
     AuditEvent.objects.record(
         action, target or domain, by=by, organization=organization, before=before, after=after

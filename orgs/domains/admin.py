@@ -67,12 +67,12 @@ class OrganizationDomainAdmin(ActionsAdmin):
 
     def save_model(self, request, obj, form, change):
         if change:
-            actions.change_role(domain=obj, role=form.cleaned_data["role"], by=request.user)
+            actions.change_role(domain=obj, role=form.cleaned_data["role"], by=request.actor)
         else:
-            actions.add_domain(domain=obj, by=request.user)
+            actions.add_domain(domain=obj, by=request.actor)
 
     def delete_model(self, request, obj):
-        actions.remove_domain(domain=obj, by=request.user)
+        actions.remove_domain(domain=obj, by=request.actor)
 
 
 @admin.register(Departure)

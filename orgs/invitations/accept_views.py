@@ -62,8 +62,7 @@ def _as_known(request, token, invitation):
             return redirect_to_login(request.get_full_path())
         return _invitation_page(request, invitation)
     if request.method == "POST":
-        request.user.origin = request.origin
-        return _welcome(request, actions.accept(token=token, by=request.user))
+        return _welcome(request, actions.accept(token=token, by=request.actor))
     return _invitation_page(request, invitation)
 
 

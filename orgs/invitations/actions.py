@@ -22,6 +22,7 @@ from orgs.models import Membership, Organization
 from orgs.permissions import Permission
 from orgs.roles.models import Role
 from orgs.teams.models import Team
+from orgs.users.models import Actor, Origin
 from zenpro_site.common.mailboxes import is_address, normal, why_no_address
 from zenpro_site.common.refusals import Refused
 
@@ -71,7 +72,7 @@ class Result:
 
 
 @transaction.atomic
-def invite(*, organization: Organization, addresses: Sequence[str], offer: Offer, by) -> list[Result]:
+def invite(*, organization: Organization, addresses: Sequence[str], offer: Offer, by: Actor) -> list[Result]:
     """Invite each address to the same offer; one Result per address, in order.
 
     Raises Refused, with nothing written, when a part of the offer belongs elsewhere or `by` may not give it.
@@ -80,14 +81,16 @@ def invite(*, organization: Organization, addresses: Sequence[str], offer: Offer
 
 
 @transaction.atomic
-def invite_each(*, organization: Organization, wishes: Sequence[tuple[str, Offer]], by) -> list[Result]:
+def invite_each(
+    *, organization: Organization, wishes: Sequence[tuple[str, Offer]], by: Actor
+) -> list[Result]:
     """Invite every address to an offer of its own; one Result per wish, in order.
 
     Raises Refused, with nothing written, when a part of an offer belongs elsewhere or `by` may not give it.
     """
     for offer in {id(offer): offer for _, offer in wishes}.values():
         _refuse_foreign(organization, offer)
-        if reason := reason_against_offer(by, organization, offer):
+        if reason := reason_against_offer(by.person, organization, offer):
             raise Refused(reason)
     wishes = [(normal(address), offer) for address, offer in wishes]
     _refuse_flood(organization, len(wishes))
@@ -113,9 +116,9 @@ def _promise_parts(made: Sequence[tuple[Invitation, Offer]]) -> None:
     places().promise((invitation, *pair) for invitation, offer in made for pair in offer.tenant_roles)
 
 
-def reason_against_offer(by, organization: Organization, offer: Offer) -> str:
-    """Why `by` may not promise this in the organization, as a sentence; empty when they may."""
-    return _why_not(by, organization, offer.role, offer.teams, bool(offer.tenant_roles))
+def reason_against_offer(person, organization: Organization, offer: Offer) -> str:
+    """Why the person may not promise this in the organization, as a sentence; empty when they may."""
+    return _why_not(person, organization, offer.role, offer.teams, bool(offer.tenant_roles))
 
 
 @dataclass
@@ -172,9 +175,9 @@ def _refuse_foreign(organization: Organization, offer: Offer) -> None:
         raise Refused(f"A role, team or tenant does not belong to {organization}.")
 
 
-def _why_not(by, organization: Organization, role: Role | None, teams, has_tenants: bool) -> str:
-    """Why `by` may not promise this, as a sentence; empty when they may. Asked on inviting and again on accepting."""
-    held = permissions_of(by, organization) if by else frozenset()
+def _why_not(person, organization: Organization, role: Role | None, teams, has_tenants: bool) -> str:
+    """Why the person may not promise this, as a sentence; empty when they may. Asked on inviting, and on accepting."""
+    held = permissions_of(person, organization) if person else frozenset()
     if Permission.INVITATION_MANAGE not in held:
         return f"You can't invite people to {organization}."
     brought = {role.slug if role else "", *(team.org_role for team in teams if team.org_role)}
@@ -183,14 +186,14 @@ def _why_not(by, organization: Organization, role: Role | None, teams, has_tenan
         return "A role in this invitation can do more than you."
     if teams and Permission.TEAM_MANAGE not in held:
         return "You can't add people to teams."
-    if any(places().are_beyond(team, by, held) for team in teams):
+    if any(places().are_beyond(team, person, held) for team in teams):
         return "A team in this invitation has roles on tenants whose access you don't manage."
     if has_tenants and Permission.TENANT_MANAGE_ALL not in held:
         return "You can't assign roles on tenants."
     return ""
 
 
-def _invite_one(organization: Organization, address: str, offer: Offer, by, standings) -> Result:
+def _invite_one(organization: Organization, address: str, offer: Offer, by: Actor, standings) -> Result:
     if not is_address(address):
         return Result(address, Outcome.INVALID, note=why_no_address(address))
     standing = standings[address]
@@ -213,8 +216,10 @@ def _is_member(organization: Organization, address: str) -> bool:
     return standings_of(organization, [address.lower()])[address.lower()].is_member
 
 
-def _create(organization: Organization, address: str, offer: Offer, by) -> Result:
-    invitation = Invitation(organization=organization, email=address, role=offer.role.slug, invited_by=by)
+def _create(organization: Organization, address: str, offer: Offer, by: Actor) -> Result:
+    invitation = Invitation(
+        organization=organization, email=address, role=offer.role.slug, invited_by=by.person
+    )
     token = invitation.renew_token()
     invitation.mail = mail.queue(invitation, token, offer)
     invitation.save(force_insert=True)
@@ -222,7 +227,7 @@ def _create(organization: Organization, address: str, offer: Offer, by) -> Resul
 
 
 @transaction.atomic
-def renew(*, invitation: Invitation, by) -> Result:
+def renew(*, invitation: Invitation, by: Actor) -> Result:
     """Make a new link, mail it, and kill the old one; `by` becomes the inviter.
 
     Raises Refused within COOLDOWN of the last link, for a member, and when `by` may not give what it promises.
@@ -234,10 +239,10 @@ def renew(*, invitation: Invitation, by) -> Result:
         raise Refused(ENOUGH)
     if _is_member(organization, invitation.email):
         raise Refused(f"{invitation.email} is already a member. Revoke the invitation.")
-    if reason := _reason_against(invitation, by):
+    if reason := _reason_against(invitation, by.person):
         raise Refused(reason)
     token = invitation.renew_token()
-    invitation.invited_by = by
+    invitation.invited_by = by.person
     invitation.mail = mail.queue(invitation, token, _offer_of(invitation))
     new = ("token_hash", "sent_at", "expires_at", "invited_by", "mail")
     changed = organization.invitations.open().filter(pk=invitation.pk, sent_at=last_sent)
@@ -257,7 +262,7 @@ def _offer_of(invitation: Invitation) -> Offer:
 
 
 @transaction.atomic
-def retry_delivery(*, invitation: Invitation, by) -> None:
+def retry_delivery(*, invitation: Invitation, by: Actor) -> None:
     """Mail the same link once more after its delivery has failed.
 
     Raises Refused when the link is dead or the mail waits, was sent, or is forgotten.
@@ -270,7 +275,7 @@ def retry_delivery(*, invitation: Invitation, by) -> None:
 
 
 @transaction.atomic
-def retry_failed(*, organization: Organization, by) -> int:
+def retry_failed(*, organization: Organization, by: Actor) -> int:
     """retry_delivery for every open invitation whose mail has failed; dead links are passed over. Returns how many."""
     failed = organization.invitations.open().filter(
         mail__state=Mail.State.FAILED, expires_at__gt=timezone.now()
@@ -284,13 +289,13 @@ def retry_failed(*, organization: Organization, by) -> int:
 
 
 @transaction.atomic
-def revoke(*, invitation: Invitation, by) -> None:
+def revoke(*, invitation: Invitation, by: Actor) -> None:
     """Kill the link. Raises Refused when it was accepted or revoked meanwhile."""
     if not _end(invitation, by):
         raise Refused("This invitation has already been accepted or revoked.")
 
 
-def _end(invitation: Invitation, by) -> bool:
+def _end(invitation: Invitation, by: Actor) -> bool:
     ended = Invitation.objects.open().filter(pk=invitation.pk).update(revoked_at=timezone.now())
     if ended:
         Mail.objects.filter(pk=invitation.mail_id).cancel()
@@ -304,11 +309,11 @@ def find(token: str) -> Invitation | None:
     return None if found is None or _reason_against(found, found.invited_by) else found
 
 
-def _reason_against(invitation: Invitation, by) -> str:
+def _reason_against(invitation: Invitation, person) -> str:
     organization = invitation.organization
     role = organization.roles.organization_level().filter(slug=invitation.role).first()
     teams, promised = list(invitation.teams.all()), places().are_promised(invitation)
-    return _why_not(by, organization, role, teams, promised)
+    return _why_not(person, organization, role, teams, promised)
 
 
 def account_of(address: str):
@@ -337,19 +342,19 @@ def waiting_for(person):
 
 
 @transaction.atomic
-def accept(*, token: str, by) -> Membership:
-    """Join as the signed-in User `by`, with everything the invitation promises.
+def accept(*, token: str, by: Actor) -> Membership:
+    """Join as the signed-in person `by`, with everything the invitation promises.
 
     Raises Gone, and Refused when the invitation is for another address.
     """
     invitation = _claim(token)
-    if account_of(invitation.email) != by:
-        raise Refused(f"This invitation is for {invitation.email}. You are signed in as {by.email}.")
+    if account_of(invitation.email) != by.person:
+        raise Refused(f"This invitation is for {invitation.email}. You are signed in as {by.person.email}.")
     return _apply(invitation, by)
 
 
 @transaction.atomic
-def accept_as_new(*, token: str, name: str, password: str, origin) -> Membership:
+def accept_as_new(*, token: str, name: str, password: str, origin: Origin) -> Membership:
     """Join with a new account. The link came by mail, so the address counts as verified.
 
     `origin`: where the request comes from, for the audit row. Raises Gone, and Refused when an account exists:
@@ -363,8 +368,7 @@ def accept_as_new(*, token: str, name: str, password: str, origin) -> Membership
     person = get_user_model().objects.create_user(invitation.email, password, name=name)
     is_proved = {"verified": True, "primary": True}
     EmailAddress.objects.update_or_create(user=person, email=person.email, defaults=is_proved)
-    person.origin = origin
-    return _apply(invitation, person)
+    return _apply(invitation, Actor(person, origin))
 
 
 def _claim(token: str) -> Invitation:
@@ -378,18 +382,18 @@ def _claim(token: str) -> Invitation:
     return invitation
 
 
-def _apply(invitation: Invitation, person) -> Membership:
+def _apply(invitation: Invitation, by: Actor) -> Membership:
     """Membership, teams and tenant roles. An existing member keeps their organization role."""
     membership, _ = invitation.organization.memberships.get_or_create(
-        user=person, defaults={"role": invitation.role}
+        user=by.person, defaults={"role": invitation.role}
     )
     for team in invitation.teams.all():
-        team.user_set.add(person)
+        team.user_set.add(by.person)
     places().keep_promises(invitation, membership)
-    invitation.accepted_by = person
+    invitation.accepted_by = by.person
     invitation.save(update_fields=["accepted_by"])
     Mail.objects.filter(pk=invitation.mail_id).cancel()
-    _record("invitation.accepted", invitation, person, after=_promise(invitation))
+    _record("invitation.accepted", invitation, by, after=_promise(invitation))
     return membership
 
 
@@ -404,7 +408,7 @@ def _promise(invitation: Invitation, offer: Offer | None = None) -> dict:
     }
 
 
-def _record(action: str, invitation: Invitation, by, before=None, after=None) -> None:
+def _record(action: str, invitation: Invitation, by: Actor, before=None, after=None) -> None:
     AuditEvent.objects.record(
         action, invitation, by=by, organization=invitation.organization, before=before, after=after
     )

@@ -86,7 +86,7 @@ def _cells(row: str) -> list[str]:
     return [part.strip() for part in parts] or [""]
 
 
-def check(lines: Sequence[Line], organization: Organization, choices: Choices, by) -> Sequence[Line]:
+def check(lines: Sequence[Line], organization: Organization, choices: Choices, inviter) -> Sequence[Line]:
     """Set offer, state and problem of each line. Reads only; as many queries for any number of lines."""
     standings = standings_of(organization, [line.address for line in lines])
     seen, offers = {}, {}
@@ -94,7 +94,7 @@ def check(lines: Sequence[Line], organization: Organization, choices: Choices, b
         _fill(line, choices)
         _stand(line, standings, seen)
         if line.is_ready:
-            line.offer, line.problem = _same(line.offer, organization, by, offers)
+            line.offer, line.problem = _same(line.offer, organization, inviter, offers)
             line.state = State.REFUSED if line.problem else State.READY
     return lines
 
@@ -134,9 +134,9 @@ def _stand(line: Line, standings: dict, seen: dict[str, Line]) -> None:
         line.state, line.problem = State(outcome.value), ""
 
 
-def _same(offer: Offer, organization: Organization, by, offers: dict) -> tuple[Offer, str]:
+def _same(offer: Offer, organization: Organization, inviter, offers: dict) -> tuple[Offer, str]:
     """The first offer equal to this one, and why it may not be made: asked once for all lines that get the same."""
     key = (offer.role.pk, *(team.pk for team in offer.teams))
     if key not in offers:
-        offers[key] = offer, reason_against_offer(by, organization, offer)
+        offers[key] = offer, reason_against_offer(inviter, organization, offer)
     return offers[key]

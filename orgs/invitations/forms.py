@@ -81,9 +81,9 @@ class InviteForm(forms.Form):
             raise forms.ValidationError("You can't give access to one of these tenants.")
         return super().clean()
 
-    def be_like(self, member, by) -> list[str]:
+    def be_like(self, member, inviter) -> list[str]:
         """Choose what a member has directly, as far as the inviter may give it. Returns what is left out, in words."""
-        return [*self._role_like(member), *self._teams_like(member), *self._tenants_like(member, by)]
+        return [*self._role_like(member), *self._teams_like(member), *self._tenants_like(member, inviter)]
 
     def _role_like(self, member):
         if any(role.slug == member.role for role in self.roles):
@@ -99,9 +99,9 @@ class InviteForm(forms.Form):
             if team.uuid not in self.initial["teams"]:
                 yield f"Team {team}: {'it can do more than you' if team in offered else 'you can’t add people'}."
 
-    def _tenants_like(self, member, by):
+    def _tenants_like(self, member, inviter):
         """Roles on tenants that the inviter can't see are not mentioned."""
-        for grant in places().roles_like(member, by, self.rights):
+        for grant in places().roles_like(member, inviter, self.rights):
             name = f"{TENANT_FIELD}{grant.place.pk}"
             reason = self._why_not_grant(name, grant)
             if reason:
@@ -165,10 +165,10 @@ class BulkForm(InviteForm):
             raise forms.ValidationError("Paste at least one line.")
         return lines
 
-    def lines(self, by) -> list[bulk.Line]:
+    def lines(self, inviter) -> list[bulk.Line]:
         """The checked lines of the valid form."""
         choices = bulk.Choices(self.roles, list(self.fields["teams"].queryset), self.offer)
-        return bulk.check(self.cleaned_data["addresses"], self.org, choices, by)
+        return bulk.check(self.cleaned_data["addresses"], self.org, choices, inviter)
 
     @property
     def fingerprint(self) -> str:

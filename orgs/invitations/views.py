@@ -70,7 +70,7 @@ def create(request):
                 organization=request.org,
                 addresses=form.cleaned_data["addresses"],
                 offer=form.offer,
-                by=request.user,
+                by=request.actor,
             )
         except Refused as refused:
             form.add_error(None, str(refused))
@@ -118,7 +118,7 @@ def bulk_send(request):
     if not wishes or form.cleaned_data["checked"] != form.fingerprint:
         return _bulk_page(request, form, lines, unseen=bool(wishes))
     try:
-        made = iter(actions.invite_each(organization=request.org, wishes=wishes, by=request.user))
+        made = iter(actions.invite_each(organization=request.org, wishes=wishes, by=request.actor))
     except Refused as refused:
         form.add_error(None, str(refused))
         return _bulk_page(request, form, lines)
@@ -148,7 +148,7 @@ def _bulk_page(request, form, lines=None, unseen=False):
 def renew(request, invitation):
     invitation = get_object_or_404(_open(request), pk=invitation)
     try:
-        result = actions.renew(invitation=invitation, by=request.user)
+        result = actions.renew(invitation=invitation, by=request.actor)
     except Refused as refused:
         context = {**_list_context(request), "refused": str(refused)}
         return render_partial(request, "invitations/list.html#rows", context, status=409)
@@ -160,7 +160,7 @@ def renew(request, invitation):
 def retry(request, invitation):
     invitation = get_object_or_404(_open(request), pk=invitation)
     try:
-        actions.retry_delivery(invitation=invitation, by=request.user)
+        actions.retry_delivery(invitation=invitation, by=request.actor)
     except Refused as refused:
         messages.error(request, str(refused))
     else:
@@ -173,7 +173,7 @@ def retry(request, invitation):
 @org_view(Permission.INVITATION_MANAGE)
 def retry_all(request):
     """After the mail server was away for long."""
-    count = actions.retry_failed(organization=request.org, by=request.user)
+    count = actions.retry_failed(organization=request.org, by=request.actor)
     if count:
         messages.success(request, f"{count} email{'' if count == 1 else 's'} will be sent again.")
     else:
@@ -186,7 +186,7 @@ def retry_all(request):
 def revoke(request, invitation):
     invitation = get_object_or_404(_open(request), pk=invitation)
     try:
-        actions.revoke(invitation=invitation, by=request.user)
+        actions.revoke(invitation=invitation, by=request.actor)
     except Refused as refused:
         messages.error(request, str(refused))
     else:

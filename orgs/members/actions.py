@@ -9,11 +9,12 @@ from orgs.audit.models import AuditEvent
 from orgs.domains.models import Departure
 from orgs.models import Membership, Organization
 from orgs.roles.models import Role
+from orgs.users.models import Actor
 from zenpro_site.common.refusals import Outcome, Refused, one_by_one
 
 
 @transaction.atomic
-def add_member(*, organization: Organization, person, role: Role, by) -> Membership:
+def add_member(*, organization: Organization, person, role: Role, by: Actor) -> Membership:
     """Make a person a member without an invitation; for superusers.
 
     Raises Refused for a role the organization does not have, one that may do more than `by`, someone who is a member
@@ -32,7 +33,7 @@ def add_member(*, organization: Organization, person, role: Role, by) -> Members
 
 
 @transaction.atomic
-def change_role(*, membership: Membership, role: Role, by) -> None:
+def change_role(*, membership: Membership, role: Role, by: Actor) -> None:
     """Give a member another organization role. Nothing happens when they have it already.
 
     Raises Refused for a role the organization does not have, for one's own role, for a role stronger than what `by`
@@ -44,7 +45,7 @@ def change_role(*, membership: Membership, role: Role, by) -> None:
 
 
 @transaction.atomic
-def change_roles(*, memberships: Iterable[Membership], role: Role, by) -> list[Outcome]:
+def change_roles(*, memberships: Iterable[Membership], role: Role, by: Actor) -> list[Outcome]:
     """change_role for each of these members; an audit row for each that was changed."""
     outcomes = one_by_one(memberships, lambda membership: _switch(membership, role, by))
     for outcome in outcomes:
@@ -53,13 +54,13 @@ def change_roles(*, memberships: Iterable[Membership], role: Role, by) -> list[O
     return outcomes
 
 
-def _switch(membership: Membership, role: Role, by) -> str | None:
+def _switch(membership: Membership, role: Role, by: Actor) -> str | None:
     """Change the role without recording it; returns the one before, None when they have it already."""
     organization = membership.organization.locked()
     if role.organization_id != organization.pk or role.level != Role.Level.ORGANIZATION:
         raise Refused(f"{organization} has no such role.")
     membership.refresh_from_db(fields=["role"])
-    if membership.user_id == by.pk:
+    if membership.user_id == by.person.pk:
         raise Refused("You can't change your own role. Ask another Admin.")
     if membership.role == role.slug:
         return None
@@ -70,13 +71,13 @@ def _switch(membership: Membership, role: Role, by) -> str | None:
     return before
 
 
-def _record_role(membership: Membership, role: Role, before: str, by) -> None:
+def _record_role(membership: Membership, role: Role, before: str, by: Actor) -> None:
     after = {"role": role.slug}
     _record("member.role_changed", membership.organization, membership, by, {"role": before}, after)
 
 
 @transaction.atomic
-def remove_member(*, membership: Membership, by) -> None:
+def remove_member(*, membership: Membership, by: Actor) -> None:
     """End a membership: organization role, teams, tenant roles and shares, at once. What they created stays.
 
     Raises Refused for oneself (that is `leave`), for someone stronger, and for the last active Admin.
@@ -86,7 +87,7 @@ def remove_member(*, membership: Membership, by) -> None:
 
 
 @transaction.atomic
-def remove_members(*, memberships: Iterable[Membership], by) -> list[Outcome]:
+def remove_members(*, memberships: Iterable[Membership], by: Actor) -> list[Outcome]:
     """remove_member for each of these members; an audit row for each that was removed."""
     outcomes = one_by_one(memberships, lambda membership: _remove(membership, by))
     for outcome in outcomes:
@@ -96,18 +97,18 @@ def remove_members(*, memberships: Iterable[Membership], by) -> list[Outcome]:
     return outcomes
 
 
-def _remove(membership: Membership, by) -> dict:
+def _remove(membership: Membership, by: Actor) -> dict:
     """Remove without recording it; returns what they had."""
-    if membership.user_id == by.pk:
+    if membership.user_id == by.person.pk:
         raise Refused("To remove yourself, leave the organization.")
     refuse_stronger(membership.organization, by, membership.role)
     return _end(membership)
 
 
 @transaction.atomic
-def leave(*, membership: Membership, by) -> None:
+def leave(*, membership: Membership, by: Actor) -> None:
     """End one's own membership. Raises Refused for the last active Admin and for anyone else's."""
-    if membership.user_id != by.pk:
+    if membership.user_id != by.person.pk:
         raise Refused("You can only leave on your own behalf.")
     _record("member.left", membership.organization, membership, by, _end(membership))
 
@@ -131,5 +132,5 @@ def refuse_without_admin(organization: Organization) -> None:
         raise Refused("An organization needs an Admin. Make someone else an Admin first.")
 
 
-def _record(action, organization, target, by, before=None, after=None) -> None:
+def _record(action, organization, target, by: Actor, before=None, after=None) -> None:
     AuditEvent.objects.record(action, target, by=by, organization=organization, before=before, after=after)

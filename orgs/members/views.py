@@ -16,7 +16,7 @@ def leave(request):
     refused = "" if request.membership else f"You are not a member of {request.org}."
     if request.method == "POST" and not refused:
         try:
-            actions.leave(membership=request.membership, by=request.user)
+            actions.leave(membership=request.membership, by=request.actor)
         except Refused as reason:
             refused = str(reason)
         else:

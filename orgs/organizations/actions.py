@@ -8,11 +8,12 @@ from orgs.access.factors import has_two_factor
 from orgs.audit.models import AuditEvent
 from orgs.models import Membership, Organization, OrgRole
 from orgs.roles.models import Role
+from orgs.users.models import Actor
 from zenpro_site.common.refusals import Refused
 
 
 @transaction.atomic
-def create_organization(*, name: str, slug: str, by, description: str = "") -> Organization:
+def create_organization(*, name: str, slug: str, by: Actor, description: str = "") -> Organization:
     """Create an organization with its predefined roles; the creator becomes its first Admin.
 
     Raises Refused when another organization has the slug.
@@ -21,13 +22,13 @@ def create_organization(*, name: str, slug: str, by, description: str = "") -> O
         raise Refused(f"“{slug}” is taken.")
     organization = Organization.objects.create(name=name, slug=slug, description=description)
     Role.objects.seed(organization)
-    Membership.objects.create(organization=organization, user=by, role=OrgRole.ADMIN)
+    Membership.objects.create(organization=organization, user=by.person, role=OrgRole.ADMIN)
     _record("organization.created", organization, organization, by, after=_words(organization))
     return organization
 
 
 @transaction.atomic
-def update_organization(*, organization: Organization, name: str, description: str, by) -> None:
+def update_organization(*, organization: Organization, name: str, description: str, by: Actor) -> None:
     """Rename and describe. The slug stays, so that links keep working."""
     before = _words(Organization.objects.select_for_update().get(pk=organization.pk))
     organization.name, organization.description = name, description
@@ -36,7 +37,7 @@ def update_organization(*, organization: Organization, name: str, description: s
 
 
 @transaction.atomic
-def require_two_factor(*, organization: Organization, required: bool, by) -> None:
+def require_two_factor(*, organization: Organization, required: bool, by: Actor) -> None:
     """Require a second factor at sign-in, or no longer. Nothing happens when that is the setting already.
 
     Raises Refused when `by` has none: they would shut themselves out.
@@ -44,7 +45,7 @@ def require_two_factor(*, organization: Organization, required: bool, by) -> Non
     locked = organization.locked()
     if locked.requires_two_factor == required:
         return
-    if required and not has_two_factor(by):
+    if required and not has_two_factor(by.person):
         raise Refused("Set up two-factor sign-in for yourself first.")
     organization.requires_two_factor = required
     organization.save(update_fields=["requires_two_factor", "updated_at"])
@@ -55,7 +56,7 @@ def require_two_factor(*, organization: Organization, required: bool, by) -> Non
 
 
 @transaction.atomic
-def allow_package_builds(*, organization: Organization, allowed: bool, by) -> None:
+def allow_package_builds(*, organization: Organization, allowed: bool, by: Actor) -> None:
     """Let packages of templates be built from source where they have no wheel, or no longer.
 
     Nothing happens when that is the setting already. Raises Refused while the package index needs a password: the
@@ -77,7 +78,7 @@ def allow_package_builds(*, organization: Organization, allowed: bool, by) -> No
 
 
 @transaction.atomic
-def delete_organization(*, organization: Organization, by) -> None:
+def delete_organization(*, organization: Organization, by: Actor) -> None:
     """Delete the organization with its members, teams, roles and invitations; its audit rows stay.
 
     Raises Refused while it has something that protects it, such as a server that only the agent can remove.
@@ -104,5 +105,5 @@ def _words(organization: Organization) -> dict[str, str]:
     return {"name": organization.name, "slug": organization.slug, "description": organization.description}
 
 
-def _record(action, organization, target, by, before=None, after=None) -> None:
+def _record(action, organization, target, by: Actor, before=None, after=None) -> None:
     AuditEvent.objects.record(action, target, by=by, organization=organization, before=before, after=after)

@@ -16,7 +16,7 @@ def two_factor(request):
     """Require a second factor of everyone, or no longer."""
     required = request.POST.get("required") == "yes"
     try:
-        actions.require_two_factor(organization=request.org, required=required, by=request.user)
+        actions.require_two_factor(organization=request.org, required=required, by=request.actor)
     except Refused as refused:
         messages.error(request, str(refused))
     else:
@@ -32,7 +32,7 @@ def package_builds(request):
         refuse(request, OrgRole.ADMIN.label, request.org)
     allowed = request.POST.get("allowed") == "on"
     try:
-        actions.allow_package_builds(organization=request.org, allowed=allowed, by=request.user)
+        actions.allow_package_builds(organization=request.org, allowed=allowed, by=request.actor)
     except Refused as refused:
         messages.error(request, str(refused))
     else:

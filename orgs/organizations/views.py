@@ -25,9 +25,8 @@ def create(request):
         tone, sentence = form.slug_state(request.GET.get("slug", ""))
         return render(request, "organizations/create.html#slug-state", {"tone": tone, "sentence": sentence})
     if form.is_valid():
-        request.user.origin = request.origin
         try:
-            organization = actions.create_organization(by=request.user, **form.cleaned_data)
+            organization = actions.create_organization(by=request.actor, **form.cleaned_data)
         except Refused as refused:
             form.add_error("slug", str(refused))
         else:
@@ -43,7 +42,7 @@ def settings(request):
     name = request.org.name
     form = OrganizationForm(data, instance=request.org)
     if form.is_valid():
-        actions.update_organization(organization=request.org, by=request.user, **form.cleaned_data)
+        actions.update_organization(organization=request.org, by=request.actor, **form.cleaned_data)
         messages.success(request, "Saved.")
         return redirect("orgs:settings", request.org.slug)
     request.org.name = name  # the form has written into the instance that the frame of the page shows

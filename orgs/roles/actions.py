@@ -9,6 +9,7 @@ from orgs.access.places import places
 from orgs.audit.models import AuditEvent
 from orgs.models import Organization
 from orgs.permissions import Permission
+from orgs.users.models import Actor
 from zenpro_site.common.refusals import Refused
 
 from .models import Role
@@ -29,7 +30,7 @@ class Change:
 
 
 @transaction.atomic
-def create_role(*, organization: Organization, level: str, name: str, by, **about) -> Role:
+def create_role(*, organization: Organization, level: str, name: str, by: Actor, **about) -> Role:
     """Make a role of the organization's own. `about`: description, base (a predefined role of the same level, whose
     rights it always has) and rights (those besides; what they need is added).
 
@@ -56,7 +57,7 @@ def create_role(*, organization: Organization, level: str, name: str, by, **abou
 
 
 @transaction.atomic
-def update_role(*, role: Role, name: str, description: str, by) -> None:
+def update_role(*, role: Role, name: str, description: str, by: Actor) -> None:
     """Rename and describe. Raises Refused for a predefined role, a stronger one, and a taken name."""
     row = _own(role, by)
     _refuse_taken(row.organization, row.level, name, besides=row)
@@ -67,7 +68,7 @@ def update_role(*, role: Role, name: str, description: str, by) -> None:
 
 
 @transaction.atomic
-def change_rights(*, role: Role, rights, version: str, by) -> Change:
+def change_rights(*, role: Role, rights, version: str, by: Actor) -> Change:
     """Make the rights of a role those given, its base's and what they need; its holders have them at once.
 
     `version`: Role.version when the rights were chosen. Raises Outdated when it is another by now; Refused for a
@@ -93,7 +94,7 @@ def change_rights(*, role: Role, rights, version: str, by) -> Change:
 
 
 @transaction.atomic
-def delete_role(*, role: Role, by, replacement: Role | None = None) -> None:
+def delete_role(*, role: Role, by: Actor, replacement: Role | None = None) -> None:
     """Delete a role. Those who hold it, or are invited to it, have the replacement from now on.
 
     Raises Refused for a predefined role, for one in use without a replacement, for one the organization lacks, and
@@ -131,18 +132,18 @@ def in_use(role: Role) -> bool:
     return places().use(role)
 
 
-def _allowed(organization: Organization, level: str, rights, base: Role | None, by) -> frozenset[str]:
+def _allowed(organization: Organization, level: str, rights, base: Role | None, by: Actor) -> frozenset[str]:
     """The rights, those of the base and what they need. Raises Refused when they cannot be, or not through `by`."""
     unknown = frozenset(rights) - rights_that_exist(level)
     if unknown:
         raise Refused(f"There is no such right: {', '.join(sorted(unknown))}.")
     whole = complete(level, frozenset(rights) | (base.rights if base else frozenset()))
-    if level == Role.Level.ORGANIZATION and not whole <= permissions_of(by, organization):
+    if level == Role.Level.ORGANIZATION and not whole <= permissions_of(by.person, organization):
         raise Refused("A role can't do more than you. Ask an Admin.")
     return whole
 
 
-def _own(role: Role, by) -> Role:
+def _own(role: Role, by: Actor) -> Role:
     """The role as it is stored now, locked. Raises Refused for predefined roles and for stronger ones than `by`."""
     role.organization.locked()
     # Giving a role on a tenant refers to its row, so it happens before this change or after it.
@@ -155,7 +156,7 @@ def _own(role: Role, by) -> Role:
     return row
 
 
-def _refuse_replacement(role: Role, replacement: Role, by) -> None:
+def _refuse_replacement(role: Role, replacement: Role, by: Actor) -> None:
     same = replacement.organization_id == role.organization_id and replacement.level == role.level
     if not same or replacement.pk == role.pk:
         raise Refused("Choose another role of the same level.")
@@ -165,13 +166,13 @@ def _refuse_replacement(role: Role, replacement: Role, by) -> None:
         _refuse_own_gain(role, by)
 
 
-def _refuse_own_gain(role: Role, by) -> None:
+def _refuse_own_gain(role: Role, by: Actor) -> None:
     """People who manage roles but not access must not give themselves more rights on tenants."""
-    if role.level != Role.Level.TENANT or by.is_superuser:
+    if role.level != Role.Level.TENANT or by.person.is_superuser:
         return
-    if Permission.TENANT_MANAGE_ALL in permissions_of(by, role.organization):
+    if Permission.TENANT_MANAGE_ALL in permissions_of(by.person, role.organization):
         return
-    if places().are_held(role, by):
+    if places().are_held(role, by.person):
         raise Refused("You have this role. You can't give yourself more rights; ask an Admin.")
 
 
@@ -186,5 +187,5 @@ def _words(role: Role) -> dict[str, str]:
     return {"name": role.name, "level": role.level, "description": role.description, "base": base}
 
 
-def _record(action: str, role: Role, by, before=None, after=None) -> None:
+def _record(action: str, role: Role, by: Actor, before=None, after=None) -> None:
     AuditEvent.objects.record(action, role, by=by, organization=role.organization, before=before, after=after)

@@ -99,7 +99,7 @@ def rights_save(request, role):
     rights = ticked(request.POST, role)
     try:
         change = actions.change_rights(
-            role=role, rights=rights, version=request.POST.get("version", ""), by=request.user
+            role=role, rights=rights, version=request.POST.get("version", ""), by=request.actor
         )
     except Refused as error:
         conflict = isinstance(error, actions.Outdated)
@@ -116,7 +116,7 @@ def role_edit(request, role):
     name, form = role.name, RoleForm(request.POST or None, instance=role)
     if request.method == "POST" and form.is_valid():
         try:
-            actions.update_role(role=role, by=request.user, **form.cleaned_data)
+            actions.update_role(role=role, by=request.actor, **form.cleaned_data)
         except Refused as error:
             form.add_error(None, str(error))
         else:
@@ -134,7 +134,7 @@ def role_delete(request, role):
     form = DeleteForm(request.POST if request.method == "POST" else None, role=role, needed=needed)
     if request.method == "POST" and form.is_valid():
         try:
-            actions.delete_role(role=role, by=request.user, replacement=form.cleaned_data["replacement"])
+            actions.delete_role(role=role, by=request.actor, replacement=form.cleaned_data["replacement"])
         except Refused as error:
             form.add_error(None, str(error))
         else:
@@ -163,7 +163,7 @@ def _status(form) -> int:
 
 def _made(request, form) -> Role | None:
     try:
-        return actions.create_role(organization=request.org, by=request.user, **form.about)
+        return actions.create_role(organization=request.org, by=request.actor, **form.about)
     except Refused as error:
         form.add_error(None, str(error))
         return None

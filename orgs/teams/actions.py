@@ -9,6 +9,7 @@ from orgs.access.places import places
 from orgs.audit.models import AuditEvent
 from orgs.models import Membership, Organization
 from orgs.permissions import Permission
+from orgs.users.models import Actor
 from zenpro_site.common.refusals import Outcome, Refused, one_by_one
 
 from .access import gives_too_much, is_maintainer, manages_members
@@ -17,7 +18,7 @@ from .models import Team
 
 @transaction.atomic
 def create_team(
-    *, organization: Organization, label: str, by, description: str = "", org_role: str = ""
+    *, organization: Organization, label: str, by: Actor, description: str = "", org_role: str = ""
 ) -> Team:
     """Create a team without members. `org_role`: slug of an organization role that all members will inherit.
 
@@ -33,7 +34,7 @@ def create_team(
 
 
 @transaction.atomic
-def update_team(*, team: Team, label: str, description: str, org_role: str, by) -> None:
+def update_team(*, team: Team, label: str, description: str, org_role: str, by: Actor) -> None:
     """Rename, describe, and change the organization role of all members. Same refusals as create_team.
 
     The old role counts as well: no one can take away a role stronger than their own.
@@ -50,7 +51,7 @@ def update_team(*, team: Team, label: str, description: str, org_role: str, by) 
 
 
 @transaction.atomic
-def delete_team(*, team: Team, by) -> None:
+def delete_team(*, team: Team, by: Actor) -> None:
     """Delete the team; its members lose at once what they had through it. Raises Refused for a stronger team."""
     row = _locked(team)
     refuse_stronger(row.organization, by, row.org_role)
@@ -60,7 +61,7 @@ def delete_team(*, team: Team, by) -> None:
 
 
 @transaction.atomic
-def add_member(*, team: Team, user, by) -> None:
+def add_member(*, team: Team, user, by: Actor) -> None:
     """Put a member of the organization into the team; they have its rights at once.
 
     Nothing happens when they are in it already. Raises Refused for outsiders, when `by` neither manages teams nor
@@ -73,7 +74,7 @@ def add_member(*, team: Team, user, by) -> None:
 
 
 @transaction.atomic
-def add_members(*, team: Team, memberships: Iterable[Membership], by) -> list[Outcome]:
+def add_members(*, team: Team, memberships: Iterable[Membership], by: Actor) -> list[Outcome]:
     """add_member for each of these; an audit row for each that was not in it."""
     row = _locked(team)
     outcomes = one_by_one(memberships, lambda membership: _join(row, membership.user, by) or None)
@@ -83,14 +84,14 @@ def add_members(*, team: Team, memberships: Iterable[Membership], by) -> list[Ou
     return outcomes
 
 
-def _join(row: Team, user, by) -> bool:
+def _join(row: Team, user, by: Actor) -> bool:
     """Put a person into a locked team without recording it; False when they are in it already."""
     _refuse_unless_manager(row, by)
     if not row.organization.memberships.filter(user=user).exists():
         raise Refused(f"{user} is not in {row.organization}.")
     refuse_stronger(row.organization, by, row.org_role)
     _refuse_own_gain(row, user, by)
-    if not is_maintainer(by, row):
+    if not is_maintainer(by.person, row):
         _refuse_too_much(row, by)
     if row.user_set.filter(pk=user.pk).exists():
         return False
@@ -99,7 +100,7 @@ def _join(row: Team, user, by) -> bool:
 
 
 @transaction.atomic
-def remove_member(*, team: Team, user, by) -> None:
+def remove_member(*, team: Team, user, by: Actor) -> None:
     """Take a person out of the team; they lose its rights at once. Nothing happens when they are not in it.
 
     Raises Refused when the team may do more than `by`, and when `by` neither manages teams nor maintains this one.
@@ -115,7 +116,7 @@ def remove_member(*, team: Team, user, by) -> None:
 
 
 @transaction.atomic
-def add_maintainer(*, team: Team, user, by) -> None:
+def add_maintainer(*, team: Team, user, by: Actor) -> None:
     """Let a person of the team add and remove its members. Nothing happens when they can already.
 
     It hands on the right to give what the team has. Raises Refused for people who are not in it, for service
@@ -136,7 +137,7 @@ def add_maintainer(*, team: Team, user, by) -> None:
 
 
 @transaction.atomic
-def remove_maintainer(*, team: Team, user, by) -> None:
+def remove_maintainer(*, team: Team, user, by: Actor) -> None:
     """They stay in the team but no longer manage its members. Raises Refused when the team may do more than `by`."""
     row = _locked(team)
     refuse_stronger(row.organization, by, row.org_role)
@@ -150,8 +151,8 @@ def _locked(team: Team) -> Team:
     return Team.objects.select_for_update().select_related("organization").get(pk=team.pk)
 
 
-def _refuse_role(organization: Organization, by, slug: str) -> None:
-    if slug and Permission.MEMBER_MANAGE not in permissions_of(by, organization):
+def _refuse_role(organization: Organization, by: Actor, slug: str) -> None:
+    if slug and Permission.MEMBER_MANAGE not in permissions_of(by.person, organization):
         raise Refused("You can't assign roles in the organization.")
     if slug and not organization.roles.organization_level().filter(slug=slug).exists():
         raise Refused(f"{organization} has no such role.")
@@ -164,21 +165,21 @@ def _refuse_taken(organization: Organization, label: str, besides: Team | None =
         raise Refused(f"{organization} already has a team “{label}”.")
 
 
-def _refuse_own_gain(team: Team, user, by) -> None:
+def _refuse_own_gain(team: Team, user, by: Actor) -> None:
     """People who manage teams but not access must not let themselves into tenants through a team."""
-    if user != by or Permission.TENANT_MANAGE_ALL in permissions_of(by, team.organization):
+    if user != by.person or Permission.TENANT_MANAGE_ALL in permissions_of(by.person, team.organization):
         return
     if places().are_given_to(team):
         raise Refused("This team has roles on tenants. You can't give yourself roles; ask an Admin.")
 
 
-def _refuse_too_much(team: Team, by) -> None:
-    if reason := gives_too_much(by, team, permissions_of(by, team.organization)):
+def _refuse_too_much(team: Team, by: Actor) -> None:
+    if reason := gives_too_much(by.person, team, permissions_of(by.person, team.organization)):
         raise Refused(reason)
 
 
-def _refuse_unless_manager(team: Team, by) -> None:
-    if not manages_members(by, team, permissions_of(by, team.organization)):
+def _refuse_unless_manager(team: Team, by: Actor) -> None:
+    if not manages_members(by.person, team, permissions_of(by.person, team.organization)):
         raise Refused(f"You don't manage the members of {team}.")
 
 
@@ -190,5 +191,5 @@ def _person(user) -> dict[str, str]:
     return {"member": str(user), "email": user.email}
 
 
-def _record(action: str, team: Team, by, before=None, after=None) -> None:
+def _record(action: str, team: Team, by: Actor, before=None, after=None) -> None:
     AuditEvent.objects.record(action, team, by=by, organization=team.organization, before=before, after=after)

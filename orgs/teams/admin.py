@@ -55,10 +55,10 @@ class TeamAdmin(ActionsAdmin):
     def save_model(self, request, obj, form, change):
         words = {"label": obj.label, "description": obj.description, "org_role": obj.org_role}
         if change:
-            actions.update_team(team=obj, by=request.user, **words)
+            actions.update_team(team=obj, by=request.actor, **words)
             return
-        made = actions.create_team(organization=obj.organization, by=request.user, **words)
+        made = actions.create_team(organization=obj.organization, by=request.actor, **words)
         obj.__dict__.update(made.__dict__)
 
     def delete_model(self, request, obj):
-        actions.delete_team(team=obj, by=request.user)
+        actions.delete_team(team=obj, by=request.actor)

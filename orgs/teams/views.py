@@ -46,7 +46,7 @@ def team_create(request):
     form = _form(request, Team(organization=request.org))
     if request.method == "POST" and form.is_valid():
         try:
-            team = actions.create_team(organization=request.org, by=request.user, **form.words)
+            team = actions.create_team(organization=request.org, by=request.actor, **form.words)
         except Refused as error:
             form.add_error(None, str(error))
         else:
@@ -73,7 +73,7 @@ def team_edit(request, team):
     name, form = team.label, _form(request, team)
     if request.method == "POST" and form.is_valid():
         try:
-            actions.update_team(team=team, by=request.user, **form.words)
+            actions.update_team(team=team, by=request.actor, **form.words)
         except Refused as error:
             form.add_error(None, str(error))
         else:
@@ -91,7 +91,7 @@ def team_delete(request, team):
     refusal = ""
     if request.method == "POST":
         try:
-            actions.delete_team(team=team, by=request.user)
+            actions.delete_team(team=team, by=request.actor)
         except Refused as error:
             refusal = str(error)
         else:
@@ -173,7 +173,7 @@ def _members_again(request, team):
 
 def _change(request, action, team, user, done: str) -> None:
     try:
-        action(team=team, user=user, by=request.user)
+        action(team=team, user=user, by=request.actor)
     except Refused as error:
         messages.error(request, str(error))
     else:

@@ -10,13 +10,14 @@ from orgs.audit.models import AuditEvent
 from orgs.models import Organization, OrgRole
 from zenpro_site.common.refusals import Refused
 
+from .models import Actor
 from .sessions import browser_of
 
 FLAGS = ("name", "email", "is_active", "is_staff", "is_superuser", "is_service_account")
 
 
 @transaction.atomic
-def create_person(*, person, by) -> None:
+def create_person(*, person, by: Actor) -> None:
     """Store a new account; the address makes the username. Its password is set on the object already."""
     person.username = type(person).objects.free_username(person.email.partition("@")[0])
     person.save(force_insert=True)
@@ -24,14 +25,14 @@ def create_person(*, person, by) -> None:
 
 
 @transaction.atomic
-def change_person(*, person, by) -> None:
+def change_person(*, person, by: Actor) -> None:
     """Store changed fields of an account.
 
     Raises Refused when `by` would lock themselves out, and when an organization would be without an active Admin.
     """
     row = type(person).objects.select_for_update().get(pk=person.pk)
     before, after = _words(row), _words(person)
-    if row == by and not (person.is_active and person.is_superuser):
+    if row == by.person and not (person.is_active and person.is_superuser):
         raise Refused("You can't remove these rights from yourself. Ask another superuser.")
     if row.is_active and not person.is_active:
         deactivate_person(person=row, by=by)
@@ -46,20 +47,20 @@ def change_person(*, person, by) -> None:
 
 
 @transaction.atomic
-def registered(*, person, through: str) -> None:
+def registered(*, by: Actor, through: str) -> None:
     """Tell the audit log that a person created their own account: by password, or through the provider of that name."""
-    after = {"email": person.email, "username": person.username, "through": through}
-    _record("person.registered", person, person, after=after)
+    after = {"email": by.person.email, "username": by.person.username, "through": through}
+    _record("person.registered", by.person, by, after=after)
 
 
 @transaction.atomic
-def connected(*, person, through: str) -> None:
+def connected(*, by: Actor, through: str) -> None:
     """Tell the audit log that a person can sign in through a provider from now on."""
-    _record("person.connected", person, person, after={"through": through})
+    _record("person.connected", by.person, by, after={"through": through})
 
 
 @transaction.atomic
-def password_was_set(*, person, by) -> None:
+def password_was_set(*, person, by: Actor) -> None:
     """Tell the audit log that someone else chose a person's password."""
     _record("person.password_set", person, by)
 
@@ -71,28 +72,29 @@ def link_made(*, person) -> None:
 
 
 @transaction.atomic
-def password_changed(*, person, had_one: bool, was_signed_in: bool) -> None:
+def password_changed(*, by: Actor, had_one: bool, was_signed_in: bool) -> None:
     """Tell the audit log that a person chose their own password; by the link in a mail if not signed in."""
     if not was_signed_in:
-        _record("person.password_reset", person, person)
+        _record("person.password_reset", by.person, by)
     elif had_one:
-        _record("person.password_changed", person, person)
+        _record("person.password_changed", by.person, by)
     else:
-        _record("person.password_chosen", person, person)
+        _record("person.password_chosen", by.person, by)
 
 
 @transaction.atomic
-def address_confirmed(*, person, before: str) -> None:
+def address_confirmed(*, by: Actor, before: str) -> None:
     """The person proved that the address is theirs; `before` is what they signed in with until now."""
+    person = by.person
     if person.email == before:
-        _record("person.email_confirmed", person, person, after={"email": person.email})
+        _record("person.email_confirmed", person, by, after={"email": person.email})
         return
     end_sessions(person=person)
-    _record("person.email_changed", person, person, {"email": before}, {"email": person.email})
+    _record("person.email_changed", person, by, {"email": before}, {"email": person.email})
 
 
 @transaction.atomic
-def factors_changed(*, person, before: dict, after: dict) -> None:
+def factors_changed(*, by: Actor, before: dict, after: dict) -> None:
     """Tell the audit log how a person's second factors changed: two_factor.factors_of before and after the change.
 
     One row: recovery codes come and go with the first and the last factor.
@@ -100,23 +102,23 @@ def factors_changed(*, person, before: dict, after: dict) -> None:
     new, gone = _missing(after, before), _missing(before, after)
     names = {"before": _named(gone), "after": _named(new)}
     if "totp" in new:
-        _record("two_factor.app_added", person, person)
+        _record("two_factor.app_added", by.person, by)
     elif "totp" in gone:
-        _record("two_factor.app_removed", person, person)
+        _record("two_factor.app_removed", by.person, by)
     elif "webauthn" in new:
-        _record("two_factor.passkey_added", person, person, **names)
+        _record("two_factor.passkey_added", by.person, by, **names)
     elif "webauthn" in gone:
-        _record("two_factor.passkey_removed", person, person, **names)
+        _record("two_factor.passkey_removed", by.person, by, **names)
     elif "recovery_codes" in new:
-        _record("two_factor.codes_made", person, person)
+        _record("two_factor.codes_made", by.person, by)
     elif before != after:
         changed = next(pk for pk in after if before[pk] != after[pk])
         names = {"before": {"passkey": before[changed][1]}, "after": {"passkey": after[changed][1]}}
-        _record("two_factor.passkey_renamed", person, person, **names)
+        _record("two_factor.passkey_renamed", by.person, by, **names)
 
 
 @transaction.atomic
-def remove_factor(*, factor, by) -> None:
+def remove_factor(*, factor, by: Actor) -> None:
     """A superuser removes a lost second factor (an Authenticator); recovery codes end with the last one."""
     person, name = factor.user, str(factor)
     factor.delete()
@@ -142,7 +144,7 @@ def end_sessions(*, person) -> None:
 
 
 @transaction.atomic
-def sign_out_everywhere(*, person, by) -> None:
+def sign_out_everywhere(*, person, by: Actor) -> None:
     """End all sessions of the person; whoever keeps the one in hand calls sessions.keep afterwards."""
     end_sessions(person=person)
     person.usersession_set.all().delete()
@@ -150,7 +152,7 @@ def sign_out_everywhere(*, person, by) -> None:
 
 
 @transaction.atomic
-def end_session(*, session, by) -> None:
+def end_session(*, session, by: Actor) -> None:
     """End one session (a UserSession row): it does not work at the next request."""
     before = {"browser": browser_of(session.user_agent), "address": session.ip}
     session.end()
@@ -180,12 +182,12 @@ def _only(words: dict, names: list[str]) -> dict:
     return {name: words[name] for name in names}
 
 
-def _record(action: str, person, by, before=None, after=None) -> None:
+def _record(action: str, person, by: Actor | None, before=None, after=None) -> None:
     AuditEvent.objects.record(action, person, by=by, before=before, after=after)
 
 
 @transaction.atomic
-def deactivate_person(*, person, by) -> None:
+def deactivate_person(*, person, by: Actor) -> None:
     """Stop a person from signing in; their sessions end for good. Raises Refused when an organization would be left
     without an active Admin."""
     organizations = Organization.objects.filter(memberships__user=person, memberships__role=OrgRole.ADMIN)
@@ -200,7 +202,7 @@ def deactivate_person(*, person, by) -> None:
 
 
 @transaction.atomic
-def rename_person(*, person, name: str, by) -> None:
+def rename_person(*, person, name: str, by: Actor) -> None:
     """Change the name that others see. The username, which tenants know them by, stays."""
     before = {"name": get_user_model().objects.get(pk=person.pk).name}
     person.name = name

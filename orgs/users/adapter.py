@@ -16,6 +16,7 @@ from zenpro_site.common.addresses import full
 from zenpro_site.common.mailboxes import normal
 
 from . import actions, limits, sessions
+from .models import Actor
 
 WAYS = {
     "reauthenticate": "Use your password",
@@ -75,16 +76,14 @@ class AccountAdapter(DefaultAccountAdapter):
 
     def post_login(self, request, user, **kwargs):
         """Every way to sign in through allauth ends here."""
-        user.origin = request.origin
-        join(person=user)
+        join(by=Actor(user, request.origin))
         return super().post_login(request, user, **kwargs)
 
     @transaction.atomic
     def save_user(self, request, user, form, commit=True):
         """allauth's page to sign up, where it is open."""
         user = super().save_user(request, user, form, commit)
-        user.origin = request.origin
-        actions.registered(person=user, through="password")
+        actions.registered(by=Actor(user, request.origin), through="password")
         return user
 
     def send_password_reset_mail(self, user, email, context) -> None:
@@ -133,8 +132,10 @@ class AccountAdapter(DefaultAccountAdapter):
         """allauth's pages to change, set and reset a password all come here."""
         had_one = user.has_usable_password()
         super().set_password(user, password)
-        user.origin = self.request.origin
-        actions.password_changed(person=user, had_one=had_one, was_signed_in=self.request.user == user)
+        was_signed_in = self.request.user == user
+        actions.password_changed(
+            by=Actor(user, self.request.origin), had_one=had_one, was_signed_in=was_signed_in
+        )
 
     @transaction.atomic
     def confirm_email(self, request, email_address) -> bool:
@@ -143,8 +144,7 @@ class AccountAdapter(DefaultAccountAdapter):
         before = person.email
         if not super().confirm_email(request, email_address):
             return False
-        person.origin = request.origin
-        actions.address_confirmed(person=person, before=before)
+        actions.address_confirmed(by=Actor(person, request.origin), before=before)
         if person.email != before and request.user == person:
             sessions.keep(request, person)
         return True

@@ -64,14 +64,14 @@ class PersonAdmin(ActionsAdmin, UserAdmin):
 
     def save_model(self, request, obj, form, change):
         if change:
-            actions.change_person(person=obj, by=request.user)
+            actions.change_person(person=obj, by=request.actor)
         else:
-            actions.create_person(person=obj, by=request.user)
+            actions.create_person(person=obj, by=request.actor)
 
     def user_change_password(self, request, id, form_url=""):
         response = super().user_change_password(request, id, form_url)
         if request.method == "POST" and response.status_code == 302:
-            actions.password_was_set(person=self.get_object(request, id), by=request.user)
+            actions.password_was_set(person=self.get_object(request, id), by=request.actor)
         return response
 
     def has_delete_permission(self, request, obj=None) -> bool:
@@ -118,4 +118,4 @@ class AuthenticatorAdmin(ActionsAdmin, ReadOnlyAdmin):
         return request.user.is_superuser
 
     def delete_model(self, request, obj):
-        actions.remove_factor(factor=obj, by=request.user)
+        actions.remove_factor(factor=obj, by=request.actor)

@@ -89,7 +89,6 @@ class User(PlainNames, AbstractBaseUser, PermissionsMixin):
     sign_outs = models.PositiveIntegerField(default=0, editable=False)
 
     objects = UserManager()
-    origin = Origin()
 
     USERNAME_FIELD = "email"
     EMAIL_FIELD = "email"
@@ -134,3 +133,11 @@ class User(PlainNames, AbstractBaseUser, PermissionsMixin):
     def hue(self) -> int:
         """0-7, the same for a person everywhere: the colour class of the avatar."""
         return hashlib.sha256(self.pk.bytes).digest()[0] % 8
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who does something, and from where: what actions and audit rows take as `by`. None there is ZenPro itself."""
+
+    person: User
+    origin: Origin = Origin()

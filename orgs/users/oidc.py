@@ -6,7 +6,6 @@ email address, and only when the provider says that this is verified.
 
 import hashlib
 from contextlib import contextmanager
-from copy import copy
 
 import requests
 import structlog
@@ -25,6 +24,7 @@ from zenpro_site.common.mailboxes import is_written_plainly, normal
 from zenpro_site.common.names import without_odd
 
 from . import actions
+from .models import Actor
 
 log = structlog.get_logger("zenpro.people")
 PATIENCE = 5  # seconds for one answer of the provider
@@ -101,7 +101,7 @@ class SocialAdapter(DefaultSocialAccountAdapter):
     def save_user(self, request, sociallogin, form=None):
         with _once(request):
             user = super().save_user(request, sociallogin, form)
-            actions.registered(person=_acting(user, request), through=sociallogin.provider.name)
+            actions.registered(by=Actor(user, request.origin), through=sociallogin.provider.name)
         return user
 
 
@@ -126,14 +126,7 @@ def _connect(request, sociallogin, person) -> None:
             person.save(update_fields=["password"])
         actions.settle_address(person=person)
     sociallogin.connect(request, person)
-    actions.connected(person=_acting(person, request), through=sociallogin.provider.name)
-
-
-def _acting(person, request):
-    """The person with their origin: a copy, because allauth stores the person while a second factor is asked for."""
-    acting = copy(person)
-    acting.origin = request.origin
-    return acting
+    actions.connected(by=Actor(person, request.origin), through=sociallogin.provider.name)
 
 
 def _identity(said: dict) -> tuple[bool, str, str]:

@@ -29,7 +29,7 @@ def _recorded(view):
         with transaction.atomic():
             before = factors_of(request.user)
             response = view(request, *args, **kwargs)
-            actions.factors_changed(person=request.user, before=before, after=factors_of(request.user))
+            actions.factors_changed(by=request.actor, before=before, after=factors_of(request.user))
         return response
 
     return wrapper

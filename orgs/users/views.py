@@ -20,8 +20,7 @@ def settings(request):
     name = request.user.name
     form = ProfileForm(request.POST if request.method == "POST" else None, instance=request.user)
     if form.is_valid():
-        request.user.origin = request.origin
-        actions.rename_person(person=request.user, name=form.cleaned_data["name"], by=request.user)
+        actions.rename_person(person=request.user, name=form.cleaned_data["name"], by=request.actor)
         messages.success(request, "Saved.")
         return redirect("users:settings")
     request.user.name = name  # the form has written into the person that the frame of the page shows
@@ -65,7 +64,7 @@ def session_end(request, session):
     row = get_object_or_404(request.user.usersession_set, pk=session)
     if row.session_key == request.session.session_key:
         return redirect("account_logout")
-    accounts.end_session(session=row, by=request.user)
+    accounts.end_session(session=row, by=request.actor)
     messages.success(request, f"{signed_in.browser_of(row.user_agent)} was signed out.")
     return redirect("users:sessions")
 
@@ -73,7 +72,7 @@ def session_end(request, session):
 @require_POST
 @login_required
 def sign_out_everywhere(request):
-    accounts.sign_out_everywhere(person=request.user, by=request.user)
+    accounts.sign_out_everywhere(person=request.user, by=request.actor)
     signed_in.keep(request, request.user)
     messages.success(request, "You are signed out everywhere else.")
     return redirect("users:sessions")

@@ -10,6 +10,7 @@ from orgs.audit.models import AuditEvent
 from orgs.models import Membership
 from orgs.roles.models import Role
 from orgs.teams.models import Team
+from orgs.users.models import Actor
 from tenants.models import Tenant, TenantGrant
 from zenpro_site.common.refusals import Refused
 
@@ -21,15 +22,17 @@ def holder_name(holder: Holder) -> str:
     return f"team {holder.label}" if isinstance(holder, Team) else str(holder.user)
 
 
-def give(tenant: Tenant, holder: Holder, role: Role, by, expires_at=None) -> TenantGrant:
+def give(tenant: Tenant, holder: Holder, role: Role, giver, expires_at=None) -> TenantGrant:
     """The grant, without a lock and without a record: part of a change that has both. Raises Refused."""
     try:
-        return TenantGrant.objects.give(tenant=tenant, role=role, holder=holder, by=by, expires_at=expires_at)
+        return TenantGrant.objects.give(
+            tenant=tenant, role=role, holder=holder, giver=giver, expires_at=expires_at
+        )
     except ValueError as error:
         raise Refused(str(error)) from error
 
 
-def record(action: str, tenant: Tenant, by, before=None, after=None) -> None:
+def record(action: str, tenant: Tenant, by: Actor | None, before=None, after=None) -> None:
     """One audit row about the tenant, in its organization."""
     AuditEvent.objects.record(
         action, tenant, by=by, organization=tenant.organization, before=before, after=after
@@ -45,7 +48,7 @@ def locked(tenant: Tenant) -> Tenant:
 
 
 @transaction.atomic
-def give_grant(*, tenant: Tenant, holder: Holder, role: Role, by, expires_at=None) -> TenantGrant:
+def give_grant(*, tenant: Tenant, holder: Holder, role: Role, by: Actor, expires_at=None) -> TenantGrant:
     """Give a Membership or Team `role` on the tenant, besides those it holds; one it already holds gets the new end.
 
     Raises Refused, with nothing written, when holder or role are not the organization's own, and for an end that is
@@ -57,7 +60,7 @@ def give_grant(*, tenant: Tenant, holder: Holder, role: Role, by, expires_at=Non
     before = (
         {"holder": holder_name(holder), "role": role.name, "until": _day(held[role])} if role in held else {}
     )
-    grant = give(tenant, holder, role, by, expires_at)
+    grant = give(tenant, holder, role, by.person, expires_at)
     after = {"holder": holder_name(holder), "role": role.name, "until": _day(grant)}
     if not before:
         record("grant.given", tenant, by, before, after)
@@ -67,7 +70,7 @@ def give_grant(*, tenant: Tenant, holder: Holder, role: Role, by, expires_at=Non
 
 
 @transaction.atomic
-def set_grants(*, tenant: Tenant, holder: Holder, roles: dict[Role, datetime | None], by) -> bool:
+def set_grants(*, tenant: Tenant, holder: Holder, roles: dict[Role, datetime | None], by: Actor) -> bool:
     """Make the direct roles of a Membership or Team on the tenant exactly these, each with its end. Says whether it did.
 
     Raises Refused, with nothing written, for the reasons give_grant has.
@@ -80,7 +83,7 @@ def set_grants(*, tenant: Tenant, holder: Holder, roles: dict[Role, datetime | N
         return False
     for role, end in changed.items():
         _refuse_past(end)
-        give(tenant, holder, role, by, end)
+        give(tenant, holder, role, by.person, end)
     for grant in gone:
         TenantGrant.objects.withdraw(grant)
     after = direct_roles(tenant=tenant, holder=holder)
@@ -111,7 +114,7 @@ def direct_roles(*, tenant: Tenant, holder: Holder) -> list[TenantGrant]:
 
 
 @transaction.atomic
-def withdraw_grant(*, grant: TenantGrant, by) -> None:
+def withdraw_grant(*, grant: TenantGrant, by: Actor) -> None:
     """Remove a direct role. What else the holder has, through teams or the organization, stays."""
     tenant = grant.tenant
     locked(tenant)
@@ -137,15 +140,15 @@ def end_grant(*, grant: TenantGrant) -> bool:
 
 
 @transaction.atomic
-def join_tenant(*, tenant: Tenant, role: Role, by) -> TenantGrant:
+def join_tenant(*, tenant: Tenant, role: Role, by: Actor) -> TenantGrant:
     """An organization Admin takes a role; the tenant's Admins see that they did.
 
     Raises Refused for people who are not members of the organization (a superuser needs no role).
     """
     locked(tenant)
-    membership = tenant.organization.memberships.filter(user=by).first()
+    membership = tenant.organization.memberships.filter(user=by.person).first()
     if membership is None:
         raise Refused(f"You are not a member of {tenant.organization}.")
-    grant = give(tenant, membership, role, by)
+    grant = give(tenant, membership, role, by.person)
     record("tenant.joined", tenant, by, after={"role": role.name})
     return grant

@@ -165,11 +165,11 @@ def teams_of(tenant: Tenant) -> list[TeamRow]:
 
 def _given_by(grant: TenantGrant, tenant: Tenant) -> str:
     """Where a direct role comes from, in words; people who took it themselves are named as such."""
-    user, by = grant.membership.user, grant.granted_by
-    if by is None:
+    user, giver = grant.membership.user, grant.granted_by
+    if giver is None:
         return "Direct"
-    if by.pk != user.pk:
-        return f"Direct, by {by}"
+    if giver.pk != user.pk:
+        return f"Direct, by {giver}"
     return "Created the tenant" if tenant.created_by_id == user.pk else "Joined on their own"
 
 

@@ -13,7 +13,7 @@ from django.http import Http404
 from ninja.errors import AuthenticationError
 from ninja.security import HttpBearer, SessionAuth
 
-from orgs.access.gate import enter, refuse
+from orgs.access.gate import act_as, enter, refuse
 from orgs.models import Organization
 from orgs.permissions import Permission
 from tenants.access.gate import enter_tenant
@@ -57,8 +57,8 @@ class Key(HttpBearer):
                 message="This key is not valid: it is unknown, expired or revoked, or its account is inactive."
             )
         key.note_use()
-        key.user.origin = request.origin
-        request.user, request.key = key.user, key
+        act_as(request, key.user)
+        request.key = key
         admit(request, self.right)
         return key.user
 

@@ -83,11 +83,11 @@ def grant_give(request, organization: str, tenant: str, body: GrantNew):
     form = GrantForm({"holder": holder, "role": role.pk}, org=request.org)
     chosen = checked(form, holder="team" if body.team else "member")
     values = {"holder": chosen["holder"], "role": chosen["role"], "expires_at": body.expires}
-    return shown(grant_actions.give_grant(tenant=request.tenant, by=request.user, **values))
+    return shown(grant_actions.give_grant(tenant=request.tenant, by=request.actor, **values))
 
 
 @router.delete(GRANTS + "/{grant}", auth=needs(TenantPermission.ACCESS), response={204: None})
 def grant_withdraw(request, organization: str, tenant: str, grant: UUID):
     """Remove a role. Other roles of the holder stay."""
     found = get_object_or_404(request.tenant.grants.select_related("tenant__organization"), pk=grant)
-    grant_actions.withdraw_grant(grant=found, by=request.user)
+    grant_actions.withdraw_grant(grant=found, by=request.actor)

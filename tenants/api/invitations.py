@@ -100,7 +100,9 @@ def invitation_create(request, organization: str, body: InvitationNew):
     form = InviteForm(data, org=request.org, rights=request.org_permissions)
     names = {name: ["tenant_roles", name.removeprefix(TENANT_FIELD)] for name in data if "-" in name}
     addresses = checked(form, addresses="emails", **names)["addresses"]
-    results = actions.invite(organization=request.org, addresses=addresses, offer=form.offer, by=request.user)
+    results = actions.invite(
+        organization=request.org, addresses=addresses, offer=form.offer, by=request.actor
+    )
     return [shown_result(result) for result in results]
 
 
@@ -113,10 +115,10 @@ def invitation_get(request, organization: str, invitation: UUID):
 def invitation_resend(request, organization: str, invitation: UUID):
     """Create a new link and email it; the previous link stops working."""
     found = get_object_or_404(_open(request), pk=invitation)
-    return shown_result(actions.renew(invitation=found, by=request.user))
+    return shown_result(actions.renew(invitation=found, by=request.actor))
 
 
 @router.delete(INVITATION, auth=needs(Permission.INVITATION_MANAGE), response={204: None})
 def invitation_revoke(request, organization: str, invitation: UUID):
     """Revoke the invitation; its link stops working."""
-    actions.revoke(invitation=get_object_or_404(_open(request), pk=invitation), by=request.user)
+    actions.revoke(invitation=get_object_or_404(_open(request), pk=invitation), by=request.actor)

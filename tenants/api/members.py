@@ -112,11 +112,11 @@ def member_change_role(request, organization: str, member: UUID, body: MemberCha
     """Change the organization role. Refused for your own, for roles stronger than yours, and for the last Admin."""
     found = _member(request, member)
     role = checked(RoleForm({"role": body.role}, org=request.org))["role"]
-    actions.change_role(membership=found, role=role, by=request.user)
+    actions.change_role(membership=found, role=role, by=request.actor)
     return _detail(request, found)
 
 
 @router.delete(MEMBER, auth=needs(Permission.MEMBER_MANAGE), response={204: None})
 def member_remove(request, organization: str, member: UUID):
     """Remove a member: role, teams and tenant roles end immediately. Everything they created stays."""
-    actions.remove_member(membership=_member(request, member), by=request.user)
+    actions.remove_member(membership=_member(request, member), by=request.actor)

@@ -58,7 +58,7 @@ def organization_list(request, part: Query[Slice]):
 def organization_create(request, body: OrganizationNew):
     """Create an organization with its predefined roles; you become its Admin. For superusers."""
     values = checked(NewOrganizationForm(body.dict()))
-    return shown(actions.create_organization(by=request.user, **values))
+    return shown(actions.create_organization(by=request.actor, **values))
 
 
 @router.get(
@@ -75,5 +75,5 @@ def organization_update(request, organization: str, body: OrganizationChange):
     """Change name and description. The slug stays, so that addresses keep working."""
     now = {"name": request.org.name, "description": request.org.description}
     values = checked(OrganizationForm(now | body.dict(exclude_none=True), instance=request.org))
-    actions.update_organization(organization=request.org, by=request.user, **values)
+    actions.update_organization(organization=request.org, by=request.actor, **values)
     return shown(request.org)

@@ -105,7 +105,7 @@ def role_create(request, organization: str, body: RoleNew):
         raise Invalid([fault("This organization has no such role.", "base")])
     form = RoleForm(body.dict(), instance=Role(organization=request.org, level=body.level))
     about = checked(form) | {"base": base, "rights": _known(body.level, body.rights)}
-    role = actions.create_role(organization=request.org, level=body.level, by=request.user, **about)
+    role = actions.create_role(organization=request.org, level=body.level, by=request.actor, **about)
     return _detail(role)
 
 
@@ -121,7 +121,7 @@ def role_update(request, organization: str, role: UUID, body: RoleChange):
     found = _role(request, role)
     now = {"name": found.name, "description": found.description}
     values = checked(RoleForm(now | body.dict(exclude_none=True), instance=found))
-    actions.update_role(role=found, by=request.user, **values)
+    actions.update_role(role=found, by=request.actor, **values)
     return _detail(_role(request, role))
 
 
@@ -130,7 +130,7 @@ def role_change_rights(request, organization: str, role: UUID, body: RightsChang
     """Set all rights of a role; everyone who has it gets them immediately, inside tenants too."""
     found = _role(request, role)
     rights = _known(found.level, body.rights)
-    actions.change_rights(role=found, rights=rights, version=body.version, by=request.user)
+    actions.change_rights(role=found, rights=rights, version=body.version, by=request.actor)
     return _detail(_role(request, role))
 
 
@@ -140,4 +140,4 @@ def role_delete(request, organization: str, role: UUID, replacement: UUID | None
     found = _role(request, role)
     form = DeleteForm({"replacement": replacement}, role=found, needed=False)
     chosen = checked(form)["replacement"]
-    actions.delete_role(role=found, by=request.user, replacement=chosen)
+    actions.delete_role(role=found, by=request.actor, replacement=chosen)

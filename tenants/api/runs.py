@@ -89,7 +89,7 @@ def run_start(request, organization: str, tenant: str, template: UUID, body: Run
     """Re-run the template with other values, as yourself. Invalid values are refused before anything is created."""
     found = _template(request, template)
     run = actions.queue_run(
-        template=found, configuration=body.configuration, by=request.user, key=request.key
+        template=found, configuration=body.configuration, by=request.actor, key=request.key
     )
     return _detail(run)
 
@@ -105,5 +105,5 @@ def run_cancel(request, organization: str, tenant: str, template: UUID, number: 
     found = _run(request, template, number)
     if not may_cancel(request.user, found, request.tenant_permissions):
         refuse(request, TenantPermission.CHANGE, request.tenant)
-    actions.cancel_run(run=found, by=request.user)
+    actions.cancel_run(run=found, by=request.actor)
     return _detail(found)

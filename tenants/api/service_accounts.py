@@ -65,7 +65,7 @@ def service_account_list(request, organization: str, part: Query[Slice]):
 def service_account_create(request, organization: str, body: AccountNew):
     """Create an account for scripts, with the Member role."""
     values = checked(ServiceAccountForm(body.dict()))
-    made = keys.create_service_account(organization=request.org, by=request.user, **values)
+    made = keys.create_service_account(organization=request.org, by=request.actor, **values)
     return shown_account(made)
 
 
@@ -78,7 +78,7 @@ def service_account_get(request, organization: str, account: UUID):
 def service_account_deactivate(request, organization: str, account: UUID):
     """Its keys stop working at the next request."""
     found = _account(request, account)
-    keys.deactivate(account=found, by=request.user)
+    keys.deactivate(account=found, by=request.actor)
     return shown_account(found)
 
 
@@ -86,7 +86,7 @@ def service_account_deactivate(request, organization: str, account: UUID):
 def service_account_activate(request, organization: str, account: UUID):
     """Its keys that are neither expired nor revoked work again."""
     found = _account(request, account)
-    keys.activate(account=found, by=request.user)
+    keys.activate(account=found, by=request.actor)
     return shown_account(found)
 
 
@@ -100,7 +100,7 @@ def service_account_key_create(request, organization: str, account: UUID, body: 
     found = _account(request, account)
     data = {"label": body.name, "tenant": str(body.tenant or ""), "days": ""}
     words = words_of(KeyForm(data, tenants=tenants_of(request)), body)
-    key, secret = keys.create_key(user=found.user, account=found, by=request.user, **words)
+    key, secret = keys.create_key(user=found.user, account=found, by=request.actor, **words)
     return {**shown(key), "secret": secret}
 
 
@@ -108,11 +108,11 @@ def service_account_key_create(request, organization: str, account: UUID, body: 
 def service_account_key_rotate(request, organization: str, account: UUID, key: UUID, body: Rotation):
     """Create another secret for the same key; the previous one keeps working for the grace period."""
     found = _account(request, account)
-    return rotated(_key(found, key), body, by=request.user, account=found)
+    return rotated(_key(found, key), body, by=request.actor, account=found)
 
 
 @router.delete(KEYS + "/{key}", auth=needs(MANAGE), response={204: None})
 def service_account_key_revoke(request, organization: str, account: UUID, key: UUID):
     """Revoke a key, and what it gave access to, immediately."""
     found = _account(request, account)
-    keys.revoke_key(key=_key(found, key), account=found, by=request.user)
+    keys.revoke_key(key=_key(found, key), account=found, by=request.actor)

@@ -105,7 +105,7 @@ def team_list(request, organization: str, part: Query[Slice], q: Text = ""):
 @router.post(TEAMS, auth=needs(Permission.TEAM_MANAGE), response={201: TeamOut})
 def team_create(request, organization: str, body: TeamNew):
     words = _words(request, Team(organization=request.org), body)
-    return shown(actions.create_team(organization=request.org, by=request.user, **words))
+    return shown(actions.create_team(organization=request.org, by=request.actor, **words))
 
 
 @router.get(TEAM, auth=needs(Permission.ORGANIZATION_VIEW), response=TeamOut)
@@ -117,14 +117,14 @@ def team_get(request, organization: str, team: UUID):
 def team_update(request, organization: str, team: UUID, body: TeamChange):
     """Change name, description, and the role of all its members."""
     found = _team(request, team)
-    actions.update_team(team=found, by=request.user, **_words(request, found, body))
+    actions.update_team(team=found, by=request.actor, **_words(request, found, body))
     return shown(found)
 
 
 @router.delete(TEAM, auth=needs(Permission.TEAM_MANAGE), response={204: None})
 def team_delete(request, organization: str, team: UUID):
     """Delete the team; its members immediately lose what they had through it."""
-    actions.delete_team(team=_team(request, team), by=request.user)
+    actions.delete_team(team=_team(request, team), by=request.actor)
 
 
 @router.get(TEAM + "/members", auth=needs(Permission.ORGANIZATION_VIEW), response=Page[TeamMember])
@@ -140,7 +140,7 @@ def team_member_add(request, organization: str, team: UUID, body: TeamMemberNew)
     member = checked(MemberForm({"membership": body.member}, people=people), membership="member")[
         "membership"
     ]
-    actions.add_member(team=found, user=member.user, by=request.user)
+    actions.add_member(team=found, user=member.user, by=request.actor)
     return shown_member(member)
 
 
@@ -149,7 +149,7 @@ def team_member_remove(request, organization: str, team: UUID, member: UUID):
     """Remove someone from the team; they lose its rights immediately. Maintainers can do this too."""
     found = _managed(request, team)
     actions.remove_member(
-        team=found, user=get_object_or_404(_members(request, found), pk=member).user, by=request.user
+        team=found, user=get_object_or_404(_members(request, found), pk=member).user, by=request.actor
     )
 
 

@@ -135,9 +135,11 @@ SERVER = {"responses": {503: {"description": "The tenant's server could not answ
 )
 def template_create(request, organization: str, tenant: str, body: TemplateNew):
     """Create a template from a run, with a copy of its code."""
-    form = TemplateForm(body.dict(exclude={"run"}), tenant=request.tenant, by=request.user)
+    form = TemplateForm(body.dict(exclude={"run"}), tenant=request.tenant, person=request.user)
     values = checked(form)
-    return _detail(actions.create_template(tenant=request.tenant, run_id=body.run, by=request.user, **values))
+    return _detail(
+        actions.create_template(tenant=request.tenant, run_id=body.run, by=request.actor, **values)
+    )
 
 
 @router.get(TEMPLATE, auth=needs(TenantPermission.TEMPLATE_VIEW), response=TemplateDetail)
@@ -151,11 +153,11 @@ def template_update(request, organization: str, tenant: str, template: UUID, bod
     found = _changeable(request, template)
     now = {name: getattr(found, name) for name in ("name", "description", "requirements")}
     form = EditForm(now | body.dict(exclude_none=True), tenant=request.tenant, template=found)
-    actions.update_template(template=found, by=request.user, **checked(form))
+    actions.update_template(template=found, by=request.actor, **checked(form))
     return _detail(found)
 
 
 @router.delete(TEMPLATE, auth=needs(TenantPermission.TEMPLATE_VIEW), response={204: None})
 def template_delete(request, organization: str, tenant: str, template: UUID):
     """Delete a template and the record of its re-runs; the runs inside ZenML stay."""
-    actions.delete_template(template=_changeable(request, template), by=request.user)
+    actions.delete_template(template=_changeable(request, template), by=request.actor)

@@ -115,7 +115,7 @@ def tenant_create(request, organization: str, body: TenantNew):
         TenantForm(body.dict() | chosen, org=request.org, versions=versions), other_version="version"
     )
     about = {name: values[name] for name in ("name", "slug", "version", "description")}
-    about |= {"org": request.org, "by": request.user}
+    about |= {"org": request.org, "by": request.actor}
     if body.server_url:
         if Permission.TENANT_MANAGE_ALL not in request.org_permissions:
             refuse(request, Permission.TENANT_MANAGE_ALL, request.org)
@@ -148,39 +148,39 @@ def tenant_update(request, organization: str, tenant: str, body: TenantChange):
     """Change name and description."""
     now = {"name": request.tenant.name, "description": request.tenant.description}
     values = checked(SettingsForm(now | body.dict(exclude_none=True)))
-    actions.update_tenant(tenant=request.tenant, by=request.user, **values)
+    actions.update_tenant(tenant=request.tenant, by=request.actor, **values)
     return shown(request.tenant)
 
 
 @router.post(TENANT + "/deactivate", auth=needs(TenantPermission.CHANGE), response=TenantOut)
 def tenant_deactivate(request, organization: str, tenant: str):
     """Stop the server and keep its data."""
-    actions.deactivate(tenant=request.tenant, by=request.user)
+    actions.deactivate(tenant=request.tenant, by=request.actor)
     return shown(request.tenant)
 
 
 @router.post(TENANT + "/activate", auth=needs(TenantPermission.CHANGE), response=TenantOut)
 def tenant_activate(request, organization: str, tenant: str):
     """Start a deactivated tenant again."""
-    actions.activate(tenant=request.tenant, by=request.user)
+    actions.activate(tenant=request.tenant, by=request.actor)
     return shown(request.tenant)
 
 
 @router.post(TENANT + "/restart", auth=needs(TenantPermission.CHANGE), response=TenantOut)
 def tenant_restart(request, organization: str, tenant: str):
     """Restart the server; runs in progress continue."""
-    actions.request_restart(tenant=request.tenant, by=request.user)
+    actions.request_restart(tenant=request.tenant, by=request.actor)
     return shown(request.tenant)
 
 
 @router.post(TENANT + "/retry", auth=needs(TenantPermission.CHANGE), response=TenantOut)
 def tenant_retry(request, organization: str, tenant: str):
     """Try a failed tenant again."""
-    actions.retry(tenant=request.tenant, by=request.user)
+    actions.retry(tenant=request.tenant, by=request.actor)
     return shown(request.tenant)
 
 
 @router.delete(TENANT, auth=needs(TenantPermission.DELETE), response={204: None})
 def tenant_delete(request, organization: str, tenant: str):
     """Delete the tenant: it disappears from every list immediately, its data is removed some days later."""
-    actions.delete_tenant(tenant=request.tenant, by=request.user)
+    actions.delete_tenant(tenant=request.tenant, by=request.actor)

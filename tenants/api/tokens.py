@@ -110,17 +110,17 @@ def token_create(request, body: TokenNew):
     theirs = devices.tenants_of(request.user, member_only=True)
     form = KeyForm(data, tenants=theirs, organizations=devices.organizations_of(request.user))
     words = words_of(form, body)
-    key, secret = keys.create_key(user=request.user, by=request.user, through=request.key, **words)
+    key, secret = keys.create_key(user=request.user, by=request.actor, through=request.key, **words)
     return {**shown(key), "secret": secret}
 
 
 @router.post("/tokens/{token}/rotate", auth=needs(Anyone.SIGNED_IN), response=KeyMade)
 def token_rotate(request, token: UUID, body: Rotation):
     """Create another secret for the same key; the previous one keeps working for the grace period."""
-    return rotated(get_object_or_404(_own(request), pk=token), body, by=request.user, through=request.key)
+    return rotated(get_object_or_404(_own(request), pk=token), body, by=request.actor, through=request.key)
 
 
 @router.delete("/tokens/{token}", auth=needs(Anyone.SIGNED_IN), response={204: None})
 def token_revoke(request, token: UUID):
     """Revoke a key, and what it gave access to, immediately."""
-    keys.revoke_key(key=get_object_or_404(_own(request), pk=token), by=request.user)
+    keys.revoke_key(key=get_object_or_404(_own(request), pk=token), by=request.actor)

@@ -88,7 +88,6 @@ def _admit_person(request) -> None:
     request.token = tokens.select_related("user", "api_key").first()
     if request.token is None:
         raise not_signed_in("This token is not valid or has expired. Sign in again.")
-    request.token.user.origin = request.origin
     request.token.note_use()
 
 

@@ -12,6 +12,7 @@ from django.utils import timezone
 from orgs.audit.models import AuditEvent
 from orgs.roles.permissions import SHARE, nearest
 from orgs.teams.models import Team
+from orgs.users.models import Actor
 from tenants.access import decisions
 from tenants.access.decisions import Resource
 from tenants.credentials.models import AccessToken, DeviceEntry, KeyEntry
@@ -99,22 +100,22 @@ def record_usage(*, tenant: Tenant, feature: str, total: int, resource_id: str) 
 
 
 @transaction.atomic
-def share(*, tenant: Tenant, resource: Resource, holder, actions: Iterable[str], by) -> None:
+def share(*, tenant: Tenant, resource: Resource, holder, actions: Iterable[str], by: Actor | None) -> None:
     """Make `actions` all that is shared of one object with `holder` (Membership or Team); an empty list ends the share.
 
-    The server says that `by` shares (a User, or None until 0.80). It may lie, so a share gives nothing that `by` could
-    not give at this moment by our own decision: owning the object is not enough (protocol §3.10, §11). Raises Refused.
+    The server says that `by` shares (None until 0.80). It may lie, so a share gives nothing that `by` could not give at
+    this moment by our own decision: owning the object is not enough (protocol §3.10, §11). Raises Refused.
     """
     key = {"team": holder} if isinstance(holder, Team) else {"membership": holder}
     rows = tenant.shares.filter(**key, resource_type=resource.type, resource_id=resource.id)
     before, after = set(rows.values_list("action", flat=True)), set(actions)
     if before == after:
         return
-    _refuse_beyond(tenant, by, resource, after - before)
+    _refuse_beyond(tenant, by and by.person, resource, after - before)
     rows.exclude(action__in=after).delete()
     shared = {"resource_type": resource.type, "resource_id": resource.id, "project_id": resource.project}
     Share.objects.bulk_create(
-        Share(tenant=tenant, **key, **shared, action=action, shared_by=by)
+        Share(tenant=tenant, **key, **shared, action=action, shared_by=by and by.person)
         for action in sorted(after - before)
     )
     whom = {"with": str(holder if isinstance(holder, Team) else holder.user)}
@@ -122,17 +123,17 @@ def share(*, tenant: Tenant, resource: Resource, holder, actions: Iterable[str],
     _record("tenant.share_changed", tenant, resource, by, **change)
 
 
-def _refuse_beyond(tenant: Tenant, by, resource: Resource, actions: Iterable[str]) -> None:
-    if by is None and tenant.release < NAMES_SHARERS:
+def _refuse_beyond(tenant: Tenant, person, resource: Resource, actions: Iterable[str]) -> None:
+    if person is None and tenant.release < NAMES_SHARERS:
         return
-    if by is None or not decisions.holds_anything(by.pk, tenant):
+    if person is None or not decisions.holds_anything(person.pk, tenant):
         raise Refused("Only people with a role on this tenant can share its objects.")
     wanted = [SHARE, *sorted(actions)] if actions else []
     text = resource.written
-    missing = [one for one in wanted if not decisions.allowed(by.pk, tenant, one, [text])[text]]
+    missing = [one for one in wanted if not decisions.allowed(person.pk, tenant, one, [text])[text]]
     if missing:
         raise Refused(
-            f"{by} needs the right to {' and '.join(missing)} on this {resource.type} to share it this way."
+            f"{person} needs the right to {' and '.join(missing)} on this {resource.type} to share it this way."
         )
 
 
@@ -147,7 +148,9 @@ def forget(*, tenant: Tenant, resources: Iterable[Resource]) -> None:
             _record("tenant.share_ended", tenant, resource)
 
 
-def _record(action: str, tenant: Tenant, resource: Resource, by=None, *, before=None, after=None) -> None:
+def _record(
+    action: str, tenant: Tenant, resource: Resource, by: Actor | None = None, *, before=None, after=None
+) -> None:
     what = {"resource": f"{resource.type}/{resource.id}"}
     AuditEvent.objects.record(
         action,

@@ -10,6 +10,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
 from orgs.roles.permissions import RESOURCES, actions_of, is_known
+from orgs.users.models import Actor
 from tenants.access import decisions
 from tenants.access.decisions import Resource
 from tenants.models import Tenant
@@ -276,12 +277,10 @@ def _holder(organization, user_id, team_id):
     return found
 
 
-def _sharing(user_id, origin):
+def _sharing(user_id, origin) -> Actor | None:
     """Whom the server names as the one who shares; None when we don't know them. Their rights are checked later."""
     found = links.person_named(identifiers.uuid_or_none(user_id))
-    if found:
-        found.origin = origin
-    return found
+    return Actor(found, origin) if found else None
 
 
 def _check_organization(request, organization_id) -> None:

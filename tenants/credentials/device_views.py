@@ -39,13 +39,12 @@ def device_verify(request):
 
 
 def _answer(request, login: DeviceLogin, form: AnswerForm):
-    request.user.origin = request.origin
     choice = form.cleaned_data
     try:
         if choice["answer"] == "deny":
-            devices.deny(login=login, by=request.user)
+            devices.deny(login=login, by=request.actor)
         else:
-            devices.approve(login=login, tenant=choice["tenant"], trusted=choice["trusted"], by=request.user)
+            devices.approve(login=login, tenant=choice["tenant"], trusted=choice["trusted"], by=request.actor)
     except devices.NotAnswerable as error:
         messages.error(request, str(error))
         return render(request, "credentials/device_gone.html", status=HTTPStatus.CONFLICT)
@@ -65,8 +64,7 @@ def device_list(request):
 @login_required
 def device_sign_out(request, device):
     """End one computer's sign-in."""
-    request.user.origin = request.origin
     login = get_object_or_404(request.user.device_logins.signed_in(), pk=device)
-    devices.sign_out(login=login, by=request.user)
+    devices.sign_out(login=login, by=request.actor)
     messages.success(request, f"{login} is signed out.")
     return redirect("control_plane:device_list")

@@ -15,6 +15,7 @@ from orgs.access.two_factor import closed_to
 from orgs.audit.models import AuditEvent
 from orgs.models import Organization
 from orgs.permissions import Permission
+from orgs.users.models import Actor
 from tenants.access.decisions import may_connect
 from tenants.credentials.models import AccessToken, DeviceLogin, hash_token
 from tenants.models import Share, Tenant, TenantGrant
@@ -96,16 +97,16 @@ def open_request(login_id: UUID | None, user_code: str) -> DeviceLogin | None:
 
 
 @transaction.atomic
-def approve(*, login: DeviceLogin, tenant: Tenant, trusted: bool, by) -> None:
+def approve(*, login: DeviceLogin, tenant: Tenant, trusted: bool, by: Actor) -> None:
     """The person lets the computer act as them and picks its default tenant. Raises NotAnswerable.
 
     Sign-ins to a server that someone else runs are approved only if they were requested at its own address.
     """
     if (login.home or tenant.pk) != tenant.pk or (tenant.is_elsewhere and not login.home):
         raise NotAnswerable(f"This computer can't be signed in to {tenant} here.")
-    if not may_connect(by, tenant):
+    if not may_connect(by.person, tenant):
         raise NotAnswerable(f"You have no role on {tenant}.")
-    _answer(login, DeviceLogin.State.APPROVED, user=by, tenant=tenant, trusted=trusted)
+    _answer(login, DeviceLogin.State.APPROVED, user=by.person, tenant=tenant, trusted=trusted)
     AuditEvent.objects.record(
         "device.approved",
         login,
@@ -116,9 +117,9 @@ def approve(*, login: DeviceLogin, tenant: Tenant, trusted: bool, by) -> None:
 
 
 @transaction.atomic
-def deny(*, login: DeviceLogin, by) -> None:
+def deny(*, login: DeviceLogin, by: Actor) -> None:
     """The person does not know this computer. Raises NotAnswerable."""
-    _answer(login, DeviceLogin.State.DENIED, user=by)
+    _answer(login, DeviceLogin.State.DENIED, user=by.person)
     after = {"computer": str(login), "address": login.ip}
     AuditEvent.objects.record("device.denied", login, by=by, after=after)
 
@@ -169,7 +170,7 @@ def _hand_over(login: DeviceLogin) -> tuple[str, DeviceLogin, timedelta]:
 
 
 @transaction.atomic
-def sign_out(*, login: DeviceLogin, by) -> None:
+def sign_out(*, login: DeviceLogin, by: Actor) -> None:
     """End a computer's sign-in: its token stops working at the next request, and the agent ends what was opened with it
     inside tenants."""
     login.state = DeviceLogin.State.SIGNED_OUT

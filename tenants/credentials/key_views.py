@@ -44,7 +44,7 @@ def account_create(request):
     if form.is_valid():
         try:
             account = keys.create_service_account(
-                organization=request.org, by=request.user, **form.cleaned_data
+                organization=request.org, by=request.actor, **form.cleaned_data
             )
         except Refused as refused:
             form.add_error("name", str(refused))
@@ -148,9 +148,8 @@ def _create(request, form, **whose) -> dict:
     """What the page shows of a key that was just created; empty if none was."""
     if not form.is_valid():
         return {}
-    request.user.origin = request.origin
     try:
-        key, secret = keys.create_key(by=request.user, **whose, **form.words)
+        key, secret = keys.create_key(by=request.actor, **whose, **form.words)
     except Refused as refused:
         form.add_error(None, str(refused))
         return {}
@@ -161,9 +160,8 @@ def _rotate(request, key, **whose) -> dict:
     form = RotateForm(request.POST if request.method == "POST" else None)
     context = {"key": key, "form": form}
     if form.is_valid():
-        request.user.origin = request.origin
         try:
-            secret = keys.rotate_key(key=key, by=request.user, **whose, **form.cleaned_data)
+            secret = keys.rotate_key(key=key, by=request.actor, **whose, **form.cleaned_data)
         except Refused as refused:
             form.add_error(None, str(refused))
         else:
@@ -174,9 +172,8 @@ def _rotate(request, key, **whose) -> dict:
 def _revoke(request, key, **whose) -> dict:
     if request.method != "POST":
         return {"key": key}
-    request.user.origin = request.origin
     try:
-        keys.revoke_key(key=key, by=request.user, **whose)
+        keys.revoke_key(key=key, by=request.actor, **whose)
     except Refused as refused:
         return {"key": key, "refused": str(refused)}
     messages.success(request, f"The key {key} has been revoked and no longer works.")
@@ -192,7 +189,7 @@ def _ask(request, template: str, context: dict, account=None):
 def _switch(request, account, action, words: str):
     account = _account(request, account)
     try:
-        action(account=account, by=request.user)
+        action(account=account, by=request.actor)
     except Refused as refused:
         messages.error(request, str(refused))
     else:

@@ -12,6 +12,7 @@ from orgs.access.gate import permissions_of, refuse_stronger
 from orgs.audit.models import AuditEvent
 from orgs.models import Membership, Organization, OrgRole
 from orgs.permissions import Permission
+from orgs.users.models import Actor
 from tenants.credentials.models import AccessToken, ApiKey, KeyEntry
 from tenants.models import Tenant
 from tenants.models.permissions import TenantPermission
@@ -26,7 +27,7 @@ MOST_KEYS = 20  # working keys of one account
 
 
 @transaction.atomic
-def create_service_account(*, organization: Organization, name: str, by, role: str = OrgRole.MEMBER):
+def create_service_account(*, organization: Organization, name: str, by: Actor, role: str = OrgRole.MEMBER):
     """An account for scripts: a member of the organization with the role (slug), which can't sign in to any page.
 
     Its email and username are derived from the name; no username is used twice. Raises Refused for a role that
@@ -49,7 +50,7 @@ def create_service_account(*, organization: Organization, name: str, by, role: s
 
 
 @transaction.atomic
-def deactivate(*, account: Membership, by) -> None:
+def deactivate(*, account: Membership, by: Actor) -> None:
     """Its keys, tokens and open sessions stop at the next request; the agent ends what they opened inside tenants, also
     when it is active again by then. Nothing happens when it is inactive."""
     if _switch(account, by, active=False):
@@ -59,13 +60,13 @@ def deactivate(*, account: Membership, by) -> None:
 
 
 @transaction.atomic
-def activate(*, account: Membership, by) -> None:
+def activate(*, account: Membership, by: Actor) -> None:
     """Its keys that are neither expired nor revoked work again. Nothing happens when it is active."""
     if _switch(account, by, active=True):
         _account_record("service_account.activated", account, by)
 
 
-def _switch(account: Membership, by, *, active: bool) -> bool:
+def _switch(account: Membership, by: Actor, *, active: bool) -> bool:
     """Raises Refused for accounts that are not the organization's alone. False if nothing had to change."""
     user = get_user_model().objects.select_for_update().get(pk=account.user_id)
     refuse_foreign(account, by)
@@ -82,26 +83,26 @@ def accounts_of(organization: Organization):
     return found.select_related("user", "organization").order_by("user__name", "user__username")
 
 
-def refuse_foreign(account: Membership, by) -> None:
+def refuse_foreign(account: Membership, by: Actor) -> None:
     """Raises Refused unless all the account can do comes from its organization, and is no more than `by` can do."""
     user = account.user
     if not user.is_service_account:
         raise Refused(f"{user} is a person and must create their own keys.")
     elsewhere = user.memberships.exclude(pk=account.pk).exists()
-    if (elsewhere or user.is_superuser) and not by.is_superuser:
+    if (elsewhere or user.is_superuser) and not by.person.is_superuser:
         raise Refused(f"{user} also works outside {account.organization}. Ask a superuser.")
     teams = account.organization.teams.filter(user=user).exclude(org_role="")
     refuse_stronger(account.organization, by, account.role, *teams.values_list("org_role", flat=True))
 
 
-def _refuse_gain(account: Membership, by) -> None:
+def _refuse_gain(account: Membership, by: Actor) -> None:
     """Whoever manages members but not access must not let themselves into tenants through an account's key."""
     organization = account.organization
-    if Permission.TENANT_MANAGE_ALL in permissions_of(by, organization):
+    if Permission.TENANT_MANAGE_ALL in permissions_of(by.person, organization):
         return
     given = Q(grants__membership=account) | Q(grants__team__user=account.user)
     shared = Q(shares__membership=account) | Q(shares__team__user=account.user)
-    managed = organization.tenants.with_right(by, TenantPermission.ACCESS)
+    managed = organization.tenants.with_right(by.person, TenantPermission.ACCESS)
     if organization.tenants.live().filter(given | shared).exclude(pk__in=managed.values("pk")).exists():
         raise Refused(f"{account.user} works on tenants whose access you don't manage. Ask an Admin.")
 
@@ -114,7 +115,7 @@ def create_key(
     *,
     user,
     label: str,
-    by,
+    by: Actor,
     account: Membership | None = None,
     tenant: Tenant | None = None,
     organization: Organization | None = None,
@@ -136,7 +137,7 @@ def create_key(
     if sum(key.is_active for key in user.api_keys.filter(revoked_at=None)) >= MOST_KEYS:
         raise Refused(f"{user} has {MOST_KEYS} keys. Revoke one that is no longer used.")
     scope = {"tenant": tenant, "organization": organization}
-    key = ApiKey(user=user, label=label, expires_at=expires_at, created_by=by, **scope)
+    key = ApiKey(user=user, label=label, expires_at=expires_at, created_by=by.person, **scope)
     secret = key.new_secret()
     key.save(force_insert=True)
     _record("api_key.created", key, by, account, after=_words(key))
@@ -148,7 +149,7 @@ def rotate_key(
     *,
     key: ApiKey,
     grace: timedelta,
-    by,
+    by: Actor,
     account: Membership | None = None,
     through: ApiKey | None = None,
 ) -> str:
@@ -182,7 +183,7 @@ def rotate_key(
 
 
 @transaction.atomic
-def revoke_key(*, key: ApiKey, by, account: Membership | None = None) -> None:
+def revoke_key(*, key: ApiKey, by: Actor, account: Membership | None = None) -> None:
     """End a key and the tokens it gave, at once; the agent ends what they opened inside tenants. Nothing happens when it is revoked. Raises Refused for keys of
     others."""
     _refuse(key.user, account, by)
@@ -191,8 +192,8 @@ def revoke_key(*, key: ApiKey, by, account: Membership | None = None) -> None:
         _record("api_key.revoked", key, by, account, before=_words(key))
 
 
-def _refuse(user, account: Membership | None, by) -> None:
-    if account is None and user.pk != by.pk:
+def _refuse(user, account: Membership | None, by: Actor) -> None:
+    if account is None and user.pk != by.person.pk:
         raise Refused("You can't create keys for another person.")
     if account is not None:
         if account.user_id != user.pk:
@@ -268,7 +269,7 @@ def _words(key: ApiKey) -> dict:
     }
 
 
-def _record(action: str, key: ApiKey, by, account: Membership | None, before=None, after=None) -> None:
+def _record(action: str, key: ApiKey, by: Actor, account: Membership | None, before=None, after=None) -> None:
     """A person's key is the organization's business only where it is bound to it or to one of its tenants."""
     organization = account.organization if account else _bound_to(key)
     AuditEvent.objects.record(action, key, by=by, organization=organization, before=before, after=after)
@@ -278,5 +279,5 @@ def _bound_to(key: ApiKey) -> Organization | None:
     return key.tenant.organization if key.tenant else key.organization
 
 
-def _account_record(action: str, account: Membership, by, after=None) -> None:
+def _account_record(action: str, account: Membership, by: Actor, after=None) -> None:
     AuditEvent.objects.record(action, account, by=by, organization=account.organization, after=after)

@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from orgs.models import Membership, Organization
 from orgs.roles.models import Role
+from orgs.users.models import Actor
 from tenants.access.actions import Holder, give, holder_name, locked, record
 from tenants.models import Tenant
 from zenpro_site.common.refusals import Refused
@@ -19,7 +20,7 @@ def create_tenant(
     name: str,
     slug: str,
     version: str,
-    by,
+    by: Actor,
     description: str = "",
     access: Sequence[tuple[Holder, Role]] = (),
     kind: str = Tenant.Kind.LOCAL,
@@ -33,20 +34,20 @@ def create_tenant(
     if org.tenants.live().filter(slug=slug).exists():
         raise Refused(f"“{slug}” is taken in {org}.")
     tenant = Tenant(organization=org, name=name, slug=slug, kind=kind, description=description)
-    tenant.zenml_version, tenant.server_url, tenant.created_by = version, server_url, by
+    tenant.zenml_version, tenant.server_url, tenant.created_by = version, server_url, by.person
     tenant.workspace_name = Tenant.objects.free_workspace_name(slug, org)
     tenant.save(force_insert=True)
-    given = [*_creator(org, by), *access]
+    given = [*_creator(org, by.person), *access]
     for holder, role in given:
-        give(tenant, holder, role, by)
+        give(tenant, holder, role, by.person)
     after = {"name": name, "slug": slug, "version": version, "access": _access_words(given)}
     after |= {"address": server_url} if server_url else {}
     record("tenant.created", tenant, by, after=after)
     return tenant
 
 
-def _creator(org: Organization, by) -> list[tuple[Membership, Role]]:
-    membership = org.memberships.filter(user=by).first()
+def _creator(org: Organization, person) -> list[tuple[Membership, Role]]:
+    membership = org.memberships.filter(user=person).first()
     return [(membership, org.roles.tenant_level().get(slug="admin"))] if membership else []
 
 
@@ -55,7 +56,7 @@ def _access_words(given) -> dict[str, str]:
 
 
 @transaction.atomic
-def update_tenant(*, tenant: Tenant, name: str, description: str, by) -> None:
+def update_tenant(*, tenant: Tenant, name: str, description: str, by: Actor) -> None:
     """Change name and description. The slug stays: addresses and clients know the tenant by it."""
     row = locked(tenant)
     before = {"name": row.name, "description": row.description}
@@ -65,14 +66,14 @@ def update_tenant(*, tenant: Tenant, name: str, description: str, by) -> None:
 
 
 @transaction.atomic
-def deactivate(*, tenant: Tenant, by) -> None:
+def deactivate(*, tenant: Tenant, by: Actor) -> None:
     """Ask for the server to stop; its data stays. Raises Refused unless the tenant is supposed to be available."""
     _want(tenant, Tenant.DesiredState.AVAILABLE, Tenant.DesiredState.DEACTIVATED)
     record("tenant.deactivated", tenant, by)
 
 
 @transaction.atomic
-def activate(*, tenant: Tenant, by) -> None:
+def activate(*, tenant: Tenant, by: Actor) -> None:
     """Ask for a deactivated tenant to start again. Raises Refused when it is not deactivated."""
     _want(tenant, Tenant.DesiredState.DEACTIVATED, Tenant.DesiredState.AVAILABLE)
     record("tenant.activated", tenant, by)
@@ -86,7 +87,7 @@ def _want(tenant: Tenant, now: str, then: str) -> None:
 
 
 @transaction.atomic
-def request_restart(*, tenant: Tenant, by) -> None:
+def request_restart(*, tenant: Tenant, by: Actor) -> None:
     """Ask for a restart of a server that runs and is supposed to. Raises Refused otherwise."""
     row = locked(tenant)
     if row.is_elsewhere:
@@ -101,7 +102,7 @@ def request_restart(*, tenant: Tenant, by) -> None:
 
 
 @transaction.atomic
-def retry(*, tenant: Tenant, by) -> None:
+def retry(*, tenant: Tenant, by: Actor) -> None:
     """Ask the agent to try a failed tenant again. Raises Refused when it has not failed."""
     row = locked(tenant)
     if row.status != Tenant.Status.FAILED:
@@ -114,7 +115,7 @@ def retry(*, tenant: Tenant, by) -> None:
 
 
 @transaction.atomic
-def delete_tenant(*, tenant: Tenant, by) -> None:
+def delete_tenant(*, tenant: Tenant, by: Actor) -> None:
     """Mark the tenant as deleted: it disappears from every page immediately, and the agent removes its server."""
     locked(tenant)
     tenant.desired_state, tenant.deleted_at = Tenant.DesiredState.DELETED, timezone.now()

@@ -62,11 +62,12 @@ class TenantGrantQuerySet(models.QuerySet):
             found = found.filter(models.Exists(rows.filter(resource=resource, action=action)))
         return found
 
-    def give(self, *, tenant, role, holder, by=None, expires_at=None) -> "TenantGrant":
+    def give(self, *, tenant, role, holder, giver=None, expires_at=None) -> "TenantGrant":
         """Give `role` on `tenant` to `holder` (a Membership or a Team of the tenant's organization).
 
-        Idempotent; a role already held only gets the new end. Writes guardian's rows of that holder in the
-        same transaction. Raises ValueError when holder or role belong to another organization.
+        `giver`: the User who does it, if anyone does. Idempotent; a role already held only gets the new end. Writes
+        guardian's rows of that holder in the same transaction. Raises ValueError when holder or role belong to another
+        organization.
         """
         if not tenant.organization_id == holder.organization_id == role.organization_id:
             raise ValueError("Holder, role and tenant must belong to one organization.")
@@ -77,10 +78,10 @@ class TenantGrantQuerySet(models.QuerySet):
                 tenant=tenant,
                 role=role,
                 **_as_holder(holder),
-                defaults={"granted_by": by, "expires_at": expires_at},
+                defaults={"granted_by": giver, "expires_at": expires_at},
             )
             if not is_new:
-                grant.renew(by, expires_at)
+                grant.renew(giver, expires_at)
             self.sync(tenant, holder)
         return grant
 
@@ -330,10 +331,10 @@ class TenantGrant(models.Model):
     def ends_soon(self) -> bool:
         return self.expires_at is not None and self.expires_at <= timezone.now() + NOTICE
 
-    def renew(self, by, expires_at) -> None:
+    def renew(self, giver, expires_at) -> None:
         """Set another end, which will be announced again. Whoever renews an expired grant counts as its giver."""
         if self.is_over:
-            self.granted_by = by
+            self.granted_by = giver
         if expires_at != self.expires_at:
             self.expires_at, self.announced_at = expires_at, None
         self.save()
@@ -368,5 +369,5 @@ class InvitationGrant(models.Model):
         if self.tenant.desired_state == Tenant.DesiredState.DELETED:
             return
         TenantGrant.objects.give(
-            tenant=self.tenant, role=self.role, holder=membership, by=self.invitation.invited_by
+            tenant=self.tenant, role=self.role, holder=membership, giver=self.invitation.invited_by
         )

@@ -15,6 +15,7 @@ from django.db.models import Max
 from django.utils import timezone
 
 from orgs.audit.models import AuditEvent
+from orgs.users.models import Actor
 from tenants.control_plane.actions import record_usage
 from tenants.credentials.models import ApiKey
 from tenants.models import Tenant
@@ -72,7 +73,7 @@ def create_template(
     description: str,
     code_location: str,
     requirements: str,
-    by,
+    by: Actor,
 ) -> RunTemplate:
     """A template of a recorded run, with a copy of its snapshot and of its code.
 
@@ -81,7 +82,7 @@ def create_template(
     """
     _check_name(tenant, name)
     _check_requirements(requirements)
-    run, snapshot = _recorded(tenant, run_id, by)
+    run, snapshot = _recorded(tenant, run_id, by.person)
     template = RunTemplate(
         tenant=tenant,
         name=name,
@@ -91,14 +92,14 @@ def create_template(
         code_hash=_freeze(code_location, snapshot),
         snapshot=snapshot,
         default_configuration=default_configuration(snapshot),
-        created_by=by,
+        created_by=by.person,
         **_source(run),
     )
     return _insert(template, by)
 
 
-def _recorded(tenant: Tenant, run_id: UUID | str, by) -> tuple[Run, dict[str, Any]]:
-    client = connect(by, tenant)
+def _recorded(tenant: Tenant, run_id: UUID | str, person) -> tuple[Run, dict[str, Any]]:
+    client = connect(person, tenant)
     run = client.run(run_id)
     if None in (run.snapshot_id, run.stack_id, run.project_id):
         raise TemplateRefused("This run no longer has a snapshot or stack, so it can't be run again.")
@@ -151,7 +152,7 @@ def _freeze(location: str, snapshot: Mapping[str, Any]) -> str:
         raise TemplateRefused(error.reason, "code_location") from error
 
 
-def _insert(template: RunTemplate, by) -> RunTemplate:
+def _insert(template: RunTemplate, by: Actor) -> RunTemplate:
     try:
         with transaction.atomic():
             template.save(force_insert=True)
@@ -161,7 +162,9 @@ def _insert(template: RunTemplate, by) -> RunTemplate:
     return template
 
 
-def update_template(*, template: RunTemplate, name: str, description: str, requirements: str, by) -> None:
+def update_template(
+    *, template: RunTemplate, name: str, description: str, requirements: str, by: Actor
+) -> None:
     """Rename, describe, or change what its environment holds. Raises TemplateRefused."""
     _check_name(template.tenant, name, template)
     _check_requirements(requirements)
@@ -171,21 +174,21 @@ def update_template(*, template: RunTemplate, name: str, description: str, requi
             template.name, template.description = name, description
             template.save(update_fields=["name", "description", "updated_at"])
             if before["requirements"] != requirements:
-                _require(template, requirements, by)
+                _require(template, requirements, by.person)
             _record("template.updated", template, by, before, _words(template))
     except IntegrityError as error:
         raise TemplateRefused(TAKEN, "name") from error
 
 
-def _require(template: RunTemplate, requirements: str, by) -> None:
+def _require(template: RunTemplate, requirements: str, person) -> None:
     """Packages are code too, which others will run: who chose them is kept beside who chose the code."""
     template.requirements = requirements
-    template.requirements_changed_by, template.requirements_changed_at = by, timezone.now()
+    template.requirements_changed_by, template.requirements_changed_at = person, timezone.now()
     template.save(update_fields=["requirements", "requirements_changed_by", "requirements_changed_at"])
 
 
 @transaction.atomic
-def delete_template(*, template: RunTemplate, by) -> None:
+def delete_template(*, template: RunTemplate, by: Actor) -> None:
     """Delete a template and the record of its re-runs; the runs inside ZenML stay.
 
     Raises TemplateRefused while one of them is under way.
@@ -199,7 +202,11 @@ def delete_template(*, template: RunTemplate, by) -> None:
 
 @transaction.atomic
 def queue_run(
-    *, template: RunTemplate, configuration: Mapping[str, Any] | Document, by, key: ApiKey | None = None
+    *,
+    template: RunTemplate,
+    configuration: Mapping[str, Any] | Document,
+    by: Actor,
+    key: ApiKey | None = None,
 ) -> TemplateRun:
     """Ask for a re-run; the agent starts it as this person. `key`: the one they asked with; the run ends with it.
 
@@ -223,7 +230,7 @@ def queue_run(
         run_name=expand_run_name(document["run_name"], locked.snapshot, timezone.now().astimezone(UTC)),
         configuration=document,
         changes=differences,
-        created_by=by,
+        created_by=by.person,
         asked_with=key,
     )
     record_usage(tenant=locked.tenant, feature=Feature.TEMPLATE_RUN, total=1, resource_id=str(run.pk))
@@ -261,7 +268,7 @@ def _check_disk(tenant: Tenant) -> None:
 
 
 @transaction.atomic
-def cancel_run(*, run: TemplateRun, by) -> None:
+def cancel_run(*, run: TemplateRun, by: Actor) -> None:
     """Ask for a re-run to stop; the agent stops it. Raises Refused when it has ended; asking again changes nothing."""
     locked = (
         TemplateRun.objects.select_for_update(of=("self",)).select_related("template__tenant").get(pk=run.pk)
@@ -269,7 +276,7 @@ def cancel_run(*, run: TemplateRun, by) -> None:
     if locked.has_ended:
         raise Refused("This run has already ended.")
     if locked.cancel_requested_at is None:
-        locked.cancel_requested_at, locked.cancel_requested_by = timezone.now(), by
+        locked.cancel_requested_at, locked.cancel_requested_by = timezone.now(), by.person
         locked.save(update_fields=["cancel_requested_at", "cancel_requested_by"])
         _record("template_run.cancelled", locked, by, after={"run": locked.run_name})
     run.cancel_requested_at = locked.cancel_requested_at
@@ -289,7 +296,9 @@ def _words(template: RunTemplate) -> dict[str, Any]:
     return {name: getattr(template, name) for name in fields}
 
 
-def _record(action: str, target: RunTemplate | TemplateRun, by, before=None, after=None) -> None:
+def _record(
+    action: str, target: RunTemplate | TemplateRun, by: Actor | None, before=None, after=None
+) -> None:
     tenant = (target.template if isinstance(target, TemplateRun) else target).tenant
     AuditEvent.objects.record(
         action, target, by=by, organization=tenant.organization, before=before, after=after

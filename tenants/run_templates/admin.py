@@ -50,10 +50,10 @@ class RunTemplateAdmin(ActionsAdmin):
 
     def save_model(self, request, obj, form, change):
         words = {name: getattr(obj, name) for name in self.changeable}
-        actions.update_template(template=obj, by=request.user, **words)
+        actions.update_template(template=obj, by=request.actor, **words)
 
     def delete_model(self, request, obj):
-        actions.delete_template(template=obj, by=request.user)
+        actions.delete_template(template=obj, by=request.actor)
 
 
 @admin.register(TemplateRun)

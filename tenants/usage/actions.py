@@ -6,6 +6,7 @@ from django.db import transaction
 
 from orgs.audit.models import AuditEvent
 from orgs.models import Organization
+from orgs.users.models import Actor
 from tenants.models import Tenant
 from zenpro_site.common.refusals import Refused
 from zenpro_site.common.sizes import size_words
@@ -24,7 +25,7 @@ class LimitRefused(Refused):
 
 @transaction.atomic
 def set_limits(
-    *, organization: Organization, limits: Mapping[str, int | None], by, tenant: Tenant | None = None
+    *, organization: Organization, limits: Mapping[str, int | None], by: Actor, tenant: Tenant | None = None
 ) -> None:
     """Set the limits of a tenant, or without one of the organization as a whole; None takes a limit away.
 
@@ -54,7 +55,7 @@ def set_limits(
 
 
 @transaction.atomic
-def set_disk_budget(*, tenant: Tenant, budget: int | None, by) -> None:
+def set_disk_budget(*, tenant: Tenant, budget: int | None, by: Actor) -> None:
     """Bytes the tenant may keep on disk: None for the installation's limit, 0 for none. Writes only changes."""
     locked = Tenant.objects.select_for_update(no_key=True).select_related(None).get(pk=tenant.pk)
     if locked.disk_budget == budget:

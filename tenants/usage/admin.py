@@ -42,7 +42,7 @@ class QuotaAdmin(ActionsAdmin):
 
     def _set(self, request, obj, limit):
         actions.set_limits(
-            organization=obj.organization, tenant=obj.tenant, limits={obj.feature: limit}, by=request.user
+            organization=obj.organization, tenant=obj.tenant, limits={obj.feature: limit}, by=request.actor
         )
 
 

@@ -108,12 +108,14 @@ def _form(request, quotas, most=None) -> LimitsForm:
 
 def _set(request, form, tenant=None, disk=None) -> bool:
     try:
-        actions.set_limits(organization=request.org, tenant=tenant, limits=form.cleaned_data, by=request.user)
+        actions.set_limits(
+            organization=request.org, tenant=tenant, limits=form.cleaned_data, by=request.actor
+        )
     except actions.LimitRefused as error:
         form.add_error(error.feature, str(error))
         return False
     if disk:
-        actions.set_disk_budget(tenant=tenant, budget=disk.budget, by=request.user)
+        actions.set_disk_budget(tenant=tenant, budget=disk.budget, by=request.actor)
     messages.success(request, "Saved. The limits apply from now on.")
     return True
 

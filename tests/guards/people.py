@@ -5,7 +5,7 @@ from django.utils import timezone
 from factories import make_grant, make_member, make_user
 
 from orgs.members import actions
-from orgs.users.models import User
+from orgs.users.models import Actor, User
 
 STRANGERS = ("outsider", "removed", "foreign")
 MEMBERS = ("member", "viewer", "editor", "admin")
@@ -31,7 +31,7 @@ def people_of(world, foreign) -> dict:
     for role in ("removed", "disabled"):
         world.team.user_set.add(people[role])
         make_grant(tenant, people[role], "admin")
-    actions.remove_member(membership=people["removed"].membership, by=world.admin)
+    actions.remove_member(membership=people["removed"].membership, by=Actor(world.admin))
     User.objects.update(last_active_at=timezone.now())  # one statement less at each of many requests
     return people
 

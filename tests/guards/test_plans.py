@@ -7,7 +7,7 @@ import pytest
 from django.db import connection
 from django.urls import reverse
 
-from orgs.users.models import User
+from orgs.users.models import Actor, User
 from tests import plans
 from zenpro_site import seed
 
@@ -26,10 +26,10 @@ def large(db, monkeypatch):
     """An organization that was written in bulk while the database knows the tables as a small one left them."""
     monkeypatch.setattr(seed, "analyze", plans.forget_statistics)
     root = User.objects.create_superuser("root@example.org", "only for tests", name="Root")
-    seed.seed(name="Small", sizes=seed.Sizes(10, 2, 2), by=root)
+    seed.seed(name="Small", sizes=seed.Sizes(10, 2, 2), by=Actor(root))
     plans.look()
     monkeypatch.setattr(seed, "analyze", lambda: None)
-    return seed.seed(name="Large", sizes=seed.Sizes(PEOPLE, TEAMS, TENANTS), by=root)
+    return seed.seed(name="Large", sizes=seed.Sizes(PEOPLE, TEAMS, TENANTS), by=Actor(root))
 
 
 def addresses(org) -> dict[str, str]:

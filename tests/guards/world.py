@@ -37,7 +37,7 @@ class World:
         self.template = make_template(
             self.tenant, snapshot=SNAPSHOT, default_configuration=default_configuration(SNAPSHOT)
         )
-        self.template_run = make_template_run(self.template, by=self.admin)
+        self.template_run = make_template_run(self.template, person=self.admin)
 
     @cached_property
     def invitation(self) -> Invitation:

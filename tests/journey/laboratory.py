@@ -15,9 +15,10 @@ PASSWORD = "a long and honest sentence"
 ROLES = ("admin", "developer", "viewer")
 MAKE = """
 from orgs.models import Organization
+from orgs.users.models import Actor
 from tenants.hosting.actions import create_tenant
 org = Organization.objects.get(slug='demo')
-by = org.tenants.get(slug='demo').created_by
+by = Actor(org.tenants.get(slug='demo').created_by)
 answer = str(create_tenant(org=org, name='{name}', slug='{name}', version='{version}', by=by).pk)
 """
 ABOUT = """
@@ -31,17 +32,17 @@ answer = {{'status': t.status, 'reason': t.state_reason, 'url': t.server_url, 'n
 PEOPLE = """
 from datetime import timedelta
 from orgs.models import Membership
-from orgs.users.models import User
+from orgs.users.models import Actor, User
 from tenants.access.actions import give_grant
 from tenants.credentials.models import AccessToken
 from tenants.models import Tenant
 t = Tenant.objects.get(pk='{pk}')
-org, answer = t.organization, {{}}
+org, by, answer = t.organization, Actor(t.created_by), {{}}
 for slug in {roles!r}:
     user = User.objects.create_user(f'{{slug}}@{name}.example.org', '{password}', name=slug.title())
     member = Membership.objects.create(organization=org, user=user)
     if slug != 'stranger':
-        give_grant(tenant=t, role=org.roles.tenant_level().get(slug=slug), holder=member, by=t.created_by)
+        give_grant(tenant=t, role=org.roles.tenant_level().get(slug=slug), holder=member, by=by)
     token = AccessToken.objects.issue(kind='user', user=user, lifetime=timedelta(hours=2))
     answer[slug] = {{'id': str(user.pk), 'email': user.email, 'token': token, 'membership': str(member.pk)}}
 """

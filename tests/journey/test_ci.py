@@ -11,11 +11,12 @@ from .test_cli import Computer
 pytestmark = [pytest.mark.zenml, pytest.mark.enable_socket]
 BEGIN = """
 from orgs.models import Organization
+from orgs.users.models import Actor
 from tenants.access.actions import give_grant
 from tenants.credentials import keys
 org = Organization.objects.get(slug='demo')
 tenant = org.tenants.get(slug='demo')
-by = tenant.created_by
+by = Actor(tenant.created_by)
 account = org.memberships.filter(user__is_service_account=True).first()
 """
 

@@ -83,14 +83,14 @@ def person(installed, browser):
     """Somebody signed in with the role Developer on the tenant demo."""
     email, password = "dana@example.org", "a long and honest sentence"
     installed.ask(
-        "from orgs.models import Membership, Organization\nfrom orgs.users.models import User\n"
+        "from orgs.models import Membership, Organization\nfrom orgs.users.models import Actor, User\n"
         "from tenants.access.actions import give_grant\n"
         f"user = User.objects.create_user('{email}', '{password}', name='Dana Petrova')\n"
         "org = Organization.objects.get(slug='demo')\n"
         "member = Membership.objects.create(organization=org, user=user)\n"
         "tenant = org.tenants.get(slug='demo')\n"
         "role = org.roles.tenant_level().get(slug='developer')\n"
-        "give_grant(tenant=tenant, role=role, holder=member, by=tenant.created_by)\nanswer = 1"
+        "give_grant(tenant=tenant, role=role, holder=member, by=Actor(tenant.created_by))\nanswer = 1"
     )
     visitor = Visitor(browser, installed.url)
     visitor.page.goto("/accounts/login/")

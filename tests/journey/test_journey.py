@@ -306,10 +306,11 @@ def test_an_operator_can_run_it_and_owns_the_run(admin, colleague, remembered, i
     page.goto("/o/demo/t/demo/members/")
     admin.seen("23-tenant-members")
     installed.ask(
-        "from orgs.models import Membership\nfrom tenants.models import Tenant\nfrom tenants.access.actions import give_grant\n"
+        "from orgs.models import Membership\nfrom orgs.users.models import Actor\n"
+        "from tenants.models import Tenant\nfrom tenants.access.actions import give_grant\n"
         f"m = Membership.objects.get(user__email='{COLLEAGUE}')\nt = Tenant.objects.get(slug='demo')\n"
         "r = m.organization.roles.tenant_level().get(slug='operator')\n"
-        "give_grant(tenant=t, role=r, holder=m, by=t.created_by)\nanswer = 1"
+        "give_grant(tenant=t, role=r, holder=m, by=Actor(t.created_by))\nanswer = 1"
     )
     page = colleague.page
     page.goto(remembered["template"])

@@ -13,12 +13,13 @@ pytestmark = [pytest.mark.zenml, pytest.mark.enable_socket]
 TENANT = "from tenants.models import Tenant\nt = Tenant.objects.get(slug='demo')\n"
 QUEUE = (
     "from tenants.run_templates.models import RunTemplate\n"
+    "from orgs.users.models import Actor\n"
     "from tenants.run_templates.actions import queue_run\n"
     "t = RunTemplate.objects.get(name='churn')\n"
     "c = t.default_configuration\n"
     "c['enable_cache'] = False\n"
     "c['steps']['train']['parameters'].update(kind='stumps', rounds=1000)\n"
-    "answer = str(queue_run(template=t, configuration=c, by=t.created_by).pk)\n"
+    "answer = str(queue_run(template=t, configuration=c, by=Actor(t.created_by)).pk)\n"
 )
 
 

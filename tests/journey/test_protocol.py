@@ -269,7 +269,7 @@ def test_09_a_tenant_that_is_not_there_for_people(lab, computer_of, installed, s
         f" server_url='http://127.0.0.1:1', deleted_at={'timezone.now()' if state == 'deleted' else None})\n"
         f"member = t.organization.memberships.get(pk='{lab.people['developer'].membership}')\n"
         "role = t.organization.roles.tenant_level().get(slug='developer')\n"
-        "TenantGrant.objects.give(tenant=other, role=role, holder=member, by=t.created_by)\nanswer = str(other.pk)"
+        "TenantGrant.objects.give(tenant=other, role=role, holder=member, giver=t.created_by)\nanswer = str(other.pk)"
     )
     try:
         code, output = computer_of(lab, "developer").run("login", pk, "--pro-api-url", lab.api)
@@ -285,12 +285,13 @@ def test_09_a_tenant_that_is_not_there_for_people(lab, computer_of, installed, s
 def test_10_login_waits_for_a_tenant_that_is_starting(lab, computer_of, installed):
     pk = installed.ask(
         "from tenants.hosting.actions import create_tenant\nfrom tenants.access.actions import give_grant\n"
-        "from tenants.models import Tenant\n"
+        "from orgs.users.models import Actor\nfrom tenants.models import Tenant\n"
         f"t = Tenant.objects.get(pk='{lab.pk}')\n"
-        "made = create_tenant(org=t.organization, name='late', slug='late', version='0.98.0', by=t.created_by)\n"
+        "by = Actor(t.created_by)\n"
+        "made = create_tenant(org=t.organization, name='late', slug='late', version='0.98.0', by=by)\n"
         f"member = t.organization.memberships.get(pk='{lab.people['developer'].membership}')\n"
         "role = t.organization.roles.tenant_level().get(slug='developer')\n"
-        "give_grant(tenant=made, role=role, holder=member, by=t.created_by)\nanswer = str(made.pk)"
+        "give_grant(tenant=made, role=role, holder=member, by=by)\nanswer = str(made.pk)"
     )
     code, output = computer_of(lab, "developer").run("login", pk, "--pro-api-url", lab.api)
     assert code == 0, output
@@ -361,13 +362,13 @@ def test_14_who_may_not_read_sees_only_their_own(lab, installed):
         params = {"project": lab.about["project"]}
         run = developer.get("/runs", params=params).json()["items"][0]["id"]
     grant = installed.ask(
-        "from orgs.roles.models import Role\nfrom tenants.access.actions import give_grant\n"
+        "from orgs.roles.models import Role\nfrom orgs.users.models import Actor\nfrom tenants.access.actions import give_grant\n"
         "from tenants.models import Tenant\n"
         f"t = Tenant.objects.get(pk='{lab.pk}')\n"
         "role = Role.objects.create(organization=t.organization, level='tenant', slug='blind', name='Blind')\n"
         "role.set_rights({'project:read', 'pipeline:read', 'stack:read'})\n"
         f"member = t.organization.memberships.get(pk='{lab.people['stranger'].membership}')\n"
-        "answer = str(give_grant(tenant=t, role=role, holder=member, by=t.created_by).pk)"
+        "answer = str(give_grant(tenant=t, role=role, holder=member, by=Actor(t.created_by)).pk)"
     )
     with lab.session("stranger") as blind:
         assert blind.get("/runs", params=params).json()["items"] == []
@@ -375,9 +376,9 @@ def test_14_who_may_not_read_sees_only_their_own(lab, installed):
         assert answer.status_code == 403, answer.text
         assert blind.get("/pipelines", params=params).json()["total"] > 0
     installed.ask(
-        "from tenants.access.actions import withdraw_grant\nfrom tenants.models import TenantGrant\n"
+        "from orgs.users.models import Actor\nfrom tenants.access.actions import withdraw_grant\nfrom tenants.models import TenantGrant\n"
         f"g = TenantGrant.objects.get(pk='{grant}')\n"
-        "withdraw_grant(grant=g, by=g.tenant.created_by)\nanswer = 1"
+        "withdraw_grant(grant=g, by=Actor(g.tenant.created_by))\nanswer = 1"
     )
 
 
@@ -394,20 +395,20 @@ def test_16_who_is_removed_is_out(lab, installed, computer_of, tmp_path):
     """Their running session can do nothing that is not their own, and they cannot begin another."""
     stranger = lab.people["stranger"]
     grant = installed.ask(
-        "from tenants.access.actions import give_grant\nfrom tenants.models import Tenant\n"
+        "from orgs.users.models import Actor\nfrom tenants.access.actions import give_grant\nfrom tenants.models import Tenant\n"
         f"t = Tenant.objects.get(pk='{lab.pk}')\n"
         f"member = t.organization.memberships.get(pk='{stranger.membership}')\n"
         "role = t.organization.roles.tenant_level().get(slug='developer')\n"
-        "answer = str(give_grant(tenant=t, role=role, holder=member, by=t.created_by).pk)"
+        "answer = str(give_grant(tenant=t, role=role, holder=member, by=Actor(t.created_by)).pk)"
     )
     computer = computer_of(lab, "stranger")
     with lab.session("stranger") as session:
         params = {"project": lab.about["project"]}
         assert session.get("/runs", params=params).json()["total"] > 0
         installed.ask(
-            "from tenants.access.actions import withdraw_grant\nfrom tenants.models import TenantGrant\n"
+            "from orgs.users.models import Actor\nfrom tenants.access.actions import withdraw_grant\nfrom tenants.models import TenantGrant\n"
             f"g = TenantGrant.objects.get(pk='{grant}')\n"
-            "withdraw_grant(grant=g, by=g.tenant.created_by)\nanswer = 1"
+            "withdraw_grant(grant=g, by=Actor(g.tenant.created_by))\nanswer = 1"
         )
         answer = session.get("/runs", params=params)
         assert answer.status_code in (401, 403) or answer.json()["items"] == []
@@ -419,9 +420,9 @@ def test_16_who_is_removed_is_out(lab, installed, computer_of, tmp_path):
 def test_18_a_quota_that_is_reached(lab, installed, computer_of, tmp_path):
     """No more runs than there are: the client says so, and goes on when the limit is gone."""
     limit = (
-        "from tenants.models import Tenant\nfrom tenants.usage.actions import set_limits\n"
+        "from orgs.users.models import Actor\nfrom tenants.models import Tenant\nfrom tenants.usage.actions import set_limits\n"
         f"t = Tenant.objects.get(pk='{lab.pk}')\n"
-        "set_limits(organization=t.organization, tenant=t, limits={{'pipeline_run': {}}}, by=t.created_by)\n"
+        "set_limits(organization=t.organization, tenant=t, limits={{'pipeline_run': {}}}, by=Actor(t.created_by))\n"
         "answer = 1"
     )
     computer = computer_of(lab, "developer")

@@ -135,6 +135,7 @@ import shutil, tempfile
 from pathlib import Path
 from django.conf import settings
 from orgs.models import Membership
+from orgs.users.models import Actor
 from tenants.access.actions import give_grant
 from tenants.run_templates.actions import queue_run
 from tenants.run_templates.engine.code import freeze
@@ -149,8 +150,8 @@ template.pk, template.name, template.code_hash = None, 'churn, hostile', freeze(
 template.save(force_insert=True)
 member = Membership.objects.get(pk='{membership}')
 role = member.organization.roles.tenant_level().get(slug='operator')
-give_grant(tenant=template.tenant, role=role, holder=member, by=template.created_by)
-answer = str(queue_run(template=template, configuration={{}}, by=member.user).pk)
+give_grant(tenant=template.tenant, role=role, holder=member, by=Actor(template.created_by))
+answer = str(queue_run(template=template, configuration={{}}, by=Actor(member.user)).pk)
 """
 
 

@@ -1,9 +1,11 @@
 import pytest
 from django.contrib.auth import get_user_model
+from django.utils.functional import SimpleLazyObject
 from factories import make_member, make_org, make_team, make_user
 
-from orgs.access.gate import can, people_who_can, permissions_of
+from orgs.access.gate import act_as, can, people_who_can, permissions_of
 from orgs.permissions import Permission
+from orgs.users.models import Actor, Origin
 
 
 @pytest.fixture
@@ -35,3 +37,25 @@ def test_a_right_that_no_longer_exists_is_ignored(org, member):
     role.set_rights(["organization:view", "spaceship:launch"])
     person = make_member(org, "old")
     assert permissions_of(person, org) == {Permission.ORGANIZATION_VIEW}
+
+
+@pytest.fixture
+def request_from_here(rf):
+    request = rf.get("/")
+    request.origin = Origin("page", "192.0.2.7", "req-1")
+    return request
+
+
+def test_who_acts_is_looked_up_when_it_is_used(request_from_here, owner, django_assert_num_queries):
+    with django_assert_num_queries(0):
+        act_as(request_from_here, SimpleLazyObject(lambda: get_user_model().objects.get(pk=owner.pk)))
+    with django_assert_num_queries(1):
+        assert request_from_here.actor == Actor(owner, Origin("page", "192.0.2.7", "req-1"))
+
+
+def test_who_signs_in_on_the_way_acts_as_themselves(request_from_here, owner, member):
+    act_as(request_from_here, owner)
+    request_from_here.user = member
+    assert request_from_here.actor.person == member
+    act_as(request_from_here, owner)
+    assert request_from_here.actor.person == owner

@@ -14,6 +14,7 @@ from factories import (
 from playwright.sync_api import expect
 
 from orgs.invitations import actions as invitations
+from orgs.users.models import Actor
 from tests.browsing import problems
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -27,11 +28,11 @@ def world():
     team, tenant = make_team(org, "risk-ml", members=[person]), make_tenant(org, "production")
     make_tenant(org, "broken", status="failed", state_reason="Port 9104 is taken.")
     for holder in (owner, person, team):
-        make_grant(tenant, holder, "developer", by=owner)
-    make_template_run(make_template(tenant, "nightly"), by=owner, state="failed", changes=[{}])
+        make_grant(tenant, holder, "developer", giver=owner)
+    make_template_run(make_template(tenant, "nightly"), person=owner, state="failed", changes=[{}])
     offer = invitations.Offer(org.roles.get(level="organization", slug="member"), [team])
     [result] = invitations.invite(
-        organization=org, addresses=["somebody.with.a.long.name@example.org"], offer=offer, by=owner
+        organization=org, addresses=["somebody.with.a.long.name@example.org"], offer=offer, by=Actor(owner)
     )
     return org, owner, person, result
 

@@ -13,6 +13,7 @@ from orgs.domains.admin import DomainForm
 from orgs.domains.models import Departure, OrganizationDomain, domain_of
 from orgs.members import actions
 from orgs.roles import actions as role_actions
+from orgs.users.models import Actor
 from zenpro_site.common import refusals
 
 
@@ -45,7 +46,7 @@ def sign_in(client):
 
 def test_an_address_that_is_not_confirmed_joins_nothing(org):
     of(org)
-    assert join(person=person(verified=False)) == []
+    assert join(by=Actor(person(verified=False))) == []
     assert not org.memberships.exists()
 
 
@@ -55,21 +56,21 @@ def test_an_address_that_is_not_confirmed_joins_nothing(org):
 )
 def test_only_the_domain_itself_counts(address, org):
     of(org)
-    assert join(person=person(address)) == [] and not lets_in(address)
+    assert join(by=Actor(person(address))) == [] and not lets_in(address)
 
 
 def test_service_accounts_and_inactive_people_join_nothing(org):
     of(org)
     of(make_org(), "service.invalid")
-    assert join(person=make_service_account(org)) == []
-    assert join(person=person(is_active=False)) == []
+    assert join(by=Actor(make_service_account(org))) == []
+    assert join(by=Actor(person(is_active=False))) == []
 
 
 def test_whoever_was_removed_or_left_is_not_put_back(org, owner, sign_in):
     """Also who came by an invitation, before there was a domain."""
     removed, left = (make_member(org, user=person(f"{name}@acme.example")) for name in ("mary", "lise"))
-    actions.remove_member(membership=removed.membership, by=owner)
-    actions.leave(membership=left.membership, by=left)
+    actions.remove_member(membership=removed.membership, by=Actor(owner))
+    actions.leave(membership=left.membership, by=Actor(left))
     of(org)
     for user in (removed, left):
         assert sign_in(user).url == reverse("home")
@@ -81,8 +82,8 @@ def test_an_invitation_makes_up_for_it_and_the_next_removal_is_remembered_too(or
     user = make_member(org, user=person())
     of(org)
     for _ in range(2):
-        actions.remove_member(membership=org.memberships.get(user=user), by=owner)
-        assert join(person=user) == []
+        actions.remove_member(membership=org.memberships.get(user=user), by=Actor(owner))
+        assert join(by=Actor(user)) == []
         make_member(org, user=user)
     assert Departure.objects.count() == 1
 
@@ -92,7 +93,8 @@ def test_a_role_the_organization_lacks_is_refused(org, superuser):
     for role in ("auditor", "developer"):
         with pytest.raises(refusals.Refused, match="no such role"):
             add_domain(
-                domain=OrganizationDomain(organization=org, domain="a.example", role=role), by=superuser
+                domain=OrganizationDomain(organization=org, domain="a.example", role=role),
+                by=Actor(superuser),
             )
     assert not OrganizationDomain.objects.exists() and recorded() == []
 
@@ -141,7 +143,7 @@ def test_members_keep_their_role(org, owner, sign_in):
 def test_account_without_addresses_counts_by_its_own(org):
     """A superuser made it, who vouches for the address."""
     of(org)
-    assert join(person=make_user("mary@acme.example"))
+    assert join(by=Actor(make_user("mary@acme.example")))
 
 
 def test_every_proved_address_counts(org):
@@ -151,7 +153,7 @@ def test_every_proved_address_counts(org):
     user = person("mary@elsewhere.example")
     for address, verified in (("m@acme.example", True), ("m@acme.test", True), ("m@globex.example", False)):
         EmailAddress.objects.create(user=user, email=address, verified=verified)
-    [membership] = join(person=user)
+    [membership] = join(by=Actor(user))
     assert membership.organization == org and recorded() == ["member.joined"]
 
 
@@ -186,11 +188,11 @@ def test_superuser_adds_changes_and_removes_in_the_administration(org, superuser
 
 def test_the_same_role_again_changes_nothing(org, superuser):
     domain = of(org)
-    change_role(domain=domain, role="member", by=superuser)
+    change_role(domain=domain, role="member", by=Actor(superuser))
     assert recorded() == []
     with pytest.raises(refusals.Refused):
-        change_role(domain=domain, role="nothing", by=superuser)
-    remove_domain(domain=domain, by=superuser)
+        change_role(domain=domain, role="nothing", by=Actor(superuser))
+    remove_domain(domain=domain, by=Actor(superuser))
     assert recorded() == ["domain.removed"]
 
 
@@ -198,9 +200,9 @@ def test_a_role_that_a_domain_gives_is_in_use(org, owner):
     role = make_role(org, "Auditor", level="organization", base="viewer")
     domain = of(org, role="auditor")
     with pytest.raises(refusals.Refused, match="in use"):
-        role_actions.delete_role(role=role, by=owner)
+        role_actions.delete_role(role=role, by=Actor(owner))
     role_actions.delete_role(
-        role=role, by=owner, replacement=org.roles.get(level="organization", slug="viewer")
+        role=role, by=Actor(owner), replacement=org.roles.get(level="organization", slug="viewer")
     )
     domain.refresh_from_db()
     assert domain.role == "viewer"

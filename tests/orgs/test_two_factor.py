@@ -18,6 +18,7 @@ from factories import (
 from orgs.access.gate import admits
 from orgs.access.two_factor import closed_to, members_without
 from orgs.audit.models import AuditEvent
+from orgs.users.models import Actor
 from tenants.access.decisions import may_connect
 from tenants.credentials import devices
 from tenants.credentials.models import DeviceLogin
@@ -186,8 +187,8 @@ def test_no_computer_is_approved_for_its_tenants(as_user, asking, member):
     login.refresh_from_db()
     assert login.state == DeviceLogin.State.PENDING
     with pytest.raises(devices.NotAnswerable):
-        devices.approve(login=login, tenant=tenant, trusted=False, by=member)
-    devices.approve(login=login, tenant=tenant, trusted=False, by=with_factor(member))
+        devices.approve(login=login, tenant=tenant, trusted=False, by=Actor(member))
+    devices.approve(login=login, tenant=tenant, trusted=False, by=Actor(with_factor(member)))
 
 
 def test_no_one_enters_its_tenants_without(asking, member, superuser):

@@ -18,6 +18,7 @@ from orgs.audit.models import AuditEvent
 from orgs.invitations import actions as invitations
 from orgs.mails.models import Mail
 from orgs.models import Membership, Organization
+from orgs.users.models import Actor
 from zenpro_site.common import refusals
 
 ROWS = {"HX-Request": "true", "HX-Target": "rows"}
@@ -351,7 +352,7 @@ def test_viewers_learn_nothing_of_tenants_of_others(as_user, org, owner, viewer,
 
 def test_the_persons_page_says_where_a_role_comes_from(as_user, org, owner, member):
     tenant, team = make_tenant(org, "production"), make_team(org, "risk-ml", members=[member])
-    make_grant(tenant, member, "viewer", by=owner)
+    make_grant(tenant, member, "viewer", giver=owner)
     make_grant(tenant, team, "developer")
     client = as_user(owner)
     client.post(url("member_role", org, member.membership.pk), {"role": "viewer"})
@@ -395,9 +396,11 @@ def test_home_needs_attention(as_user, org, owner):
     make_grant(tenant, owner, "admin")
     template = make_template(tenant, "nightly")
     for state in ("completed", "failed", "failed"):
-        make_template_run(template, by=owner, state=state, state_reason="file not found")
+        make_template_run(template, person=owner, state=state, state_reason="file not found")
     offer = invitations.Offer(org.roles.get(level="organization", slug="member"))
-    invitations.invite(organization=org, addresses=["a@example.org", "b@example.org"], offer=offer, by=owner)
+    invitations.invite(
+        organization=org, addresses=["a@example.org", "b@example.org"], offer=offer, by=Actor(owner)
+    )
     lost = Mail.objects.create(organization=org, to="a@example.org", state="failed", error="550 nobody")
     org.invitations.filter(email="a@example.org").update(mail=lost)
     org.invitations.filter(email="b@example.org").update(expires_at=timezone.now())
@@ -413,7 +416,7 @@ def test_home_needs_attention(as_user, org, owner):
 
 def test_home_needs_of_invitations_are_for_those_who_invite(as_user, org, owner, viewer):
     offer = invitations.Offer(org.roles.get(level="organization", slug="member"))
-    invitations.invite(organization=org, addresses=["a@example.org"], offer=offer, by=owner)
+    invitations.invite(organization=org, addresses=["a@example.org"], offer=offer, by=Actor(owner))
     org.invitations.update(expires_at=timezone.now())
     page = text(as_user(viewer).get(org.get_absolute_url()))
     assert "a@example.org" not in page and "has expired" not in page
@@ -422,9 +425,9 @@ def test_home_needs_of_invitations_are_for_those_who_invite(as_user, org, owner,
 def test_home_shows_runs_only_where_the_person_sees_templates(as_user, org, owner, member):
     mine, other = make_tenant(org, "mine"), make_tenant(org, "other")
     make_grant(mine, member, "operator")
-    make_template_run(make_template(mine, "churn"), by=member, state="running")
-    make_template_run(make_template(mine, "drift"), by=owner, state="failed")
-    make_template_run(make_template(other, "hidden"), by=owner)
+    make_template_run(make_template(mine, "churn"), person=member, state="running")
+    make_template_run(make_template(mine, "drift"), person=owner, state="failed")
+    make_template_run(make_template(other, "hidden"), person=owner)
     client = as_user(member)
     runs = {
         shown: [run.name for run in client.get(org.get_absolute_url(), {"runs": shown}).context["runs"]]
@@ -458,7 +461,7 @@ def test_home_needs_as_many_queries_for_three_as_for_one(as_user, org, owner):
     for _ in range(3):
         tenant = make_tenant(org)
         make_grant(tenant, owner, "admin")
-        make_template_run(make_template(tenant), by=owner)
+        make_template_run(make_template(tenant), person=owner)
         counts.append(queries_of(client, org.get_absolute_url()))
     assert counts == [counts[0]] * 3
     assert counts[0] <= 22

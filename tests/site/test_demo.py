@@ -40,8 +40,8 @@ def agent(hosting, monkeypatch):
 @pytest.fixture
 def command(db, tmp_path, settings, monkeypatch):
     settings.ZENPRO_DATA = tmp_path
-    monkeypatch.setattr(demo, "first_run", lambda tenant, by: "run")
-    monkeypatch.setattr(demo, "template", lambda tenant, run_id, by: None)
+    monkeypatch.setattr(demo, "first_run", lambda tenant, person: "run")
+    monkeypatch.setattr(demo, "template", lambda tenant, run_id, person: None)
     made = up.Command(stdout=io.StringIO(), stderr=io.StringIO(), no_color=True)
     made._first_account(no_demo=False)
     return made

@@ -16,7 +16,7 @@ def world():
     ada = make_member(org, "admin", name="Ada Okafor")
     tenant = make_tenant(org, "prod")
     for name in ("Dana Petrova", "Bruno Keller"):
-        make_grant(tenant, make_member(org, "member", name=name), "viewer", by=ada)
+        make_grant(tenant, make_member(org, "member", name=name), "viewer", giver=ada)
     return ada
 
 

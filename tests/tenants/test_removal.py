@@ -12,6 +12,7 @@ from factories import PASSWORD, make_grant, make_key, make_member, make_service_
 from orgs.audit.models import AuditEvent
 from orgs.members import actions
 from orgs.users import actions as person_actions
+from orgs.users.models import Actor
 from tenants.agent import chores
 from tenants.credentials import devices, keys
 from tenants.credentials.models import AccessToken, DeviceLogin
@@ -34,11 +35,11 @@ def person(org, tenant):
 
 
 def remove(person, owner):
-    actions.remove_member(membership=person.membership, by=owner)
+    actions.remove_member(membership=person.membership, by=Actor(owner))
 
 
 def deactivate(person, owner):
-    person_actions.deactivate_person(person=person, by=owner)
+    person_actions.deactivate_person(person=person, by=Actor(owner))
 
 
 ENDS = pytest.mark.parametrize("end", [remove, deactivate])
@@ -46,7 +47,7 @@ ENDS = pytest.mark.parametrize("end", [remove, deactivate])
 
 def device_token(person, tenant) -> str:
     asked = devices.ask(client_id=uuid4(), user_agent="Host/laptop ZenML/0.98.0", ip="127.0.0.1")
-    devices.approve(login=asked.login, tenant=tenant, trusted=True, by=person)
+    devices.approve(login=asked.login, tenant=tenant, trusted=True, by=Actor(person))
     return devices.collect(device_code=asked.device_code, client_id=asked.login.client_id)[0]
 
 

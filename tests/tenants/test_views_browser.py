@@ -27,7 +27,7 @@ def world(transactional_db):
     org = make_org("Acme AI")
     owner = make_member(org, "admin", name="Ada Okafor")
     tenant = make_tenant(org, "production", name="production", project_id=PROJECT["id"])
-    make_grant(tenant, owner, "admin", by=owner)
+    make_grant(tenant, owner, "admin", giver=owner)
     return org, owner, tenant
 
 

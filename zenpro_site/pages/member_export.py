@@ -9,6 +9,7 @@ from orgs.audit.export import Echo, cell
 from orgs.audit.models import AuditEvent
 from orgs.members import listing
 from orgs.models import Organization
+from orgs.users.models import Actor
 from tenants.access import people
 
 AT_ONCE = 500
@@ -45,7 +46,7 @@ def _day(moment) -> str:
 
 
 @transaction.atomic
-def record_export(*, organization: Organization, filters: dict, people: int, by) -> None:
+def record_export(*, organization: Organization, filters: dict, people: int, by: Actor) -> None:
     """Tell the audit log that the list of people was exported."""
     after = {"filters": filters, "people": people}
     AuditEvent.objects.record("member.exported", organization, by=by, organization=organization, after=after)

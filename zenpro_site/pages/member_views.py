@@ -134,7 +134,7 @@ def member_role(request, membership):
     if not form.is_valid():
         return _not_changed(request, member, " ".join(form.errors["role"]), 422)
     try:
-        actions.change_role(membership=member, role=form.cleaned_data["role"], by=request.user)
+        actions.change_role(membership=member, role=form.cleaned_data["role"], by=request.actor)
     except Refused as refused:
         return _not_changed(request, member, str(refused), 409)
     if member.role != before:
@@ -181,7 +181,7 @@ def member_remove(request, membership):
     refused = ""
     if request.method == "POST":
         try:
-            actions.remove_member(membership=member, by=request.user)
+            actions.remove_member(membership=member, by=request.actor)
         except Refused as reason:
             refused = str(reason)
         else:
@@ -200,7 +200,7 @@ def members_team(request):
     if not form.is_valid():
         return _nothing_done(request, form)
     chosen, team = form.cleaned_data["member"], form.cleaned_data["into"]
-    outcomes = add_to_team(team=team, memberships=chosen, by=request.user)
+    outcomes = add_to_team(team=team, memberships=chosen, by=request.actor)
     return _many_done(request, outcomes, f"now in {team}", f"already in {team}")
 
 
@@ -212,7 +212,7 @@ def members_role(request):
     if not form.is_valid():
         return _nothing_done(request, form)
     chosen, role = form.cleaned_data["member"], form.cleaned_data["become"]
-    outcomes = actions.change_roles(memberships=chosen, role=role, by=request.user)
+    outcomes = actions.change_roles(memberships=chosen, role=role, by=request.actor)
     return _many_done(request, outcomes, f"now {role}", f"already {role}")
 
 
@@ -225,7 +225,7 @@ def members_remove(request):
         return _nothing_done(request, form)
     chosen = list(form.cleaned_data["member"])
     if request.POST.get("sure"):
-        outcomes = actions.remove_members(memberships=chosen, by=request.user)
+        outcomes = actions.remove_members(memberships=chosen, by=request.actor)
         return _many_done(request, outcomes, f"no longer in {request.org}", "already gone")
     rows = people.rows(request, chosen)
     context = {"rows": rows, "going": [row for row in rows if not row.locked], "back": _back(request)}
@@ -263,7 +263,7 @@ def members_export(request):
     """The people of the list, with the same filters, as a file."""
     filtered = _filtered(request)
     chosen = {name: request.GET[name][:200] for name in FILTERS if request.GET.get(name)}
-    record_export(organization=request.org, filters=chosen, people=filtered.qs.count(), by=request.user)
+    record_export(organization=request.org, filters=chosen, people=filtered.qs.count(), by=request.actor)
     name = f"members-{request.org.slug}-{localdate():%Y-%m-%d}.csv"
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
     return StreamingHttpResponse(

@@ -19,7 +19,7 @@ def delete(request):
     form = DeleteForm(request.POST if request.method == "POST" else None, wanted=org.name)
     if form.is_valid():
         try:
-            delete_organization(organization=org, by=request.user)
+            delete_organization(organization=org, by=request.actor)
         except Refused as refused:
             form.add_error(None, str(refused))
         else:

@@ -61,7 +61,7 @@ def _give(request, values):
     held = {grant.role: grant for grant in grant_actions.direct_roles(tenant=request.tenant, holder=holder)}
     try:
         grant = grant_actions.give_grant(
-            tenant=request.tenant, holder=holder, role=role, by=request.user, expires_at=end
+            tenant=request.tenant, holder=holder, role=role, by=request.actor, expires_at=end
         )
     except Refused as error:
         messages.error(request, str(error))
@@ -98,7 +98,7 @@ def grant_withdraw(request, grant):
         return render_partial(request, "access/withdraw.html#modal", context)
     fields = {"holder": holder_value(grant.holder), "role": grant.role_id, **_end_of(grant)}
     who, role = grant_actions.holder_name(grant.holder), grant.role
-    grant_actions.withdraw_grant(grant=grant, by=request.user)
+    grant_actions.withdraw_grant(grant=grant, by=request.actor)
     undo = "" if grant.is_over else _undo(request, "grant_give", fields)
     messages.success(request, f"{who} no longer has the {role} role here.", extra_tags=undo)
     return redirect("tenants:members", request.org.slug, request.tenant.slug)
@@ -160,7 +160,9 @@ def _where_from(request, posted) -> str:
 
 def _set(request, holder, held, roles):
     try:
-        changed = grant_actions.set_grants(tenant=request.tenant, holder=holder, roles=roles, by=request.user)
+        changed = grant_actions.set_grants(
+            tenant=request.tenant, holder=holder, roles=roles, by=request.actor
+        )
     except Refused as error:
         messages.error(request, str(error))
     else:

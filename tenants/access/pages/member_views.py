@@ -79,7 +79,7 @@ def join(request):
     form = RoleForm(request.POST if request.method == "POST" else None, org=request.org)
     if form.is_bound and form.is_valid():
         try:
-            grant_actions.join_tenant(tenant=request.tenant, role=form.cleaned_data["role"], by=request.user)
+            grant_actions.join_tenant(tenant=request.tenant, role=form.cleaned_data["role"], by=request.actor)
         except Refused as error:
             form.add_error(None, str(error))
         else:

@@ -9,6 +9,7 @@ from orgs.audit.models import AuditEvent
 from orgs.models import Organization
 from orgs.permissions import Permission
 from orgs.roles.models import Role
+from orgs.users.models import Actor
 from tenants.access.actions import Holder
 from tenants.hosting.actions import create_tenant
 from tenants.hosting.elsewhere.models import Enrollment
@@ -24,7 +25,7 @@ def enroll(
     slug: str,
     version: str,
     server_url: str,
-    by,
+    by: Actor,
     description: str = "",
     access: Sequence[tuple[Holder, Role]] = (),
 ) -> Tenant:
@@ -51,7 +52,7 @@ def enroll(
 
 
 @transaction.atomic
-def correct(*, tenant: Tenant, server_url: str, version: str, by) -> None:
+def correct(*, tenant: Tenant, server_url: str, version: str, by: Actor) -> None:
     """Another address or version than was entered. The agent looks at once. Raises Refused as `enroll` does."""
     row = Tenant.objects.select_for_update().get(pk=tenant.pk)
     _refuse_unless_admin(row.organization, by)
@@ -73,8 +74,8 @@ def correct(*, tenant: Tenant, server_url: str, version: str, by) -> None:
     )
 
 
-def _refuse_unless_admin(org: Organization, by) -> None:
-    if not can(by, Permission.TENANT_MANAGE_ALL, org):
+def _refuse_unless_admin(org: Organization, by: Actor) -> None:
+    if not can(by.person, Permission.TENANT_MANAGE_ALL, org):
         raise Refused(f"Only Admins of {org} can connect a server that someone else runs.")
 
 

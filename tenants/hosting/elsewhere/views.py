@@ -78,7 +78,7 @@ def correct(request):
     form = _form(tenant, request.POST)
     if form.is_valid():
         try:
-            actions.correct(tenant=tenant, by=request.user, **form.cleaned_data)
+            actions.correct(tenant=tenant, by=request.actor, **form.cleaned_data)
         except Refused as error:
             form.add_error("server_url", str(error))
         else:

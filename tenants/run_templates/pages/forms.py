@@ -55,18 +55,18 @@ class TemplateForm(EditForm):
     )
     field_order = ["name", "description", "code_location", "requirements"]
 
-    def __init__(self, *args, by=None, **kwargs):
+    def __init__(self, *args, person=None, **kwargs):
         super().__init__(*args, **kwargs)
         field = self.fields["code_location"]
-        field.help_text = format_html("{} {}", field.help_text, _where_from(by))
+        field.help_text = format_html("{} {}", field.help_text, _where_from(person))
 
 
-def _where_from(by) -> str:
+def _where_from(person) -> str:
     """Which directories are allowed; how to allow some, for whoever runs ZenPro."""
     if roots := settings.ZENPRO_CODE_ROOTS:
         paths = format_html_join(", ", "<code>{}</code>", ((root,) for root in roots))
         return format_html("It must lie in {}.", paths)
     words = "So far the operator of ZenPro has allowed only the example that comes with it."
-    if by is not None and by.is_superuser:
+    if person is not None and person.is_superuser:
         return format_html("{} Add directories in <code>ZENPRO_CODE_ROOTS</code>.", words)
     return words

@@ -75,7 +75,9 @@ def _queue(request, editor, tab):
     if editor.troubles:
         return _form(request, editor, tab, status=422, summarize=True, tried=True)
     try:
-        made = actions.queue_run(template=editor.template, configuration=editor.draft.parsed, by=request.user)
+        made = actions.queue_run(
+            template=editor.template, configuration=editor.draft.parsed, by=request.actor
+        )
     except actions.InvalidConfiguration as error:
         editor.draft.problems.extend(error.problems)
         again = Editor(editor.template, editor.draft)
@@ -151,7 +153,7 @@ def cancel(request, template, number):
     if not _may_cancel(request, made):
         refuse(request, TenantPermission.CHANGE, request.tenant)
     try:
-        actions.cancel_run(run=made, by=request.user)
+        actions.cancel_run(run=made, by=request.actor)
     except Refused as error:
         messages.error(request, str(error))
     else:

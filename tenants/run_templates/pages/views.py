@@ -102,7 +102,7 @@ def _activity(request, template) -> dict:
 def create(request):
     source, trouble = _source(request)
     data = request.POST if request.method == "POST" else None
-    form = TemplateForm(data, tenant=request.tenant, by=request.user, initial=_suggested(request, source))
+    form = TemplateForm(data, tenant=request.tenant, person=request.user, initial=_suggested(request, source))
     context = {"form": form, "source": source, "trouble": trouble, "tenant": request.tenant}
     if request.method == "POST" and source:
         context["ticks"] = _ticks(form, source)
@@ -134,7 +134,7 @@ def delete(request, template):
     context = {"template": template, "run_count": template.runs.count()}
     if request.method == "POST":
         try:
-            actions.delete_template(template=template, by=request.user)
+            actions.delete_template(template=template, by=request.actor)
         except actions.TemplateRefused as error:
             context["refusal"] = error.reason
         else:
@@ -206,7 +206,7 @@ def _make(request, form, source):
     """The new template; None when the action refused, which is then in the form."""
     try:
         return actions.create_template(
-            tenant=request.tenant, run_id=source.run.id, by=request.user, **form.cleaned_data
+            tenant=request.tenant, run_id=source.run.id, by=request.actor, **form.cleaned_data
         )
     except actions.TemplateRefused as error:
         form.add_problem(error.field, error.reason)
@@ -217,7 +217,7 @@ def _make(request, form, source):
 
 def _save(request, form, template) -> bool:
     try:
-        actions.update_template(template=template, by=request.user, **form.cleaned_data)
+        actions.update_template(template=template, by=request.actor, **form.cleaned_data)
     except actions.TemplateRefused as error:
         form.add_problem(error.field, error.reason)
         return False

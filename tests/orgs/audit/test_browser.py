@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 
 from orgs.audit.models import AuditEvent
 from orgs.audit.verify import verify
-from orgs.users.models import Origin
+from orgs.users.models import Actor, Origin
 from tests.browsing import problems, settled
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -19,11 +19,11 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 def world():
     org = make_org("Acme AI")
     ada = make_member(org, "admin", name="Ada Okafor")
-    ada.origin = Origin("page", "192.0.2.7", "req-1")
+    by = Actor(ada, Origin("page", "192.0.2.7", "req-1"))
     record, tenant = AuditEvent.objects.record, make_tenant(org, "production")
-    record("team.created", make_team(org, "vision"), by=ada, organization=org, after={"name": "vision"})
-    record("access.refused", tenant, by=ada, organization=org, after={"right": "x:y"}, outcome="refused")
-    record("team.deleted", make_team(org, "risk"), by=ada, organization=org, before={"name": "risk"})
+    record("team.created", make_team(org, "vision"), by=by, organization=org, after={"name": "vision"})
+    record("access.refused", tenant, by=by, organization=org, after={"right": "x:y"}, outcome="refused")
+    record("team.deleted", make_team(org, "risk"), by=by, organization=org, before={"name": "risk"})
     return org, ada
 
 

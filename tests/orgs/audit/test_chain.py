@@ -19,6 +19,7 @@ from orgs.audit.models import AuditEvent, AuditHead
 from orgs.audit.verify import Link, in_chunks, verify
 from orgs.invitations.actions import Offer, invite
 from orgs.organizations.actions import delete_organization, update_organization
+from orgs.users.models import Actor, Origin
 
 LENGTH = 5
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)
@@ -38,7 +39,7 @@ def chain(org, owner):
         AuditEvent.objects.record(
             "team.updated",
             team,
-            by=owner if number % 2 else None,
+            by=Actor(owner) if number % 2 else None,
             organization=org,
             after={"round": number},
             outcome="refused" if number == 3 else "done",
@@ -243,7 +244,7 @@ def test_a_change_that_is_undone_leaves_no_gap(chain, org):
 
 def test_deleting_people_and_organizations_breaks_nothing(chain, org, owner, superuser):
     key = org.pk
-    delete_organization(organization=org, by=superuser)
+    delete_organization(organization=org, by=Actor(superuser))
     get_user_model().objects.filter(pk=owner.pk).delete()
     assert not rows(organization=key).exists() and not rows(actor=owner.pk).exists()
     assert set(rows(number__lte=LENGTH).values_list("organization_key", flat=True)) == {str(key)}
@@ -266,7 +267,9 @@ def test_asks_as_often_for_five_as_for_one(org):
     counts = []
     for more in (1, 4):
         for _ in range(more):
-            AuditEvent.objects.record("team.updated", make_team(org), by=make_member(org), organization=org)
+            AuditEvent.objects.record(
+                "team.updated", make_team(org), by=Actor(make_member(org)), organization=org
+            )
         with CaptureQueriesContext(connection) as asked:
             verify()
         counts.append(len(asked))
@@ -278,8 +281,7 @@ def test_asks_as_often_for_five_as_for_one(org):
 def test_whatever_is_recorded_reads_back_with_the_same_hash(org, before, after, label, ip):
     team = make_team(org)
     team.label = label
-    by = make_user()
-    by.origin = type("Origin", (), {"via": "page", "ip": ip, "request_id": label})
+    by = Actor(make_user(), Origin("page", ip, label))
     event = AuditEvent.objects.record(
         "team.updated", team, by=by, organization=org, before=before, after=after
     )
@@ -300,7 +302,7 @@ def test_twenty_parallel_writers_never_fork_the_chain():
             for turn in range(5):
                 with transaction.atomic():
                     AuditEvent.objects.record(
-                        "member.added", org, by=person, organization=org, after={"turn": turn}
+                        "member.added", org, by=Actor(person), organization=org, after={"turn": turn}
                     )
         finally:
             connection.close()
@@ -341,9 +343,11 @@ def test_invitations_and_changes_of_the_organization_do_not_wait_in_a_circle():
     def change(number):
         try:
             if number % 2:
-                return update_organization(organization=org, name="Busy", description=str(number), by=admin)
+                return update_organization(
+                    organization=org, name="Busy", description=str(number), by=Actor(admin)
+                )
             addresses = [f"person{number}-{each}@example.net" for each in range(4)]
-            return invite(organization=org, addresses=addresses, offer=offer, by=admin)
+            return invite(organization=org, addresses=addresses, offer=offer, by=Actor(admin))
         finally:
             connection.close()
 

@@ -15,7 +15,7 @@ from orgs.audit import verify
 from orgs.audit.chain import digest
 from orgs.audit.export import FORMULA
 from orgs.audit.models import AuditEvent
-from orgs.users.models import Origin
+from orgs.users.models import Actor, Origin
 
 FORMS = ["csv", "jsonl"]
 
@@ -98,8 +98,8 @@ def test_quotes_and_line_breaks_survive(org, take):
 
 
 def test_oldest_first_with_all_that_is_needed_to_check_the_chain(org, owner, take):
-    owner.origin = Origin("page", "192.0.2.7", "req-1")
-    first, second = record(org, "a", by=owner), record(org, "b", before={"x": 1}, after={"x": 2})
+    by = Actor(owner, Origin("page", "192.0.2.7", "req-1"))
+    first, second = record(org, "a", by=by), record(org, "b", before={"x": 1}, after={"x": 2})
     rows = objects(take("jsonl"))
     assert [row["number"] for row in rows] == [first.number, second.number]
     assert rows[0]["actor_label"] == "Ada Okafor" and rows[0]["ip"] == "192.0.2.7"
@@ -171,7 +171,7 @@ def test_asks_as_often_for_three_as_for_one(org, take, form):
     take(form)
     for more in (1, 2):
         for _ in range(more):
-            record(org, None, by=make_member(org))
+            record(org, None, by=Actor(make_member(org)))
         with CaptureQueriesContext(connection) as asked:
             take(form)
         counts.append(len(asked))

@@ -3,13 +3,14 @@ from factories import make_team
 
 from orgs.audit.models import AuditEvent
 from orgs.audit.sentences import SENTENCES, tell, told
+from orgs.users.models import Actor
 
 
 @pytest.fixture
 def event(org, owner):
     def make(action, **fields):
         team = org.teams.filter(label="risk").first() or make_team(org, "risk")
-        return AuditEvent.objects.record(action, team, by=owner, organization=org, **fields)
+        return AuditEvent.objects.record(action, team, by=Actor(owner), organization=org, **fields)
 
     return make
 

@@ -10,7 +10,7 @@ from orgs.audit import filters, views
 from orgs.audit.models import AuditEvent
 from orgs.audit.sentences import SENTENCES
 from orgs.audit.verify import verify
-from orgs.users.models import Origin
+from orgs.users.models import Actor, Origin
 
 
 @pytest.fixture
@@ -18,9 +18,11 @@ def address(org):
     return reverse("audit:list", args=[org.slug])
 
 
-def record(org, by, action="team.created", label="risk", **fields):
+def record(org, person, action="team.created", label="risk", origin=None, **fields):
     team = org.teams.filter(label=label).first() or make_team(org, label)
-    return AuditEvent.objects.record(action, team, by=by, organization=org, **fields)
+    return AuditEvent.objects.record(
+        action, team, by=person and Actor(person, origin or Origin()), organization=org, **fields
+    )
 
 
 @pytest.mark.parametrize("role", ["editor", "viewer", "member"])
@@ -36,11 +38,11 @@ def test_events_of_another_organization_are_not_shown(org, owner, as_user, addre
 
 
 def test_one_sentence_with_details(org, owner, as_user, address):
-    owner.origin = Origin("page", "192.0.2.7", "req-1")
     record(
         org,
         owner,
         "team.updated",
+        origin=Origin("page", "192.0.2.7", "req-1"),
         before={"name": "risk", "role": ""},
         after={"name": "fraud", "role": "admin"},
     )

@@ -2,6 +2,7 @@ import pytest
 from factories import make_team, make_tenant, tenant_role
 
 from orgs.invitations import actions
+from orgs.users.models import Actor
 
 
 def org_role(org, slug="member"):
@@ -12,7 +13,9 @@ def org_role(org, slug="member"):
 def send(org, owner):
     """send("x@example.org", role="editor") -> Result of one invitation by the owner."""
 
-    def send(address="linus@example.org", role="member", by=owner, **promise):
+    by_owner = Actor(owner)
+
+    def send(address="linus@example.org", role="member", by=by_owner, **promise):
         offer = actions.Offer(org_role(org, role), **promise)
         [result] = actions.invite(organization=org, addresses=[address], offer=offer, by=by)
         return result

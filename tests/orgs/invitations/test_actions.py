@@ -13,7 +13,7 @@ from orgs.audit.models import AuditEvent
 from orgs.invitations import actions
 from orgs.invitations.models import Invitation
 from orgs.members.actions import change_role, remove_member
-from orgs.users.models import Origin
+from orgs.users.models import Actor, Origin
 from tenants.models import TenantGrant
 from zenpro_site.common.refusals import Refused
 
@@ -43,7 +43,7 @@ def audit():
 @pytest.mark.parametrize("role", ["editor", "viewer", "member"])
 def test_only_who_may_invite_invites(send, org, owner, role):
     with pytest.raises(Refused, match="can't invite"):
-        send(by=make_member(org, role))
+        send(by=Actor(make_member(org, role)))
     assert not Invitation.objects.exists()
 
 
@@ -59,7 +59,7 @@ def test_parts_of_another_organization_are_refused(send, org, owner):
     ]
     for offer in offers:
         with pytest.raises(Refused, match="does not belong"):
-            actions.invite(organization=org, addresses=["a@example.org"], offer=offer, by=owner)
+            actions.invite(organization=org, addresses=["a@example.org"], offer=offer, by=Actor(owner))
     assert not Invitation.objects.exists()
     assert audit() == []
 
@@ -80,19 +80,19 @@ def test_inviters_promise_no_more_than_they_may_give(send, org, team, tenant):
     ]
     for promise in promises:
         with pytest.raises(Refused):
-            send(by=inviter, **promise)
+            send(by=Actor(inviter), **promise)
     org.roles.get(slug="inviter").set_rights(["organization:view", "invitation:manage", "team:manage"])
     with pytest.raises(Refused, match="more than you"):
-        send(by=inviter, teams=[strong])
+        send(by=Actor(inviter), teams=[strong])
     assert not Invitation.objects.exists()
-    assert send(by=inviter, teams=[team]).token
+    assert send(by=Actor(inviter), teams=[team]).token
 
 
 def test_unknown_used_expired_and_revoked_are_gone(send, org, owner):
     used, expired, revoked = send("a@example.org"), send("b@example.org"), send("c@example.org")
     accept_new(used)
     Invitation.objects.filter(pk=expired.invitation.pk).update(expires_at=timezone.now())
-    actions.revoke(invitation=revoked.invitation, by=owner)
+    actions.revoke(invitation=revoked.invitation, by=Actor(owner))
     for token in ("", "unknown", used.token, expired.token, revoked.token):
         assert actions.find(token) is None
         with pytest.raises(actions.Gone):
@@ -102,12 +102,12 @@ def test_unknown_used_expired_and_revoked_are_gone(send, org, owner):
 
 def test_dead_when_the_inviter_lost_the_right(send, org, owner):
     second = make_member(org, "admin")
-    result = send(by=second)
-    change_role(membership=second.membership, role=org_role(org, "editor"), by=owner)
+    result = send(by=Actor(second))
+    change_role(membership=second.membership, role=org_role(org, "editor"), by=Actor(owner))
     assert is_dead(result)
-    change_role(membership=second.membership, role=org_role(org, "admin"), by=owner)
+    change_role(membership=second.membership, role=org_role(org, "admin"), by=Actor(owner))
     assert actions.find(result.token)
-    remove_member(membership=second.membership, by=owner)
+    remove_member(membership=second.membership, by=Actor(owner))
     assert is_dead(result)
 
 
@@ -120,7 +120,7 @@ def test_dead_when_the_inviter_cannot_sign_in(send, org, owner):
 
 def test_dead_when_the_inviter_may_no_longer_give_what_it_promises(send, org, tenant):
     inviter = make_inviter(org, "tenant:manage_all", "team:manage")
-    result = send(by=inviter, tenant_roles=[(tenant, tenant_role(org, "admin"))])
+    result = send(by=Actor(inviter), tenant_roles=[(tenant, tenant_role(org, "admin"))])
     org.roles.get(slug="inviter").set_rights(["organization:view", "invitation:manage"])
     assert is_dead(result)
 
@@ -135,7 +135,7 @@ def test_dead_when_the_role_is_gone(send, org):
 def test_another_account_is_refused_and_uses_nothing_up(full, org, outsider):
     make_user("linus@example.org")
     with pytest.raises(Refused, match="is for linus@example.org"):
-        actions.accept(token=full.token, by=outsider)
+        actions.accept(token=full.token, by=Actor(outsider))
     assert not org.memberships.filter(user=outsider).exists()
     assert actions.find(full.token)
 
@@ -156,7 +156,7 @@ def test_no_second_account_for_a_proven_second_address(send):
     result = send("linus@example.org")
     with pytest.raises(Refused):
         accept_new(result)
-    assert actions.accept(token=result.token, by=person).user == person
+    assert actions.accept(token=result.token, by=Actor(person)).user == person
 
 
 def test_an_unproven_second_address_belongs_to_no_one(send):
@@ -164,7 +164,7 @@ def test_an_unproven_second_address_belongs_to_no_one(send):
     EmailAddress.objects.create(user=person, email="linus@example.org", verified=False)
     result = send("linus@example.org")
     with pytest.raises(Refused):
-        actions.accept(token=result.token, by=person)
+        actions.accept(token=result.token, by=Actor(person))
     assert accept_new(result).user != person
 
 
@@ -181,7 +181,7 @@ def test_invite_answers_for_each_address(org, owner, member, send):
         "new@example.org",
     ]
     results = actions.invite(
-        organization=org, addresses=addresses, offer=actions.Offer(org_role(org)), by=owner
+        organization=org, addresses=addresses, offer=actions.Offer(org_role(org)), by=Actor(owner)
     )
     assert [str(result.outcome) for result in results] == ["sent", "member", "invited", "invalid", "invited"]
     assert list(org.invitations.values_list("email", flat=True)) == ["new@example.org", "waiting@example.org"]
@@ -221,12 +221,12 @@ def test_accept_as_new_applies_everything(full, org, team, tenant):
 def test_accept_with_an_account_in_other_letters(send, org):
     person = make_user("linus@example.org")
     result = send("LINUS@example.org", role="viewer")
-    assert actions.accept(token=result.token, by=person).role == "viewer"
+    assert actions.accept(token=result.token, by=Actor(person)).role == "viewer"
 
 
 def test_a_member_meanwhile_keeps_their_role_and_gets_the_rest(full, org, team):
     person = make_member(org, "editor", email="linus@example.org")
-    assert actions.accept(token=full.token, by=person).role == "editor"
+    assert actions.accept(token=full.token, by=Actor(person)).role == "editor"
     assert person in team.user_set.all()
     assert TenantGrant.objects.filter(membership=person.membership).exists()
 
@@ -262,7 +262,7 @@ def test_renew_waits_a_minute(send, owner):
     result = send()
     rest(result, 20)
     with pytest.raises(Refused, match=r"in (39|40|41) s"):
-        actions.renew(invitation=result.invitation, by=owner)
+        actions.renew(invitation=result.invitation, by=Actor(owner))
     assert actions.find(result.token)
 
 
@@ -270,7 +270,7 @@ def test_renew_makes_a_new_link_and_kills_the_old(send, org, owner):
     result = send()
     Invitation.objects.update(expires_at=timezone.now() - timedelta(days=1))
     rest(result)
-    again = actions.renew(invitation=result.invitation, by=owner)
+    again = actions.renew(invitation=result.invitation, by=Actor(owner))
     assert is_dead(result)
     assert actions.find(again.token).expires_at > timezone.now() + timedelta(days=6)
     assert audit() == ["invitation.sent", "invitation.renewed"]
@@ -279,10 +279,10 @@ def test_renew_makes_a_new_link_and_kills_the_old(send, org, owner):
 
 def test_renew_revives_an_invitation_of_someone_who_left(send, org, owner):
     second = make_member(org, "admin")
-    result = send(by=second)
-    remove_member(membership=second.membership, by=owner)
+    result = send(by=Actor(second))
+    remove_member(membership=second.membership, by=Actor(owner))
     rest(result)
-    again = actions.renew(invitation=result.invitation, by=owner)
+    again = actions.renew(invitation=result.invitation, by=Actor(owner))
     assert actions.find(again.token).invited_by == owner
 
 
@@ -290,7 +290,7 @@ def test_renew_gives_no_more_than_the_renewer_may(send, org, tenant):
     result = send(role="admin")
     rest(result)
     with pytest.raises(Refused, match="more than you"):
-        actions.renew(invitation=result.invitation, by=make_inviter(org))
+        actions.renew(invitation=result.invitation, by=Actor(make_inviter(org)))
     assert actions.find(result.token)
 
 
@@ -298,21 +298,21 @@ def test_renew_is_refused_for_a_member_and_for_the_slower_of_two(send, org, owne
     result = send()
     rest(result)
     stale = Invitation.objects.select_related("organization").get()
-    actions.renew(invitation=result.invitation, by=owner)
+    actions.renew(invitation=result.invitation, by=Actor(owner))
     with pytest.raises(Refused, match="has just changed"):
-        actions.renew(invitation=stale, by=owner)
+        actions.renew(invitation=stale, by=Actor(owner))
     make_member(org, email="linus@example.org")
     rest(result)
     with pytest.raises(Refused, match="already a member"):
-        actions.renew(invitation=result.invitation, by=owner)
+        actions.renew(invitation=result.invitation, by=Actor(owner))
 
 
 def test_revoke_once(send, owner):
     result = send()
-    actions.revoke(invitation=result.invitation, by=owner)
+    actions.revoke(invitation=result.invitation, by=Actor(owner))
     assert is_dead(result)
     with pytest.raises(Refused):
-        actions.revoke(invitation=result.invitation, by=owner)
+        actions.revoke(invitation=result.invitation, by=Actor(owner))
     assert audit() == ["invitation.sent", "invitation.revoked"]
 
 
@@ -362,7 +362,7 @@ def test_of_50_invitations_of_one_address_at_once_one_is_sent(org, owner):
     def attempt(_):
         try:
             [result] = actions.invite(
-                organization=org, addresses=["linus@example.org"], offer=offer, by=owner
+                organization=org, addresses=["linus@example.org"], offer=offer, by=Actor(owner)
             )
             return str(result.outcome)
         finally:

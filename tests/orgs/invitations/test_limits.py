@@ -13,6 +13,7 @@ from orgs.invitations import actions
 from orgs.invitations.actions import ENOUGH, MAILS_AN_HOUR, Offer, Outcome
 from orgs.invitations.models import Invitation
 from orgs.mails.models import Mail
+from orgs.users.models import Actor
 from zenpro_site.common.refusals import Refused
 
 
@@ -22,9 +23,9 @@ def mail_server(settings):
     cache.clear()
 
 
-def invite(org, by, address="grace@example.org"):
+def invite(org, person, address="grace@example.org"):
     [result] = actions.invite(
-        organization=org, addresses=[address], offer=Offer(org.roles.get(slug="member")), by=by
+        organization=org, addresses=[address], offer=Offer(org.roles.get(slug="member")), by=Actor(person)
     )
     return result
 
@@ -33,7 +34,7 @@ def test_revoking_and_inviting_again_ends_after_a_few_mails(org, owner):
     for _ in range(MAILS_AN_HOUR):
         result = invite(org, owner)
         assert result.outcome == Outcome.SENT
-        actions.revoke(invitation=result.invitation, by=owner)
+        actions.revoke(invitation=result.invitation, by=Actor(owner))
     result = invite(org, owner)
     assert (result.outcome, result.note) == (Outcome.LEFT_OUT, ENOUGH)
     assert Mail.objects.filter(to="grace@example.org").count() == MAILS_AN_HOUR
@@ -50,9 +51,9 @@ def test_new_links_count_as_well(org, owner):
         Invitation.objects.update(sent_at=timezone.now() - timedelta(minutes=2))
         invitation.refresh_from_db()
         if number < MAILS_AN_HOUR - 1:
-            actions.renew(invitation=invitation, by=owner)
+            actions.renew(invitation=invitation, by=Actor(owner))
     with pytest.raises(Refused, match="Try again later"):
-        actions.renew(invitation=invitation, by=owner)
+        actions.renew(invitation=invitation, by=Actor(owner))
 
 
 def test_an_organization_invites_only_so_many_an_hour(org, owner, monkeypatch):
@@ -60,12 +61,12 @@ def test_an_organization_invites_only_so_many_an_hour(org, owner, monkeypatch):
     offer = Offer(org.roles.get(slug="member"))
     with pytest.raises(Refused, match="3 addresses an hour"):
         actions.invite(
-            organization=org, addresses=[f"{n}@example.org" for n in range(4)], offer=offer, by=owner
+            organization=org, addresses=[f"{n}@example.org" for n in range(4)], offer=offer, by=Actor(owner)
         )
     assert not org.invitations.exists()
     for number in range(3):
         revoked = invite(org, owner, f"{number}@example.org").invitation
-        actions.revoke(invitation=revoked, by=owner)
+        actions.revoke(invitation=revoked, by=Actor(owner))
     with pytest.raises(Refused):
         invite(org, owner, "x@example.org")
 
@@ -75,7 +76,7 @@ def test_without_a_mail_server_nothing_is_mailed_and_links_are_made(org, owner, 
     for _ in range(MAILS_AN_HOUR + 1):
         result = invite(org, owner)
         assert result.outcome == Outcome.SENT
-        actions.revoke(invitation=result.invitation, by=owner)
+        actions.revoke(invitation=result.invitation, by=Actor(owner))
 
 
 def test_reset_mails_to_one_address(db):

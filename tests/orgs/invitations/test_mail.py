@@ -13,6 +13,7 @@ from orgs.invitations.models import Invitation
 from orgs.mails.delivery import deliver_due
 from orgs.mails.models import Mail
 from orgs.members.actions import remove_member
+from orgs.users.models import Actor
 from zenpro_site.common.refusals import Refused
 
 from .test_actions import accept_new, rest
@@ -62,10 +63,10 @@ def test_the_mail_of_a_dead_link_is_not_sent(send, owner, mailoutbox, end):
     if end == "accept":
         accept_new(result)
     elif end == "revoke":
-        actions.revoke(invitation=result.invitation, by=owner)
+        actions.revoke(invitation=result.invitation, by=Actor(owner))
     else:
         rest(result)
-        again = actions.renew(invitation=result.invitation, by=owner)
+        again = actions.renew(invitation=result.invitation, by=Actor(owner))
     deliver_due()
     assert [again.token in message.body for message in mailoutbox] == ([True] if end == "renew" else [])
     assert bodies() == [""] * len(bodies())
@@ -80,14 +81,18 @@ def test_a_failed_mail_of_an_accepted_invitation_is_forgotten(send):
 
 def test_retry_is_refused_for_what_is_not_failed_or_dead(send, org, owner, mailoutbox):
     second = make_member(org, "admin")
-    waiting, expired, dead = send("a@example.org"), send("b@example.org"), send("c@example.org", by=second)
+    waiting, expired, dead = (
+        send("a@example.org"),
+        send("b@example.org"),
+        send("c@example.org", by=Actor(second)),
+    )
     for result in (expired, dead):
         fail(result)
     Invitation.objects.filter(pk=expired.invitation.pk).update(expires_at=timezone.now() - timedelta(days=1))
-    remove_member(membership=second.membership, by=owner)
+    remove_member(membership=second.membership, by=Actor(owner))
     for result, words in ((waiting, "sent again"), (expired, "no longer works"), (dead, "no longer works")):
         with pytest.raises(Refused, match=words):
-            actions.retry_delivery(invitation=row(result), by=owner)
+            actions.retry_delivery(invitation=row(result), by=Actor(owner))
     assert set(Mail.objects.values_list("state", flat=True)) == {"queued", "failed"}
     assert not AuditEvent.objects.filter(action="invitation.mail_retried").exists()
 
@@ -95,7 +100,7 @@ def test_retry_is_refused_for_what_is_not_failed_or_dead(send, org, owner, mailo
 def test_retry_sends_the_same_link(send, owner, mailoutbox):
     result = send()
     fail(result)
-    actions.retry_delivery(invitation=row(result), by=owner)
+    actions.retry_delivery(invitation=row(result), by=Actor(owner))
     deliver_due()
     assert result.token in mailoutbox[0].body
     assert row(result).state == "invited"
@@ -107,12 +112,16 @@ def test_after_an_outage_all_failed_mails_go_out_but_those_of_dead_links(
 ):
     second = make_member(org, "admin")
     fine = [send("a@example.org"), send("b@example.org")]
-    expired, dead, sent = send("c@example.org"), send("d@example.org", by=second), send("e@example.org")
+    expired, dead, sent = (
+        send("c@example.org"),
+        send("d@example.org", by=Actor(second)),
+        send("e@example.org"),
+    )
     for result in (*fine, expired, dead):
         fail(result)
     Mail.objects.filter(invitation=sent.invitation).update(state="sent")
     Invitation.objects.filter(pk=expired.invitation.pk).update(expires_at=timezone.now() - timedelta(days=1))
-    remove_member(membership=second.membership, by=owner)
+    remove_member(membership=second.membership, by=Actor(owner))
     client, address = as_user(owner), reverse("invitations:list", args=[org.slug])
     assert "3 emails could not be delivered" in client.get(address).content.decode()
     again = reverse("invitations:retry_all", args=[org.slug])

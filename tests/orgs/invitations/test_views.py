@@ -14,6 +14,7 @@ from orgs.audit.models import AuditEvent
 from orgs.invitations.models import Invitation
 from orgs.mails.delivery import deliver_due
 from orgs.mails.models import Mail
+from orgs.users.models import Actor
 from zenpro_site.common.mailboxes import split
 from zenpro_site.common.refusals import Refused
 
@@ -352,7 +353,7 @@ def test_pages_stop_looking_when_nothing_moves(as_user, org, owner, dead_server)
 
 
 def test_mails_of_others_are_not_followed(as_user, org, owner, send, dead_server):
-    send("theirs@example.org", by=make_member(org, "admin"))
+    send("theirs@example.org", by=Actor(make_member(org, "admin")))
     page = polled(
         as_user(owner), f"{url('deliveries', org)}?since=2020-01-01T00:00:00Z&until=2099-01-01T00:00:00Z"
     )
@@ -405,7 +406,7 @@ def test_revoke_answers_htmx_with_the_rows_and_forms_with_the_page(as_user, org,
 
 def test_list_searches_filters_and_marks_dead_links(as_user, org, owner, send):
     second = make_member(org, "admin")
-    send("grace@example.org", by=second)
+    send("grace@example.org", by=Actor(second))
     send("late@example.org")
     Invitation.objects.filter(email="late@example.org").update(expires_at=timezone.now())
     second.membership.delete()
@@ -426,7 +427,7 @@ def test_list_needs_as_many_queries_for_three_rows_as_for_one(as_user, org, owne
     client, counts = as_user(owner), []
     client.get(url("list", org))
     for number in range(3):
-        send(f"p{number}@example.org", teams=[team], by=make_member(org, "admin"))
+        send(f"p{number}@example.org", teams=[team], by=Actor(make_member(org, "admin")))
         with CaptureQueriesContext(connection) as queries:
             client.get(url("list", org))
         counts.append(len(queries))

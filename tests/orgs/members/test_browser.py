@@ -30,7 +30,7 @@ def people(org):
         make_tenant(org, "staging", desired_state="deactivated"),
     )
     make_grant(production, make_team(org, "ml-eng", members=[dana]), "developer")
-    make_grant(staging, dana, "viewer", by=ada, expires_at=timezone.now() + timedelta(days=9))
+    make_grant(staging, dana, "viewer", giver=ada, expires_at=timezone.now() + timedelta(days=9))
     make_team(org, "risk-ml", org_role="viewer")
     return {"ada": ada, "chen": chen, "dana": dana}
 

@@ -8,6 +8,7 @@ from orgs.audit.models import AuditEvent
 from orgs.members import actions
 from orgs.models import Membership
 from orgs.teams.actions import add_members
+from orgs.users.models import Actor
 
 
 def url(name, org):
@@ -100,11 +101,13 @@ def test_whoever_is_refused_stays_and_the_others_are_changed(as_user, org, owner
 def test_the_last_admin_stays_while_others_go(org, owner, superuser, member):
     second = make_member(org, "admin")
     chosen = [owner.membership, second.membership, member.membership]
-    outcomes = actions.remove_members(memberships=chosen, by=superuser)
+    outcomes = actions.remove_members(memberships=chosen, by=Actor(superuser))
     assert [outcome.refused[:27] for outcome in outcomes] == ["", "An organization needs an Ad", ""]
     assert list(org.memberships.all()) == [second.membership]
     assert done() == ["member.removed", "member.removed"]
-    outcomes = actions.change_roles(memberships=[second.membership], role=role(org, "viewer"), by=superuser)
+    outcomes = actions.change_roles(
+        memberships=[second.membership], role=role(org, "viewer"), by=Actor(superuser)
+    )
     assert outcomes[0].refused and roles(second) == ["admin"]
 
 
@@ -130,7 +133,7 @@ def test_no_one_can_let_themselves_into_tenants_through_a_team(org, owner, edito
     team, tenant = make_team(org), make_tenant(org)
     make_grant(tenant, team, "viewer")
     make_grant(tenant, editor, "admin")
-    outcomes = add_members(team=team, memberships=[editor.membership, member.membership], by=editor)
+    outcomes = add_members(team=team, memberships=[editor.membership, member.membership], by=Actor(editor))
     assert [bool(outcome.refused) for outcome in outcomes] == [True, False]
     assert list(team.user_set.all()) == [member]
 

@@ -8,6 +8,7 @@ from orgs.audit.models import AuditEvent
 from orgs.invitations.models import Invitation
 from orgs.roles import actions
 from orgs.roles.models import Role
+from orgs.users.models import Actor
 from tenants.access.decisions import allowed
 from tenants.access.gate import tenant_permissions_of
 from tenants.models import InvitationGrant, TenantGrant
@@ -27,12 +28,14 @@ def fresh(role) -> Role:
     return Role.objects.get(pk=role.pk)
 
 
-def save(role, rights, by, version=None):
-    return actions.change_rights(role=role, rights=rights, version=version or fresh(role).version, by=by)
+def save(role, rights, person, version=None):
+    return actions.change_rights(
+        role=role, rights=rights, version=version or fresh(role).version, by=Actor(person)
+    )
 
 
-def create(org, by, level="tenant", name="New", **about):
-    return actions.create_role(organization=org, level=level, name=name, by=by, **about)
+def create(org, person, level="tenant", name="New", **about):
+    return actions.create_role(organization=org, level=level, name=name, by=Actor(person), **about)
 
 
 def invite(org, role="member", email="new@example.org"):
@@ -78,8 +81,8 @@ def test_predefined_roles_stay_as_they_are(org, owner):
     role = tenant_role(org, "viewer")
     for attempt in (
         lambda: save(role, {"model:update"}, owner),
-        lambda: actions.update_role(role=role, name="Guest", description="", by=owner),
-        lambda: actions.delete_role(role=role, replacement=tenant_role(org, "editor"), by=owner),
+        lambda: actions.update_role(role=role, name="Guest", description="", by=Actor(owner)),
+        lambda: actions.delete_role(role=role, replacement=tenant_role(org, "editor"), by=Actor(owner)),
     ):
         with pytest.raises(Refused, match="predefined"):
             attempt()
@@ -98,14 +101,14 @@ def test_no_one_can_touch_a_stronger_organization_role(org, keeper, recruiter):
     with pytest.raises(Refused, match="more than you"):
         save(recruiter, KEEPER, keeper)
     with pytest.raises(Refused, match="more than you"):
-        actions.delete_role(role=recruiter, by=keeper)
+        actions.delete_role(role=recruiter, by=Actor(keeper))
     assert fresh(recruiter).rights == recruiter.rights
 
 
 def test_no_one_can_replace_their_role_by_a_stronger_one(org, keeper):
     with pytest.raises(Refused, match="more than you"):
         actions.delete_role(
-            role=org.roles.get(slug="keeper"), replacement=org.roles.organization_level()[0], by=keeper
+            role=org.roles.get(slug="keeper"), replacement=org.roles.organization_level()[0], by=Actor(keeper)
         )
     keeper.membership.refresh_from_db()
     assert keeper.membership.role == "keeper"
@@ -117,7 +120,7 @@ def test_no_one_can_give_themselves_more_on_tenants(org, keeper, reviewer, throu
     with pytest.raises(Refused, match="yourself"):
         save(reviewer, reviewer.rights | {"model:delete"}, keeper)
     with pytest.raises(Refused, match="yourself"):
-        actions.delete_role(role=reviewer, replacement=tenant_role(org, "admin"), by=keeper)
+        actions.delete_role(role=reviewer, replacement=tenant_role(org, "admin"), by=Actor(keeper))
     save(reviewer, reviewer.inherited, keeper)
     assert "model:update" not in fresh(reviewer).rights
 
@@ -136,14 +139,14 @@ def test_a_role_in_use_is_not_deleted_without_replacement(org, owner, reviewer, 
     invite(org, recruiter.slug)
     for role in (reviewer, recruiter):
         with pytest.raises(Refused, match="in use"):
-            actions.delete_role(role=role, by=owner)
+            actions.delete_role(role=role, by=Actor(owner))
     assert Role.objects.filter(pk__in=[reviewer.pk, recruiter.pk]).count() == 2
 
 
 def test_a_promised_role_is_in_use(org, owner, reviewer):
     InvitationGrant.objects.create(invitation=invite(org), tenant=make_tenant(org), role=reviewer)
     with pytest.raises(Refused, match="in use"):
-        actions.delete_role(role=reviewer, by=owner)
+        actions.delete_role(role=reviewer, by=Actor(owner))
 
 
 def test_a_replacement_is_another_role_of_the_level(org, owner, reviewer):
@@ -151,7 +154,7 @@ def test_a_replacement_is_another_role_of_the_level(org, owner, reviewer):
     other_level = org.roles.organization_level().get(slug="viewer")
     for replacement in (elsewhere, other_level, reviewer):
         with pytest.raises(Refused, match="same level"):
-            actions.delete_role(role=reviewer, replacement=replacement, by=owner)
+            actions.delete_role(role=reviewer, replacement=replacement, by=Actor(owner))
 
 
 # Making and changing
@@ -209,7 +212,7 @@ def test_saving_what_is_stored_leaves_nothing(owner, reviewer):
 
 
 def test_renaming_keeps_the_slug(owner, reviewer):
-    actions.update_role(role=reviewer, name="Approver", description="Approves.", by=owner)
+    actions.update_role(role=reviewer, name="Approver", description="Approves.", by=Actor(owner))
     role = fresh(reviewer)
     assert (role.name, role.description, role.slug) == ("Approver", "Approves.", "model-reviewer")
     assert AuditEvent.objects.get().before["name"] == "Model reviewer"
@@ -243,7 +246,7 @@ def test_other_roles_of_a_holder_count_on(org, owner, member, reviewer):
 
 
 def test_an_unused_role_is_deleted(org, owner, reviewer):
-    actions.delete_role(role=reviewer, by=owner)
+    actions.delete_role(role=reviewer, by=Actor(owner))
     assert not Role.objects.filter(pk=reviewer.pk).exists()
     event = AuditEvent.objects.get()
     assert (event.action, event.before["name"], event.after) == ("role.deleted", "Model reviewer", {})
@@ -255,7 +258,7 @@ def test_an_organization_role_hands_over_members_teams_and_invitations(org, owne
     Invitation.objects.filter(pk=closed.pk).update(revoked_at=timezone.now())
     same_word = make_role(org, "Recruiter")
     viewer = org.roles.organization_level().get(slug="viewer")
-    actions.delete_role(role=recruiter, replacement=viewer, by=owner)
+    actions.delete_role(role=recruiter, replacement=viewer, by=Actor(owner))
     for row, name in ((person.membership, "role"), (team, "org_role"), (open_one, "role")):
         row.refresh_from_db()
         assert getattr(row, name) == "viewer"
@@ -273,7 +276,7 @@ def test_a_tenant_role_hands_over_grants_and_promises(org, owner, member, review
         InvitationGrant.objects.create(invitation=both, tenant=tenant, role=role)
     make_grant(tenant, member, reviewer.slug)
     make_grant(tenant, team, reviewer.slug)
-    actions.delete_role(role=reviewer, replacement=tenant_role(org, "editor"), by=owner)
+    actions.delete_role(role=reviewer, replacement=tenant_role(org, "editor"), by=Actor(owner))
     assert {(str(grant.holder), grant.role.slug) for grant in tenant.grants.all()} == {
         (str(member.membership), "editor"),
         (str(team), "editor"),
@@ -296,7 +299,7 @@ def test_who_has_the_replacement_keeps_the_later_end(org, owner, member, reviewe
     make_grant(tenant, member, reviewer.slug, expires_at=at(old))
     make_grant(tenant, member, "editor", expires_at=at(kept))
     make_grant(make_tenant(org), member, "editor", expires_at=at(1))
-    actions.delete_role(role=reviewer, replacement=tenant_role(org, "editor"), by=owner)
+    actions.delete_role(role=reviewer, replacement=tenant_role(org, "editor"), by=Actor(owner))
     grant = tenant.grants.get()
     assert (grant.role.slug, grant.expires_at) == ("editor", at(expected))
     assert TenantGrant.objects.exclude(tenant=tenant).get().expires_at == at(1)
@@ -307,6 +310,6 @@ def test_grants_on_deleted_tenants_do_not_count(org, owner, member, reviewer):
     make_grant(tenant, member, reviewer.slug)
     tenant.desired_state, tenant.deleted_at = "deleted", timezone.now()
     tenant.save()
-    actions.delete_role(role=reviewer, by=owner)
+    actions.delete_role(role=reviewer, by=Actor(owner))
     assert not tenant.grants.exists()
     assert not tenant_permissions_of(member, tenant)

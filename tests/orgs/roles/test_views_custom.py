@@ -14,6 +14,7 @@ from orgs.roles import actions
 from orgs.roles.exchange import as_json, read
 from orgs.roles.models import Role
 from orgs.roles.permissions import RESOURCES, TENANT_ROLES
+from orgs.users.models import Actor
 
 
 def at(name, org, role=None):
@@ -101,7 +102,9 @@ def test_a_right_that_does_not_exist_is_refused(save, reviewer):
 
 def test_an_old_version_is_a_conflict_that_loses_nothing(org, owner, save, reviewer):
     seen, bruno = reviewer.version, make_member(org, "admin", name="Bruno Keller")
-    actions.change_rights(role=reviewer, rights=reviewer.rights | {"model:share"}, version=seen, by=bruno)
+    actions.change_rights(
+        role=reviewer, rights=reviewer.rights | {"model:share"}, version=seen, by=Actor(bruno)
+    )
     answer = save("model:update", "model:delete", version=seen)
     page = answer.content.decode()
     assert answer.status_code == 409

@@ -10,7 +10,7 @@ from orgs.audit.models import AuditEvent
 from orgs.invitations import actions as invitations
 from orgs.invitations.models import Invitation
 from orgs.teams import actions
-from orgs.users.models import Origin
+from orgs.users.models import Actor, Origin
 from tenants.models import Tenant, TenantGrant
 from zenpro_site.common.refusals import Refused
 
@@ -32,9 +32,9 @@ def friend(org):
     return make_member(org, name="Hugo Lind")
 
 
-def refused(team, friend, by, words="whose access you don't manage"):
+def refused(team, friend, person, words="whose access you don't manage"):
     with pytest.raises(Refused, match=words):
-        actions.add_member(team=team, user=friend, by=by)
+        actions.add_member(team=team, user=friend, by=Actor(person))
     assert not team.user_set.exists() and not AuditEvent.objects.exists()
 
 
@@ -53,7 +53,7 @@ class TestTenantRoles:
         assert not team.user_set.exists()
 
     def test_many_at_once(self, team, friend, editor):
-        [outcome] = actions.add_members(team=team, memberships=[friend.membership], by=editor)
+        [outcome] = actions.add_members(team=team, memberships=[friend.membership], by=Actor(editor))
         assert "whose access you don't manage" in outcome.refused
         assert not team.user_set.exists()
 
@@ -69,12 +69,12 @@ class TestTenantRoles:
 
     def test_who_manages_access_to_all_of_them(self, team, tenant, friend, editor):
         make_grant(tenant, editor, "admin")
-        actions.add_member(team=team, user=friend, by=editor)
+        actions.add_member(team=team, user=friend, by=Actor(editor))
         assert friend in team.user_set.all()
 
     def test_an_admin_and_a_superuser(self, team, friend, owner, superuser, org):
-        actions.add_member(team=team, user=friend, by=owner)
-        actions.add_member(team=team, user=make_member(org), by=superuser)
+        actions.add_member(team=team, user=friend, by=Actor(owner))
+        actions.add_member(team=team, user=make_member(org), by=Actor(superuser))
         assert team.user_set.count() == 2
 
     @pytest.mark.parametrize("gone", ["expired", "deleted"])
@@ -83,21 +83,21 @@ class TestTenantRoles:
             TenantGrant.objects.update(expires_at=timezone.now())
         else:
             Tenant.objects.update(desired_state="deleted", deleted_at=timezone.now())
-        actions.add_member(team=team, user=friend, by=editor)
+        actions.add_member(team=team, user=friend, by=Actor(editor))
         assert friend in team.user_set.all()
 
     def test_no_one_can_appoint_someone_to_do_it_for_them(self, team, friend, editor, owner):
-        actions.add_member(team=team, user=friend, by=owner)
+        actions.add_member(team=team, user=friend, by=Actor(owner))
         with pytest.raises(Refused, match="whose access you don't manage"):
-            actions.add_maintainer(team=team, user=friend, by=editor)
+            actions.add_maintainer(team=team, user=friend, by=Actor(editor))
         assert not team.maintainers.exists()
 
     def test_a_maintainer_was_trusted_with_it(self, team, friend, owner, org):
         """Appointed by someone who could give all of it; it is what maintainers are for. Not for themselves."""
-        actions.add_member(team=team, user=friend, by=owner)
-        actions.add_maintainer(team=team, user=friend, by=owner)
+        actions.add_member(team=team, user=friend, by=Actor(owner))
+        actions.add_maintainer(team=team, user=friend, by=Actor(owner))
         third = make_member(org)
-        actions.add_member(team=team, user=third, by=friend)
+        actions.add_member(team=team, user=third, by=Actor(friend))
         assert third in team.user_set.all()
 
 
@@ -110,7 +110,7 @@ class TestOrganizationRole:
         lead = make_role(
             org, "Lead", level="organization", rights=["member:manage", "team:manage", "role:view"]
         )
-        by = make_member(org, lead.slug)
+        by = Actor(make_member(org, lead.slug))
         actions.add_member(team=make_team(org, org_role="viewer"), user=friend, by=by)
         with pytest.raises(Refused, match="can do more than you"):
             actions.add_member(team=make_team(org, org_role="admin"), user=friend, by=by)
@@ -120,9 +120,9 @@ class TestOrganizationRole:
         team = make_team(org)
         words = {"label": "x", "description": "", "org_role": "viewer"}
         with pytest.raises(Refused, match="can't assign roles in the organization"):
-            actions.update_team(team=team, by=editor, **words)
+            actions.update_team(team=team, by=Actor(editor), **words)
         with pytest.raises(Refused, match="can't assign roles in the organization"):
-            actions.create_team(organization=org, by=editor, **words | {"label": "y"})
+            actions.create_team(organization=org, by=Actor(editor), **words | {"label": "y"})
         team.refresh_from_db()
         assert (team.org_role, org.teams.count()) == ("", 1)
 
@@ -140,20 +140,20 @@ class TestInvitations:
         offer = self.offer(org, team)
         assert "whose access you don't manage" in invitations.reason_against_offer(inviter, org, offer)
         with pytest.raises(Refused, match="whose access you don't manage"):
-            invitations.invite(organization=org, addresses=["x@example.org"], offer=offer, by=inviter)
+            invitations.invite(organization=org, addresses=["x@example.org"], offer=offer, by=Actor(inviter))
         assert not Invitation.objects.exists()
 
     def test_who_manages_access_there_may(self, org, team, tenant, inviter):
         make_grant(tenant, inviter, "admin")
         [sent] = invitations.invite(
-            organization=org, addresses=["x@example.org"], offer=self.offer(org, team), by=inviter
+            organization=org, addresses=["x@example.org"], offer=self.offer(org, team), by=Actor(inviter)
         )
         assert sent.token
 
     def test_what_the_team_got_since_kills_the_invitation(self, org, tenant, inviter):
         team = make_team(org)
         [sent] = invitations.invite(
-            organization=org, addresses=["x@example.org"], offer=self.offer(org, team), by=inviter
+            organization=org, addresses=["x@example.org"], offer=self.offer(org, team), by=Actor(inviter)
         )
         make_grant(tenant, team, "admin")
         assert invitations.find(sent.token) is None
@@ -167,5 +167,5 @@ class TestInvitations:
                 organization=org,
                 addresses=["x@example.org"],
                 offer=self.offer(org, make_team(make_org())),
-                by=inviter,
+                by=Actor(inviter),
             )

@@ -20,6 +20,7 @@ from orgs.permissions import Permission
 from orgs.teams import actions
 from orgs.teams.access import is_maintainer, manages_members
 from orgs.teams.models import Team
+from orgs.users.models import Actor
 from tenants.access.gate import can
 from tenants.models.permissions import TenantPermission
 from zenpro_site.common.refusals import Refused
@@ -58,12 +59,12 @@ def test_a_maintainer_cannot_touch_another_team(team, other, org, member, as_use
     person = make_member(org)
     for user in (member, person):
         with pytest.raises(Refused, match="don't manage"):
-            actions.add_member(team=other, user=user, by=member)
+            actions.add_member(team=other, user=user, by=Actor(member))
     client = as_user(member)
     assert client.post(url("member_add", other), {"membership": member.membership.pk}).status_code == 403
     other.user_set.add(person)
     with pytest.raises(Refused):
-        actions.remove_member(team=other, user=person, by=member)
+        actions.remove_member(team=other, user=person, by=Actor(member))
     assert client.post(url("member_remove", other, person)).status_code == 403
     assert list(other.user_set.all()) == [person]
 
@@ -106,7 +107,7 @@ def test_a_maintainer_cannot_give_the_team_a_role_on_a_tenant(team, org, member,
 def test_the_rights_of_a_maintainer_stay_as_they_were(team, org, member):
     before = permissions_of(member, org)
     with pytest.raises(Refused, match="You can't give yourself roles"):
-        actions.add_member(team=team, user=member, by=member)
+        actions.add_member(team=team, user=member, by=Actor(member))
     assert permissions_of(member, org) == before
     assert Permission.TEAM_MANAGE not in before and not AuditEvent.objects.exists()
 
@@ -119,26 +120,26 @@ def test_a_plain_member_of_the_team_cannot_manage_members(team, org, as_user):
     page = as_user(plain).get(team.get_absolute_url()).content.decode()
     assert "Find people to add" not in page and "Remove " not in page
     with pytest.raises(Refused, match="don't manage"):
-        actions.add_member(team=team, user=person, by=plain)
+        actions.add_member(team=team, user=person, by=Actor(plain))
     assert person not in team.user_set.all()
 
 
 def test_outsiders_are_refused(team, member, outsider, as_user):
     with pytest.raises(Refused, match="is not in Acme AI"):
-        actions.add_member(team=team, user=outsider, by=member)
+        actions.add_member(team=team, user=outsider, by=Actor(member))
     as_user(member).post(url("member_add", team), {"membership": outsider.membership.pk})
     assert list(team.user_set.all()) == [member]
 
 
 def test_who_is_no_longer_in_the_team_maintains_it_no_longer(team, org, owner, member, as_user):
     person = make_member(org)
-    actions.remove_member(team=team, user=member, by=owner)
+    actions.remove_member(team=team, user=member, by=Actor(owner))
     assert not team.maintainers.exists()
     team.maintainers.add(member.membership)  # even if the row were left
     assert not is_maintainer(member, team)
     assert not manages_members(member, team, permissions_of(member, org))
     with pytest.raises(Refused):
-        actions.add_member(team=team, user=person, by=member)
+        actions.add_member(team=team, user=person, by=Actor(member))
     assert (
         as_user(member).post(url("member_add", team), {"membership": person.membership.pk}).status_code == 404
     )
@@ -147,9 +148,9 @@ def test_who_is_no_longer_in_the_team_maintains_it_no_longer(team, org, owner, m
 @pytest.mark.parametrize("end", ["removed", "left", "deactivated"])
 def test_who_leaves_the_organization_maintains_nothing(team, org, owner, member, end):
     if end == "removed":
-        remove_member(membership=member.membership, by=owner)
+        remove_member(membership=member.membership, by=Actor(owner))
     elif end == "left":
-        leave(membership=member.membership, by=member)
+        leave(membership=member.membership, by=Actor(member))
     else:
         member.is_active = False
         member.save()
@@ -158,7 +159,7 @@ def test_who_leaves_the_organization_maintains_nothing(team, org, owner, member,
 
 
 def test_who_comes_back_maintains_nothing(team, org, owner, member):
-    remove_member(membership=member.membership, by=owner)
+    remove_member(membership=member.membership, by=Actor(owner))
     again = make_member(org, user=member)
     team.user_set.add(again)
     assert not is_maintainer(again, team)
@@ -168,9 +169,9 @@ def test_only_people_of_the_team_become_maintainers(team, org, owner):
     robot, person = make_service_account(org), make_member(org)
     team.user_set.add(robot)
     with pytest.raises(Refused, match="service account"):
-        actions.add_maintainer(team=team, user=robot, by=owner)
+        actions.add_maintainer(team=team, user=robot, by=Actor(owner))
     with pytest.raises(Refused, match="is not in risk-ml"):
-        actions.add_maintainer(team=team, user=person, by=owner)
+        actions.add_maintainer(team=team, user=person, by=Actor(owner))
     assert team.maintainers.count() == 1
 
 
@@ -179,7 +180,7 @@ def test_an_editor_cannot_appoint_maintainers_in_a_stronger_team(other, org, edi
     other.user_set.add(person)
     for action in (actions.add_maintainer, actions.remove_maintainer):
         with pytest.raises(Refused, match="can do more than you"):
-            action(team=other, user=person, by=editor)
+            action(team=other, user=person, by=Actor(editor))
     assert not other.maintainers.exists()
 
 
@@ -222,9 +223,9 @@ def test_the_page_of_a_maintainer_has_the_buttons_they_can_use(team, member, as_
 
 def test_the_team_of_a_maintainer_may_give_the_role_they_have_only_through_it(org, owner, member):
     team = make_team(org, members=[member], org_role="editor")
-    actions.add_maintainer(team=team, user=member, by=owner)
+    actions.add_maintainer(team=team, user=member, by=Actor(owner))
     person = make_member(org)
-    actions.add_member(team=team, user=person, by=member)
+    actions.add_member(team=team, user=person, by=Actor(member))
     assert Permission.TEAM_MANAGE in permissions_of(person, org)
 
 
@@ -267,19 +268,19 @@ def test_an_admin_through_a_team_is_not_the_admin_an_organization_needs(org, own
     admin, viewer_role = (org.roles.get(level="organization", slug=slug) for slug in ("admin", "viewer"))
     assert permissions_of(member, org) == frozenset(Permission)
     with pytest.raises(Refused, match="needs an Admin"):
-        change_role(membership=owner.membership, role=viewer_role, by=member)
+        change_role(membership=owner.membership, role=viewer_role, by=Actor(member))
     with pytest.raises(Refused, match="needs an Admin"):
-        remove_member(membership=owner.membership, by=member)
+        remove_member(membership=owner.membership, by=Actor(member))
     owner.membership.refresh_from_db()
     assert owner.membership.role == "admin"
-    change_role(membership=make_member(org).membership, role=admin, by=member)
-    change_role(membership=owner.membership, role=viewer_role, by=member)
+    change_role(membership=make_member(org).membership, role=admin, by=Actor(member))
+    change_role(membership=owner.membership, role=viewer_role, by=Actor(member))
     assert org.memberships.get(user=owner).role == "viewer"
 
 
 def test_a_superuser_manages_every_team(team, org):
     person = make_member(org)
-    actions.add_member(team=team, user=person, by=make_user(superuser=True))
+    actions.add_member(team=team, user=person, by=Actor(make_user(superuser=True)))
     assert person in team.user_set.all()
 
 

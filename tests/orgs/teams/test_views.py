@@ -7,6 +7,7 @@ from factories import make_grant, make_member, make_org, make_team, make_tenant
 from orgs.audit.models import AuditEvent
 from orgs.teams import actions
 from orgs.teams.models import Team
+from orgs.users.models import Actor
 from zenpro_site.common.refusals import Refused
 
 
@@ -87,8 +88,8 @@ def test_detail_asks_as_often_for_three_as_for_one(org, owner, as_user):
     for more in (1, 2):
         for _ in range(more):
             team.user_set.add(make_member(org))
-            make_grant(make_tenant(org), team, "viewer", by=make_member(org))
-            AuditEvent.objects.record("team.updated", team, by=owner, organization=org)
+            make_grant(make_tenant(org), team, "viewer", giver=make_member(org))
+            AuditEvent.objects.record("team.updated", team, by=Actor(owner), organization=org)
         counts.append(queries(client, f"{team.get_absolute_url()}?q="))
     assert counts[0] == counts[1]
 

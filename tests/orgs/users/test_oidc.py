@@ -18,7 +18,7 @@ from orgs.domains.models import OrganizationDomain
 from orgs.invitations import actions as invitations
 from orgs.members.actions import remove_member
 from orgs.users.actions import deactivate_person
-from orgs.users.models import User
+from orgs.users.models import Actor, User
 from orgs.users.oidc import SocialAdapter
 from tests.oidc_provider.running import Provider
 from zenpro_site.common.refusals import Refused
@@ -130,13 +130,13 @@ def test_code_of_another_sign_in_is_refused(provider, owner):
 
 
 def test_deactivated_person_is_refused_the_first_time_and_later(sign_in, client, org, owner, member):
-    deactivate_person(person=member, by=owner)
+    deactivate_person(person=member, by=Actor(owner))
     assert sign_in("dana", member.email).url == reverse("account_inactive")
     assert me(client) is None and not SocialAccount.objects.exists()
     User.objects.filter(pk=member.pk).update(is_active=True)
     assert sign_in("dana", member.email).status_code == 302 and me(client) == member
     client.logout()
-    deactivate_person(person=member, by=owner)
+    deactivate_person(person=member, by=Actor(owner))
     assert sign_in("dana", member.email).url == reverse("account_inactive")
     assert me(client) is None
 
@@ -248,7 +248,9 @@ def test_a_claim_of_someone_else_to_an_address_does_not_keep_its_owner_out(sign_
 
 def test_invitation_that_still_counts_opens_an_account(sign_in, client, org, owner):
     offer = invitations.Offer(org.roles.get(level="organization", slug="member"))
-    [sent] = invitations.invite(organization=org, addresses=["Linus@example.org"], offer=offer, by=owner)
+    [sent] = invitations.invite(
+        organization=org, addresses=["Linus@example.org"], offer=offer, by=Actor(owner)
+    )
     org.memberships.filter(user=owner).update(role="viewer")
     assert sign_in("linus", "linus@example.org").status_code == 403, "Its inviter lost the right."
     org.memberships.filter(user=owner).update(role="admin")
@@ -287,7 +289,7 @@ def test_domain_opens_an_account_and_makes_its_owner_a_member(sign_in, client, o
     membership = org.memberships.get(user=me(client))
     assert membership.role == "viewer"
     assert actions() == ["person.registered", "member.joined"]
-    remove_member(membership=membership, by=owner)
+    remove_member(membership=membership, by=Actor(owner))
     client.logout()
     sign_in("mary", "mary@acme.example")
     assert me(client) and not me(client).memberships.exists()
@@ -343,7 +345,9 @@ def test_button_carries_on_to_the_page_that_was_wanted(provider, client, org, ow
     assert "Sign in with Acme SSO" in page and f"{START}?next=%2Fo%2Facme-ai%2Fteams%2F" in page
     assert 'name="password"' in page
     offer = invitations.Offer(org.roles.get(level="organization", slug="member"))
-    [sent] = invitations.invite(organization=org, addresses=["linus@example.org"], offer=offer, by=owner)
+    [sent] = invitations.invite(
+        organization=org, addresses=["linus@example.org"], offer=offer, by=Actor(owner)
+    )
     path = urlsplit(sent.link).path
     page = text(client.get(path))
     assert f"{START}?{urlencode({'next': path})}" in page and 'name="password"' in page
@@ -364,7 +368,9 @@ def test_only_through_the_provider(sign_in, settings, provider, client, org, own
     assert mail.outbox == []
     assert "You need an invitation" in text(client.get(reverse("account_signup")))
     offer = invitations.Offer(org.roles.get(level="organization", slug="member"))
-    [sent] = invitations.invite(organization=org, addresses=["linus@example.org"], offer=offer, by=owner)
+    [sent] = invitations.invite(
+        organization=org, addresses=["linus@example.org"], offer=offer, by=Actor(owner)
+    )
     EmailAddress.objects.filter(user=owner).delete()
     address = EmailAddress.objects.create(user=owner, email=owner.email)
     client.post(reverse("account_confirm_email", args=[EmailConfirmationHMAC(address).key]))

@@ -8,6 +8,7 @@ from playwright.sync_api import expect
 
 from orgs.domains.models import OrganizationDomain
 from orgs.invitations import actions as invitations
+from orgs.users.models import Actor
 from tests.browsing import problems
 from tests.oidc_provider.running import QUICK
 
@@ -71,7 +72,9 @@ def test_pages_are_fit_for_everyone(width, scheme, provider, settings, open_page
     owner = make_member(org, "admin", name="Ada Okafor")
     OrganizationDomain.objects.create(organization=org, domain="a-rather-long-name-of-a-company.example")
     offer = invitations.Offer(org.roles.get(level="organization", slug="member"))
-    [sent] = invitations.invite(organization=org, addresses=["linus@example.org"], offer=offer, by=owner)
+    [sent] = invitations.invite(
+        organization=org, addresses=["linus@example.org"], offer=offer, by=Actor(owner)
+    )
     link = sent.link.partition("//")[2]
     paths = [reverse("account_login"), link[link.index("/") :], "/accounts/oidc/sso/login/callback/?state=x"]
     for only in (False, True):

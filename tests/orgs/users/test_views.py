@@ -4,11 +4,12 @@ from factories import make_user
 
 from orgs.audit.models import AuditEvent
 from orgs.invitations import actions as invitations
+from orgs.users.models import Actor
 
 
 def invite(org, owner, address):
     offer = invitations.Offer(org.roles.get(level="organization", slug="member"))
-    invitations.invite(organization=org, addresses=[address], offer=offer, by=owner)
+    invitations.invite(organization=org, addresses=[address], offer=offer, by=Actor(owner))
 
 
 def test_settings_and_welcome_need_a_sign_in(client, db):

@@ -11,7 +11,7 @@ from orgs.domains.models import OrganizationDomain
 from orgs.invitations import actions
 from orgs.invitations.actions import Offer, Outcome, account_of, is_expected
 from orgs.invitations.bulk import read
-from orgs.users.models import User
+from orgs.users.models import Actor, User
 from orgs.users.oidc import _address
 from tests.guards.walk import ROOT
 from zenpro_site.common.mailboxes import (
@@ -106,7 +106,7 @@ def test_a_look_alike_of_a_member_is_that_member(org, owner):
     bob = make_member(org, user=make_user("bob@example.org"))
     for written in ("bob@exa\u200bmple.org", "\ufeffBOB@example.org", "ｂｏｂ@example.org"):
         [result] = actions.invite(
-            organization=org, addresses=[written], offer=Offer(org.roles.get(slug="member")), by=owner
+            organization=org, addresses=[written], offer=Offer(org.roles.get(slug="member")), by=Actor(owner)
         )
         assert result.outcome == Outcome.MEMBER
         assert account_of(written) == bob
@@ -118,7 +118,7 @@ def test_an_invitation_waits_for_every_spelling(org, owner):
         organization=org,
         addresses=["eve@Bücher.example", "eve@xn--bcher-kva.example", "jörg@x.org"],
         offer=offer,
-        by=owner,
+        by=Actor(owner),
     )
     assert [result.outcome for result in results] == [Outcome.SENT, Outcome.INVITED, Outcome.INVALID]
     assert "before the @" in results[2].note

@@ -20,7 +20,7 @@ from orgs.audit.sentences import plain, tell
 from orgs.mails.actions import queue_mail
 from orgs.models import Organization
 from orgs.users.forms import AddPasskeyForm, EditPasskeyForm
-from orgs.users.models import User
+from orgs.users.models import Actor, User
 from tests.guards.walk import ROOT
 from zenpro_site.common.names import plain_line, plain_text, without_odd
 
@@ -182,7 +182,9 @@ class TestStoredBefore:
         return ada
 
     def test_the_sentence_keeps_its_direction(self, ada, org):
-        event = AuditEvent.objects.record("team.created", make_team(org, "risk"), by=ada, organization=org)
+        event = AuditEvent.objects.record(
+            "team.created", make_team(org, "risk"), by=Actor(ada), organization=org
+        )
         assert tell(event) == f"<b><bdi>{TURNED}</bdi></b> created team <b><bdi>risk</bdi></b>"
         assert plain(event) == "Ada gnp.exe created team risk"
 

@@ -10,6 +10,7 @@ from django.utils import timezone
 from factories import make_grant, make_key, make_member, make_org, make_team, make_tenant, tenant_role
 
 from orgs.audit.models import AuditEvent
+from orgs.users.models import Actor
 from tenants.models import Share, Tenant
 
 ACCESS = {"HX-Request": "true", "HX-Target": "access"}
@@ -201,7 +202,7 @@ def test_a_member_sees_their_own_access_in_full(org, member, tenant, as_user):
     own = member.membership.get_absolute_url()
     page = text(client.get(own))
     assert person(member) in page and "Members</a>" not in page and "1 session" in page
-    AuditEvent.objects.record("team.created", org, by=member, organization=org)
+    AuditEvent.objects.record("team.created", org, by=Actor(member), organization=org)
     assert "created team" in text(client.get(own))
     answer = client.get(person(member), headers=ACCESS)
     page = text(answer)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from orgs.models import Membership
 from orgs.roles import actions
 from orgs.roles.models import Role
-from orgs.users.models import User
+from orgs.users.models import Actor, User
 from tenants.access.gate import tenant_permissions_of
 from tenants.models import TenantGrant, TenantUserObjectPermission
 from tenants.models.permissions import TenantPermission
@@ -51,7 +51,7 @@ def edits():
 
 class Edits:
     def __init__(self, cast):
-        _, self.by, self.people, self.teams, self.roles, self.tenants = cast
+        _, self.admin, self.people, self.teams, self.roles, self.tenants = cast
 
     def give(self, tenant, holder, role):
         make_grant(self.tenants[tenant], [*self.people, *self.teams][holder], self.roles[role].slug)
@@ -59,12 +59,12 @@ class Edits:
     def edit(self, role, rights):
         row = Role.objects.get(pk=self.roles[role].pk)
         if not row.predefined:
-            actions.change_rights(role=row, rights=rights, version=row.version, by=self.by)
+            actions.change_rights(role=row, rights=rights, version=row.version, by=Actor(self.admin))
 
     def delete(self, role, replacement):
         old, new = self.roles[role], self.roles[replacement]
         if old != new and not old.predefined:
-            actions.delete_role(role=old, replacement=new, by=self.by)
+            actions.delete_role(role=old, replacement=new, by=Actor(self.admin))
             self.roles = [new if one == old else one for one in self.roles]
 
 
@@ -104,7 +104,7 @@ def test_a_thousand_holders_take_few_statements(org, owner, reviewer):
     wanted = reviewer.rights | {"run_template:create", "tenant:change"}
     rows = reviewer.permissions.count()
     with CaptureQueriesContext(connection) as asked:
-        actions.change_rights(role=reviewer, rights=wanted, version=reviewer.version, by=owner)
+        actions.change_rights(role=reviewer, rights=wanted, version=reviewer.version, by=Actor(owner))
     assert reviewer.permissions.count() - rows == 2
     given = TenantUserObjectPermission.objects.filter(permission__codename="create_template")
     assert given.count() == 1000
@@ -118,7 +118,7 @@ def test_people_and_tenants_are_not_mixed_up(org, owner, reviewer):
     make_grant(second, other, reviewer.slug)
     make_grant(second, one, "viewer")
     rights = reviewer.rights | {"run_template:create"}
-    actions.change_rights(role=reviewer, rights=rights, version=reviewer.version, by=owner)
+    actions.change_rights(role=reviewer, rights=rights, version=reviewer.version, by=Actor(owner))
     assert TenantPermission.TEMPLATE_CREATE in tenant_permissions_of(one, first)
     assert TenantPermission.TEMPLATE_CREATE in tenant_permissions_of(other, second)
     assert TenantPermission.TEMPLATE_CREATE not in tenant_permissions_of(one, second)

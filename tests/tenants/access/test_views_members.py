@@ -330,7 +330,7 @@ def test_superuser_outside_the_organization_is_told_why_they_cannot_join(superus
 
 
 def test_strongest_source_decides_and_all_are_listed(org, owner, member, tenant):
-    make_grant(tenant, member, "viewer", by=owner)
+    make_grant(tenant, member, "viewer", giver=owner)
     make_grant(tenant, make_team(org, "risk-ml", members=[member]), "editor")
     row = next(row for row in person_rows(tenant, members_in(tenant)) if row.user == member)
     assert (row.role.slug, row.elsewhere.slug) == ("editor", "editor")
@@ -362,7 +362,7 @@ def test_role_that_ends_names_what_is_left(org, member, tenant):
 def test_creator_did_not_join_on_their_own(owner, tenant):
     tenant.created_by = owner
     tenant.save()
-    make_grant(tenant, owner, "admin", by=owner)
+    make_grant(tenant, owner, "admin", giver=owner)
     assert person_rows(tenant, members_in(tenant))[0].sources[0].note == "Created the tenant"
 
 

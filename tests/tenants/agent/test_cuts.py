@@ -13,6 +13,7 @@ from factories import make_grant, make_member, make_service_account, make_team, 
 from orgs.members import actions
 from orgs.teams import actions as team_actions
 from orgs.users import actions as person_actions
+from orgs.users.models import Actor
 from tenants.access import decisions
 from tenants.agent import tries
 from tenants.agent.chores import LOGIN_TIME, Cuts
@@ -71,11 +72,11 @@ def long_ago(**filters):
 
 
 WAYS_OUT = {
-    "removed": lambda user, by: actions.remove_member(membership=user.membership, by=by),
-    "left": lambda user, by: actions.leave(membership=user.membership, by=user),
-    "deactivated": lambda user, by: person_actions.deactivate_person(person=user, by=by),
-    "grant withdrawn": lambda user, by: TenantGrant.objects.withdraw(user.membership.tenant_grants.get()),
-    "grant expired": lambda user, by: user.membership.tenant_grants.update(expires_at=timezone.now()),
+    "removed": lambda user, person: actions.remove_member(membership=user.membership, by=Actor(person)),
+    "left": lambda user, person: actions.leave(membership=user.membership, by=Actor(user)),
+    "deactivated": lambda user, person: person_actions.deactivate_person(person=user, by=Actor(person)),
+    "grant withdrawn": lambda user, person: TenantGrant.objects.withdraw(user.membership.tenant_grants.get()),
+    "grant expired": lambda user, person: user.membership.tenant_grants.update(expires_at=timezone.now()),
 }
 
 
@@ -102,7 +103,7 @@ def test_team_and_share_and_superuser_keep_the_account(hosted, owner, superuser)
         inside.let_in(tenant, user)
     cut = Cuts()
     assert cut() == 0
-    team_actions.remove_member(team=team, user=person, by=owner)
+    team_actions.remove_member(team=team, user=person, by=Actor(owner))
     share.delete()
     superuser.is_superuser = False
     superuser.save()
@@ -114,7 +115,7 @@ def test_a_service_account_that_was_removed_is_cut(hosted, owner):
     robot = make_service_account(tenant.organization)
     make_grant(tenant, robot)
     inside.let_in(tenant, robot)
-    actions.remove_member(membership=robot.membership, by=owner)
+    actions.remove_member(membership=robot.membership, by=Actor(owner))
     assert Cuts()() == 1 and inside.active() == set()
 
 
@@ -148,7 +149,7 @@ def test_a_login_that_was_under_way_is_cut_as_well(hosted, owner):
     """We said yes, the person was removed and cut, and only then the server wrote that they are active."""
     _, inside = hosted
     user, cut = enter(hosted), Cuts()
-    actions.remove_member(membership=user.membership, by=owner)
+    actions.remove_member(membership=user.membership, by=Actor(owner))
     assert cut() == 1
     inside.run("UPDATE user SET active = 1")
     assert cut() == 1 and inside.active() == set()
@@ -161,7 +162,7 @@ def test_a_new_agent_does_what_the_old_one_did_not(hosted, owner):
     _, inside = hosted
     user = enter(hosted)
     away = inside.path.rename(inside.path.with_suffix(".away"))
-    actions.remove_member(membership=user.membership, by=owner)
+    actions.remove_member(membership=user.membership, by=Actor(owner))
     old = Cuts()
     assert old() == 0 and not inside.path.exists(), "A database is never made."
     away.rename(inside.path)
@@ -172,7 +173,7 @@ def test_a_new_agent_does_what_the_old_one_did_not(hosted, owner):
 def test_a_busy_database_is_tried_again(hosted, owner, monkeypatch):
     _, inside = hosted
     user, cut = enter(hosted), Cuts()
-    actions.remove_member(membership=user.membership, by=owner)
+    actions.remove_member(membership=user.membership, by=Actor(owner))
     monkeypatch.setattr("tenants.hosting.local.boxed_database.PATIENCE", 0.05)
     with closing(sqlite3.connect(inside.path, isolation_level=None)) as server:
         server.execute("BEGIN IMMEDIATE")
@@ -192,7 +193,7 @@ def test_one_broken_database_does_not_hold_up_another(hosted, org, owner):
     path.write_bytes(b"no database at all, " * 100)
     user = enter(hosted)
     TenantAccount.objects.enter(broken, user)
-    actions.remove_member(membership=user.membership, by=owner)
+    actions.remove_member(membership=user.membership, by=Actor(owner))
     assert Cuts()() == 1 and inside.active() == set()
     assert path.read_bytes() == b"no database at all, " * 100
 
@@ -212,7 +213,7 @@ def test_a_tenant_that_never_answers_is_asked_once_and_then_apart(hosted, org, o
     people = [enter(hosted) for _ in range(3)]
     for user in people:
         TenantAccount.objects.enter(slow, user)
-        actions.remove_member(membership=user.membership, by=owner)
+        actions.remove_member(membership=user.membership, by=Actor(owner))
     cut = Cuts()
     assert cut() == 3 and inside.active() == set()
     assert cut.again() == 0, "It waits before it tries again."
@@ -259,7 +260,7 @@ def test_a_tenant_that_is_switched_off_is_cut_and_a_deleted_one_forgotten(hosted
     tenant.desired_state = tenant.status = "deactivated"
     tenant.save()
     assert Cuts()() == 0, "Switching a tenant off takes nobody's right."
-    actions.remove_member(membership=user.membership, by=owner)
+    actions.remove_member(membership=user.membership, by=Actor(owner))
     assert Cuts()() == 1 and inside.active() == set()
     tenant.desired_state, tenant.deleted_at = "deleted", timezone.now()
     tenant.save()

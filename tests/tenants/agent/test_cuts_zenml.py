@@ -7,6 +7,7 @@ import pytest
 from factories import make_grant, make_key, make_member, make_service_account
 
 from orgs.members import actions
+from orgs.users.models import Actor
 from tenants.agent.chores import Cuts
 from tenants.agent.key_cuts import KeyCuts
 from tenants.credentials import devices, keys
@@ -64,7 +65,7 @@ def test_a_removed_person_is_out_at_once_and_can_come_back(tenant, supervised): 
 
     cut = Cuts()
     assert cut() == 0
-    actions.remove_member(membership=gone.membership, by=owner)
+    actions.remove_member(membership=gone.membership, by=Actor(owner))
     assert status(tenant, before) == 200, "Without the cut they stay in for an hour."
     assert cut() == 1
     for headers in (before, long_lived):
@@ -99,7 +100,7 @@ def check_a_key_that_is_revoked(tenant, owner):  # noqa: F811 - the fixture
     held = session(tenant, robot, keys.exchange(secret=key.secret)[0])
     long_lived = api_token(tenant, held)
     assert (status(tenant, held), status(tenant, long_lived)) == (200, 200)
-    keys.revoke_key(key=key, account=robot.membership, by=owner)
+    keys.revoke_key(key=key, account=robot.membership, by=Actor(owner))
     assert cut() == 1
     assert (status(tenant, held), status(tenant, long_lived)) == (401, 401)
     other = make_key(robot).secret
@@ -115,7 +116,7 @@ def check_a_computer_that_is_signed_out(tenant, person):  # noqa: F811 - the fix
     held = [session(tenant, person, lost.token), session(tenant, person, other.token)]
     held.append(api_token(tenant, held[0]))
     assert {status(tenant, headers) for headers in held} == {200}
-    devices.sign_out(login=lost, by=person)
+    devices.sign_out(login=lost, by=Actor(person))
     assert KeyCuts()() == 1
     assert {status(tenant, headers) for headers in held} == {401}
     eventually(lambda: status(tenant, session(tenant, person, other.token)) == 200, seconds=5)
@@ -128,7 +129,7 @@ def check_a_server_that_is_down(tenant, hosting, owner, gone, cut):  # noqa: F81
     """Cut while it is stopped; the server starts with the same database and refuses the person."""
     held = session(tenant, gone)
     hosting.stop(local_spec_of(tenant))
-    actions.remove_member(membership=tenant.organization.memberships.get(user=gone), by=owner)
+    actions.remove_member(membership=tenant.organization.memberships.get(user=gone), by=Actor(owner))
     assert cut() == 1
     hosting.start(local_spec_of(tenant))
     eventually(lambda: hosting.healthy(local_spec_of(tenant)))

@@ -10,6 +10,7 @@ from django.test import Client
 from django.utils import timezone
 from factories import make_grant, make_member, make_tenant
 
+from orgs.users.models import Actor
 from tenants.agent import chores
 from tenants.agent.key_cuts import KeyCuts
 from tenants.credentials import devices
@@ -23,7 +24,7 @@ from .test_cuts import LOGIN_TIME, Inside, hosted  # noqa: F401 - the fixture
 def sign_in(tenant, person):
     """A computer that is signed in as the person; its token is `token`."""
     asked = devices.ask(client_id=uuid4(), user_agent="Host/laptop", ip=None)
-    devices.approve(login=asked.login, tenant=tenant, trusted=False, by=person)
+    devices.approve(login=asked.login, tenant=tenant, trusted=False, by=Actor(person))
     token, login, _ = devices.collect(device_code=asked.device_code, client_id=asked.login.client_id)
     login.token = token
     return login
@@ -38,7 +39,7 @@ def come_in(tenant, inside, login) -> None:
 
 
 def sign_out(login):
-    devices.sign_out(login=login, by=login.user)
+    devices.sign_out(login=login, by=Actor(login.user))
 
 
 def long_ago():
@@ -159,7 +160,13 @@ def test_where_nothing_can_be_done_it_is_forgotten(hosted, owner, laptop, state)
     if state == "deleted":
         Tenant.objects.update(desired_state="deleted", deleted_at=timezone.now())
     else:
-        words = {"org": tenant.organization, "name": "x", "slug": "x", "version": "0.98.0", "by": owner}
+        words = {
+            "org": tenant.organization,
+            "name": "x",
+            "slug": "x",
+            "version": "0.98.0",
+            "by": Actor(owner),
+        }
         DeviceEntry.objects.update(tenant=enroll(server_url="https://x.test", **words))
     sign_out(laptop)
     assert KeyCuts()() == 0 and not DeviceEntry.objects.exists()

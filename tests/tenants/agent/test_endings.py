@@ -10,6 +10,7 @@ from factories import make_grant, make_member, make_org, make_service_account, m
 from orgs.audit.models import AuditEvent
 from orgs.mails.delivery import deliver_due
 from orgs.mails.models import Mail
+from orgs.users.models import Actor
 from tenants.access import actions as grant_actions
 from tenants.agent import endings
 from tenants.agent.endings import announce_endings, end_expired_grants
@@ -53,7 +54,7 @@ def test_what_is_over_is_removed_and_told_once(org, member, tenant):
 def test_what_was_prolonged_meanwhile_stays(org, owner, member, tenant):
     grant = over(make_grant(tenant, member, "viewer"))
     seen = TenantGrant.objects.get(pk=grant.pk)
-    grant_actions.give_grant(tenant=tenant, holder=member.membership, role=grant.role, by=owner)
+    grant_actions.give_grant(tenant=tenant, holder=member.membership, role=grant.role, by=Actor(owner))
     assert not grant_actions.end_grant(grant=seen)
     assert tenant.grants.get().granted_by == owner
     assert list(AuditEvent.objects.values_list("action", flat=True)) == ["grant.given"]
@@ -121,7 +122,7 @@ def test_new_end_is_announced_anew(org, owner, member, tenant):
     announce_endings()
     before = Mail.objects.count()
     grant_actions.give_grant(
-        tenant=tenant, holder=member.membership, role=grant.role, by=owner, expires_at=in_days(30)
+        tenant=tenant, holder=member.membership, role=grant.role, by=Actor(owner), expires_at=in_days(30)
     )
     assert announce_endings() == 0
     TenantGrant.objects.filter(pk=grant.pk).update(expires_at=in_days(7))

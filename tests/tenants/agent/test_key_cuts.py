@@ -7,6 +7,7 @@ from django.test import Client
 from django.utils import timezone
 from factories import make_grant, make_key, make_member, make_service_account, make_tenant
 
+from orgs.users.models import Actor
 from tenants.agent import chores
 from tenants.agent.key_cuts import KeyCuts
 from tenants.credentials import keys
@@ -47,19 +48,19 @@ def key(hosted, robot):  # noqa: F811
     return made
 
 
-def expire(key, by):
+def expire(key, person):
     type(key).objects.filter(pk=key.pk).update(expires_at=timezone.now())
 
 
-def rotate(key, by):
-    keys.rotate_key(key=key, grace=timedelta(0), account=key.user.membership, by=by)
+def rotate(key, person):
+    keys.rotate_key(key=key, grace=timedelta(0), account=key.user.membership, by=Actor(person))
 
 
 WAYS = {
-    "revoked": lambda key, by: keys.revoke_key(key=key, account=key.user.membership, by=by),
+    "revoked": lambda key, person: keys.revoke_key(key=key, account=key.user.membership, by=Actor(person)),
     "expired": expire,
     "rotated at once": rotate,
-    "revoked by the system": lambda key, by: type(key).objects.update(revoked_at=timezone.now()),
+    "revoked by the system": lambda key, person: type(key).objects.update(revoked_at=timezone.now()),
 }
 
 
@@ -111,7 +112,7 @@ def test_a_tenant_that_it_did_not_enter_is_left_alone(hosted, owner, robot, key,
     assert KeyCuts()() == 1 and inside.active() == {robot.username}
 
 
-@pytest.mark.parametrize("end", [lambda key, by: keys.revoke_key(key=key, by=by), expire])
+@pytest.mark.parametrize("end", [lambda key, person: keys.revoke_key(key=key, by=Actor(person)), expire])
 def test_a_personal_key_too(end, hosted, owner, member):  # noqa: F811
     tenant, inside = hosted
     make_grant(tenant, member)
@@ -125,12 +126,12 @@ def test_a_personal_key_too(end, hosted, owner, member):  # noqa: F811
 def test_a_deactivated_account_is_signed_out_however_soon_it_is_active(hurry, hosted, owner, robot, key):  # noqa: F811
     _, inside = hosted
     account = robot.membership
-    keys.deactivate(account=account, by=owner)
+    keys.deactivate(account=account, by=Actor(owner))
     if hurry:
-        keys.activate(account=account, by=owner)
+        keys.activate(account=account, by=Actor(owner))
     assert chores.Cuts()() + KeyCuts()() >= 1 and inside.active() == set()
     if not hurry:
-        keys.activate(account=account, by=owner)
+        keys.activate(account=account, by=Actor(owner))
     long_ago()
     KeyCuts()()
     come_in(hosted, key)
@@ -140,7 +141,7 @@ def test_a_deactivated_account_is_signed_out_however_soon_it_is_active(hurry, ho
 def test_the_old_secret_ends_with_its_grace(hosted, owner, robot, key):  # noqa: F811
     _, inside = hosted
     cut = KeyCuts()
-    keys.rotate_key(key=key, grace=timedelta(hours=1), account=robot.membership, by=owner)
+    keys.rotate_key(key=key, grace=timedelta(hours=1), account=robot.membership, by=Actor(owner))
     assert cut() == 0 and inside.active() == {robot.username}
     come_in(hosted, key)  # the old one, once more
     KeyEntry.objects.update(ends_at=timezone.now())
@@ -163,7 +164,13 @@ def test_where_nothing_can_be_done_it_is_forgotten(hosted, owner, robot, key, st
     if state == "deleted":
         Tenant.objects.update(desired_state="deleted", deleted_at=timezone.now())
     else:
-        words = {"org": tenant.organization, "name": "x", "slug": "x", "version": "0.98.0", "by": owner}
+        words = {
+            "org": tenant.organization,
+            "name": "x",
+            "slug": "x",
+            "version": "0.98.0",
+            "by": Actor(owner),
+        }
         there = enroll(server_url="https://x.test", **words)
         KeyEntry.objects.update(tenant=there)
     WAYS["revoked"](key, owner)

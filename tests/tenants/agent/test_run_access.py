@@ -16,6 +16,7 @@ from factories import make_grant, make_key, make_service_account
 from orgs.audit.models import AuditEvent
 from orgs.members import actions
 from orgs.users import actions as person_actions
+from orgs.users.models import Actor
 from tenants.access import decisions
 from tenants.agent import run_access, run_pass, run_rows
 from tenants.credentials import keys
@@ -98,11 +99,11 @@ def look_for_people(loop):
 
 
 WAYS_OUT = {
-    "removed": lambda user, by: actions.remove_member(membership=user.membership, by=by),
-    "left": lambda user, by: actions.leave(membership=user.membership, by=user),
-    "deactivated": lambda user, by: person_actions.deactivate_person(person=user, by=by),
-    "grant withdrawn": lambda user, by: TenantGrant.objects.withdraw(user.membership.tenant_grants.get()),
-    "grant expired": lambda user, by: user.membership.tenant_grants.update(expires_at=timezone.now()),
+    "removed": lambda user, person: actions.remove_member(membership=user.membership, by=Actor(person)),
+    "left": lambda user, person: actions.leave(membership=user.membership, by=Actor(user)),
+    "deactivated": lambda user, person: person_actions.deactivate_person(person=user, by=Actor(person)),
+    "grant withdrawn": lambda user, person: TenantGrant.objects.withdraw(user.membership.tenant_grants.get()),
+    "grant expired": lambda user, person: user.membership.tenant_grants.update(expires_at=timezone.now()),
 }
 
 
@@ -152,19 +153,19 @@ def test_a_service_account_that_was_removed_ends_its_runs(
     make_grant(template.tenant, robot, "operator")
     run = queued(template, robot)
     loop.tick()
-    actions.remove_member(membership=robot.membership, by=owner)
+    actions.remove_member(membership=robot.membership, by=Actor(owner))
     look_for_people(loop)
     ticks(loop, lambda: fresh(run).has_ended)
     assert state(run) == ("stopped", f"Stopped: {robot} no longer has access to prod.")
     assert dead(run)
 
 
-def expire(key, by):
+def expire(key, person):
     type(key).objects.filter(pk=key.pk).update(expires_at=timezone.now())
 
 
 KEY_ENDS = {
-    "has been revoked": lambda key, by: keys.revoke_key(key=key, by=by),
+    "has been revoked": lambda key, person: keys.revoke_key(key=key, by=Actor(person)),
     "has expired": expire,
 }
 
@@ -211,7 +212,7 @@ def test_a_key_that_expired_while_the_agent_was_away_ends_its_run_once(here, run
 
 
 def test_what_waits_is_not_started_for_somebody_who_is_gone(loop, run, server, member, owner):
-    actions.remove_member(membership=member.membership, by=owner)
+    actions.remove_member(membership=member.membership, by=Actor(owner))
     loop.tick()
     assert state(run) == ("stopped", "Stopped: Dana Petrova no longer has access to prod.")
     assert server.log == []
@@ -229,7 +230,7 @@ def test_a_placeholder_without_a_process_is_ended_in_the_tenant(
     server.refuse["workload_token"] = TenantUnreachable("The server cannot be reached.")
     loop.tick()
     records.add(fresh(run).zenml_run_id, "initializing")
-    actions.remove_member(membership=member.membership, by=owner)
+    actions.remove_member(membership=member.membership, by=Actor(owner))
     look_for_people(loop)
     look_for_people(loop)
     assert fresh(run).state == "stopped"
@@ -242,7 +243,7 @@ def test_a_runner_nobody_wrote_down_is_found_and_ended(here, run, server, member
     new_loop(server).tick()
     started = fresh(run)
     TemplateRun.objects.update(pid=None, pid_started="")
-    actions.remove_member(membership=member.membership, by=owner)
+    actions.remove_member(membership=member.membership, by=Actor(owner))
     second = new_loop(server)
     ticks(second, lambda: fresh(run).has_ended)
     assert dead(run) and fresh(run).pid == started.pid
@@ -261,7 +262,7 @@ def test_one_that_does_not_listen_is_killed(
     (here / "behaviour").write_text("stubborn sleep")
     loop.tick()
     ticks(loop, lambda: runner.chosen().output(run.pk))
-    actions.remove_member(membership=member.membership, by=owner)
+    actions.remove_member(membership=member.membership, by=Actor(owner))
     look_for_people(loop)
     assert fresh(run).state == "stopping"
     monkeypatch.setattr(run_pass, "STOP_GRACE", 0)
@@ -272,7 +273,7 @@ def test_one_that_does_not_listen_is_killed(
 def test_a_run_that_had_ended_keeps_its_end(under_way, loop, member, owner, records):
     records.do("UPDATE pipeline_run SET status = 'completed'")
     kill(under_way)
-    actions.remove_member(membership=member.membership, by=owner)
+    actions.remove_member(membership=member.membership, by=Actor(owner))
     ticks(loop, lambda: fresh(under_way).has_ended)
     assert state(under_way) == ("completed", "")
     assert records.of(under_way.zenml_run_id) == [("completed", None, None)]
@@ -280,7 +281,7 @@ def test_a_run_that_had_ended_keeps_its_end(under_way, loop, member, owner, reco
 
 def test_who_cancelled_before_has_stopped_it(under_way, loop, member, owner, records, server):
     cancel(under_way, owner)
-    actions.remove_member(membership=member.membership, by=owner)
+    actions.remove_member(membership=member.membership, by=Actor(owner))
     server.down = TenantRefused(401, "The account is not active.")
     ticks(loop, lambda: fresh(under_way).has_ended)
     assert state(under_way) == ("stopped", f"Stopped by {owner}.")
@@ -290,7 +291,7 @@ def test_who_cancelled_before_has_stopped_it(under_way, loop, member, owner, rec
 
 def test_a_busy_database_is_told_later(under_way, loop, member, owner, records, monkeypatch):
     monkeypatch.setattr("tenants.hosting.local.boxed_database.PATIENCE", 0.05)
-    actions.remove_member(membership=member.membership, by=owner)
+    actions.remove_member(membership=member.membership, by=Actor(owner))
     with closing(sqlite3.connect(records.path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         ticks(loop, lambda: fresh(under_way).has_ended)
@@ -313,7 +314,7 @@ def test_of_a_server_elsewhere_no_database_is_touched(under_way, member, owner, 
 
 def test_without_a_database_the_run_ends_all_the_same(loop, run, member, owner):
     loop.tick()
-    actions.remove_member(membership=member.membership, by=owner)
+    actions.remove_member(membership=member.membership, by=Actor(owner))
     look_for_people(loop)
     ticks(loop, lambda: fresh(run).has_ended)
     assert fresh(run).state == "stopped"

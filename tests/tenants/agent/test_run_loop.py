@@ -111,8 +111,8 @@ def run(template, member):
     return queued(template, member)
 
 
-def queued(template, by):
-    return make_template_run(template, by, configuration=default_configuration(template.snapshot))
+def queued(template, person):
+    return make_template_run(template, person, configuration=default_configuration(template.snapshot))
 
 
 def fresh(run):
@@ -142,8 +142,10 @@ def dead(run):
     return not processes.alive(now.pid, now.pid_started)
 
 
-def cancel(run, by):
-    TemplateRun.objects.filter(pk=run.pk).update(cancel_requested_at=timezone.now(), cancel_requested_by=by)
+def cancel(run, person):
+    TemplateRun.objects.filter(pk=run.pk).update(
+        cancel_requested_at=timezone.now(), cancel_requested_by=person
+    )
 
 
 # The way to a process

@@ -17,6 +17,7 @@ from factories import make_grant, make_member, make_tenant
 from orgs.members.actions import remove_member
 from orgs.models import Organization
 from orgs.roles.models import Role
+from orgs.users.models import Actor
 from tenants.agent.chores import Cuts
 from tenants.agent.run_loop import RunLoop
 from tenants.hosting.local.environments import Environments
@@ -170,7 +171,7 @@ def template(here, site):
         description="",
         code_location=str(CHURN),
         requirements="",
-        by=people["dev"],
+        by=Actor(people["dev"]),
     )
 
 
@@ -230,7 +231,7 @@ def test_a_re_run_has_exactly_the_values_and_the_owner(template, here):
         },
     }
     with agent():
-        run = queue_run(template=template, configuration=configuration, by=people["dev"])
+        run = queue_run(template=template, configuration=configuration, by=Actor(people["dev"]))
         done = ended(run)
     assert (done.state, done.state_reason) == ("completed", ""), runner.chosen().output(run.pk)
     client = connect(people["ada"], tenant)
@@ -250,8 +251,10 @@ def test_a_re_run_has_exactly_the_values_and_the_owner(template, here):
 def test_the_same_again_comes_from_the_cache_and_without_it_when_it_is_off(template, here):
     tenant, people = here
     with agent():
-        cached = ended(queue_run(template=template, configuration={}, by=people["dev"]))
-        fully = ended(queue_run(template=template, configuration={"enable_cache": False}, by=people["dev"]))
+        cached = ended(queue_run(template=template, configuration={}, by=Actor(people["dev"])))
+        fully = ended(
+            queue_run(template=template, configuration={"enable_cache": False}, by=Actor(people["dev"]))
+        )
     client = connect(people["dev"], tenant)
     assert {step.status for step in client.steps(cached.zenml_run_id)} == {"cached"}
     assert {step.status for step in client.steps(fully.zenml_run_id)} == {"completed"}
@@ -261,7 +264,7 @@ def test_a_failing_step_is_named(template, here):
     people = here[1]
     configuration = {"steps": {"evaluate": {"parameters": {"min_auc": 0.99}}}}
     with agent():
-        done = ended(queue_run(template=template, configuration=configuration, by=people["dev"]))
+        done = ended(queue_run(template=template, configuration=configuration, by=Actor(people["dev"])))
     assert done.state == "failed"
     assert done.state_reason.startswith("The step evaluate failed: AUC 0.")
 
@@ -272,7 +275,7 @@ def test_a_taken_name_fails_and_leaves_no_snapshot(template, here):
     before = client.pages("/pipeline_snapshots", 1, 1, project=tenant.project_id).total
     taken = client.run(template.source_run_id).name
     with agent():
-        done = ended(queue_run(template=template, configuration={"run_name": taken}, by=people["dev"]))
+        done = ended(queue_run(template=template, configuration={"run_name": taken}, by=Actor(people["dev"])))
     assert done.state == "failed"
     assert done.state_reason.startswith(f"A run named “{taken}” already exists.")
     assert client.pages("/pipeline_snapshots", 1, 1, project=tenant.project_id).total == before
@@ -281,7 +284,7 @@ def test_a_taken_name_fails_and_leaves_no_snapshot(template, here):
 def test_a_viewer_is_refused_by_the_tenant_itself(template, here):
     people = here[1]
     with agent():
-        done = ended(queue_run(template=template, configuration={}, by=people["viewer"]))
+        done = ended(queue_run(template=template, configuration={}, by=Actor(people["viewer"])))
     assert done.state == "failed"
     assert "not" in done.state_reason
     assert done.zenml_run_id is None
@@ -290,7 +293,7 @@ def test_a_viewer_is_refused_by_the_tenant_itself(template, here):
 def test_a_killed_runner_ends_as_failed_everywhere(template, here):
     tenant, people = here
     with agent():
-        run = queue_run(template=template, configuration=SLOW, by=people["dev"])
+        run = queue_run(template=template, configuration=SLOW, by=Actor(people["dev"]))
         running = in_state(run, "running")
         eventually(lambda: "Training" in "".join(runner.chosen().output(run.pk)))
         began = time.monotonic()
@@ -307,11 +310,11 @@ def test_a_killed_runner_ends_as_failed_everywhere(template, here):
 def test_a_cancelled_run_is_stopped_everywhere(template, here):
     tenant, people = here
     with agent():
-        run = queue_run(template=template, configuration=SLOW, by=people["dev"])
+        run = queue_run(template=template, configuration=SLOW, by=Actor(people["dev"]))
         in_state(run, "running")
         eventually(lambda: "Training" in "".join(runner.chosen().output(run.pk)))
         began = time.monotonic()
-        cancel_run(run=run, by=people["ada"])
+        cancel_run(run=run, by=Actor(people["ada"]))
         done = ended(run)
         print(f"\ncancelled to stopped: {time.monotonic() - began:.2f} s")
     assert done.state == "stopped", (done.state_reason, runner.chosen().output(run.pk))
@@ -322,10 +325,10 @@ def test_a_cancelled_run_is_stopped_everywhere(template, here):
 def test_the_run_of_a_removed_member_is_stopped_everywhere(template, here):
     tenant, people = here
     with agent():
-        run = queue_run(template=template, configuration=SLOW, by=people["dev"])
+        run = queue_run(template=template, configuration=SLOW, by=Actor(people["dev"]))
         running = in_state(run, "running")
         eventually(lambda: "Training" in "".join(runner.chosen().output(run.pk)))
-        remove_member(membership=people["dev"].membership, by=people["ada"])
+        remove_member(membership=people["dev"].membership, by=Actor(people["ada"]))
         assert Cuts()() == 1
         done = ended(run)
     reason = f"Stopped: {people['dev']} no longer has access to real."
@@ -340,7 +343,7 @@ def test_the_run_of_a_removed_member_is_stopped_everywhere(template, here):
 def test_a_run_is_adopted_by_the_next_agent_and_by_one_without_its_pid(template, here):
     tenant, people = here
     with agent():
-        run = queue_run(template=template, configuration=SLOW, by=people["dev"])
+        run = queue_run(template=template, configuration=SLOW, by=Actor(people["dev"]))
         first = in_state(run, "running")
     TemplateRun.objects.filter(pk=run.pk).update(pid=None, pid_started="", state="starting")
     with agent():
@@ -352,7 +355,7 @@ def test_a_run_is_adopted_by_the_next_agent_and_by_one_without_its_pid(template,
 def test_what_a_killed_agent_made_is_found_again(template, here):
     tenant, people = here
     client = connect(people["dev"], tenant)
-    run = queue_run(template=template, configuration={}, by=people["dev"])
+    run = queue_run(template=template, configuration={}, by=Actor(people["dev"]))
     derive(run, client)
     made = run.zenml_snapshot_id, run.zenml_run_id
     TemplateRun.objects.filter(pk=run.pk).update(zenml_snapshot_id=None, zenml_run_id=None)
@@ -366,7 +369,7 @@ def test_a_broken_package_and_a_missing_module_say_so(template, here):
     template.requirements = "no-such-package-at-all-zenpro==9"
     template.save()
     with agent():
-        run = queue_run(template=template, configuration={}, by=people["dev"])
+        run = queue_run(template=template, configuration={}, by=Actor(people["dev"]))
         done = ended(run)
     assert done.state == "failed"
     assert "no-such-package-at-all-zenpro" in done.state_reason

@@ -71,7 +71,7 @@ class TestPage:
 
     def test_examples_that_read_run_as_they_stand(self, as_user, org, owner, tenant, member):
         make_team(org, members=[member])
-        make_template_run(make_template(tenant), by=owner)
+        make_template_run(make_template(tenant), person=owner)
         key, client, ran = make_key(owner), as_user(owner), 0
         for group in groups({}, ""):
             page = client.get(reverse("api:docs"), {"group": group.slug}).content.decode()

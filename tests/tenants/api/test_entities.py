@@ -420,7 +420,7 @@ class TestTemplates:
         assert answer.status_code in (400, 422)
 
     def test_somebody_elses_run(self, call_as, tenant, template, owner, member):
-        make_template_run(template, by=owner)
+        make_template_run(template, person=owner)
         make_grant(tenant, member, "operator")
         assert call_as(member).post(f"{self.PATH}/{template.pk}/runs/1/cancel").status_code == 403
 

@@ -309,9 +309,9 @@ def test_sharing_gives_changes_and_ends(server, tenant, member, viewer, editor):
 class TestWhoShares:
     """The server names whom it likes: what a share gives is bounded by what that person could give."""
 
-    def shared(self, server, by, whom, actions=("read",), resource=None):
+    def shared(self, server, person, whom, actions=("read",), resource=None):
         resource = resource or f"{PROJECT}:model/{uuid4()}"
-        sharer = by if isinstance(by, str | None) else str(by.pk)
+        sharer = person if isinstance(person, str | None) else str(person.pk)
         return share(
             server, resource, list(actions), user_id=str(whom.pk), sharing_user_id=sharer
         ).status_code

@@ -21,6 +21,7 @@ from factories import (
 
 from orgs.audit.models import AuditEvent
 from orgs.members.actions import add_member, refuse_without_admin
+from orgs.users.models import Actor
 from tenants.credentials import keys
 from tenants.credentials.models import AccessToken, ApiKey, hash_token
 from zenpro_site.common.refusals import Refused
@@ -158,7 +159,7 @@ class TestOfOneOrganization:
     def test_it_makes_no_key_that_opens_more(self, org, owner, tenant, elsewhere):
         soon = timezone.now() + HOUR
         bound = make_key(owner, organization=org, expires_at=soon)
-        make = {"user": owner, "by": owner, "label": "more", "through": bound, "expires_at": soon}
+        make = {"user": owner, "by": Actor(owner), "label": "more", "through": bound, "expires_at": soon}
         for scope in ({}, {"organization": elsewhere.organization}, {"tenant": elsewhere}):
             with pytest.raises(Refused, match="only gives access to Acme AI"):
                 keys.create_key(**make | scope)
@@ -175,25 +176,27 @@ class TestEnds:
     def test_revoking_ends_its_tokens_and_no_others(self, owner, robot, key):
         other, token = make_key(robot, "other"), token_of(key)
         kept = token_of(other)
-        keys.revoke_key(key=key, account=robot.membership, by=owner)
+        keys.revoke_key(key=key, account=robot.membership, by=Actor(owner))
         assert api("workspaces", token).status_code == log_in(key.secret).status_code == 401
         assert api("workspaces", kept).status_code == 200
         assert (last_row().action, last_row().before["account"]) == ("api_key.revoked", "ci")
 
     def test_revoking_twice_is_told_once(self, owner, robot, key):
         for _ in range(2):
-            keys.revoke_key(key=key, account=robot.membership, by=owner)
+            keys.revoke_key(key=key, account=robot.membership, by=Actor(owner))
         assert AuditEvent.objects.filter(action="api_key.revoked").count() == 1
 
     def test_rotating_at_once(self, owner, robot, key):
         token = token_of(key)
-        secret = keys.rotate_key(key=key, grace=timedelta(0), account=robot.membership, by=owner)
+        secret = keys.rotate_key(key=key, grace=timedelta(0), account=robot.membership, by=Actor(owner))
         assert log_in(key.secret).status_code == api("workspaces", token).status_code == 401
         assert log_in(secret).status_code == 200
 
     def test_rotating_with_grace(self, owner, robot, key):
         token = token_of(key)
-        secret = keys.rotate_key(key=key, grace=timedelta(minutes=10), account=robot.membership, by=owner)
+        secret = keys.rotate_key(
+            key=key, grace=timedelta(minutes=10), account=robot.membership, by=Actor(owner)
+        )
         assert api("workspaces", token).status_code == 200
         assert 590 <= log_in(key.secret).json()["expires_in"] <= 600
         assert log_in(secret).json()["expires_in"] == 3600
@@ -203,25 +206,25 @@ class TestEnds:
 
     def test_tokens_of_the_old_secret_end_with_its_grace(self, owner, robot, key):
         token_of(key)
-        keys.rotate_key(key=key, grace=timedelta(minutes=10), account=robot.membership, by=owner)
+        keys.rotate_key(key=key, grace=timedelta(minutes=10), account=robot.membership, by=Actor(owner))
         assert AccessToken.objects.get().expires_at <= timezone.now() + timedelta(minutes=10)
 
     def test_a_second_rotation_ends_the_first_secret(self, owner, robot, key):
         for _ in range(2):
-            keys.rotate_key(key=key, grace=HOUR, account=robot.membership, by=owner)
+            keys.rotate_key(key=key, grace=HOUR, account=robot.membership, by=Actor(owner))
         assert log_in(key.secret).status_code == 401
 
     def test_an_ended_key_is_not_rotated(self, owner, robot, key):
         ApiKey.objects.update(revoked_at=timezone.now())
         with pytest.raises(Refused):
-            keys.rotate_key(key=key, grace=HOUR, account=robot.membership, by=owner)
+            keys.rotate_key(key=key, grace=HOUR, account=robot.membership, by=Actor(owner))
         assert not AuditEvent.objects.exists()
 
     def test_deactivating_the_account_ends_everything(self, owner, robot, key, tenant):
         token = token_of(key)
-        keys.deactivate(account=robot.membership, by=owner)
+        keys.deactivate(account=robot.membership, by=Actor(owner))
         assert api("workspaces", token).status_code == log_in(key.secret).status_code == 401
-        keys.activate(account=robot.membership, by=owner)
+        keys.activate(account=robot.membership, by=Actor(owner))
         assert api("workspaces", token).status_code == 401
         assert log_in(key.secret).status_code == 200
 
@@ -229,75 +232,77 @@ class TestEnds:
 class TestWhoMay:
     def test_keys_of_another_person(self, owner, member):
         with pytest.raises(Refused):
-            keys.create_key(user=member, label="theirs", by=owner)
+            keys.create_key(user=member, label="theirs", by=Actor(owner))
         with pytest.raises(Refused):
-            keys.create_key(user=member, label="theirs", account=member.membership, by=owner)
+            keys.create_key(user=member, label="theirs", account=member.membership, by=Actor(owner))
         assert not ApiKey.objects.exists()
 
     def test_an_account_that_may_do_more(self, org, editor, owner):
         robot = make_service_account(org, "boss", role="admin")
         with pytest.raises(Refused):
-            keys.create_key(user=robot, label="x", account=robot.membership, by=editor)
+            keys.create_key(user=robot, label="x", account=robot.membership, by=Actor(editor))
         with pytest.raises(Refused):
-            keys.create_service_account(organization=org, name="b", role="admin", by=editor)
-        keys.create_key(user=robot, label="x", account=robot.membership, by=owner)
+            keys.create_service_account(organization=org, name="b", role="admin", by=Actor(editor))
+        keys.create_key(user=robot, label="x", account=robot.membership, by=Actor(owner))
 
     def test_an_account_whose_team_may_do_more(self, org, editor):
         robot = make_service_account(org)
         make_team(org, members=[robot], org_role="admin")
         with pytest.raises(Refused):
-            keys.create_key(user=robot, label="x", account=robot.membership, by=editor)
+            keys.create_key(user=robot, label="x", account=robot.membership, by=Actor(editor))
 
     def test_managing_members_opens_no_tenant(self, org, viewer, tenant, robot, key):
         for deed in (
-            lambda: keys.create_key(user=robot, label="x", account=robot.membership, by=viewer),
-            lambda: keys.rotate_key(key=key, grace=HOUR, account=robot.membership, by=viewer),
+            lambda: keys.create_key(user=robot, label="x", account=robot.membership, by=Actor(viewer)),
+            lambda: keys.rotate_key(key=key, grace=HOUR, account=robot.membership, by=Actor(viewer)),
         ):
             with pytest.raises(Refused, match="whose access you don't manage"):
                 deed()
         make_grant(tenant, viewer, "admin")
-        keys.create_key(user=robot, label="x", account=robot.membership, by=viewer)
+        keys.create_key(user=robot, label="x", account=robot.membership, by=Actor(viewer))
 
     def test_an_account_that_works_elsewhere_too(self, owner, robot):
         make_member(make_org(), user=robot)
         account = owner.membership.organization.memberships.get(user=robot)
         for deed in (keys.deactivate, keys.activate):
             with pytest.raises(Refused):
-                deed(account=account, by=owner)
+                deed(account=account, by=Actor(owner))
         with pytest.raises(Refused):
-            keys.create_key(user=robot, label="x", account=account, by=owner)
+            keys.create_key(user=robot, label="x", account=account, by=Actor(owner))
 
     def test_an_account_that_is_superuser(self, owner, robot):
         type(robot).objects.filter(pk=robot.pk).update(is_superuser=True)
         robot.membership.user.refresh_from_db()
         with pytest.raises(Refused):
-            keys.create_key(user=robot, label="x", account=robot.membership, by=owner)
+            keys.create_key(user=robot, label="x", account=robot.membership, by=Actor(owner))
 
     def test_accounts_stay_in_their_organization(self, robot, superuser):
         other = make_org()
         with pytest.raises(Refused):
-            add_member(organization=other, person=robot, role=other.roles.get(slug="member"), by=superuser)
+            add_member(
+                organization=other, person=robot, role=other.roles.get(slug="member"), by=Actor(superuser)
+            )
 
     def test_not_without_end(self, owner, robot, monkeypatch):
         monkeypatch.setattr(keys, "MOST_KEYS", 1)
-        keys.create_key(user=robot, label="a", account=robot.membership, by=owner)
+        keys.create_key(user=robot, label="a", account=robot.membership, by=Actor(owner))
         with pytest.raises(Refused):
-            keys.create_key(user=robot, label="b", account=robot.membership, by=owner)
+            keys.create_key(user=robot, label="b", account=robot.membership, by=Actor(owner))
 
     def test_the_same_name_twice(self, org, owner):
-        keys.create_service_account(organization=org, name="CI", by=owner)
+        keys.create_service_account(organization=org, name="CI", by=Actor(owner))
         with pytest.raises(Refused):
-            keys.create_service_account(organization=org, name="ci", by=owner)
+            keys.create_service_account(organization=org, name="ci", by=Actor(owner))
 
     def test_a_name_without_letters_of_ours(self, org, owner):
-        account = keys.create_service_account(organization=org, name="夜間", by=owner)
+        account = keys.create_service_account(organization=org, name="夜間", by=Actor(owner))
         assert account.user.username == "user"
 
 
 class TestAccounts:
     def test_it_is_a_user_that_nobody_was_before(self, org, owner):
         make_user("ci@example.org")
-        account = keys.create_service_account(organization=org, name="CI", by=owner)
+        account = keys.create_service_account(organization=org, name="CI", by=Actor(owner))
         user = account.user
         assert (user.username, user.email, account.role) == ("ci-2", "ci-2@service.invalid", "member")
         assert user.is_service_account and not user.has_usable_password()

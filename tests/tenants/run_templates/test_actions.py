@@ -8,6 +8,7 @@ from factories import make_grant, make_template, make_template_run, make_tenant
 from fakes import RUN_ID, FakeTenantClient
 
 from orgs.audit.models import AuditEvent
+from orgs.users.models import Actor
 from tenants.hosting.base import TenantNotFound, TenantUnreachable
 from tenants.run_templates import actions
 from tenants.run_templates.actions import InvalidConfiguration, TemplateRefused
@@ -44,7 +45,7 @@ def template(tenant):
     )
 
 
-def create(tenant, by, **changed):
+def create(tenant, person, **changed):
     values = {
         "run_id": RUN_ID,
         "name": "nightly",
@@ -52,7 +53,7 @@ def create(tenant, by, **changed):
         "code_location": str(CHURN),
         "requirements": "",
     }
-    return actions.create_template(tenant=tenant, by=by, **{**values, **changed})
+    return actions.create_template(tenant=tenant, by=Actor(person), **{**values, **changed})
 
 
 def events():
@@ -136,7 +137,7 @@ def test_two_at_once_with_one_name_are_told_apart_by_the_database(tenant, member
 
 def test_update_changes_words_and_requirements(template, member):
     actions.update_template(
-        template=template, name="weekly", description="d", requirements="pandas", by=member
+        template=template, name="weekly", description="d", requirements="pandas", by=Actor(member)
     )
     template.refresh_from_db()
     assert (template.name, template.description, template.requirements) == ("weekly", "d", "pandas")
@@ -149,7 +150,7 @@ def test_update_changes_words_and_requirements(template, member):
 
 
 def test_whoever_changes_the_requirements_is_kept(template, member):
-    words = {"template": template, "name": "weekly", "description": "d", "by": member}
+    words = {"template": template, "name": "weekly", "description": "d", "by": Actor(member)}
     actions.update_template(**words, requirements="")
     template.refresh_from_db()
     assert (template.requirements_changed_by, template.requirements_changed_at) == (None, None)
@@ -162,7 +163,7 @@ def test_whoever_changes_the_requirements_is_kept(template, member):
 def test_update_refuses_requirements_that_are_no_packages(template, member):
     with pytest.raises(TemplateRefused) as refusal:
         actions.update_template(
-            template=template, name="weekly", description="", requirements="x @ file:/a", by=member
+            template=template, name="weekly", description="", requirements="x @ file:/a", by=Actor(member)
         )
     assert refusal.value.field == "requirements"
     template.refresh_from_db()
@@ -173,7 +174,9 @@ def test_update_refuses_requirements_that_are_no_packages(template, member):
 def test_update_to_a_taken_name_is_refused(template, tenant, member):
     make_template(tenant, "weekly")
     with pytest.raises(TemplateRefused) as refusal:
-        actions.update_template(template=template, name="weekly", description="", requirements="", by=member)
+        actions.update_template(
+            template=template, name="weekly", description="", requirements="", by=Actor(member)
+        )
     assert refusal.value.field == "name"
     assert events() == []
 
@@ -181,9 +184,9 @@ def test_update_to_a_taken_name_is_refused(template, tenant, member):
 def test_delete_waits_for_runs_under_way(template, member):
     run = make_template_run(template, member, state="running")
     with pytest.raises(TemplateRefused, match="in progress"):
-        actions.delete_template(template=template, by=member)
+        actions.delete_template(template=template, by=Actor(member))
     TemplateRun.objects.filter(pk=run.pk).update(state="completed")
-    actions.delete_template(template=template, by=member)
+    actions.delete_template(template=template, by=Actor(member))
     assert not RunTemplate.objects.exists()
     assert events() == ["template.deleted"]
 
@@ -194,7 +197,7 @@ def test_delete_waits_for_runs_under_way(template, member):
 def test_an_invalid_configuration_queues_nothing(template, member):
     bad = {"steps": {"train": {"parameters": {"rounds": 0, "bogus": 1}}}}
     with pytest.raises(InvalidConfiguration) as refusal:
-        actions.queue_run(template=template, configuration=bad, by=member)
+        actions.queue_run(template=template, configuration=bad, by=Actor(member))
     assert [problem.path for problem in refusal.value.problems] == [
         "steps.train.parameters.rounds",
         "steps.train.parameters.bogus",
@@ -217,14 +220,14 @@ def test_a_tenant_that_does_not_run_takes_no_runs(template, tenant, member, chan
     vars(tenant).update(change)
     tenant.save()
     with pytest.raises(Refused, match=message):
-        actions.queue_run(template=template, configuration={}, by=member)
+        actions.queue_run(template=template, configuration={}, by=Actor(member))
     assert not TemplateRun.objects.exists()
 
 
 def test_a_queued_run_keeps_all_that_is_sent_and_what_differs(template, member):
     document = {"run_name": "mine-{date}", "steps": {"train": {"parameters": {"rounds": 9.0}}}}
     before = datetime.now(UTC)
-    run = actions.queue_run(template=template, configuration=document, by=member)
+    run = actions.queue_run(template=template, configuration=document, by=Actor(member))
     run.refresh_from_db()
     assert (run.number, run.state, run.created_by) == (1, "queued", member)
     assert run.run_name == f"mine-{before:%Y_%m_%d}"
@@ -245,21 +248,23 @@ def test_a_queued_run_keeps_all_that_is_sent_and_what_differs(template, member):
 def test_runs_are_numbered_per_template(template, tenant, member):
     other = make_template(tenant, snapshot=template.snapshot)
     numbers = [
-        actions.queue_run(template=one, configuration={}, by=member).number
+        actions.queue_run(template=one, configuration={}, by=Actor(member)).number
         for one in (template, other, template)
     ]
     assert numbers == [1, 1, 2]
 
 
 def test_two_runs_of_one_moment_have_different_names(template, member):
-    names = {actions.queue_run(template=template, configuration={}, by=member).run_name for _ in range(3)}
+    names = {
+        actions.queue_run(template=template, configuration={}, by=Actor(member)).run_name for _ in range(3)
+    }
     assert len(names) == 3
 
 
 def test_cancel_is_a_wish_recorded_once(template, member, owner):
     run = make_template_run(template, member, state="running")
-    actions.cancel_run(run=run, by=owner)
-    actions.cancel_run(run=run, by=member)
+    actions.cancel_run(run=run, by=Actor(owner))
+    actions.cancel_run(run=run, by=Actor(member))
     run.refresh_from_db()
     assert (run.state, run.cancel_requested_by) == ("running", owner)
     assert run.cancel_requested_at
@@ -269,5 +274,5 @@ def test_cancel_is_a_wish_recorded_once(template, member, owner):
 def test_an_ended_run_cannot_be_cancelled(template, member):
     run = make_template_run(template, member, state="completed")
     with pytest.raises(Refused, match="has already ended"):
-        actions.cancel_run(run=run, by=member)
+        actions.cancel_run(run=run, by=Actor(member))
     assert events() == []

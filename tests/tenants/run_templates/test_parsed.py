@@ -4,6 +4,7 @@ import pytest
 from django.urls import reverse
 from factories import make_grant, make_member, make_template
 
+from orgs.users.models import Actor
 from tenants.run_templates import actions
 from tenants.run_templates.document import configuration
 from tenants.run_templates.document.configuration import default_configuration
@@ -73,7 +74,7 @@ def test_the_form_reads_the_snapshot_once(template, org, tenant, as_user, read, 
 def test_a_document_with_faults_is_not_run(template, member):
     document = Document.of(template).with_values(with_rounds(0))
     with pytest.raises(actions.InvalidConfiguration):
-        actions.queue_run(template=template, configuration=document, by=member)
+        actions.queue_run(template=template, configuration=document, by=Actor(member))
     assert not TemplateRun.objects.exists()
 
 
@@ -83,10 +84,10 @@ def test_a_document_of_another_template_is_read_again_for_this_one(template, ten
     document = Document.of(other).with_values({"steps": {"work": {"parameters": {"x": 2}}}})
     assert document.faults == []
     with pytest.raises(actions.InvalidConfiguration):
-        actions.queue_run(template=template, configuration=document, by=member)
+        actions.queue_run(template=template, configuration=document, by=Actor(member))
 
 
 @pytest.mark.parametrize("values", [None, [], "text"])
 def test_what_is_no_object_is_a_fault(template, member, values):
     with pytest.raises(actions.InvalidConfiguration):
-        actions.queue_run(template=template, configuration=values, by=member)
+        actions.queue_run(template=template, configuration=values, by=Actor(member))

@@ -10,6 +10,7 @@ from fakes import churn
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orgs.users.models import Actor
 from tenants.run_templates import actions
 from tenants.run_templates.document import run_names
 from tenants.run_templates.document.configuration import default_configuration, expand_run_name
@@ -68,7 +69,7 @@ def test_a_template_of_a_hostile_run_runs_again(as_user, member, org, name):
     template = make_template(tenant, snapshot=snapshot, default_configuration=default_configuration(snapshot))
     url = reverse("run_templates:run", args=[org.slug, tenant.slug, template.pk])
     assert as_user(member).get(url).status_code == 200
-    made = actions.queue_run(template=template, configuration={}, by=member)
+    made = actions.queue_run(template=template, configuration={}, by=Actor(member))
     stored = TemplateRun.objects.get(pk=made.pk).run_name
     assert 0 < len(stored) <= 250
     assert stored.isprintable()

@@ -163,7 +163,7 @@ def test_lists_ask_the_same_number_of_queries_for_1_and_3(name, tenant, holds, o
 
     def one_more():
         made = make_template(tenant, created_by=make_member(org))
-        make_template_run(made, by=make_member(org), state="completed")
+        make_template_run(made, person=make_member(org), state="completed")
 
     one_more()
     client.get(address)
@@ -176,7 +176,7 @@ def test_lists_ask_the_same_number_of_queries_for_1_and_3(name, tenant, holds, o
 # -- one template
 
 
-def ran(template, by, state="completed", seconds=4.0, **parameters):
+def ran(template, person, state="completed", seconds=4.0, **parameters):
     document = default_configuration(SNAPSHOT)
     for path, value in parameters.items():
         step, name = path.split("__")
@@ -185,7 +185,7 @@ def ran(template, by, state="completed", seconds=4.0, **parameters):
     start = timezone.now() - timedelta(hours=1)
     times = {"started_at": start, "ended_at": start + timedelta(seconds=seconds)}
     return make_template_run(
-        template, by=by, configuration=document, changes=differences, state=state, **times
+        template, person=person, configuration=document, changes=differences, state=state, **times
     )
 
 
@@ -206,8 +206,8 @@ def test_detail_shows_history_and_parameters(template, holds, as_user):
 
 def test_row_leads_to_the_live_page_once_there_is_one(template, holds, as_user):
     viewer, run_id = holds("viewer"), uuid4()
-    waiting = make_template_run(template, by=viewer)
-    make_template_run(template, by=viewer, state="running", zenml_run_id=run_id)
+    waiting = make_template_run(template, person=viewer)
+    make_template_run(template, person=viewer, state="running", zenml_run_id=run_id)
     page = texts(as_user(viewer).get(url("detail", template)))
     assert waiting.get_absolute_url() in page
     assert (

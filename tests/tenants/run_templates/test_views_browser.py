@@ -27,7 +27,7 @@ def template(transactional_db):
     org = make_org("Acme AI")
     owner = make_member(org, "admin", name="Ada Okafor")
     tenant = make_tenant(org, "production", name="production", project_id=PROJECT["id"])
-    make_grant(tenant, owner, "admin", by=owner)
+    make_grant(tenant, owner, "admin", giver=owner)
     default = default_configuration(SNAPSHOT)
     return make_template(
         tenant, "nightly", snapshot=SNAPSHOT, default_configuration=default, created_by=owner
@@ -195,8 +195,8 @@ def test_what_has_the_focus_is_never_under_the_bar(width, visit):
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1440, 390])
 def test_pages_have_no_axe_findings(theme, width, visit, template):
-    make_template_run(template, by=template.created_by, state="failed", state_reason="No such package.")
-    make_template_run(template, by=template.created_by, state="completed", zenml_run_id=RUN_ID)
+    make_template_run(template, person=template.created_by, state="failed", state_reason="No such package.")
+    make_template_run(template, person=template.created_by, state="completed", zenml_run_id=RUN_ID)
     new = f"../new/?run={RUN_ID}"
     wrong = "run/?steps.train.parameters.rounds=0&steps.load_customers.parameters.regions=7"
     paths = [

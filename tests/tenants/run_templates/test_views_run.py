@@ -104,28 +104,28 @@ def test_org_admin_without_a_role_inside_cannot_run(template, owner, as_user):
 
 
 def test_viewer_cannot_cancel(template, viewer, as_user):
-    run = make_template_run(template, by=viewer)
+    run = make_template_run(template, person=viewer)
     assert as_user(viewer).post(url("cancel", template, run.number)).status_code == 403
     run.refresh_from_db()
     assert run.cancel_requested_at is None
 
 
 def test_operator_cannot_stop_the_runs_of_others(template, operator, viewer, as_user):
-    run = make_template_run(template, by=viewer)
+    run = make_template_run(template, person=viewer)
     assert as_user(operator).post(url("cancel", template, run.number)).status_code == 403
     run.refresh_from_db()
     assert run.cancel_requested_at is None
 
 
 def test_cancel_is_not_done_by_a_link(template, operator, as_user):
-    run = make_template_run(template, by=operator)
+    run = make_template_run(template, person=operator)
     assert as_user(operator).get(url("cancel", template, run.number)).status_code == 405
 
 
 @pytest.mark.parametrize("name", ["run_detail", "cancel"])
 def test_number_of_another_template_is_404(name, template, operator, tenant, as_user):
     other = make_template(tenant)
-    make_template_run(other, by=operator)
+    make_template_run(other, person=operator)
     method = as_user(operator).post if name == "cancel" else as_user(operator).get
     assert method(url(name, template, 1)).status_code == 404
 
@@ -330,7 +330,7 @@ def test_link_with_unknown_and_wrong_values_is_told(form):
 def test_form_begins_like_an_earlier_run(form, operator):
     document = json.loads(json.dumps(DEFAULT))
     document["steps"]["train"]["parameters"]["rounds"] = 600
-    make_template_run(form.template, by=operator, configuration=document)
+    make_template_run(form.template, person=operator, configuration=document)
     response = form.get(**{"from": "1"})
     assert [change.after for change in response.context["editor"].changes] == [600]
     assert "From run #1" in texts(response)
@@ -416,7 +416,7 @@ def test_tenant_that_does_not_run_is_told_and_nothing_lost(state, form):
 
 
 def test_waiting_run_shows_where_it_stands_and_polls(template, viewer, as_user):
-    run = make_template_run(template, by=viewer, state="preparing")
+    run = make_template_run(template, person=viewer, state="preparing")
     page = texts(as_user(viewer).get(run.get_absolute_url()))
     assert "Preparing" in page
     assert "every 1s" in page
@@ -435,7 +435,7 @@ def test_run_leads_to_its_live_page_as_soon_as_there_is_one(template, viewer, as
 
 def test_failed_run_says_why_and_leads_back_to_the_filled_form(template, operator, as_user):
     reason = "No version of nonsense==9 is there."
-    run = make_template_run(template, by=operator, state="failed", state_reason=reason)
+    run = make_template_run(template, person=operator, state="failed", state_reason=reason)
     page = texts(as_user(operator).get(run.get_absolute_url()))
     assert reason in page
     assert f"{url('run', template)}?from={run.number}" in page
@@ -444,7 +444,7 @@ def test_failed_run_says_why_and_leads_back_to_the_filled_form(template, operato
 
 def test_a_run_that_was_stopped_by_itself_says_why(template, operator, owner, as_user):
     make_grant(template.tenant, owner, "admin")
-    run = make_template_run(template, by=operator, state="queued")
+    run = make_template_run(template, person=operator, state="queued")
     actions.stop_run(run=run, reason="Dana Petrova no longer has access to production.")
     page = texts(as_user(owner).get(run.get_absolute_url()))
     assert "Stopping: Dana Petrova no longer has access to production." in page
@@ -456,7 +456,7 @@ def test_a_run_that_was_stopped_by_itself_says_why(template, operator, owner, as
 
 @pytest.mark.parametrize("who", ["own", "admin"])
 def test_cancel_asks_for_the_end_and_is_recorded(who, template, operator, org, as_user):
-    run = make_template_run(template, by=operator)
+    run = make_template_run(template, person=operator)
     person = operator
     if who == "admin":
         person = make_member(org, "member")
@@ -468,18 +468,18 @@ def test_cancel_asks_for_the_end_and_is_recorded(who, template, operator, org, a
 
 
 def test_cancel_of_what_has_ended_changes_nothing(template, operator, as_user):
-    run = make_template_run(template, by=operator, state="completed")
+    run = make_template_run(template, person=operator, state="completed")
     response = as_user(operator).post(url("cancel", template, run.number), follow=True)
     assert "already ended" in texts(response)
     assert not AuditEvent.objects.filter(action="template_run.cancelled").exists()
 
 
 def test_form_asks_the_same_number_of_queries_for_1_and_3_runs(form, operator, org, count_queries):
-    make_template_run(form.template, by=make_member(org), configuration=DEFAULT)
+    make_template_run(form.template, person=make_member(org), configuration=DEFAULT)
     form.get()
     first = count_queries(form.get)
-    make_template_run(form.template, by=make_member(org), configuration=DEFAULT)
-    make_template_run(form.template, by=make_member(org), configuration=DEFAULT)
+    make_template_run(form.template, person=make_member(org), configuration=DEFAULT)
+    make_template_run(form.template, person=make_member(org), configuration=DEFAULT)
     assert count_queries(form.get) == first
 
 
@@ -503,6 +503,6 @@ def test_change_does_not_press_the_button_that_has_the_focus(pressed, form):
     ],
 )
 def test_stages_tell_how_far_it_came(state, snapshot, marks, template, viewer, as_user):
-    run = make_template_run(template, by=viewer, state=state, zenml_snapshot_id=snapshot)
+    run = make_template_run(template, person=viewer, state=state, zenml_snapshot_id=snapshot)
     stages = as_user(viewer).get(run.get_absolute_url()).context["stages"]
     assert [mark for mark, _, _ in stages] == marks

@@ -258,7 +258,7 @@ def test_metrics_of_a_real_run(client):
 
 def test_rerun_is_found_in_its_own_tenant_only(org, owner):
     tenant, other = make_tenant(org), make_tenant(org)
-    rerun = make_template_run(make_template(tenant), by=owner, zenml_run_id=RUN_ID)
+    rerun = make_template_run(make_template(tenant), person=owner, zenml_run_id=RUN_ID)
     assert origin.rerun_of(tenant, RUN_ID) == rerun
     assert origin.rerun_of(other, RUN_ID) is None
 

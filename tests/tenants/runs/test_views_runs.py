@@ -250,7 +250,7 @@ def test_rerun_names_its_template_its_changes_and_can_be_stopped(looks, tenant, 
     server.half_way()
     template = make_template(tenant, "nightly-churn")
     rerun = make_template_run(
-        template, by=developer, zenml_run_id=RUN_ID, state="running",
+        template, person=developer, zenml_run_id=RUN_ID, state="running",
         changes=[{"path": "train.rounds", "before": 120, "after": 300}],
     )  # fmt: skip
     page = run_page(looks)
@@ -266,7 +266,7 @@ def test_what_is_left_of_a_re_run_whose_process_died_does_not_go_on(looks, tenan
     server.half_way()
     rerun = make_template_run(
         make_template(tenant),
-        by=developer,
+        person=developer,
         zenml_run_id=RUN_ID,
         state="running",
         state_reason="It was killed.",
@@ -295,7 +295,7 @@ def write_output(rerun, text):
 def test_rerun_that_was_stopped_by_itself_says_why(looks, tenant, server, developer):
     reason = "Dana Petrova no longer has access to production."
     make_template_run(
-        make_template(tenant), by=developer, zenml_run_id=RUN_ID, state="stopped", stop_reason=reason
+        make_template(tenant), person=developer, zenml_run_id=RUN_ID, state="stopped", stop_reason=reason
     )
     assert f"<b>The run was stopped:</b> {reason}" in run_page(looks)
 

@@ -8,6 +8,7 @@ from django.utils import timezone
 from factories import make_member, make_org, make_tenant
 from playwright.sync_api import expect
 
+from orgs.users.models import Actor
 from tenants.hosting.elsewhere.actions import enroll
 from tenants.hosting.elsewhere.models import Enrollment
 from tenants.models import Tenant
@@ -38,7 +39,7 @@ def world():
     created(tenant, "model", "a", "b")
     created(tenant, "pipeline_run", *map(str, range(17)), times=2)
     created(other, "pipeline_run", *map(str, range(100, 109)), times=2)
-    made = {"org": org, "version": "0.98.0", "by": owner}
+    made = {"org": org, "version": "0.98.0", "by": Actor(owner)}
     theirs = enroll(name="theirs", slug="theirs", server_url="https://zenml.example.org", **made)
     well = enroll(name="well", slug="well", server_url="https://well.example.org", **made)
     now = {"called_at": timezone.now(), "claimed_version": "0.98.0", "looked_at": timezone.now()}

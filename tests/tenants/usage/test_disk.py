@@ -6,6 +6,7 @@ from factories import make_grant, make_key, make_member, make_template, make_ten
 from fakes import churn
 
 from orgs.audit.models import AuditEvent
+from orgs.users.models import Actor
 from tenants.hosting.local import space
 from tenants.run_templates import actions
 from tenants.run_templates.document.configuration import default_configuration
@@ -59,16 +60,16 @@ def plain(response) -> str:
 def test_a_full_tenant_begins_no_run(tenant, template, operator):
     uses(tenant, 20 * G)
     with pytest.raises(actions.LimitReached, match="forecast uses 20.GB of 20.GB on disk"):
-        actions.queue_run(template=template, configuration={}, by=operator)
+        actions.queue_run(template=template, configuration={}, by=Actor(operator))
     assert not TemplateRun.objects.exists()
     uses(tenant, 20 * G - 1)
-    actions.queue_run(template=template, configuration={}, by=operator)
+    actions.queue_run(template=template, configuration={}, by=Actor(operator))
     assert TemplateRun.objects.count() == 1
 
 
 def test_a_full_machine_begins_no_run(template, operator, full_machine):
     with pytest.raises(Refused, match="disk of the machine is nearly full"):
-        actions.queue_run(template=template, configuration={}, by=operator)
+        actions.queue_run(template=template, configuration={}, by=Actor(operator))
     assert not TemplateRun.objects.exists()
 
 

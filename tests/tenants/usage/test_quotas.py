@@ -11,6 +11,7 @@ from factories import make_member, make_org, make_template, make_template_run, m
 from fakes import FakeTenantClient, churn
 
 from orgs.audit.models import AuditEvent
+from orgs.users.models import Actor
 from tenants.hosting.base import TenantRefused
 from tenants.run_templates import actions as templates
 from tenants.run_templates.document.configuration import default_configuration
@@ -145,15 +146,17 @@ def test_a_tenant_gets_no_more_than_its_organization(org, tenant, owner):
     limit(org, Feature.MODEL, 5)
     before = AuditEvent.objects.count()
     with pytest.raises(actions.LimitRefused, match="The limit of Acme AI is 5.") as refused:
-        actions.set_limits(organization=org, tenant=tenant, limits={"model": 6}, by=owner)
+        actions.set_limits(organization=org, tenant=tenant, limits={"model": 6}, by=Actor(owner))
     assert refused.value.feature == "model"
     assert (Quota.objects.filter(tenant=tenant).count(), AuditEvent.objects.count()) == (0, before)
-    actions.set_limits(organization=org, tenant=tenant, limits={"model": 5, "pipeline": None}, by=owner)
+    actions.set_limits(
+        organization=org, tenant=tenant, limits={"model": 5, "pipeline": None}, by=Actor(owner)
+    )
     row = AuditEvent.objects.first()
     assert (row.action, row.before, row.after) == ("quota.changed", {"model": "no limit"}, {"model": 5})
-    actions.set_limits(organization=org, tenant=tenant, limits={"model": 5}, by=owner)
+    actions.set_limits(organization=org, tenant=tenant, limits={"model": 5}, by=Actor(owner))
     assert AuditEvent.objects.count() == before + 1
-    actions.set_limits(organization=org, tenant=tenant, limits={"model": None}, by=owner)
+    actions.set_limits(organization=org, tenant=tenant, limits={"model": None}, by=Actor(owner))
     assert not Quota.objects.filter(tenant=tenant).exists()
 
 
@@ -163,12 +166,12 @@ def test_a_tenant_gets_no_more_than_its_organization(org, tenant, owner):
 def test_a_rerun_beyond_the_limit_is_not_made(org, tenant, owner):
     limit(org, Feature.TEMPLATE_RUN, 1)
     template, rows = a_template(tenant), AuditEvent.objects.count
-    templates.queue_run(template=template, configuration={}, by=owner)
+    templates.queue_run(template=template, configuration={}, by=Actor(owner))
     before = rows()
     with pytest.raises(
         templates.LimitReached, match="Acme AI has reached its limit of 1 template run this month"
     ) as refused:
-        templates.queue_run(template=template, configuration={}, by=owner)
+        templates.queue_run(template=template, configuration={}, by=Actor(owner))
     assert refused.value.status == 402
     assert (TemplateRun.objects.count(), rows()) == (1, before)
     assert UsageEvent.objects.filter(feature="template_run").count() == 1
@@ -178,16 +181,16 @@ def test_a_rerun_that_waits_takes_a_run(org, tenant, owner):
     limit(org, Feature.RUN, 2, tenant)
     template = a_template(tenant)
     created(tenant, "pipeline_run", "a")
-    run = templates.queue_run(template=template, configuration={}, by=owner)
+    run = templates.queue_run(template=template, configuration={}, by=Actor(owner))
     with pytest.raises(Refused, match="forecast has reached its limit of 2 pipeline runs this month"):
-        templates.queue_run(template=template, configuration={}, by=owner)
+        templates.queue_run(template=template, configuration={}, by=Actor(owner))
     assert refusal(tenant, "pipeline_run") == "", "Its own question, when it is made in the tenant."
     TemplateRun.objects.filter(pk=run.pk).update(state="failed")
-    templates.queue_run(template=template, configuration={}, by=owner)
+    templates.queue_run(template=template, configuration={}, by=Actor(owner))
 
 
 def test_a_rerun_whose_place_was_taken_meanwhile_ends_with_the_sentence(org, tenant, owner):
-    run = templates.queue_run(template=a_template(tenant), configuration={}, by=owner)
+    run = templates.queue_run(template=a_template(tenant), configuration={}, by=Actor(owner))
     limit(org, Feature.RUN, 0, tenant)
     client = FakeTenantClient()
     client.run_answers = {}
@@ -198,9 +201,9 @@ def test_a_rerun_whose_place_was_taken_meanwhile_ends_with_the_sentence(org, ten
 
 def test_reruns_of_other_organizations_do_not_count(org, tenant, owner):
     other = make_org("Elsewhere")
-    make_template_run(a_template(make_tenant(other)), by=make_member(other))
+    make_template_run(a_template(make_tenant(other)), person=make_member(other))
     limit(org, Feature.RUN, 1)
-    assert templates.queue_run(template=a_template(tenant), configuration={}, by=owner)
+    assert templates.queue_run(template=a_template(tenant), configuration={}, by=Actor(owner))
 
 
 @pytest.mark.django_db(transaction=True)
@@ -213,7 +216,7 @@ def test_of_many_at_once_as_many_are_queued_as_the_limit_allows(org, tenant, own
     def run(template):
         start.wait()
         try:
-            templates.queue_run(template=template, configuration={}, by=owner)
+            templates.queue_run(template=template, configuration={}, by=Actor(owner))
         except Refused as error:
             refused.append(str(error))
         finally:

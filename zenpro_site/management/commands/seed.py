@@ -5,7 +5,7 @@ import time
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 
-from orgs.users.models import Origin, User
+from orgs.users.models import Actor, User
 from zenpro_site.common.names import plain_line
 from zenpro_site.seed import Sizes, is_seeded, seed
 
@@ -48,7 +48,7 @@ class Command(BaseCommand):
             raise CommandError(f"--organization: {error.messages[0]}") from error
         self._seed(organization, Sizes(members, teams, tenants), by)
 
-    def _admin(self, email: str | None) -> User:
+    def _admin(self, email: str | None) -> Actor:
         wanted = {"email__iexact": email} if email else {"is_superuser": True}
         found = User.objects.filter(is_active=True, **wanted).order_by("date_joined").first()
         if found is None:
@@ -57,10 +57,9 @@ class Command(BaseCommand):
                 if email
                 else "There is no superuser yet to become its Admin: run `zenpro up` or `zenpro createsuperuser`."
             )
-        found.origin = Origin(via="command")
-        return found
+        return Actor(found)
 
-    def _seed(self, name: str, sizes: Sizes, by: User) -> None:
+    def _seed(self, name: str, sizes: Sizes, by: Actor) -> None:
         began = time.monotonic()
         org = seed(name=name, sizes=sizes, by=by)
         self.stdout.write(
@@ -68,4 +67,4 @@ class Command(BaseCommand):
             f"{org.teams.count()} teams, {org.tenants.count()} tenants without servers, "
             f"{org.roles.count()} roles, {org.invitations.count()} invitations."
         )
-        self.stdout.write(f"{by.email} is its Admin: {org.get_absolute_url()}")
+        self.stdout.write(f"{by.person.email} is its Admin: {org.get_absolute_url()}")

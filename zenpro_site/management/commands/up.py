@@ -21,6 +21,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
 from orgs.users.links import make_path
+from orgs.users.models import Actor
 from tenants.hosting.base import ServerError, StartFailed, TenantError
 from tenants.hosting.local import box, groups
 from tenants.hosting.local.box import Isolation
@@ -190,14 +191,15 @@ class Command(BaseCommand):
         return get_user_model().objects.filter(pk=pk).first()
 
     def _make_demo(self, admin) -> None:
+        by = Actor(admin)
         with self._step("Organization Demo"):
-            org = demo.organization(admin)
-        tenant = demo.tenant(org, admin)
+            org = demo.organization(by)
+        tenant = demo.tenant(org, by)
         demo.wait_until_available(tenant, lambda note, seconds: self._line(f"Tenant demo: {note}", seconds))
         with self._step("Example pipeline, one run"):
-            run_id = demo.first_run(tenant, admin)
+            run_id = demo.first_run(tenant, by)
         with self._step("Template from that run"):
-            demo.template(tenant, run_id, admin)
+            demo.template(tenant, run_id, by)
 
     def _tell(self, url: str, admin, password: str) -> None:
         seconds = time.monotonic() - self.began

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from orgs.users.models import Actor
 from tenants.agent.tenant_loop import TenantLoop
 from tenants.hosting.elsewhere.actions import enroll
 from tests.tenants.agent.test_tenant_loop import FakeClient
@@ -106,4 +107,6 @@ def agent(hosting, monkeypatch):
 
 @pytest.fixture
 def tenant(org, owner, server):
-    return enroll(org=org, name="theirs", slug="theirs", version="0.98.0", server_url=server.url, by=owner)
+    return enroll(
+        org=org, name="theirs", slug="theirs", version="0.98.0", server_url=server.url, by=Actor(owner)
+    )

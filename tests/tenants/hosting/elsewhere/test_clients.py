@@ -6,6 +6,7 @@ import pytest
 from django.conf import settings
 from factories import make_grant, make_key, make_member, make_org, make_tenant
 
+from orgs.users.models import Actor
 from tenants.credentials.models import AccessToken
 from tenants.hosting.backends import api_url_of
 from tenants.hosting.elsewhere.actions import enroll
@@ -33,7 +34,9 @@ def world(live_server, settings, stubs):
     ada = make_member(org, "admin", name="Ada Okafor")
     ours, theirs = stubs
     hosted = make_tenant(org, "production", server_url=ours.url)
-    elsewhere = enroll(org=org, name="theirs", slug="theirs", version=VERSION, server_url=theirs.url, by=ada)
+    elsewhere = enroll(
+        org=org, name="theirs", slug="theirs", version=VERSION, server_url=theirs.url, by=Actor(ada)
+    )
     Tenant.objects.filter(pk=elsewhere.pk).update(status="available")
     make_grant(hosted, ada, "admin")
     ours.is_server_of(hosted, settings.ZENPRO_API_URL)

@@ -9,6 +9,7 @@ from factories import make_grant, make_member, make_role, make_tenant
 
 from orgs.audit.models import AuditEvent
 from orgs.permissions import Permission
+from orgs.users.models import Actor
 from tenants.hosting.actions import request_restart
 from tenants.hosting.backends import spec_of
 from tenants.hosting.elsewhere.actions import correct, enroll
@@ -83,11 +84,13 @@ def test_wrong_address(tenant, server, agent, owner):
 
 
 def test_address_that_cannot_be_reached(org, owner, server, agent):
-    tenant = enroll(org=org, name="x", slug="x", version="0.98.0", server_url="http://127.0.0.1:9", by=owner)
+    tenant = enroll(
+        org=org, name="x", slug="x", version="0.98.0", server_url="http://127.0.0.1:9", by=Actor(owner)
+    )
     assert server.start(block_of(tenant)) == 200
     tenant = agent(tenant)
     assert only_failure(tenant).text == "http://127.0.0.1:9 cannot be reached: nothing is listening there."
-    correct(tenant=tenant, server_url=server.url, version="0.98.0", by=owner)
+    correct(tenant=tenant, server_url=server.url, version="0.98.0", by=Actor(owner))
     assert server.start(block_of(tenant)) == 200
     assert agent(tenant).status == Status.AVAILABLE
 
@@ -97,7 +100,7 @@ def test_wrong_version(tenant, server, agent, owner):
     tenant = agent(tenant)
     assert only_failure(tenant).text == "The server runs ZenML 0.85.0. You entered 0.98.0."
     assert tenant.status == Status.PENDING
-    correct(tenant=tenant, server_url=server.url, version="0.85.0", by=owner)
+    correct(tenant=tenant, server_url=server.url, version="0.85.0", by=Actor(owner))
     assert agent(tenant).status == Status.AVAILABLE
 
 
@@ -191,7 +194,7 @@ def test_a_tick_ends_what_failed_and_is_no_longer_wanted(tenant, agent, wish):
 def test_it_is_not_restarted_from_here(tenant, owner, server, agent):
     server.start(block_of(tenant))
     with pytest.raises(Refused, match="Someone else runs the server of theirs"):
-        request_restart(tenant=agent(tenant), by=owner)
+        request_restart(tenant=agent(tenant), by=Actor(owner))
 
 
 @pytest.mark.django_db(transaction=True)
@@ -248,7 +251,7 @@ class TestWhoEnrolls:
         api = f"/api/v1/organizations/{org.slug}/tenants"
         for person in (editor, recruiter, viewer, outsider):
             with pytest.raises(Refused, match="Only Admins of Acme AI can connect"):
-                enroll(org=org, by=person, **self.WORDS)
+                enroll(org=org, by=Actor(person), **self.WORDS)
             assert as_user(person).post(f"/o/{org.slug}/t/new/", form).status_code in (403, 404)
             answer = as_user(person).post(api, self.WORDS, content_type="application/json")
             assert answer.status_code in (403, 404), answer.content
@@ -264,13 +267,13 @@ class TestWhoEnrolls:
         assert 'value="elsewhere"' in as_user(owner).get(f"/o/{org.slug}/t/new/").content.decode()
 
     def test_a_superuser_may(self, org, superuser):
-        assert enroll(org=org, by=superuser, **self.WORDS).is_elsewhere
+        assert enroll(org=org, by=Actor(superuser), **self.WORDS).is_elsewhere
 
     def test_nor_does_anybody_else_send_it_to_another_server(self, org, tenant, server, as_user):
         admin_there = make_member(org, "editor")
         make_grant(tenant, admin_there, "admin")
         with pytest.raises(Refused, match="Only Admins of Acme AI can connect"):
-            correct(tenant=tenant, server_url="https://evil.example", version="0.98.0", by=admin_there)
+            correct(tenant=tenant, server_url="https://evil.example", version="0.98.0", by=Actor(admin_there))
         form = {"server_url": "https://evil.example", "version": "0.98.0"}
         path = f"/o/{org.slug}/t/theirs/server/"
         assert as_user(admin_there).post(f"{path}correct/", form).status_code == 403
@@ -286,10 +289,10 @@ class TestWhoEnrolls:
 
 def test_two_tenants_do_not_share_an_address(org, owner, tenant, server):
     with pytest.raises(Refused, match="Another tenant of Acme AI already has the address"):
-        enroll(org=org, name="b", slug="b", version="0.98.0", server_url=server.url, by=owner)
+        enroll(org=org, name="b", slug="b", version="0.98.0", server_url=server.url, by=Actor(owner))
     other = make_tenant(org, server_url="https://other.example")
     with pytest.raises(Refused):
-        correct(tenant=tenant, server_url=other.server_url, version="0.98.0", by=owner)
+        correct(tenant=tenant, server_url=other.server_url, version="0.98.0", by=Actor(owner))
 
 
 def test_secrets_are_shown_to_those_who_may_change_the_tenant(as_user, org, tenant, owner):

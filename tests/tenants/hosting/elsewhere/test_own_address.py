@@ -12,6 +12,7 @@ from django.test import Client
 from factories import make_grant, make_key, make_member, make_org, make_tenant
 
 from orgs.audit.models import AuditEvent
+from orgs.users.models import Actor
 from tenants.credentials.models import AccessToken, DeviceLogin
 from tenants.hosting.backends import spec_of
 from tenants.hosting.elsewhere.actions import enroll
@@ -100,7 +101,9 @@ class TestWhatAHostileServerCanDo:
         assert not hosted.accounts.exists()
 
     def test_nor_one_that_yet_another_runs(self, seen, tenant, owner, org, person):
-        third = enroll(org=org, name="c", slug="c", version="0.98.0", server_url="https://c.test", by=owner)
+        third = enroll(
+            org=org, name="c", slug="c", version="0.98.0", server_url="https://c.test", by=Actor(owner)
+        )
         make_grant(third, person, "admin")
         assert {authorize(seen, third, at) for at in (None, tenant, third)} <= {401, 403}
 

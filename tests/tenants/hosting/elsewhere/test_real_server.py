@@ -9,6 +9,7 @@ import pytest
 from factories import make_grant, make_key, make_member, make_org
 from fakes import PROJECT
 
+from orgs.users.models import Actor
 from tenants.agent.tenant_loop import TenantLoop
 from tenants.credentials.models import AccessToken
 from tenants.hosting.backends import api_url_of
@@ -45,7 +46,7 @@ def world(live_server, settings):
     org = make_org("Acme AI")
     ada = make_member(org, "admin", name="Ada Okafor")
     url = f"http://127.0.0.1:{free_port()}"
-    return enroll(org=org, name="theirs", slug="theirs", version=VERSION, server_url=url, by=ada), ada
+    return enroll(org=org, name="theirs", slug="theirs", version=VERSION, server_url=url, by=Actor(ada)), ada
 
 
 @pytest.fixture
