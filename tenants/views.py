@@ -33,16 +33,14 @@ LOG_LINES = (200, 1000)
 @require_http_methods(["GET", "HEAD", "POST"])
 @org_view(Permission.TENANT_CREATE)
 def create(request):
-    if wants(request, "slug_note"):
-        return _slug_note(request)
-    if wants(request, "holders"):
-        return render(request, "access/_holders.html", {"holders": suggestions(request.org, typed(request))})
+    if request.htmx and (hints := _hints(request)):
+        return hints
     data = request.POST if request.method == "POST" else None
     form = TenantForm(data, org=request.org, versions=site.ZENPRO_ZENML_VERSIONS)
     access = access_formset(request.org, _more_rows(data), request.path)
     if data and "add_row" not in data and form.is_valid() and access.is_valid():
         try:
-            tenant = _create(request, form.cleaned_data, access.pairs())
+            tenant = _create(request, form.cleaned_data, access.pairs)
         except Refused as error:
             form.add_error(None, str(error))
         else:
@@ -52,6 +50,15 @@ def create(request):
     context["can_connect"] = Permission.TENANT_MANAGE_ALL in request.org_permissions
     status = 422 if data and not asked_for_row else 200
     return render_partial(request, "tenants/create.html#access", context, status=status)
+
+
+def _hints(request):
+    """What the form is told while it is filled in."""
+    if wants(request, "slug_note"):
+        return _slug_note(request)
+    if wants(request, "holders"):
+        return render(request, "access/_holders.html", {"holders": suggestions(request.org, typed(request))})
+    return None
 
 
 def _slug_note(request):
