@@ -33,38 +33,37 @@ LOG_LINES = (200, 1000)
 @require_http_methods(["GET", "HEAD", "POST"])
 @org_view(Permission.TENANT_CREATE)
 def create(request):
-    if wants(request, "slug_note"):
-        return _slug_note(request)
-    if wants(request, "holders"):
-        return render(request, "access/_holders.html", {"holders": suggestions(request.org, typed(request))})
+    if request.htmx and (hints := _hints(request)):
+        return hints
     data = request.POST if request.method == "POST" else None
+    asks_for_row = data is not None and "add_row" in data
     form = TenantForm(data, org=request.org, versions=site.ZENPRO_ZENML_VERSIONS)
-    access = access_formset(request.org, _more_rows(data), request.path)
-    if data and "add_row" not in data and form.is_valid() and access.is_valid():
+    access = access_formset(request.org, _with_one_more(data) if asks_for_row else data, request.path)
+    if data and not asks_for_row and form.is_valid() and access.is_valid():
         try:
-            tenant = _create(request, form.cleaned_data, access.pairs())
+            tenant = _create(request, form.cleaned_data, access.pairs)
         except Refused as error:
             form.add_error(None, str(error))
         else:
             return redirect("tenants:progress", request.org.slug, tenant.slug)
-    asked_for_row = data is not None and "add_row" in data
     context = {"form": form, "access": access}
     context["can_connect"] = Permission.TENANT_MANAGE_ALL in request.org_permissions
-    status = 422 if data and not asked_for_row else 200
+    status = 422 if data and not asks_for_row else 200
     return render_partial(request, "tenants/create.html#access", context, status=status)
 
 
-def _slug_note(request):
-    form = SlugForm(request.GET, org=request.org)
-    return render(
-        request, "tenants/create.html#slug_note", {"form": form, "slug": request.GET.get("slug", "")}
-    )
+def _hints(request):
+    """What the form is told while it is filled in."""
+    if wants(request, "holders"):
+        return render(request, "access/_holders.html", {"holders": suggestions(request.org, typed(request))})
+    if wants(request, "slug_note"):
+        context = {"form": SlugForm(request.GET, org=request.org), "slug": request.GET.get("slug", "")}
+        return render(request, "tenants/create.html#slug_note", context)
+    return None
 
 
-def _more_rows(data):
-    """The posted rows, plus one more if "Add another" was pressed."""
-    if data is None or "add_row" not in data:
-        return data
+def _with_one_more(data):
+    """The posted rows and one more: "Add another" was pressed."""
     data = data.copy()
     count = data.get("access-TOTAL_FORMS", "")
     data["access-TOTAL_FORMS"] = str(int(count) + 1 if count.isdecimal() and len(count) < 4 else 1)

@@ -1,3 +1,8 @@
+"""What every request passes on its way to a view, in the order of settings.MIDDLEWARE.
+
+Each asks here whether it has anything to do, and calls what knows how only then.
+"""
+
 from http import HTTPStatus
 from ipaddress import ip_address
 
@@ -5,10 +10,14 @@ import structlog
 from django.conf import settings
 from django.http import HttpResponse, JsonResponse
 from django.template.loader import render_to_string
+from django.utils.cache import patch_vary_headers
 
-from orgs.access.gate import act_as
+from orgs.access.gate import NeedsTwoFactor, act_as
+from orgs.access.two_factor import set_up_first
+from orgs.users import sessions
 from orgs.users.models import Origin
 from tenants.control_plane.wire import WireError
+from zenpro_site.common import characters, htmx
 from zenpro_site.common.statements import was_cut
 
 log = structlog.get_logger("zenpro.web")
@@ -23,6 +32,15 @@ def discreet(get_response):
         if "no-store" not in response.headers.get("Cache-Control", ""):
             response.headers["Cache-Control"] = "no-store"
         return response
+
+    return middleware
+
+
+def readable(get_response):
+    """Refuse what no database takes, in path, query, header, cookie, form or JSON, before anyone reads the request."""
+
+    def middleware(request):
+        return characters.refused(request) or get_response(request)
 
     return middleware
 
@@ -60,24 +78,50 @@ def _request_id(request) -> str:
     return str(found)[:64]
 
 
-def cut_short(get_response):
-    """Say in plain words that a statement was cut, in the form the caller reads, and log which one."""
+def fragments(get_response):
+    """Answer htmx in its own way. Every answer varies on its headers."""
+
+    def middleware(request):
+        response = get_response(request)
+        patch_vary_headers(response, htmx.HEADERS)
+        return htmx.shaped(request, response) if request.htmx else response
+
+    return middleware
+
+
+def noted(get_response):
+    """Remember from where and when a session was used. A page left open polls by itself, which is no use."""
+
+    def middleware(request):
+        polls = request.htmx and request.method == "GET"
+        if settings.SESSION_COOKIE_NAME in request.COOKIES and not polls:
+            sessions.note(request)
+        return get_response(request)
+
+    return middleware
+
+
+def explained(get_response):
+    """Answer two errors of any view: a second factor is missing, or the database was stopped."""
 
     def middleware(request):
         return get_response(request)
 
     def process_exception(request, exception):
-        if not was_cut(exception):
-            return None
-        log.error("a statement was cut", path=request.path, statement=getattr(exception, "statement", ""))
-        return _too_long(request)
+        if isinstance(exception, NeedsTwoFactor):
+            return set_up_first(request, exception.organization)
+        return _too_long(request, exception) if was_cut(exception) else None
 
     middleware.process_exception = process_exception
     return middleware
 
 
-def _too_long(request):
-    """Servers and clients of ZenML wait for minutes after a 503, so they are told 500 (protocol §9)."""
+def _too_long(request, exception):
+    """Log which statement was cut, and say so in the form the caller reads.
+
+    Servers and clients of ZenML wait for minutes after a 503, so they are told 500 (protocol §9).
+    """
+    log.error("a statement was cut", path=request.path, statement=getattr(exception, "statement", ""))
     if request.path.startswith("/api/v1/"):
         return JsonResponse({"detail": TOO_LONG}, status=HTTPStatus.SERVICE_UNAVAILABLE)
     if request.path.startswith("/api/"):

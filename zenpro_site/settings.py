@@ -118,7 +118,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "zenpro_site.middleware.discreet",
     "csp.middleware.CSPMiddleware",
-    "zenpro_site.common.characters.readable",
+    "zenpro_site.middleware.readable",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -127,11 +127,10 @@ MIDDLEWARE = [
     "zenpro_site.middleware.origin",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    "zenpro_site.common.htmx.responses",
+    "zenpro_site.middleware.fragments",
     "allauth.account.middleware.AccountMiddleware",
-    "orgs.users.sessions.noted",
-    "orgs.access.two_factor.asked_for",
-    "zenpro_site.middleware.cut_short",
+    "zenpro_site.middleware.noted",
+    "zenpro_site.middleware.explained",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 

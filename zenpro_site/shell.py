@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from django.conf import settings
 from django.urls import reverse
+from django.utils.functional import SimpleLazyObject
 
 from orgs.models import Organization
 from orgs.permissions import Permission
@@ -55,13 +56,18 @@ class Shell:
 
 
 def shell(request) -> dict:
-    """Context processor. Cheap for signed-out pages; at most 3 queries inside an organization."""
+    """Context processor. Fragments that do not draw the frame never ask for it."""
+    return {"shell": SimpleLazyObject(lambda: _frame(request))}
+
+
+def _frame(request) -> Shell:
+    """Cheap for signed-out pages; at most 3 queries inside an organization."""
     host = settings.ZENPRO_URL.partition("://")[2]
     theme = request.COOKIES.get("theme", "")
     frame = Shell(theme=theme if theme in ("light", "dark") else "", site_host=host)
     user = getattr(request, "user", None)
     if user is None or not user.is_authenticated:
-        return {"shell": frame}
+        return frame
     frame.user, frame.settings_url = user, reverse("users:settings")
     if user.is_superuser:
         frame.create_org_url = reverse("orgs:create")
@@ -69,7 +75,7 @@ def shell(request) -> dict:
     frame.orgs = _organizations(request, frame.org)
     if frame.org:
         _fill(frame, request)
-    return {"shell": frame}
+    return frame
 
 
 def _organizations(request, current) -> list[dict]:

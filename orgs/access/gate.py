@@ -134,8 +134,8 @@ def enter(request, slug: str) -> None:
     One statement: all the person's memberships, which the frame of the page lists anyway, with their rights here.
     """
     request.memberships = list(_memberships(request, slug))
-    here = (one for one in request.memberships if one.organization.slug == slug)
-    request.membership = next(here, None)
+    here = [one for one in request.memberships if one.organization.slug == slug]
+    request.membership = here[0] if here else None
     if request.membership:
         request.org = request.membership.organization
     else:

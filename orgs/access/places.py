@@ -5,7 +5,7 @@ teams hold roles there, and invitations promise them. ZENPRO_PLACES names the cl
 tenants. Names of methods are for one place, role, team or invitation unless they say otherwise.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import cache
 from typing import NamedTuple, Protocol
 
@@ -95,16 +95,11 @@ class Places(Protocol):
     def still_promised(self, invitation) -> QuerySet:
         """What accepting would give now, as roles_of_team does."""
 
-    def keep_promises(self, invitation, membership) -> None:
-        """Give the new member what the invitation promises, where the place is still there."""
+    def keep_promises(self, invitation, membership) -> list[tuple]:
+        """Give the new member what the invitation promises, where the place is still there. Returns what `promised` does."""
 
 
 @cache
 def places() -> Places:
     """The class that ZENPRO_PLACES names; one object a process."""
     return import_string(settings.ZENPRO_PLACES)()
-
-
-def names_of_roles(promised: Iterable[tuple]) -> Mapping[str, str]:
-    """Name of the place -> name of the role, for audit rows."""
-    return {str(place): role.name for place, role in promised}

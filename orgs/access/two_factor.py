@@ -8,25 +8,14 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from orgs.models import Organization
 
 from .factors import factor_rows, has_two_factor
-from .gate import NeedsTwoFactor
 
 BACK = "after_two_factor"  # in the session: the page that was wanted
 
 
-def asked_for(get_response):
-    """Middleware: people without the second factor are shown how to set it up, whatever page or form they wanted."""
-
-    def middleware(request):
-        return get_response(request)
-
-    def process_exception(request, exception):
-        if not isinstance(exception, NeedsTwoFactor):
-            return None
-        request.session[BACK] = _wanted(request, exception.organization)
-        return redirect("users:two_factor_needed", exception.organization.slug)
-
-    middleware.process_exception = process_exception
-    return middleware
+def set_up_first(request, organization: Organization):
+    """Show people without the second factor how to set it up, whatever page or form of the organization they wanted."""
+    request.session[BACK] = _wanted(request, organization)
+    return redirect("users:two_factor_needed", organization.slug)
 
 
 def _wanted(request, organization: Organization) -> str:

@@ -67,7 +67,7 @@ def _as_known(request, token, invitation):
 
 
 def _welcome(request, membership):
-    messages.success(request, f"Welcome to {membership.organization}.")
+    messages.success(request, f"Welcome to {membership.organization.name}.")
     return redirect(membership.organization)
 
 

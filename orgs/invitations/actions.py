@@ -1,9 +1,10 @@
 """Invite, renew, revoke, accept. Each is atomic; its mail waits in the outbox from the commit on."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
+from functools import cached_property
 
 from allauth.account.models import EmailAddress
 from django.conf import settings
@@ -14,7 +15,7 @@ from django.db.models.functions import Lower
 from django.utils import timezone
 
 from orgs.access.gate import permissions_of
-from orgs.access.places import names_of_roles, places
+from orgs.access.places import places
 from orgs.audit.models import AuditEvent
 from orgs.mails.actions import retry_mail
 from orgs.mails.models import Mail
@@ -27,7 +28,7 @@ from zenpro_site.common.mailboxes import is_address, normal, why_no_address
 from zenpro_site.common.refusals import Refused
 
 from . import mail
-from .models import Invitation, hash_token
+from .models import Invitation
 
 HOUR = timedelta(hours=1)
 MAILS_AN_HOUR = 5  # to one address: revoking and inviting again must not fill anyone's mailbox
@@ -66,7 +67,7 @@ class Result:
     token: str = field(default="", repr=False)
     note: str = ""
 
-    @property
+    @cached_property
     def link(self) -> str:
         return mail.link_of(self.token) if self.token else ""
 
@@ -103,7 +104,9 @@ def invite_each(
     ]
     _promise_parts(made)
     for invitation, offer in made:  # recorded last: no one else can append from here on
-        _record("invitation.sent", invitation, by, after=_promise(invitation, offer))
+        _record(
+            "invitation.sent", invitation, by, after=_promise(invitation, offer.teams, offer.tenant_roles)
+        )
     return results
 
 
@@ -113,12 +116,14 @@ def _promise_parts(made: Sequence[tuple[Invitation, Offer]]) -> None:
     teams.objects.bulk_create(
         teams(invitation=invitation, team=team) for invitation, offer in made for team in offer.teams
     )
-    places().promise((invitation, *pair) for invitation, offer in made for pair in offer.tenant_roles)
+    places().promise([(invitation, *pair) for invitation, offer in made for pair in offer.tenant_roles])
 
 
 def reason_against_offer(person, organization: Organization, offer: Offer) -> str:
     """Why the person may not promise this in the organization, as a sentence; empty when they may."""
-    return _why_not(person, organization, offer.role, offer.teams, bool(offer.tenant_roles))
+    return _why_not(
+        person, organization, offer.role.slug, offer.teams, has_tenants=lambda: bool(offer.tenant_roles)
+    )
 
 
 @dataclass
@@ -175,22 +180,24 @@ def _refuse_foreign(organization: Organization, offer: Offer) -> None:
         raise Refused(f"A role, team or tenant does not belong to {organization}.")
 
 
-def _why_not(person, organization: Organization, role: Role | None, teams, has_tenants: bool) -> str:
-    """Why the person may not promise this, as a sentence; empty when they may. Asked on inviting, and on accepting."""
+def _why_not(person, organization: Organization, role: str, teams, has_tenants: Callable[[], bool]) -> str:
+    """Why the person may not promise this, as a sentence; empty when they may. Asked on inviting and on accepting.
+
+    `role`: its slug. What concerns tenants is asked for those only who do not manage all of them.
+    """
     held = permissions_of(person, organization) if person else frozenset()
     if Permission.INVITATION_MANAGE not in held:
         return f"You can't invite people to {organization}."
-    brought = {role.slug if role else "", *(team.org_role for team in teams if team.org_role)}
-    roles = organization.roles.organization_level().filter(slug__in=brought).prefetch_related("permissions")
-    if len(roles) != len(brought) or any(not found.rights <= held for found in roles):
+    brought = {role, *(team.org_role for team in teams if team.org_role)}
+    if len(organization.roles.filter(slug__in=brought).within(held)) < len(brought):
         return "A role in this invitation can do more than you."
     if teams and Permission.TEAM_MANAGE not in held:
         return "You can't add people to teams."
+    if Permission.TENANT_MANAGE_ALL in held:
+        return ""
     if any(places().are_beyond(team, person, held) for team in teams):
         return "A team in this invitation has roles on tenants whose access you don't manage."
-    if has_tenants and Permission.TENANT_MANAGE_ALL not in held:
-        return "You can't assign roles on tenants."
-    return ""
+    return "You can't assign roles on tenants." if has_tenants() else ""
 
 
 def _invite_one(organization: Organization, address: str, offer: Offer, by: Actor, standings) -> Result:
@@ -220,10 +227,10 @@ def _create(organization: Organization, address: str, offer: Offer, by: Actor) -
     invitation = Invitation(
         organization=organization, email=address, role=offer.role.slug, invited_by=by.person
     )
-    token = invitation.renew_token()
-    invitation.mail = mail.queue(invitation, token, offer)
+    result = Result(address, Outcome.SENT, invitation, invitation.renew_token())
+    invitation.mail = mail.queue(invitation, result.link, offer)
     invitation.save(force_insert=True)
-    return Result(address, Outcome.SENT, invitation, token)
+    return result
 
 
 @transaction.atomic
@@ -241,16 +248,16 @@ def renew(*, invitation: Invitation, by: Actor) -> Result:
         raise Refused(f"{invitation.email} is already a member. Revoke the invitation.")
     if reason := _reason_against(invitation, by.person):
         raise Refused(reason)
-    token = invitation.renew_token()
+    result = Result(invitation.email, Outcome.SENT, invitation, invitation.renew_token())
     invitation.invited_by = by.person
-    invitation.mail = mail.queue(invitation, token, _offer_of(invitation))
+    invitation.mail = mail.queue(invitation, result.link, _offer_of(invitation))
     new = ("token_hash", "sent_at", "expires_at", "invited_by", "mail")
     changed = organization.invitations.open().filter(pk=invitation.pk, sent_at=last_sent)
     if not changed.update(**{name: getattr(invitation, name) for name in new}):
         raise Refused("Someone else has just changed this invitation.")
     Mail.objects.filter(pk=old_mail).cancel()
     _record("invitation.renewed", invitation, by, before={"sent_at": last_sent.isoformat()})
-    return Result(invitation.email, Outcome.SENT, invitation, token)
+    return result
 
 
 def _offer_of(invitation: Invitation) -> Offer:
@@ -299,7 +306,8 @@ def _end(invitation: Invitation, by: Actor) -> bool:
     ended = Invitation.objects.open().filter(pk=invitation.pk).update(revoked_at=timezone.now())
     if ended:
         Mail.objects.filter(pk=invitation.mail_id).cancel()
-        _record("invitation.revoked", invitation, by, before=_promise(invitation))
+        before = _promise(invitation, invitation.teams.all(), places().promised(invitation))
+        _record("invitation.revoked", invitation, by, before)
     return bool(ended)
 
 
@@ -310,10 +318,14 @@ def find(token: str) -> Invitation | None:
 
 
 def _reason_against(invitation: Invitation, person) -> str:
-    organization = invitation.organization
-    role = organization.roles.organization_level().filter(slug=invitation.role).first()
-    teams, promised = list(invitation.teams.all()), places().are_promised(invitation)
-    return _why_not(person, organization, role, teams, promised)
+    teams = list(invitation.teams.all())
+    return _why_not(
+        person,
+        invitation.organization,
+        invitation.role,
+        teams,
+        has_tenants=lambda: places().are_promised(invitation),
+    )
 
 
 def account_of(address: str):
@@ -372,12 +384,9 @@ def accept_as_new(*, token: str, name: str, password: str, origin: Origin) -> Me
 
 
 def _claim(token: str) -> Invitation:
-    """Use up the token. One conditional UPDATE: of many at once exactly one finds the row open."""
-    if not Invitation.objects.by_token(token).update(accepted_at=timezone.now()):
-        raise Gone
-    claimed = Invitation.objects.select_related("organization", "invited_by")
-    invitation = claimed.get(token_hash=hash_token(token))
-    if _reason_against(invitation, invitation.invited_by):
+    """Use up the token, which may give less than when it was looked at: asked again, with the row held."""
+    invitation = Invitation.claim(token)
+    if invitation is None or _reason_against(invitation, invitation.invited_by):
         raise Gone
     return invitation
 
@@ -387,24 +396,24 @@ def _apply(invitation: Invitation, by: Actor) -> Membership:
     membership, _ = invitation.organization.memberships.get_or_create(
         user=by.person, defaults={"role": invitation.role}
     )
-    for team in invitation.teams.all():
+    teams = invitation.teams.all()
+    for team in teams:
         team.user_set.add(by.person)
-    places().keep_promises(invitation, membership)
+    kept = places().keep_promises(invitation, membership)
     invitation.accepted_by = by.person
     invitation.save(update_fields=["accepted_by"])
     Mail.objects.filter(pk=invitation.mail_id).cancel()
-    _record("invitation.accepted", invitation, by, after=_promise(invitation))
+    _record("invitation.accepted", invitation, by, after=_promise(invitation, teams, kept))
     return membership
 
 
-def _promise(invitation: Invitation, offer: Offer | None = None) -> dict:
+def _promise(invitation: Invitation, teams, tenant_roles) -> dict:
     """What is promised, for the audit row."""
-    offer = offer or _offer_of(invitation)
     return {
         "email": invitation.email,
         "role": invitation.role,
-        "teams": sorted(team.label for team in offer.teams),
-        "tenants": names_of_roles(offer.tenant_roles),
+        "teams": sorted(team.label for team in teams),
+        "tenants": {place.name: role.name for place, role in tenant_roles},
     }
 
 

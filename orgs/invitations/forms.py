@@ -40,14 +40,8 @@ class InviteForm(forms.Form):
     def __init__(self, *args, org, rights, **kwargs):
         super().__init__(*args, **kwargs)
         self.org, self.rights = org, rights
-        self.roles = [
-            role
-            for role in org.roles.organization_level().prefetch_related("permissions")
-            if role.rights <= rights
-        ]
-        self.fields["role"].queryset = org.roles.organization_level().filter(
-            pk__in=[role.pk for role in self.roles]
-        )
+        self.roles = org.roles.within(rights)
+        self.fields["role"].queryset = org.roles.filter(pk__in=[role.pk for role in self.roles])
         teams = org.teams.all() if Permission.TEAM_MANAGE in rights else org.teams.none()
         self.fields["teams"].queryset = teams
         self.places = places().offered(org, rights)

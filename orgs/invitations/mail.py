@@ -1,5 +1,6 @@
 """The mail with the link of an invitation."""
 
+from django.conf import settings
 from django.template.loader import render_to_string
 from django.urls import reverse
 
@@ -15,21 +16,27 @@ def link_of(token: str) -> str:
     return full(reverse("invitations:accept", args=[token]))
 
 
-def queue(invitation: Invitation, token: str, offer) -> Mail | None:
-    """Put the mail of a saved invitation into the outbox; None without a mail server. `offer`: what it promises."""
+def queue(invitation: Invitation, link: str, offer) -> Mail | None:
+    """Put the mail of an invitation into the outbox; None, and nothing is written, without a mail server.
+
+    `offer`: what it promises.
+    """
+    if not settings.MAIL_IS_SET_UP:
+        return None
+    inviter, organization = str(invitation.invited_by), invitation.organization.name
     context = {
         "invitation": invitation,
-        "organization": invitation.organization,
-        "inviter": invitation.invited_by,
+        "organization": organization,
+        "inviter": inviter,
         "role": offer.role,
-        "teams": offer.teams,
-        "tenant_roles": offer.tenant_roles,
-        "link": link_of(token),
+        "teams": [team.label for team in offer.teams],
+        "tenant_roles": [(place.name, role.name) for place, role in offer.tenant_roles],
+        "link": link,
     }
     return queue_mail(
         organization=invitation.organization,
         to=invitation.email,
-        subject=f"{invitation.invited_by} invites you to {invitation.organization}",
+        subject=f"{inviter} invites you to {organization}",
         text=render_to_string("emails/invitation.txt", context),
         html=render_to_string("emails/invitation.html", context),
         expires_at=invitation.expires_at,

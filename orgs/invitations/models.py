@@ -125,6 +125,13 @@ class Invitation(models.Model):
         changed = max(self.sent_at + COOLDOWN, settled or self.sent_at)
         return self.delivery == Mail.State.QUEUED or changed + LATELY > timezone.now()
 
+    @classmethod
+    def claim(cls, token: str) -> "Invitation | None":
+        """Use up the token. One conditional UPDATE: of many at once exactly one finds the row open."""
+        if not cls.objects.by_token(token).update(accepted_at=timezone.now()):
+            return None
+        return cls.objects.select_related("organization", "invited_by").get(token_hash=hash_token(token))
+
     def renew_token(self) -> str:
         """Give the invitation a new token of 256 random bits, valid for 7 days; the old one is dead. Not saved."""
         token = secrets.token_urlsafe(32)

@@ -46,6 +46,11 @@ class RoleQuerySet(models.QuerySet):
         """Roles that a member or a team can hold in the organization, strongest first."""
         return self.filter(level=Role.Level.ORGANIZATION)
 
+    def within(self, rights) -> list["Role"]:
+        """Roles of members and teams that allow nothing beyond these rights, strongest first. Two queries."""
+        found = self.organization_level().prefetch_related("permissions")
+        return [role for role in found if role.rights <= rights]
+
     def free_slug(self, level: str, name: str) -> str:
         """A slug made of `name` that no role of this level has among these."""
         stem = slugify(name)[:50].strip("-") or "role"

@@ -107,9 +107,10 @@ class User(PlainNames, AbstractBaseUser, PermissionsMixin):
     def __str__(self) -> str:
         return self.name or self.email
 
-    def save(self, **kwargs):
-        self.email = normal(self.email)
-        super().save(**kwargs)
+    def save(self, *, update_fields=None, **kwargs):
+        if update_fields is None or "email" in update_fields:
+            self.email = normal(self.email)
+        super().save(update_fields=update_fields, **kwargs)
 
     def delete(self, **kwargs):
         raise models.ProtectedError("Users are deactivated, never deleted: usernames stay theirs.", {self})

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from allauth.usersessions.models import UserSession
-from django.conf import settings
 from django.contrib.auth import HASH_SESSION_KEY, update_session_auth_hash
 from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
@@ -48,24 +47,8 @@ class Shown:
     is_phone: bool
 
 
-def noted(get_response):
-    """Middleware: remember from where and when a session was used, at most once in five minutes."""
-
-    def middleware(request):
-        if settings.SESSION_COOKIE_NAME in request.COOKIES and not _is_poll(request):
-            note(request)
-        return get_response(request)
-
-    return middleware
-
-
-def _is_poll(request) -> bool:
-    """A page left open polls by itself, which doesn't count as activity."""
-    return bool(request.htmx) and request.method == "GET"
-
-
 def note(request) -> None:
-    """Write the row of this session. No query while it is fresh."""
+    """Write the row of this session, at most once in five minutes. No query while it is fresh."""
     now = time.time()
     if not isinstance(request.session, SessionStore):
         return  # kept elsewhere than in the database: it could not be ended from here

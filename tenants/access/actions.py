@@ -1,6 +1,6 @@
 """Changes to who has access to a tenant. Each is atomic and leaves one audit row; none of them calls a server."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from django.db import transaction
@@ -30,6 +30,15 @@ def give(tenant: Tenant, holder: Holder, role: Role, giver, expires_at=None) -> 
         )
     except ValueError as error:
         raise Refused(str(error)) from error
+
+
+def give_each(tenant: Tenant, given: Sequence[tuple[Holder, Role]], giver) -> dict[str, str]:
+    """The first roles on a new tenant, as `give` does. Returns in words who got what, for the record."""
+    try:
+        TenantGrant.objects.give_each(tenant, given, giver)
+    except ValueError as error:
+        raise Refused(str(error)) from error
+    return {holder_name(holder): role.name for holder, role in given}
 
 
 def record(action: str, tenant: Tenant, by: Actor | None, before=None, after=None) -> None:
@@ -70,17 +79,20 @@ def give_grant(*, tenant: Tenant, holder: Holder, role: Role, by: Actor, expires
 
 
 @transaction.atomic
-def set_grants(*, tenant: Tenant, holder: Holder, roles: dict[Role, datetime | None], by: Actor) -> bool:
-    """Make the direct roles of a Membership or Team on the tenant exactly these, each with its end. Says whether it did.
+def set_grants(
+    *, tenant: Tenant, holder: Holder, roles: dict[Role, datetime | None], by: Actor
+) -> list[TenantGrant] | None:
+    """Make the direct roles of a Membership or Team on the tenant exactly these, each with its end.
 
-    Raises Refused, with nothing written, for the reasons give_grant has.
+    Returns what direct_roles says then, or None when nothing had to change. Raises Refused, with nothing written, for
+    the reasons give_grant has.
     """
     locked(tenant)
     held = {grant.role: grant for grant in direct_roles(tenant=tenant, holder=holder)}
     changed = {role: end for role, end in roles.items() if role not in held or held[role].expires_at != end}
     gone = [grant for role, grant in held.items() if role not in roles]
     if not (changed or gone):
-        return False
+        return None
     for role, end in changed.items():
         _refuse_past(end)
         give(tenant, holder, role, by.person, end)
@@ -89,7 +101,7 @@ def set_grants(*, tenant: Tenant, holder: Holder, roles: dict[Role, datetime | N
     after = direct_roles(tenant=tenant, holder=holder)
     before = {"holder": holder_name(holder), "roles": _role_words(held.values())}
     record("grant.changed", tenant, by, before, {**before, "roles": _role_words(after)})
-    return True
+    return after
 
 
 def _refuse_past(expires_at) -> None:
@@ -103,13 +115,15 @@ def _day(grant: TenantGrant) -> str:
 
 def _role_words(grants: Iterable[TenantGrant]) -> str:
     """ "Developer until 2026-12-03, Viewer"."""
-    words = (f"{grant.role} until {_day(grant)}" if grant.expires_at else str(grant.role) for grant in grants)
+    words = (
+        f"{grant.role.name} until {_day(grant)}" if grant.expires_at else grant.role.name for grant in grants
+    )
     return ", ".join(words) or "none"
 
 
 def direct_roles(*, tenant: Tenant, holder: Holder) -> list[TenantGrant]:
     """Unexpired grants given directly to this person or team, strongest first."""
-    grants = tenant.grants.valid().of_holder(holder)
+    grants = tenant.grants.held_by(holder)
     return list(grants.select_related("role", "team", "membership__user"))
 
 

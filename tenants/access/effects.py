@@ -36,7 +36,7 @@ def of_withdrawing(grant: TenantGrant) -> Consequence:
 
 
 def _held(tenant: Tenant, holder: Holder) -> list[Role]:
-    grants = tenant.grants.valid().of_holder(holder)
+    grants = tenant.grants.held_by(holder)
     return [grant.role for grant in grants.select_related("role")]
 
 

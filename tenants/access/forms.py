@@ -8,65 +8,58 @@ from django import forms
 from django.utils import timezone
 
 from orgs.roles.models import Role
-from tenants.access.holders import HolderField, holder_choices
+from tenants.access.holders import HolderField
 
 ROWS = 2  # empty rows for choosing who gets access
 MAX_ROWS = 50
 
 
 class RoleField(forms.ModelChoiceField):
-    """A role of the organization that can be given on a tenant."""
+    """One of the roles of an organization that can be given on a tenant."""
 
-    def __init__(self, *, org, **kwargs):
-        super().__init__(queryset=org.roles.tenant_level(), empty_label=None, **kwargs)
-
-
-class AccessForm(forms.Form):
-    """One row of "who gets access"."""
-
-    def __init__(self, *args, org, role, holder, **kwargs):
-        super().__init__(*args, **kwargs)
-        self.fields["holder"] = HolderField(org=org, required=False, label="Team or person", **holder)
-        self.fields["role"] = RoleField(org=org, required=False, label="Role", initial=role)
+    def __init__(self, *, roles, **kwargs):
+        super().__init__(queryset=roles, empty_label=None, label="Role", **kwargs)
 
 
 class BaseAccessFormSet(forms.BaseFormSet):
     def clean(self):
-        """One row per holder: with two, no one could know which role was meant."""
-        chosen = [holder for holder, _ in self.pairs()]
-        if len(set(chosen)) < len(chosen):
-            raise forms.ValidationError("Someone is chosen twice. Give each person or team one role.")
-
-    def pairs(self) -> list:
-        """[(holder, role)] of the filled rows."""
+        """`pairs`: (holder, role) of the filled rows. One per holder: with two, no one could know which was meant."""
         rows = [form.cleaned_data for form in self.forms if form.is_valid()]
-        return [(row["holder"], row["role"]) for row in rows if row.get("holder") and row.get("role")]
-
-
-_AccessFormSet = forms.formset_factory(
-    AccessForm, formset=BaseAccessFormSet, extra=ROWS, max_num=MAX_ROWS, absolute_max=MAX_ROWS
-)
+        self.pairs = [(row["holder"], row["role"]) for row in rows if row.get("holder") and row.get("role")]
+        if len({holder for holder, _ in self.pairs}) < len(self.pairs):
+            raise forms.ValidationError("Someone is chosen twice. Give each person or team one role.")
 
 
 def access_formset(org, data=None, search_at="") -> BaseAccessFormSet:
     """The rows of "who gets access" on the page that creates a tenant. `search_at`: see HolderField."""
-    role = org.roles.tenant_level().filter(slug="developer").first()
-    holder = {"choices": holder_choices(org), "search_at": search_at}
-    kwargs = {"org": org, "role": role, "holder": holder}
-    return _AccessFormSet(data, prefix="access", form_kwargs=kwargs)
+    roles = org.roles.tenant_level()
+
+    class Row(forms.Form):
+        holder = HolderField(org=org, required=False, label="Team or person", search_at=search_at)
+        role = RoleField(roles=roles, required=False, initial=roles.filter(slug="developer").first())
+
+    limits = {"extra": ROWS, "max_num": MAX_ROWS, "absolute_max": MAX_ROWS}
+    return forms.formset_factory(Row, formset=BaseAccessFormSet, **limits)(data, prefix="access")
+
+
+def not_past(day: date) -> None:
+    """Validator of days. Raises ValidationError."""
+    if day < timezone.localdate():
+        raise forms.ValidationError("This day is in the past.")
 
 
 class EndField(forms.DateField):
-    """The last day of a role; cleans to its last moment, or None."""
+    """The last day of a role, or none."""
+
+    default_validators = [not_past]
 
     def __init__(self, **kwargs):
         super().__init__(required=False, widget=forms.DateInput(attrs={"type": "date"}), **kwargs)
 
-    def clean(self, value):
-        day = super().clean(value)
-        if day and day < timezone.localdate():
-            raise forms.ValidationError("This day is in the past.")
-        return timezone.make_aware(datetime.combine(day, time.max)) if day else None
+
+def end_of(day: date | None) -> datetime | None:
+    """The last moment of the last day."""
+    return timezone.make_aware(datetime.combine(day, time.max)) if day else None
 
 
 def months_later(day: date, months: int) -> date:
@@ -90,7 +83,7 @@ class GrantForm(forms.Form):
     def __init__(self, *args, org, search_at="", **kwargs):
         super().__init__(*args, **kwargs)
         self.fields["holder"] = HolderField(org=org, search_at=search_at, label="Team or person")
-        self.fields["role"] = RoleField(org=org, label="Role")
+        self.fields["role"] = RoleField(roles=org.roles.tenant_level())
         ends = [*((key, words) for key, (words, _) in ENDS.items()), (ON_A_DAY, "On a day…")]
         self.fields["ends"] = forms.ChoiceField(label="Expires", choices=ends, required=False)
         self.fields["expires_on"] = EndField(label="Last day")
@@ -100,7 +93,7 @@ class GrantForm(forms.Form):
         super().clean()
         data = self.cleaned_data
         day = ENDS.get(data.get("ends", ""), ENDS[""])[1](timezone.localdate())
-        data["expires_at"] = self.fields["expires_on"].clean(day) if day else data.get("expires_on")
+        data["expires_at"] = end_of(day or data.get("expires_on"))
         if data.get("ends") == ON_A_DAY and not data["expires_at"] and "expires_on" not in self.errors:
             self.add_error("expires_on", "Choose a day.")
 
@@ -124,7 +117,7 @@ class RolesForm(forms.Form):
         for role in self.roles:
             end = self.held[role.pk].expires_at if role.pk in self.held else None
             day = timezone.localdate(end) if end else None
-            field = EndField(label=f"Last day of {role}", initial=day)
+            field = EndField(label=f"Last day of {role.name}", initial=day)
             field.widget.attrs["list"] = "quick-ends"
             self.fields[self.name_of(role)] = field
 
@@ -166,12 +159,9 @@ class RolesForm(forms.Form):
 
     def _end(self, role: Role):
         """The stored end, to the second, if its day was left alone."""
-        end, stored = (
-            self.cleaned_data.get(self.name_of(role)),
-            getattr(self.held.get(role.pk), "expires_at", None),
-        )
-        same_day = end and stored and timezone.localdate(end) == timezone.localdate(stored)
-        return stored if same_day else end
+        day = self.cleaned_data.get(self.name_of(role))
+        stored = getattr(self.held.get(role.pk), "expires_at", None)
+        return stored if day and stored and day == timezone.localdate(stored) else end_of(day)
 
 
 class RoleForm(forms.Form):
@@ -179,4 +169,4 @@ class RoleForm(forms.Form):
 
     def __init__(self, *args, org, **kwargs):
         super().__init__(*args, **kwargs)
-        self.fields["role"] = RoleField(org=org, label="Role")
+        self.fields["role"] = RoleField(roles=org.roles.tenant_level())

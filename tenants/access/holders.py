@@ -1,5 +1,7 @@
 """Choosing a team or a person: from a list while it is short, by a search where an organization is large."""
 
+from functools import cache
+
 from django import forms
 
 from orgs.members.listing import matching
@@ -19,10 +21,12 @@ def _people(org):
     return org.memberships.filter(user__is_active=True).select_related("user")
 
 
+def _fit_in_a_list(org) -> bool:
+    return org.memberships.count() + org.teams.count() <= LISTED
+
+
 def holder_choices(org) -> list:
-    """Teams and people of the organization as options of a list; empty where they are too many for one."""
-    if org.memberships.count() + org.teams.count() > LISTED:
-        return []
+    """Teams and people of the organization as options of a list."""
     teams = [(holder_value(team), team.label) for team in org.teams.all()]
     people, robots = [], []
     for member in _people(org):
@@ -49,15 +53,13 @@ def suggestions(org, text: str) -> list[tuple[str, str]]:
 class HolderField(forms.Field):
     """Cleans to a Team, a Membership or None.
 
-    `choices`: those of holder_choices, when the caller has them. `search_at`: the page that answers what is typed with
-    suggestions.
+    The list is read when it is shown, once. `search_at`: the page that answers what is typed with suggestions.
     """
 
-    def __init__(self, *, org, search_at="", choices=None, **kwargs):
-        choices = holder_choices(org) if choices is None else choices
-        widget = forms.Select(choices=choices) if choices else _search(search_at)
-        super().__init__(widget=widget, **kwargs)
-        self.org, self.is_search = org, not choices
+    def __init__(self, *, org, search_at="", **kwargs):
+        self.org, self.is_search = org, not _fit_in_a_list(org)
+        listed = forms.Select(choices=cache(lambda: holder_choices(org)))
+        super().__init__(widget=_search(search_at) if self.is_search else listed, **kwargs)
 
     def prepare_value(self, value):
         """A search names people by their email address, not by a key."""

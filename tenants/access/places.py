@@ -110,9 +110,11 @@ class TenantPlaces:
     def still_promised(self, invitation):
         return _still_there(invitation.tenant_grants.all())
 
-    def keep_promises(self, invitation, membership) -> None:
-        for waiting in invitation.tenant_grants.select_related("tenant", "role", "invitation__invited_by"):
+    def keep_promises(self, invitation, membership) -> list[tuple]:
+        grants = invitation.tenant_grants.select_related("tenant", "role", "invitation__invited_by")
+        for waiting in grants:
             waiting.apply(membership)
+        return [(grant.tenant, grant.role) for grant in grants]
 
 
 def _known(request):

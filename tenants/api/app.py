@@ -25,21 +25,8 @@ ROUTERS = (organizations, members, invitations, teams, roles, tenants, grants, t
 
 
 class Api(NinjaAPI):
-    """Answers contain secrets and things only some can read, so no cache keeps them."""
-
     def get_openapi_operation_id(self, operation) -> str:
         return operation.view_func.__name__
-
-    def create_temporal_response(self, request):
-        return _discreet(super().create_temporal_response(request))
-
-    def create_response(self, request, *args, **kwargs):
-        return _discreet(super().create_response(request, *args, **kwargs))
-
-
-def _discreet(response):
-    response["Cache-Control"] = "no-store"
-    return response
 
 
 api = Api(

@@ -8,7 +8,7 @@ from django.utils import timezone
 from orgs.models import Membership, Organization
 from orgs.roles.models import Role
 from orgs.users.models import Actor
-from tenants.access.actions import Holder, give, holder_name, locked, record
+from tenants.access.actions import Holder, give_each, locked, record
 from tenants.models import Tenant
 from zenpro_site.common.refusals import Refused
 
@@ -37,10 +37,8 @@ def create_tenant(
     tenant.zenml_version, tenant.server_url, tenant.created_by = version, server_url, by.person
     tenant.workspace_name = Tenant.objects.free_workspace_name(slug, org)
     tenant.save(force_insert=True)
-    given = [*_creator(org, by.person), *access]
-    for holder, role in given:
-        give(tenant, holder, role, by.person)
-    after = {"name": name, "slug": slug, "version": version, "access": _access_words(given)}
+    given = give_each(tenant, [*_creator(org, by.person), *access], by.person)
+    after = {"name": name, "slug": slug, "version": version, "access": given}
     after |= {"address": server_url} if server_url else {}
     record("tenant.created", tenant, by, after=after)
     return tenant
@@ -49,10 +47,6 @@ def create_tenant(
 def _creator(org: Organization, person) -> list[tuple[Membership, Role]]:
     membership = org.memberships.filter(user=person).first()
     return [(membership, org.roles.tenant_level().get(slug="admin"))] if membership else []
-
-
-def _access_words(given) -> dict[str, str]:
-    return {holder_name(holder): role.name for holder, role in given}
 
 
 @transaction.atomic

@@ -39,9 +39,9 @@ class TenantGrantQuerySet(models.QuerySet):
         """Grants to the person themselves and to their teams."""
         return self.filter(for_person(user))
 
-    def of_holder(self, holder):
-        """Grants to this very Membership or Team."""
-        return self.filter(**_as_holder(holder))
+    def held_by(self, holder):
+        """Unexpired grants to this very Membership or Team."""
+        return self.valid().filter(**_as_holder(holder))
 
     def beyond(self, user, rights):
         """Grants on live tenants whose access the user does not manage, and so could not give.
@@ -69,20 +69,28 @@ class TenantGrantQuerySet(models.QuerySet):
         guardian's rows of that holder in the same transaction. Raises ValueError when holder or role belong to another
         organization.
         """
+        with transaction.atomic():
+            grant = self._put(tenant, role, holder, giver, expires_at)
+            self.sync(tenant, holder)
+        return grant
+
+    def give_each(self, tenant, given, giver) -> None:
+        """What `give` does for each (holder, role), without an end; guardian's rows are written once per holder."""
+        with transaction.atomic():
+            for holder, role in given:
+                self._put(tenant, role, holder, giver, None)
+            for holder in dict.fromkeys(holder for holder, _ in given):
+                self.sync(tenant, holder)
+
+    def _put(self, tenant, role, holder, giver, expires_at) -> "TenantGrant":
         if not tenant.organization_id == holder.organization_id == role.organization_id:
             raise ValueError("Holder, role and tenant must belong to one organization.")
         if role.level != Role.Level.TENANT:
             raise ValueError("An organization role can't be assigned on a tenant.")
-        with transaction.atomic():
-            grant, is_new = self.get_or_create(
-                tenant=tenant,
-                role=role,
-                **_as_holder(holder),
-                defaults={"granted_by": giver, "expires_at": expires_at},
-            )
-            if not is_new:
-                grant.renew(giver, expires_at)
-            self.sync(tenant, holder)
+        facts = {"granted_by": giver, "expires_at": expires_at}
+        grant, is_new = self.get_or_create(tenant=tenant, role=role, **_as_holder(holder), defaults=facts)
+        if not is_new:
+            grant.renew(giver, expires_at)
         return grant
 
     def withdraw(self, grant: "TenantGrant") -> None:
@@ -94,9 +102,11 @@ class TenantGrantQuerySet(models.QuerySet):
 
     def sync(self, tenant, holder) -> None:
         """Make guardian's rows of `holder` on `tenant` match the holder's valid grants."""
-        codenames: set[str] = set()
-        for grant in tenant.grants.valid().of_holder(holder).select_related("role"):
-            codenames |= codenames_of(grant.role.rights)
+        held = tenant.grants.held_by(holder).order_by()
+        found = held.values_list("role__permissions__resource", "role__permissions__action")
+        rights = {f"{resource}:{action}" for resource, action in found}
+        # A role without rights is a row too: it shows the tenant.
+        codenames = codenames_of(rights) if rights else frozenset()
         rows = _permission_rows(tenant, holder)
         rows.exclude(permission__codename__in=codenames).delete()
         missing = codenames - set(rows.values_list("permission__codename", flat=True))

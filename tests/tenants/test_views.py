@@ -110,6 +110,16 @@ def test_access_given_twice_to_one_creates_nothing(org, owner, member, as_user):
     assert not org.tenants.exists()
 
 
+def test_who_can_be_chosen_is_read_for_the_page_only(org, owner, as_user, monkeypatch):
+    asked = []
+    monkeypatch.setattr("tenants.access.holders.holder_choices", lambda org: asked.append(org) or [])
+    client = as_user(owner)
+    client.get(new_url(org))
+    assert asked == [org]  # once for all rows
+    assert client.post(new_url(org), form()).status_code == 302
+    assert asked == [org]
+
+
 def test_create_leads_to_its_progress(org, owner, as_user):
     team = make_team(org, "vision")
     rows = {"access-0-holder": f"team:{team.uuid}", "access-0-role": tenant_role(org, "developer").pk}

@@ -38,21 +38,17 @@ def printable(text: str) -> str:
     return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
 
 
-def readable(get_response):
-    """Middleware: 400 for what no database takes, in path, query, header, cookie, form or JSON."""
-
-    def middleware(request):
-        try:
-            fine = _readable(request)
-        except UNREADABLE as error:
-            if request.path_info.startswith("/api/"):
-                return _cannot_read(request, error)
-            if isinstance(error, OSError):  # who asks hung up
-                raise BadRequest("The request can't be read.") from error
-            raise
-        return get_response(request) if fine else refusal(request, SENTENCE)
-
-    return middleware
+def refused(request):
+    """The answer 400 to a request with text that no database takes; None for all others."""
+    try:
+        fine = _readable(request)
+    except UNREADABLE as error:
+        if request.path_info.startswith("/api/"):
+            return _cannot_read(request, error)
+        if isinstance(error, OSError):  # who asks hung up
+            raise BadRequest("The request can't be read.") from error
+        raise
+    return None if fine else refusal(request, SENTENCE)
 
 
 def _cannot_read(request, error: Exception) -> JsonResponse:

@@ -4,8 +4,8 @@ from django.conf import settings
 from django.contrib.messages import get_messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render, resolve_url
+from django.template.context_processors import csrf
 from django.template.loader import render_to_string
-from django.utils.cache import patch_vary_headers
 from django_htmx.http import (
     HttpResponseClientRedirect,
     HttpResponseClientRefresh,
@@ -13,6 +13,8 @@ from django_htmx.http import (
     reswap,
     retarget,
 )
+
+HEADERS = ("HX-Request", "HX-Target")  # what answers depend on
 
 
 def wants(request, partial: str) -> bool:
@@ -53,26 +55,21 @@ def _leave(request, response):
     return HttpResponseLocation(response.url)
 
 
-def responses(get_response):
-    """Vary on htmx's headers, turn redirects into moves, append messages to fragments."""
-
-    def middleware(request):
-        response = get_response(request)
-        patch_vary_headers(response, ("HX-Request", "HX-Target"))
-        if not request.htmx or request.htmx.history_restore_request:
-            return response
-        if response.status_code in (301, 302, 303):
-            moved = _leave(request, response)
-            moved.cookies = response.cookies
-            return moved
-        _append_messages(request, response)
+def shaped(request, response) -> HttpResponse:
+    """The answer to htmx: a redirect becomes a move of the browser, a fragment brings the messages."""
+    if request.htmx.history_restore_request:
         return response
-
-    return middleware
+    if response.status_code in (301, 302, 303):
+        moved = _leave(request, response)
+        moved.cookies = response.cookies
+        return moved
+    _append_messages(request, response)
+    return response
 
 
 def _append_messages(request, response) -> None:
     is_html = response.headers.get("Content-Type", "").startswith("text/html")
     if response.streaming or not is_html or request.htmx.boosted or not get_messages(request):
         return
-    response.write(render_to_string("components/messages.html", {"oob": True}, request))
+    context = {"oob": True, "messages": get_messages(request), **csrf(request)}
+    response.write(render_to_string("components/messages.html", context))

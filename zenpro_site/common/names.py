@@ -46,8 +46,8 @@ class NameField(forms.CharField):
 
     default_validators = [plain_line]
 
-    def to_python(self, value):
-        return " ".join(super().to_python(value).split())
+    def clean(self, value):
+        return super().clean(" ".join(self.to_python(value).split()))
 
 
 class DescriptionField(forms.CharField):

@@ -159,23 +159,22 @@ def _where_from(request, posted) -> str:
 
 
 def _set(request, holder, held, roles):
+    given = None
     try:
-        changed = grant_actions.set_grants(
-            tenant=request.tenant, holder=holder, roles=roles, by=request.actor
-        )
+        given = grant_actions.set_grants(tenant=request.tenant, holder=holder, roles=roles, by=request.actor)
     except Refused as error:
         messages.error(request, str(error))
     else:
         text, undo = "Nothing changed.", ""
-        if changed:
+        if given is not None:
             text, undo = _told(holder, roles), _undo_of_set(request, holder, held)
         messages.success(request, text, extra_tags=undo)
-    return _after(request, holder)
+    return _after(request, holder, given)
 
 
 def _told(holder, roles) -> str:
     who = grant_actions.holder_name(holder)
-    names = " and ".join(str(role) for role in roles)
+    names = " and ".join(role.name for role in roles)
     return (
         f"{who[:1].upper()}{who[1:]} is now {names}."
         if roles
@@ -193,10 +192,11 @@ def _undo_of_set(request, holder, held) -> str:
     )
 
 
-def _after(request, holder):
-    """The changed cell of the matrix, or back to where the form was opened."""
+def _after(request, holder, held):
+    """The changed cell of the matrix, or back to where the form was opened. `held`: its roles now, if they changed."""
     tenant = request.tenant
     if isinstance(holder, Team) and wants(request, cell_id(holder, tenant)):
-        cell = cell_of(holder, tenant, grant_actions.direct_roles(tenant=tenant, holder=holder))
-        return render(request, "access/matrix/_cell.html", {"cell": cell})
+        if held is None:
+            held = grant_actions.direct_roles(tenant=tenant, holder=holder)
+        return render(request, "access/matrix/_cell.html", {"cell": cell_of(holder, tenant, held)})
     return redirect(_where_from(request, request.POST))

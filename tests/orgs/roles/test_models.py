@@ -1,3 +1,5 @@
+from factories import make_role
+
 from orgs.roles.models import Role
 from orgs.roles.permissions import TENANT_ROLES
 
@@ -44,3 +46,13 @@ def test_free_slug_is_free_on_its_level(org):
     assert org.roles.free_slug("tenant", "Admin!") == "admin-2"
     assert org.roles.free_slug("tenant", "Member") == "member"
     assert org.roles.free_slug("tenant", "…") == "role"
+
+
+def test_roles_within_rights_allow_no_more(org):
+    editor = org.roles.get(level="organization", slug="editor")
+    make_role(org, "Idler", rights=())  # of tenants: not one of the organization
+    assert [role.slug for role in org.roles.within(editor.rights)] == ["editor", "viewer", "member"]
+    assert [role.slug for role in org.roles.filter(slug__in=["admin", "member"]).within(editor.rights)] == [
+        "member"
+    ]
+    assert org.roles.within(frozenset()) == []

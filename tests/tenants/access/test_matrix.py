@@ -157,6 +157,13 @@ def test_change_answers_with_the_cell_and_undo(org, owner, tenant, team, as_user
     assert roles_of(tenant, team) == {"developer"}
 
 
+def test_a_changed_cell_does_not_ask_for_the_frame(org, owner, tenant, team, as_user, monkeypatch):
+    monkeypatch.setattr("zenpro_site.shell._frame", lambda request: 1 / 0)
+    assert (
+        "Team vision is now Developer." in change(as_user(owner), tenant, team, "developer").content.decode()
+    )
+
+
 def test_without_scripts_it_leads_back_to_the_matrix_as_it_was(org, owner, tenant, team, as_user):
     client = as_user(owner)
     make_grant(tenant, team, "viewer")

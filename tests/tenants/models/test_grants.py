@@ -95,3 +95,32 @@ def test_two_roles_give_what_both_give(org, member):
     assert set(ObjectPermissionChecker(member).get_perms(tenant)) == given
     TenantGrant.objects.withdraw(tenant.grants.get(role__slug="keeper"))
     assert tenant_permissions_of(member, tenant) == {"view_tenant", "view_template", "run_template"}
+
+
+def test_a_role_without_rights_shows_the_tenant(org, member):
+    tenant, role = make_tenant(org), make_role(org, "Guest")
+    role.permissions.all().delete()
+    grant = make_grant(tenant, member, "guest")
+    assert ObjectPermissionChecker(member).get_perms(tenant) == ["view_tenant"]
+    TenantGrant.objects.withdraw(grant)
+    assert ObjectPermissionChecker(member).get_perms(tenant) == []
+
+
+def test_several_are_given_together(org, member):
+    tenant, team = make_tenant(org), make_team(org)
+    viewer, admin, developer = (tenant_role(org, slug) for slug in ("viewer", "admin", "developer"))
+    given = [(member.membership, viewer), (team, developer), (member.membership, admin)]
+    TenantGrant.objects.give_each(tenant, given, giver=member)
+    assert {(grant.holder, grant.role, grant.granted_by) for grant in tenant.grants.all()} == {
+        (holder, role, member) for holder, role in given
+    }
+    assert "delete_tenant" in ObjectPermissionChecker(member).get_perms(tenant)
+    assert "create_template" in ObjectPermissionChecker(team).get_perms(tenant)
+
+
+def test_several_are_given_or_none(org, member):
+    tenant, elsewhere = make_tenant(org), tenant_role(make_org("Other"), "viewer")
+    given = [(member.membership, tenant_role(org, "viewer")), (member.membership, elsewhere)]
+    with pytest.raises(ValueError, match="one organization"):
+        TenantGrant.objects.give_each(tenant, given, giver=member)
+    assert not tenant.grants.exists()
