@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Protocol
 from uuid import UUID
 
 if TYPE_CHECKING:
+    from django.db.models import Q
+
     from tenants.models import Tenant
 
 # What the agent itself sees of the start of a server, of whatever kind.
@@ -163,6 +165,9 @@ class Hosting(Protocol):
 
     def look_every(self, tenant: Tenant) -> float:
         """Seconds between looks at a tenant in which nothing is to be done."""
+
+    def hurried(self) -> Q:
+        """Tenants for which look_every() may say less than it did at the last look, by what their rows say."""
 
     def provision(self, tenant: Tenant, tell: Tell) -> None:
         """Everything a server needs before it can start, its address included. `tell` hears of each step.
