@@ -237,3 +237,10 @@ class Hosting(Protocol):
 
         `still_out` is asked while no one else can write; False when it says no. Raises ServerError.
         """
+
+    def end_run(self, tenant: Tenant, run_id: UUID, status: str, reason: str) -> tuple[str, str] | None:
+        """Give a run inside the server this end, in place of a person who can no longer; one that ended keeps its end.
+
+        Returns (status, reason) the server has of it from now on; None when it has no such run, or is out of reach.
+        `status` is "stopped" or "failed". Raises ServerError: then try again later.
+        """

@@ -110,6 +110,10 @@ class ElsewhereHosting:
         """Its database is out of reach: sessions there end by themselves."""
         return False
 
+    def end_run(self, tenant: Tenant, run_id: UUID, status: str, reason: str) -> tuple[str, str] | None:
+        """Its database is out of reach: the run stays there as it is."""
+        return None
+
 
 def _look(tenant: Tenant) -> bool:
     """Ask, and note what came of it. False when people want something else by now."""
