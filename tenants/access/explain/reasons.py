@@ -137,13 +137,6 @@ class Explanation:
     ways: list[Change] = field(default_factory=list)
 
     @property
-    def single(self) -> Change | None:
-        """The one change that grants it, or None when several are needed or nothing can."""
-        if len(self.first) + bool(self.ways) != 1:
-            return None
-        return [*self.first, *self.ways[:1]][0]
-
-    @property
     def is_switched_off(self) -> bool:
         """The tenant lets no one in, whatever their roles."""
         return self.question.tenant.desired_state != Tenant.DesiredState.AVAILABLE

@@ -215,13 +215,8 @@ def tag_names(tags: Any) -> list[str]:
     return [name for name in names if isinstance(name, str)]
 
 
-def complete(document: Mapping[str, Any], snapshot: Mapping[str, Any]) -> dict[str, Any]:
-    """A valid document with everything it leaves out, whole numbers written as such: what is kept and sent."""
-    return completed(document, Recorded(snapshot))
-
-
 def completed(document: Mapping[str, Any], recorded: Recorded) -> dict[str, Any]:
-    """`complete` for a snapshot that has been read already."""
+    """A valid document with everything it leaves out, whole numbers written as such: what is kept and sent."""
     default, given = recorded.default, mapping(document.get("steps"))
     values = {"parameters": _whole_values(recorded.schema.parameters, document)}
     steps = {}
@@ -277,17 +272,12 @@ def expand_run_name(name: str, snapshot: Mapping[str, Any], now: datetime) -> st
 # What may be set
 
 
-def validate(document: Any, snapshot: Mapping[str, Any]) -> list[Problem]:
+def problems_of(document: Any, recorded: Recorded) -> list[Problem]:
     """What is wrong with a document, at most one problem per path and MAX_PROBLEMS in all; [] when it may be run.
 
     Values equal to the recorded ones are right by definition: they have run. A schema may leave a value to the step
     (see checks).
     """
-    return problems_of(document, Recorded(snapshot))
-
-
-def problems_of(document: Any, recorded: Recorded) -> list[Problem]:
-    """`validate` against a snapshot that has been read already."""
     unfit = _unfit(document)
     if unfit:
         return [unfit]

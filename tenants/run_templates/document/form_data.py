@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from tenants.run_templates.document.configuration import MAX_VALUES, Problem, tag_names, values_of
+from tenants.run_templates.document.configuration import MAX_VALUES, Problem, values_of
 from tenants.run_templates.document.schema import (
     AS_JSON,
     MAX_DEPTH,
@@ -53,20 +53,6 @@ class Submission:
     problems: list[Problem]
 
 
-def initial(description: Description, document: Mapping[str, Any]) -> dict[str, Raw]:
-    """The text of every input for a document: path -> text, for lists a list of texts."""
-    raw: dict[str, Raw] = {
-        "run_name": _as_text(document.get("run_name")),
-        "enable_cache": "false" if document.get("enable_cache") is False else "true",
-        "tags": ", ".join(tag_names(document.get("tags"))),
-        "extra": _as_json(document.get("extra") or {}),
-    }
-    values = values_of(document, description)
-    for entry in description.fields:
-        raw |= inputs(entry, values[entry.path])
-    return raw
-
-
 def inputs(entry: Field, value: Any) -> dict[str, Raw]:
     """The inputs of one field: name -> text."""
     raw: dict[str, Raw] = {}
@@ -82,7 +68,7 @@ def inputs(entry: Field, value: Any) -> dict[str, Raw]:
 def parse_form(description: Description, data: Mapping[str, Any], base: Mapping[str, Any]) -> Submission:
     """The document a form makes of `base`, the document it was filled from (the template's default, or YAML).
 
-    `data` is a QueryDict or a plain mapping. Never raises; whether values are in range is for validate().
+    `data` is a QueryDict or a plain mapping. Never raises; whether values are in range is for problems_of().
     """
     document, raw, problems = deepcopy(dict(base)), {}, []
     sent, before = _texts(data), values_of(base, description)

@@ -12,7 +12,6 @@ from tenants.run_templates.document.configuration import (
     default_configuration,
     dump_yaml,
     load_yaml,
-    validate,
 )
 from tenants.run_templates.document.drafts import examined, fresh, from_post
 from tenants.run_templates.document.parsed import Document
@@ -20,7 +19,7 @@ from tenants.run_templates.document.schema import describe
 from tenants.run_templates.models import RunTemplate
 from tenants.run_templates.pages.presentation import Editor
 
-from .samples import snapshot_of
+from .samples import problems, snapshot_of
 from .test_views_widgets import Inputs
 
 EXAMPLES = 60
@@ -193,7 +192,7 @@ def test_every_choice_can_be_chosen(enum, nullable, data):
         posted["steps.work.parameters.p0"] = choice.raw
         draft = drafted(template, posted)
         assert parameters_of(draft) == {"p0": json.dumps(choice.value)}
-        assert validate(draft.document, template.snapshot) == []
+        assert problems(draft.document, template.snapshot) == []
         assert parameters_of(drafted(template, shown(template, draft))) == {"p0": json.dumps(choice.value)}
 
 
