@@ -7,7 +7,7 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 from tenants.hosting.base import TenantNotFound
-from tenants.runs.client import LogLine, Page, log_lines, page_of, run_of, step_of
+from tenants.runs.client import ListPage, LogLine, log_lines, page_of, run_of, step_of
 
 DATA = Path(__file__).parent / "data"
 RUN_ID = UUID("3eee631c-799b-4d99-9ed7-6070a22c1c6c")
@@ -108,7 +108,7 @@ class FakeTenantClient:
 
     def pages(self, path, page, size, **params):
         self._asked(f"GET {path}")
-        return Page([], 0)
+        return ListPage([], 0)
 
     def projects(self):
         self._asked("projects")

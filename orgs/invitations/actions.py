@@ -47,7 +47,7 @@ class Offer:
     tenant_roles: Sequence[tuple] = ()
 
 
-class Outcome(StrEnum):
+class Sending(StrEnum):
     SENT = "sent"
     MEMBER = "member"
     INVITED = "invited"
@@ -60,7 +60,7 @@ class Result:
     """What happened to one address. `token` is known here for the only time."""
 
     address: str
-    outcome: Outcome
+    outcome: Sending
     invitation: Invitation | None = None
     token: str = field(default="", repr=False)
     note: str = ""
@@ -119,7 +119,7 @@ def reason_against_offer(by, organization: Organization, offer: Offer) -> str:
 
 
 @dataclass
-class Standing:
+class Obstacles:
     """What stands in the way of inviting an address. `waiting`: an open invitation, expired ones included."""
 
     is_member: bool = False
@@ -127,16 +127,16 @@ class Standing:
     mailed_enough: bool = False  # looked up only by who invites
 
     @property
-    def outcome(self) -> Outcome | None:
+    def outcome(self) -> Sending | None:
         """MEMBER, INVITED, or None when nothing does."""
         if self.is_member:
-            return Outcome.MEMBER
-        return Outcome.INVITED if self.waiting and not self.waiting.expired else None
+            return Sending.MEMBER
+        return Sending.INVITED if self.waiting and not self.waiting.expired else None
 
 
-def standings_of(organization: Organization, addresses: Sequence[str]) -> dict[str, Standing]:
+def standings_of(organization: Organization, addresses: Sequence[str]) -> dict[str, Obstacles]:
     """A Standing for each of these lower-case addresses; three queries for any number of them."""
-    found = {address: Standing() for address in addresses}
+    found = {address: Obstacles() for address in addresses}
     people = get_user_model().objects.filter(memberships__organization=organization)
     proved = EmailAddress.objects.filter(verified=True, user__memberships__organization=organization)
     for rows in (people, proved):
@@ -192,19 +192,19 @@ def _why_not(by, organization: Organization, role: Role | None, teams, has_tenan
 
 def _invite_one(organization: Organization, address: str, offer: Offer, by, standings) -> Result:
     if not is_address(address):
-        return Result(address, Outcome.INVALID, note=why_no_address(address))
+        return Result(address, Sending.INVALID, note=why_no_address(address))
     standing = standings[address]
     if standing.outcome:
         return Result(address, standing.outcome, standing.waiting)
     if standing.mailed_enough:
-        return Result(address, Outcome.LEFT_OUT, note=ENOUGH)
+        return Result(address, Sending.LEFT_OUT, note=ENOUGH)
     if standing.waiting:
         _end(standing.waiting, by)
     try:
         with transaction.atomic():
             result = _create(organization, address, offer, by)
     except IntegrityError:  # someone else invited the same address at the same moment
-        return Result(address, Outcome.INVITED)
+        return Result(address, Sending.INVITED)
     standing.waiting = result.invitation
     return result
 
@@ -218,7 +218,7 @@ def _create(organization: Organization, address: str, offer: Offer, by) -> Resul
     token = invitation.renew_token()
     invitation.mail = mail.queue(invitation, token, offer)
     invitation.save(force_insert=True)
-    return Result(address, Outcome.SENT, invitation, token)
+    return Result(address, Sending.SENT, invitation, token)
 
 
 @transaction.atomic
@@ -245,7 +245,7 @@ def renew(*, invitation: Invitation, by) -> Result:
         raise Refused("Someone else has just changed this invitation.")
     Mail.objects.filter(pk=old_mail).cancel()
     _record("invitation.renewed", invitation, by, before={"sent_at": last_sent.isoformat()})
-    return Result(invitation.email, Outcome.SENT, invitation, token)
+    return Result(invitation.email, Sending.SENT, invitation, token)
 
 
 def _offer_of(invitation: Invitation) -> Offer:

@@ -155,7 +155,7 @@ class BulkForm(InviteForm):
         )
         self.fields["role"].label = "Role for lines without one"
 
-    def clean_addresses(self) -> list[bulk.Line]:
+    def clean_addresses(self) -> list[bulk.PastedLine]:
         lines = bulk.read(self.cleaned_data["addresses"])
         if len(lines) > bulk.MOST_LINES:
             raise forms.ValidationError(
@@ -165,7 +165,7 @@ class BulkForm(InviteForm):
             raise forms.ValidationError("Paste at least one line.")
         return lines
 
-    def lines(self, by) -> list[bulk.Line]:
+    def lines(self, by) -> list[bulk.PastedLine]:
         """The checked lines of the valid form."""
         choices = bulk.Choices(self.roles, list(self.fields["teams"].queryset), self.offer)
         return bulk.check(self.cleaned_data["addresses"], self.org, choices, by)

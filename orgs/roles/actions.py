@@ -20,7 +20,7 @@ class Outdated(Refused):
 
 
 @dataclass(frozen=True)
-class Change:
+class SavedRights:
     """What saving did to the rights. `implied`: those among `added` that were not ticked but that others need."""
 
     added: frozenset[str]
@@ -67,7 +67,7 @@ def update_role(*, role: Role, name: str, description: str, by) -> None:
 
 
 @transaction.atomic
-def change_rights(*, role: Role, rights, version: str, by) -> Change:
+def change_rights(*, role: Role, rights, version: str, by) -> SavedRights:
     """Make the rights of a role those given, its base's and what they need; its holders have them at once.
 
     `version`: Role.version when the rights were chosen. Raises Outdated when it is another by now; Refused for a
@@ -78,7 +78,7 @@ def change_rights(*, role: Role, rights, version: str, by) -> Change:
     if row.version != version:
         raise Outdated(f"{row.name} has changed in the meantime.")
     after = _allowed(row.organization, row.level, rights, row.base, by)
-    change = Change(after - before, before - after, after - before - frozenset(rights))
+    change = SavedRights(after - before, before - after, after - before - frozenset(rights))
     if not (change.added or change.removed):
         return change
     if change.added:

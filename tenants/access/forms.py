@@ -8,7 +8,7 @@ from django import forms
 from django.utils import timezone
 
 from orgs.roles.models import Role
-from tenants.access.holders import HolderField, holder_choices
+from tenants.access.holder_fields import HolderField, holder_choices
 
 ROWS = 2  # empty rows for choosing who gets access
 MAX_ROWS = 50
@@ -174,7 +174,7 @@ class RolesForm(forms.Form):
         return stored if same_day else end
 
 
-class RoleForm(forms.Form):
+class OwnRoleForm(forms.Form):
     """A role for oneself."""
 
     def __init__(self, *args, org, **kwargs):

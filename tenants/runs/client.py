@@ -40,8 +40,8 @@ from tenants.hosting.base import (
 from tenants.hosting.bounded import (
     PLACES,
     TOO_LARGE,
+    CallPlaces,
     Deadline,
-    Places,
     TooMuch,
     fetch,
     json_of,
@@ -73,7 +73,7 @@ Id = UUID | str
 
 
 @dataclass(frozen=True)
-class Page:
+class ListPage:
     """One page of a list; `items` are Run, Step or plain dicts."""
 
     items: list
@@ -195,7 +195,7 @@ class TenantClient:
         token_source: Callable[[], str],
         timeout: float = TIMEOUT,
         http: httpx.Client | None = None,
-        places: Places = PLACES,
+        places: CallPlaces = PLACES,
     ):
         self.api = f"{server_url.rstrip('/')}/api/v1"
         self.token_source = token_source
@@ -280,7 +280,7 @@ class TenantClient:
                 if not (left and isinstance(error, httpx.RemoteProtocolError | httpx.ReadError)):
                     raise unreachable(error) from error
 
-    def pages(self, path: str, page: int, size: int, **params: Any) -> Page:
+    def pages(self, path: str, page: int, size: int, **params: Any) -> ListPage:
         """One page of any list, items as plain dicts."""
         return page_of(self.call("GET", path, page=page, size=min(size, MAX_PAGE), **params), plain)
 
@@ -298,7 +298,7 @@ class TenantClient:
 
     # -- runs
 
-    def runs(self, project: Id, page: int = 1, size: int = 20, **filters: Any) -> Page:
+    def runs(self, project: Id, page: int = 1, size: int = 20, **filters: Any) -> ListPage:
         """Page of Run, newest first. Filters are the server's: status, pipeline, user, name, tag, stack...
 
         Hydrated, because start and end are missing otherwise (about 2 ms per run).
@@ -480,13 +480,13 @@ def session_of(body: Any, status: int) -> tuple[str, float]:
     )
 
 
-def page_of(answer: Any, make: Callable[[Any], Any]) -> Page:
+def page_of(answer: Any, make: Callable[[Any], Any]) -> ListPage:
     """At most MAX_PAGE items, however many a server sends. Raises TenantUnreadable."""
     if not isinstance(answer, dict) or not isinstance(answer.get("items"), list):
         raise TenantUnreadable
     found = [make(one) for one in listing(answer["items"], MAX_PAGE)]
     numbers = [whole(answer.get(name)) for name in ("total", "index", "total_pages", "max_size")]
-    return Page(found, *numbers)
+    return ListPage(found, *numbers)
 
 
 def plain(one: Any) -> Json:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from tenants.run_templates.document.configuration import MAX_VALUES, Problem, values_of
+from tenants.run_templates.document.configuration import MAX_VALUES, DocumentFault, values_of
 from tenants.run_templates.document.schema import (
     AS_JSON,
     MAX_DEPTH,
@@ -50,7 +50,7 @@ class Submission:
 
     document: dict[str, Any]
     raw: dict[str, Raw]
-    problems: list[Problem]
+    problems: list[DocumentFault]
 
 
 def inputs(entry: Field, value: Any) -> dict[str, Raw]:
@@ -86,7 +86,7 @@ def parse_form(description: Description, data: Mapping[str, Any], base: Mapping[
             value = None if none else _read(name, entry, posted, before[entry.path])
         except Unreadable as error:
             value = posted
-            problems.append(Problem(entry.path, str(error)))
+            problems.append(DocumentFault(entry.path, str(error)))
         _put(document, entry, value)
     return Submission(document, raw, problems)
 
@@ -286,7 +286,7 @@ def _take(path, read, sent: Sent, document, raw, problems) -> None:
         value = read(texts[-1], holder.get(key))
     except Unreadable as error:
         value = texts[-1]
-        problems.append(Problem(path, str(error)))
+        problems.append(DocumentFault(path, str(error)))
     if value is not None or key in holder:
         holder[key] = value
 

@@ -13,7 +13,7 @@ import pytest
 
 from tenants.hosting import bounded
 from tenants.hosting.base import TenantBusy, TenantError, TenantRefused, TenantUnreachable
-from tenants.hosting.bounded import Deadline, Places, TooMuch, fetch, make_http
+from tenants.hosting.bounded import CallPlaces, Deadline, TooMuch, fetch, make_http
 from tenants.runs.client import TenantClient
 from tests.tenants.hosting.hostile import HEAD, LARGE, SLOW, HostileServer, redirect, says
 from zenpro_site.processes import WEB_THREADS
@@ -37,7 +37,7 @@ def threads():
 
 
 def client_of(server, seconds=SECONDS, places=None):
-    return TenantClient(server.url, lambda: "token", timeout=seconds, places=places or Places())
+    return TenantClient(server.url, lambda: "token", timeout=seconds, places=places or CallPlaces())
 
 
 @pytest.mark.parametrize("attack", SLOW)
@@ -79,7 +79,7 @@ def test_a_login_ends_in_time_as_well(hostile, threads, attack):
 
 def test_many_wait_for_one_login_no_longer_than_their_own_calls_may_take(hostile, threads):
     hostile.paths["/login"] = SLOW["trickles the body"]
-    client = client_of(hostile, places=Places(each=40, together=40))
+    client = client_of(hostile, places=CallPlaces(each=40, together=40))
     calls = [threads.submit(client.call, "GET", "/current-user") for _ in range(30)]
     for call in calls:
         with pytest.raises(TenantUnreachable, match="in time"):
@@ -101,7 +101,7 @@ def test_login_call_and_second_login_share_one_deadline(hostile, threads):
 def test_a_server_that_reads_nothing_ends_a_large_request_in_time(threads):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         client = TenantClient(
-            f"http://127.0.0.1:{listener.getsockname()[1]}", lambda: "t", SECONDS, places=Places()
+            f"http://127.0.0.1:{listener.getsockname()[1]}", lambda: "t", SECONDS, places=CallPlaces()
         )
         client._jwt, client._jwt_ends = "jwt", float("inf")
         call = threads.submit(client.call, "POST", "/runs", json={"x": "y" * 20_000_000})
@@ -219,7 +219,7 @@ def eventually(condition) -> None:
 
 
 def test_one_server_takes_only_its_places(hostile, threads):
-    places = Places(each=3, together=10, patience=0.01)
+    places = CallPlaces(each=3, together=10, patience=0.01)
     client = client_of(hostile, 30.0, places)
     held = [threads.submit(client.call, "GET", "/current-user") for _ in range(3)]
     eventually(lambda: places.taken.total() == 3)
@@ -237,7 +237,7 @@ def test_one_server_takes_only_its_places(hostile, threads):
 
 
 def test_many_servers_together_leave_threads_to_others(threads):
-    places = Places(each=3, together=4, patience=0.01)
+    places = CallPlaces(each=3, together=4, patience=0.01)
     servers = [HostileServer() for _ in range(3)]
     clients = [client_of(server, 30.0, places) for server in servers]
     calls = [threads.submit(client.call, "GET", "/current-user") for client in clients[:2] for _ in range(2)]
@@ -252,7 +252,7 @@ def test_many_servers_together_leave_threads_to_others(threads):
 
 
 def test_a_place_that_gets_free_is_given_to_who_waits():
-    places = Places(each=1, together=5, patience=LIMIT)
+    places = CallPlaces(each=1, together=5, patience=LIMIT)
     holding, release = threading.Event(), threading.Event()
 
     def hold():
@@ -270,7 +270,7 @@ def test_a_place_that_gets_free_is_given_to_who_waits():
 
 
 def test_only_few_wait():
-    places = Places(each=0, together=5, patience=LIMIT)
+    places = CallPlaces(each=0, together=5, patience=LIMIT)
     places.waiting["a"] = bounded.WAITING
     with pytest.raises(TenantBusy):
         places.one("a").__enter__()
@@ -279,7 +279,7 @@ def test_only_few_wait():
 def test_a_server_whose_answers_cost_too_much_has_to_rest(hostile, monkeypatch):
     """However cleverly it keeps to every limit."""
     hostile.attack = says([{"name": "x"}] * 90_000)
-    places = Places(credit=0.0)
+    places = CallPlaces(credit=0.0)
     client = client_of(hostile, 60.0, places)
     client.call("GET", "/runs")
     assert places.debts[client.api][0] > 0
@@ -292,7 +292,7 @@ def test_a_server_whose_answers_cost_too_much_has_to_rest(hostile, monkeypatch):
 
 def test_an_honest_server_never_has_to_rest(hostile):
     hostile.attack = says({"items": [{"name": f"run-{n}"} for n in range(100)]})
-    places = Places(credit=0.0)
+    places = CallPlaces(credit=0.0)
     client = client_of(hostile, 60.0, places)
     client.session()
     places.debts.clear()  # the first call of a process loads things

@@ -11,7 +11,7 @@ from tenants.run_templates.document.drafts import examined
 from tenants.run_templates.document.form_data import AS_JSON, NONE
 from tenants.run_templates.document.schema import describe
 from tenants.run_templates.models import TemplateRun
-from tenants.run_templates.pages.presentation import Editor, Hints, hints_of
+from tenants.run_templates.pages.presentation import DraftEditor, Hints, hints_of
 
 from .samples import problems, snapshot_of
 from .test_form_properties import drafted, parameters_of, shown, template_of
@@ -152,7 +152,7 @@ def test_a_number_that_a_browser_would_empty_is_shown_as_text(text):
     template = template_of([({"type": "number"}, 1)])
     data = shown(template)
     data[f"{P}p0"] = text
-    [view] = Editor(template, examined(drafted(template, data))).views
+    [view] = DraftEditor(template, examined(drafted(template, data))).views
     assert view.text == text
     assert view.type == ("number" if text in ("1e5", "-0.5") else "text")
 
@@ -181,14 +181,14 @@ def test_a_choice_that_is_none_is_refused_and_shown_as_it_was_sent(sent):
     data.update({"shown": "form", f"{P}p0": sent})
     draft = examined(drafted(template, data))
     assert [problem.message for problem in draft.problems] == ["Choose one of a, b."]
-    [view] = Editor(template, draft).views
+    [view] = DraftEditor(template, draft).views
     assert [option.value for option, chosen in view.options if chosen] == [sent] or sent == "a"
 
 
 def test_recorded_values_that_no_choice_allows_are_kept_until_one_is_chosen():
     template = template_of([({"enum": ["a", "b"]}, "c")])
     assert parameters_of(drafted(template, shown(template))) == {"p0": '"c"'}
-    [view] = Editor(template, drafted(template, shown(template))).views
+    [view] = DraftEditor(template, drafted(template, shown(template))).views
     assert [(option.label, chosen) for option, chosen in view.options] == [
         ("a", False),
         ("b", False),
@@ -197,7 +197,7 @@ def test_recorded_values_that_no_choice_allows_are_kept_until_one_is_chosen():
 
 
 def render(template):
-    views = Editor(template, drafted(template, shown(template))).views
+    views = DraftEditor(template, drafted(template, shown(template))).views
     return "".join(
         render_to_string("run_templates/_field.html", {"view": view, "run_url": "/"}) for view in views
     )

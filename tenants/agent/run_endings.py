@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from tenants.agent import run_access
 from tenants.hosting import answers
 from tenants.hosting.backends import backend_for
 from tenants.hosting.base import TenantNotFound, TenantRefused
 from tenants.run_templates.engine.base import Runner
 from tenants.run_templates.models import TemplateRun
 from tenants.runs.client import UNDER_WAY, Run, Step, TenantClient
-
-from . import run_access
 
 State = TemplateRun.State
 REASON_LENGTH = 500
