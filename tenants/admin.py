@@ -17,7 +17,7 @@ from .models import (
 )
 
 
-class TenantForm(forms.ModelForm):
+class TenantAdminForm(forms.ModelForm):
     zenml_version = forms.ChoiceField(
         label="ZenML version", choices=[(version, version) for version in settings.ZENPRO_ZENML_VERSIONS]
     )
@@ -55,7 +55,7 @@ class TenantAdmin(ActionsAdmin):
     ]
 
     def get_form(self, request, obj=None, **kwargs):
-        return super().get_form(request, obj, **({} if obj else {"form": TenantForm}) | kwargs)
+        return super().get_form(request, obj, **({} if obj else {"form": TenantAdminForm}) | kwargs)
 
     def get_fields(self, request, obj=None):
         return [*self.new_fields, *self.state_fields] if obj else self.new_fields

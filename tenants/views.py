@@ -11,14 +11,14 @@ from orgs.access.gate import org_view, refuse
 from orgs.permissions import Permission
 from tenants.access.forms import access_formset
 from tenants.access.gate import tenant_view
-from tenants.access.holders import suggestions, typed
+from tenants.access.holder_fields import suggestions, typed
 from tenants.access.members import members_in, person_rows
 from tenants.credentials.snippets import snippets_of
 from tenants.hosting import actions
 from tenants.hosting.backends import api_url_of, backend_for
 from tenants.hosting.base import ServerError, TenantNotFound
 from tenants.hosting.elsewhere.actions import enroll
-from tenants.hosting.forms import ELSEWHERE, DeleteForm, SettingsForm, SlugForm, TenantForm
+from tenants.hosting.forms import ELSEWHERE, SettingsForm, SlugForm, TenantDeleteForm, TenantForm
 from tenants.hosting.startup import startup_of
 from tenants.models.permissions import TenantPermission
 from tenants.runs.reading import ask, list_runs, rows_of
@@ -282,7 +282,7 @@ def retry(request):
 @tenant_view(TenantPermission.DELETE)
 def delete(request):
     tenant = request.tenant
-    form = DeleteForm(request.POST if request.method == "POST" else None, tenant=tenant)
+    form = TenantDeleteForm(request.POST if request.method == "POST" else None, tenant=tenant)
     if (
         form.is_bound
         and form.is_valid()

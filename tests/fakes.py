@@ -7,7 +7,7 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 from tenants.hosting.base import TenantNotFound
-from tenants.runs.client import LogLine, Page, log_lines, page_of, run_of, step_of
+from tenants.runs.client import ListPage, LogLine, log_lines, page_of, run_of, step_of
 
 DATA = Path(__file__).parent / "data"
 RUN_ID = UUID("3eee631c-799b-4d99-9ed7-6070a22c1c6c")
@@ -108,15 +108,7 @@ class FakeTenantClient:
 
     def pages(self, path, page, size, **params):
         self._asked(f"GET {path}")
-        return Page([], 0)
-
-    def info(self):
-        self._asked("info")
-        return {"version": "0.98.0"}
-
-    def current_user(self):
-        self._asked("current_user")
-        return {"name": "ada"}
+        return ListPage([], 0)
 
     def projects(self):
         self._asked("projects")
@@ -125,18 +117,6 @@ class FakeTenantClient:
     def create_project(self, name, display_name="", description=""):
         self._asked("create_project")
         return {"id": PROJECT["id"], "name": name}
-
-    def pipelines(self, project, page=1, size=20, **filters):
-        self._asked("pipelines")
-        return Page([], 0)
-
-    def stacks(self):
-        self._asked("stacks")
-        return [{"id": "484bdf2e-6fd5-4786-ac53-6134d3248fb6", "name": "default", "metadata": {}}]
-
-    def ensure_local_stack(self, name, path):
-        self._asked("ensure_local_stack")
-        return {"id": "484bdf2e-6fd5-4786-ac53-6134d3248fb6", "name": name}
 
     def runs(self, project, page=1, size=20, **filters):
         self._asked("runs")
@@ -201,10 +181,6 @@ class FakeTenantClient:
         self._asked("create_snapshot")
         self.created.append(body)
         return {**churn("snapshot"), "id": str(uuid4())}
-
-    def name_snapshot(self, snapshot_id, name, description="", *, replace=False, tags=()):
-        self._asked("name_snapshot")
-        return {**self._known(self.snapshots, snapshot_id), "name": name}
 
     def delete_snapshot(self, snapshot_id):
         self._asked("delete_snapshot")

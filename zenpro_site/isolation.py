@@ -4,7 +4,7 @@ from django.conf import settings
 
 from tenants.hosting.base import StartFailed
 from tenants.hosting.local import box
-from tenants.hosting.local.box import Isolation, Kind
+from tenants.hosting.local.box import Isolation, IsolationKind
 
 
 def isolation() -> Isolation:
@@ -12,7 +12,7 @@ def isolation() -> Isolation:
     try:
         return box.chosen(settings.ZENPRO_ISOLATION)
     except StartFailed as error:  # `zenpro up` refuses to start so
-        return Isolation(Kind.NONE, error.reason) if settings.ZENPRO_ISOLATION else box.probe()
+        return Isolation(IsolationKind.NONE, error.reason) if settings.ZENPRO_ISOLATION else box.probe()
 
 
 def notice_for(user) -> Isolation | None:
@@ -20,4 +20,4 @@ def notice_for(user) -> Isolation | None:
     if not (user.is_active and user.is_superuser):
         return None
     found = isolation()
-    return None if found.kind is Kind.BUBBLEWRAP else found
+    return None if found.kind is IsolationKind.BUBBLEWRAP else found

@@ -8,7 +8,7 @@ from pathlib import Path
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-from tenants.hosting.local.box import Isolation, Kind
+from tenants.hosting.local.box import Isolation, IsolationKind
 from tenants.hosting.local.supervisor import Supervisor, disk_errors, write_private
 from zenpro_site.env import as_site
 
@@ -43,7 +43,9 @@ def last_start() -> Start | None:
 
 
 def _isolation(row: dict) -> Isolation:
-    return Isolation(Kind(row["kind"]), *(str(row[name]) for name in ("sentence", "leaves_open", "remedy")))
+    return Isolation(
+        IsolationKind(row["kind"]), *(str(row[name]) for name in ("sentence", "leaves_open", "remedy"))
+    )
 
 
 def is_running() -> bool:

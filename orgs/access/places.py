@@ -14,7 +14,7 @@ from django.db.models import Expression, QuerySet
 from django.utils.module_loading import import_string
 
 
-class Held(NamedTuple):
+class RoleHolders(NamedTuple):
     """Query sets of those who hold a role somewhere, and of the places where they do."""
 
     memberships: QuerySet
@@ -60,7 +60,7 @@ class Places(Protocol):
     def are_held(self, role, user) -> bool:
         """Does the user hold the role somewhere, directly or through a team?"""
 
-    def held(self, role) -> Held:
+    def held(self, role) -> RoleHolders:
         """Who holds the role where."""
 
     def state(self, role):

@@ -133,7 +133,7 @@ LOSS = ("deleted", "removed", "withdrawn", "revoked", "left", "expired", "deacti
 
 
 @dataclass(frozen=True)
-class Change:
+class ChangedValue:
     name: str
     before: str
     after: str
@@ -152,7 +152,7 @@ class Told:
     icon: str
     tone: str
     tenant: str
-    changes: list[Change]
+    changes: list[ChangedValue]
 
     @property
     def day(self) -> date:
@@ -223,11 +223,11 @@ def _right(name: str) -> str:
     return f"{action} {resource}".strip().replace("_", " ")
 
 
-def changes_of(event: AuditEvent) -> list[Change]:
+def changes_of(event: AuditEvent) -> list[ChangedValue]:
     """Every stored field with its value before and after, in the order they were recorded."""
     names = dict.fromkeys([*event.before, *event.after])
     return [
-        Change(
+        ChangedValue(
             name.replace("_", " "), _word(name, event.before.get(name)), _word(name, event.after.get(name))
         )
         for name in names

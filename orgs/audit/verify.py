@@ -25,7 +25,7 @@ class Link(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Report:
+class ChainReport:
     """`broken` is a sentence about the first broken entry, empty when all hold; `end` the last good entry."""
 
     end: Link
@@ -37,13 +37,13 @@ def chain_state() -> AuditHead:
     return AuditHead.objects.first() or AuditHead()
 
 
-def verify(known: Link | None = None) -> Report:
+def verify(known: Link | None = None) -> ChainReport:
     """Check every entry and remember the outcome. `known`: an entry noted elsewhere, which must still be there.
 
     Most of it is read without a lock; appending waits only while what came in meanwhile is checked.
     """
     start = chain_state()
-    report = _follow(Report(Link(0, "")), AuditEvent.objects.filter(number__lte=start.number))
+    report = _follow(ChainReport(Link(0, "")), AuditEvent.objects.filter(number__lte=start.number))
     with transaction.atomic():
         head = AuditHead.objects.locked()
         if not report.broken:
@@ -52,7 +52,7 @@ def verify(known: Link | None = None) -> Report:
         AuditHead.objects.filter(pk=head.pk).update(
             checked_at=timezone.now(), checked_number=report.end.number, broken=broken
         )
-    return Report(report.end, broken)
+    return ChainReport(report.end, broken)
 
 
 def in_chunks(events, key: str = "pk", size: int = CHUNK) -> Iterator[AuditEvent]:
@@ -65,13 +65,13 @@ def in_chunks(events, key: str = "pk", size: int = CHUNK) -> Iterator[AuditEvent
         rest = events.filter(**{f"{key}__gt": getattr(rows[-1], key)})
 
 
-def _follow(report: Report, events) -> Report:
+def _follow(report: ChainReport, events) -> ChainReport:
     end, gone = report.end, _Gone()
     for event in in_chunks(events, "number"):
         if why := _wrong(event, end) or gone.wrong(event):
-            return Report(end, why)
+            return ChainReport(end, why)
         end = Link(event.number, event.hash)
-    return Report(end)
+    return ChainReport(end)
 
 
 def _wrong(event: AuditEvent, end: Link) -> str:
@@ -85,7 +85,7 @@ def _wrong(event: AuditEvent, end: Link) -> str:
     return ""
 
 
-def _lost(start: AuditHead, report: Report) -> str:
+def _lost(start: AuditHead, report: ChainReport) -> str:
     return "The end of the chain was removed" if report.end.number and not start.pk else ""
 
 

@@ -49,7 +49,7 @@ class Offer:
     tenant_roles: Sequence[tuple] = ()
 
 
-class Outcome(StrEnum):
+class Sending(StrEnum):
     SENT = "sent"
     MEMBER = "member"
     INVITED = "invited"
@@ -62,7 +62,7 @@ class Result:
     """What happened to one address. `token` is known here for the only time."""
 
     address: str
-    outcome: Outcome
+    outcome: Sending
     invitation: Invitation | None = None
     token: str = field(default="", repr=False)
     note: str = ""
@@ -127,7 +127,7 @@ def reason_against_offer(person, organization: Organization, offer: Offer) -> st
 
 
 @dataclass
-class Standing:
+class Obstacles:
     """What stands in the way of inviting an address. `waiting`: an open invitation, expired ones included."""
 
     is_member: bool = False
@@ -135,16 +135,16 @@ class Standing:
     mailed_enough: bool = False  # looked up only by who invites
 
     @property
-    def outcome(self) -> Outcome | None:
+    def outcome(self) -> Sending | None:
         """MEMBER, INVITED, or None when nothing does."""
         if self.is_member:
-            return Outcome.MEMBER
-        return Outcome.INVITED if self.waiting and not self.waiting.expired else None
+            return Sending.MEMBER
+        return Sending.INVITED if self.waiting and not self.waiting.expired else None
 
 
-def standings_of(organization: Organization, addresses: Sequence[str]) -> dict[str, Standing]:
+def standings_of(organization: Organization, addresses: Sequence[str]) -> dict[str, Obstacles]:
     """A Standing for each of these lower-case addresses; three queries for any number of them."""
-    found = {address: Standing() for address in addresses}
+    found = {address: Obstacles() for address in addresses}
     people = get_user_model().objects.filter(memberships__organization=organization)
     proved = EmailAddress.objects.filter(verified=True, user__memberships__organization=organization)
     for rows in (people, proved):
@@ -202,19 +202,19 @@ def _why_not(person, organization: Organization, role: str, teams, has_tenants: 
 
 def _invite_one(organization: Organization, address: str, offer: Offer, by: Actor, standings) -> Result:
     if not is_address(address):
-        return Result(address, Outcome.INVALID, note=why_no_address(address))
+        return Result(address, Sending.INVALID, note=why_no_address(address))
     standing = standings[address]
     if standing.outcome:
         return Result(address, standing.outcome, standing.waiting)
     if standing.mailed_enough:
-        return Result(address, Outcome.LEFT_OUT, note=ENOUGH)
+        return Result(address, Sending.LEFT_OUT, note=ENOUGH)
     if standing.waiting:
         _end(standing.waiting, by)
     try:
         with transaction.atomic():
             result = _create(organization, address, offer, by)
     except IntegrityError:  # someone else invited the same address at the same moment
-        return Result(address, Outcome.INVITED)
+        return Result(address, Sending.INVITED)
     standing.waiting = result.invitation
     return result
 
@@ -227,7 +227,7 @@ def _create(organization: Organization, address: str, offer: Offer, by: Actor) -
     invitation = Invitation(
         organization=organization, email=address, role=offer.role.slug, invited_by=by.person
     )
-    result = Result(address, Outcome.SENT, invitation, invitation.renew_token())
+    result = Result(address, Sending.SENT, invitation, invitation.renew_token())
     invitation.mail = mail.queue(invitation, result.link, offer)
     invitation.save(force_insert=True)
     return result
@@ -248,7 +248,7 @@ def renew(*, invitation: Invitation, by: Actor) -> Result:
         raise Refused(f"{invitation.email} is already a member. Revoke the invitation.")
     if reason := _reason_against(invitation, by.person):
         raise Refused(reason)
-    result = Result(invitation.email, Outcome.SENT, invitation, invitation.renew_token())
+    result = Result(invitation.email, Sending.SENT, invitation, invitation.renew_token())
     invitation.invited_by = by.person
     invitation.mail = mail.queue(invitation, result.link, _offer_of(invitation))
     new = ("token_hash", "sent_at", "expires_at", "invited_by", "mail")

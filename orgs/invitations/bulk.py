@@ -12,14 +12,14 @@ from orgs.teams.models import Team
 from zenpro_site.common.mailboxes import pasted, why_no_address
 from zenpro_site.common.names import without_odd
 
-from .actions import Offer, Outcome, Result, reason_against_offer, standings_of
+from .actions import Offer, Result, Sending, reason_against_offer, standings_of
 
 MOST_LINES = 500
 HEADINGS = {"email", "e-mail", "mail", "address", "email address", "e-mail address"}
 SPACES = re.compile(r"[;\s]+")
 
 
-class State(StrEnum):
+class LineState(StrEnum):
     READY = "ready"
     MEMBER = "member"
     INVITED = "invited"
@@ -29,28 +29,32 @@ class State(StrEnum):
     DUPLICATE = "duplicate"
 
 
-OUTCOMES = {State.MEMBER: Outcome.MEMBER, State.INVITED: Outcome.INVITED, State.INVALID: Outcome.INVALID}
+OUTCOMES = {
+    LineState.MEMBER: Sending.MEMBER,
+    LineState.INVITED: Sending.INVITED,
+    LineState.INVALID: Sending.INVALID,
+}
 
 
 @dataclass
-class Line:
+class PastedLine:
     """One address of a pasted list. `role` and `teams`: as written; `offer` and `state` once it was checked."""
 
     number: int
     address: str
     role: str = ""
     teams: list[str] = field(default_factory=list)
-    state: State = State.READY
+    state: LineState = LineState.READY
     problem: str = ""
     offer: Offer | None = None
 
     @property
     def is_ready(self) -> bool:
-        return self.state == State.READY
+        return self.state == LineState.READY
 
     @property
     def left_out(self) -> Result:
-        return Result(self.address, OUTCOMES.get(self.state, Outcome.LEFT_OUT), note=self.problem)
+        return Result(self.address, OUTCOMES.get(self.state, Sending.LEFT_OUT), note=self.problem)
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,7 @@ class Choices:
     base: Offer
 
 
-def read(text: str) -> list[Line]:
+def read(text: str) -> list[PastedLine]:
     """Lines of `email, role, team; team`, or of several addresses. Commas or tabs, as spreadsheets copy them."""
     lines = []
     for number, row in enumerate(without_odd(text).splitlines(), start=1):
@@ -70,10 +74,10 @@ def read(text: str) -> list[Line]:
         if not any(cells) or (not lines and cells[0].lower() in HEADINGS):
             continue
         if len(cells) > 1 and all("@" in cell for cell in cells if cell):
-            lines += [Line(number, pasted(cell)) for cell in cells if cell]
+            lines += [PastedLine(number, pasted(cell)) for cell in cells if cell]
         else:
             teams = [team.strip() for cell in cells[2:] for team in cell.split(";") if team.strip()]
-            lines.append(Line(number, pasted(cells[0]), " ".join(cells[1:2]), teams))
+            lines.append(PastedLine(number, pasted(cells[0]), " ".join(cells[1:2]), teams))
     return lines
 
 
@@ -86,7 +90,9 @@ def _cells(row: str) -> list[str]:
     return [part.strip() for part in parts] or [""]
 
 
-def check(lines: Sequence[Line], organization: Organization, choices: Choices, inviter) -> Sequence[Line]:
+def check(
+    lines: Sequence[PastedLine], organization: Organization, choices: Choices, inviter
+) -> Sequence[PastedLine]:
     """Set offer, state and problem of each line. Reads only; as many queries for any number of lines."""
     standings = standings_of(organization, [line.address for line in lines])
     seen, offers = {}, {}
@@ -95,19 +101,19 @@ def check(lines: Sequence[Line], organization: Organization, choices: Choices, i
         _stand(line, standings, seen)
         if line.is_ready:
             line.offer, line.problem = _same(line.offer, organization, inviter, offers)
-            line.state = State.REFUSED if line.problem else State.READY
+            line.state = LineState.REFUSED if line.problem else LineState.READY
     return lines
 
 
-def _fill(line: Line, choices: Choices) -> None:
+def _fill(line: PastedLine, choices: Choices) -> None:
     """The offer, from the words of the line."""
     role = _named(line.role, choices.roles, "name", "slug") if line.role else choices.base.role
     teams = [_named(word, choices.teams, "label") for word in line.teams]
     if role is None:
-        line.state, line.problem = State.UNKNOWN, f"There is no role “{line.role}” that you can assign."
+        line.state, line.problem = LineState.UNKNOWN, f"There is no role “{line.role}” that you can assign."
     elif None in teams:
         name = line.teams[teams.index(None)]
-        line.state, line.problem = State.UNKNOWN, f"There is no team “{name}” that you can add people to."
+        line.state, line.problem = LineState.UNKNOWN, f"There is no team “{name}” that you can add people to."
     else:
         together = list(dict.fromkeys([*choices.base.teams, *teams]))
         line.offer = Offer(role, together, choices.base.tenant_roles)
@@ -122,16 +128,16 @@ def _named(word: str, things: Sequence, *names: str):
     return None
 
 
-def _stand(line: Line, standings: dict, seen: dict[str, Line]) -> None:
+def _stand(line: PastedLine, standings: dict, seen: dict[str, PastedLine]) -> None:
     """What keeps the address itself from being invited; it outweighs a wrong role."""
     outcome = standings[line.address].outcome
     first = seen.setdefault(line.address, line)
     if reason := why_no_address(line.address):
-        line.state, line.problem = State.INVALID, reason
+        line.state, line.problem = LineState.INVALID, reason
     elif first is not line:
-        line.state, line.problem = State.DUPLICATE, f"The same address is on line {first.number}."
+        line.state, line.problem = LineState.DUPLICATE, f"The same address is on line {first.number}."
     elif outcome:
-        line.state, line.problem = State(outcome.value), ""
+        line.state, line.problem = LineState(outcome.value), ""
 
 
 def _same(offer: Offer, organization: Organization, inviter, offers: dict) -> tuple[Offer, str]:

@@ -149,7 +149,7 @@ class BulkForm(InviteForm):
         )
         self.fields["role"].label = "Role for lines without one"
 
-    def clean_addresses(self) -> list[bulk.Line]:
+    def clean_addresses(self) -> list[bulk.PastedLine]:
         lines = bulk.read(self.cleaned_data["addresses"])
         if len(lines) > bulk.MOST_LINES:
             raise forms.ValidationError(
@@ -159,7 +159,7 @@ class BulkForm(InviteForm):
             raise forms.ValidationError("Paste at least one line.")
         return lines
 
-    def lines(self, inviter) -> list[bulk.Line]:
+    def lines(self, inviter) -> list[bulk.PastedLine]:
         """The checked lines of the valid form."""
         choices = bulk.Choices(self.roles, list(self.fields["teams"].queryset), self.offer)
         return bulk.check(self.cleaned_data["addresses"], self.org, choices, inviter)

@@ -7,7 +7,7 @@ from orgs.teams.models import Team
 from .listing import matching as people_matching
 
 
-class RoleForm(forms.Form):
+class MemberRoleForm(forms.Form):
     """One of the organization's roles that members can hold."""
 
     role = forms.ModelChoiceField(
@@ -50,7 +50,7 @@ class SelectionForm(forms.Form):
 class ManyRolesForm(SelectionForm):
     """A role for all who are ticked."""
 
-    become = RoleForm.base_fields["role"]
+    become = MemberRoleForm.base_fields["role"]
 
     def __init__(self, *args, org, **kwargs):
         super().__init__(*args, org=org, **kwargs)

@@ -30,7 +30,7 @@ class OrganizationRole:
 
 
 @dataclass
-class Row:
+class MemberRow:
     """A member in a list. `locked`: why their role can't be changed here; `choices`: roles they can be given,
     `options`: the same for a <select>."""
 
@@ -85,7 +85,7 @@ def roles_of(organization: Organization) -> dict[str, OrganizationRole]:
     return {slug: OrganizationRole(*fact, frozenset(rights[slug])) for slug, fact in facts.items()}
 
 
-def rows(request, members: Sequence[Membership], counts=None, roles=None, teams=None) -> list[Row]:
+def rows(request, members: Sequence[Membership], counts=None, roles=None, teams=None) -> list[MemberRow]:
     """Rows for these members, in order, as the person of the request may see them; as many queries for any number.
 
     `counts`, `roles` and `teams`: what counts_of and roles_of said, and all teams of the organization, when known.
@@ -100,7 +100,7 @@ def rows(request, members: Sequence[Membership], counts=None, roles=None, teams=
     here = _placed(org, members)
     team_of = _teams_of(org, teams, here)
     return [
-        Row(
+        MemberRow(
             membership=member,
             role_name=roles[member.role].name if member.role in roles else member.role,
             locked=_lock(request, member, roles.get(member.role), is_only_admin),
@@ -157,7 +157,9 @@ def _teams_of(org: Organization, teams, placed: dict) -> dict:
     return {pk: [team for team in teams if str(team.pk) in mine] for pk, mine in keys.items()}
 
 
-def role_sources(row: Row, roles: dict[str, OrganizationRole]) -> list[tuple[OrganizationRole, Team | None]]:
+def role_sources(
+    row: MemberRow, roles: dict[str, OrganizationRole]
+) -> list[tuple[OrganizationRole, Team | None]]:
     """Every organization role the member has with the team it comes from, strongest first; None: assigned directly."""
     found = [(roles.get(row.membership.role), None)]
     found += [(roles.get(team.org_role), team) for team in row.teams]

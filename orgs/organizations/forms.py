@@ -55,7 +55,7 @@ class NewOrganizationForm(OrganizationForm):
         return "ok", f"“{slug}” is free."
 
 
-class DeleteForm(forms.Form):
+class OrganizationDeleteForm(forms.Form):
     """The name typed as it is written, so that no one deletes the wrong organization."""
 
     name = forms.CharField(label="Type its name to confirm", strip=True)

@@ -21,7 +21,7 @@ class Outdated(Refused):
 
 
 @dataclass(frozen=True)
-class Change:
+class SavedRights:
     """What saving did to the rights. `implied`: those among `added` that were not ticked but that others need."""
 
     added: frozenset[str]
@@ -68,7 +68,7 @@ def update_role(*, role: Role, name: str, description: str, by: Actor) -> None:
 
 
 @transaction.atomic
-def change_rights(*, role: Role, rights, version: str, by: Actor) -> Change:
+def change_rights(*, role: Role, rights, version: str, by: Actor) -> SavedRights:
     """Make the rights of a role those given, its base's and what they need; its holders have them at once.
 
     `version`: Role.version when the rights were chosen. Raises Outdated when it is another by now; Refused for a
@@ -79,7 +79,7 @@ def change_rights(*, role: Role, rights, version: str, by: Actor) -> Change:
     if row.version != version:
         raise Outdated(f"{row.name} has changed in the meantime.")
     after = _allowed(row.organization, row.level, rights, row.base, by)
-    change = Change(after - before, before - after, after - before - frozenset(rights))
+    change = SavedRights(after - before, before - after, after - before - frozenset(rights))
     if not (change.added or change.removed):
         return change
     if change.added:

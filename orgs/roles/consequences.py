@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from django.contrib.auth import get_user_model
 
 from orgs.access.places import places
-from orgs.roles.state import Effect, Holding, State, compare
+from orgs.roles.state import Effect, Holding, RolesState, compare
 
 from .effects import Consequence, consequence
 from .models import Role, RolePermission
@@ -39,7 +39,7 @@ def _named_place(role: Role, effects: list[Effect]) -> dict:
     return places().names(role.organization, found)
 
 
-def _organization_state(role: Role) -> State:
+def _organization_state(role: Role) -> RolesState:
     """Organization roles of everyone who has this one, their own and those of their teams."""
     organization = role.organization
     everybody = organization.memberships.filter(user__is_active=True)
@@ -53,4 +53,4 @@ def _organization_state(role: Role) -> State:
     rows = [(user, ids[slug]) for user, slug in held if user in touched and slug in ids]
     holdings = frozenset(Holding(organization.pk, user, one) for user, one in rows)
     rights = RolePermission.objects.by_role({one for _, one in rows})
-    return State(holdings, {user: frozenset([user]) for user in touched}, rights)
+    return RolesState(holdings, {user: frozenset([user]) for user in touched}, rights)

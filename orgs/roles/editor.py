@@ -38,7 +38,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Box:
+class TickBox:
     """A tick box. `had`: ticked in what is stored; `locked`: it cannot be changed, for this reason."""
 
     value: str
@@ -69,10 +69,10 @@ class Box:
 
 
 @dataclass(frozen=True)
-class Line:
+class RightsLine:
     words: str
-    boxes: list[Box | None]
-    special: list[Box]
+    boxes: list[TickBox | None]
+    special: list[TickBox]
 
 
 @dataclass(frozen=True)
@@ -80,8 +80,8 @@ class Section:
     slug: str
     name: str
     icon: str
-    lines: list[Line]
-    heads: list[Box | None]
+    lines: list[RightsLine]
+    heads: list[TickBox | None]
     folded: bool
 
 
@@ -93,7 +93,7 @@ class Difference:
 
 
 @dataclass
-class Editor:
+class RightsEditor:
     """All the page needs to show a role's rights, with ticks that are not saved."""
 
     role: Role
@@ -132,7 +132,7 @@ class Editor:
         return len(self.given ^ self.had)
 
     @property
-    def columns(self) -> list[tuple[str, Box]]:
+    def columns(self) -> list[tuple[str, TickBox]]:
         return [
             (words, self._head(EVERYWHERE, column, words, "all resources"))
             for column, words in columns_of(self.role.level)
@@ -169,18 +169,18 @@ class Editor:
         lines = [self._line(place) for place in places]
         return Section(slug, name, icon, lines, heads, slug in self.folded)
 
-    def _line(self, place: Place) -> Line:
+    def _line(self, place: Place) -> RightsLine:
         columns = [place.columns.get(column) for column, _ in columns_of(self.role.level)]
         boxes = [right and self._box(right) for right in columns]
-        return Line(place.words, boxes, [self._box(right) for right in place.special])
+        return RightsLine(place.words, boxes, [self._box(right) for right in place.special])
 
-    def _box(self, right: str) -> Box:
+    def _box(self, right: str) -> TickBox:
         locked = self.why_locked
         if not locked and right in self.fixed:
             locked = f"from {self.role.base}" if right in self.inherited else "every role has it"
-        return Box(right, words_of(right), right in self.given, right in self.had, locked)
+        return TickBox(right, words_of(right), right in self.given, right in self.had, locked)
 
-    def _head(self, scope: str, column: str, words: str, of: str) -> Box | None:
+    def _head(self, scope: str, column: str, words: str, of: str) -> TickBox | None:
         key = f"{scope}/{column}"
         below = heads(self.role.level).get(key)
         if not below:
@@ -188,7 +188,7 @@ class Editor:
         given = below & self.given
         locked = self.why_locked or ("" if below - self.fixed else "can't be changed")
         every, some = given == below, bool(given)
-        return Box(key, f"{words} {of}", every, every, locked, mixed=some and not every)
+        return TickBox(key, f"{words} {of}", every, every, locked, mixed=some and not every)
 
 
 def ticked(data, role: Role) -> frozenset[str]:

@@ -13,7 +13,7 @@ SPELT = 4  # kinds of rights spelt out
 
 
 @dataclass(frozen=True)
-class Line:
+class EffectLine:
     """ "3 people gain update on 2 tenants", and who they are. `tone`: ok for a gain, bad for a loss."""
 
     tone: str
@@ -26,7 +26,7 @@ class Line:
 class Consequence:
     """What a page says before saving. `kept`: how many of those touched neither gain nor lose."""
 
-    lines: list[Line] = field(default_factory=list)
+    lines: list[EffectLine] = field(default_factory=list)
     kept: int = 0
 
     @property
@@ -51,7 +51,9 @@ def consequence(
     return Consequence(told, len(set(touched) - {effect.person for effect in effects}))
 
 
-def _line(kind: tuple[str, str], effects: list[Effect], level: str, names: Mapping, places: Mapping) -> Line:
+def _line(
+    kind: tuple[str, str], effects: list[Effect], level: str, names: Mapping, places: Mapping
+) -> EffectLine:
     tone, icon = kind
     people = {effect.person for effect in effects}
     where = _where({effect.place for effect in effects}, level, places)
@@ -63,7 +65,9 @@ def _line(kind: tuple[str, str], effects: list[Effect], level: str, names: Mappi
     else:
         verb = ("gain" if tone == "ok" else "lose") + "s" * one
         what = f"{verb} {rights_in_words(_changed(effects, tone), level)} {_on(where, level)}".rstrip()
-    return Line(tone, icon, f"{len(people)} {'person' if one else 'people'} {what}", _who(people, names))
+    return EffectLine(
+        tone, icon, f"{len(people)} {'person' if one else 'people'} {what}", _who(people, names)
+    )
 
 
 def _changed(effects: list[Effect], tone: str) -> frozenset[str]:

@@ -123,7 +123,7 @@ class ImportForm(forms.Form):
             self.add_error("name", error)
 
 
-class DeleteForm(forms.Form):
+class RoleDeleteForm(forms.Form):
     """Which role takes the place of the deleted one."""
 
     replacement = forms.ModelChoiceField(queryset=None, label="Replace with", empty_label="Choose a role")

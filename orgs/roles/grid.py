@@ -91,16 +91,16 @@ TENANT_GROUPS: dict[str, tuple[str, ...]] = {"The tenant itself": tuple(DASHBOAR
 
 
 @dataclass(frozen=True)
-class Cell:
+class RightCell:
     words: str
     given: bool
 
 
 @dataclass(frozen=True)
-class Row:
+class RightsRow:
     resource: str
-    cells: list[Cell]
-    special: list[Cell]
+    cells: list[RightCell]
+    special: list[RightCell]
 
 
 def resource_words(resource: str) -> str:
@@ -138,17 +138,17 @@ def _action_summary(action: str, rights: frozenset[str], resources: tuple[str, .
     return f"{action_words(action)} {' and '.join(resource_words(resource) for resource in given)}"
 
 
-def grid(rights: Iterable[str]) -> dict[str, list[Row]]:
+def grid(rights: Iterable[str]) -> dict[str, list[RightsRow]]:
     """Every resource type of every group with a cell for each action, for one role of a tenant."""
     rights = frozenset(rights)
     return {group: [_row(resource, rights) for resource in resources] for group, resources in GROUPS.items()}
 
 
-def _row(resource: str, rights: frozenset[str]) -> Row:
+def _row(resource: str, rights: frozenset[str]) -> RightsRow:
     cells = [_cell(resource, action, rights) for action in COLUMNS]
     special = [_cell(resource, action, rights) for action in EXTRA_ACTIONS.get(resource, ())]
-    return Row(resource_words(resource), cells, special)
+    return RightsRow(resource_words(resource), cells, special)
 
 
-def _cell(resource: str, action: str, rights: frozenset[str]) -> Cell:
-    return Cell(action_words(action), f"{resource}:{action}" in rights)
+def _cell(resource: str, action: str, rights: frozenset[str]) -> RightCell:
+    return RightCell(action_words(action), f"{resource}:{action}" in rights)

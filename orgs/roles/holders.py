@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from orgs.access.places import Held, places
+from orgs.access.places import RoleHolders, places
 from orgs.teams.models import Team
 from zenpro_site.common.sql import counts_in
 
@@ -42,7 +42,7 @@ def holders(role: Role) -> Holders:
     )
 
 
-def _held(role: Role) -> Held:
+def _held(role: Role) -> RoleHolders:
     """Who holds it where. A role of the organization is given at no place."""
     held, organization = places().held(role), role.organization
     if role.level == Role.Level.TENANT:

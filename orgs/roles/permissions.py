@@ -51,7 +51,6 @@ WORK = tuple(
     for resource in GROUPS[group]
 )
 STACKS = GROUPS["Stacks & components"] + GROUPS["Connectors"]
-SETUP = ("project", "service_account", "tag")
 RESOURCES = tuple(resource for group in GROUPS.values() for resource in group)
 
 

@@ -35,7 +35,7 @@ class Mark:
 
 
 @dataclass(frozen=True)
-class Line:
+class PrintedLine:
     words: str
     cells: list[list[Mark]]
 
@@ -50,10 +50,10 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Group:
+class PrintedGroup:
     name: str
     icon: str
-    lines: list[Line]
+    lines: list[PrintedLine]
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Sheet:
     """Some roles of one level with all groups."""
 
     roles: list[Role]
-    groups: list[Group]
+    groups: list[PrintedGroup]
 
 
 def sheets(roles: Iterable[Role], level: str) -> list[Sheet]:
@@ -76,31 +76,31 @@ def legend() -> list[tuple[str, str]]:
     return [(letter, action_words(action)) for action, letter in LETTERS.items()]
 
 
-def _of_organization(given: list[frozenset[str]]) -> list[Group]:
+def _of_organization(given: list[frozenset[str]]) -> list[PrintedGroup]:
     return [
-        Group(name, icon, [_single(str(right), given) for right in rights])
+        PrintedGroup(name, icon, [_single(str(right), given) for right in rights])
         for (name, icon), rights in ORGANIZATION_GROUPS.items()
     ]
 
 
-def _of_tenants(given: list[frozenset[str]]) -> list[Group]:
+def _of_tenants(given: list[frozenset[str]]) -> list[PrintedGroup]:
     groups = sorted(TENANT_GROUPS.items(), key=lambda item: item[1] == tuple(DASHBOARD))
     return [
-        Group(name, ICONS[name], [line for resource in resources for line in _lines(resource, given)])
+        PrintedGroup(name, ICONS[name], [line for resource in resources for line in _lines(resource, given)])
         for name, resources in groups
     ]
 
 
-def _lines(resource: str, given: list[frozenset[str]]) -> list[Line]:
+def _lines(resource: str, given: list[frozenset[str]]) -> list[PrintedLine]:
     if resource in DASHBOARD:
         return [_single(f"{resource}:{action}", given) for action in actions_of(resource)]
     cells = [[_mark(resource, action, rights) for action in actions_of(resource)] for rights in given]
-    return [Line(resource_words(resource).capitalize(), cells)]
+    return [PrintedLine(resource_words(resource).capitalize(), cells)]
 
 
-def _single(right: str, given: list[frozenset[str]]) -> Line:
+def _single(right: str, given: list[frozenset[str]]) -> PrintedLine:
     words = words_of(right).removeprefix("The tenant: ")
-    return Line(
+    return PrintedLine(
         words[:1].upper() + words[1:], [[Mark(right, "", "yes", right in rights)] for rights in given]
     )
 

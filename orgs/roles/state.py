@@ -30,26 +30,26 @@ class Effect(NamedTuple):
 
 
 @dataclass(frozen=True)
-class State:
+class RolesState:
     holdings: frozenset[Holding]
     people: Mapping[Hashable, frozenset]
     rights: Mapping[Hashable, frozenset[str]]
 
-    def with_rights(self, role, rights: Iterable[str]) -> "State":
+    def with_rights(self, role, rights: Iterable[str]) -> "RolesState":
         """The role may do exactly this."""
         return replace(self, rights={**self.rights, role: frozenset(rights)})
 
-    def with_roles(self, place, holder, roles: Iterable) -> "State":
+    def with_roles(self, place, holder, roles: Iterable) -> "RolesState":
         """The holder has exactly these roles at the place."""
         others = {one for one in self.holdings if (one.place, one.holder) != (place, holder)}
         return replace(self, holdings=frozenset(others | {Holding(place, holder, role) for role in roles}))
 
-    def with_more(self, *, rights: Mapping, people: Mapping) -> "State":
+    def with_more(self, *, rights: Mapping, people: Mapping) -> "RolesState":
         """Roles and holders that no one here has had so far. No one gains or loses by that."""
         return replace(self, rights={**self.rights, **rights}, people={**self.people, **people})
 
 
-def effective(state: State) -> dict[tuple, frozenset[str]]:
+def effective(state: RolesState) -> dict[tuple, frozenset[str]]:
     """(person, place) -> all they may do there. Each combination of roles is put together once."""
     roles: dict[tuple, set] = {}
     for place, holder, role in state.holdings:
@@ -63,7 +63,7 @@ def effective(state: State) -> dict[tuple, frozenset[str]]:
     return {key: union(frozenset(held)) for key, held in roles.items()}
 
 
-def compare(before: State, after: State) -> list[Effect]:
+def compare(before: RolesState, after: RolesState) -> list[Effect]:
     """Everyone for whom something changes, and where."""
     had, has = effective(before), effective(after)
     found = (Effect(*key, had.get(key, NOTHING), has.get(key, NOTHING)) for key in had.keys() | has.keys())

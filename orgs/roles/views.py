@@ -13,9 +13,9 @@ from zenpro_site.common.refusals import Refused
 
 from . import actions
 from .consequences import of_editing
-from .editor import Editor, known, nearest, ticked
+from .editor import RightsEditor, known, nearest, ticked
 from .exchange import as_json
-from .forms import CreateForm, DeleteForm, ImportForm, RoleForm
+from .forms import CreateForm, ImportForm, RoleDeleteForm, RoleForm
 from .grid import ICONS, ORGANIZATION_WORDS, TENANT_GROUPS, grid, summary
 from .holders import holders
 from .models import Role
@@ -131,7 +131,7 @@ def role_edit(request, role):
 def role_delete(request, role):
     role = _own_role(request, role)
     needed = actions.in_use(role)
-    form = DeleteForm(request.POST if request.method == "POST" else None, role=role, needed=needed)
+    form = RoleDeleteForm(request.POST if request.method == "POST" else None, role=role, needed=needed)
     if request.method == "POST" and form.is_valid():
         try:
             actions.delete_role(role=role, by=request.actor, replacement=form.cleaned_data["replacement"])
@@ -185,7 +185,7 @@ def _saved(role: Role, change) -> str:
     if not (change.added or change.removed):
         return "Nothing was changed."
     words = f"{role} saved: +{len(change.added)} −{len(change.removed)}."
-    editor = Editor(role, frozenset())
+    editor = RightsEditor(role, frozenset())
     if change.implied:
         words += f" Also added because other rights need it: {', '.join(editor.told(change.implied))}."
     return words
@@ -195,7 +195,7 @@ def _detail(request, role: Role, chosen: frozenset[str]) -> dict:
     why_locked = (
         "predefined" if role.predefined else "" if _can_manage(request) else "only an Admin can change it"
     )
-    editor = Editor(role, chosen, why_locked, _folded(request))
+    editor = RightsEditor(role, chosen, why_locked, _folded(request))
     compared = _compared(request, role, editor)
     return {
         "role": role,
@@ -212,7 +212,7 @@ def _detail(request, role: Role, chosen: frozenset[str]) -> dict:
     }
 
 
-def _effect(request, role: Role, editor: Editor):
+def _effect(request, role: Role, editor: RightsEditor):
     """Who gains and who loses by the ticks that are not saved; None without any."""
     if not editor.number:
         return None
@@ -230,7 +230,7 @@ def _folded(request) -> set[str]:
     return set(request.POST.getlist("folded")) ^ {request.POST.get("fold", "")}
 
 
-def _compared(request, role: Role, editor: Editor) -> Role:
+def _compared(request, role: Role, editor: RightsEditor) -> Role:
     """The role to show differences to: the chosen one, its base, or the predefined one most like it."""
     others = request.org.roles.filter(level=role.level).exclude(pk=role.pk).prefetch_related("permissions")
     wanted = request.GET.get("against") or request.POST.get("against")

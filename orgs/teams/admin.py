@@ -9,7 +9,7 @@ from . import actions
 from .models import Team
 
 
-class TeamForm(forms.ModelForm):
+class TeamAdminForm(forms.ModelForm):
     org_role = forms.ChoiceField(label="organization role", required=False)
 
     def __init__(self, *args, **kwargs):
@@ -22,7 +22,7 @@ class TeamForm(forms.ModelForm):
 
 @admin.register(Team)
 class TeamAdmin(ActionsAdmin):
-    form = TeamForm
+    form = TeamAdminForm
     list_display = ["label", "organization", "org_role", "people", "created_at"]
     list_filter = ["organization", "org_role"]
     list_select_related = ["organization"]

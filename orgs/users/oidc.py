@@ -31,7 +31,7 @@ PATIENCE = 5  # seconds for one answer of the provider
 TRUE = (True, "true", "True")  # some send a word
 
 
-class Session(requests.Session):
+class ProviderSession(requests.Session):
     """What does not arrive, or is no answer, ends in a page instead of an error."""
 
     def __init__(self, page_request):
@@ -50,8 +50,8 @@ class Session(requests.Session):
 
 
 class SocialAdapter(DefaultSocialAccountAdapter):
-    def get_requests_session(self) -> Session:
-        return Session(self.request)
+    def get_requests_session(self) -> ProviderSession:
+        return ProviderSession(self.request)
 
     def on_authentication_error(self, request, provider, error=None, exception=None, extra_context=None):
         log.warning("sign-in through the provider failed", error=error, reason=str(exception or ""))

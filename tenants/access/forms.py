@@ -8,7 +8,7 @@ from django import forms
 from django.utils import timezone
 
 from orgs.roles.models import Role
-from tenants.access.holders import HolderField
+from tenants.access.holder_fields import HolderField
 
 ROWS = 2  # empty rows for choosing who gets access
 MAX_ROWS = 50
@@ -164,7 +164,7 @@ class RolesForm(forms.Form):
         return stored if day and stored and day == timezone.localdate(stored) else end_of(day)
 
 
-class RoleForm(forms.Form):
+class OwnRoleForm(forms.Form):
     """A role for oneself."""
 
     def __init__(self, *args, org, **kwargs):

@@ -16,7 +16,7 @@ NO_RANK = 1000
 
 
 @dataclass(frozen=True)
-class Source:
+class RoleSource:
     """One way in which a person has their role: `kind` is direct, team or organization."""
 
     kind: str
@@ -34,7 +34,7 @@ class PersonRow:
     """A person of the tenant; the strongest source comes first."""
 
     membership: Membership
-    sources: list[Source] = field(default_factory=list)
+    sources: list[RoleSource] = field(default_factory=list)
 
     @property
     def user(self):
@@ -127,15 +127,15 @@ def person_rows(tenant: Tenant, memberships) -> list[PersonRow]:
     for grant in grants.select_related("role", "membership__user", "team", "granted_by"):
         given[grant.team_id].append(_at_home(grant, tenant))
     for grant in given.pop(None, ()):
-        source = Source("direct", grant.role, grant, _given_by(grant, tenant))
+        source = RoleSource("direct", grant.role, grant, _given_by(grant, tenant))
         members[grant.membership_id].sources.append(source)
     for user, team in Team.user_set.through.objects.filter(user__in=rows, group__in=given).values_list(
         "user", "group"
     ):
-        rows[user].sources += [Source("team", grant.role, grant) for grant in given[team]]
+        rows[user].sources += [RoleSource("team", grant.role, grant) for grant in given[team]]
     for row in rows.values():
         if row.membership.manages:
-            row.sources.append(Source("organization", note=_why_manager(row.membership)))
+            row.sources.append(RoleSource("organization", note=_why_manager(row.membership)))
     return [_in_order(row, tenant) for row in rows.values()]
 
 

@@ -21,7 +21,7 @@ PLACED = ("team_keys", "manages", "own_tenants", "team_tenants")  # what placed(
 
 
 @dataclass
-class Row(listing.Row):
+class TenantMemberRow(listing.MemberRow):
     """A member in a list. `tenants`: words for the number of tenants they can enter; `manages`: all of them, by their
     own organization role, a team's, or as a superuser."""
 
@@ -30,7 +30,7 @@ class Row(listing.Row):
 
 
 @dataclass(frozen=True)
-class Held:
+class HeldRole:
     """A role on a tenant and where it comes from: a team, or someone who assigned it directly."""
 
     role: str
@@ -44,7 +44,7 @@ class TenantRoles:
     """What a member holds on one tenant: strongest first; the first one decides."""
 
     tenant: object
-    held: list[Held]
+    held: list[HeldRole]
 
 
 def visible_tenants(request):
@@ -67,12 +67,14 @@ def placed(organization: Organization, members):
     )
 
 
-def rows(request, members: Sequence[Membership], counts=None, roles=None, teams=None) -> list[Row]:
+def rows(
+    request, members: Sequence[Membership], counts=None, roles=None, teams=None
+) -> list[TenantMemberRow]:
     """What listing.rows says, with tenants. Members that were read with placed() spare another query."""
     _place(request.org, members)
     words = _tenants_of(request)
     return [
-        Row(**vars(row), tenants=words(row.membership), manages=row.membership.manages)
+        TenantMemberRow(**vars(row), tenants=words(row.membership), manages=row.membership.manages)
         for row in listing.rows(request, members, counts, roles, teams)
     ]
 
@@ -114,5 +116,5 @@ def tenant_roles(request, member: Membership) -> list[TenantRoles]:
     values = ("tenant", "role__name", "team", "expires_at", "granted_by__name")
     held = defaultdict(list)
     for tenant, role, team, ends, by in grants.order_by("role__rank").values_list(*values):
-        held[tenant].append(Held(role, teams.get(team), ends, by or ""))
+        held[tenant].append(HeldRole(role, teams.get(team), ends, by or ""))
     return [TenantRoles(tenant, held[key]) for key, tenant in tenants.items() if held[key]]

@@ -3,7 +3,7 @@
 from django.db.models import Count, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce
 
-from orgs.access.places import Held
+from orgs.access.places import RoleHolders
 from orgs.models import Membership
 from orgs.permissions import Permission
 from tenants.models import InvitationGrant, Tenant, TenantGrant
@@ -57,10 +57,10 @@ class TenantPlaces:
     def are_held(self, role, user) -> bool:
         return role.grants.filter(Q(membership__user=user) | Q(team__user=user)).exists()
 
-    def held(self, role) -> Held:
+    def held(self, role) -> RoleHolders:
         organization, grants = role.organization, _live(role.grants).order_by()
         promised = InvitationGrant.objects.filter(role=role)
-        return Held(
+        return RoleHolders(
             # Not once more of this organization: databases would look through all its members for it.
             Membership.objects.filter(pk__in=grants.exclude(membership=None).values("membership")),
             organization.teams.filter(pk__among=grants.exclude(team=None).values("team")),

@@ -1,11 +1,6 @@
 """Ends runs of people who can no longer enter their tenant, and of keys revoked or expired (rules §3, §7)."""
 
-from django.conf import settings
-
 from tenants.access import decisions
-from tenants.hosting.local.places import folder_of
-from tenants.hosting.local.run_records import end_run
-from tenants.hosting.local.spec import database_in
 from tenants.models import Tenant
 from tenants.run_templates.actions import stop_run
 from tenants.run_templates.models import TemplateRun
@@ -48,17 +43,3 @@ def is_out(run: TemplateRun, known: Holding | None = None) -> bool:
     if pair not in known:
         known[pair] = bool(pair[0]) and decisions.holds_anything(pair[0], run.template.tenant)
     return not known[pair]
-
-
-def end_in_database(run: TemplateRun, status: str, reason: str) -> tuple[str, str] | None:
-    """(status, reason) the tenant has of the run from now on; None when it is not there, or cannot be told from here.
-
-    Raises ServerError: then try again later.
-    """
-    tenant = run.template.tenant
-    if run.zenml_run_id is None or tenant.is_elsewhere:
-        return None
-    database = database_in(folder_of(tenant))
-    if not database.exists():
-        return None
-    return end_run(database, run.zenml_run_id, status, reason, settings.ZENPRO_ISOLATION)

@@ -7,6 +7,8 @@ from functools import cached_property
 import structlog
 from django.utils import timezone
 
+from tenants.agent import run_access, run_endings, run_rows
+from tenants.agent.run_endings import End
 from tenants.hosting.base import ServerError, TenantError, TenantRefused, TenantUnreachable
 from tenants.hosting.local.places import local_stores_of
 from tenants.models import Tenant
@@ -17,8 +19,6 @@ from tenants.run_templates.engine.environments import RunEnvironments, needs_of
 from tenants.run_templates.models import TemplateRun
 from tenants.runs.client import TenantClient
 
-from . import run_access, run_ends, run_rows
-from .run_ends import End
 from .run_memory import Memory
 
 log = structlog.get_logger("zenpro.agent")
@@ -95,7 +95,7 @@ class RunPass:
         if again and self._adopt():
             return
         if self.run.cancel_requested_at and not self.run.zenml_run_id and not self.run.zenml_snapshot_id:
-            self._end(End(State.STOPPED, run_ends.stopped_by(self.run)))
+            self._end(End(State.STOPPED, run_endings.stopped_by(self.run)))
         elif run_access.is_out(self.run):
             self._end_gone()
         else:
@@ -172,15 +172,15 @@ class RunPass:
         """Tell the tenant, then the runner; after the grace period end it."""
         if self.run.stop_sent_at is None:
             self._tell_stopping()
-            run_rows.move(self.run, self.run.state, State.STOPPING, run_ends.stopped_by(self.run))
+            run_rows.move(self.run, self.run.state, State.STOPPING, run_endings.stopped_by(self.run))
             self.runner.stop(self.process)
             run_rows.write(self.run, stop_sent_at=self.now())  # rather told twice than never
         elif self._seconds_since(self.run.stop_sent_at) > STOP_GRACE:
             self.runner.end(self.process)
 
     def _tell_stopping(self) -> None:
-        reason = run_ends.stopped_by(self.run)
-        body = {"status": "stopping", "status_reason": reason[: run_ends.ZENML_REASON_LENGTH]}
+        reason = run_endings.stopped_by(self.run)
+        body = {"status": "stopping", "status_reason": reason[: run_endings.ZENML_REASON_LENGTH]}
         try:
             self.client.update_run(self.run.zenml_run_id, body)
         except TenantError as error:
@@ -198,21 +198,21 @@ class RunPass:
             self._end(self._read_end())
 
     def _read_end(self) -> End:
-        return run_ends.read_end(self.run, self.client, self.runner, self.runner.exit_code(self.process))
+        return run_endings.read_end(self.run, self.client, self.runner, self.runner.exit_code(self.process))
 
     def _end_gone(self) -> None:
         """End a run that no one can ask the tenant about; a busy database is told later."""
         try:
-            self._end(run_ends.end_of_the_gone(self.run))
+            self._end(run_endings.end_of_the_gone(self.run))
         except ServerError as error:
             log.warning("end was not told", run=str(self.run.pk), reason=error.reason)
-            self._end_unsettled(End(State.STOPPED, run_ends.gone(self.run)))
+            self._end_unsettled(End(State.STOPPED, run_endings.gone(self.run)))
 
     def _fail(self, reason: str) -> None:
         """An end before there was a process; the tenant is told when it knows the run already."""
         end = End(State.FAILED, reason)
         if self.run.zenml_run_id:
-            end = run_ends.reap(self.run, self.client, reason)
+            end = run_endings.reap(self.run, self.client, reason)
         self._end(end)
 
     def _end(self, end: End) -> None:
@@ -284,6 +284,6 @@ class RunPass:
 
     def _tell_end(self) -> None:
         if run_access.is_out(self.run):
-            run_ends.end_of_the_gone(self.run)
+            run_endings.end_of_the_gone(self.run)
         else:
-            run_ends.read_end(self.run, self.client, self.runner)
+            run_endings.read_end(self.run, self.client, self.runner)

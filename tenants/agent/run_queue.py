@@ -5,6 +5,7 @@ from enum import Enum, auto
 
 import structlog
 
+from tenants.agent.run_endings import End, stopped_by
 from tenants.hosting.base import ServerError
 from tenants.models import Tenant
 from tenants.run_templates.engine.base import Runner
@@ -12,7 +13,6 @@ from tenants.run_templates.engine.environments import BUILDS, RunEnvironments, n
 from tenants.run_templates.models import RunTemplate, TemplateRun
 from tenants.usage.disk import why_wait
 
-from .run_ends import End, stopped_by
 from .run_rows import finish, finish_unsettled, note
 
 log = structlog.get_logger("zenpro.agent")

@@ -4,10 +4,9 @@ from uuid import UUID
 
 from django.utils import timezone
 
+from tenants.agent.run_endings import REASON_LENGTH, End
 from tenants.run_templates.engine.base import Runner, Started
 from tenants.run_templates.models import TemplateRun
-
-from .run_ends import REASON_LENGTH, End
 
 
 def rows():

@@ -16,6 +16,7 @@ from uuid import UUID
 import structlog
 from django.conf import settings
 from django.db import close_old_connections
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from tenants.hosting.backends import READ_WITH, backends
@@ -51,6 +52,7 @@ PROJECT_EVERY = 2.0  # seconds between tries to make the first project
 PROJECT_LIMIT = 120.0  # seconds after which the tenant is available without it; it is made later
 PROJECT_LATER = 60.0  # seconds between tries then
 ANEW = timedelta(seconds=2)  # the supervisor knows whole seconds
+MEET_EVERY = 10.0  # seconds between looks for tenants that this agent has never seen
 
 # What follows from the state of a server that someone else starts.
 FOLLOWED = {
@@ -58,6 +60,13 @@ FOLLOWED = {
     ServerStatus.STARTING: Status.PENDING,
     ServerStatus.STOPPED: Status.FAILED,
 }
+RETIRED = Q(status=Status.DELETED, retired_at__isnull=False)
+# What _is_settled() and _restart_wanted() ask, for the database to answer.
+MOVING = ~Q(status__in=[F("desired_state"), Status.FAILED])
+NOT_YET_FOLLOWED = Q(desired_state=Desired.AVAILABLE) & ~Q(status__in=FOLLOWED.values())
+RESTART_WANTED = Q(restart_requested_at__isnull=False) & (
+    Q(restarted_at=None) | Q(restarted_at__lt=F("restart_requested_at"))
+)
 
 
 class Superseded(Exception):
@@ -79,16 +88,44 @@ class TenantLoop:
         self.starts = threading.Semaphore(STARTS_AT_ONCE)
         self.passes: dict[UUID, Future] = {}
         self.looked: dict[UUID, float] = {}
+        self.look_at: dict[UUID, float] = {}  # when the pace of each tenant asks for the next look
+        self.met = -math.inf
         self.misses: dict[UUID, list[datetime]] = {}
         self.tried: dict[UUID, float] = {}
 
     def tick(self) -> None:
         """Begin a pass for every tenant that needs one and has none under way."""
-        rows = Tenant.objects.exclude(status=Status.DELETED, retired_at__isnull=False)
-        for tenant in rows.select_related(*READ_WITH):
-            if not self._busy(tenant.pk) and self._due(tenant):
-                self.looked[tenant.pk] = time.monotonic()
+        now = time.monotonic()
+        if now - self.met >= MEET_EVERY:
+            self._meet(now)
+        for tenant in self.candidates(now):
+            if self._busy(tenant.pk):
+                continue
+            if self._due(tenant):
+                self.looked[tenant.pk] = now
                 self.passes[tenant.pk] = self._pool_for(tenant).submit(self._in_thread, tenant.pk)
+            self.look_at[tenant.pk] = self.looked[tenant.pk] + self._hosting(tenant).look_every(tenant)
+
+    def _meet(self, now: float) -> None:
+        """Have every tenant that is new to this agent looked at, whatever its row says, and forget those that are gone."""
+        there = set(Tenant.objects.exclude(RETIRED).order_by().values_list("pk", flat=True))
+        self.look_at = {pk: self.look_at.get(pk, now) for pk in there}
+        self.looked = {pk: at for pk, at in self.looked.items() if pk in there}
+        self.met = now
+
+    def candidates(self, now: float) -> QuerySet[Tenant]:
+        """Those whose next look is due, and those whose rows say that it cannot wait; _due() decides."""
+        by_time = Q(pk__in=[pk for pk, at in self.look_at.items() if at <= now])
+        rows = Tenant.objects.exclude(RETIRED).filter(by_time | self._urgent())
+        return rows.select_related(*READ_WITH).order_by()
+
+    def _urgent(self) -> Q:
+        followed = [kind for kind, hosting in self.hostings.items() if not hosting.steps]
+        ours = ~Q(kind__in=followed, desired_state=Desired.AVAILABLE)
+        urgent = RESTART_WANTED | MOVING & ours | NOT_YET_FOLLOWED & ~ours
+        for hosting in self.hostings.values():
+            urgent |= hosting.hurried()
+        return urgent
 
     def run_forever(self, stop: threading.Event, interval: float = 0.5) -> None:
         swept = 0.0

@@ -55,7 +55,7 @@ class Sent(Schema):
     """The result for one address. The link is shown only once."""
 
     email: str
-    outcome: actions.Outcome
+    outcome: actions.Sending
     invitation: UUID | None
     link: str | None
 

@@ -6,7 +6,7 @@ from ninja import Query, Router, Schema
 from pydantic import Field
 
 from orgs.members import actions, listing
-from orgs.members.forms import MemberFilter, RoleForm
+from orgs.members.forms import MemberFilter, MemberRoleForm
 from orgs.permissions import Permission
 from tenants.models import TenantGrant
 
@@ -60,7 +60,7 @@ class MemberChange(Body):
     role: Text = Field(description="Slug of an organization role.", examples=["viewer"])
 
 
-def shown(row: listing.Row) -> dict:
+def shown(row: listing.MemberRow) -> dict:
     member, user = row.membership, row.membership.user
     account = {name: getattr(user, name) for name in User.model_fields}
     return {
@@ -111,7 +111,7 @@ def member_get(request, organization: str, member: UUID):
 def member_change_role(request, organization: str, member: UUID, body: MemberChange):
     """Change the organization role. Refused for your own, for roles stronger than yours, and for the last Admin."""
     found = _member(request, member)
-    role = checked(RoleForm({"role": body.role}, org=request.org))["role"]
+    role = checked(MemberRoleForm({"role": body.role}, org=request.org))["role"]
     actions.change_role(membership=found, role=role, by=request.actor)
     return _detail(request, found)
 

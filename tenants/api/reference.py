@@ -13,7 +13,7 @@ FORMATS = {"uuid": "UUID", "date-time": "date and time", "date": "date"}
 
 
 @dataclass(frozen=True)
-class Field:
+class DocumentedField:
     """A parameter, or a value of a body or an answer; `name` has dots for what is inside something."""
 
     name: str
@@ -49,18 +49,18 @@ class Operation:
         return self.method == "GET"
 
     @property
-    def parameters(self) -> list[Field]:
+    def parameters(self) -> list[DocumentedField]:
         return [
-            Field(one["name"], kind_of(one["schema"]), one.get("description", ""), one["required"])
+            DocumentedField(one["name"], kind_of(one["schema"]), one.get("description", ""), one["required"])
             for one in self.raw["parameters"]
         ]
 
     @property
-    def body(self) -> list[Field]:
+    def body(self) -> list[DocumentedField]:
         return fields_of(self._body_schema)
 
     @property
-    def answers(self) -> list[tuple[str, str, list[Field]]]:
+    def answers(self) -> list[tuple[str, str, list[DocumentedField]]]:
         """(status, words, fields of a success)."""
         return [
             (status, one["description"], fields_of(_schema(one)) if status.startswith("2") else [])
@@ -120,7 +120,7 @@ class Operation:
 
 
 @dataclass(frozen=True)
-class Group:
+class OperationGroup:
     name: str
     operations: list[Operation]
 
@@ -129,14 +129,14 @@ class Group:
         return slugify(self.name)
 
 
-def groups(samples: dict, site: str) -> list[Group]:
+def groups(samples: dict, site: str) -> list[OperationGroup]:
     """All operations by what they are about, in the order of the document."""
     found: dict[str, list[Operation]] = {}
     for path, methods in document()["paths"].items():
         for method, raw in methods.items():
             one = Operation(method.upper(), path, raw, samples, site)
             found.setdefault(raw["tags"][0], []).append(one)
-    return [Group(name, some) for name, some in found.items()]
+    return [OperationGroup(name, some) for name, some in found.items()]
 
 
 def _schema(holder: dict) -> dict:
@@ -175,7 +175,7 @@ def _range(schema: dict) -> str:
     return f" {low} to {high}" if low is not None and high is not None else ""
 
 
-def fields_of(schema: dict, before: str = "", depth: int = 0) -> list[Field]:
+def fields_of(schema: dict, before: str = "", depth: int = 0) -> list[DocumentedField]:
     """A row for each value, followed by the values inside it."""
     schema, _ = _without_null(schema)
     if schema.get("type") == "array":
@@ -183,7 +183,7 @@ def fields_of(schema: dict, before: str = "", depth: int = 0) -> list[Field]:
     rows = []
     for name, inner in schema.get("properties", {}).items():
         required = name in schema.get("required", [])
-        rows.append(Field(before + name, kind_of(inner), inner.get("description", ""), required))
+        rows.append(DocumentedField(before + name, kind_of(inner), inner.get("description", ""), required))
         if depth < DEEPEST:
             rows += fields_of(_inside(inner), f"{before}{name}{_mark(inner)}.", depth + 1)
     return rows

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from orgs.permissions import Permission
 from orgs.roles import actions
-from orgs.roles.forms import DeleteForm, RoleForm
+from orgs.roles.forms import RoleDeleteForm, RoleForm
 from orgs.roles.models import Role
 from orgs.roles.permissions import rights_that_exist
 
@@ -138,6 +138,6 @@ def role_change_rights(request, organization: str, role: UUID, body: RightsChang
 def role_delete(request, organization: str, role: UUID, replacement: UUID | None = None):
     """Delete a role; everyone who has it gets `replacement`, which is required for a role in use."""
     found = _role(request, role)
-    form = DeleteForm({"replacement": replacement}, role=found, needed=False)
+    form = RoleDeleteForm({"replacement": replacement}, role=found, needed=False)
     chosen = checked(form)["replacement"]
     actions.delete_role(role=found, by=request.actor, replacement=chosen)

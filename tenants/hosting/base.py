@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Protocol
 from uuid import UUID
 
 if TYPE_CHECKING:
+    from django.db.models import Q
+
     from tenants.models import Tenant
 
 # What the agent itself sees of the start of a server, of whatever kind.
@@ -164,6 +166,9 @@ class Hosting(Protocol):
     def look_every(self, tenant: Tenant) -> float:
         """Seconds between looks at a tenant in which nothing is to be done."""
 
+    def hurried(self) -> Q:
+        """Tenants for which look_every() may say less than it did at the last look, by what their rows say."""
+
     def provision(self, tenant: Tenant, tell: Tell) -> None:
         """Everything a server needs before it can start, its address included. `tell` hears of each step.
 
@@ -231,4 +236,11 @@ class Hosting(Protocol):
         """End what an account has open inside the server. True when that is done.
 
         `still_out` is asked while no one else can write; False when it says no. Raises ServerError.
+        """
+
+    def end_run(self, tenant: Tenant, run_id: UUID, status: str, reason: str) -> tuple[str, str] | None:
+        """Give a run inside the server this end, in place of a person who can no longer; one that ended keeps its end.
+
+        Returns (status, reason) the server has of it from now on; None when it has no such run, or is out of reach.
+        `status` is "stopped" or "failed". Raises ServerError: then try again later.
         """

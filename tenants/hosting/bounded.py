@@ -254,7 +254,7 @@ def _is_deep(found: Any) -> bool:
 class Call:
     """A call that has a place: its processor time is charged to its server."""
 
-    def __init__(self, places: Places, server: str):
+    def __init__(self, places: CallPlaces, server: str):
         self.places, self.server = places, server
         self.free, self.since = FREE, time.thread_time()
 
@@ -278,7 +278,7 @@ class Call:
                 self.charge()
 
 
-class Places:
+class CallPlaces:
     """How many calls may run at once in this process: so many to one server, so many to all of them.
 
     One bad server thereby never holds the last thread. Few callers wait a moment for a place, all others are told
@@ -352,4 +352,4 @@ def _less(counts: Counter[str], key: str) -> None:
         del counts[key]
 
 
-PLACES = Places()
+PLACES = CallPlaces()

@@ -117,7 +117,7 @@ class SettingsForm(forms.Form):
     )
 
 
-class DeleteForm(forms.Form):
+class TenantDeleteForm(forms.Form):
     """Asks for the name, as a confirmation."""
 
     confirm = forms.CharField(label="Name", required=False)

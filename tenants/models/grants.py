@@ -13,7 +13,7 @@ from orgs.invitations.models import Invitation
 from orgs.models import Membership
 from orgs.permissions import Permission
 from orgs.roles.models import Role, RolePermission
-from orgs.roles.state import Holding, State
+from orgs.roles.state import Holding, RolesState
 from orgs.teams.models import Team
 from zenpro_site.common.lasting import lasting
 
@@ -126,7 +126,7 @@ class TenantGrantQuerySet(models.QuerySet):
         for kind in HOLDERS:
             _sync_places(kind, _places(self, kind))
 
-    def state_of(self, people, tenants) -> State:
+    def state_of(self, people, tenants) -> RolesState:
         """Everything these people (ids of users, or a query for them) hold on these tenants now. Three queries.
 
         Teams consist of these people alone: whoever else is in them is not looked at.
@@ -141,9 +141,9 @@ class TenantGrantQuerySet(models.QuerySet):
             teams[team].add(user)
         holdings = {Holding(tenant, membership or team, role) for tenant, role, membership, team, _ in rows}
         rights = RolePermission.objects.by_role({role for _, role, *_ in rows})
-        return State(frozenset(holdings), members | teams, rights)
+        return RolesState(frozenset(holdings), members | teams, rights)
 
-    def joining(self, team: Team, people) -> tuple[State, State]:
+    def joining(self, team: Team, people) -> tuple[RolesState, RolesState]:
         """What these people hold on the tenants these grants of the team are for: outside the team, and in it."""
         live = self.exclude(tenant__desired_state=Tenant.DesiredState.DELETED).order_by()
         places = list(live.values_list("tenant", "role"))
@@ -155,7 +155,7 @@ class TenantGrantQuerySet(models.QuerySet):
             state = state.with_roles(tenant, team.pk, given)
         return state, state.with_more(rights={}, people={team.pk: frozenset(people)})
 
-    def state(self) -> State:
+    def state(self) -> RolesState:
         """What the active people who have these grants hold in all, on the tenants these grants are for."""
         people = get_user_model().objects.filter(is_active=True)
         has = models.Q(memberships__in=self.values("membership")) | models.Q(groups__in=self.values("team"))

@@ -20,7 +20,7 @@ from tenants.control_plane.actions import record_usage
 from tenants.credentials.models import ApiKey
 from tenants.models import Tenant
 from tenants.run_templates.document.configuration import (
-    Problem,
+    DocumentFault,
     cannot_be_stored,
     changes,
     default_configuration,
@@ -60,7 +60,7 @@ class LimitReached(Refused):
 class InvalidConfiguration(Refused):
     """A configuration that can't run; `problems` says what is wrong where. Nothing has been written."""
 
-    def __init__(self, problems: list[Problem]):
+    def __init__(self, problems: list[DocumentFault]):
         super().__init__(problems[0].message)
         self.problems = problems
 

@@ -59,7 +59,7 @@ class RunTemplate(PlainNames, models.Model):
 class TemplateRunQuerySet(models.QuerySet):
     def unfinished(self):
         """Re-runs the agent still has to look after."""
-        return self.exclude(state__in=TemplateRun.ENDED)
+        return self.filter(state__in=TemplateRun.UNFINISHED)
 
     def unsettled(self):
         """Re-runs that ended, of whose end their tenants have not heard."""
@@ -79,6 +79,7 @@ class TemplateRun(models.Model):
         FAILED = "failed", "Failed"
         STOPPED = "stopped", "Stopped"
 
+    UNFINISHED = (State.QUEUED, State.PREPARING, State.STARTING, State.RUNNING, State.STOPPING)
     ENDED = (State.COMPLETED, State.FAILED, State.STOPPED)
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)

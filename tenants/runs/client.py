@@ -9,7 +9,7 @@ import re
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -40,8 +40,8 @@ from tenants.hosting.base import (
 from tenants.hosting.bounded import (
     PLACES,
     TOO_LARGE,
+    CallPlaces,
     Deadline,
-    Places,
     TooMuch,
     fetch,
     json_of,
@@ -73,7 +73,7 @@ Id = UUID | str
 
 
 @dataclass(frozen=True)
-class Page:
+class ListPage:
     """One page of a list; `items` are Run, Step or plain dicts."""
 
     items: list
@@ -195,7 +195,7 @@ class TenantClient:
         token_source: Callable[[], str],
         timeout: float = TIMEOUT,
         http: httpx.Client | None = None,
-        places: Places = PLACES,
+        places: CallPlaces = PLACES,
     ):
         self.api = f"{server_url.rstrip('/')}/api/v1"
         self.token_source = token_source
@@ -280,20 +280,11 @@ class TenantClient:
                 if not (left and isinstance(error, httpx.RemoteProtocolError | httpx.ReadError)):
                     raise unreachable(error) from error
 
-    def pages(self, path: str, page: int, size: int, **params: Any) -> Page:
+    def pages(self, path: str, page: int, size: int, **params: Any) -> ListPage:
         """One page of any list, items as plain dicts."""
         return page_of(self.call("GET", path, page=page, size=min(size, MAX_PAGE), **params), plain)
 
-    # -- the server and its people
-
-    def info(self) -> Json:
-        """{"id", "name", "version", "deployment_type", "pro_workspace_id", ...}; asks without a session."""
-        with self.places.one(self.api):
-            return mapping(json_of(self._send("GET", "/info", "none", Deadline(self.timeout))))
-
-    def current_user(self) -> Json:
-        """The tenant's account of this person; `metadata.external_user_id` is their id in the dashboard."""
-        return mapping(self.call("GET", "/current-user"))
+    # -- projects
 
     def projects(self) -> list[Json]:
         """[{"id", "name", "body": {"display_name"}, ...}], by name; at most 100."""
@@ -305,39 +296,9 @@ class TenantClient:
         body = {"name": name, "display_name": display_name or name, "description": description}
         return item(self.call("POST", "/projects", json=body))
 
-    def pipelines(self, project: Id, page: int = 1, size: int = 20, **filters: Any) -> Page:
-        """Page of {"id", "name", "resources": {"latest_run_id", "latest_run_status"}, ...}."""
-        return self.pages("/pipelines", page, size, project=project, **filters)
-
-    def stacks(self) -> list[Json]:
-        """[{"id", "name", "metadata": {"components": {type: [component]}}, ...}]; at most 100."""
-        return self.pages("/stacks", 1, MAX_PAGE, hydrate=True).items
-
-    def ensure_local_stack(self, name: str, path: str) -> Json:
-        """The stack `name` with a local orchestrator and a local artifact store at `path`, made where it is missing.
-
-        Unlike the default stack its store has one path for everyone, so that logs and pictures can be read
-        through the server (rerun.md section 9). What exists under that name is taken as it is.
-        """
-        parts = {"orchestrator": {}, "artifact_store": {"path": path}}
-        components = {kind: [self._ensure_component(name, kind, parts[kind])["id"]] for kind in parts}
-        return self._ensure("/stacks", {"name": name, "components": components}, name=name)
-
-    def _ensure_component(self, name: str, kind: str, configuration: Json) -> Json:
-        body = {"name": name, "type": kind, "flavor": "local", "configuration": configuration}
-        return self._ensure("/components", body, name=name, type=kind)
-
-    def _ensure(self, path: str, body: Json, **found_by: Any) -> Json:
-        try:
-            return plain(self.call("POST", path, json=body))
-        except TenantConflict:
-            if not (existing := self.pages(path, 1, 1, **found_by).items):
-                raise
-            return existing[0]
-
     # -- runs
 
-    def runs(self, project: Id, page: int = 1, size: int = 20, **filters: Any) -> Page:
+    def runs(self, project: Id, page: int = 1, size: int = 20, **filters: Any) -> ListPage:
         """Page of Run, newest first. Filters are the server's: status, pipeline, user, name, tag, stack...
 
         Hydrated, because start and end are missing otherwise (about 2 ms per run).
@@ -417,28 +378,6 @@ class TenantClient:
         """Body: rerun.md section 2, step 4. Unknown step parameters are accepted silently: validate before."""
         return item(self.call("POST", "/pipeline_snapshots", json=body))
 
-    def name_snapshot(
-        self,
-        snapshot_id: Id,
-        name: str,
-        description: str = "",
-        *,
-        replace: bool = False,
-        tags: Sequence[str] = (),
-    ) -> Json:
-        """Name a snapshot, so that lists show it. TenantConflict when the pipeline has that name and not `replace`."""
-        body: Json = {"name": name, "replace": replace}
-        body |= {"description": description} if description else {}
-        body |= {"add_tags": list(tags)} if tags else {}
-        try:
-            return item(self.call("PUT", f"/pipeline_snapshots/{checked_id(snapshot_id)}", json=body))
-        except TenantRefused as refused:
-            if (
-                refused.reason == "Snapshot update failed."
-            ):  # what 0.98 says, with 500, to a name that is taken
-                raise TenantConflict("The pipeline already has a snapshot of that name.") from refused
-            raise
-
     def delete_snapshot(self, snapshot_id: Id) -> None:
         self.call("DELETE", f"/pipeline_snapshots/{checked_id(snapshot_id)}")
 
@@ -466,11 +405,6 @@ class TenantClients:
             while len(self._clients) > self.size:
                 self._clients.popitem(last=False)
             return client
-
-    def forget(self, key: Hashable) -> None:
-        """Drop a person's session, for instance when they lose their role."""
-        with self._lock:
-            self._clients.pop(key, None)
 
 
 # -- answers
@@ -546,13 +480,13 @@ def session_of(body: Any, status: int) -> tuple[str, float]:
     )
 
 
-def page_of(answer: Any, make: Callable[[Any], Any]) -> Page:
+def page_of(answer: Any, make: Callable[[Any], Any]) -> ListPage:
     """At most MAX_PAGE items, however many a server sends. Raises TenantUnreadable."""
     if not isinstance(answer, dict) or not isinstance(answer.get("items"), list):
         raise TenantUnreadable
     found = [make(one) for one in listing(answer["items"], MAX_PAGE)]
     numbers = [whole(answer.get(name)) for name in ("total", "index", "total_pages", "max_size")]
-    return Page(found, *numbers)
+    return ListPage(found, *numbers)
 
 
 def plain(one: Any) -> Json:

@@ -38,7 +38,7 @@ class Node:
 
 
 @dataclass(frozen=True, slots=True)
-class Box:
+class NodeBox:
     """A node with its place; x and y are its upper left corner."""
 
     key: str
@@ -57,7 +57,7 @@ class Box:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class EdgePath:
     """An edge; `path` is the `d` of an SVG path from the source's lower to the target's upper border."""
 
     source: str
@@ -71,8 +71,8 @@ class Layout:
 
     width: int
     height: int
-    nodes: tuple[Box, ...]
-    edges: tuple[Line, ...]
+    nodes: tuple[NodeBox, ...]
+    edges: tuple[EdgePath, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class _Drawing:
 
     width: int
     height: int
-    boxes: tuple[Box, ...]
+    boxes: tuple[NodeBox, ...]
     routes: dict[tuple[str, str], list[_Stop]]
 
 
@@ -491,10 +491,10 @@ def _heights(graph: _Graph, middles: list[int]) -> tuple[list[int], list[int]]:
     return tops, heights
 
 
-def _box(graph: _Graph, item: int, middles: list[int], tops: list[int], heights: list[int]) -> Box:
+def _box(graph: _Graph, item: int, middles: list[int], tops: list[int], heights: list[int]) -> NodeBox:
     node, layer = graph.nodes[item], graph.layer[item]
     x = middles[item] - node.width // 2
-    return Box(node.key, x, tops[layer] + (heights[layer] - node.height) // 2, node.width, node.height)
+    return NodeBox(node.key, x, tops[layer] + (heights[layer] - node.height) // 2, node.width, node.height)
 
 
 def _route(graph: _Graph, chain: list[int], boxes, middles, tops, heights) -> list[_Stop]:
@@ -561,5 +561,5 @@ def _assemble(drawings: list[_Drawing], keys: list[str], edges: list[tuple[str, 
         width=max((drawing.width for drawing in drawings), default=2 * MARGIN),
         height=max((drawing.height for drawing in drawings), default=2 * MARGIN),
         nodes=tuple(boxes[key] for key in keys),
-        edges=tuple(Line(*edge, _path(routes[edge])) for edge in edges),
+        edges=tuple(EdgePath(*edge, _path(routes[edge])) for edge in edges),
     )

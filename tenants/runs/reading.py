@@ -23,7 +23,7 @@ from tenants.hosting.base import (
     TenantUnreachable,
 )
 from tenants.models import Tenant
-from tenants.runs.client import STATE_LENGTH, UNDER_WAY, LogLine, Page, Run, Step, TenantClient
+from tenants.runs.client import STATE_LENGTH, UNDER_WAY, ListPage, LogLine, Run, Step, TenantClient
 from tenants.runs.connection import connect
 from tenants.runs.graphs import NODE_HEIGHT, NODE_WIDTH, Layout, Node, layout
 from zenpro_site.common.names import without_odd
@@ -103,7 +103,7 @@ def _refusal(tenant: Tenant, error: TenantRefused) -> Trouble:
 class RunList:
     """One page of runs and what it was chosen by."""
 
-    page: Page
+    page: ListPage
     project: dict | None
     projects: list[dict] = field(default_factory=list)
 
@@ -113,7 +113,7 @@ def list_runs(client: TenantClient, tenant: Tenant, page=1, status="", project="
     projects = client.projects()
     chosen = _project(projects, project, tenant)
     if chosen is None:
-        return RunList(Page([], 0), None)
+        return RunList(ListPage([], 0), None)
     filters = {"status": status} if status else {}
     return RunList(client.runs(chosen["id"], page, size, **filters), chosen, projects)
 

@@ -9,14 +9,14 @@ from tenants.hosting.local.space import shortage
 from tenants.models import Tenant
 from zenpro_site.common.sizes import size_words
 
-from .report import Bar
+from .report import UsageBar
 
 MACHINE_FULL = "The disk of the machine is nearly full. Whoever runs ZenPro has to free some space first."
 WAITS = "Waiting: the disk is full."
 
 
 @dataclass(frozen=True)
-class DiskBar(Bar):
+class DiskBar(UsageBar):
     """Bytes on disk; `limit` None is no limit."""
 
     @property

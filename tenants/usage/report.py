@@ -20,7 +20,7 @@ COLUMNS = ("month", "tenant", "feature", "created", "deleted")
 
 
 @dataclass(frozen=True)
-class Cell:
+class MonthCell:
     """One feature in one month."""
 
     month: date
@@ -29,7 +29,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Bar:
+class UsageBar:
     """How much of a limit is used; `limit` None is no limit."""
 
     used: int
@@ -59,11 +59,11 @@ class Bar:
 
 
 @dataclass(frozen=True)
-class Row:
+class FeatureRow:
     feature: Feature
-    bar: Bar
-    outer: Bar | None  # of the organization, where that has a limit
-    cells: list[Cell]
+    bar: UsageBar
+    outer: UsageBar | None  # of the organization, where that has a limit
+    cells: list[MonthCell]
 
     @property
     def is_monthly(self) -> bool:
@@ -71,9 +71,9 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Report:
+class UsageReport:
     months: list[date]
-    rows: list[Row]
+    rows: list[FeatureRow]
 
     @property
     def is_empty(self) -> bool:
@@ -92,7 +92,7 @@ def last_months(count: int = SHOWN_MONTHS) -> list[date]:
     return months
 
 
-def report_of(scope, outer=None) -> Report:
+def report_of(scope, outer=None) -> UsageReport:
     """The usage of a Tenant or an Organization, which have `usage_events` and `quotas`.
 
     `outer`: the tenant's organization, whose limits apply as well. Two statements, and two for each of the limits.
@@ -101,7 +101,7 @@ def report_of(scope, outer=None) -> Report:
     lines = {(line.month, line.feature): line for line in by_month(scope)}
     bars, outers = bars_of(scope), bars_of(outer) if outer else {}
     rows = [
-        Row(
+        FeatureRow(
             feature,
             bars[feature],
             _limited(outers.get(feature)),
@@ -109,22 +109,22 @@ def report_of(scope, outer=None) -> Report:
         )
         for feature in Feature
     ]
-    return Report(months, rows)
+    return UsageReport(months, rows)
 
 
-def _cell(month: date, line: "Line | None") -> Cell:
-    return Cell(month, line.created, line.deleted) if line else Cell(month)
+def _cell(month: date, line: "UsageEntry | None") -> MonthCell:
+    return MonthCell(month, line.created, line.deleted) if line else MonthCell(month)
 
 
-def _limited(bar: Bar | None) -> Bar | None:
+def _limited(bar: UsageBar | None) -> UsageBar | None:
     return bar if bar and bar.limit is not None else None
 
 
-def bars_of(scope) -> dict[Feature, Bar]:
+def bars_of(scope) -> dict[Feature, UsageBar]:
     """Used and allowed of every feature, in two statements."""
     quotas = scope.quotas.all() if hasattr(scope, "organization_id") else scope.quotas.of_organization()
     limits, used = dict(quotas.values_list("feature", "limit")), used_by(scope.usage_events.all())
-    return {feature: Bar(used.get(feature, 0), limits.get(feature)) for feature in Feature}
+    return {feature: UsageBar(used.get(feature, 0), limits.get(feature)) for feature in Feature}
 
 
 def used_by(events) -> dict[str, int]:
@@ -137,7 +137,7 @@ def used_by(events) -> dict[str, int]:
 
 
 @dataclass(frozen=True)
-class Line:
+class UsageEntry:
     """What happened with one feature in one month; `tenant` is its name, "" when they are taken together."""
 
     month: date
@@ -147,7 +147,7 @@ class Line:
     deleted: int
 
 
-def by_month(scope, *, by_tenant: bool = False) -> list[Line]:
+def by_month(scope, *, by_tenant: bool = False) -> list[UsageEntry]:
     """All months in which there was something, newest first. One statement."""
     keys = ["month", "feature", *(["tenant__name", "tenant"] if by_tenant else [])]
     grouped = scope.usage_events.filter(feature__in=Feature.values).order_by()
@@ -158,7 +158,7 @@ def by_month(scope, *, by_tenant: bool = False) -> list[Line]:
     for row in grouped.order_by("-month", *keys[2:], "feature"):
         lines.setdefault(tuple(row[key] for key in keys), {})[row["total"]] = row["number"]
     return [
-        Line(
+        UsageEntry(
             timezone.localtime(key[0]).date(), key[2] if by_tenant else "", key[1], n.get(1, 0), n.get(-1, 0)
         )
         for key, n in lines.items()
@@ -178,7 +178,7 @@ def by_tenant(organization) -> list[tuple]:
         (
             tenant,
             [
-                (each, Bar(counts.get((tenant.pk, each), 0), limits.get((tenant.pk, each))))
+                (each, UsageBar(counts.get((tenant.pk, each), 0), limits.get((tenant.pk, each))))
                 for each in Feature
             ],
         )
@@ -186,7 +186,7 @@ def by_tenant(organization) -> list[tuple]:
     ]
 
 
-def as_csv(lines: list[Line]) -> Iterator[str]:
+def as_csv(lines: list[UsageEntry]) -> Iterator[str]:
     """Header and one line for each month, tenant and feature in which there was something."""
     writer = csv.writer(Echo())
     yield writer.writerow(COLUMNS)

@@ -15,13 +15,13 @@ def imports_of(name: str) -> frozenset[str]:
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            source = _source(name, node)
+            source = source_of(name, node)
             inner = {f"{source}.{alias.name}" for alias in node.names}
             found |= inner & set(modules()) or {source}
     return frozenset(found & set(modules())) - {name}
 
 
-def _source(name: str, node: ast.ImportFrom) -> str:
+def source_of(name: str, node: ast.ImportFrom) -> str:
     base = name.split(".")[: len(name.split(".")) - node.level + is_package(name)] if node.level else []
     return ".".join([*base, *([node.module] if node.module else [])])
 

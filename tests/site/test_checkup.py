@@ -57,10 +57,10 @@ def said(findings):
 @pytest.mark.parametrize(
     "kind, setting, level",
     [
-        (box.Kind.BUBBLEWRAP, "", OK),
-        (box.Kind.LANDLOCK, "", WARNING),
-        (box.Kind.NONE, "", PROBLEM),
-        (box.Kind.NONE, "none", WARNING),
+        (box.IsolationKind.BUBBLEWRAP, "", OK),
+        (box.IsolationKind.LANDLOCK, "", WARNING),
+        (box.IsolationKind.NONE, "", PROBLEM),
+        (box.IsolationKind.NONE, "none", WARNING),
     ],
 )
 def test_isolation(monkeypatch, settings, kind, setting, level):
@@ -83,7 +83,7 @@ def test_a_kind_of_isolation_that_is_none_is_a_problem(settings):
 def note_of_up(data, monkeypatch):
     """What `zenpro up` noted at its start, and whether it still runs."""
 
-    def noted(kind=box.Kind.BUBBLEWRAP, runs=True, url="http://127.0.0.1:8765"):
+    def noted(kind=box.IsolationKind.BUBBLEWRAP, runs=True, url="http://127.0.0.1:8765"):
         (data / "run").mkdir(mode=0o700, exist_ok=True)
         running.write_note(running.Start(WORDS[kind], url))
         monkeypatch.setattr(Supervisor, "running", lambda self: runs)
@@ -93,10 +93,10 @@ def note_of_up(data, monkeypatch):
     return noted
 
 
-@pytest.mark.parametrize("theirs, level", [*zip(box.Kind, (OK, WARNING, WARNING), strict=True)])
+@pytest.mark.parametrize("theirs, level", [*zip(box.IsolationKind, (OK, WARNING, WARNING), strict=True)])
 def test_isolation_is_that_of_the_zenpro_that_runs(monkeypatch, note_of_up, theirs, level):
     """Not of this command's own environment: one of them may be in a box, or have other settings."""
-    ours = box.Kind.NONE if theirs is box.Kind.BUBBLEWRAP else box.Kind.BUBBLEWRAP
+    ours = box.IsolationKind.NONE if theirs is box.IsolationKind.BUBBLEWRAP else box.IsolationKind.BUBBLEWRAP
     monkeypatch.setattr(box, "probe", lambda: WORDS[ours])
     note_of_up(theirs)
     (found,) = machine.check_isolation()
@@ -110,17 +110,17 @@ def test_isolation_is_that_of_the_zenpro_that_runs(monkeypatch, note_of_up, thei
 
 @pytest.mark.parametrize("note", ["", "{", "[]", '{"isolation": {"kind": "moat"}}', '{"isolation": 7}'])
 def test_a_note_that_cannot_be_read_is_as_none(monkeypatch, note_of_up, note):
-    monkeypatch.setattr(box, "probe", lambda: WORDS[box.Kind.BUBBLEWRAP])
-    note_of_up(box.Kind.NONE)
+    monkeypatch.setattr(box, "probe", lambda: WORDS[box.IsolationKind.BUBBLEWRAP])
+    note_of_up(box.IsolationKind.NONE)
     running.note_file().write_text(note)
     assert running.last_start() is None
     assert levels(machine.check_isolation()) == [OK]
 
 
 def test_the_note_is_for_this_account_alone(note_of_up):
-    note_of_up(box.Kind.NONE)
+    note_of_up(box.IsolationKind.NONE)
     assert running.note_file().stat().st_mode & 0o777 == 0o600
-    assert running.last_start().isolation == WORDS[box.Kind.NONE]
+    assert running.last_start().isolation == WORDS[box.IsolationKind.NONE]
 
 
 @pytest.mark.parametrize("user, owner, level", [(0, 0, WARNING), (1000, 1000, OK), (1000, 0, WARNING)])

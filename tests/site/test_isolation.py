@@ -4,15 +4,17 @@ import pytest
 from factories import make_user
 
 from tenants.hosting.local import box
-from tenants.hosting.local.box import Isolation, Kind
+from tenants.hosting.local.box import Isolation, IsolationKind
 from zenpro_site.isolation import isolation
 
 WORDS = {
-    Kind.BUBBLEWRAP: Isolation(Kind.BUBBLEWRAP, "Held by bubblewrap."),
-    Kind.LANDLOCK: Isolation(
-        Kind.LANDLOCK, "Held by Landlock.", "Processes are seen.", "Allow user namespaces."
+    IsolationKind.BUBBLEWRAP: Isolation(IsolationKind.BUBBLEWRAP, "Held by bubblewrap."),
+    IsolationKind.LANDLOCK: Isolation(
+        IsolationKind.LANDLOCK, "Held by Landlock.", "Processes are seen.", "Allow user namespaces."
     ),
-    Kind.NONE: Isolation(Kind.NONE, "Nothing holds them.", "Everything.", "Allow user namespaces."),
+    IsolationKind.NONE: Isolation(
+        IsolationKind.NONE, "Nothing holds them.", "Everything.", "Allow user namespaces."
+    ),
 }
 
 
@@ -35,7 +37,7 @@ def pages(org, settings):
     return [org.get_absolute_url(), f"/{settings.ADMIN_URL}"]
 
 
-@pytest.mark.parametrize("kind", [Kind.LANDLOCK, Kind.NONE])
+@pytest.mark.parametrize("kind", [IsolationKind.LANDLOCK, IsolationKind.NONE])
 def test_superusers_are_told_of_weak_walls(as_user, org, superuser, settings, found, kind):
     found(kind)
     for page in pages(org, settings):
@@ -50,26 +52,26 @@ def test_superusers_are_told_of_weak_walls(as_user, org, superuser, settings, fo
 
 
 def test_good_walls_need_no_words(as_user, org, superuser, settings, found):
-    found(Kind.BUBBLEWRAP)
+    found(IsolationKind.BUBBLEWRAP)
     for page in pages(org, settings):
         assert "docs/security.md" not in as_user(superuser).get(page).content.decode()
 
 
 def test_nobody_else_is_told_and_nothing_is_tried_for_them(as_user, org, owner, member, found):
-    asked = found(Kind.NONE)
+    asked = found(IsolationKind.NONE)
     for person in (owner, member, make_user()):
         assert "Nothing holds them" not in as_user(person).get(org.get_absolute_url()).content.decode()
     assert asked == []
 
 
 def test_other_pages_try_nothing(as_user, org, superuser, found):
-    asked = found(Kind.NONE)
+    asked = found(IsolationKind.NONE)
     as_user(superuser).get(f"/o/{org.slug}/members/")
     assert asked == []
 
 
 def test_an_accepted_risk_is_told_as_well(as_user, org, superuser, settings, found):
-    found(Kind.BUBBLEWRAP)
+    found(IsolationKind.BUBBLEWRAP)
     settings.ZENPRO_ISOLATION = "none"
-    assert isolation().kind is Kind.NONE
+    assert isolation().kind is IsolationKind.NONE
     assert "ZENPRO_ISOLATION=none" in as_user(superuser).get(org.get_absolute_url()).content.decode()

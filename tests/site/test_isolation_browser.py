@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 PICTURES = os.environ.get("PICTURES")  # a folder to look at them
 SEEN = [(1440, "light"), (390, "dark")]
 WEAK = box.Isolation(
-    box.Kind.LANDLOCK,
+    box.IsolationKind.LANDLOCK,
     "Tenants' files are isolated by Landlock (version 2); processes are not.",
     "Programs see the names and command lines of other processes, file modes can be changed.",
     "Bubblewrap was refused (No permissions to create a new namespace). Allow user namespaces: "

@@ -68,9 +68,9 @@ def test_nobody_but_an_active_superuser_gets_one(db, command):
 
 
 def test_a_start_hands_on_what_it_says_about_isolation(command, monkeypatch):
-    monkeypatch.setattr(box, "probe", lambda: WORDS[box.Kind.LANDLOCK])
-    assert command._isolation() == WORDS[box.Kind.LANDLOCK]
-    assert WORDS[box.Kind.LANDLOCK].sentence in command.stdout._out.getvalue()
+    monkeypatch.setattr(box, "probe", lambda: WORDS[box.IsolationKind.LANDLOCK])
+    assert command._isolation() == WORDS[box.IsolationKind.LANDLOCK]
+    assert WORDS[box.IsolationKind.LANDLOCK].sentence in command.stdout._out.getvalue()
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_a_link_of_a_later_command_names_the_address_that_was_asked_for(db, comm
     settings.ZENPRO_URL, settings.ZENPRO_URL_IS_SET = "http://127.0.0.1:8000", False
     ada, out = make_user("ada@example.org"), io.StringIO()
     (settings.ZENPRO_DATA / "run").mkdir()
-    running.write_note(running.Start(WORDS[box.Kind.BUBBLEWRAP], "http://127.0.0.1:8765"))
+    running.write_note(running.Start(WORDS[box.IsolationKind.BUBBLEWRAP], "http://127.0.0.1:8765"))
     call_command("sign_in_link", ada.email, stdout=out)
     assert out.getvalue().startswith("http://127.0.0.1:8765/first-sign-in/")
 

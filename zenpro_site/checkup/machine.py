@@ -16,7 +16,7 @@ from django.utils import timezone
 from orgs.audit.models import AuditEvent
 from tenants.hosting.base import SupervisorGone
 from tenants.hosting.local import groups
-from tenants.hosting.local.box import Isolation, Kind
+from tenants.hosting.local.box import Isolation, IsolationKind
 from tenants.hosting.local.configured import machine
 from tenants.hosting.local.space import free_bytes, shortage
 from tenants.hosting.local.supervisor import Supervisor
@@ -55,8 +55,8 @@ def _walls() -> Finding:
     """Those of the ZenPro that runs: this command may have another environment, or be in a box of its own."""
     theirs = running.isolation()
     found = theirs or isolation()
-    accepted = found.kind is Kind.LANDLOCK or theirs or settings.ZENPRO_ISOLATION == "none"
-    if found.kind is Kind.BUBBLEWRAP:
+    accepted = found.kind is IsolationKind.LANDLOCK or theirs or settings.ZENPRO_ISOLATION == "none"
+    if found.kind is IsolationKind.BUBBLEWRAP:
         return ok(_whose(found.sentence, theirs))
     text = _whose(f"{found.sentence} {found.leaves_open}".strip(), theirs)
     return warning(text, found.remedy) if accepted else problem(text, found.remedy)

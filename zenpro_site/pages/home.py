@@ -36,7 +36,7 @@ RUN_FIELDS = {
 
 
 @dataclass
-class Run:
+class RecentRun:
     """A re-run of a template, as the list shows it."""
 
     name: str
@@ -64,7 +64,7 @@ class Need:
     action: str
 
 
-def last_runs(organization: Organization, user, *, mine=False, failed=False, limit=RUNS) -> list[Run]:
+def last_runs(organization: Organization, user, *, mine=False, failed=False, limit=RUNS) -> list[RecentRun]:
     """The newest re-runs in tenants where the user may see templates, newest first. One query."""
     wanted = Q(
         templates__runs__isnull=False
@@ -78,10 +78,10 @@ def last_runs(organization: Organization, user, *, mine=False, failed=False, lim
     return [_run(organization, dict(zip(RUN_FIELDS, row, strict=True))) for row in found[:limit]]
 
 
-def _run(organization: Organization, row: dict) -> Run:
+def _run(organization: Organization, row: dict) -> RecentRun:
     args = [organization.slug, row["slug"], row["template_id"], row["number"]]
     seconds = (row["ended"] - row["started"]).total_seconds() if row["started"] and row["ended"] else None
-    return Run(
+    return RecentRun(
         name=f"{row['template']} #{row['number']}",
         url=reverse("run_templates:run_detail", args=args),
         person=_person(row),
@@ -106,7 +106,7 @@ def step_of(tenant) -> str:
     return f"step {min(done + 1, len(steps))} of {len(steps)}" if steps else ""
 
 
-def needs(organization: Organization, tenants: Iterable, runs: Iterable[Run], rights) -> list[Need]:
+def needs(organization: Organization, tenants: Iterable, runs: Iterable[RecentRun], rights) -> list[Need]:
     """What wants attention, worst first: tenants that failed or are silent, templates that fail, invitations that did not arrive."""
     found = [_failed_tenant(organization, tenant) for tenant in tenants if tenant.status == "failed"]
     found += [_silent_tenant(organization, tenant) for tenant in tenants if tenant.shown_status == "silent"]
@@ -126,9 +126,9 @@ def _silent_tenant(organization: Organization, tenant) -> Need:
     return Need("warn", "wifi-off", f"{tenant.name} is not answering", tenant.state_reason, url, "Open")
 
 
-def _failing_templates(runs: Iterable[Run]) -> list[Need]:
+def _failing_templates(runs: Iterable[RecentRun]) -> list[Need]:
     """Templates whose newest run failed within the last days. `runs` are newest first."""
-    histories: dict[object, list[Run]] = {}
+    histories: dict[object, list[RecentRun]] = {}
     for run in runs:
         histories.setdefault(run.template_id, []).append(run)
     return [
@@ -138,7 +138,7 @@ def _failing_templates(runs: Iterable[Run]) -> list[Need]:
     ]
 
 
-def _failing(history: list[Run]) -> Need:
+def _failing(history: list[RecentRun]) -> Need:
     times = next((n for n, run in enumerate(history) if run.state != "failed"), len(history))
     name = history[0].name.rpartition(" #")[0] if times > 1 else history[0].name
     title = f"{name} failed {times} times in a row" if times > 1 else f"{name} failed"
@@ -199,7 +199,7 @@ def _lost_invitations(organization: Organization) -> list[Need]:
     return found
 
 
-def signature(tenants: Iterable, runs: Iterable[Run], found: Iterable[Need]) -> str:
+def signature(tenants: Iterable, runs: Iterable[RecentRun], found: Iterable[Need]) -> str:
     """Differs when something on the page does: a page that polls is answered only then, and once a minute."""
     minute = timezone.now().strftime("%H:%M")  # "5 min ago" grows old
     parts = [(row.pk, row.status, row.state_reason, row.zenml_version, step_of(row)) for row in tenants]

@@ -14,7 +14,7 @@ from orgs.access.factors import has_two_factor
 from orgs.access.gate import org_view, refuse
 from orgs.audit.sentences import told
 from orgs.members import actions, listing
-from orgs.members.forms import ManyRolesForm, ManyTeamForm, MemberFilter, RoleForm, SelectionForm
+from orgs.members.forms import ManyRolesForm, ManyTeamForm, MemberFilter, MemberRoleForm, SelectionForm
 from orgs.permissions import Permission
 from orgs.teams.actions import add_members as add_to_team
 from tenants.access import people
@@ -130,7 +130,7 @@ def _events(request, member):
 @org_view(Permission.MEMBER_MANAGE)
 def member_role(request, membership):
     member = _membership(request, membership)
-    before, form = member.role, RoleForm(request.POST, org=request.org)
+    before, form = member.role, MemberRoleForm(request.POST, org=request.org)
     if not form.is_valid():
         return _not_changed(request, member, " ".join(form.errors["role"]), 422)
     try:

@@ -6,7 +6,7 @@ from django.views.decorators.http import require_http_methods
 
 from orgs.access.gate import org_view
 from orgs.organizations.actions import delete_organization
-from orgs.organizations.forms import DeleteForm
+from orgs.organizations.forms import OrganizationDeleteForm
 from orgs.permissions import Permission
 from zenpro_site.common.htmx import render_partial
 from zenpro_site.common.refusals import Refused
@@ -16,7 +16,7 @@ from zenpro_site.common.refusals import Refused
 @org_view(Permission.ORGANIZATION_DELETE)
 def delete(request):
     org = request.org
-    form = DeleteForm(request.POST if request.method == "POST" else None, wanted=org.name)
+    form = OrganizationDeleteForm(request.POST if request.method == "POST" else None, wanted=org.name)
     if form.is_valid():
         try:
             delete_organization(organization=org, by=request.actor)

@@ -11,7 +11,7 @@ RIGHTS = [(resource, action) for resource in (*DASHBOARD, *RESOURCES) for action
 
 
 @dataclass(frozen=True)
-class Line:
+class AccessLine:
     """What the same paths give, in words."""
 
     words: str
@@ -19,10 +19,10 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Group:
+class AccessGroup:
     name: str
     icon: str
-    lines: list[Line]
+    lines: list[AccessLine]
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Access:
 
     tenant: Tenant
     held: list[Path]
-    groups: list[Group]
+    groups: list[AccessGroup]
     shared: int
 
     @property
@@ -50,18 +50,18 @@ def access_to(standing: Standing, tenant: Tenant) -> Access:
     """What the person can do in the tenant: every group of the grid in order, empty ones too."""
     rights = rights_of(standing, tenant)
     groups = [
-        Group(name, ICONS[name], _lines(rights, resources)) for name, resources in TENANT_GROUPS.items()
+        AccessGroup(name, ICONS[name], _lines(rights, resources)) for name, resources in TENANT_GROUPS.items()
     ]
     shares = [path.share for path in standing.shares if path.share.tenant_id == tenant.pk]
     shared = len({(share.resource_type, share.resource_id) for share in shares})
     return Access(tenant, standing.on(tenant), groups, shared)
 
 
-def _lines(rights: dict[str, tuple[Path, ...]], resources: tuple[str, ...]) -> list[Line]:
+def _lines(rights: dict[str, tuple[Path, ...]], resources: tuple[str, ...]) -> list[AccessLine]:
     """One line for each set of paths, the one with most rights first."""
     by_paths: dict[tuple[Path, ...], list[str]] = {}
     for right, paths in rights.items():
         if right.partition(":")[0] in resources:
             by_paths.setdefault(paths, []).append(right)
     ordered = sorted(by_paths.items(), key=lambda item: -len(item[1]))
-    return [Line(summary(found, resources), paths) for paths, found in ordered]
+    return [AccessLine(summary(found, resources), paths) for paths, found in ordered]

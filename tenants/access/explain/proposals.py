@@ -7,9 +7,9 @@ from django.urls import reverse
 
 from orgs.access.gate import permissions_of
 from orgs.permissions import Permission
-from tenants.access.explain.reasons import Change, Explanation
+from tenants.access.explain.reasons import Explanation, Remedy
 from tenants.access.gate import tenant_permissions_of
-from tenants.access.holders import holder_value
+from tenants.access.holder_fields import holder_value
 from tenants.models.permissions import TenantPermission
 
 
@@ -29,7 +29,7 @@ def proposals(told: Explanation, membership, viewer) -> tuple[list[Proposal], li
     rights = permissions_of(viewer, tenant.organization)
     may_give = TenantPermission.ACCESS in tenant_permissions_of(viewer, tenant, rights)
 
-    def put(change: Change) -> Proposal:
+    def put(change: Remedy) -> Proposal:
         if change.kind in ("role", "team_role"):
             return _role(change, tenant, membership, may_give)
         if change.kind == "team":
@@ -39,7 +39,7 @@ def proposals(told: Explanation, membership, viewer) -> tuple[list[Proposal], li
     return [put(change) for change in told.first if change.kind != "join"], [put(way) for way in told.ways]
 
 
-def _role(change: Change, tenant, membership, may_give: bool) -> Proposal:
+def _role(change: Remedy, tenant, membership, may_give: bool) -> Proposal:
     whom = f"team {change.team}" if change.team else membership.user
     words = f"Give {whom} the {change.role} role on {tenant}."
     if change.team:
@@ -50,7 +50,7 @@ def _role(change: Change, tenant, membership, may_give: bool) -> Proposal:
     return Proposal(icon, words, f"{path}?{urlencode(chosen)}" if may_give else "", f"Assign {change.role}")
 
 
-def _team(change: Change, tenant, membership, may_manage: bool) -> Proposal:
+def _team(change: Remedy, tenant, membership, may_manage: bool) -> Proposal:
     words = f"Add {membership.user} to team {change.team}, which has the {change.role} role on {tenant}."
     return Proposal("users-round", words, change.team.get_absolute_url() if may_manage else "", "Open team")
 

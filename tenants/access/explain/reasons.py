@@ -76,7 +76,7 @@ class Path:
 
 
 @dataclass(frozen=True)
-class Change:
+class Remedy:
     """One thing to do. `kind`: reactivate, join, role, team_role or team."""
 
     kind: str
@@ -133,15 +133,8 @@ class Explanation:
     yes: bool
     paths: list[Path]
     others: list[Path]
-    first: list[Change] = field(default_factory=list)
-    ways: list[Change] = field(default_factory=list)
-
-    @property
-    def single(self) -> Change | None:
-        """The one change that grants it, or None when several are needed or nothing can."""
-        if len(self.first) + bool(self.ways) != 1:
-            return None
-        return [*self.first, *self.ways[:1]][0]
+    first: list[Remedy] = field(default_factory=list)
+    ways: list[Remedy] = field(default_factory=list)
 
     @property
     def is_switched_off(self) -> bool:
@@ -265,11 +258,11 @@ def _manages_all(path: Path, question: Question) -> bool:
     return question.action in DASHBOARD_RIGHTS and Permission.TENANT_MANAGE_ALL in path.rights
 
 
-def _first(standing: Standing) -> list[Change]:
+def _first(standing: Standing) -> list[Remedy]:
     """What keeps the person from everything."""
-    first = [] if standing.user.is_active else [Change("reactivate")]
+    first = [] if standing.user.is_active else [Remedy("reactivate")]
     if standing.membership is None and not standing.user.is_superuser:
-        first.append(Change("join"))
+        first.append(Remedy("join"))
     return first
 
 
@@ -301,23 +294,23 @@ def _gives(rights: frozenset[str], question: Question, standing: Standing) -> bo
     return question.right in rights
 
 
-def _ways(question: Question, standing: Standing) -> list[Change]:
+def _ways(question: Question, standing: Standing) -> list[Remedy]:
     """Changes that each give the right: the weakest role for the person or one of their teams, or another team."""
     roles = standing.organization.roles.tenant_level().prefetch_related("permissions")
     giving = [role for role in roles if _gives(role.rights, question, standing)]
     if not giving:
         return []
     weakest = min(giving, key=lambda role: (len(role.rights), -role.rank, role.name))
-    teams = [Change("team_role", weakest, team) for team in standing.teams.values()]
-    return [Change("role", weakest), *teams, *_other_teams(question, standing, giving)]
+    teams = [Remedy("team_role", weakest, team) for team in standing.teams.values()]
+    return [Remedy("role", weakest), *teams, *_other_teams(question, standing, giving)]
 
 
-def _other_teams(question: Question, standing: Standing, roles: list[Role]) -> list[Change]:
+def _other_teams(question: Question, standing: Standing, roles: list[Role]) -> list[Remedy]:
     """Teams the person could be added to because they hold one of the roles there."""
     grants = question.tenant.grants.valid().filter(team__organization=standing.organization, role__in=roles)
     others = grants.exclude(team__in=standing.teams).select_related("team", "role")
     found = {
-        grant.team_id: Change("team", grant.role, grant.team)
+        grant.team_id: Remedy("team", grant.role, grant.team)
         for grant in others.order_by("role__rank", "team__label")
     }
     return list(found.values())

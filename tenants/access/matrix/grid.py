@@ -25,7 +25,7 @@ EMPTY = (
 
 
 @dataclass(frozen=True)
-class Cell:
+class MatrixCell:
     """`grants`: the team's roles on the tenant, strongest first. `url`: where they are changed, for those who can."""
 
     team: Team
@@ -44,9 +44,9 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Row:
+class MatrixRow:
     team: Team
-    cells: list[Cell]
+    cells: list[MatrixCell]
 
 
 def cell_id(team: Team, tenant: Tenant) -> str:
@@ -54,9 +54,9 @@ def cell_id(team: Team, tenant: Tenant) -> str:
     return f"cell-{team.pk}-{tenant.slug}"
 
 
-def cell_of(team: Team, tenant: Tenant, grants: list[TenantGrant]) -> Cell:
+def cell_of(team: Team, tenant: Tenant, grants: list[TenantGrant]) -> MatrixCell:
     """A cell that can be changed."""
-    return Cell(team, tenant, grants, _pages(tenant).replace(str(NOBODY), str(team.uuid)))
+    return MatrixCell(team, tenant, grants, _pages(tenant).replace(str(NOBODY), str(team.uuid)))
 
 
 def _pages(tenant: Tenant) -> str:
@@ -72,7 +72,7 @@ def teams_named(organization, text: str) -> list[Team]:
     return list(found.order_by("label")[: TEAMS + 1])
 
 
-def rows_of(teams: list[Team], tenants: list[Tenant], managed: set) -> list[Row]:
+def rows_of(teams: list[Team], tenants: list[Tenant], managed: set) -> list[MatrixRow]:
     """One row per team, one cell per tenant. `managed`: keys of the tenants whose members can be changed. One query."""
     grants = TenantGrant.objects.valid().filter(team__in=teams, tenant__in=tenants)
     held: dict[tuple, list[TenantGrant]] = {}
@@ -82,9 +82,9 @@ def rows_of(teams: list[Team], tenants: list[Tenant], managed: set) -> list[Row]
 
     def cell(team, tenant, key):
         url = pages.get(tenant.pk, "").replace(nobody, key)
-        return Cell(team, tenant, held.get((team.pk, tenant.pk), []), url)
+        return MatrixCell(team, tenant, held.get((team.pk, tenant.pk), []), url)
 
-    return [Row(team, [cell(team, tenant, str(team.uuid)) for tenant in tenants]) for team in teams]
+    return [MatrixRow(team, [cell(team, tenant, str(team.uuid)) for tenant in tenants]) for team in teams]
 
 
 def managed_by(user, rights, organization, tenants: list[Tenant]) -> set:

@@ -14,7 +14,7 @@ from tenants.access import actions as grant_actions
 from tenants.access import effects
 from tenants.access.forms import GrantForm, RolesForm
 from tenants.access.gate import tenant_view
-from tenants.access.holders import holder_value, suggestions, typed
+from tenants.access.holder_fields import holder_value, suggestions, typed
 from tenants.access.matrix.grid import cell_id, cell_of
 from tenants.models.permissions import TenantPermission
 from zenpro_site.common.htmx import instead_into, render_partial, wants

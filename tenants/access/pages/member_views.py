@@ -10,7 +10,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from orgs.access.gate import refuse
 from orgs.permissions import Permission
 from tenants.access import actions as grant_actions
-from tenants.access.forms import RoleForm
+from tenants.access.forms import OwnRoleForm
 from tenants.access.gate import tenant_view
 from tenants.access.members import TeamRow, members_in, person_rows, teams_of
 from tenants.models.permissions import TenantPermission
@@ -76,7 +76,7 @@ def join(request):
     """An organization Admin takes a role. Others have to ask someone else for one."""
     if Permission.TENANT_MANAGE_ALL not in request.org_permissions:
         refuse(request, Permission.TENANT_MANAGE_ALL, request.org)
-    form = RoleForm(request.POST if request.method == "POST" else None, org=request.org)
+    form = OwnRoleForm(request.POST if request.method == "POST" else None, org=request.org)
     if form.is_bound and form.is_valid():
         try:
             grant_actions.join_tenant(tenant=request.tenant, role=form.cleaned_data["role"], by=request.actor)

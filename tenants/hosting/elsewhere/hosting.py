@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from uuid import UUID
 
+from django.db.models import F, Q
 from django.utils import timezone
 
 from tenants.hosting.backends import spec_of
@@ -39,6 +40,12 @@ class ElsewhereHosting:
         if tenant.enrollment.looked_at is None:
             return AT_ONCE
         return EVERY if tenant.enrollment.called_at else BEFORE_CALL
+
+    def hurried(self) -> Q:
+        """Its address was corrected, or it called since we last looked."""
+        called = Q(enrollment__called_at__gt=F("enrollment__looked_at"))
+        new = Q(enrollment__looked_at=None, enrollment__isnull=False)
+        return Q(kind=Tenant.Kind.ELSEWHERE, desired_state=Tenant.DesiredState.AVAILABLE) & (called | new)
 
     def provision(self, tenant: Tenant, tell: Tell) -> None:
         raise ServerError(NOT_OURS)
@@ -102,6 +109,10 @@ class ElsewhereHosting:
     def shut_out(self, tenant: Tenant, person: UUID, still_out: Callable[[], bool]) -> bool:
         """Its database is out of reach: sessions there end by themselves."""
         return False
+
+    def end_run(self, tenant: Tenant, run_id: UUID, status: str, reason: str) -> tuple[str, str] | None:
+        """Its database is out of reach: the run stays there as it is."""
+        return None
 
 
 def _look(tenant: Tenant) -> bool:

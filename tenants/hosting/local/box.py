@@ -47,7 +47,7 @@ WALLS += ("--disable-userns", "--die-with-parent", "--new-session", "--cap-drop"
 COUNTED = 'ulimit -u "$0" 2>/dev/null || ulimit -p "$0"; exec "$@"'
 
 
-class Kind(StrEnum):
+class IsolationKind(StrEnum):
     BUBBLEWRAP = "bubblewrap"
     LANDLOCK = "landlock"
     NONE = "none"
@@ -57,7 +57,7 @@ class Kind(StrEnum):
 class Isolation:
     """How programs of tenants are held on this machine, in words."""
 
-    kind: Kind
+    kind: IsolationKind
     sentence: str
     leaves_open: str = ""  # what that does not hold
     remedy: str = ""  # what an operator can do; "" when nothing is missing
@@ -95,9 +95,9 @@ class Walls:
     told: Path | None = None
 
 
-def as_document(walls: Walls, kind: Kind, cwd: Path) -> dict:
+def as_document(walls: Walls, kind: IsolationKind, cwd: Path) -> dict:
     """What keep.py reads: plain values only."""
-    prefix = bubblewrap(walls, cwd) if kind is Kind.BUBBLEWRAP else []
+    prefix = bubblewrap(walls, cwd) if kind is IsolationKind.BUBBLEWRAP else []
     return {
         "kind": str(kind),
         "argv": prefix,
@@ -170,14 +170,16 @@ def _of_the_system(path: Path) -> bool:
 @cache
 def probe() -> Isolation:
     """Try the walls on this machine, the best first; asked once a process. Never raises."""
-    refused = _refusal_of(Kind.BUBBLEWRAP)
+    refused = _refusal_of(IsolationKind.BUBBLEWRAP)
     if not refused:
         held = "Tenants are isolated from each other and from ZenPro by bubblewrap."
-        return Isolation(Kind.BUBBLEWRAP, held, "" if keep.holds_ports() else f"{OPEN_PORTS.capitalize()}.")
-    if not _refusal_of(Kind.LANDLOCK):
+        return Isolation(
+            IsolationKind.BUBBLEWRAP, held, "" if keep.holds_ports() else f"{OPEN_PORTS.capitalize()}."
+        )
+    if not _refusal_of(IsolationKind.LANDLOCK):
         return _landlock(remedy(refused))
     return Isolation(
-        Kind.NONE,
+        IsolationKind.NONE,
         "Tenants are not isolated.",
         EVERYTHING,
         f"{remedy(refused)} Or, if you trust everyone who can run code here with all tenants, "
@@ -198,7 +200,7 @@ def _landlock(remedy: str) -> Isolation:
         open_ways.append("other processes of this account can be signalled (the kernel is older than 6.12)")
     words = ", ".join(open_ways)
     sentence = f"Tenants' files are isolated by Landlock (version {abi}); their processes are not."
-    return Isolation(Kind.LANDLOCK, sentence, f"{words[0].upper()}{words[1:]}.", remedy)
+    return Isolation(IsolationKind.LANDLOCK, sentence, f"{words[0].upper()}{words[1:]}.", remedy)
 
 
 def remedy(refused: str) -> str:
@@ -210,7 +212,7 @@ def remedy(refused: str) -> str:
     )
 
 
-def _refusal_of(kind: Kind) -> str:
+def _refusal_of(kind: IsolationKind) -> str:
     """ "" when a program can be run behind these walls, else why not."""
     with tempfile.TemporaryDirectory() as folder:
         secret = Path(folder) / "outside"
@@ -225,7 +227,7 @@ def _refusal_of(kind: Kind) -> str:
     return "" if words == ["held"] else (words[-1] if words else f"it ended with {done.returncode}")
 
 
-def _try(kind: Kind, inner: Path, secret: Path) -> subprocess.CompletedProcess:
+def _try(kind: IsolationKind, inner: Path, secret: Path) -> subprocess.CompletedProcess:
     """Held means: the folder that was given can be written, the file beside it cannot be opened."""
     attempt = 'echo 1 >"$1/file" && if cat "$2" 2>/dev/null; then echo open; else echo held; fi'
     command = ["/bin/sh", "-c", attempt, "sh", str(inner), str(secret)]
@@ -237,7 +239,7 @@ def _try(kind: Kind, inner: Path, secret: Path) -> subprocess.CompletedProcess:
 
 
 def document(
-    name: str, command: Sequence[str], env: Mapping[str, str], cwd: Path, walls: Walls, kind: Kind
+    name: str, command: Sequence[str], env: Mapping[str, str], cwd: Path, walls: Walls, kind: IsolationKind
 ) -> dict:
     """A program for launch.py. `kind` is what probe() said."""
     return {
@@ -284,27 +286,31 @@ def chosen(setting: str) -> Isolation:
 
     Raises StartFailed with the remedy.
     """
-    if setting == Kind.NONE:
+    if setting == IsolationKind.NONE:
         return _accepted(probe())
     found = probe() if setting in ("", probe().kind) else _only(setting)
-    if found.kind is Kind.NONE:
+    if found.kind is IsolationKind.NONE:
         raise StartFailed(f"{found.sentence} {found.remedy}")
     return found
 
 
 def _accepted(found: Isolation) -> Isolation:
     return Isolation(
-        Kind.NONE,
+        IsolationKind.NONE,
         "Tenants are not isolated, as ZENPRO_ISOLATION=none says.",
         EVERYTHING,
-        "Remove ZENPRO_ISOLATION=none to isolate them." if found.kind is not Kind.NONE else found.remedy,
+        "Remove ZENPRO_ISOLATION=none to isolate them."
+        if found.kind is not IsolationKind.NONE
+        else found.remedy,
     )
 
 
 @cache
 def _only(setting: str) -> Isolation:
-    if setting not in tuple(Kind):
-        raise StartFailed(f"ZENPRO_ISOLATION is one of {', '.join(Kind)}, or empty; it is {setting!r}.")
-    if refused := _refusal_of(Kind(setting)):
+    if setting not in tuple(IsolationKind):
+        raise StartFailed(
+            f"ZENPRO_ISOLATION is one of {', '.join(IsolationKind)}, or empty; it is {setting!r}."
+        )
+    if refused := _refusal_of(IsolationKind(setting)):
         raise StartFailed(f"ZENPRO_ISOLATION asks for {setting}, which this machine refuses: {refused}")
-    return _landlock(ASKED_FOR) if setting == Kind.LANDLOCK else probe()
+    return _landlock(ASKED_FOR) if setting == IsolationKind.LANDLOCK else probe()

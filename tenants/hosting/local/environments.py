@@ -180,7 +180,7 @@ class Environments:
 
         A file that does not compile is none of a package's that works, so the result is not looked at.
         """
-        workers = "0" if self._kind() is box.Kind.BUBBLEWRAP else "1"  # several need shared memory
+        workers = "0" if self._kind() is box.IsolationKind.BUBBLEWRAP else "1"  # several need shared memory
         command = [str(self.base), "-I", "-S", "-m", "compileall", "-qq", "-j", workers]
         walls = box.Walls(read=self._bases(), write=[build.place], limits=limits_of(build))
         self._boxed(build, [*command, str(build.place / "lib")], walls, {"PATH": "/usr/bin:/bin"})
@@ -198,7 +198,7 @@ class Environments:
             minutes = INSTALL_TIMEOUT // 60
             raise EnvironmentFailed(f"Installing did not finish within {minutes} minutes.") from error
 
-    def _kind(self) -> box.Kind:
+    def _kind(self) -> box.IsolationKind:
         return box.chosen(self.isolation).kind
 
     def _bases(self) -> list[Path]:

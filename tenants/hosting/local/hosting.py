@@ -7,12 +7,14 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 
 from tenants.hosting.base import SERVER_STEPS, ServerState, ServerStatus, Tell
 from tenants.hosting.local.accounts import switch_off
 from tenants.hosting.local.backend import LocalBackend
 from tenants.hosting.local.configured import machine
 from tenants.hosting.local.places import folder_of, local_spec_of, local_stores_of
+from tenants.hosting.local.run_records import end_run
 from tenants.hosting.local.spec import database_in
 from tenants.models import Tenant
 from zenpro_site.common.addresses import authority
@@ -30,6 +32,9 @@ class LocalHosting:
 
     def look_every(self, tenant: Tenant) -> float:
         return LOOK_EVERY
+
+    def hurried(self) -> Q:
+        return Q(pk__in=[])
 
     def provision(self, tenant: Tenant, tell: Tell) -> None:
         """A port, and the environment of its version. Raises PortTaken, EnvironmentFailed, NoSpace."""
@@ -121,6 +126,13 @@ class LocalHosting:
     def shut_out(self, tenant: Tenant, person: UUID, still_out: Callable[[], bool]) -> bool:
         """Switches the account off in the server's database."""
         return switch_off(database_in(folder_of(tenant)), person, still_out, settings.ZENPRO_ISOLATION)
+
+    def end_run(self, tenant: Tenant, run_id: UUID, status: str, reason: str) -> tuple[str, str] | None:
+        """Writes it into the server's database."""
+        database = database_in(folder_of(tenant))
+        if not database.exists():
+            return None
+        return end_run(database, run_id, status, reason, settings.ZENPRO_ISOLATION)
 
 
 def _row(tenant: Tenant):

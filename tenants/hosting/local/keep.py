@@ -87,7 +87,7 @@ BLIND = (errno.EMFILE, errno.ENFILE)
 libc = ctypes.CDLL(None, use_errno=True)
 
 
-class TooMuch(Exception):
+class LimitPassed(Exception):
     """A limit was passed; the message says which in words."""
 
 
@@ -212,7 +212,7 @@ def end_in_time(child, limits, asked):
 def end_at_limits(child, walls, began):
     try:
         check_limits(child, left_to_us(walls), time.monotonic() - began)
-    except TooMuch as reason:
+    except LimitPassed as reason:
         tell(walls, reason)
         os.kill(child, signal.SIGKILL)
 
@@ -290,17 +290,17 @@ def family(pid):
 def check_limits(child, limits, seconds):
     """The kernel's own limits do not count for root, and none counts memory: look ourselves. Raises TooMuch."""
     if limits.get("seconds") and seconds > limits["seconds"]:
-        raise TooMuch(f"it took more than {limits['seconds']} seconds.")
+        raise LimitPassed(f"it took more than {limits['seconds']} seconds.")
     if not (limits.get("processes") or limits.get("memory")):
         return
     try:
         everybody = family(child)
     except OSError as error:
-        raise TooMuch("its processes can no longer be counted.") from error
+        raise LimitPassed("its processes can no longer be counted.") from error
     if limits.get("processes") and len(everybody) > limits["processes"]:
-        raise TooMuch(f"it started more than {limits['processes']} processes.")
+        raise LimitPassed(f"it started more than {limits['processes']} processes.")
     if limits.get("memory") and sum(map(resident, everybody)) > limits["memory"]:
-        raise TooMuch(memory_words(limits["memory"]))
+        raise LimitPassed(memory_words(limits["memory"]))
 
 
 def memory_words(most):

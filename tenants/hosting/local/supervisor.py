@@ -40,7 +40,6 @@ USERNAME = "zenpro"  # on the control socket
 
 BAD_NAME, ALREADY_STARTED, NOT_RUNNING, ALREADY_ADDED = 10, 60, 70, 90  # supervisor.xmlrpc.Faults
 SHUTDOWN_STATE = 6
-STOPPED_STATES = ("STOPPED", "EXITED", "FATAL", "UNKNOWN")
 
 
 @dataclass(frozen=True)

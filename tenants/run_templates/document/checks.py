@@ -147,7 +147,7 @@ OTHER_DIALECT = re.compile(r"&&|--|~~|\\[<>]|\\b\{|\[[^\]]*\[(?!:)")
 ASCII_ONLY = re.compile(r"\\[wWdDsSbB]|\[:")  # for re2; pydantic means letters and digits of all scripts
 
 
-class Unreadable(ValueError):
+class UncheckedPattern(ValueError):
     """A regular expression that is left to the step."""
 
 
@@ -157,7 +157,7 @@ def _compiled(pattern: str, budget: Budget):
         budget.patterns[pattern] = found = _compile(pattern)
         budget.spend(found.programsize * INSTRUCTION if found else UNCOMPILED)
     if budget.patterns[pattern] is None:
-        raise Unreadable(pattern)
+        raise UncheckedPattern(pattern)
     return budget.patterns[pattern]
 
 
@@ -173,15 +173,15 @@ def _compile(pattern: str):
 def matches(pattern: str, text: str, budget: Budget) -> bool:
     """Is there a match anywhere in the text? In linear time; raises Unreadable where only the step can tell."""
     if len(pattern) > LONGEST_PATTERN or OTHER_DIALECT.search(pattern):
-        raise Unreadable(pattern)
+        raise UncheckedPattern(pattern)
     if not text.isascii() and ASCII_ONLY.search(pattern):
-        raise Unreadable(pattern)
+        raise UncheckedPattern(pattern)
     compiled = _compiled(pattern, budget)
     budget.spend(len(text) * compiled.programsize // CHARACTERS)
     try:
         return compiled.search(text) is not None
     except UnicodeError as error:
-        raise Unreadable(pattern) from error
+        raise UncheckedPattern(pattern) from error
 
 
 # -- keywords that jsonschema evaluates in another way than ZenML, too slowly or with too long a message
@@ -221,7 +221,7 @@ def _is_meant(check: _Check, patterns: Mapping[str, Any], key: str) -> bool:
 def _may_match(check: _Check, pattern: str, key: str) -> bool:
     try:
         return matches(pattern, key, check.budget)
-    except Unreadable:
+    except UncheckedPattern:
         check.unknown += 1
         return False
 

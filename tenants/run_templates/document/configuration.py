@@ -114,7 +114,7 @@ LOCKED = {
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class DocumentFault:
     """What is wrong, and where: `path` is a field's path, or "" for the whole document."""
 
     path: str
@@ -215,13 +215,8 @@ def tag_names(tags: Any) -> list[str]:
     return [name for name in names if isinstance(name, str)]
 
 
-def complete(document: Mapping[str, Any], snapshot: Mapping[str, Any]) -> dict[str, Any]:
-    """A valid document with everything it leaves out, whole numbers written as such: what is kept and sent."""
-    return completed(document, Recorded(snapshot))
-
-
 def completed(document: Mapping[str, Any], recorded: Recorded) -> dict[str, Any]:
-    """`complete` for a snapshot that has been read already."""
+    """A valid document with everything it leaves out, whole numbers written as such: what is kept and sent."""
     default, given = recorded.default, mapping(document.get("steps"))
     values = {"parameters": _whole_values(recorded.schema.parameters, document)}
     steps = {}
@@ -277,23 +272,18 @@ def expand_run_name(name: str, snapshot: Mapping[str, Any], now: datetime) -> st
 # What may be set
 
 
-def validate(document: Any, snapshot: Mapping[str, Any]) -> list[Problem]:
+def problems_of(document: Any, recorded: Recorded) -> list[DocumentFault]:
     """What is wrong with a document, at most one problem per path and MAX_PROBLEMS in all; [] when it may be run.
 
     Values equal to the recorded ones are right by definition: they have run. A schema may leave a value to the step
     (see checks).
     """
-    return problems_of(document, Recorded(snapshot))
-
-
-def problems_of(document: Any, recorded: Recorded) -> list[Problem]:
-    """`validate` against a snapshot that has been read already."""
     unfit = _unfit(document)
     if unfit:
         return [unfit]
     if not isinstance(document, dict):
-        return [Problem("", "Enter keys and values, such as “steps:”.")]
-    found: dict[str, Problem] = {}
+        return [DocumentFault("", "Enter keys and values, such as “steps:”.")]
+    found: dict[str, DocumentFault] = {}
     for problem in _problems(document, recorded):
         found.setdefault(problem.path, problem)
         if len(found) == MAX_PROBLEMS:
@@ -301,7 +291,7 @@ def problems_of(document: Any, recorded: Recorded) -> list[Problem]:
     return [*found.values()]
 
 
-def _problems(document, recorded: Recorded) -> Iterator[Problem]:
+def _problems(document, recorded: Recorded) -> Iterator[DocumentFault]:
     budget, description, default = Budget(), recorded.schema, recorded.default
     yield from _unsafe(document, description, default)
     yield from _check_run_name(document, recorded)
@@ -311,25 +301,25 @@ def _problems(document, recorded: Recorded) -> Iterator[Problem]:
     yield from _check_skipped(document, description)
 
 
-def _unfit(document: Any) -> Problem | None:
+def _unfit(document: Any) -> DocumentFault | None:
     """What later checks could not even look at."""
     size = measure(document, MAX_VALUES)
     if size.depth > DEEPEST_DOCUMENT:
-        return Problem("", "The configuration is nested too deeply.")
+        return DocumentFault("", "The configuration is nested too deeply.")
     if size.values > MAX_VALUES:
-        return Problem("", "The configuration contains too many values.")
+        return DocumentFault("", "The configuration contains too many values.")
     if not size.is_json:
-        return Problem("", "The configuration contains something that is not JSON.")
+        return DocumentFault("", "The configuration contains something that is not JSON.")
     return None
 
 
-def _unsafe(document: dict[str, Any], description: Description, default) -> Iterator[Problem]:
+def _unsafe(document: dict[str, Any], description: Description, default) -> Iterator[DocumentFault]:
     """Values that must not be sent to a server whatever the schema says, unless they were recorded like this."""
     for path, part in _touched(document, description, default):
         for where, value in walk(part, path):
             message = _danger(value)
             if message:
-                yield Problem(where, message)
+                yield DocumentFault(where, message)
 
 
 def _touched(document: dict[str, Any], description: Description, default) -> Iterator[tuple[str, Any]]:
@@ -386,19 +376,19 @@ def cannot_be_stored(text: str) -> bool:
     return "\0" in text or bool(HALF.search(text))
 
 
-def _check_run_name(document, recorded: Recorded) -> Iterator[Problem]:
+def _check_run_name(document, recorded: Recorded) -> Iterator[DocumentFault]:
     usual = recorded.default["run_name"]
     name = document.get("run_name", usual)
     if name == usual:
         return
     if not isinstance(name, str) or not name.strip():
-        yield Problem("run_name", "Enter a name for the run.")
+        yield DocumentFault("run_name", "Enter a name for the run.")
     elif not name.isprintable() or name != name.strip():
-        yield Problem("run_name", "A name is one line without spaces around it.")
+        yield DocumentFault("run_name", "A name is one line without spaces around it.")
     elif message := _misused_placeholder(name, [*PLACEHOLDERS, *recorded.words]):
-        yield Problem("run_name", message)
+        yield DocumentFault("run_name", message)
     elif run_names.length(name, recorded.words) > RUN_NAME_LENGTH:
-        yield Problem("run_name", f"A name can have at most {RUN_NAME_LENGTH} characters.")
+        yield DocumentFault("run_name", f"A name can have at most {RUN_NAME_LENGTH} characters.")
 
 
 def _misused_placeholder(name: str, known: list[str]) -> str:
@@ -413,7 +403,7 @@ def _misused_placeholder(name: str, known: list[str]) -> str:
     return ""
 
 
-def _check_settings(document, default, schemas, prefix, budget: Budget) -> Iterator[Problem]:
+def _check_settings(document, default, schemas, prefix, budget: Budget) -> Iterator[DocumentFault]:
     """The allowlisted keys of the run or of one step; all others are refused by name."""
     structure = ("parameters",) if prefix else ("run_name", "parameters", "steps")
     for key, value in document.items():
@@ -421,20 +411,22 @@ def _check_settings(document, default, schemas, prefix, budget: Budget) -> Itera
         if key in structure:
             continue
         if key not in schemas:
-            yield Problem(path, _why_not(key, prefix))
+            yield DocumentFault(path, _why_not(key, prefix))
         elif not same(value, default.get(key)):
             yield from _check_setting(path, schemas[key], value, budget)
 
 
-def _check_setting(path: str, schema: Mapping[str, Any], value: Any, budget: Budget) -> Iterator[Problem]:
+def _check_setting(
+    path: str, schema: Mapping[str, Any], value: Any, budget: Budget
+) -> Iterator[DocumentFault]:
     if path.endswith("settings"):
         locked = [key for key in mapping(value) if key != "resources"]
         if locked:
             message = f"“{cut(locked[0])}” cannot be set here; only “resources” can."
-            yield Problem(f"{path}.{locked[0]}", message)
+            yield DocumentFault(f"{path}.{locked[0]}", message)
             return
     for message in faults(schema, value, budget)[:1]:
-        yield Problem(path, message)
+        yield DocumentFault(path, message)
 
 
 def _why_not(key: str, prefix: str) -> str:
@@ -449,28 +441,28 @@ def cut(text: str) -> str:
     return text if len(text) <= LONGEST_TEXT else f"{text[: LONGEST_TEXT - 1]}…"
 
 
-def _check_pipeline_parameters(document, description: Description, budget: Budget) -> Iterator[Problem]:
+def _check_pipeline_parameters(document, description: Description, budget: Budget) -> Iterator[DocumentFault]:
     parameters = document.get("parameters")
     if parameters in (None, {}):
         return
     if not description.is_dynamic:
-        yield Problem("parameters", "This pipeline takes its values per step: set them under “steps”.")
+        yield DocumentFault("parameters", "This pipeline takes its values per step: set them under “steps”.")
     else:
         yield from _check_parameters(parameters, "parameters", description, "the pipeline", budget)
 
 
-def _check_steps(document, description: Description, default, budget: Budget) -> Iterator[Problem]:
+def _check_steps(document, description: Description, default, budget: Budget) -> Iterator[DocumentFault]:
     steps = document.get("steps")
     if steps is not None and not isinstance(steps, dict):
-        yield Problem("steps", "Enter the steps as keys and values.")
+        yield DocumentFault("steps", "Enter the steps as keys and values.")
         return
     for name, step in (steps or {}).items():
         path = f"steps.{name}"
         if name not in description.by_step:
             known = ", ".join(islice(description.by_step, 20))
-            yield Problem(path, f"There is no step “{cut(name)}”. Steps: {known}.")
+            yield DocumentFault(path, f"There is no step “{cut(name)}”. Steps: {known}.")
         elif step is not None and not isinstance(step, dict):
-            yield Problem(path, "Enter keys and values, such as “parameters:”.")
+            yield DocumentFault(path, "Enter keys and values, such as “parameters:”.")
         elif step:
             yield from _check_settings(step, default["steps"][name], STEP_SETTINGS, f"{path}.", budget)
             if step.get("parameters") is not None:
@@ -481,17 +473,17 @@ def _check_steps(document, description: Description, default, budget: Budget) ->
 
 def _check_parameters(
     parameters, path: str, description: Description, owner: str, budget: Budget
-) -> Iterator[Problem]:
+) -> Iterator[DocumentFault]:
     if not isinstance(parameters, dict):
-        yield Problem(path, "Enter the parameters as keys and values.")
+        yield DocumentFault(path, "Enter the parameters as keys and values.")
         return
     for name, value in parameters.items():
         entry = description.by_path.get(f"{path}.{name}")
         if entry is None:
-            yield Problem(f"{path}.{name}", f"There is no parameter “{cut(name)}” in {owner}.")
+            yield DocumentFault(f"{path}.{name}", f"There is no parameter “{cut(name)}” in {owner}.")
         else:
             for message in check_value(entry, value, budget)[:1]:
-                yield Problem(entry.path, message)
+                yield DocumentFault(entry.path, message)
 
 
 def check_value(entry: Field, value: Any, budget: Budget | None = None) -> list[str]:
@@ -499,11 +491,11 @@ def check_value(entry: Field, value: Any, budget: Budget | None = None) -> list[
     return [] if same(value, entry.default) else faults(entry.schema, value, budget)
 
 
-def _check_skipped(document, description: Description) -> Iterator[Problem]:
+def _check_skipped(document, description: Description) -> Iterator[DocumentFault]:
     skipped = document.get("steps_to_skip")
     for name in skipped if isinstance(skipped, list) else []:
         if not isinstance(name, str) or name not in description.by_step:
-            yield Problem("steps_to_skip", f"There is no step “{cut(str(name))}”.")
+            yield DocumentFault("steps_to_skip", f"There is no step “{cut(str(name))}”.")
             return
 
 

@@ -18,7 +18,7 @@ from tenants.run_templates.document.configuration import (
     MAX_VALUES,
     RUN_SETTINGS,
     STEP_SETTINGS,
-    Problem,
+    DocumentFault,
     YamlError,
     dump_yaml,
     load_yaml,
@@ -40,7 +40,7 @@ class Draft:
 
     parsed: Document
     raw: dict[str, Raw] = field(default_factory=dict)
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[DocumentFault] = field(default_factory=list)
     text: str | None = None
     unread: bool = False
     unknown: list[str] = field(default_factory=list)
@@ -166,9 +166,9 @@ def _from_yaml(base: Document, text: str) -> Draft:
     try:
         values = load_yaml(text)
     except YamlError as error:
-        return Draft(base, problems=[Problem("", str(error))], text=text, unread=True)
+        return Draft(base, problems=[DocumentFault("", str(error))], text=text, unread=True)
     if not isinstance(values, dict):
-        problem = Problem("", "Enter keys and values, such as “steps:”.")
+        problem = DocumentFault("", "Enter keys and values, such as “steps:”.")
         return Draft(base, problems=[problem], text=text, unread=True)
     return Draft(base.with_values(values), text=text)
 

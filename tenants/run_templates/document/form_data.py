@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from tenants.run_templates.document.configuration import MAX_VALUES, Problem, tag_names, values_of
+from tenants.run_templates.document.configuration import MAX_VALUES, DocumentFault, values_of
 from tenants.run_templates.document.schema import (
     AS_JSON,
     MAX_DEPTH,
@@ -50,21 +50,7 @@ class Submission:
 
     document: dict[str, Any]
     raw: dict[str, Raw]
-    problems: list[Problem]
-
-
-def initial(description: Description, document: Mapping[str, Any]) -> dict[str, Raw]:
-    """The text of every input for a document: path -> text, for lists a list of texts."""
-    raw: dict[str, Raw] = {
-        "run_name": _as_text(document.get("run_name")),
-        "enable_cache": "false" if document.get("enable_cache") is False else "true",
-        "tags": ", ".join(tag_names(document.get("tags"))),
-        "extra": _as_json(document.get("extra") or {}),
-    }
-    values = values_of(document, description)
-    for entry in description.fields:
-        raw |= inputs(entry, values[entry.path])
-    return raw
+    problems: list[DocumentFault]
 
 
 def inputs(entry: Field, value: Any) -> dict[str, Raw]:
@@ -82,7 +68,7 @@ def inputs(entry: Field, value: Any) -> dict[str, Raw]:
 def parse_form(description: Description, data: Mapping[str, Any], base: Mapping[str, Any]) -> Submission:
     """The document a form makes of `base`, the document it was filled from (the template's default, or YAML).
 
-    `data` is a QueryDict or a plain mapping. Never raises; whether values are in range is for validate().
+    `data` is a QueryDict or a plain mapping. Never raises; whether values are in range is for problems_of().
     """
     document, raw, problems = deepcopy(dict(base)), {}, []
     sent, before = _texts(data), values_of(base, description)
@@ -100,7 +86,7 @@ def parse_form(description: Description, data: Mapping[str, Any], base: Mapping[
             value = None if none else _read(name, entry, posted, before[entry.path])
         except Unreadable as error:
             value = posted
-            problems.append(Problem(entry.path, str(error)))
+            problems.append(DocumentFault(entry.path, str(error)))
         _put(document, entry, value)
     return Submission(document, raw, problems)
 
@@ -300,7 +286,7 @@ def _take(path, read, sent: Sent, document, raw, problems) -> None:
         value = read(texts[-1], holder.get(key))
     except Unreadable as error:
         value = texts[-1]
-        problems.append(Problem(path, str(error)))
+        problems.append(DocumentFault(path, str(error)))
     if value is not None or key in holder:
         holder[key] = value
 

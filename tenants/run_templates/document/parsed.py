@@ -14,7 +14,7 @@ from tenants.run_templates.document.configuration import (
     DEEPEST_DOCUMENT,
     MAX_VALUES,
     Change,
-    Problem,
+    DocumentFault,
     Recorded,
     changes,
     completed,
@@ -68,7 +68,7 @@ class Document:
         return changes(self.default, self.values)
 
     @cached_property
-    def faults(self) -> list[Problem]:
+    def faults(self) -> list[DocumentFault]:
         """What is wrong with the values; [] when they may be run."""
         return problems_of(self.values, self.recorded)
 

@@ -124,7 +124,7 @@ class Field:
 
 
 @dataclass(frozen=True)
-class Step:
+class PipelineStep:
     """A step of the pipeline in the order of the graph; `fields` may be empty."""
 
     name: str
@@ -137,7 +137,7 @@ class Step:
 class Description:
     """All that can be changed in one recorded run."""
 
-    steps: tuple[Step, ...]
+    steps: tuple[PipelineStep, ...]
     parameters: tuple[Field, ...]  # of the pipeline; only dynamic pipelines have any
     is_dynamic: bool
     left_out: int = 0  # recorded values that are too large or too odd for a page: they stay as they are
@@ -152,7 +152,7 @@ class Description:
         return {entry.path: entry for entry in self.fields}
 
     @cached_property
-    def by_step(self) -> dict[str, Step]:
+    def by_step(self) -> dict[str, PipelineStep]:
         return {step.name: step for step in self.steps}
 
 
@@ -286,12 +286,12 @@ def _upstream(configuration: Any) -> tuple[str, ...]:
     return tuple(name for name in names if isinstance(name, str)) if isinstance(names, list) else ()
 
 
-def _step(name: str, configuration: Any, upstream: tuple[str, ...], room: Room) -> Step:
+def _step(name: str, configuration: Any, upstream: tuple[str, ...], room: Room) -> PipelineStep:
     spec = mapping(mapping(configuration).get("spec"))
     recorded = mapping(mapping(mapping(configuration).get("config")).get("parameters"))
     root = _completed(mapping(spec.get("parameter_spec")), recorded)
     fields = _fields(f"steps.{name}.parameters", name, root, recorded, room)
-    return Step(name, fields, upstream, root)
+    return PipelineStep(name, fields, upstream, root)
 
 
 def _pipeline_fields(metadata: Mapping[str, Any], room: Room) -> tuple[Field, ...]:

@@ -15,7 +15,7 @@ SHORT = 50_000
 HALF = re.compile("[\ud800-\udfff]")
 MAX_DEPTH, MAX_EVENTS = 60, 80_000
 INDENT = 2
-MAP, STR, MERGE = "tag:yaml.org,2002:map", "tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"
+MAP, STR = "tag:yaml.org,2002:map", "tag:yaml.org,2002:str"
 FLOAT = re.compile(
     r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"
 )

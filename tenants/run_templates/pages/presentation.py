@@ -23,7 +23,7 @@ from tenants.hosting.base import TenantNotFound
 from tenants.models import Tenant
 from tenants.run_templates.document.configuration import (
     Change,
-    Problem,
+    DocumentFault,
     dump_yaml,
     summary,
 )
@@ -38,7 +38,7 @@ from tenants.run_templates.document.schema import (
     Description,
     Field,
     Kind,
-    Step,
+    PipelineStep,
     choices_of,
     describe,
     mapping,
@@ -260,7 +260,7 @@ class StepView:
 
 
 @dataclass(frozen=True)
-class Trouble:
+class ListedFault:
     """A problem in the summary: with the id of its field, or the line of its text."""
 
     message: str
@@ -303,7 +303,7 @@ def _inputs_of(entry: Field) -> int:
     return 1 + boxes + entry.nullable + (entry.kind == Kind.BOOLEAN)
 
 
-class Editor:
+class DraftEditor:
     """One draft, seen as form, as YAML and as difference."""
 
     def __init__(self, template: RunTemplate, draft: Draft):
@@ -328,7 +328,7 @@ class Editor:
                 found.setdefault(entry.path, problem.message)
         return found
 
-    def _field_of(self, problem: Problem) -> Field | None:
+    def _field_of(self, problem: DocumentFault) -> Field | None:
         """The field a problem belongs to; problems inside an object have longer paths than their field."""
         path = problem.path
         while path:
@@ -344,7 +344,7 @@ class Editor:
     @cached_property
     def steps(self) -> list[StepView]:
         """Everything with parameters, in the order of the graph, as far as it is shown."""
-        groups = [Step("", self.description.parameters), *self.description.steps]
+        groups = [PipelineStep("", self.description.parameters), *self.description.steps]
         shown = [
             (n, step, [one for one in step.fields if one.path in self.shown]) for n, step in enumerate(groups)
         ]
@@ -398,18 +398,20 @@ class Editor:
     # -- what is wrong
 
     @cached_property
-    def troubles(self) -> list[Trouble]:
+    def troubles(self) -> list[ListedFault]:
         return [self._trouble(problem) for problem in self.draft.problems]
 
-    def _trouble(self, problem: Problem) -> Trouble:
+    def _trouble(self, problem: DocumentFault) -> ListedFault:
         entry = self._field_of(problem)
         line = None if self.draft.unread or not problem.path else line_of(self._tree, problem.path)
         if entry is None:
-            return Trouble(
+            return ListedFault(
                 problem.message, problem.path, "run-name" if problem.path == "run_name" else "", line
             )
         name = f"{entry.step}, {entry.name}" if entry.step else entry.name
-        return Trouble(problem.message, name, self.ids[entry.path] if entry.path in self.shown else "", line)
+        return ListedFault(
+            problem.message, name, self.ids[entry.path] if entry.path in self.shown else "", line
+        )
 
     @property
     def run_name_error(self) -> str:
@@ -473,7 +475,7 @@ class Editor:
         return [ChangeView(change) for change in self.changes]
 
     @cached_property
-    def lines(self) -> list["Line"]:
+    def lines(self) -> list["DiffLine"]:
         return side_by_side(dump_yaml(self.default), dump_yaml(self.draft.document))
 
 
@@ -489,7 +491,7 @@ def _had(values: Mapping[str, Any], change: Change) -> bool:
 
 
 @dataclass(frozen=True)
-class Line:
+class DiffLine:
     """A row of the difference: the text on either side, or how many equal rows are left out.
 
     `unread` rows are different, but too many to be compared one by one.
@@ -504,18 +506,18 @@ class Line:
     unread: int = 0
 
     @property
-    def cells(self) -> list["Cell"]:
+    def cells(self) -> list["DiffSide"]:
         """Both sides for the table; the value is marked where only it differs."""
         one, other = split_line(self.left), split_line(self.right)
         whole = not self.equal and one[0] == other[0] != ""
         return [
-            Cell(*one, self.left_number, "" if self.equal or not self.left_number else "del", whole),
-            Cell(*other, self.right_number, "" if self.equal or not self.right_number else "add", whole),
+            DiffSide(*one, self.left_number, "" if self.equal or not self.left_number else "del", whole),
+            DiffSide(*other, self.right_number, "" if self.equal or not self.right_number else "add", whole),
         ]
 
 
 @dataclass(frozen=True)
-class Cell:
+class DiffSide:
     """One side of a row; `mark` is "del", "add" or nothing."""
 
     key: str
@@ -534,7 +536,7 @@ def split_line(line: str) -> tuple[str, str]:
     return (found[1], found[2] or "") if found else ("", line)
 
 
-def side_by_side(before: str, after: str, context: int = 2) -> list[Line]:
+def side_by_side(before: str, after: str, context: int = 2) -> list[DiffLine]:
     """Rows for a table of two columns; equal rows far from a difference are folded.
 
     The comparison takes the product of the rows that differ, so there are only so many of them.
@@ -545,17 +547,19 @@ def side_by_side(before: str, after: str, context: int = 2) -> list[Line]:
     if max(len(left), len(right)) - start - end > MAX_LINES:
         unread = max(len(left), len(right)) - start - end
         return [
-            line for line in (Line(skipped=start), Line(unread=unread), Line(skipped=end)) if line != Line()
+            line
+            for line in (DiffLine(skipped=start), DiffLine(unread=unread), DiffLine(skipped=end))
+            if line != DiffLine()
         ]
-    lines: list[Line] = []
+    lines: list[DiffLine] = []
     position = 0
     for group in _groups(left, right, start, end, context):
         if group[0][1] > position:
-            lines.append(Line(skipped=group[0][1] - position))
+            lines.append(DiffLine(skipped=group[0][1] - position))
         for tag, i1, i2, j1, j2 in group:
             lines += _rows(left, right, tag == "equal", (i1, i2), (j1, j2))
         position = group[-1][2]
-    return [*lines, Line(skipped=len(left) - position)] if len(left) > position else lines
+    return [*lines, DiffLine(skipped=len(left) - position)] if len(left) > position else lines
 
 
 def _cut(text: str) -> list[str]:
@@ -576,13 +580,13 @@ def _groups(left: list[str], right: list[str], start: int, end: int, context: in
         yield [(tag, *(at + first for at in places)) for tag, *places in group]
 
 
-def _rows(left, right, equal, here, there) -> list[Line]:
+def _rows(left, right, equal, here, there) -> list[DiffLine]:
     rows = []
     for offset in range(max(here[1] - here[0], there[1] - there[0])):
         i, j = here[0] + offset, there[0] + offset
         has_left, has_right = i < here[1], j < there[1]
         rows.append(
-            Line(
+            DiffLine(
                 left=left[i] if has_left else "",
                 right=right[j] if has_right else "",
                 left_number=i + 1 if has_left else None,
@@ -610,7 +614,7 @@ def url_of(run: TemplateRun) -> str:
 
 
 @dataclass(frozen=True)
-class RunRow:
+class HistoryRow:
     """A re-run in the history."""
 
     run: TemplateRun
@@ -640,7 +644,7 @@ def seconds_of(run: TemplateRun) -> float | None:
 
 
 @dataclass(frozen=True)
-class Bar:
+class HistoryBar:
     """A re-run in the drawing; whole numbers of its view box."""
 
     run: TemplateRun
@@ -675,7 +679,7 @@ class Bar:
 class Chart:
     """Durations of the latest re-runs, oldest first."""
 
-    bars: list[Bar]
+    bars: list[HistoryBar]
     ticks: list[tuple[int, str]]  # y, words
     median: int | None
     width: int = 760
@@ -719,12 +723,12 @@ def _clock(seconds: float) -> str:
     return f"{seconds / 60:g} min" if seconds < 3600 else f"{seconds / 3600:g} h"
 
 
-def _bar(position: int, run: TemplateRun, seconds: float, scale: float, count: int) -> Bar:
+def _bar(position: int, run: TemplateRun, seconds: float, scale: float, count: int) -> HistoryBar:
     height = max(round(seconds * scale), 3)
     x = 95 + position * SLOT
     label = str(run.number) if count <= 7 or (count - 1 - position) % 3 == 0 else ""
     words = f"Run {run.number}, {run.get_state_display()}, {duration(seconds_of(run))}".rstrip(", ")
-    return Bar(run, x, BASE - height, 24, height, label, words)
+    return HistoryBar(run, x, BASE - height, 24, height, label, words)
 
 
 @dataclass(frozen=True)
@@ -806,7 +810,7 @@ def listed(templates: QuerySet[RunTemplate]) -> QuerySet[RunTemplate]:
 
 
 @dataclass(frozen=True)
-class Source:
+class SourceRun:
     """A run as the page that makes a template of it shows it."""
 
     run: Run
@@ -826,12 +830,12 @@ class Source:
         return [line for line in self.run.python_packages if not line.lower().startswith("zenml==")]
 
 
-def source_of(client: TenantClient, run_id: UUID) -> Source:
+def source_of(client: TenantClient, run_id: UUID) -> SourceRun:
     """Ask for a run and its snapshot. Raises TenantNotFound, also for a run that has none."""
     run = client.run(run_id, packages=True)
     if run.snapshot_id is None:
         raise TenantNotFound("This run has no configuration to repeat.")
-    return Source(run, client.snapshot(run.snapshot_id))
+    return SourceRun(run, client.snapshot(run.snapshot_id))
 
 
 @dataclass(frozen=True)

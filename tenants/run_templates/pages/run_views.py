@@ -20,8 +20,8 @@ from tenants.run_templates.document.drafts import (
 )
 from tenants.run_templates.document.parsed import Document
 from tenants.run_templates.pages.presentation import (
-    Editor,
-    RunRow,
+    DraftEditor,
+    HistoryRow,
     recent_runs,
     recorded_changes,
     stages,
@@ -48,7 +48,7 @@ def run(request, template):
     start = _start(request, template)
     draft = fresh(document, start.configuration if start else None)
     values = {name: request.GET[name] for name in request.GET if name not in NOT_VALUES}
-    editor = Editor(template, examined(from_query(draft, values)))
+    editor = DraftEditor(template, examined(from_query(draft, values)))
     tab = _tab(request.GET.get("tab", ""), "", editor)
     return _form(request, editor, tab, start=start, summarize=bool(editor.troubles))
 
@@ -61,7 +61,7 @@ def _posted(request, document: Document):
     undone = "" if typing else data.get("reset", "")
     if undone:
         draft = reset(draft, undone)
-    editor = Editor(document.template, examined(draft))
+    editor = DraftEditor(document.template, examined(draft))
     tab = _tab("" if typing else data.get("tab", ""), data.get("shown", ""), editor)
     if typing:
         return _form(request, editor, tab, live=True)
@@ -80,7 +80,7 @@ def _queue(request, editor, tab):
         )
     except actions.InvalidConfiguration as error:
         editor.draft.problems.extend(error.problems)
-        again = Editor(editor.template, editor.draft)
+        again = DraftEditor(editor.template, editor.draft)
         return _form(request, again, tab, status=422, summarize=True, tried=True)
     except Refused as error:
         return _form(request, editor, tab, status=422, refused=str(error))
@@ -111,7 +111,7 @@ def _form(request, editor, tab, status=200, **more):
         "tabs": [*TAB_WORDS.items()],
         "run_url": _url(request, "run", editor.template.pk),
         "site": full(""),
-        "earlier": [RunRow(run) for run in earlier[:OFFERED]],
+        "earlier": [HistoryRow(run) for run in earlier[:OFFERED]],
         "typical": typical_time(earlier),
         **more,
     }

@@ -22,7 +22,7 @@ from tenants.run_templates.engine.environments import environment_of
 from tenants.run_templates.pages.forms import EditForm, TemplateForm
 from tenants.run_templates.pages.presentation import (
     ROWS,
-    RunRow,
+    HistoryRow,
     chart,
     code_ticks,
     figures,
@@ -87,7 +87,7 @@ def _activity(request, template) -> dict:
     return {
         "run_url": _url(request, "run", template),
         "page": page,
-        "rows": [RunRow(run) for run in page],
+        "rows": [HistoryRow(run) for run in page],
         "run_count": page.paginator.count,
         "chart": chart(newest),
         "figures": figures(template),

@@ -10,7 +10,7 @@ from django.utils import timezone
 from factories import make_member, make_org, make_user
 
 from orgs.invitations import actions
-from orgs.invitations.actions import ENOUGH, MAILS_AN_HOUR, Offer, Outcome
+from orgs.invitations.actions import ENOUGH, MAILS_AN_HOUR, Offer, Sending
 from orgs.invitations.models import Invitation
 from orgs.mails.models import Mail
 from orgs.users.models import Actor
@@ -33,16 +33,16 @@ def invite(org, person, address="grace@example.org"):
 def test_revoking_and_inviting_again_ends_after_a_few_mails(org, owner):
     for _ in range(MAILS_AN_HOUR):
         result = invite(org, owner)
-        assert result.outcome == Outcome.SENT
+        assert result.outcome == Sending.SENT
         actions.revoke(invitation=result.invitation, by=Actor(owner))
     result = invite(org, owner)
-    assert (result.outcome, result.note) == (Outcome.LEFT_OUT, ENOUGH)
+    assert (result.outcome, result.note) == (Sending.LEFT_OUT, ENOUGH)
     assert Mail.objects.filter(to="grace@example.org").count() == MAILS_AN_HOUR
-    assert invite(org, owner, "linus@example.org").outcome == Outcome.SENT
+    assert invite(org, owner, "linus@example.org").outcome == Sending.SENT
     other = make_org("Other")
-    assert invite(other, make_member(other, "admin")).outcome == Outcome.LEFT_OUT
+    assert invite(other, make_member(other, "admin")).outcome == Sending.LEFT_OUT
     Mail.objects.update(created_at=timezone.now() - timedelta(minutes=61))
-    assert invite(org, owner).outcome == Outcome.SENT
+    assert invite(org, owner).outcome == Sending.SENT
 
 
 def test_new_links_count_as_well(org, owner):
@@ -75,7 +75,7 @@ def test_without_a_mail_server_nothing_is_mailed_and_links_are_made(org, owner, 
     settings.MAIL_IS_SET_UP = False
     for _ in range(MAILS_AN_HOUR + 1):
         result = invite(org, owner)
-        assert result.outcome == Outcome.SENT
+        assert result.outcome == Sending.SENT
         actions.revoke(invitation=result.invitation, by=Actor(owner))
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from orgs.roles.consequences import of_editing
 from orgs.roles.effects import Consequence, consequence, rights_in_words
 from orgs.roles.models import Role
-from orgs.roles.state import Effect, Holding, State, compare, effective
+from orgs.roles.state import Effect, Holding, RolesState, compare, effective
 
 PEOPLE, TEAMS, PLACES, ROLES = range(3), ("red", "blue"), ("p", "q"), ("one", "two", "three")
 RIGHTS = ("model:read", "model:update", "secret:read", "tenant:view")
@@ -23,7 +23,7 @@ def states():
     some_people = st.frozensets(st.sampled_from(PEOPLE))
     holding = st.builds(Holding, *(st.sampled_from(values) for values in (PLACES, HOLDERS, ROLES)))
     return st.builds(
-        lambda held, members, rights: State(held, {**members, **ALONE}, rights),
+        lambda held, members, rights: RolesState(held, {**members, **ALONE}, rights),
         st.frozensets(holding, max_size=6),
         st.fixed_dictionaries({team: some_people for team in TEAMS}),
         st.fixed_dictionaries({role: some_rights for role in ROLES}),
@@ -58,7 +58,7 @@ def test_effects_are_those_of_asking_everything_twice(before, after):
         assert set(effective(state)) == {(p, w) for p in PEOPLE for w in PLACES if is_in(state, p, w)}
 
 
-STATE = State(
+STATE = RolesState(
     frozenset({Holding("prod", "team", "viewer"), Holding("prod", "ada", "admin")}),
     {"team": frozenset({1, 2, 3}), "ada": frozenset({3})},
     {
@@ -69,7 +69,7 @@ STATE = State(
 NAMES, TENANTS = {1: "Grace", 2: "Hui", 3: "Ada"}, {"prod": "production"}
 
 
-def told(after: State, touched=()) -> Consequence:
+def told(after: RolesState, touched=()) -> Consequence:
     return consequence(compare(STATE, after), "tenant", NAMES, TENANTS, touched)
 
 
@@ -107,7 +107,7 @@ def test_nothing_changes():
 def test_many_names_are_counted():
     people = frozenset(range(10))
     names = {one: f"P{one}" for one in people}
-    state = State(frozenset(), {"team": people}, STATE.rights)
+    state = RolesState(frozenset(), {"team": people}, STATE.rights)
     effects = compare(state, state.with_roles("prod", "team", {"viewer"}))
     [line] = consequence(effects, "tenant", names, {}).lines
     assert (line.words, line.who) == ("10 people get access to 1 tenant", "P0, P1, P2 and 7 more")

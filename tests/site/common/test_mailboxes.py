@@ -9,7 +9,7 @@ from factories import PASSWORD, make_key, make_member, make_user
 from orgs.domains.actions import lets_in
 from orgs.domains.models import OrganizationDomain
 from orgs.invitations import actions
-from orgs.invitations.actions import Offer, Outcome, account_of, is_expected
+from orgs.invitations.actions import Offer, Sending, account_of, is_expected
 from orgs.invitations.bulk import read
 from orgs.users.models import Actor, User
 from orgs.users.oidc import _address
@@ -108,7 +108,7 @@ def test_a_look_alike_of_a_member_is_that_member(org, owner):
         [result] = actions.invite(
             organization=org, addresses=[written], offer=Offer(org.roles.get(slug="member")), by=Actor(owner)
         )
-        assert result.outcome == Outcome.MEMBER
+        assert result.outcome == Sending.MEMBER
         assert account_of(written) == bob
 
 
@@ -120,7 +120,7 @@ def test_an_invitation_waits_for_every_spelling(org, owner):
         offer=offer,
         by=Actor(owner),
     )
-    assert [result.outcome for result in results] == [Outcome.SENT, Outcome.INVITED, Outcome.INVALID]
+    assert [result.outcome for result in results] == [Sending.SENT, Sending.INVITED, Sending.INVALID]
     assert "before the @" in results[2].note
     assert is_expected("EVE@bücher.example")
 

@@ -12,7 +12,7 @@ from orgs.models import Membership
 from orgs.roles.permissions import actions_of
 from tenants.access.decisions import allowed
 from tenants.access.explain.effective import rights_of
-from tenants.access.explain.reasons import DASHBOARD_RIGHTS, Change, Path, Question, Standing, explain
+from tenants.access.explain.reasons import DASHBOARD_RIGHTS, Path, Question, Remedy, Standing, explain
 from tenants.access.gate import can
 from tenants.models import TenantGrant
 
@@ -69,7 +69,7 @@ def withdraw(path: Path, question: Question) -> None:
         TenantGrant.objects.withdraw(copy(path.grant))
 
 
-def make(change: Change, question: Question) -> None:
+def make(change: Remedy, question: Question) -> None:
     organization, user = question.tenant.organization, question.user
     if change.kind == "reactivate":
         type(user).objects.filter(pk=user.pk).update(is_active=True)

@@ -8,7 +8,7 @@ from orgs.access.gate import members_who_can, people_who_can
 from orgs.permissions import Permission
 from tenants.access.gate import can
 from tenants.access.members import members_in, person_rows
-from tenants.agent.endings import _admins
+from tenants.agent.grant_endings import _admins
 from tenants.models.permissions import TenantPermission
 
 

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 from uuid import uuid4
 
 from tenants.hosting.base import TenantConflict, TenantNotFound, TenantRefused
-from tenants.runs.client import Page
+from tenants.runs.client import ListPage
 
 # Python finds this module before any installed ZenML, because -m looks into the working directory first.
 RUNNER = """
@@ -52,13 +52,13 @@ class FakeTenant:
     def pages(self, path, page, size, **filters):
         if self.down:
             raise self.down
-        return Page(list(self.snapshots.values()), len(self.snapshots))
+        return ListPage(list(self.snapshots.values()), len(self.snapshots))
 
     def runs(self, project, page=1, size=20, snapshot_id=None, **filters):
         if self.down:
             raise self.down
         found = [run for run in self.runs_by_id.values() if run.body["snapshot"] == str(snapshot_id)]
-        return Page(found, len(found))
+        return ListPage(found, len(found))
 
     def create_snapshot(self, body):
         self._called("create_snapshot")

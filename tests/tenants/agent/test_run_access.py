@@ -18,7 +18,7 @@ from orgs.members import actions
 from orgs.users import actions as person_actions
 from orgs.users.models import Actor
 from tenants.access import decisions
-from tenants.agent import run_access, run_pass, run_rows
+from tenants.agent import run_access, run_endings, run_pass, run_rows
 from tenants.credentials import keys
 from tenants.hosting.base import ServerError, TenantRefused, TenantUnreachable
 from tenants.hosting.elsewhere.models import Enrollment
@@ -308,7 +308,7 @@ def test_of_a_server_elsewhere_no_database_is_touched(under_way, member, owner, 
     Enrollment.objects.create(tenant=tenant)
     Tenant.objects.filter(pk=tenant.pk).update(kind=Tenant.Kind.ELSEWHERE)
     there = TemplateRun.objects.select_related("template__tenant").get(pk=under_way.pk)
-    assert run_access.end_in_database(there, "stopped", "because") is None
+    assert run_endings.end_of_the_gone(there).state == "stopped"
     assert records.of(under_way.zenml_run_id)[0][0] == "running"
 
 

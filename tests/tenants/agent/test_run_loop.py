@@ -13,7 +13,7 @@ import pytest
 from django.utils import timezone
 from factories import make_grant, make_template, make_template_run, make_tenant
 
-from tenants.agent import run_ends, run_loop, run_memory, run_pass, run_rows
+from tenants.agent import run_endings, run_loop, run_memory, run_pass, run_rows
 from tenants.agent.run_loop import RunLoop
 from tenants.agent.run_pass import RunPass
 from tenants.hosting.base import EnvironmentFailed, TenantRefused, TenantUnreachable
@@ -388,7 +388,7 @@ KILL_POINTS = [
     (run_rows, "finish"),
     (BoxedRunner, "start"),
     (BoxedRunner, "tidy"),
-    (run_ends, "read_end"),
+    (run_endings, "read_end"),
 ]
 
 
@@ -814,4 +814,4 @@ def test_a_tick_costs_the_same_for_one_run_and_for_three(
     ],
 )
 def test_why_a_process_ended_is_said_by_its_exit_code(run, code, words):
-    assert run_ends.why_it_died(run, runner.chosen(), code) == words
+    assert run_endings.why_it_died(run, runner.chosen(), code) == words

@@ -1,6 +1,10 @@
 """The loop against a stand-in for the machine; with real servers: tests/journey and tests/tenants/hosting."""
 
+import math
+import time
+from concurrent.futures import Future
 from datetime import timedelta
+from itertools import cycle, product
 from uuid import uuid4
 
 import pytest
@@ -20,6 +24,7 @@ from tenants.hosting.base import (
     TenantRefused,
     TenantUnreachable,
 )
+from tenants.hosting.elsewhere.models import Enrollment
 from tenants.models import Tenant
 from tests.tenants.hosting.fakes import FakeHosting, in_place
 
@@ -199,6 +204,178 @@ def test_a_tick_runs_one_pass_a_tenant(org, member, loop, hosting):
     tenant.refresh_from_db()
     assert tenant.status == Status.AVAILABLE
     assert hosting.calls.count("start") == 1
+
+
+# -- who is due
+
+
+@pytest.fixture
+def submitted(loop, monkeypatch):
+    """Tenants whose passes a tick begins; they are not run."""
+    begun = []
+
+    class Pool:
+        def submit(self, work, pk):
+            begun.append(pk)
+            done = Future()
+            done.set_result(None)
+            return done
+
+    for name in ("pool", "quick", "looks"):
+        monkeypatch.setattr(loop, name, Pool())
+    return begun
+
+
+def settled(org, number, **fields):
+    """So many tenants that are where people want them."""
+    rows = [
+        Tenant(organization=org, name=f"t{n}", slug=f"t{n}", workspace_name=f"t{n}", zenml_version="0.98.0")
+        for n in range(number)
+    ]
+    for row in rows:
+        row.status = Status.AVAILABLE
+        vars(row).update(fields)
+    return Tenant.objects.bulk_create(rows)
+
+
+def test_an_idle_tick_asks_once_and_reads_no_row(
+    org, loop, submitted, django_assert_num_queries, django_assert_max_num_queries
+):
+    tenants = settled(org, 1000)
+    with django_assert_max_num_queries(2):
+        loop.tick()
+    assert sorted(submitted) == sorted(tenant.pk for tenant in tenants), (
+        "A new agent looks at all of them once."
+    )
+    submitted.clear()
+    with django_assert_num_queries(1):
+        loop.tick()
+    assert submitted == []
+    assert len(loop.candidates(time.monotonic())) == 0
+
+
+def test_only_those_that_need_a_pass_are_read(org, loop, submitted):
+    tenants = settled(org, 20)
+    loop.tick()
+    submitted.clear()
+    stopped, restarted, late = (tenant.pk for tenant in tenants[:3])
+    Tenant.objects.filter(pk=stopped).update(desired_state=Desired.DEACTIVATED)
+    Tenant.objects.filter(pk=restarted).update(restart_requested_at=timezone.now())
+    new = make_tenant(org, status=Status.NOT_INITIALIZED).pk
+    loop.looked[late] = loop.look_at[late] = -math.inf
+    wanted = {stopped, restarted, late, new}
+    assert {tenant.pk for tenant in loop.candidates(time.monotonic())} == wanted
+    loop.tick()
+    assert set(submitted) == wanted
+
+
+def test_after_its_time_each_is_looked_at_again(org, loop, submitted, monkeypatch):
+    tenants = settled(org, 3)
+    loop.tick()
+    now = time.monotonic()
+    monkeypatch.setattr(tenant_loop.time, "monotonic", lambda: now + 4.9)
+    loop.tick()
+    assert len(submitted) == len(tenants)
+    monkeypatch.setattr(tenant_loop.time, "monotonic", lambda: now + 5.1)
+    loop.tick()
+    assert len(submitted) == 2 * len(tenants)
+
+
+def test_a_settled_tenant_that_came_from_elsewhere_is_met(org, loop, submitted, monkeypatch):
+    loop.tick()
+    [restored] = settled(org, 1)
+    loop.tick()
+    assert submitted == []
+    monkeypatch.setattr(tenant_loop, "MEET_EVERY", 0)
+    loop.tick()
+    assert submitted == [restored.pk]
+    Tenant.objects.all().delete()
+    loop.tick()
+    assert (loop.look_at, loop.looked) == ({}, {})
+
+
+def test_retired_tenants_are_not_looked_at(org, loop, submitted):
+    gone = timezone.now()
+    settled(org, 2, status=Status.DELETED, desired_state=Desired.DELETED, deleted_at=gone, retired_at=gone)
+    loop.tick()
+    assert submitted == []
+
+
+def rows_of_every_kind(org):
+    """Every kind, wish and status, with a restart that was never asked for, is wanted, or is done."""
+    now = timezone.now()
+    asked = [(None, None), (now, None), (now, now - timedelta(hours=1)), (now, now)]
+    for number, (kind, desired, status, (wish, done)) in enumerate(
+        product(Tenant.Kind, Desired, Status, asked)
+    ):
+        name = f"r{number}"
+        yield Tenant(
+            organization=org, name=name, slug=name, workspace_name=name, zenml_version="0.98.0", kind=kind,
+            desired_state=desired, status=status, restart_requested_at=wish, restarted_at=done,
+            deleted_at=now if desired == Desired.DELETED else None,
+        )  # fmt: skip
+
+
+def enrollments():
+    """What can be known of a server elsewhere."""
+    now, ago = timezone.now(), timezone.now() - timedelta(hours=1)
+    return cycle([(None, None), (now, None), (now, ago), (ago, now), (None, now)])
+
+
+def test_the_database_finds_all_that_cannot_wait(org, loop):
+    """Whatever the loop itself would look at, though it was looked at a moment before at its pace of then."""
+    Tenant.objects.bulk_create(rows_of_every_kind(org))
+    known = zip(Tenant.objects.filter(kind=Tenant.Kind.ELSEWHERE), enrollments(), strict=False)
+    Enrollment.objects.bulk_create(
+        Enrollment(tenant=tenant, looked_at=looked, called_at=called) for tenant, (looked, called) in known
+    )
+    now = time.monotonic()
+    loop.met = now
+    found = {tenant.pk for tenant in loop.candidates(now)}
+    for tenant in Tenant.objects.select_related("enrollment"):
+        loop.looked[tenant.pk] = now
+        if loop._due(tenant):
+            assert tenant.pk in found, (tenant.kind, tenant.desired_state, tenant.status)
+    assert 0 < len(found) < Tenant.objects.count()
+
+
+def test_a_server_elsewhere_that_called_is_looked_at_at_its_new_pace(org, loop, submitted, monkeypatch):
+    tenant = make_tenant(org, kind=Tenant.Kind.ELSEWHERE, status=Status.PENDING)
+    Enrollment.objects.create(tenant=tenant, looked_at=timezone.now())
+    loop.tick()
+    now = time.monotonic()
+    monkeypatch.setattr(tenant_loop.time, "monotonic", lambda: now + 4)
+    loop.tick()
+    assert submitted == [tenant.pk], "It never called: fifteen seconds."
+    Enrollment.objects.update(called_at=timezone.now())
+    loop.tick()
+    assert submitted == [tenant.pk] * 2
+
+
+def test_a_server_elsewhere_whose_address_was_corrected_is_looked_at(org, loop, submitted, monkeypatch):
+    tenant = make_tenant(org, kind=Tenant.Kind.ELSEWHERE, status=Status.FAILED)
+    Enrollment.objects.create(tenant=tenant, looked_at=timezone.now())
+    loop.tick()
+    Enrollment.objects.update(looked_at=None)
+    now = time.monotonic()
+    monkeypatch.setattr(tenant_loop.time, "monotonic", lambda: now + 1.1)
+    loop.tick()
+    assert submitted == [tenant.pk] * 2
+
+
+@pytest.mark.parametrize("status", [Status.DEACTIVATED, Status.NOT_INITIALIZED])
+def test_a_server_elsewhere_that_is_wanted_again_is_looked_at(org, loop, submitted, status):
+    tenant = make_tenant(org, kind=Tenant.Kind.ELSEWHERE, status=Status.DEACTIVATED)
+    Tenant.objects.update(desired_state=Desired.DEACTIVATED)
+    Enrollment.objects.create(tenant=tenant, looked_at=timezone.now(), called_at=timezone.now())
+    loop.tick()
+    loop.tick()
+    assert loop.look_at == {tenant.pk: math.inf}
+    loop.looked[tenant.pk] -= 3
+    submitted.clear()
+    Tenant.objects.update(desired_state=Desired.AVAILABLE, status=status)
+    loop.tick()
+    assert submitted == [tenant.pk]
 
 
 # -- under load

@@ -82,7 +82,7 @@ def check_who_gets_in(tenant):
     """401 at the server's own login for an Admin of the organization without a role, and for a raw API key."""
     org_admin = make_member(tenant.organization, "admin")
     token = AccessToken.objects.issue(kind="user", user=org_admin, lifetime=timedelta(minutes=1))
-    assert refusal(TenantClient(tenant.server_url, lambda: token).current_user) == 401
+    assert refusal(TenantClient(tenant.server_url, lambda: token).call, "GET", "/current-user") == 401
     with pytest.raises(TenantRefused, match="no role"):
         connect(org_admin, tenant)
     raw_key = {"Authorization": "Bearer ZENPROKEY_abcdef"}
@@ -102,7 +102,7 @@ def check_what_roles_may(tenant) -> str:
     assert [*usage] == [(tenant.pk, 1, project)]
 
     looking = connect(viewer, tenant)
-    assert looking.current_user()["name"] == viewer.username
+    assert looking.call("GET", "/current-user")["name"] == viewer.username
     assert refusal(looking.create_project, "other") == 403
     assert refusal(make_secret, looking, "mine") == 403
     assert refusal(looking.call, "POST", "/pipelines", json={"name": "p", "project": project}) == 403

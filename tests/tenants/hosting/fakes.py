@@ -1,5 +1,7 @@
 """A double of a backend; test_protocol compares it with the protocol."""
 
+from django.db.models import Q
+
 from tenants.hosting.backends import backends
 from tenants.hosting.base import SERVER_STEPS, ServerState, ServerStatus
 from tenants.models import Tenant
@@ -21,6 +23,9 @@ class FakeHosting:
 
     def look_every(self, tenant):
         return 5.0
+
+    def hurried(self):
+        return Q(pk__in=[])
 
     def provision(self, tenant, tell):
         self._reserve(tenant)
@@ -99,3 +104,6 @@ class FakeHosting:
 
     def shut_out(self, tenant, person, still_out):
         return still_out()
+
+    def end_run(self, tenant, run_id, status, reason):
+        return None

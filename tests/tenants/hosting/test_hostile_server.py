@@ -13,7 +13,7 @@ import pytest
 
 from tenants.hosting import bounded
 from tenants.hosting.base import TenantBusy, TenantError, TenantRefused, TenantUnreachable
-from tenants.hosting.bounded import Deadline, Places, TooMuch, fetch, make_http
+from tenants.hosting.bounded import CallPlaces, Deadline, TooMuch, fetch, make_http
 from tenants.runs.client import TenantClient
 from tests.tenants.hosting.hostile import HEAD, LARGE, SLOW, HostileServer, redirect, says
 from zenpro_site.processes import WEB_THREADS
@@ -37,13 +37,13 @@ def threads():
 
 
 def client_of(server, seconds=SECONDS, places=None):
-    return TenantClient(server.url, lambda: "token", timeout=seconds, places=places or Places())
+    return TenantClient(server.url, lambda: "token", timeout=seconds, places=places or CallPlaces())
 
 
 @pytest.mark.parametrize("attack", SLOW)
 def test_a_call_ends_in_time_however_slow_the_server(hostile, threads, attack):
     hostile.attack = SLOW[attack]
-    call = threads.submit(client_of(hostile).current_user)
+    call = threads.submit(client_of(hostile).call, "GET", "/current-user")
     with pytest.raises(TenantUnreachable, match="in time|broke"):
         call.result(LIMIT)
 
@@ -51,7 +51,7 @@ def test_a_call_ends_in_time_however_slow_the_server(hostile, threads, attack):
 @pytest.mark.parametrize("attack", LARGE)
 def test_a_call_ends_however_much_the_server_sends(hostile, threads, attack):
     hostile.attack = LARGE[attack]
-    call = threads.submit(client_of(hostile, 20.0).current_user)
+    call = threads.submit(client_of(hostile, 20.0).call, "GET", "/current-user")
     with pytest.raises(TenantError) as refused:
         call.result(LIMIT)
     assert refused.value.reason != "The server does not answer in time."
@@ -63,7 +63,7 @@ def test_a_flood_takes_little_memory(hostile):
     client = client_of(hostile, 20.0)
     tracemalloc.start()
     with pytest.raises(TenantRefused, match="larger than 8 MB"):
-        client.current_user()
+        client.call("GET", "/current-user")
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 40 * 1024**2
@@ -72,15 +72,15 @@ def test_a_flood_takes_little_memory(hostile):
 @pytest.mark.parametrize("attack", SLOW)
 def test_a_login_ends_in_time_as_well(hostile, threads, attack):
     hostile.paths["/login"] = SLOW[attack]
-    call = threads.submit(client_of(hostile).current_user)
+    call = threads.submit(client_of(hostile).call, "GET", "/current-user")
     with pytest.raises(TenantUnreachable, match="in time|broke"):
         call.result(LIMIT)
 
 
 def test_many_wait_for_one_login_no_longer_than_their_own_calls_may_take(hostile, threads):
     hostile.paths["/login"] = SLOW["trickles the body"]
-    client = client_of(hostile, places=Places(each=40, together=40))
-    calls = [threads.submit(client.current_user) for _ in range(30)]
+    client = client_of(hostile, places=CallPlaces(each=40, together=40))
+    calls = [threads.submit(client.call, "GET", "/current-user") for _ in range(30)]
     for call in calls:
         with pytest.raises(TenantUnreachable, match="in time"):
             call.result(LIMIT)
@@ -95,13 +95,13 @@ def test_login_call_and_second_login_share_one_deadline(hostile, threads):
     logins = iter([says({"access_token": "a"}), SLOW["says nothing"]])
     hostile.paths["/login"] = lambda stop: next(logins)(stop)
     with pytest.raises(TenantUnreachable, match="in time"):
-        threads.submit(client.current_user).result(LIMIT)
+        threads.submit(client.call, "GET", "/current-user").result(LIMIT)
 
 
 def test_a_server_that_reads_nothing_ends_a_large_request_in_time(threads):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         client = TenantClient(
-            f"http://127.0.0.1:{listener.getsockname()[1]}", lambda: "t", SECONDS, places=Places()
+            f"http://127.0.0.1:{listener.getsockname()[1]}", lambda: "t", SECONDS, places=CallPlaces()
         )
         client._jwt, client._jwt_ends = "jwt", float("inf")
         call = threads.submit(client.call, "POST", "/runs", json={"x": "y" * 20_000_000})
@@ -113,7 +113,7 @@ def test_redirects_are_not_followed(hostile):
     other = HostileServer(says({"name": "ada"}))
     hostile.attack = redirect(f"{other.url}/secret")
     with pytest.raises(TenantRefused, match="status 307"):
-        client_of(hostile).current_user()
+        client_of(hostile).call("GET", "/current-user")
     other.close()
     assert other.asked == []
 
@@ -172,37 +172,37 @@ def test_a_lookup_that_could_not_begin_is_no_answer_for_ever(monkeypatch):
 def test_an_honest_answer_in_many_parts_is_read(hostile):
     body = b'{"name": "' + b"x" * 3_000_000 + b'"}'
     hostile.attack = lambda stop: iter([HEAD + b"Content-Length: %d\r\n\r\n" % len(body), body[:9], body[9:]])
-    assert len(client_of(hostile, 20.0).current_user()["name"]) == 3_000_000
+    assert len(client_of(hostile, 20.0).call("GET", "/current-user")["name"]) == 3_000_000
 
 
 def test_connections_are_kept_and_a_broken_one_does_no_harm(hostile):
     hostile.attack = says({"name": "ada"})
     client = client_of(hostile, 20.0)
-    assert [client.current_user()["name"] for _ in range(5)] == ["ada"] * 5
+    assert [client.call("GET", "/current-user")["name"] for _ in range(5)] == ["ada"] * 5
     hostile.attack = LARGE["endless body"]
     with pytest.raises(TenantRefused):
-        client.current_user()
+        client.call("GET", "/current-user")
     hostile.attack = says({"name": "bo"})
-    assert client.current_user()["name"] == "bo"
+    assert client.call("GET", "/current-user")["name"] == "bo"
 
 
 @pytest.mark.parametrize("token", ["", None, 7, ["x"], "a\r\nX: y", "ä", "x" * 100_000, "a b"])
 def test_a_session_that_is_none(hostile, token):
     hostile.paths["/login"] = says({"access_token": token})
     with pytest.raises(TenantRefused):
-        client_of(hostile, 20.0).current_user()
+        client_of(hostile, 20.0).call("GET", "/current-user")
 
 
 @pytest.mark.parametrize("lifetime", ["x", -5, 10**400, None, [], 1e308, True])
 def test_a_session_of_a_strange_length(hostile, lifetime):
     hostile.attack = says({"name": "ada"})
     hostile.paths["/login"] = says({"access_token": "jwt", "expires_in": lifetime})
-    assert client_of(hostile, 20.0).current_user() == {"name": "ada"}
+    assert client_of(hostile, 20.0).call("GET", "/current-user") == {"name": "ada"}
 
 
 def test_numbers_that_are_none_are_left_out(hostile):
     hostile.attack = says(b'{"a": NaN, "b": -Infinity, "c": 1e999}')
-    assert client_of(hostile, 20.0).current_user()["a"] is None
+    assert client_of(hostile, 20.0).call("GET", "/current-user")["a"] is None
 
 
 # -- few at once
@@ -219,14 +219,14 @@ def eventually(condition) -> None:
 
 
 def test_one_server_takes_only_its_places(hostile, threads):
-    places = Places(each=3, together=10, patience=0.01)
+    places = CallPlaces(each=3, together=10, patience=0.01)
     client = client_of(hostile, 30.0, places)
-    held = [threads.submit(client.current_user) for _ in range(3)]
+    held = [threads.submit(client.call, "GET", "/current-user") for _ in range(3)]
     eventually(lambda: places.taken.total() == 3)
     with pytest.raises(TenantBusy, match="answering slowly. Try again in a moment."):
-        client.current_user()
+        client.call("GET", "/current-user")
     other = HostileServer(says({"name": "ada"}))
-    assert client_of(other, 30.0, places).current_user() == {"name": "ada"}
+    assert client_of(other, 30.0, places).call("GET", "/current-user") == {"name": "ada"}
     other.close()
     hostile.close()
     for call in held:
@@ -237,13 +237,13 @@ def test_one_server_takes_only_its_places(hostile, threads):
 
 
 def test_many_servers_together_leave_threads_to_others(threads):
-    places = Places(each=3, together=4, patience=0.01)
+    places = CallPlaces(each=3, together=4, patience=0.01)
     servers = [HostileServer() for _ in range(3)]
     clients = [client_of(server, 30.0, places) for server in servers]
-    calls = [threads.submit(client.current_user) for client in clients[:2] for _ in range(2)]
+    calls = [threads.submit(client.call, "GET", "/current-user") for client in clients[:2] for _ in range(2)]
     eventually(lambda: places.taken.total() == 4)
     with pytest.raises(TenantBusy):
-        clients[2].current_user()
+        clients[2].call("GET", "/current-user")
     for server in servers:
         server.close()
     for call in calls:
@@ -252,7 +252,7 @@ def test_many_servers_together_leave_threads_to_others(threads):
 
 
 def test_a_place_that_gets_free_is_given_to_who_waits():
-    places = Places(each=1, together=5, patience=LIMIT)
+    places = CallPlaces(each=1, together=5, patience=LIMIT)
     holding, release = threading.Event(), threading.Event()
 
     def hold():
@@ -270,7 +270,7 @@ def test_a_place_that_gets_free_is_given_to_who_waits():
 
 
 def test_only_few_wait():
-    places = Places(each=0, together=5, patience=LIMIT)
+    places = CallPlaces(each=0, together=5, patience=LIMIT)
     places.waiting["a"] = bounded.WAITING
     with pytest.raises(TenantBusy):
         places.one("a").__enter__()
@@ -279,12 +279,12 @@ def test_only_few_wait():
 def test_a_server_whose_answers_cost_too_much_has_to_rest(hostile, monkeypatch):
     """However cleverly it keeps to every limit."""
     hostile.attack = says([{"name": "x"}] * 90_000)
-    places = Places(credit=0.0)
+    places = CallPlaces(credit=0.0)
     client = client_of(hostile, 60.0, places)
     client.call("GET", "/runs")
     assert places.debts[client.api][0] > 0
     with pytest.raises(TenantBusy):
-        client.current_user()
+        client.call("GET", "/current-user")
     later = bounded.time.monotonic() + 3600
     monkeypatch.setattr(bounded.time, "monotonic", lambda: later)
     client.call("GET", "/runs")
@@ -292,7 +292,7 @@ def test_a_server_whose_answers_cost_too_much_has_to_rest(hostile, monkeypatch):
 
 def test_an_honest_server_never_has_to_rest(hostile):
     hostile.attack = says({"items": [{"name": f"run-{n}"} for n in range(100)]})
-    places = Places(credit=0.0)
+    places = CallPlaces(credit=0.0)
     client = client_of(hostile, 60.0, places)
     client.session()
     places.debts.clear()  # the first call of a process loads things

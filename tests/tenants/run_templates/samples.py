@@ -3,6 +3,9 @@
 import json
 from pathlib import Path
 
+from tenants.run_templates.document.configuration import Recorded, completed, problems_of, values_of
+from tenants.run_templates.document.form_data import inputs
+
 DATA = Path(__file__).parents[2] / "data"
 
 
@@ -45,3 +48,28 @@ def dynamic_snapshot():
             "step_configurations": {},
         },
     }
+
+
+# What Document says of values for a template with this snapshot, and what its form is filled with.
+
+
+def problems(document, snapshot):
+    return problems_of(document, Recorded(snapshot))
+
+
+def complete(document, snapshot):
+    return completed(document, Recorded(snapshot))
+
+
+def inputs_of(description, document):
+    """Every input of the untouched form."""
+    sent = {
+        "run_name": document.get("run_name") or "",
+        "enable_cache": "false" if document.get("enable_cache") is False else "true",
+        "tags": ", ".join(document.get("tags") or []),
+        "extra": json.dumps(document.get("extra") or {}),
+    }
+    values = values_of(document, description)
+    for entry in description.fields:
+        sent |= inputs(entry, values[entry.path])
+    return sent

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tenants.run_templates.document import checks
-from tenants.run_templates.document.checks import Budget, Spent, Unreadable, faults, matches
+from tenants.run_templates.document.checks import Budget, Spent, UncheckedPattern, faults, matches
 
 from .test_schema import json_values, odd_schemas
 
@@ -164,7 +164,7 @@ def test_expressions_are_read_like_the_engine_of_pydantic(pattern, text, found):
 @pytest.mark.parametrize("pattern", [r"\bx\b", r"^\d+$", "[[:alpha:]]"])
 def test_classes_of_ascii_are_left_to_the_step_for_other_scripts(pattern):
     assert matches(pattern, "x1", Budget()) in (True, False)
-    with pytest.raises(Unreadable):
+    with pytest.raises(UncheckedPattern):
         matches(pattern, "٣", Budget())
 
 

@@ -8,18 +8,16 @@ from hypothesis import strategies as st
 from tenants.run_templates.document.configuration import (
     YamlError,
     changes,
-    complete,
     default_configuration,
     dump_yaml,
     expand_run_name,
     load_yaml,
     summary,
-    validate,
 )
-from tenants.run_templates.document.form_data import initial, parse_form
+from tenants.run_templates.document.form_data import parse_form
 from tenants.run_templates.document.schema import describe, same
 
-from .samples import churn_snapshot, dynamic_snapshot, snapshot_of
+from .samples import churn_snapshot, complete, dynamic_snapshot, inputs_of, problems, snapshot_of
 from .test_schema import json_values, odd_schemas
 
 CHURN = churn_snapshot()
@@ -38,7 +36,7 @@ def with_value(path, value):
 
 
 def problem_of(document, snapshot=CHURN):
-    [problem] = validate(document, snapshot)
+    [problem] = problems(document, snapshot)
     return problem.path, problem.message
 
 
@@ -194,7 +192,7 @@ def test_a_document_nested_too_deeply_is_refused():
 
 def test_every_wrong_field_is_named_at_once():
     document = {"steps": {"train": {"parameters": {"rounds": 0, "kind": "svm"}}, "nope": {}}}
-    assert [problem.path for problem in validate(document, CHURN)] == [
+    assert [problem.path for problem in problems(document, CHURN)] == [
         "steps.train.parameters.rounds",
         "steps.train.parameters.kind",
         "steps.nope",
@@ -204,13 +202,13 @@ def test_every_wrong_field_is_named_at_once():
 def test_a_reference_to_another_host_is_never_followed():
     schema = {"$ref": "http://127.0.0.1:9/schema.json", "default": 1, "maximum": 5}
     snapshot = snapshot_of({"x": schema})
-    assert validate(with_value("work.x", 2), snapshot) == []
+    assert problems(with_value("work.x", 2), snapshot) == []
     assert problem_of(with_value("work.x", 6), snapshot)[1] == "Enter a number that is at most 5."
 
 
 def test_a_pattern_that_nobody_can_read_is_left_to_the_step():
     snapshot = snapshot_of({"x": {"type": "string", "pattern": r"\p{L}(", "maxLength": 2, "default": "a"}})
-    assert validate(with_value("work.x", "b"), snapshot) == []
+    assert problems(with_value("work.x", "b"), snapshot) == []
     assert problem_of(with_value("work.x", "abc"), snapshot)[1] == "Enter at most 2 characters."
 
 
@@ -221,20 +219,20 @@ def test_a_pattern_that_nobody_can_read_is_left_to_the_step():
 def test_a_recorded_value_may_be_run_whatever_is_refused_of_others(value):
     snapshot = snapshot_of({"x": {"default": 1}, "y": {"type": "number", "default": 0.1}}, {"x": value})
     default = default_configuration(snapshot)
-    assert validate(default, snapshot) == []
+    assert problems(default, snapshot) == []
     changed = {
         **default,
         "steps": {"work": {"parameters": {**default["steps"]["work"]["parameters"], "y": 2}}},
     }
-    assert validate(changed, snapshot) == []
-    assert validate(with_value("work.y", 2**70), snapshot) != []
+    assert problems(changed, snapshot) == []
+    assert problems(with_value("work.y", 2**70), snapshot) != []
 
 
 def test_recorded_settings_may_be_run_whatever_they_hold():
     snapshot = snapshot_of({"x": {"type": "integer", "default": 1}})
     snapshot["metadata"]["pipeline_configuration"] |= {"extra": {"a": "${HOME}"}, "tags": ["x" * 300]}
-    assert validate(default_configuration(snapshot), snapshot) == []
-    assert validate({"extra": {"a": "${HOME}", "b": "${PATH}"}}, snapshot)[0].path.startswith("extra")
+    assert problems(default_configuration(snapshot), snapshot) == []
+    assert problems({"extra": {"a": "${HOME}", "b": "${PATH}"}}, snapshot)[0].path.startswith("extra")
 
 
 def test_a_float_recorded_for_a_whole_number_stays_one():
@@ -245,7 +243,7 @@ def test_a_float_recorded_for_a_whole_number_stays_one():
 
 def test_only_so_many_problems_are_listed():
     steps = {f"nope{at}" + "x" * 5000: {} for at in range(5000)}
-    found = validate({"steps": steps}, CHURN)
+    found = problems({"steps": steps}, CHURN)
     assert len(found) == 50
     assert all(len(problem.message) < 300 for problem in found)
 
@@ -254,14 +252,14 @@ def test_only_so_many_problems_are_listed():
 
 
 def test_the_recorded_run_is_right():
-    assert validate(DEFAULT, CHURN) == []
-    assert validate({}, CHURN) == []
-    assert validate({"steps": None, "extra": None, "tags": None}, CHURN) == []
+    assert problems(DEFAULT, CHURN) == []
+    assert problems({}, CHURN) == []
+    assert problems({"steps": None, "extra": None, "tags": None}, CHURN) == []
 
 
 def test_a_recorded_value_needs_no_check_because_it_has_run():
     snapshot = snapshot_of({"x": {"type": "integer", "default": 1}}, {"x": "7"})
-    assert validate(default_configuration(snapshot), snapshot) == []
+    assert problems(default_configuration(snapshot), snapshot) == []
 
 
 @pytest.mark.parametrize(
@@ -277,7 +275,7 @@ def test_a_recorded_value_needs_no_check_because_it_has_run():
     ],
 )
 def test_a_value_in_range_is_right(path, value):
-    assert validate(with_value(path, value), CHURN) == []
+    assert problems(with_value(path, value), CHURN) == []
 
 
 def test_settings_of_the_allowlist_are_right():
@@ -292,18 +290,18 @@ def test_settings_of_the_allowlist_are_right():
         "steps_to_skip": ["train"],
         "steps": {"train": {"enable_cache": False, "retry": {"max_retries": 2}, "extra": {"a": 1}}},
     }
-    assert validate(document, CHURN) == []
+    assert problems(document, CHURN) == []
 
 
 def test_a_datetime_needs_no_time_zone():
     snapshot = snapshot_of({"x": {"type": "string", "format": "date-time", "default": "2026-01-01T00:00:00"}})
-    assert validate(with_value("work.x", "2026-02-01T00:00:00"), snapshot) == []
+    assert problems(with_value("work.x", "2026-02-01T00:00:00"), snapshot) == []
     assert problem_of(with_value("work.x", "soon"), snapshot)[1].startswith("Enter a date and time")
 
 
 def test_parameters_of_a_dynamic_pipeline_are_checked():
     snapshot = dynamic_snapshot()
-    assert validate({"parameters": {"days": 4}}, snapshot) == []
+    assert problems({"parameters": {"days": 4}}, snapshot) == []
     assert problem_of({"parameters": {"days": 0}}, snapshot) == (
         "parameters.days",
         "Enter a whole number that is at least 1.",
@@ -326,7 +324,7 @@ def test_a_template_whose_recorded_name_is_odd_can_be_run(name):
     snapshot = snapshot_of({})
     snapshot["metadata"]["run_name_template"] = name
     default = default_configuration(snapshot)
-    assert validate(default, snapshot) == []
+    assert problems(default, snapshot) == []
     filled = expand_run_name(default["run_name"], snapshot, datetime(2026, 11, 23, 14))
     assert filled.isprintable()
     assert filled.endswith("14_00_00_000000")
@@ -435,13 +433,13 @@ def test_no_text_breaks_the_yaml_reader(text):
 @given(json_values)
 def test_no_document_breaks_the_check(value):
     for document in (value, {"steps": value}, {"steps": {"train": {"parameters": value}}}, {"extra": value}):
-        assert isinstance(validate(document, CHURN), list)
+        assert isinstance(problems(document, CHURN), list)
 
 
 @given(odd_schemas, json_values, json_values)
 def test_no_schema_breaks_the_check(schema, recorded, value):
     snapshot = snapshot_of({"x": schema}, {"x": recorded})
-    assert isinstance(validate(with_value("work.x", value), snapshot), list)
+    assert isinstance(problems(with_value("work.x", value), snapshot), list)
 
 
 # Forms
@@ -455,7 +453,7 @@ def submit(data, snapshot=CHURN, base=None):
 def posted(**changed):
     """What a browser sends for the untouched form, with some fields changed."""
     data = QueryDict(mutable=True)
-    for path, raw in initial(describe(CHURN), DEFAULT).items():
+    for path, raw in inputs_of(describe(CHURN), DEFAULT).items():
         data.setlist(path, raw if isinstance(raw, list) else [raw])
     for path, raw in changed.items():
         data.setlist(path, raw if isinstance(raw, list) else [raw])
@@ -571,7 +569,7 @@ def test_the_settings_of_the_run_are_read():
     assert document["tags"] == ["a", "b"]
     assert document["extra"] == {"k": 1}
     assert document["steps"]["train"]["enable_cache"] is False
-    assert validate(document, CHURN) == []
+    assert problems(document, CHURN) == []
 
 
 def test_a_cache_that_stays_on_is_no_change():
@@ -586,13 +584,13 @@ def test_a_cache_that_stays_on_is_no_change():
 )
 def test_no_text_breaks_the_form(data):
     submission = submit(data)
-    assert isinstance(validate(submission.document, CHURN), list)
+    assert isinstance(problems(submission.document, CHURN), list)
 
 
 @given(odd_schemas, clean_json, st.text())
 def test_no_field_breaks_the_form(schema, recorded, text):
     snapshot = snapshot_of({"x": schema}, {"x": recorded})
     base, description = default_configuration(snapshot), describe(snapshot)
-    untouched = parse_form(description, initial(description, base), base)
+    untouched = parse_form(description, inputs_of(description, base), base)
     assert same(untouched.document, base)
     parse_form(description, {"steps.work.parameters.x": text}, base)

@@ -1,11 +1,10 @@
 import pytest
 from factories import make_template, make_tenant
 
-from tenants.run_templates.document.configuration import complete
 from tenants.run_templates.engine.derive import KEPT, run_body, snapshot_body
 from tenants.run_templates.models import TemplateRun
 
-from .samples import churn_snapshot, dynamic_snapshot
+from .samples import churn_snapshot, complete, dynamic_snapshot
 
 
 @pytest.fixture

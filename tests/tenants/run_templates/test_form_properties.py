@@ -12,15 +12,14 @@ from tenants.run_templates.document.configuration import (
     default_configuration,
     dump_yaml,
     load_yaml,
-    validate,
 )
 from tenants.run_templates.document.drafts import examined, fresh, from_post
 from tenants.run_templates.document.parsed import Document
 from tenants.run_templates.document.schema import describe
 from tenants.run_templates.models import RunTemplate
-from tenants.run_templates.pages.presentation import Editor
+from tenants.run_templates.pages.presentation import DraftEditor
 
-from .samples import snapshot_of
+from .samples import problems, snapshot_of
 from .test_views_widgets import Inputs
 
 EXAMPLES = 60
@@ -123,7 +122,7 @@ def begun(template):
 
 def shown(template, draft=None):
     """What a browser without scripts sends for the form of a draft, when nobody has touched it."""
-    editor = Editor(template, draft or begun(template))
+    editor = DraftEditor(template, draft or begun(template))
     html = "".join(
         render_to_string("run_templates/_field.html", {"view": view, "run_url": "/"}) for view in editor.views
     )
@@ -169,7 +168,9 @@ def test_yaml_that_nobody_touched_is_as_recorded(parameters):
     template = template_of(parameters)
     document = begun(template).document
     text = dump_yaml(document)
-    sent = Inputs(render_to_string("run_templates/_yaml.html", {"editor": Editor(template, begun(template))}))
+    sent = Inputs(
+        render_to_string("run_templates/_yaml.html", {"editor": DraftEditor(template, begun(template))})
+    )
     assert sent.pairs == []  # outside of a form nothing is sent
     posted = text.replace("\n", "\r\n")
     draft = drafted(template, {"shown": "yaml", "document": json.dumps(document), "yaml": posted})
@@ -193,7 +194,7 @@ def test_every_choice_can_be_chosen(enum, nullable, data):
         posted["steps.work.parameters.p0"] = choice.raw
         draft = drafted(template, posted)
         assert parameters_of(draft) == {"p0": json.dumps(choice.value)}
-        assert validate(draft.document, template.snapshot) == []
+        assert problems(draft.document, template.snapshot) == []
         assert parameters_of(drafted(template, shown(template, draft))) == {"p0": json.dumps(choice.value)}
 
 
@@ -233,7 +234,7 @@ def test_no_text_of_the_yaml_breaks_the_page(text):
     template = template_of([({"type": "integer"}, 1)])
     draft = examined(drafted(template, {"shown": "yaml", "yaml": text}))
     assert draft.text == text.replace("\r\n", "\n")
-    editor = Editor(template, draft)
+    editor = DraftEditor(template, draft)
     assert isinstance(editor.troubles, list)
     if not draft.unread:
         assert load_yaml(editor.yaml) == draft.document or load_yaml(editor.yaml) == {}

@@ -6,14 +6,14 @@ import pytest
 from django.http import QueryDict
 from django.template.loader import render_to_string
 
-from tenants.run_templates.document.configuration import default_configuration, validate
+from tenants.run_templates.document.configuration import default_configuration
 from tenants.run_templates.document.drafts import examined
 from tenants.run_templates.document.form_data import AS_JSON, NONE
 from tenants.run_templates.document.schema import describe
 from tenants.run_templates.models import TemplateRun
-from tenants.run_templates.pages.presentation import Editor, Hints, hints_of
+from tenants.run_templates.pages.presentation import DraftEditor, Hints, hints_of
 
-from .samples import snapshot_of
+from .samples import problems, snapshot_of
 from .test_form_properties import drafted, parameters_of, shown, template_of
 from .test_schema import field
 from .test_views_widgets import FORM, open_form, sent_back  # noqa: F401 - a fixture
@@ -74,7 +74,7 @@ def test_a_carriage_return_is_edited_as_json(open_form):  # noqa: F811
 def test_a_name_of_letters_is_taken_and_another_refused(open_form):  # noqa: F811
     assert run_with(open_form, name="Zoë") == {**RECORDED, "name": "Zoë"}
     snapshot = snapshot_of(ODD)
-    [problem] = validate({"steps": {"work": {"parameters": {"name": "R2D2"}}}}, snapshot)
+    [problem] = problems({"steps": {"work": {"parameters": {"name": "R2D2"}}}}, snapshot)
     assert problem.message.startswith("Enter text that matches")
 
 
@@ -91,7 +91,7 @@ def test_look_alikes_have_different_labels():
 def test_a_seed_that_is_too_large_for_others_stays_and_another_one_is_refused(open_form):  # noqa: F811
     assert run_with(open_form, rate="0.2") == {**RECORDED, "rate": 0.2}
     snapshot = snapshot_of(ODD)
-    [problem] = validate({"steps": {"work": {"parameters": {"seed": 2**64}}}}, snapshot)
+    [problem] = problems({"steps": {"work": {"parameters": {"seed": 2**64}}}}, snapshot)
     assert problem.message == "The number is too large."
 
 
@@ -126,7 +126,7 @@ def test_what_the_arrows_offer_is_what_the_check_takes(schema, text, hints):
     for offered in (hints.minimum, hints.maximum):
         if offered:
             assert (
-                validate(
+                problems(
                     {"steps": {"work": {"parameters": {"x": json.loads(offered)}}}},
                     snapshot_of({"x": schema}),
                 )
@@ -152,7 +152,7 @@ def test_a_number_that_a_browser_would_empty_is_shown_as_text(text):
     template = template_of([({"type": "number"}, 1)])
     data = shown(template)
     data[f"{P}p0"] = text
-    [view] = Editor(template, examined(drafted(template, data))).views
+    [view] = DraftEditor(template, examined(drafted(template, data))).views
     assert view.text == text
     assert view.type == ("number" if text in ("1e5", "-0.5") else "text")
 
@@ -181,14 +181,14 @@ def test_a_choice_that_is_none_is_refused_and_shown_as_it_was_sent(sent):
     data.update({"shown": "form", f"{P}p0": sent})
     draft = examined(drafted(template, data))
     assert [problem.message for problem in draft.problems] == ["Choose one of a, b."]
-    [view] = Editor(template, draft).views
+    [view] = DraftEditor(template, draft).views
     assert [option.value for option, chosen in view.options if chosen] == [sent] or sent == "a"
 
 
 def test_recorded_values_that_no_choice_allows_are_kept_until_one_is_chosen():
     template = template_of([({"enum": ["a", "b"]}, "c")])
     assert parameters_of(drafted(template, shown(template))) == {"p0": '"c"'}
-    [view] = Editor(template, drafted(template, shown(template))).views
+    [view] = DraftEditor(template, drafted(template, shown(template))).views
     assert [(option.label, chosen) for option, chosen in view.options] == [
         ("a", False),
         ("b", False),
@@ -197,7 +197,7 @@ def test_recorded_values_that_no_choice_allows_are_kept_until_one_is_chosen():
 
 
 def render(template):
-    views = Editor(template, drafted(template, shown(template))).views
+    views = DraftEditor(template, drafted(template, shown(template))).views
     return "".join(
         render_to_string("run_templates/_field.html", {"view": view, "run_url": "/"}) for view in views
     )
@@ -205,5 +205,5 @@ def render(template):
 
 def test_the_recorded_odd_run_is_right_in_every_reading():
     snapshot = snapshot_of(ODD)
-    assert validate(default_configuration(snapshot), snapshot) == []
+    assert problems(default_configuration(snapshot), snapshot) == []
     assert len(describe(snapshot).fields) == len(ODD)

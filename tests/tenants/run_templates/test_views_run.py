@@ -10,7 +10,7 @@ from factories import make_grant, make_member, make_template, make_template_run
 from fakes import churn
 
 from orgs.audit.models import AuditEvent
-from tenants.agent import run_ends
+from tenants.agent import run_endings
 from tenants.models import Tenant
 from tenants.run_templates import actions
 from tenants.run_templates.document.configuration import default_configuration, load_yaml
@@ -448,7 +448,7 @@ def test_a_run_that_was_stopped_by_itself_says_why(template, operator, owner, as
     actions.stop_run(run=run, reason="Dana Petrova no longer has access to production.")
     page = texts(as_user(owner).get(run.get_absolute_url()))
     assert "Stopping: Dana Petrova no longer has access to production." in page
-    run.state, run.state_reason = "stopped", run_ends.stopped_by(run)
+    run.state, run.state_reason = "stopped", run_endings.stopped_by(run)
     run.save()
     page = texts(as_user(owner).get(run.get_absolute_url()))
     assert "Stopped before the pipeline started.</b> Dana Petrova no longer has access to production." in page

@@ -54,8 +54,8 @@ def refused(status, *detail, bare=False):
 def test_login_once_for_many_calls():
     server = Server(ok({"name": "ada"}))
     client = client_of(server)
-    client.current_user()
-    client.current_user()
+    client.call("GET", "/current-user")
+    client.call("GET", "/current-user")
     assert server.logins == 1
     assert server.asked[0].url == "http://tenant.test/api/v1/current-user"
     assert server.asked[0].headers["Authorization"] == "Bearer jwt-1"
@@ -64,7 +64,7 @@ def test_login_once_for_many_calls():
 def test_cookies_are_never_sent():
     server = Server(ok({}))
     client = client_of(server)
-    client.current_user()
+    client.call("GET", "/current-user")
     assert "Cookie" not in server.asked[0].headers
     assert list(client.http.cookies.jar) == []
 
@@ -72,10 +72,10 @@ def test_cookies_are_never_sent():
 def test_session_is_renewed_before_it_ends(monkeypatch):
     server = Server(ok({}))
     client = client_of(server)
-    client.current_user()
+    client.call("GET", "/current-user")
     later = client._jwt_ends + 1
     monkeypatch.setattr("tenants.runs.client.time.monotonic", lambda: later)
-    client.current_user()
+    client.call("GET", "/current-user")
     assert server.logins == 2
 
 
@@ -89,7 +89,7 @@ def test_unknown_session_is_renewed_once_and_the_call_repeated():
 def test_401_for_ever_is_a_refusal():
     server = Server(refused(401, "CredentialsNotValid", "no"))
     with pytest.raises(TenantRefused, match="no"):
-        client_of(server).current_user()
+        client_of(server).call("GET", "/current-user")
     assert server.logins == 2
 
 
@@ -98,7 +98,7 @@ def test_login_that_answers_with_a_redirect_url_is_a_refusal():
         return ok({"authorization_url": "http://dash/api/auth/login"})
 
     with pytest.raises(TenantRefused, match="did not open a session"):
-        client_of(server).current_user()
+        client_of(server).call("GET", "/current-user")
 
 
 # -- errors
@@ -145,13 +145,13 @@ def test_errors_carry_the_servers_sentence(answer, kind, reason):
 )
 def test_no_answer(error, reason):
     with pytest.raises(TenantUnreachable) as raised:
-        client_of(Server(error)).current_user()
+        client_of(Server(error)).call("GET", "/current-user")
     assert raised.value.reason == reason
 
 
 def test_get_is_repeated_on_a_broken_connection():
     server = Server(httpx.RemoteProtocolError("closed"), ok({"name": "ada"}))
-    assert client_of(server).current_user() == {"name": "ada"}
+    assert client_of(server).call("GET", "/current-user") == {"name": "ada"}
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
@@ -165,7 +165,7 @@ def test_nothing_else_is_repeated(method):
 def test_slow_get_is_not_repeated():
     server = Server(httpx.ReadTimeout("slow"), ok({}))
     with pytest.raises(TenantUnreachable):
-        client_of(server).current_user()
+        client_of(server).call("GET", "/current-user")
     assert len(server.asked) == 1
 
 
@@ -222,23 +222,6 @@ def test_create_run_takes_the_run_out_of_the_pair():
 
 def test_delete_has_no_answer():
     assert client_of(Server(httpx.Response(204))).delete_snapshot(RUN) is None
-
-
-def test_name_of_a_snapshot_that_is_taken():
-    server = Server(refused(500, "RuntimeError", "Snapshot update failed."))
-    with pytest.raises(TenantConflict, match="of that name"):
-        client_of(server).name_snapshot(RUN, "monthly")
-
-
-def test_component_that_exists_is_used():
-    taken = refused(409, "EntityExistsError", "exists")
-    found = ok({"items": [{"id": "c1"}], "total": 1, "index": 1, "total_pages": 1, "max_size": 1})
-    server = Server(taken, found, ok({"id": "c2"}), ok({"id": "s1"}))
-    assert client_of(server).ensure_local_stack("machine", "/p") == {"id": "s1"}
-    assert json.loads(server.asked[-1].content)["components"] == {
-        "orchestrator": ["c1"],
-        "artifact_store": ["c2"],
-    }
 
 
 # -- answers
@@ -327,14 +310,12 @@ def test_logs_of_new_and_old_servers():
 # -- kept clients
 
 
-def test_clients_are_kept_per_key_and_forgotten():
+def test_clients_are_kept_per_key():
     clients = TenantClients(size=2)
     ada = clients.get(("t", "ada"), "http://t", lambda: "a")
     assert clients.get(("t", "ada"), "http://t/", lambda: "b") is ada
     assert ada.token_source() == "b"
     assert clients.get(("t", "bo"), "http://t", lambda: "c") is not ada
-    clients.forget(("t", "ada"))
-    assert clients.get(("t", "ada"), "http://t", lambda: "a") is not ada
 
 
 def test_moved_server_gets_a_new_client():

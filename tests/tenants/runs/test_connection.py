@@ -55,7 +55,7 @@ def test_people_without_a_role_are_refused_before_any_call(tenant, owner, server
 
 
 def test_a_withdrawn_role_ends_the_connection_at_once(tenant, member, server):
-    connect(member, tenant).current_user()
+    connect(member, tenant).call("GET", "/current-user")
     TenantGrant.objects.withdraw(tenant.grants.get())
     with pytest.raises(TenantRefused):
         connect(member, tenant)
@@ -77,7 +77,7 @@ def test_a_tenant_that_does_not_run_says_so(tenant, member, server, change, sent
 
 def test_one_short_token_of_that_person_for_that_tenant_serves_many_calls(tenant, member, server):
     for _ in range(3):
-        connect(member, tenant).current_user()
+        connect(member, tenant).call("GET", "/current-user")
     (bearer,) = server.bearers
     token = AccessToken.objects.valid(bearer).get()
     assert (token.kind, token.user, token.tenant) == ("user", member, tenant)
@@ -85,9 +85,9 @@ def test_one_short_token_of_that_person_for_that_tenant_serves_many_calls(tenant
 
 
 def test_a_forgotten_session_is_renewed(tenant, member, server):
-    connect(member, tenant).current_user()
+    connect(member, tenant).call("GET", "/current-user")
     server.session = "another"
-    assert connect(member, tenant).current_user() == {"name": "x"}
+    assert connect(member, tenant).call("GET", "/current-user") == {"name": "x"}
     assert len(server.bearers) == 2
 
 

@@ -16,7 +16,7 @@ from fakes import RUN_ID, churn
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tenants.hosting.bounded import Places, make_http
+from tenants.hosting.bounded import CallPlaces, make_http
 from tenants.run_templates import actions
 from tenants.runs import reading as runs
 from tenants.runs.client import TenantClient
@@ -77,7 +77,7 @@ def server(monkeypatch):
         "http://tenant.test",
         lambda: "token",
         http=make_http(Streamed(made)),
-        places=Places(credit=float("inf")),
+        places=CallPlaces(credit=float("inf")),
     )
     monkeypatch.setattr(runs, "connect", lambda user, tenant: client)
     monkeypatch.setattr(actions, "connect", lambda user, tenant: client)
@@ -251,7 +251,7 @@ def test_json_that_explodes_ends_in_a_sentence(server, look, kind, attack):
 
 
 def test_a_busy_tenant_is_a_sentence(server, look, tenant, monkeypatch):
-    full = TenantClient("http://tenant.test", lambda: "token", places=Places(each=0, patience=0.001))
+    full = TenantClient("http://tenant.test", lambda: "token", places=CallPlaces(each=0, patience=0.001))
     monkeypatch.setattr(runs, "connect", lambda user, tenant: full)
     status, text = look("runs", [], {})
     assert status == 200
@@ -262,7 +262,7 @@ def test_a_busy_tenant_is_a_sentence(server, look, tenant, monkeypatch):
 @pytest.mark.parametrize("attack", SLOW)
 def test_a_page_about_a_slow_server_ends(look, tenant, monkeypatch, attack):
     hostile = HostileServer(SLOW[attack])
-    client = TenantClient(hostile.url, lambda: "token", timeout=0.3, places=Places())
+    client = TenantClient(hostile.url, lambda: "token", timeout=0.3, places=CallPlaces())
     monkeypatch.setattr(runs, "connect", lambda user, tenant: client)
     status, text = look("runs", [], {})
     hostile.close()

@@ -115,7 +115,9 @@ class Command(BaseCommand):
             found = box.chosen(settings.ZENPRO_ISOLATION)
         except StartFailed as error:
             raise CommandError(error.reason) from error
-        mark = self.style.SUCCESS("✓") if found.kind is box.Kind.BUBBLEWRAP else self.style.WARNING("!")
+        mark = (
+            self.style.SUCCESS("✓") if found.kind is box.IsolationKind.BUBBLEWRAP else self.style.WARNING("!")
+        )
         self.stdout.write(f"  {mark} {found.sentence}")
         for words in filter(None, (found.leaves_open, found.remedy)):
             self.stdout.write(f"    {words}")

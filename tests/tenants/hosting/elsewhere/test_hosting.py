@@ -24,12 +24,13 @@ def test_nothing_is_started(tenant, hosting):
             action(tenant)
 
 
-def test_nothing_is_stopped_or_removed_and_no_account_switched_off(tenant, hosting, server):
+def test_nothing_is_stopped_or_removed_and_no_account_or_run_touched(tenant, hosting, server):
     server.start(environment_block(spec_of(tenant)))
     hosting.stop(tenant)
     hosting.retire(tenant)
     assert hosting.end_orphans([]) == []
     assert not hosting.shut_out(tenant, tenant.pk, lambda: True)
+    assert hosting.end_run(tenant, tenant.pk, "stopped", "because") is None
     assert hosting.healthy(tenant) and hosting.is_gone(tenant)
 
 

@@ -107,7 +107,7 @@ def test_it_turns_green_and_keeps_to_our_answers(world, start, as_user, tmp_path
     assert {check.state for check in checks_of(tenant)} == {"done"}
     assert tenant.reported_version == VERSION
     assert tenant.project_id and str(tenant.project_id) != PROJECT["id"]
-    assert connect(ada, tenant).current_user()["name"] == ada.username
+    assert connect(ada, tenant).call("GET", "/current-user")["name"] == ada.username
 
     check_signs_in(tenant, ada, tmp_path, zen_data)
     check_limit(tenant, ada)

@@ -19,11 +19,11 @@ import pytest
 
 from tenants.hosting.base import StartFailed
 from tenants.hosting.local import box, keep
-from tenants.hosting.local.box import Isolation, Kind, Limits, Walls
+from tenants.hosting.local.box import Isolation, IsolationKind, Limits, Walls
 from tenants.hosting.local.keep import family
 from tests.tenants.hosting.conftest import eventually
 
-HELD = (Kind.BUBBLEWRAP, Kind.LANDLOCK)
+HELD = (IsolationKind.BUBBLEWRAP, IsolationKind.LANDLOCK)
 PYTHON = os.path.realpath(sys.executable)
 BASE = box.base_folders(PYTHON)
 
@@ -90,7 +90,7 @@ def test_only_what_was_given_can_be_read_and_written(place, kind):
     )
     nowhere = [str(place / "nowhere"), str(place / "nowhere/file")]
     visible_parents = (
-        [] if kind is Kind.LANDLOCK else [p for p in others if p in parents_of(place) or p == "/etc"]
+        [] if kind is IsolationKind.LANDLOCK else [p for p in others if p in parents_of(place) or p == "/etc"]
     )
     assert sorted(answer["write"]) == sorted(mine)
     assert sorted(answer["read"]) == sorted(mine + given + nowhere + visible_parents)
@@ -112,7 +112,7 @@ for folder, folders, files in os.walk("/"):
     found += [os.path.join(folder, name) for name in files]
 print(json.dumps(found))
 """
-    found = json.loads(python(Kind.BUBBLEWRAP, walls_of(place), place / "nowhere", script, *BASE))
+    found = json.loads(python(IsolationKind.BUBBLEWRAP, walls_of(place), place / "nowhere", script, *BASE))
     etc = ("/etc/", "/lib", "/bin", "/sbin")  # the last three where they are no links
     ours = {path for path in found if not path.startswith(etc)}
     assert ours == {f"{place}/{name}/file" for name in ("mine", "given", "nowhere")}
@@ -121,7 +121,7 @@ print(json.dumps(found))
     assert not any("private" in path for path in found)
 
 
-@pytest.mark.parametrize("kind", Kind)
+@pytest.mark.parametrize("kind", IsolationKind)
 def test_a_program_has_no_rights_of_root_and_no_variable_of_ours(place, kind, monkeypatch):
     monkeypatch.setenv("ZENPRO_SECRET_KEY", "do-not-tell")
     script = "import os, json; print(json.dumps([dict(os.environ), open('/proc/self/status').read()]))"
@@ -163,7 +163,7 @@ def test_no_file_of_ours_is_open_in_a_program(place, kind):
     assert said.strip() == "['0', '1', '2', '3']"  # 3 is the folder that is listed
 
 
-@pytest.mark.parametrize("kind", Kind)
+@pytest.mark.parametrize("kind", IsolationKind)
 def test_secrets_come_once_and_stand_nowhere(place, kind):
     script = """
 import json, os, runpy, sys
@@ -178,7 +178,7 @@ print(json.dumps([os.environ["TOKEN"], open("/proc/self/environ").read(), os.lis
     assert len(files) == 4
 
 
-@pytest.mark.parametrize("kind", Kind)
+@pytest.mark.parametrize("kind", IsolationKind)
 def test_what_forked_away_ends_with_the_program(place, kind):
     """A double fork with a session of its own, as a daemon does."""
     script = """
@@ -203,7 +203,7 @@ while not os.path.exists(sys.argv[1]): time.sleep(0.01)
         assert beat.stat().st_size == size
 
 
-@pytest.mark.parametrize("kind", Kind)
+@pytest.mark.parametrize("kind", IsolationKind)
 def test_a_signal_reaches_the_program_itself_and_its_code_comes_back(place, kind):
     script = """
 import os, signal, sys, time
@@ -226,7 +226,7 @@ time.sleep(60)
     assert process.stdout.read() == "asked\n"
 
 
-@pytest.mark.parametrize("kind", Kind)
+@pytest.mark.parametrize("kind", IsolationKind)
 def test_too_many_processes_end_the_run_with_the_reason(place, kind):
     script = "import os, time\nwhile True:\n    try:\n        if os.fork() == 0: time.sleep(60)\n    except OSError: time.sleep(0.1)"
     walls = walls_of(place, limits=Limits(processes=20))
@@ -235,7 +235,7 @@ def test_too_many_processes_end_the_run_with_the_reason(place, kind):
     assert done.returncode == 137 and told
 
 
-@pytest.mark.parametrize("kind", Kind)
+@pytest.mark.parametrize("kind", IsolationKind)
 def test_too_much_memory_ends_the_run_with_the_reason(place, kind):
     script = "import time; block = bytearray(200 * 1024**2); time.sleep(60)"
     walls = walls_of(place, limits=Limits(memory=100 * 1024**2))
@@ -244,7 +244,7 @@ def test_too_much_memory_ends_the_run_with_the_reason(place, kind):
     assert "ZenPro ended this run: it used more than 100 MB of memory." in done.stdout
 
 
-@pytest.mark.parametrize("kind", Kind)
+@pytest.mark.parametrize("kind", IsolationKind)
 def test_why_a_limit_ended_it_is_written_where_it_cannot_write(place, kind):
     told = place / "limit"
     script = "import time; block = bytearray(200 * 1024**2); time.sleep(60)"
@@ -253,7 +253,7 @@ def test_why_a_limit_ended_it_is_written_where_it_cannot_write(place, kind):
     assert told.read_text() == "ZenPro ended this run: it used more than 100 MB of memory."
 
 
-@pytest.mark.parametrize("kind", Kind)
+@pytest.mark.parametrize("kind", IsolationKind)
 def test_what_says_so_itself_was_not_ended_by_a_limit(place, kind):
     told = place / "limit"
     script = "print('ZenPro ended this run: it had enough.')"
@@ -261,7 +261,7 @@ def test_what_says_so_itself_was_not_ended_by_a_limit(place, kind):
     assert not told.exists()
 
 
-@pytest.mark.parametrize("kind", Kind)
+@pytest.mark.parametrize("kind", IsolationKind)
 def test_a_reason_that_cannot_be_written_saves_nobody(place, kind):
     """A run may have filled the disk, and forked away before."""
     script = """
@@ -292,12 +292,12 @@ time.sleep(60)
 
 def test_a_limit_that_the_system_does_not_take_is_told(place):
     walls = walls_of(place, limits=Limits(file_size=2**70))
-    done = inside(Kind.BUBBLEWRAP, walls, place / "nowhere", PYTHON, "-c", "pass")
+    done = inside(IsolationKind.BUBBLEWRAP, walls, place / "nowhere", PYTHON, "-c", "pass")
     assert done.returncode == 96
     assert "cannot be started: " in done.stdout
 
 
-@pytest.mark.parametrize("kind", Kind)
+@pytest.mark.parametrize("kind", IsolationKind)
 def test_the_kernel_holds_sizes_files_and_core_dumps(place, kind):
     script = """
 import resource
@@ -328,10 +328,10 @@ try:
 except PermissionError:
     print("refused")
 """
-    assert python(Kind.LANDLOCK, walls_of(place), place / "nowhere", script) == "refused\n"
+    assert python(IsolationKind.LANDLOCK, walls_of(place), place / "nowhere", script) == "refused\n"
 
 
-@pytest.mark.parametrize("kind", Kind)
+@pytest.mark.parametrize("kind", IsolationKind)
 def test_who_ignores_the_wish_to_stop_is_ended_by_the_keeper(place, kind):
     script = """
 import os, signal, sys, time
@@ -359,7 +359,7 @@ def test_a_link_in_place_of_a_folder_opens_nothing_under_landlock(place):
     """A tenant's server could put one where its runs expect their stores."""
     (place / "mine" / "stores").symlink_to(place / "others")
     walls = Walls(read=[place / "nowhere", *BASE], write=[place / "mine" / "stores"])
-    done = inside(Kind.LANDLOCK, walls, place / "nowhere", "/bin/cat", f"{place}/mine/stores/file")
+    done = inside(IsolationKind.LANDLOCK, walls, place / "nowhere", "/bin/cat", f"{place}/mine/stores/file")
     assert done.returncode != 0
     assert "others" not in done.stdout
 
@@ -410,10 +410,12 @@ def test_the_walls_hold_for_an_account_without_rights(nobodys, kind, monkeypatch
 def test_the_best_walls_are_found_by_trying(monkeypatch):
     box.probe.cache_clear()
     assert box.probe().kind in HELD
-    monkeypatch.setattr(box, "_refusal_of", lambda kind: "no permission" if kind is Kind.BUBBLEWRAP else "")
+    monkeypatch.setattr(
+        box, "_refusal_of", lambda kind: "no permission" if kind is IsolationKind.BUBBLEWRAP else ""
+    )
     box.probe.cache_clear()
     found = box.probe()
-    assert found.kind is Kind.LANDLOCK
+    assert found.kind is IsolationKind.LANDLOCK
     assert "command lines of other processes" in found.leaves_open
     assert "no permission" in found.remedy
     box.probe.cache_clear()
@@ -425,7 +427,7 @@ def test_without_walls_nothing_starts_unless_the_operator_accepts_it(monkeypatch
     with pytest.raises(StartFailed, match="unprivileged_userns_clone=1.*ZENPRO_ISOLATION=none"):
         box.chosen("")
     accepted = box.chosen("none")
-    assert accepted.kind is Kind.NONE
+    assert accepted.kind is IsolationKind.NONE
     assert "Their code can read and change everything" in accepted.leaves_open
     box.probe.cache_clear()
 
@@ -436,14 +438,16 @@ def test_who_asks_to_go_without_walls_is_told_that_there_are_some():
 
 
 def test_walls_can_be_asked_for_by_name():
-    assert box.chosen("landlock").kind is Kind.LANDLOCK
-    assert box.chosen("bubblewrap").kind is Kind.BUBBLEWRAP
+    assert box.chosen("landlock").kind is IsolationKind.LANDLOCK
+    assert box.chosen("bubblewrap").kind is IsolationKind.BUBBLEWRAP
     with pytest.raises(StartFailed, match="one of bubblewrap, landlock, none, or empty"):
         box.chosen("docker")
 
 
 def test_walls_that_were_asked_for_and_are_refused_stop_the_start(monkeypatch):
-    monkeypatch.setattr(box, "_refusal_of", lambda kind: "no permission" if kind is Kind.BUBBLEWRAP else "")
+    monkeypatch.setattr(
+        box, "_refusal_of", lambda kind: "no permission" if kind is IsolationKind.BUBBLEWRAP else ""
+    )
     for cached in (box.probe, box._only):
         cached.cache_clear()
     with pytest.raises(StartFailed, match="asks for bubblewrap, which this machine refuses: no permission"):
@@ -561,7 +565,7 @@ def test_without_a_box_no_other_process_can_be_limited_slowed_or_met(place):
     """A limit of one second of processor time would end any process of our account."""
     other = subprocess.Popen(["sleep", "60"])
     try:
-        reached = python(Kind.LANDLOCK, walls_of(place), place / "nowhere", OTHERS, str(other.pid))
+        reached = python(IsolationKind.LANDLOCK, walls_of(place), place / "nowhere", OTHERS, str(other.pid))
         assert reached.strip() == "[]"
     finally:
         other.kill()
@@ -604,5 +608,5 @@ def test_sockets_without_a_path_end_at_the_walls(place, kind):
 
 def test_a_keeper_that_can_no_longer_look_ends_what_it_keeps(place, monkeypatch):
     monkeypatch.setattr(keep, "family", lambda pid: (_ for _ in ()).throw(OSError(errno.EMFILE, "none left")))
-    with pytest.raises(keep.TooMuch, match="can no longer be counted"):
+    with pytest.raises(keep.LimitPassed, match="can no longer be counted"):
         keep.check_limits(1, {"processes": 5}, 0)

@@ -50,7 +50,9 @@ def alive(pid: int) -> bool:
 
 def started(code: str, group: Path, folder: Path, **limits) -> subprocess.Popen:
     walls = box.Walls(write=[folder], limits=box.Limits(**limits), group=group)
-    order = box.document("", [sys.executable, "-c", code], {"PATH": "/usr/bin"}, folder, walls, box.Kind.NONE)
+    order = box.document(
+        "", [sys.executable, "-c", code], {"PATH": "/usr/bin"}, folder, walls, box.IsolationKind.NONE
+    )
     process = subprocess.Popen(box.launcher("-"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={})
     process.stdin.write(json.dumps(order).encode())
     process.stdin.close()

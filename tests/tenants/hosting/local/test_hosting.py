@@ -1,5 +1,6 @@
 """Tenants on this machine, from their rows: ports, folders and accounts."""
 
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -190,3 +191,8 @@ def test_a_supervisor_that_is_gone_is_said(org, hosting, machine):
     machine.supervisor.status = gone
     with pytest.raises(SupervisorGone):
         hosting.stop(made(org, port=21201))
+
+
+def test_without_a_database_no_run_is_ended_and_none_is_made(hosting, tenant):
+    assert hosting.end_run(tenant, uuid4(), "stopped", "because") is None
+    assert not Path(hosting.data_at(tenant)).exists()

@@ -4,7 +4,7 @@ import pytest
 from factories import make_member, make_org, make_team, make_tenant
 from playwright.sync_api import expect
 
-from tenants.access import holders
+from tenants.access import holder_fields
 from tenants.models import TenantGrant
 from tests.browsing import problems
 
@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 @pytest.fixture
 def tenant(monkeypatch):
     """Of an organization that is too large for a list."""
-    monkeypatch.setattr(holders, "LISTED", -1)
+    monkeypatch.setattr(holder_fields, "LISTED", -1)
     org = make_org("Acme AI")
     make_member(org, "member", name="Dana Petrova")
     make_team(org, "data-science")

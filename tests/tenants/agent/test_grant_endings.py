@@ -12,8 +12,8 @@ from orgs.mails.delivery import deliver_due
 from orgs.mails.models import Mail
 from orgs.users.models import Actor
 from tenants.access import actions as grant_actions
-from tenants.agent import endings
-from tenants.agent.endings import announce_endings, end_expired_grants
+from tenants.agent import grant_endings
+from tenants.agent.grant_endings import announce_endings, end_expired_grants
 from tenants.models import TenantGrant, TenantUserObjectPermission
 
 
@@ -133,7 +133,7 @@ def test_new_end_is_announced_anew(org, owner, member, tenant):
 def test_a_kill_on_the_way_loses_nothing_and_doubles_nothing(org, owner, member, tenant, monkeypatch):
     for number in range(3):
         make_grant(tenant, make_member(org), "viewer", expires_at=in_days(number + 1))
-    queue, calls = endings.queue_mail, []
+    queue, calls = grant_endings.queue_mail, []
     for dies_at in range(1, 5):
         calls.clear()
 
@@ -144,7 +144,7 @@ def test_a_kill_on_the_way_loses_nothing_and_doubles_nothing(org, owner, member,
             return queue(**mail)
 
         with monkeypatch.context() as broken, pytest.raises(KeyboardInterrupt):
-            broken.setattr(endings, "queue_mail", dying)
+            broken.setattr(grant_endings, "queue_mail", dying)
             announce_endings()
         assert not Mail.objects.exists()
     assert announce_endings() == 3

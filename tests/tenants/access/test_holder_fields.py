@@ -5,8 +5,8 @@ from django import forms
 from django.urls import reverse
 from factories import make_member, make_org, make_team, make_tenant, tenant_role
 
-from tenants.access import holders
-from tenants.access.holders import HolderField, holder_value, suggestions
+from tenants.access import holder_fields
+from tenants.access.holder_fields import HolderField, holder_value, suggestions
 from tenants.models import TenantGrant
 
 SEARCH = {"HX-Request": "true", "HX-Target": "holders"}
@@ -15,7 +15,7 @@ SEARCH = {"HX-Request": "true", "HX-Target": "holders"}
 @pytest.fixture
 def large(monkeypatch):
     """Every organization is too large for a list."""
-    monkeypatch.setattr(holders, "LISTED", -1)
+    monkeypatch.setattr(holder_fields, "LISTED", -1)
 
 
 @pytest.fixture

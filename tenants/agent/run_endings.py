@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from tenants.agent import run_access
 from tenants.hosting import answers
+from tenants.hosting.backends import backend_for
 from tenants.hosting.base import TenantNotFound, TenantRefused
 from tenants.run_templates.engine.base import Runner
 from tenants.run_templates.models import TemplateRun
 from tenants.runs.client import UNDER_WAY, Run, Step, TenantClient
-
-from . import run_access
 
 State = TemplateRun.State
 REASON_LENGTH = 500
@@ -70,12 +70,14 @@ def reap(run: TemplateRun, client: TenantClient, reason: str) -> End:
 
 
 def end_of_the_gone(run: TemplateRun) -> End:
-    """The end of a run whose person can no longer act in the tenant: it is written to the tenant's database.
+    """The end of a run whose person can no longer act in the tenant: its backend writes it into the server's records.
 
     Raises ServerError: then try again later.
     """
-    reason = gone(run)
-    seen = run_access.end_in_database(run, "stopped", reason[:ZENML_REASON_LENGTH])
+    reason, tenant = gone(run), run.template.tenant
+    seen = None
+    if run.zenml_run_id:
+        seen = backend_for(tenant).end_run(tenant, run.zenml_run_id, "stopped", reason[:ZENML_REASON_LENGTH])
     if seen is None:
         return End(State.STOPPED, reason)
     return End(ENDS.get(seen[0], State.STOPPED), seen[1] if seen[0] != "completed" else "")
