@@ -136,12 +136,16 @@ MIDDLEWARE = [
 
 ROOT_URLCONF = "zenpro_site.urls"
 WSGI_APPLICATION = "zenpro_site.wsgi.application"
+LOADERS = ["zenpro_site.common.folding.Loader", "django.template.loaders.app_directories.Loader"]
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
         "DIRS": [BASE_DIR / "templates"],
-        "APP_DIRS": True,
         "OPTIONS": {
+            # A name with # is a partial; a template is read and folded once; folding is for our own folder alone.
+            "loaders": [
+                ("template_partials.loader.Loader", [("django.template.loaders.cached.Loader", LOADERS)])
+            ],
             "context_processors": [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",

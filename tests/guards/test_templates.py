@@ -1,4 +1,4 @@
-"""Templates: partial names that load, and nothing the content security policy would block."""
+"""Templates: partial names that load, lines to read, and nothing the content security policy would block."""
 
 import ast
 import re
@@ -10,6 +10,10 @@ from .walk import ROOT, modules, shown, templates
 
 PARTIAL = re.compile(r"[\w./-]+\.html#[\w-]+")
 COMMENT = re.compile(r"{#.*?#}|{%\s*comment.*?endcomment\s*%}|<!--.*?-->", re.DOTALL)
+CODE = re.compile(r"{%.*?%}|{{.*?}}|{#.*?#}")
+START_TAG = re.compile(r"<[a-zA-Z][\w-]*\s")
+WIDTH = 120  # of every line
+SHORT = 80  # of a line that may hold several tags with attributes
 FORBIDDEN = {
     "style attribute": re.compile(r"<[^>]*\sstyle\s*=", re.IGNORECASE),
     "style element": re.compile(r"<style\b", re.IGNORECASE),
@@ -68,3 +72,29 @@ def test_templates_have_nothing_inline():
 def test_inline_things_are_found():
     assert inline('<p style="color: red" onclick="go()">') == ["style attribute", "event attribute"]
     assert inline("{# <p style='a'> #}<p>") == []
+
+
+def crowded(text: str) -> list[str]:
+    """Lines that are too long, or hold more than one tag with attributes without being short."""
+    found = []
+    for number, line in enumerate(text.splitlines(), 1):
+        tags = len(START_TAG.findall(CODE.sub("", line)))
+        if len(line) > WIDTH:
+            found.append(f"line {number} has {len(line)} characters")
+        elif len(line) > SHORT and tags > 1:
+            found.append(f"line {number} has {tags} tags with attributes")
+    return found
+
+
+def test_templates_have_one_tag_a_line():
+    found = {shown(path): lines for path in templates() if (lines := crowded(path.read_text()))}
+    assert not found, found
+
+
+def test_crowded_lines_are_found():
+    attribute = f'class="{"x" * 40}"'
+    assert crowded(f"<p>{'x' * 113}</p>\n<p>{'x' * 114}</p>") == ["line 2 has 121 characters"]
+    assert crowded(f'<li {attribute}><a href="b">c</a></li>') == []
+    assert crowded(f'<li {attribute}><a href="bcdefgh">c</a></li>') == ["line 1 has 2 tags with attributes"]
+    assert crowded(f'<li{{% if a %}} {attribute}{{% endif %}}><a href="">b</a></li>')
+    assert crowded(f'<li {attribute}><i>{{{{ "<a href" }}}} with more words</i></li>') == []

@@ -16,6 +16,7 @@ from tenants.run_templates import actions
 from tenants.run_templates.document.configuration import changes, default_configuration
 from tenants.run_templates.engine.environments import RunEnvironments, needs_of
 from tenants.run_templates.models import RunTemplate, TemplateRun
+from tenants.runs.client import Run
 
 SNAPSHOT = churn("snapshot")
 
@@ -388,6 +389,16 @@ def test_create_shows_the_run_and_proposes_a_name(tenant, holds, connected, as_u
     assert 'value="churn"' in page
     assert "load_customers" in page
     assert "19 values can be changed" in page
+
+
+def test_the_form_shows_what_was_installed_where_the_run_came_from(
+    tenant, holds, connected, as_user, monkeypatch
+):
+    installed = ["zenml==0.98.0", "pandas==3.0", "odd<b>"]
+    monkeypatch.setattr(Run, "python_packages", installed)
+    page = texts(as_user(holds("editor")).get(new(tenant)))
+    assert "2 packages were installed where the run came from" in page
+    assert '<pre class="code">pandas==3.0\nodd&lt;b&gt;\n</pre>' in page
 
 
 def test_the_form_names_the_directories_that_are_allowed(tenant, holds, connected, settings, as_user):
