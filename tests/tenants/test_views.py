@@ -112,7 +112,7 @@ def test_access_given_twice_to_one_creates_nothing(org, owner, member, as_user):
 
 def test_who_can_be_chosen_is_read_for_the_page_only(org, owner, as_user, monkeypatch):
     asked = []
-    monkeypatch.setattr("tenants.access.holders.holder_choices", lambda org: asked.append(org) or [])
+    monkeypatch.setattr("tenants.access.holder_fields.holder_choices", lambda org: asked.append(org) or [])
     client = as_user(owner)
     client.get(new_url(org))
     assert asked == [org]  # once for all rows
