@@ -7,7 +7,6 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 from factories import make_grant, make_member, make_template, make_template_run
-from fakes import churn
 
 from orgs.audit.models import AuditEvent
 from tenants.agent import run_endings
@@ -15,6 +14,7 @@ from tenants.models import Tenant
 from tenants.run_templates import actions
 from tenants.run_templates.document.configuration import default_configuration, load_yaml
 from tenants.run_templates.models import TemplateRun
+from tests.tenants.runs.fakes import churn
 
 SNAPSHOT = churn("snapshot")
 DEFAULT = default_configuration(SNAPSHOT)

@@ -6,13 +6,13 @@ from uuid import uuid4
 import pytest
 from django.urls import reverse
 from factories import make_grant, make_member, make_template, make_template_run
-from fakes import RUN_ID, churn
 
 from tenants.hosting.base import TenantConflict, TenantRefused, TenantUnreachable
 from tenants.models import Tenant
 from tenants.run_templates.engine import runner
 from tenants.run_templates.models import TemplateRun
 from tenants.runs.client import LogLine
+from tests.tenants.runs.fakes import RUN_ID, churn
 
 TROUBLES = [
     (TenantUnreachable("The server cannot be reached."), "does not answer"),
