@@ -117,7 +117,9 @@ def test_filter_without_a_hit_is_not_the_first_use(looks, server):
 
 @pytest.mark.parametrize("page", ["0", "-1", "x", "99999999999", "2"])
 def test_list_survives_any_page_number(looks, server, page):
-    assert looks("runs", page=page).status_code == 200
+    answer = looks("runs", page=page)
+    assert answer.status_code == 200
+    assert server.calls.count("runs") == 1
 
 
 def test_list_is_paged(looks, server):
