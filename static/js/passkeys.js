@@ -10,7 +10,7 @@ document.addEventListener("allauth.error", (event) => {
   const place = document.getElementById("passkey-error");
   if (!place) return;
   event.preventDefault();
-  const known = { InvalidStateError: "This passkey is one of yours already.", NotAllowedError: "No passkey was used. Try again, and confirm in the window of your browser." };
+  const known = { InvalidStateError: "You already have this passkey.", NotAllowedError: "No passkey was used. Try again, and confirm in the window of your browser." };
   place.querySelector("span").textContent = known[event.detail.exception?.name] ?? "Your browser could not use a passkey here.";
   place.hidden = false;
 });

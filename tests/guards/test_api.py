@@ -17,7 +17,6 @@ from django.core.cache import cache
 from django.db import transaction
 from django.test import Client
 from factories import make_key, make_member, make_tenant
-from fakes import RUN_ID, FakeTenantClient, connect_to
 
 from orgs.audit.models import AuditEvent
 from orgs.permissions import Permission
@@ -26,6 +25,7 @@ from tenants.api.app import api
 from tenants.api.callers import Anyone
 from tenants.models.permissions import TenantPermission
 from tenants.run_templates import actions as template_actions
+from tests.tenants.runs.fakes import RUN_ID, FakeTenantClient, connect_to
 
 from .people import people_of
 from .test_audit_rows import robot_is_inactive, second_grant, state, waited

@@ -11,7 +11,6 @@ from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone
 from factories import make_grant, make_key, make_member, tenant_role
-from fakes import RUN_ID, FakeTenantClient, connect_to
 
 from orgs.audit.models import AuditEvent
 from orgs.invitations.forms import BulkForm
@@ -26,6 +25,7 @@ from tenants.models import Tenant
 from tenants.run_templates import actions as template_actions
 from tenants.runs import reading as runs
 from tests.guards.world import World
+from tests.tenants.runs.fakes import RUN_ID, FakeTenantClient, connect_to
 
 from .walk import all_pages
 

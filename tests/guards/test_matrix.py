@@ -19,12 +19,12 @@ from django.db import transaction
 from django.template.backends.django import Template
 from django.test import Client
 from factories import make_key, make_tenant
-from fakes import RUN_ID, FakeTenantClient, churn
 
 from orgs.users.models import User
 from tenants.credentials.models import AccessToken
 from tenants.hosting.elsewhere.models import Enrollment
 from tenants.runs import connection
+from tests.tenants.runs.fakes import RUN_ID, FakeTenantClient, churn
 
 from .people import clients_of, people_of
 from .test_audit_rows import a_request, a_signed_in_computer

@@ -15,10 +15,10 @@ from factories import (
     make_template_run,
     make_tenant,
 )
-from fakes import churn
 
 from orgs.invitations.models import Invitation
 from tenants.run_templates.document.configuration import default_configuration
+from tests.tenants.runs.fakes import churn
 
 SNAPSHOT = churn("snapshot")
 

@@ -2,10 +2,10 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from factories import make_tenant
-from fakes import PROJECT, FakeTenantClient, connect_to
 
 from tenants.hosting.local.hosting import LocalHosting
 from tenants.runs import reading as runs
+from tests.tenants.runs.fakes import PROJECT, FakeTenantClient, connect_to
 
 
 @pytest.fixture

@@ -317,7 +317,9 @@ def test_settings_without_a_name_change_nothing(owner, tenant, as_user):
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_life_cycle_is_changed_by_post_only(name, owner, tenant, as_user):
+    before = Tenant.objects.values().get()
     assert as_user(owner).get(url(name, tenant)).status_code == 405
+    assert Tenant.objects.values().get() == before
 
 
 @pytest.mark.parametrize(

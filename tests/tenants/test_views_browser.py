@@ -8,7 +8,6 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 from factories import make_grant, make_member, make_org, make_tenant
-from fakes import PROJECT, RUN_ID, churn
 from playwright.sync_api import expect
 
 from tenants.agent import progress
@@ -16,6 +15,7 @@ from tenants.hosting.local.hosting import LocalHosting
 from tenants.models import Tenant
 from tenants.runs.client import LogLine
 from tests.browsing import problems, settled
+from tests.tenants.runs.fakes import PROJECT, RUN_ID, churn
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 AXE = Path(__file__).resolve().parents[1] / "vendor" / "axe.min.js"

@@ -192,7 +192,9 @@ def test_a_bad_name_or_password_is_an_error_at_the_field(client, full, changes, 
 
 def test_a_token_used_between_look_and_act_is_gone(client, full, monkeypatch):
     monkeypatch.setattr("orgs.invitations.actions.Invitation.objects.by_token", taken_after(1))
+    people = get_user_model().objects.count()
     assert client.post(accept_url(full), NEW_PERSON).status_code == 404
+    assert get_user_model().objects.count() == people
 
 
 def taken_after(looks):

@@ -126,6 +126,10 @@ def test_a_taken_name_is_an_error_at_the_field(org, owner, as_user, reviewer, na
 def test_names_of_the_other_level_are_free(org, owner, as_user):
     start = f"base:{tenant_role(org, 'viewer').pk}"
     assert as_user(owner).post(at("create", org), {"name": "Member", "start": start}).status_code == 302
+    assert sorted(org.roles.filter(name="Member").values_list("level", flat=True)) == [
+        "organization",
+        "tenant",
+    ]
 
 
 def test_a_role_of_another_organization_is_not_copied(org, owner, as_user):

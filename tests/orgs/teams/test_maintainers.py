@@ -185,7 +185,9 @@ def test_an_editor_cannot_appoint_maintainers_in_a_stronger_team(other, org, edi
 
 
 def test_who_is_not_in_the_team_cannot_be_appointed_on_the_page(team, org, owner, as_user):
+    before = set(team.maintainers.all())
     assert as_user(owner).post(url("maintainer_add", team, make_member(org))).status_code == 404
+    assert set(team.maintainers.all()) == before
 
 
 def test_a_mere_member_searches_people_with_two_letters(team, org, viewer, member, as_user):

@@ -181,6 +181,7 @@ def test_what_the_address_says_leads_nowhere_else(org, owner, tenant, team, as_u
 
 def test_team_of_another_organization_is_not_found(owner, tenant, as_user):
     assert change(as_user(owner), tenant, make_team(make_org("Other")), "viewer").status_code == 404
+    assert not tenant.grants.exists()
 
 
 def test_effect_is_said_in_the_menu(org, owner, tenant, team, as_user):

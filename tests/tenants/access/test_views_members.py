@@ -92,6 +92,7 @@ def test_org_editor_cannot_join(editor, tenant, as_user):
 def test_tenant_admin_who_is_no_org_admin_cannot_join(member, tenant, as_user):
     make_grant(tenant, member, "admin")
     assert as_user(member).post(url("join", tenant)).status_code == 403
+    assert tenant.grants.count() == 1
 
 
 # -- changes

@@ -49,15 +49,17 @@ class FakeTenant:
             raise self.lost
         return value
 
-    def pages(self, path, page, size, **filters):
+    def pages(self, path, page, size, **params):
         if self.down:
             raise self.down
         return ListPage(list(self.snapshots.values()), len(self.snapshots))
 
-    def runs(self, project, page=1, size=20, snapshot_id=None, **filters):
+    def runs(self, project, page=1, size=20, **filters):
         if self.down:
             raise self.down
-        found = [run for run in self.runs_by_id.values() if run.body["snapshot"] == str(snapshot_id)]
+        found = [
+            run for run in self.runs_by_id.values() if run.body["snapshot"] == str(filters.get("snapshot_id"))
+        ]
         return ListPage(found, len(found))
 
     def create_snapshot(self, body):
@@ -84,7 +86,7 @@ class FakeTenant:
         self._called("workload_token")
         return "token-of-the-run"
 
-    def run(self, run_id):
+    def run(self, run_id, packages=False):
         if self.down:
             raise self.down
         if run_id not in self.runs_by_id:

@@ -57,10 +57,10 @@ class FakeEnvironments:
     def __init__(self):
         self.made, self.error, self.asked = True, None, []
 
-    def ready(self, version, requirements, builds):
+    def ready(self, version, requirements, builds=""):
         return self.made
 
-    def prepare(self, version, requirements, builds):
+    def prepare(self, version, requirements, builds=""):
         self.asked.append((version, requirements, builds))
         if self.error:
             raise self.error

@@ -15,9 +15,12 @@ from tenants.agent.run_memory import Memory
 from tenants.agent.run_pass import RunPass
 from tenants.hosting.base import TenantUnreachable
 from tenants.run_templates.engine.base import Runner
+from tenants.run_templates.engine.environments import RunEnvironments
 from tenants.run_templates.models import TemplateRun
+from tenants.runs.client import TenantClient
 
 from .fake_runner import FakeRunner
+from .fake_tenant import FakeTenant
 from .test_run_loop import (  # noqa: F401 - fixtures among them
     FakeEnvironments,
     cancel,
@@ -66,6 +69,21 @@ def signatures(cls):
 def test_the_fake_keeps_to_the_protocol():
     asked = signatures(Runner)
     assert {name: signatures(FakeRunner)[name] for name in asked} == asked
+
+
+FOR_TESTS = {"set", "add_step"}  # what FakeTenant has beside the client's methods
+
+
+@pytest.mark.parametrize(
+    ("fake", "real", "more"),
+    [(FakeTenant, TenantClient, FOR_TESTS), (FakeEnvironments, RunEnvironments, set())],
+)
+def test_doubles_have_the_signatures_of_what_they_stand_for(fake, real, more):
+    found, wanted = signatures(fake), signatures(real)
+    assert found.keys() - wanted.keys() == more
+    assert {name: found[name] for name in found.keys() - more} == {
+        name: wanted[name] for name in found.keys() - more
+    }
 
 
 def test_from_nothing_to_the_end_of_a_runner_that_is_no_process(look, runner, server, let_in):

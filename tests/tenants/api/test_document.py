@@ -58,7 +58,7 @@ class TestDocument:
 
 class TestPage:
     def test_it_is_for_those_who_signed_in(self, client):
-        assert client.get("/api/v1/docs").status_code == 302
+        assert client.get("/api/v1/docs").url == reverse("account_login") + "?next=/api/v1/docs"
 
     def test_every_operation_is_on_it(self, as_user, owner, tenant):
         client, found = as_user(owner), ""

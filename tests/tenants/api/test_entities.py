@@ -20,7 +20,6 @@ from factories import (
     make_template_run,
     make_tenant,
 )
-from fakes import RUN_ID, FakeTenantClient, churn, connect_to
 
 from orgs.audit.models import AuditEvent
 from orgs.invitations.models import Invitation
@@ -29,6 +28,7 @@ from tenants.models import Tenant
 from tenants.run_templates import actions as template_actions
 from tenants.run_templates.document.configuration import default_configuration
 from tenants.usage.models import Quota
+from tests.tenants.runs.fakes import RUN_ID, FakeTenantClient, churn, connect_to
 
 HOUR = timedelta(hours=1)
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 from factories import make_grant, make_key, make_member, make_org, make_template, make_tenant
-from fakes import churn
 
 from orgs.audit.models import AuditEvent
 from tenants.run_templates.document.configuration import default_configuration
+from tests.tenants.runs.fakes import churn
 
 pytestmark = pytest.mark.zenml  # real processes, though not ZenML's
 

@@ -10,7 +10,6 @@ from django.core.signals import request_finished, request_started
 from django.core.wsgi import get_wsgi_application
 from django.db import close_old_connections, transaction
 from factories import make_grant, make_key, make_member, make_template, make_tenant
-from fakes import FakeTenantClient, connect_to
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
@@ -23,6 +22,7 @@ from schemathesis.specs.openapi.checks import (
 
 from tenants.run_templates import actions as template_actions
 from tests.guards.world import World
+from tests.tenants.runs.fakes import FakeTenantClient, connect_to
 
 CHECKS = [
     not_a_server_error,

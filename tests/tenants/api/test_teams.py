@@ -76,6 +76,7 @@ class TestTeams:
     def test_a_taken_name(self, call_as, org, owner):
         make_team(org, "risk")
         assert call_as(owner).post("teams", name="risk").status_code == 409
+        assert org.teams.count() == 1
 
     def test_who_gives_no_roles_gives_none_to_teams(self, call_as, org, editor):
         assert call_as(editor).post("teams", name="risk", role="member").status_code == 403

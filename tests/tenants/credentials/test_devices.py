@@ -106,6 +106,7 @@ class TestFromAnotherAddress:
 
     def test_denying_does_not(self, far, as_user, person):
         assert answer(as_user(person), far, answer="deny").status_code == 200
+        assert poll(far).json()["error"] == "access_denied"
 
     def test_nor_does_the_address_of_the_browser(self, asked, as_user, person, tenant):
         assert 'name="sure"' not in as_user(person).get(page_of(asked)).content.decode()
@@ -218,9 +219,11 @@ class TestAnswering:
 
     def test_a_tenant_is_needed(self, asked, as_user, person):
         assert answer(as_user(person), asked, answer="approve").status_code == 422
+        assert DeviceLogin.objects.get().state == "pending"
 
     def test_an_admin_without_a_role_cannot_pick_the_tenant(self, asked, as_user, owner, tenant):
         assert answer(as_user(owner), asked, answer="approve", tenant=tenant.pk).status_code == 422
+        assert DeviceLogin.objects.get().state == "pending"
 
     def test_an_answer_counts_once(self, asked, as_user, person, tenant):
         client = as_user(person)

@@ -5,7 +5,6 @@ from uuid import uuid4
 import pytest
 from django.db import connection
 from factories import make_grant, make_template, make_template_run, make_tenant
-from fakes import RUN_ID, FakeTenantClient
 
 from orgs.audit.models import AuditEvent
 from orgs.users.models import Actor
@@ -15,6 +14,7 @@ from tenants.run_templates.actions import InvalidConfiguration, TemplateRefused
 from tenants.run_templates.document.configuration import default_configuration
 from tenants.run_templates.engine.code import code_folder
 from tenants.run_templates.models import RunTemplate, TemplateRun
+from tests.tenants.runs.fakes import RUN_ID, FakeTenantClient
 from zenpro_site.common.refusals import Refused
 
 from .samples import churn_snapshot

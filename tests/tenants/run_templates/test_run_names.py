@@ -6,7 +6,6 @@ from datetime import datetime
 import pytest
 from django.urls import reverse
 from factories import make_grant, make_template, make_tenant
-from fakes import churn
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,6 +14,7 @@ from tenants.run_templates import actions
 from tenants.run_templates.document import run_names
 from tenants.run_templates.document.configuration import default_configuration, expand_run_name
 from tenants.run_templates.models import TemplateRun
+from tests.tenants.runs.fakes import churn
 
 NOW = datetime(2026, 11, 23, 14, 5, 6, 7)
 TIME = "14_05_06_000007"

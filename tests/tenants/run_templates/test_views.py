@@ -8,7 +8,6 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 from factories import make_grant, make_member, make_org, make_template, make_template_run, make_tenant
-from fakes import RUN_ID, churn, connect_to
 
 from orgs.audit.models import AuditEvent
 from tenants.hosting.base import TenantUnreachable
@@ -17,6 +16,7 @@ from tenants.run_templates.document.configuration import changes, default_config
 from tenants.run_templates.engine.environments import RunEnvironments, needs_of
 from tenants.run_templates.models import RunTemplate, TemplateRun
 from tenants.runs.client import Run
+from tests.tenants.runs.fakes import RUN_ID, churn, connect_to
 
 SNAPSHOT = churn("snapshot")
 

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from django.test import Client
 from factories import make_grant, make_member, make_org, make_template, make_template_run, make_tenant
-from fakes import PROJECT, RUN_ID, churn
 from playwright.sync_api import expect
 
 from tenants.run_templates.document.configuration import default_configuration
 from tenants.run_templates.engine.environments import RunEnvironments, needs_of
 from tenants.run_templates.models import TemplateRun
+from tests.tenants.runs.fakes import PROJECT, RUN_ID, churn
 
 from .samples import snapshot_of
 

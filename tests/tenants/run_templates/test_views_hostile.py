@@ -9,10 +9,10 @@ import pytest
 from django.conf import settings
 from django.urls import reverse
 from factories import make_grant, make_member, make_template
-from fakes import churn
 
 from tenants.run_templates.document.configuration import default_configuration
 from tenants.run_templates.models import TemplateRun
+from tests.tenants.runs.fakes import churn
 
 from .samples import snapshot_of
 from .test_views_widgets import FORM, Inputs, open_form, sent_back  # noqa: F401 - a fixture

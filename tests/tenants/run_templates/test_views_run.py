@@ -7,7 +7,6 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 from factories import make_grant, make_member, make_template, make_template_run
-from fakes import churn
 
 from orgs.audit.models import AuditEvent
 from tenants.agent import run_endings
@@ -15,6 +14,7 @@ from tenants.models import Tenant
 from tenants.run_templates import actions
 from tenants.run_templates.document.configuration import default_configuration, load_yaml
 from tenants.run_templates.models import TemplateRun
+from tests.tenants.runs.fakes import churn
 
 SNAPSHOT = churn("snapshot")
 DEFAULT = default_configuration(SNAPSHOT)
@@ -120,14 +120,18 @@ def test_operator_cannot_stop_the_runs_of_others(template, operator, viewer, as_
 def test_cancel_is_not_done_by_a_link(template, operator, as_user):
     run = make_template_run(template, person=operator)
     assert as_user(operator).get(url("cancel", template, run.number)).status_code == 405
+    run.refresh_from_db()
+    assert run.cancel_requested_at is None
 
 
 @pytest.mark.parametrize("name", ["run_detail", "cancel"])
 def test_number_of_another_template_is_404(name, template, operator, tenant, as_user):
     other = make_template(tenant)
-    make_template_run(other, person=operator)
+    run = make_template_run(other, person=operator)
     method = as_user(operator).post if name == "cancel" else as_user(operator).get
     assert method(url(name, template, 1)).status_code == 404
+    run.refresh_from_db()
+    assert run.cancel_requested_at is None
 
 
 # -- what the form shows
@@ -159,7 +163,9 @@ def test_form_without_changes_says_so(form):
 @pytest.mark.parametrize("tab", ["form", "yaml", "diff"])
 def test_pipeline_without_parameters(tab, tenant, operator, as_user):
     template = make_template(tenant, snapshot={}, default_configuration=default_configuration({}))
-    assert as_user(operator).get(url("run", template), {"tab": tab}).status_code == 200
+    answer = as_user(operator).get(url("run", template), {"tab": tab})
+    assert answer.status_code == 200
+    assert (answer.context["tab"], answer.context["editor"].views) == (tab, [])
 
 
 # -- one document, three views
@@ -257,7 +263,10 @@ def test_a_broken_document_field_does_no_harm(document, form):
     "path", ["", "nonsense", "steps", "steps.x.parameters.y", "enable_cache", "run_name"]
 )
 def test_reset_of_anything_does_no_harm(path, form):
-    assert form.post(reset=path, **{ROUNDS: "600"}).status_code == 200
+    answer = form.post(reset=path, **{ROUNDS: "600"})
+    assert answer.status_code == 200
+    kept = [] if path == "steps" else [ROUNDS]
+    assert [change.path for change in answer.context["editor"].changes] == kept
 
 
 def test_reset_all_is_the_template_again(form):

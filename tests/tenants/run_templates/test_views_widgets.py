@@ -209,4 +209,6 @@ def test_names_and_texts_of_others_are_escaped(open_form):
 @pytest.mark.parametrize("tab", ["form", "yaml", "diff"])
 def test_odd_snapshots_are_shown(snapshot, tab, open_form):
     client, address = open_form(snapshot)
-    assert client.get(address, {"tab": tab}).status_code == 200
+    answer = client.get(address, {"tab": tab})
+    assert answer.status_code == 200
+    assert (answer.context["tab"], answer.context["editor"].changes) == (tab, [])

@@ -12,7 +12,6 @@ import httpx
 import pytest
 from django.urls import reverse
 from factories import make_grant
-from fakes import RUN_ID, churn
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -22,6 +21,7 @@ from tenants.runs import reading as runs
 from tenants.runs.client import TenantClient
 from tests.tenants.hosting.hostile import LARGE, SLOW, HostileServer
 from tests.tenants.hosting.streams import Streamed
+from tests.tenants.runs.fakes import RUN_ID, churn
 
 BIG = "n" * 1_000_000
 PROJECT = "a51045a2-aa6a-441d-b0dc-5bcc700eeab4"

@@ -4,12 +4,12 @@ from uuid import uuid4
 
 import pytest
 from factories import make_member, make_template, make_template_run, make_tenant
-from fakes import RUN_ID, FakeTenantClient, churn, connect_to
 
 from tenants.hosting.base import TenantNotFound, TenantRefused, TenantUnreachable
 from tenants.run_templates import origin
 from tenants.runs import reading as runs
 from tenants.runs.client import LogLine, TenantClient, run_of, step_of
+from tests.tenants.runs.fakes import RUN_ID, FakeTenantClient, churn, connect_to
 
 
 @pytest.fixture

@@ -6,13 +6,13 @@ from uuid import uuid4
 import pytest
 from django.urls import reverse
 from factories import make_grant, make_member, make_template, make_template_run
-from fakes import RUN_ID, churn
 
 from tenants.hosting.base import TenantConflict, TenantRefused, TenantUnreachable
 from tenants.models import Tenant
 from tenants.run_templates.engine import runner
 from tenants.run_templates.models import TemplateRun
 from tenants.runs.client import LogLine
+from tests.tenants.runs.fakes import RUN_ID, churn
 
 TROUBLES = [
     (TenantUnreachable("The server cannot be reached."), "does not answer"),
@@ -117,7 +117,9 @@ def test_filter_without_a_hit_is_not_the_first_use(looks, server):
 
 @pytest.mark.parametrize("page", ["0", "-1", "x", "99999999999", "2"])
 def test_list_survives_any_page_number(looks, server, page):
-    assert looks("runs", page=page).status_code == 200
+    answer = looks("runs", page=page)
+    assert answer.status_code == 200
+    assert server.calls.count("runs") == 1
 
 
 def test_list_is_paged(looks, server):

@@ -3,7 +3,6 @@
 import pytest
 from django.utils import timezone
 from factories import make_grant, make_key, make_member, make_template, make_tenant
-from fakes import churn
 
 from orgs.audit.models import AuditEvent
 from orgs.users.models import Actor
@@ -13,6 +12,7 @@ from tenants.run_templates.document.configuration import default_configuration
 from tenants.run_templates.models import TemplateRun
 from tenants.usage import disk
 from tests.tenants.api.conftest import Caller
+from tests.tenants.runs.fakes import churn
 from zenpro_site.common.refusals import Refused
 
 G = 1024**3

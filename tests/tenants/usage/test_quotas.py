@@ -8,7 +8,6 @@ import pytest
 from django.db import close_old_connections, connection
 from django.utils import timezone
 from factories import make_member, make_org, make_template, make_template_run, make_tenant
-from fakes import FakeTenantClient, churn
 
 from orgs.audit.models import AuditEvent
 from orgs.users.models import Actor
@@ -20,6 +19,7 @@ from tenants.run_templates.models import TemplateRun
 from tenants.usage import actions
 from tenants.usage.models import Feature, Quota, UsageEvent
 from tenants.usage.quotas import refusal
+from tests.tenants.runs.fakes import FakeTenantClient, churn
 from zenpro_site.common.refusals import Refused
 
 from .conftest import created, deleted, limit

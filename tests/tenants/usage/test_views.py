@@ -5,12 +5,12 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from factories import make_grant, make_member, make_org, make_template, make_tenant
-from fakes import churn
 
 from tenants.run_templates.document.configuration import default_configuration
 from tenants.run_templates.models import TemplateRun
 from tenants.usage.models import Feature, Quota
 from tests.tenants.control_plane.conftest import Caller, server_token
+from tests.tenants.runs.fakes import churn
 
 from .conftest import created, deleted, limit
 

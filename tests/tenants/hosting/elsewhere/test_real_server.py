@@ -7,7 +7,6 @@ from html import unescape
 
 import pytest
 from factories import make_grant, make_key, make_member, make_org
-from fakes import PROJECT
 
 from orgs.users.models import Actor
 from tenants.agent.tenant_loop import TenantLoop
@@ -24,6 +23,7 @@ from tenants.usage.models import Feature, Quota, UsageEvent
 from tests.tenants.hosting.conftest import VERSION, backend, eventually, zen_data  # noqa: F401 - fixtures
 from tests.tenants.hosting.fakes import FakeHosting, in_place
 from tests.tenants.hosting.stub_control_plane import free_port
+from tests.tenants.runs.fakes import PROJECT
 
 from .clients import Machine
 

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 from tenants.hosting.base import TenantNotFound
 from tenants.runs.client import ListPage, LogLine, log_lines, page_of, run_of, step_of
 
-DATA = Path(__file__).parent / "data"
+DATA = Path(__file__).parents[2] / "data"
 RUN_ID = UUID("3eee631c-799b-4d99-9ed7-6070a22c1c6c")
 PROJECT = {"id": "a51045a2-aa6a-441d-b0dc-5bcc700eeab4", "name": "default"}
 

@@ -122,7 +122,9 @@ def test_the_last_admin_cannot_leave(as_user, org, owner):
 
 
 def test_a_superuser_who_is_no_member_cannot_leave(as_user, org, owner, superuser):
+    people = set(org.memberships.values_list("user", flat=True))
     assert as_user(superuser).post(url("leave", org)).status_code == 409
+    assert set(org.memberships.values_list("user", flat=True)) == people
 
 
 @pytest.mark.parametrize("typed", ["", "acme ai", "Acme"])
