@@ -97,7 +97,7 @@ def prepare_pages() -> None:
 
 
 def serve(port: int) -> subprocess.Popen:
-    from zenpro_site.processes import SERVING
+    from zenpro_site.programs import SERVING
 
     command = [sys.executable, "-m", "gunicorn", "benchmarks.site.wsgi", *SERVING, "--log-level", "error"]
     server = subprocess.Popen([*command, "--bind", f"127.0.0.1:{port}"], cwd=ROOT)

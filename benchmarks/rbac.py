@@ -25,7 +25,7 @@ from tests.tenants.hosting.stub_control_plane import SECRET, ControlPlane
 ROUNDS = 300
 DEMO = "from tenants.models import Tenant\nanswer = str(Tenant.objects.get(slug='demo').pk)"
 ENVIRONMENT = """
-from tenants.hosting.local.places import local_spec_of
+from tenants.hosting.local.locations import local_spec_of
 from tenants.models import Tenant
 from tenants.hosting.local.variables import environment
 spec = local_spec_of(Tenant.objects.get(pk='{pk}'))

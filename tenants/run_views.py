@@ -7,7 +7,7 @@ from django.views.decorators.http import require_safe
 from orgs.permissions import Permission
 from tenants.access.gate import tenant_view
 from tenants.hosting.base import TenantNotFound
-from tenants.models.permissions import TenantPermission
+from tenants.models.tenant_permissions import TenantPermission
 from tenants.run_templates.origin import output_of, rerun_of
 from tenants.runs.reading import (
     PAGE_SIZE,

@@ -20,9 +20,9 @@ from tenants.hosting.base import ServerError, TenantNotFound
 from tenants.hosting.elsewhere.actions import enroll
 from tenants.hosting.forms import ELSEWHERE, SettingsForm, SlugForm, TenantDeleteForm, TenantForm
 from tenants.hosting.startup import startup_of
-from tenants.models.permissions import TenantPermission
+from tenants.models.tenant_permissions import TenantPermission
 from tenants.runs.reading import ask, list_runs, rows_of
-from tenants.usage.disk import bar_of
+from tenants.usage.disk_budget import bar_of
 from zenpro_site.common.htmx import reload_page, render_partial, wants
 from zenpro_site.common.refusals import Refused
 

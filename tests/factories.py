@@ -9,7 +9,7 @@ from django.db import connection
 
 from orgs.models import Membership, Organization
 from orgs.roles.models import Role, RolePermission
-from orgs.roles.permissions import complete
+from orgs.roles.predefined_permissions import complete
 from orgs.teams.models import Team
 from tenants.credentials.models import ApiKey
 from tenants.models import Tenant, TenantGrant

@@ -18,7 +18,7 @@ from orgs.users.models import Actor
 from tenants.agent import progress
 from tenants.hosting.actions import create_tenant, retry
 from tenants.hosting.local.configured import machine
-from tenants.hosting.local.places import local_stores_of
+from tenants.hosting.local.locations import local_stores_of
 from tenants.models import Tenant
 from tenants.run_templates.actions import create_template
 from tenants.runs.connection import connect

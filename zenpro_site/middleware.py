@@ -13,7 +13,7 @@ from django.template.loader import render_to_string
 from django.utils.cache import patch_vary_headers
 
 from orgs.access.gate import NeedsTwoFactor, act_as
-from orgs.access.two_factor import set_up_first
+from orgs.access.required_two_factor import set_up_first
 from orgs.users import sessions
 from orgs.users.models import Origin
 from tenants.control_plane.wire import WireError

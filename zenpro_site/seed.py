@@ -20,7 +20,7 @@ from orgs.invitations.models import Invitation
 from orgs.models import Membership, Organization, OrgRole
 from orgs.organizations.actions import create_organization
 from orgs.roles.models import Role
-from orgs.roles.permissions import complete
+from orgs.roles.predefined_permissions import complete
 from orgs.teams.models import Team
 from orgs.users.models import Actor, User
 from tenants.models import Tenant, TenantGrant

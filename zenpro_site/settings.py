@@ -9,11 +9,11 @@ from django.core.exceptions import ImproperlyConfigured
 from zenpro_site.common import statements
 from zenpro_site.common.addresses import bracketed
 from zenpro_site.common.sizes import load_size
+from zenpro_site.key_file import load_keys, make_keys
+from zenpro_site.oidc_settings import load_oidc
 
 from .env import Env
-from .keys import load_keys, make_keys
 from .logs import without_tokens
-from .oidc import load_oidc
 from .sources import load_code_roots, load_index
 
 env = Env()
@@ -75,7 +75,7 @@ ZENPRO_OPEN_SIGNUP = env.bool("ZENPRO_OPEN_SIGNUP", default=False)
 ZENPRO_ADMIN_EMAIL = env.address("ZENPRO_ADMIN_EMAIL", default="admin@example.com")
 
 # What organizations ask about the places where their roles are given: orgs.access.places.
-ZENPRO_PLACES = "tenants.access.places.TenantPlaces"
+ZENPRO_PLACES = "tenants.access.tenant_places.TenantPlaces"
 
 INSTALLED_APPS = [
     "zenpro_site",
@@ -206,7 +206,7 @@ LOGIN_REDIRECT_URL = "home"
 ACCOUNT_ADAPTER = "orgs.users.adapter.AccountAdapter"
 ZENPRO_OIDC = load_oidc(env)
 SOCIALACCOUNT_PROVIDERS = ZENPRO_OIDC.allauth if ZENPRO_OIDC else {}
-SOCIALACCOUNT_ADAPTER = "orgs.users.oidc.SocialAdapter"
+SOCIALACCOUNT_ADAPTER = "orgs.users.social.SocialAdapter"
 # A link, not a form: form-action 'self' would stop the way from a form to the provider. It signs in no one but whoever follows it.
 SOCIALACCOUNT_LOGIN_ON_GET = True
 ACCOUNT_LOGIN_METHODS = {"email"}

@@ -10,7 +10,7 @@ from orgs.models import Organization
 from orgs.permissions import Permission
 from tenants.access.gate import LISTED, listed
 from tenants.hosting.local.box import Isolation
-from tenants.models.permissions import TenantPermission
+from tenants.models.tenant_permissions import TenantPermission
 
 from .isolation import notice_for
 

@@ -9,8 +9,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from orgs.models import Organization
-from orgs.users.links import user_of
-from zenpro_site import schema
+from orgs.users.first_sign_in import user_of
+from zenpro_site import table_version as schema
 
 THEMES = {"light", "dark"}
 TOO_LARGE = (RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent)

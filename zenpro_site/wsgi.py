@@ -7,7 +7,7 @@ from django.urls import get_resolver
 
 from zenpro_site.common import modes
 from zenpro_site.common.statements import limit_statements
-from zenpro_site.processes import SWITCH_INTERVAL
+from zenpro_site.programs import SWITCH_INTERVAL
 
 modes.restrict()
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "zenpro_site.settings")

@@ -6,7 +6,7 @@ from django.views.decorators.http import require_http_methods
 
 from orgs.access.factors import has_two_factor
 from orgs.access.gate import may_do_everything, org_view
-from orgs.access.two_factor import members_without
+from orgs.access.required_two_factor import members_without
 from orgs.permissions import Permission
 from zenpro_site.common.htmx import wants
 from zenpro_site.common.refusals import Refused

@@ -9,11 +9,11 @@ from orgs.access.places import places
 from orgs.audit.models import AuditEvent
 from orgs.models import Organization
 from orgs.permissions import Permission
+from orgs.roles.predefined_permissions import complete, rights_that_exist
 from orgs.users.models import Actor
 from zenpro_site.common.refusals import Refused
 
 from .models import Role
-from .permissions import complete, rights_that_exist
 
 
 class Outdated(Refused):

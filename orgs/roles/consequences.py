@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from django.contrib.auth import get_user_model
 
 from orgs.access.places import places
+from orgs.roles.role_effects import Consequence, consequence
 from orgs.roles.state import Effect, Holding, RolesState, compare
 
-from .effects import Consequence, consequence
 from .models import Role, RolePermission
 
 LOOKED_UP = 500  # people among whom those to be named are found

@@ -11,8 +11,14 @@ from functools import cache
 from django.utils.text import slugify
 
 from orgs.permissions import Permission
-
-from .grid import (
+from orgs.roles.predefined_permissions import (
+    ALWAYS,
+    DASHBOARD,
+    actions_of,
+    complete,
+    rights_that_exist,
+)
+from orgs.roles.rights_grid import (
     COLUMNS,
     ICONS,
     ORGANIZATION_GROUPS,
@@ -21,8 +27,8 @@ from .grid import (
     action_words,
     resource_words,
 )
+
 from .models import Role
-from .permissions import ALWAYS, DASHBOARD, actions_of, complete, rights_that_exist
 
 ALLOWED = "allowed"
 EVERYWHERE = "all"

@@ -2,10 +2,10 @@
 
 import json
 
+from orgs.roles.predefined_permissions import rights_that_exist
 from zenpro_site.common.characters import storable
 
 from .models import Role
-from .permissions import rights_that_exist
 
 FORMAT = 1
 LONGEST = 100_000  # characters

@@ -6,9 +6,8 @@ from django.urls import reverse
 from django.utils.text import slugify
 
 from orgs.models import Organization
+from orgs.roles.predefined_permissions import ORG_ROLES, TENANT_ROLES
 from zenpro_site.common.names import PlainNames
-
-from .permissions import ORG_ROLES, TENANT_ROLES
 
 
 def _predefined():

@@ -3,10 +3,17 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from orgs.roles.predefined_permissions import DASHBOARD, actions_of
+from orgs.roles.rights_grid import (
+    ICONS,
+    ORGANIZATION_GROUPS,
+    TENANT_GROUPS,
+    action_words,
+    resource_words,
+)
+
 from .editor import words_of
-from .grid import ICONS, ORGANIZATION_GROUPS, TENANT_GROUPS, action_words, resource_words
 from .models import Role
-from .permissions import DASHBOARD, actions_of
 
 AT_ONCE = 7  # roles beside each other on a sheet
 LETTERS = {

@@ -8,6 +8,7 @@ from orgs.access.gate import org_view
 from orgs.access.places import places
 from orgs.audit.sentences import told
 from orgs.permissions import Permission
+from orgs.roles.rights_grid import ICONS, ORGANIZATION_WORDS, TENANT_GROUPS, grid, summary
 from zenpro_site.common.htmx import render_partial
 from zenpro_site.common.refusals import Refused
 
@@ -16,7 +17,6 @@ from .consequences import of_editing
 from .editor import RightsEditor, known, nearest, ticked
 from .exchange import as_json
 from .forms import CreateForm, ImportForm, RoleDeleteForm, RoleForm
-from .grid import ICONS, ORGANIZATION_WORDS, TENANT_GROUPS, grid, summary
 from .holders import holders
 from .models import Role
 

@@ -10,7 +10,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
-from orgs.access.two_factor import BACK, closed_to
+from orgs.access.required_two_factor import BACK, closed_to
 
 from . import actions
 from .two_factor import factors_of

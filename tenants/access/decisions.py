@@ -20,7 +20,7 @@ from django.db import connection
 from django.db.models import DateTimeField, UUIDField
 from django.utils import timezone
 
-from orgs.roles.permissions import READ, RESOURCES, nearest
+from orgs.roles.predefined_permissions import READ, RESOURCES, nearest
 from tenants.models import Tenant
 
 LIST_LENGTHS = (1, 8, len(RESOURCES))  # few shapes of statement, so that a database can keep its plans

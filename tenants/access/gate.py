@@ -11,7 +11,7 @@ from orgs.models import Organization
 from orgs.permissions import Permission
 from orgs.roles.models import RolePermission
 from tenants.models import Tenant, held_rows
-from tenants.models.permissions import NEEDS, TenantPermission, codenames_of
+from tenants.models.tenant_permissions import NEEDS, TenantPermission, codenames_of
 
 LISTED = 12  # tenants in the sidebar; home has all of them
 MANAGE = frozenset(

@@ -14,12 +14,12 @@ from django.utils import timezone
 
 from orgs.models import Membership
 from tenants.access import decisions
+from tenants.agent.disk_sweeper import measure_due, sweep_code, sweep_runs
 from tenants.agent.grant_endings import announce_endings, end_expired_grants
 from tenants.credentials.models import AccessToken, ApiKey
 from tenants.hosting.backends import backend_for
 from tenants.models import Tenant, TenantAccount
 
-from .disk import measure_due, sweep_code, sweep_runs
 from .key_cuts import KeyCuts
 from .key_endings import announce_keys
 from .tries import Tries

@@ -20,7 +20,7 @@ from django.utils import timezone
 
 from tenants.run_templates.engine import runner as runners
 from tenants.run_templates.engine.base import Runner
-from tenants.run_templates.engine.environments import RunEnvironments
+from tenants.run_templates.engine.run_environments import RunEnvironments
 from tenants.run_templates.models import TemplateRun
 from tenants.runs.connection import connect
 

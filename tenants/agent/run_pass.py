@@ -10,12 +10,12 @@ from django.utils import timezone
 from tenants.agent import run_access, run_endings, run_rows
 from tenants.agent.run_endings import End
 from tenants.hosting.base import ServerError, TenantError, TenantRefused, TenantUnreachable
-from tenants.hosting.local.places import local_stores_of
+from tenants.hosting.local.locations import local_stores_of
 from tenants.models import Tenant
 from tenants.run_templates.engine.base import AlreadyRunning, Order, Runner, RunnerFailed, Started
 from tenants.run_templates.engine.code import code_folder
 from tenants.run_templates.engine.derive import DeriveFailed, derive, is_passing
-from tenants.run_templates.engine.environments import RunEnvironments, needs_of
+from tenants.run_templates.engine.run_environments import RunEnvironments, needs_of
 from tenants.run_templates.models import TemplateRun
 from tenants.runs.client import TenantClient
 

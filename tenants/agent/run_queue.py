@@ -9,9 +9,9 @@ from tenants.agent.run_endings import End, stopped_by
 from tenants.hosting.base import ServerError
 from tenants.models import Tenant
 from tenants.run_templates.engine.base import Runner
-from tenants.run_templates.engine.environments import BUILDS, RunEnvironments, needs, needs_of
+from tenants.run_templates.engine.run_environments import BUILDS, RunEnvironments, needs, needs_of
 from tenants.run_templates.models import RunTemplate, TemplateRun
-from tenants.usage.disk import why_wait
+from tenants.usage.disk_budget import why_wait
 
 from .run_rows import finish, finish_unsettled, note
 

@@ -20,7 +20,7 @@ from tenants.access.gate import enter_tenant
 from tenants.credentials import keys
 from tenants.credentials.models import ApiKey
 from tenants.models import Tenant
-from tenants.models.permissions import TenantPermission
+from tenants.models.tenant_permissions import TenantPermission
 from zenpro_site.common.identifiers import uuid_or_none
 
 SLUG = re.compile(r"[a-z0-9-]{1,50}")

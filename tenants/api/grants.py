@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from tenants.access import actions as grant_actions
 from tenants.access.forms import GrantForm
 from tenants.models import TenantGrant
-from tenants.models.permissions import TenantPermission
+from tenants.models.tenant_permissions import TenantPermission
 
 from .callers import needs
 from .problems import Invalid, checked, fault

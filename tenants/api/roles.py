@@ -9,7 +9,7 @@ from orgs.permissions import Permission
 from orgs.roles import actions
 from orgs.roles.forms import RoleDeleteForm, RoleForm
 from orgs.roles.models import Role
-from orgs.roles.permissions import rights_that_exist
+from orgs.roles.predefined_permissions import rights_that_exist
 
 from .callers import needs
 from .problems import Invalid, checked, fault

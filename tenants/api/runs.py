@@ -7,7 +7,7 @@ from ninja import Path, Query, Router, Schema
 from pydantic import Field
 
 from orgs.access.gate import refuse
-from tenants.models.permissions import TenantPermission
+from tenants.models.tenant_permissions import TenantPermission
 from tenants.run_templates import actions
 from tenants.run_templates.access import may_cancel
 from tenants.run_templates.models import TemplateRun

@@ -6,7 +6,7 @@ from orgs.permissions import Permission
 from orgs.teams.access import teams_visible_to
 from tenants.access.gate import tenant_permissions_of, tenants_visible_to
 from tenants.credentials import keys
-from tenants.models.permissions import TenantPermission
+from tenants.models.tenant_permissions import TenantPermission
 
 
 def samples_of(user) -> dict:

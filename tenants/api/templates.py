@@ -7,10 +7,10 @@ from ninja import Query, Router, Schema
 from pydantic import Field
 
 from orgs.access.gate import refuse
-from tenants.models.permissions import TenantPermission
+from tenants.models.tenant_permissions import TenantPermission
 from tenants.run_templates import actions
 from tenants.run_templates.access import may_edit
-from tenants.run_templates.engine.environments import environment_of
+from tenants.run_templates.engine.run_environments import environment_of
 from tenants.run_templates.models import RunTemplate
 from tenants.run_templates.pages.forms import EditForm, TemplateForm
 

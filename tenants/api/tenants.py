@@ -15,7 +15,7 @@ from tenants.hosting.elsewhere.actions import enroll
 from tenants.hosting.elsewhere.server import environment_block
 from tenants.hosting.forms import ELSEWHERE, OTHER, SettingsForm, TenantForm
 from tenants.models import Tenant
-from tenants.models.permissions import TenantPermission
+from tenants.models.tenant_permissions import TenantPermission
 
 from .callers import Anyone, needs, opened, tenants_of
 from .problems import checked

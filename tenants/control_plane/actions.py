@@ -10,7 +10,7 @@ from django.db import models, transaction
 from django.utils import timezone
 
 from orgs.audit.models import AuditEvent
-from orgs.roles.permissions import SHARE, nearest
+from orgs.roles.predefined_permissions import SHARE, nearest
 from orgs.teams.models import Team
 from orgs.users.models import Actor
 from tenants.access import decisions

@@ -8,7 +8,8 @@ from django.urls import reverse
 from django.utils.http import urlencode
 
 from orgs.models import Organization
-from tenants.control_plane import links, wire
+from tenants.control_plane import browser_links as links
+from tenants.control_plane import wire
 from tenants.credentials import devices, keys
 from zenpro_site.common import identifiers
 

@@ -9,16 +9,17 @@ from django.shortcuts import redirect
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
-from orgs.roles.permissions import RESOURCES, actions_of, is_known
+from orgs.roles.predefined_permissions import RESOURCES, actions_of, is_known
 from orgs.users.models import Actor
 from tenants.access import decisions
 from tenants.access.decisions import Resource
+from tenants.control_plane import actions, wire
+from tenants.control_plane import browser_links as links
 from tenants.models import Tenant
 from tenants.usage import quotas
 from zenpro_site.common import identifiers
 from zenpro_site.common.refusals import Refused
 
-from . import actions, links, wire
 from .access import endpoint, server_endpoint, user_endpoint
 from .client_views import device_token, key_token
 

@@ -8,7 +8,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from orgs.access.two_factor import closed_to
+from orgs.access.required_two_factor import closed_to
 from tenants.credentials import devices
 from tenants.credentials.forms import AnswerForm
 from tenants.credentials.models import DeviceLogin

@@ -11,7 +11,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from orgs.access.gate import can
-from orgs.access.two_factor import closed_to
+from orgs.access.required_two_factor import closed_to
 from orgs.audit.models import AuditEvent
 from orgs.models import Organization
 from orgs.permissions import Permission

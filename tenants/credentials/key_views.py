@@ -8,7 +8,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from orgs.access.gate import org_view
-from orgs.access.two_factor import closed_to
+from orgs.access.required_two_factor import closed_to
 from orgs.permissions import Permission
 from tenants.access import people
 from tenants.credentials import devices, keys

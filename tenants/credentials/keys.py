@@ -15,7 +15,7 @@ from orgs.permissions import Permission
 from orgs.users.models import Actor
 from tenants.credentials.models import AccessToken, ApiKey, KeyEntry
 from tenants.models import Tenant
-from tenants.models.permissions import TenantPermission
+from tenants.models.tenant_permissions import TenantPermission
 from zenpro_site.common.refusals import Refused
 
 TOKEN_LIFETIME = timedelta(hours=1)  # clients keep the key and exchange it again by themselves

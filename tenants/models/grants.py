@@ -15,9 +15,9 @@ from orgs.permissions import Permission
 from orgs.roles.models import Role, RolePermission
 from orgs.roles.state import Holding, RolesState
 from orgs.teams.models import Team
+from tenants.models.tenant_permissions import codenames_of
 from zenpro_site.common.lasting import lasting
 
-from .permissions import codenames_of
 from .tenant import Tenant, TenantGroupObjectPermission, TenantUserObjectPermission
 
 # Who can hold a role, and the rows guardian keeps for it.

@@ -11,10 +11,9 @@ from guardian.models import GroupObjectPermissionBase, UserObjectPermissionBase
 from orgs.models import Membership, Organization, slug_validator
 from orgs.permissions import Permission
 from orgs.teams.models import Team
+from tenants.models.tenant_permissions import NEEDS
 from zenpro_site.common.names import PlainNames
 from zenpro_site.common.sealing import seal, unseal
-
-from .permissions import NEEDS
 
 
 def new_secrets() -> str:

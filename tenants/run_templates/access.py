@@ -1,6 +1,6 @@
 """What depends on whose template or re-run it is. `rights`: the person's on the tenant."""
 
-from tenants.models.permissions import TenantPermission
+from tenants.models.tenant_permissions import TenantPermission
 
 
 def may_edit(user, template, rights) -> bool:

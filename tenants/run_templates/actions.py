@@ -32,7 +32,7 @@ from tenants.run_templates.document.schema import walk
 from tenants.run_templates.engine.code import CodeError, check_modules, freeze
 from tenants.runs.client import Run
 from tenants.runs.connection import connect
-from tenants.usage.disk import MACHINE_FULL, machine_is_full, refusal_of_budget
+from tenants.usage.disk_budget import MACHINE_FULL, machine_is_full, refusal_of_budget
 from tenants.usage.models import Feature
 from tenants.usage.quotas import refusal_of_rerun
 from zenpro_site.common.refusals import Refused

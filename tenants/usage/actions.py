@@ -8,10 +8,10 @@ from orgs.audit.models import AuditEvent
 from orgs.models import Organization
 from orgs.users.models import Actor
 from tenants.models import Tenant
+from tenants.usage.disk_budget import budget_of
 from zenpro_site.common.refusals import Refused
 from zenpro_site.common.sizes import size_words
 
-from .disk import budget_of
 from .models import Feature, Quota
 
 

@@ -9,10 +9,10 @@ from django.views.decorators.http import require_http_methods, require_safe
 from orgs.access.gate import org_view, refuse
 from orgs.permissions import Permission
 from tenants.access.gate import tenant_view
-from tenants.models.permissions import TenantPermission
+from tenants.models.tenant_permissions import TenantPermission
+from tenants.usage.disk_budget import bar_of
 
 from . import actions
-from .disk import bar_of
 from .forms import DiskForm, LimitsForm
 from .models import Feature
 from .report import as_csv, by_month, by_tenant, report_of

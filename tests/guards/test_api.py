@@ -23,7 +23,7 @@ from orgs.permissions import Permission
 from orgs.users.models import User
 from tenants.api.app import api
 from tenants.api.callers import Anyone
-from tenants.models.permissions import TenantPermission
+from tenants.models.tenant_permissions import TenantPermission
 from tenants.run_templates import actions as template_actions
 from tests.tenants.runs.fakes import RUN_ID, FakeTenantClient, connect_to
 

@@ -1,4 +1,4 @@
-"""One name one thing: no two classes of ours are called the same."""
+"""One name one thing: no two classes of ours are called the same, and no two modules but for a reason."""
 
 import ast
 from collections import defaultdict
@@ -11,6 +11,18 @@ from .walk import modules
 SHARED = {
     "Command": "Django looks for it in the module of every command",
     "User": "the name in the public document of the API",
+}
+CONVENTIONAL = {"models", "views", "forms", "actions", "urls", "admin", "apps", "0001_initial"}
+SHARED_MODULES = {
+    "gate": "the door of an organization, and that of a tenant, which begins with the first",
+    "base": "the protocol of a package, or what Django looks for in a database backend",
+    "hosting": "one in each backend",
+    "access": "who may do what with the things of its package",
+    "seed": "a command, and what it does",
+    "tenants": "the API and the checks of an installation have a module for each kind of thing",
+    "members": "who is in a tenant, and the API to change it",
+    "grants": "roles on tenants, and the API to change them",
+    "member_views": "pages of a tenant's members, and of an organization's",
 }
 
 
@@ -32,3 +44,15 @@ def test_no_two_classes_have_one_name():
 @pytest.mark.parametrize("name", SHARED)
 def test_exceptions_are_there(name):
     assert len(homes()[name]) > 1, "Take it out of the list."
+
+
+def modules_by_name() -> dict[str, list[str]]:
+    found = defaultdict(list)
+    for module in modules().values():
+        found[module.name.rpartition(".")[2]].append(module.name)
+    return {name: where for name, where in found.items() if len(where) > 1}
+
+
+def test_modules_share_a_name_only_for_a_reason():
+    packages = {part for module in modules() for part in module.split(".")[:-1]}
+    assert modules_by_name().keys() - CONVENTIONAL - packages == SHARED_MODULES.keys() - packages

@@ -4,13 +4,18 @@ import ast
 from itertools import pairwise
 
 from orgs.permissions import Permission
-from orgs.roles.permissions import ORG_ROLES, TENANT_ROLES
-from tenants.models.permissions import TenantPermission, codenames_of
+from orgs.roles.predefined_permissions import ORG_ROLES, TENANT_ROLES
+from tenants.models.tenant_permissions import TenantPermission, codenames_of
 
 from .walk import modules
 
 # Where rights are named or handed out, which does not count as asking for them.
-DEFINING = {"orgs.permissions", "orgs.roles.permissions", "orgs.roles.grid", "tenants.models.permissions"}
+DEFINING = {
+    "orgs.permissions",
+    "orgs.roles.predefined_permissions",
+    "orgs.roles.rights_grid",
+    "tenants.models.tenant_permissions",
+}
 # Rights that nothing asks for yet, each with its reason.
 WAITING: dict[Permission, str] = {}
 

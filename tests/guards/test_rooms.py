@@ -47,7 +47,7 @@ PLACED = {
     "tenants.control_plane.wire": 0,  # plain values
     "orgs.invitations.bulk": 5,  # reads a form
     "orgs.users.adapter": 6,  # allauth calls it as it calls a page
-    "orgs.users.oidc": 6,
+    "orgs.users.social": 6,
 }
 MODEL_ORDER = [
     "orgs.users",
@@ -74,6 +74,8 @@ def rank(name: str) -> int:
         return COMMAND
     if last.endswith("views"):
         return PAGE
+    if last.endswith("permissions"):
+        return RANKS["permissions"]
     return PLACED.get(name, RANKS.get(last, HELPER))
 
 
@@ -180,19 +182,19 @@ def is_below(name: str) -> bool:
 
 # Modules that know this machine, each with its reason. The list only gets shorter.
 KNOW_THIS_MACHINE = {
-    "tenants.agent.disk": "measures and sweeps folders whose content others chose",
+    "tenants.agent.disk_sweeper": "measures and sweeps folders whose content others chose",
     "tenants.agent.run_pass": "a runner here shares the server's local stores",
     "tenants.run_templates.engine.code": "copies code into folders",
-    "tenants.run_templates.engine.environments": "installs what runners need",
-    "tenants.run_templates.engine.processes": "ends what a runner started",
+    "tenants.run_templates.engine.run_environments": "installs what runners need",
+    "tenants.run_templates.engine.marked_processes": "ends what a runner started",
     "tenants.run_templates.engine.runner": "runs a process in a box",
-    "tenants.usage.disk": "asks how full the disk is",
+    "tenants.usage.disk_budget": "asks how full the disk is",
     "zenpro_site.checkup.machine": "checks this machine: disk, groups, box and supervisor",
     "zenpro_site.checkup.network": "checks the ports of this machine",
     "zenpro_site.demo": "installs the version and fills the stores of the first tenant, which is here",
     "zenpro_site.isolation": "chooses the box of this machine",
     "zenpro_site.management.commands.up": "starts the supervisor of this machine",
-    "zenpro_site.processes": "lists programs for the supervisor",
+    "zenpro_site.programs": "lists programs for the supervisor",
     "zenpro_site.running": "writes what the supervisor runs with",
     "zenpro_site.shell": "says which box was chosen",
     "zenpro_site.sources": "looks at the package index of this machine",

@@ -6,7 +6,7 @@ from urllib.parse import quote
 import pytest
 
 from orgs.permissions import Permission
-from tenants.models.permissions import TenantPermission
+from tenants.models.tenant_permissions import TenantPermission
 
 from .walk import organization_pages
 

@@ -188,9 +188,9 @@ def run_churn(computer: Computer, **more) -> subprocess.CompletedProcess:
 def start_server(lab: Laboratory, folder: Path, port: int, **changed: str) -> subprocess.Popen:
     """A second server with this tenant's variables, some of them changed, and an empty database."""
     variables = lab.installed.ask(
-        "from tenants.models import Tenant\nfrom tenants.hosting.local.places import local_spec_of\n"
+        "from tenants.models import Tenant\nfrom tenants.hosting.local.locations import local_spec_of\n"
         "from tenants.hosting.local.variables import process_variables\n"
-        "from tenants.hosting.variables import pro_variables, server_variables\n"
+        "from tenants.hosting.pro_variables import pro_variables, server_variables\n"
         f"spec = local_spec_of(Tenant.objects.get(pk='{lab.pk}'))\n"
         "answer = process_variables(spec) | server_variables(spec) | pro_variables(spec)"
     )

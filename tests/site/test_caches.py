@@ -3,7 +3,7 @@
 import pytest
 from django.test import Client
 
-from orgs.users.links import make_path
+from orgs.users.first_sign_in import make_path
 from tests.guards.walk import admin_pages, all_pages
 from tests.guards.world import World
 

@@ -21,7 +21,8 @@ from tenants.hosting.local import box, space
 from tenants.hosting.local.launch import started_at
 from tenants.hosting.local.supervisor import ProcessInfo, Supervisor
 from tenants.models import Tenant
-from zenpro_site import running, schema
+from zenpro_site import running
+from zenpro_site import table_version as schema
 from zenpro_site.checkup import checks, database, machine, network, tenants
 from zenpro_site.checkup.findings import Level, ok, problem, warning, words_of
 

@@ -18,7 +18,8 @@ from factories import make_user
 from orgs.models import Organization
 from tenants.hosting.base import StartFailed, SupervisorGone
 from tenants.hosting.local import box
-from zenpro_site import processes, running
+from zenpro_site import programs as processes
+from zenpro_site import running
 from zenpro_site.management.commands import up
 
 from .test_isolation import WORDS

@@ -1,7 +1,7 @@
 import pytest
 from factories import make_user
 
-from orgs.users.links import make_path
+from orgs.users.first_sign_in import make_path
 
 
 def test_livez_needs_no_database(client):

@@ -10,10 +10,10 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 
 from tenants.models import Tenant
-from zenpro_site import schema
+from zenpro_site import table_version as schema
 from zenpro_site.common.sealing import SecretsUnreadable
 from zenpro_site.common.sizes import size_words
-from zenpro_site.keys import are_in_environment
+from zenpro_site.key_file import are_in_environment
 
 from .findings import Finding, ok, problem, warning, words_of
 

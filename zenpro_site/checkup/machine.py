@@ -21,7 +21,7 @@ from tenants.hosting.local.configured import machine
 from tenants.hosting.local.space import free_bytes, shortage
 from tenants.hosting.local.supervisor import Supervisor
 from tenants.models import Tenant
-from tenants.usage.disk import refusal_of_budget
+from tenants.usage.disk_budget import refusal_of_budget
 from zenpro_site import running
 from zenpro_site.common import modes
 from zenpro_site.common.sizes import size_words

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from orgs.roles.grid import ICONS, TENANT_GROUPS, summary
-from orgs.roles.permissions import DASHBOARD, RESOURCES, actions_of
+from orgs.roles.predefined_permissions import DASHBOARD, RESOURCES, actions_of
+from orgs.roles.rights_grid import ICONS, TENANT_GROUPS, summary
 from tenants.access.explain.reasons import Path, Question, Standing, paths_of
 from tenants.models import Tenant
 

@@ -2,8 +2,8 @@ from django import forms
 
 from orgs.members.listing import matching
 from orgs.models import Membership
-from orgs.roles.grid import TENANT_GROUPS, action_words, resource_words
-from orgs.roles.permissions import actions_of
+from orgs.roles.predefined_permissions import actions_of
+from orgs.roles.rights_grid import TENANT_GROUPS, action_words, resource_words
 from tenants.access.explain.reasons import Question
 from tenants.models import Tenant
 

@@ -10,7 +10,7 @@ from orgs.permissions import Permission
 from tenants.access.explain.reasons import Explanation, Remedy
 from tenants.access.gate import tenant_permissions_of
 from tenants.access.holder_fields import holder_value
-from tenants.models.permissions import TenantPermission
+from tenants.models.tenant_permissions import TenantPermission
 
 
 @dataclass(frozen=True)

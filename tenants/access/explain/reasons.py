@@ -12,14 +12,14 @@ from django.utils import timezone
 
 from orgs.models import Membership
 from orgs.permissions import Permission
-from orgs.roles.grid import action_words, resource_words
 from orgs.roles.models import Role
-from orgs.roles.permissions import DASHBOARD, READ, RESOURCES, actions_of, nearest
+from orgs.roles.predefined_permissions import DASHBOARD, READ, RESOURCES, actions_of, nearest
+from orgs.roles.rights_grid import action_words, resource_words
 from orgs.teams.models import Team
 from tenants.access.decisions import ACTION, allowed
 from tenants.access.gate import can
 from tenants.models import Share, Tenant, TenantGrant
-from tenants.models.permissions import TenantPermission
+from tenants.models.tenant_permissions import TenantPermission
 
 ITSELF = "tenant"  # the resource type of rights on the tenant in this dashboard
 DASHBOARD_RIGHTS = {

@@ -9,7 +9,7 @@ from django.utils.html import format_html
 from orgs.permissions import Permission
 from orgs.teams.models import Team
 from tenants.models import Tenant, TenantGrant
-from tenants.models.permissions import TenantPermission
+from tenants.models.tenant_permissions import TenantPermission
 from zenpro_site.common.sql import number_of
 
 TEAMS = 100  # rows; more are found by name

@@ -11,12 +11,12 @@ from django.views.decorators.http import require_http_methods
 
 from orgs.teams.models import Team
 from tenants.access import actions as grant_actions
-from tenants.access import effects
+from tenants.access import grant_effects as effects
 from tenants.access.forms import GrantForm, RolesForm
 from tenants.access.gate import tenant_view
 from tenants.access.holder_fields import holder_value, suggestions, typed
 from tenants.access.matrix.grid import cell_id, cell_of
-from tenants.models.permissions import TenantPermission
+from tenants.models.tenant_permissions import TenantPermission
 from zenpro_site.common.htmx import instead_into, render_partial, wants
 from zenpro_site.common.refusals import Refused
 

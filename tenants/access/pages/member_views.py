@@ -13,7 +13,7 @@ from tenants.access import actions as grant_actions
 from tenants.access.forms import OwnRoleForm
 from tenants.access.gate import tenant_view
 from tenants.access.members import TeamRow, members_in, person_rows, teams_of
-from tenants.models.permissions import TenantPermission
+from tenants.models.tenant_permissions import TenantPermission
 from zenpro_site.common.htmx import render_partial
 from zenpro_site.common.refusals import Refused
 

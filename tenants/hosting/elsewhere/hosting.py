@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from tenants.hosting.backends import spec_of
 from tenants.hosting.base import ServerError, ServerState, ServerStatus, Tell
-from tenants.hosting.elsewhere.checks import verdict
+from tenants.hosting.elsewhere.diagnosis import verdict
 from tenants.hosting.elsewhere.models import Enrollment
 from tenants.hosting.elsewhere.server import look
 from tenants.hosting.health import is_well

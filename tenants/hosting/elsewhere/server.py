@@ -10,7 +10,7 @@ import httpx
 from tenants.hosting.base import ServerSpec, TenantError
 from tenants.hosting.bounded import TooMuch
 from tenants.hosting.health import FAILURES, ask, is_ours, said
-from tenants.hosting.variables import pro_variables, server_variables
+from tenants.hosting.pro_variables import pro_variables, server_variables
 
 OLD_LINES = "sends sign-ins to another address than its own: it runs with older lines."
 OWN_BUSINESS = (

@@ -13,10 +13,10 @@ from orgs.permissions import Permission
 from tenants.access.gate import tenant_view
 from tenants.hosting.backends import spec_of
 from tenants.hosting.elsewhere import actions
-from tenants.hosting.elsewhere.checks import checks_of
+from tenants.hosting.elsewhere.diagnosis import checks_of
 from tenants.hosting.elsewhere.forms import CorrectForm
 from tenants.hosting.elsewhere.server import environment_block
-from tenants.models.permissions import TenantPermission
+from tenants.models.tenant_permissions import TenantPermission
 from zenpro_site.common.htmx import render_partial, wants
 from zenpro_site.common.refusals import Refused
 from zenpro_site.common.sealing import SecretsUnreadable

@@ -23,7 +23,7 @@ from tenants.hosting.local import box, folders
 from tenants.hosting.local.environments import Environments, version_key
 from tenants.hosting.local.explain import explain, tail
 from tenants.hosting.local.index import PackageIndex
-from tenants.hosting.local.processes import cpu_seconds
+from tenants.hosting.local.proc import cpu_seconds
 from tenants.hosting.local.spec import LocalSpec
 from tenants.hosting.local.supervisor import (
     ProcessInfo,

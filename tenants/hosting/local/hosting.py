@@ -10,10 +10,10 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 
 from tenants.hosting.base import SERVER_STEPS, ServerState, ServerStatus, Tell
-from tenants.hosting.local.accounts import switch_off
+from tenants.hosting.local.account_switch import switch_off
 from tenants.hosting.local.backend import LocalBackend
 from tenants.hosting.local.configured import machine
-from tenants.hosting.local.places import folder_of, local_spec_of, local_stores_of
+from tenants.hosting.local.locations import folder_of, local_spec_of, local_stores_of
 from tenants.hosting.local.run_records import end_run
 from tenants.hosting.local.spec import database_in
 from tenants.models import Tenant

@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from tenants.hosting.local.spec import LocalSpec
-from tenants.hosting.variables import pro_variables, server_variables
+from tenants.hosting.pro_variables import pro_variables, server_variables
 
 PASSED_ON = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "TZ")
 CERTIFICATES = PASSED_ON[:3]  # paths

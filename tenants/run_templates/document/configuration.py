@@ -15,7 +15,6 @@ from itertools import islice
 from typing import Any
 
 from tenants.run_templates.document import run_names
-from tenants.run_templates.document.checks import Budget, faults
 from tenants.run_templates.document.schema import (
     HALF,
     Description,
@@ -28,6 +27,7 @@ from tenants.run_templates.document.schema import (
     same,
     walk,
 )
+from tenants.run_templates.document.validation import Budget, faults
 from tenants.run_templates.document.yaml_text import YamlError, dump_yaml, load_yaml
 
 __all__ = ["YamlError", "dump_yaml", "load_yaml"]

@@ -21,8 +21,8 @@ from tenants.hosting.base import StartFailed
 from tenants.hosting.local import box, folders, groups
 from tenants.hosting.local.keep import kill_group
 from tenants.hosting.local.launch import read_record, started_at, write_record
+from tenants.run_templates.engine import marked_processes as processes
 
-from . import processes
 from .base import AlreadyRunning, Order, Runner, RunnerFailed, Started
 
 SOURCE = "zenml.zen_server.pipeline_execution.runner_entrypoint_configuration.RunnerEntrypointConfiguration"
@@ -33,7 +33,7 @@ NICENESS = 5  # pages and permissions come before runs
 SCRATCH = ("home", "config", "tmp")  # all that a run may write beside the tenant's stores
 TOLD = "limit"  # the file in which its keeper says which limit ended it
 BURIAL = 5.0  # seconds until a process that ended is gone
-TIDYING = 10.0  # seconds for one of them; what takes longer is the sweeper's, tenants.agent.disk
+TIDYING = 10.0  # seconds for one of them; what takes longer is the sweeper's, tenants.agent.disk_sweeper
 
 
 def folder_of(run_id: UUID) -> Path:

@@ -1,6 +1,7 @@
 from django.urls import path
 
-from . import run_views, views
+from tenants.run_templates.pages import rerun_views as run_views
+from tenants.run_templates.pages import views
 
 app_name = "run_templates"
 ONE = "o/<slug:org>/t/<slug:tenant>/templates/<uuid:template>/"

@@ -14,11 +14,11 @@ from orgs.access.gate import org_view, refuse
 from orgs.permissions import Permission
 from tenants.access.gate import tenant_view
 from tenants.hosting.base import TenantError, TenantNotFound
-from tenants.models.permissions import TenantPermission
+from tenants.models.tenant_permissions import TenantPermission
 from tenants.run_templates import actions
 from tenants.run_templates.access import may_edit
 from tenants.run_templates.engine.code import CodeError
-from tenants.run_templates.engine.environments import environment_of
+from tenants.run_templates.engine.run_environments import environment_of
 from tenants.run_templates.pages.forms import EditForm, TemplateForm
 from tenants.run_templates.pages.presentation import (
     ROWS,

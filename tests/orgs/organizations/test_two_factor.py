@@ -16,7 +16,7 @@ from factories import (
 )
 
 from orgs.access.gate import admits
-from orgs.access.two_factor import closed_to, members_without
+from orgs.access.required_two_factor import closed_to, members_without
 from orgs.audit.models import AuditEvent
 from orgs.users.models import Actor
 from tenants.access.decisions import may_connect

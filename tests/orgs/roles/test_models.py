@@ -1,7 +1,7 @@
 from factories import make_role
 
 from orgs.roles.models import Role
-from orgs.roles.permissions import TENANT_ROLES
+from orgs.roles.predefined_permissions import TENANT_ROLES
 
 
 def stored(organization):

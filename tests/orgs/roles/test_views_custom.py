@@ -13,7 +13,7 @@ from orgs.audit.models import AuditEvent
 from orgs.roles import actions
 from orgs.roles.exchange import as_json, read
 from orgs.roles.models import Role
-from orgs.roles.permissions import RESOURCES, TENANT_ROLES
+from orgs.roles.predefined_permissions import RESOURCES, TENANT_ROLES
 from orgs.users.models import Actor
 
 

@@ -8,7 +8,7 @@ from orgs.teams import actions
 from orgs.teams.models import Team
 from orgs.users.models import Actor
 from tenants.access.gate import can, tenants_visible_to
-from tenants.models.permissions import TenantPermission
+from tenants.models.tenant_permissions import TenantPermission
 from zenpro_site.common.refusals import Refused
 
 

@@ -22,7 +22,7 @@ from orgs.teams.access import is_maintainer, manages_members
 from orgs.teams.models import Team
 from orgs.users.models import Actor
 from tenants.access.gate import can
-from tenants.models.permissions import TenantPermission
+from tenants.models.tenant_permissions import TenantPermission
 from zenpro_site.common.refusals import Refused
 
 

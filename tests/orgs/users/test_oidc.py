@@ -19,10 +19,10 @@ from orgs.invitations import actions as invitations
 from orgs.members.actions import remove_member
 from orgs.users.actions import deactivate_person
 from orgs.users.models import Actor, User
-from orgs.users.oidc import SocialAdapter
+from orgs.users.social import SocialAdapter
 from tests.oidc_provider.running import Provider
 from zenpro_site.common.refusals import Refused
-from zenpro_site.oidc import Oidc, load_oidc
+from zenpro_site.oidc_settings import Oidc, load_oidc
 from zenpro_site.settings import env
 
 from .totp import code_of

@@ -12,7 +12,7 @@ from orgs.invitations import actions
 from orgs.invitations.actions import Offer, Sending, account_of, is_expected
 from orgs.invitations.bulk import read
 from orgs.users.models import Actor, User
-from orgs.users.oidc import _address
+from orgs.users.social import _address
 from tests.guards.walk import ROOT
 from zenpro_site.common.mailboxes import (
     is_address,

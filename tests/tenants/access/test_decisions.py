@@ -9,7 +9,7 @@ from django.utils import timezone
 from factories import make_grant, make_member, make_org, make_team, make_tenant, tenant_role
 
 from orgs.roles.models import Role
-from orgs.roles.permissions import RESOURCES, actions_of, nearest
+from orgs.roles.predefined_permissions import RESOURCES, actions_of, nearest
 from tenants.access import decisions
 from tenants.access.decisions import Resource, allowed, allowed_ids, may_connect
 from tenants.models import Share, Tenant

@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from factories import make_grant, make_member, make_role, make_team, make_tenant
 
-from orgs.roles.permissions import DASHBOARD, ORG_ROLES, TENANT_ROLES
+from orgs.roles.predefined_permissions import DASHBOARD, ORG_ROLES, TENANT_ROLES
 from tenants.access.explain.effective import access_to, rights_of
 from tenants.access.explain.reasons import DASHBOARD_RIGHTS, Question, Standing, explain
 from tenants.access.gate import can

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from orgs.models import Membership
-from orgs.roles.permissions import actions_of
+from orgs.roles.predefined_permissions import actions_of
 from tenants.access.decisions import allowed
 from tenants.access.explain.effective import rights_of
 from tenants.access.explain.reasons import DASHBOARD_RIGHTS, Path, Question, Remedy, Standing, explain

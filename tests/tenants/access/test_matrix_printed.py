@@ -9,11 +9,11 @@ from factories import make_grant, make_member, make_role
 from orgs.access.gate import permissions_of
 from orgs.permissions import Permission
 from orgs.roles.models import Role
-from orgs.roles.permissions import RESOURCES, actions_of, rights_that_exist
+from orgs.roles.predefined_permissions import RESOURCES, actions_of, rights_that_exist
 from orgs.roles.printed import sheets
 from tenants.access.decisions import allowed
 from tenants.access.gate import tenant_permissions_of
-from tenants.models.permissions import codenames_of
+from tenants.models.tenant_permissions import codenames_of
 
 
 def printed(org, level) -> dict[str, dict[str, bool]]:

@@ -14,7 +14,7 @@ from orgs.roles.models import Role
 from orgs.users.models import Actor, User
 from tenants.access.gate import tenant_permissions_of
 from tenants.models import TenantGrant, TenantUserObjectPermission
-from tenants.models.permissions import TenantPermission
+from tenants.models.tenant_permissions import TenantPermission
 
 from .test_two_views import INSIDE, answers
 

@@ -10,11 +10,11 @@ from guardian.core import ObjectPermissionChecker
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from orgs.roles.permissions import RESOURCES, TENANT_ROLES
+from orgs.roles.predefined_permissions import RESOURCES, TENANT_ROLES
 from tenants.access.decisions import allowed, may_connect
 from tenants.access.gate import tenant_permissions_of
 from tenants.models import TenantGrant
-from tenants.models.permissions import NEEDS, TenantPermission
+from tenants.models.tenant_permissions import NEEDS, TenantPermission
 
 PEOPLE, TEAMS, TENANTS = 3, 2, 2
 INSIDE = {

@@ -9,7 +9,7 @@ from orgs.permissions import Permission
 from tenants.access.gate import can
 from tenants.access.members import members_in, person_rows
 from tenants.agent.grant_endings import _admins
-from tenants.models.permissions import TenantPermission
+from tenants.models.tenant_permissions import TenantPermission
 
 
 @pytest.fixture

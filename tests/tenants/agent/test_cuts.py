@@ -18,8 +18,8 @@ from tenants.access import decisions
 from tenants.agent import tries
 from tenants.agent.chores import LOGIN_TIME, Cuts
 from tenants.hosting.base import ServerError
-from tenants.hosting.local.accounts import switch_off
-from tenants.hosting.local.places import folder_of
+from tenants.hosting.local.account_switch import switch_off
+from tenants.hosting.local.locations import folder_of
 from tenants.hosting.local.spec import database_in
 from tenants.models import Share, TenantAccount, TenantGrant
 

@@ -12,7 +12,7 @@ from tenants.agent.chores import Cuts
 from tenants.agent.key_cuts import KeyCuts
 from tenants.credentials import devices, keys
 from tenants.credentials.models import AccessToken
-from tenants.hosting.local.places import local_spec_of
+from tenants.hosting.local.locations import local_spec_of
 from tenants.runs import connection
 from tenants.runs.client import TenantClients
 from tenants.runs.connection import connect

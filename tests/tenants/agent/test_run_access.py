@@ -22,7 +22,7 @@ from tenants.agent import run_access, run_endings, run_pass, run_rows
 from tenants.credentials import keys
 from tenants.hosting.base import ServerError, TenantRefused, TenantUnreachable
 from tenants.hosting.elsewhere.models import Enrollment
-from tenants.hosting.local.places import folder_of
+from tenants.hosting.local.locations import folder_of
 from tenants.hosting.local.run_records import end_run
 from tenants.hosting.local.spec import database_in
 from tenants.models import Tenant, TenantGrant

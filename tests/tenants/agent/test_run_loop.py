@@ -22,8 +22,9 @@ from tenants.hosting.local.keep import family
 from tenants.models import Tenant
 from tenants.run_templates.document.configuration import default_configuration
 from tenants.run_templates.engine import derive as derivation
-from tenants.run_templates.engine import processes, runner
-from tenants.run_templates.engine.environments import RunEnvironments
+from tenants.run_templates.engine import marked_processes as processes
+from tenants.run_templates.engine import runner
+from tenants.run_templates.engine.run_environments import RunEnvironments
 from tenants.run_templates.engine.runner import BoxedRunner
 from tenants.run_templates.models import TemplateRun
 

@@ -21,13 +21,14 @@ from orgs.users.models import Actor
 from tenants.agent.chores import Cuts
 from tenants.agent.run_loop import RunLoop
 from tenants.hosting.local.environments import Environments
-from tenants.hosting.local.places import local_spec_of, local_stores_of
+from tenants.hosting.local.locations import local_spec_of, local_stores_of
 from tenants.hosting.local.variables import environment
 from tenants.models import new_secrets
 from tenants.run_templates.actions import cancel_run, create_template, queue_run
-from tenants.run_templates.engine import processes, runner
+from tenants.run_templates.engine import marked_processes as processes
+from tenants.run_templates.engine import runner
 from tenants.run_templates.engine.derive import derive
-from tenants.run_templates.engine.environments import RunEnvironments
+from tenants.run_templates.engine.run_environments import RunEnvironments
 from tenants.run_templates.models import TemplateRun
 from tenants.runs import connection
 from tenants.runs.client import TenantClients

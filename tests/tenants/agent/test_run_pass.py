@@ -15,7 +15,7 @@ from tenants.agent.run_memory import Memory
 from tenants.agent.run_pass import RunPass
 from tenants.hosting.base import TenantUnreachable
 from tenants.run_templates.engine.base import Runner
-from tenants.run_templates.engine.environments import RunEnvironments
+from tenants.run_templates.engine.run_environments import RunEnvironments
 from tenants.run_templates.models import TemplateRun
 from tenants.runs.client import TenantClient
 

@@ -9,7 +9,7 @@ from factories import make_grant, make_member, make_org, make_tenant
 from orgs.audit.models import AuditEvent
 from tenants.credentials.models import AccessToken
 from tenants.hosting.base import TenantRefused
-from tenants.hosting.local.places import local_spec_of
+from tenants.hosting.local.locations import local_spec_of
 from tenants.models import Share, TenantGrant
 from tenants.runs import connection
 from tenants.runs.client import TenantClient, TenantClients

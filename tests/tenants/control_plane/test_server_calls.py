@@ -9,7 +9,7 @@ from factories import make_grant, make_member, make_team, make_tenant
 
 from orgs.audit.models import AuditEvent
 from orgs.audit.sentences import plain
-from orgs.roles.permissions import RESOURCES
+from orgs.roles.predefined_permissions import RESOURCES
 from tenants.access import decisions
 from tenants.control_plane import actions
 from tenants.credentials.models import AccessToken

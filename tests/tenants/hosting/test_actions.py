@@ -10,7 +10,7 @@ from tenants.access import actions as grant_actions
 from tenants.access.gate import can, tenants_visible_to
 from tenants.hosting import actions
 from tenants.models import Tenant, TenantGrant
-from tenants.models.permissions import TenantPermission
+from tenants.models.tenant_permissions import TenantPermission
 from zenpro_site.common.refusals import Refused
 
 

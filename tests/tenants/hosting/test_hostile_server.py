@@ -16,7 +16,7 @@ from tenants.hosting.base import TenantBusy, TenantError, TenantRefused, TenantU
 from tenants.hosting.bounded import CallPlaces, Deadline, TooMuch, fetch, make_http
 from tenants.runs.client import TenantClient
 from tests.tenants.hosting.hostile import HEAD, LARGE, SLOW, HostileServer, redirect, says
-from zenpro_site.processes import WEB_THREADS
+from zenpro_site.programs import WEB_THREADS
 
 LIMIT = 60  # seconds until a call that hangs fails the test
 SECONDS = 0.5  # what a call is given

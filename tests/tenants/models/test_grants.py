@@ -7,7 +7,7 @@ from guardian.core import ObjectPermissionChecker
 
 from tenants.access.gate import can, tenant_permissions_of, tenants_visible_to
 from tenants.models import TenantGrant
-from tenants.models.permissions import TenantPermission
+from tenants.models.tenant_permissions import TenantPermission
 
 
 def test_role_of_another_organization_is_refused(org, member):

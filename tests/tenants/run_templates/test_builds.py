@@ -8,7 +8,7 @@ from package_index import running_index
 
 from tenants.hosting.base import EnvironmentFailed
 from tenants.hosting.local.index import PackageIndex
-from tenants.run_templates.engine.environments import RunEnvironments
+from tenants.run_templates.engine.run_environments import RunEnvironments
 
 ORGANIZATION = "5f1c0a52-0000-4000-8000-000000000001"
 

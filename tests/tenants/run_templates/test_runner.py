@@ -8,7 +8,8 @@ from uuid import uuid4
 
 import pytest
 
-from tenants.run_templates.engine import base, processes
+from tenants.run_templates.engine import base
+from tenants.run_templates.engine import marked_processes as processes
 from tenants.run_templates.engine.base import AlreadyRunning, Order, RunnerFailed, Started
 from tenants.run_templates.engine.runner import TOLD, BoxedRunner, chosen, folder_of
 from tests.tenants.hosting.conftest import bury, eventually

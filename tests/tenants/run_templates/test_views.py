@@ -13,7 +13,7 @@ from orgs.audit.models import AuditEvent
 from tenants.hosting.base import TenantUnreachable
 from tenants.run_templates import actions
 from tenants.run_templates.document.configuration import changes, default_configuration
-from tenants.run_templates.engine.environments import RunEnvironments, needs_of
+from tenants.run_templates.engine.run_environments import RunEnvironments, needs_of
 from tenants.run_templates.models import RunTemplate, TemplateRun
 from tenants.runs.client import Run
 from tests.tenants.runs.fakes import RUN_ID, churn, connect_to

@@ -9,7 +9,7 @@ from factories import make_grant, make_member, make_org, make_template, make_tem
 from playwright.sync_api import expect
 
 from tenants.run_templates.document.configuration import default_configuration
-from tenants.run_templates.engine.environments import RunEnvironments, needs_of
+from tenants.run_templates.engine.run_environments import RunEnvironments, needs_of
 from tenants.run_templates.models import TemplateRun
 from tests.tenants.runs.fakes import PROJECT, RUN_ID, churn
 

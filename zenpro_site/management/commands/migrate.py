@@ -3,7 +3,7 @@
 from django.core.management.base import CommandError
 from django.core.management.commands import migrate
 
-from zenpro_site import schema
+from zenpro_site import table_version as schema
 
 
 class Command(migrate.Command):

@@ -4,7 +4,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from orgs.invitations.actions import account_of
 from orgs.users.actions import link_made
-from orgs.users.links import make_path
+from orgs.users.first_sign_in import make_path
 from zenpro_site.running import address as our_address
 
 

@@ -20,13 +20,14 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
-from orgs.users.links import make_path
+from orgs.users.first_sign_in import make_path
 from orgs.users.models import Actor
 from tenants.hosting.base import ServerError, StartFailed, TenantError
 from tenants.hosting.local import box, groups
 from tenants.hosting.local.box import Isolation
 from tenants.hosting.local.supervisor import Supervisor, disk_errors, write_private
-from zenpro_site import demo, processes, running
+from zenpro_site import demo, running
+from zenpro_site import programs as processes
 from zenpro_site.common import modes
 from zenpro_site.common.addresses import authority, reachable
 from zenpro_site.common.characters import printable

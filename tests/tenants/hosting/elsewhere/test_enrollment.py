@@ -13,7 +13,7 @@ from orgs.users.models import Actor
 from tenants.hosting.actions import request_restart
 from tenants.hosting.backends import spec_of
 from tenants.hosting.elsewhere.actions import correct, enroll
-from tenants.hosting.elsewhere.checks import checks_of
+from tenants.hosting.elsewhere.diagnosis import checks_of
 from tenants.hosting.elsewhere.models import Enrollment
 from tenants.hosting.elsewhere.server import environment_block
 from tenants.models import Tenant

@@ -16,7 +16,7 @@ from orgs.users.models import Actor
 from tenants.credentials.models import AccessToken, DeviceLogin
 from tenants.hosting.backends import spec_of
 from tenants.hosting.elsewhere.actions import enroll
-from tenants.hosting.elsewhere.checks import checks_of
+from tenants.hosting.elsewhere.diagnosis import checks_of
 from tenants.hosting.elsewhere.server import environment_block
 from tenants.models import Tenant
 

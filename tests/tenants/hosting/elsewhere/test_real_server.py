@@ -14,7 +14,7 @@ from tenants.credentials.models import AccessToken
 from tenants.hosting.backends import api_url_of
 from tenants.hosting.base import TenantRefused
 from tenants.hosting.elsewhere.actions import enroll
-from tenants.hosting.elsewhere.checks import checks_of
+from tenants.hosting.elsewhere.diagnosis import checks_of
 from tenants.models import Tenant
 from tenants.runs import connection
 from tenants.runs.client import TenantClients

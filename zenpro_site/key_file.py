@@ -8,7 +8,7 @@ from pathlib import Path
 from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
 
-from .env import check_fernet
+from zenpro_site.env import check_fernet
 
 HINT = (
     "ZenPro has no keys. Run `zenpro up` once (it creates {file}), "

@@ -11,10 +11,9 @@ from django.urls import reverse
 
 from orgs.models import Organization
 from tenants.access.gate import tenants_visible_to
+from tenants.control_plane.wire import WireError
 from tenants.models import Tenant
 from zenpro_site.common.identifiers import uuid_or_none
-
-from .wire import WireError
 
 # What ZenML links to and we have no page for: what it is called, and how the client shows one.
 WORDS = {

@@ -19,12 +19,11 @@ from django.shortcuts import render
 
 from orgs.domains.actions import lets_in
 from orgs.invitations.actions import account_of, is_expected
+from orgs.users import actions
+from orgs.users.models import Actor
 from zenpro_site.common.characters import storable
 from zenpro_site.common.mailboxes import is_written_plainly, normal
 from zenpro_site.common.names import without_odd
-
-from . import actions
-from .models import Actor
 
 log = structlog.get_logger("zenpro.people")
 PATIENCE = 5  # seconds for one answer of the provider

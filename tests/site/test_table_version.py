@@ -5,7 +5,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 
-from zenpro_site import schema
+from zenpro_site import table_version as schema
 from zenpro_site.checkup import database
 from zenpro_site.checkup.findings import Level
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tenants.run_templates.document import checks
-from tenants.run_templates.document.checks import Budget, Spent, UncheckedPattern, faults, matches
+from tenants.run_templates.document import validation as checks
+from tenants.run_templates.document.validation import Budget, Spent, UncheckedPattern, faults, matches
 
 from .test_schema import json_values, odd_schemas
 

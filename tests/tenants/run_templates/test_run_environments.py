@@ -2,7 +2,7 @@ import pytest
 
 from tenants.hosting.base import EnvironmentFailed
 from tenants.run_templates.document.requirements import RequirementsRefused, check_requirements
-from tenants.run_templates.engine.environments import RunEnvironments
+from tenants.run_templates.engine.run_environments import RunEnvironments
 
 
 @pytest.fixture

@@ -4,8 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from orgs.permissions import Permission
-
-from .permissions import (
+from orgs.roles.predefined_permissions import (
     CREATE,
     DASHBOARD,
     DELETE,

@@ -4,7 +4,7 @@ from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
 
 from zenpro_site.common import sealing
-from zenpro_site.keys import load_keys, make_keys
+from zenpro_site.key_file import load_keys, make_keys
 
 NEW, OLD = (Fernet.generate_key().decode() for _ in range(2))
 

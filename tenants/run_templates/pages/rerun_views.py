@@ -7,7 +7,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from orgs.access.gate import refuse
 from tenants.access.gate import tenant_view
-from tenants.models.permissions import TenantPermission
+from tenants.models.tenant_permissions import TenantPermission
 from tenants.run_templates import actions
 from tenants.run_templates.access import may_cancel
 from tenants.run_templates.document.drafts import (

@@ -10,7 +10,7 @@ from django.utils.http import urlsafe_base64_decode, urlsafe_base64_encode
 class FirstSignInToken(PasswordResetTokenGenerator):
     """Dies with the first sign-in, a new password, or settings.PASSWORD_RESET_TIMEOUT."""
 
-    key_salt = "orgs.users.links.FirstSignInToken"
+    key_salt = "orgs.users.first_sign_in.FirstSignInToken"
 
 
 tokens = FirstSignInToken()

@@ -26,7 +26,7 @@ from tenants.run_templates.actions import stop_run
 from tenants.run_templates.engine import runner
 from tenants.run_templates.engine.code import code_folder
 from tenants.run_templates.models import RunTemplate, TemplateRun
-from tenants.usage.disk import DiskBar, budget_of
+from tenants.usage.disk_budget import DiskBar, budget_of
 
 log = structlog.get_logger("zenpro.agent")
 

@@ -7,9 +7,8 @@ from django.conf import settings
 
 from tenants.hosting.local.space import shortage
 from tenants.models import Tenant
+from tenants.usage.report import UsageBar
 from zenpro_site.common.sizes import size_words
-
-from .report import UsageBar
 
 MACHINE_FULL = "The disk of the machine is nearly full. Whoever runs ZenPro has to free some space first."
 WAITS = "Waiting: the disk is full."

@@ -7,8 +7,15 @@ import pytest
 from django.utils import timezone
 from factories import make_org, make_template, make_template_run, make_tenant
 
-from tenants.agent import disk
-from tenants.agent.disk import Measure, measure, measure_due, places_of, sweep_code, sweep_runs
+from tenants.agent import disk_sweeper as disk
+from tenants.agent.disk_sweeper import (
+    Measure,
+    measure,
+    measure_due,
+    places_of,
+    sweep_code,
+    sweep_runs,
+)
 from tenants.hosting.local import folders
 from tenants.models import Tenant
 from tenants.run_templates.engine import runner

@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from .editor import in_order, words_of
-from .grid import COLUMNS, action_words
-from .permissions import DASHBOARD
-from .state import NOTHING, Effect
+from orgs.roles.editor import in_order, words_of
+from orgs.roles.predefined_permissions import DASHBOARD
+from orgs.roles.rights_grid import COLUMNS, action_words
+from orgs.roles.state import NOTHING, Effect
 
 NAMED = 3  # people called by name
 SPELT = 4  # kinds of rights spelt out

@@ -1,8 +1,8 @@
 import pytest
 
 from orgs.permissions import Permission
-from orgs.roles.grid import ICONS, ORGANIZATION_WORDS, TENANT_GROUPS, grid, summary
-from orgs.roles.permissions import GROUPS, TENANT_ROLES
+from orgs.roles.predefined_permissions import GROUPS, TENANT_ROLES
+from orgs.roles.rights_grid import ICONS, ORGANIZATION_WORDS, TENANT_GROUPS, grid, summary
 
 
 def test_every_organization_right_has_words():

@@ -10,7 +10,7 @@ from tenants.hosting.local import space
 from tenants.run_templates import actions
 from tenants.run_templates.document.configuration import default_configuration
 from tenants.run_templates.models import TemplateRun
-from tenants.usage import disk
+from tenants.usage import disk_budget as disk
 from tests.tenants.api.conftest import Caller
 from tests.tenants.runs.fakes import churn
 from zenpro_site.common.refusals import Refused

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orgs.roles.consequences import of_editing
-from orgs.roles.effects import Consequence, consequence, rights_in_words
 from orgs.roles.models import Role
+from orgs.roles.role_effects import Consequence, consequence, rights_in_words
 from orgs.roles.state import Effect, Holding, RolesState, compare, effective
 
 PEOPLE, TEAMS, PLACES, ROLES = range(3), ("red", "blue"), ("p", "q"), ("one", "two", "three")

@@ -5,9 +5,8 @@ from urllib.parse import urlsplit
 from django.shortcuts import redirect
 from django.utils.http import url_has_allowed_host_and_scheme
 
+from orgs.access.factors import factor_rows, has_two_factor
 from orgs.models import Organization
-
-from .factors import factor_rows, has_two_factor
 
 BACK = "after_two_factor"  # in the session: the page that was wanted
 

@@ -5,7 +5,7 @@ import inspect
 import pytest
 
 from orgs.access.places import Places, places
-from tenants.access.places import TenantPlaces
+from tenants.access.tenant_places import TenantPlaces
 
 
 def questions() -> dict:

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 from orgs.models import Membership
 from orgs.roles.consequences import names_of
-from orgs.roles.effects import Consequence, consequence
 from orgs.roles.models import Role, RolePermission
+from orgs.roles.role_effects import Consequence, consequence
 from orgs.roles.state import compare
 from orgs.teams.models import Team
 from tenants.models import Tenant, TenantGrant

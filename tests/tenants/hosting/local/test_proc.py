@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tenants.hosting.local.processes import cpu_seconds
+from tenants.hosting.local.proc import cpu_seconds
 
 BURN = "import os\nwhile os.times().user < {}: pass"
 
