@@ -294,6 +294,15 @@ def write_output(rerun, text):
     runner.output_file(rerun.pk).write_text(text)
 
 
+def test_running_a_re_run_again_begins_with_its_own_values(looks, tenant, developer):
+    """Else whoever mends one value after a failure has lost all the others."""
+    template = make_template(tenant)
+    make_template_run(template, developer)
+    make_template_run(template, developer, zenml_run_id=RUN_ID, state="failed")
+    form = reverse("run_templates:run", args=[tenant.organization.slug, tenant.slug, template.pk])
+    assert f'href="{form}?from=2"' in run_page(looks)
+
+
 def test_rerun_that_was_stopped_by_itself_says_why(looks, tenant, server, developer):
     reason = "Dana Petrova no longer has access to production."
     make_template_run(
