@@ -10,7 +10,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from orgs.models import Organization
 from orgs.users.first_sign_in import user_of
-from zenpro_site import table_version as schema
+from zenpro_site import table_version
 
 THEMES = {"light", "dark"}
 TOO_LARGE = (RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent)
@@ -39,7 +39,7 @@ def livez(request):
 @require_safe
 def readyz(request):
     """The database answers and has all migrations."""
-    waiting = schema.migrations_waiting()
+    waiting = table_version.migrations_waiting()
     return JsonResponse({"ready": not waiting, "migrations_waiting": waiting}, status=503 if waiting else 200)
 
 

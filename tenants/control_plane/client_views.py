@@ -8,8 +8,7 @@ from django.urls import reverse
 from django.utils.http import urlencode
 
 from orgs.models import Organization
-from tenants.control_plane import browser_links as links
-from tenants.control_plane import wire
+from tenants.control_plane import browser_links, wire
 from tenants.credentials import devices, keys
 from zenpro_site.common import identifiers
 
@@ -25,7 +24,7 @@ def device_authorization(request):
     client_id = identifiers.uuid_or_none(request.POST.get("client_id"))
     if client_id is None:
         raise wire.WireError(HTTPStatus.BAD_REQUEST, "ValueError", "client_id is not a UUID.")
-    agent, home = request.headers.get("User-Agent", ""), links.tenant_at(request.home)
+    agent, home = request.headers.get("User-Agent", ""), browser_links.tenant_at(request.home)
     try:
         asked = devices.ask(client_id=client_id, user_agent=agent, ip=request.origin.ip, home=home)
     except devices.TooMany as error:
@@ -68,7 +67,9 @@ def device_token(request, home=None) -> JsonResponse:
 @endpoint("POST")
 def key_token(request):
     """A client exchanges an API key, which comes as `password` without a grant type, for a token (§3.3b)."""
-    issued = keys.exchange(secret=request.POST.get("password", ""), home=links.tenant_at(request.home))
+    issued = keys.exchange(
+        secret=request.POST.get("password", ""), home=browser_links.tenant_at(request.home)
+    )
     if issued is None:
         raise wire.not_signed_in("This API key is not valid, or no longer.")
     return {"access_token": issued[0], "token_type": "bearer", "expires_in": issued[1]}

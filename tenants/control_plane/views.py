@@ -13,8 +13,7 @@ from orgs.roles.predefined_permissions import RESOURCES, actions_of, is_known
 from orgs.users.models import Actor
 from tenants.access import decisions
 from tenants.access.decisions import Resource
-from tenants.control_plane import actions, wire
-from tenants.control_plane import browser_links as links
+from tenants.control_plane import actions, browser_links, wire
 from tenants.models import Tenant
 from tenants.usage import quotas
 from zenpro_site.common import identifiers
@@ -89,7 +88,7 @@ def authorize_server(request):
     No one is announced as superuser or service account: servers let both bypass our decisions.
     """
     user = request.token.user
-    tenant = links.live_tenant(identifiers.uuid_or_none(request.GET.get("server_id")))
+    tenant = browser_links.live_tenant(identifiers.uuid_or_none(request.GET.get("server_id")))
     if tenant is None or request.home not in (None, tenant.pk):
         raise wire.forbidden("You have no access to this tenant.")
     if not request.token.opens(tenant):
@@ -210,28 +209,28 @@ def missing(request, rest):
 @login_required
 def workspace(request, name, rest=""):
     """The URL that a server calls its dashboard, and the URLs it prints below it (§3.14)."""
-    return _lead(request, links.visible_workspace(request.user, name), rest)
+    return _lead(request, browser_links.visible_workspace(request.user, name), rest)
 
 
 @require_safe
 @login_required
 def organization(request, organization, rest=""):
     """The organization in ZenML's error hints (§3.14)."""
-    return redirect(links.visible_organization(request.user, organization))
+    return redirect(browser_links.visible_organization(request.user, organization))
 
 
 @require_safe
 @login_required
 def organization_tenant(request, organization, tenant, rest=""):
     """The same as `workspace`, as it was until 0.75 (§3.14)."""
-    return _lead(request, links.visible_tenant(request.user, organization, tenant), rest)
+    return _lead(request, browser_links.visible_tenant(request.user, organization, tenant), rest)
 
 
 def _lead(request, tenant, rest: str):
-    note = links.note_for(rest, request.GET.get("id", ""))
+    note = browser_links.note_for(rest, request.GET.get("id", ""))
     if note:
         messages.info(request, note)
-    return redirect(links.page_for(tenant, rest))
+    return redirect(browser_links.page_for(tenant, rest))
 
 
 def _who_and_what(request):
@@ -280,7 +279,7 @@ def _holder(organization, user_id, team_id):
 
 def _sharing(user_id, origin) -> Actor | None:
     """Whom the server names as the one who shares; None when we don't know them. Their rights are checked later."""
-    found = links.person_named(identifiers.uuid_or_none(user_id))
+    found = browser_links.person_named(identifiers.uuid_or_none(user_id))
     return Actor(found, origin) if found else None
 
 

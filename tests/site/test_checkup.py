@@ -21,8 +21,7 @@ from tenants.hosting.local import box, space
 from tenants.hosting.local.launch import started_at
 from tenants.hosting.local.supervisor import ProcessInfo, Supervisor
 from tenants.models import Tenant
-from zenpro_site import running
-from zenpro_site import table_version as schema
+from zenpro_site import running, table_version
 from zenpro_site.checkup import checks, database, machine, network, tenants
 from zenpro_site.checkup.findings import Level, ok, problem, warning, words_of
 
@@ -446,7 +445,7 @@ def test_a_mail_server_that_is_not_there(settings):
 
 def test_database(db, monkeypatch):
     assert database.check_database()[0].level == OK
-    monkeypatch.setattr(schema, "migrations_waiting", lambda: 2)
+    monkeypatch.setattr(table_version, "migrations_waiting", lambda: 2)
     assert database.check_database()[0] == problem(
         "Migrations not applied yet: 2.",
         "`zenpro up` applies them when it starts; without it, run: zenpro migrate",
@@ -457,7 +456,7 @@ def test_database_that_does_not_answer(db, monkeypatch):
     def fail():
         raise DatabaseError("connection to server failed: no\nmore")
 
-    monkeypatch.setattr(schema, "migrations_waiting", fail)
+    monkeypatch.setattr(table_version, "migrations_waiting", fail)
     (found,) = database.check_database()
     assert found.text == "The database cannot be used: connection to server failed: no"
     assert found.level == PROBLEM

@@ -5,7 +5,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 
-from zenpro_site import table_version as schema
+from zenpro_site import table_version
 from zenpro_site.checkup import database
 from zenpro_site.checkup.findings import Level
 
@@ -19,19 +19,19 @@ def of_before():
 
 
 def test_a_new_database_is_not_of_before():
-    assert not schema.is_of_before()
-    assert schema.migrations_waiting() == 0
+    assert not table_version.is_of_before()
+    assert table_version.migrations_waiting() == 0
 
 
 def test_a_migration_that_is_gone_tells_it_apart(of_before):
-    assert schema.is_of_before()
+    assert table_version.is_of_before()
 
 
 def test_migrations_of_others_that_are_gone_tell_nothing():
     """Django's own apps and those of libraries squash theirs as well."""
     MigrationRecorder(connection).record_applied("auth", "0000_long_ago")
     MigrationRecorder(connection).record_applied("an_app_of_long_ago", "0001_initial")
-    assert not schema.is_of_before()
+    assert not table_version.is_of_before()
 
 
 def test_migrate_refuses_it_and_changes_nothing(of_before):

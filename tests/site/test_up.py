@@ -18,8 +18,7 @@ from factories import make_user
 from orgs.models import Organization
 from tenants.hosting.base import StartFailed, SupervisorGone
 from tenants.hosting.local import box
-from zenpro_site import programs as processes
-from zenpro_site import running
+from zenpro_site import programs, running
 from zenpro_site.management.commands import up
 
 from .test_isolation import WORDS
@@ -148,7 +147,7 @@ def test_ports_that_are_none(text):
     ("given", "bound"), [("::1", "[::1]:8000"), ("[::1]", "[::1]:8000"), ("0.0.0.0", "0.0.0.0:8000")]
 )
 def test_what_the_web_process_listens_on(given, bound):
-    program = processes.web(up.host(given), 8000, "http://x")
+    program = programs.web(up.host(given), 8000, "http://x")
     assert program.command[program.command.index("--bind") + 1] == bound
     assert "[" not in program.host
 

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 
 from tenants.models import Tenant
-from zenpro_site import table_version as schema
+from zenpro_site import table_version
 from zenpro_site.common.sealing import SecretsUnreadable
 from zenpro_site.common.sizes import size_words
 from zenpro_site.key_file import are_in_environment
@@ -43,13 +43,13 @@ def check_database() -> list[Finding]:
     if not is_there():
         return [warning(f"There is no database {_file()} yet.", "`zenpro up` creates it.")]
     try:
-        waiting, of_before = schema.migrations_waiting(), schema.is_of_before()
+        waiting, of_before = table_version.migrations_waiting(), table_version.is_of_before()
         more = _postgresql() if connection.vendor == "postgresql" else [_sqlite()]
     except DatabaseError as error:
         remedy = "Check that it is running, and that DATABASE_URL is right."
         return [problem(f"The database cannot be used: {words_of(error)}", remedy)]
     if of_before:
-        more.insert(0, problem(schema.words_of_before(), schema.REMEDY))
+        more.insert(0, problem(table_version.words_of_before(), table_version.REMEDY))
     elif waiting:
         remedy = "`zenpro up` applies them when it starts; without it, run: zenpro migrate"
         more.insert(0, problem(f"Migrations not applied yet: {waiting}.", remedy))

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_http_methods
 
 from orgs.teams.models import Team
 from tenants.access import actions as grant_actions
-from tenants.access import grant_effects as effects
+from tenants.access import grant_effects
 from tenants.access.forms import GrantForm, RolesForm
 from tenants.access.gate import tenant_view
 from tenants.access.holder_fields import holder_value, suggestions, typed
@@ -36,7 +36,7 @@ def grant_give(request):
     context = {"tenant": request.tenant, "form": form, "roles": request.org.roles.tenant_level()}
     if ready:
         values = form.cleaned_data
-        context["effect"] = effects.of_giving(request.tenant, values["holder"], values["role"])
+        context["effect"] = grant_effects.of_giving(request.tenant, values["holder"], values["role"])
         context |= {"ends": values["expires_at"], "told_by_mail": settings.MAIL_IS_SET_UP}
     return _form_page(request, "access/grant.html#modal", "access/grant.html#effect", context, form)
 
@@ -93,7 +93,7 @@ def grant_withdraw(request, grant):
     grants = request.tenant.grants.select_related("role", "membership__user", "team", "tenant")
     grant = get_object_or_404(grants, pk=grant)
     if request.method != "POST":
-        context = {"tenant": request.tenant, "grant": grant, "effect": effects.of_withdrawing(grant)}
+        context = {"tenant": request.tenant, "grant": grant, "effect": grant_effects.of_withdrawing(grant)}
         context["who"] = grant_actions.holder_name(grant.holder)
         return render_partial(request, "access/withdraw.html#modal", context)
     fields = {"holder": holder_value(grant.holder), "role": grant.role_id, **_end_of(grant)}
@@ -126,7 +126,7 @@ def _roles(request, holder):
         return _set(request, holder, held, form.cleaned_data["roles"])
     context = _roles_context(request, holder, held, form)
     if ready:
-        context["effect"] = effects.of_setting(request.tenant, holder, form.cleaned_data["roles"])
+        context["effect"] = grant_effects.of_setting(request.tenant, holder, form.cleaned_data["roles"])
     if any(wants(request, place) for place in ("cell-menu", "holder-roles")):
         return render(request, "access/roles.html#modal", context)
     if wants(request, context["cell"]):

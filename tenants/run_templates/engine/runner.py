@@ -21,7 +21,7 @@ from tenants.hosting.base import StartFailed
 from tenants.hosting.local import box, folders, groups
 from tenants.hosting.local.keep import kill_group
 from tenants.hosting.local.launch import read_record, started_at, write_record
-from tenants.run_templates.engine import marked_processes as processes
+from tenants.run_templates.engine import marked_processes
 
 from .base import AlreadyRunning, Order, Runner, RunnerFailed, Started
 
@@ -125,7 +125,7 @@ class BoxedRunner:
                 record = read_record(file.fileno())
         except OSError:
             return None
-        if record is None or started_at(record[0]) != record[1] or processes.has_ended(record[0]):
+        if record is None or started_at(record[0]) != record[1] or marked_processes.has_ended(record[0]):
             return None
         return _started(run_id, record[0])
 
@@ -133,15 +133,15 @@ class BoxedRunner:
         """Does this very process still run? Takes note of its end, or it would stay as a zombie."""
         if child := self.children.get(started.run_id):
             child.poll()
-        return processes.alive(started.pid, started.mark)
+        return marked_processes.alive(started.pid, started.mark)
 
     def stop(self, started: Started) -> None:
         """Ask the runner: the keeper passes it on, and ZenML's own handler ends the step."""
-        processes.terminate(started.pid, started.mark)
+        marked_processes.terminate(started.pid, started.mark)
 
     def end(self, started: Started) -> None:
         """End the keeper and with it the box."""
-        processes.kill(started.pid, started.mark)
+        marked_processes.kill(started.pid, started.mark)
 
     def exit_code(self, started: Started) -> int | None:
         """None when another agent started the process."""
@@ -186,7 +186,7 @@ def chosen() -> Runner:
 
 
 def _started(run_id: UUID, pid: int) -> Started:
-    return Started(run_id, pid, processes.mark_of(pid))
+    return Started(run_id, pid, marked_processes.mark_of(pid))
 
 
 def _start(order: Order) -> subprocess.Popen:

@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 from factories import make_org, make_template, make_template_run, make_tenant
 
-from tenants.agent import disk_sweeper as disk
+from tenants.agent import disk_sweeper
 from tenants.agent.disk_sweeper import (
     Measure,
     measure,
@@ -273,7 +273,7 @@ def test_what_could_not_be_looked_through_counts_as_before(tenant, data, monkeyp
     write(data / "tenants" / str(tenant.pk) / "a", 1)
     Tenant.objects.filter(pk=tenant.pk).update(disk_bytes=9 * MB)
     tenant.refresh_from_db()
-    monkeypatch.setattr(disk, "ONE_TENANT", -1.0)
+    monkeypatch.setattr(disk_sweeper, "ONE_TENANT", -1.0)
     measure(tenant)
     assert stored(tenant) == 9
 
@@ -347,7 +347,7 @@ def test_of_a_deleted_template_nothing_stays(tenant, monkeypatch):
     template.delete()
     assert not TemplateRun.objects.filter(pk=pk).exists()
     assert sweep_runs() == 0 and folder.exists(), "It may just be in the making."
-    monkeypatch.setattr(disk, "SETTLED", timedelta(0))
+    monkeypatch.setattr(disk_sweeper, "SETTLED", timedelta(0))
     assert sweep_runs() == 1
     assert not folder.exists()
     assert runner.output_file(stays.pk).exists()
@@ -360,7 +360,7 @@ def test_code_that_no_template_uses_is_removed_after_a_day(tenant, data, monkeyp
     write(tmp_path / "project/more.py", 1)
     used = make_template(tenant, code_hash=freeze(str(tmp_path / "project")))
     assert sweep_code() == 0 and unused.exists()
-    monkeypatch.setattr(disk, "CODE_KEPT", timedelta(0))
+    monkeypatch.setattr(disk_sweeper, "CODE_KEPT", timedelta(0))
     assert sweep_code() == 1
     assert not unused.exists()
     assert (code_folder(used.code_hash) / "more.py").exists()

@@ -22,8 +22,7 @@ from tenants.hosting.local.keep import family
 from tenants.models import Tenant
 from tenants.run_templates.document.configuration import default_configuration
 from tenants.run_templates.engine import derive as derivation
-from tenants.run_templates.engine import marked_processes as processes
-from tenants.run_templates.engine import runner
+from tenants.run_templates.engine import marked_processes, runner
 from tenants.run_templates.engine.run_environments import RunEnvironments
 from tenants.run_templates.engine.runner import BoxedRunner
 from tenants.run_templates.models import TemplateRun
@@ -81,7 +80,7 @@ def here(db, settings, tmp_path, monkeypatch):
     (code / "behaviour").write_text("sleep")
     yield code
     for process in TemplateRun.objects.exclude(pid=None):
-        processes.kill(process.pid, process.pid_started)
+        marked_processes.kill(process.pid, process.pid_started)
 
 
 @pytest.fixture
@@ -140,7 +139,7 @@ def kill(run):
 
 def dead(run):
     now = fresh(run)
-    return not processes.alive(now.pid, now.pid_started)
+    return not marked_processes.alive(now.pid, now.pid_started)
 
 
 def cancel(run, person):
@@ -180,7 +179,7 @@ def test_a_queued_run_is_derived_and_started_once(loop, run, server):
     loop.tick()
     now = fresh(run)
     assert now.state == "starting"
-    assert processes.alive(now.pid, now.pid_started)
+    assert marked_processes.alive(now.pid, now.pid_started)
     assert now.zenml_run_id == server.only_run.id
     assert server.log == ["create_snapshot", "create_run", "workload_token"]
 
@@ -370,7 +369,7 @@ def test_an_agent_killed_after_a_call_is_followed_without_doing_it_twice(here, r
         new_loop(server).tick()
     new_loop(server).tick()
     assert fresh(run).state == "starting"
-    assert processes.alive(fresh(run).pid, fresh(run).pid_started)
+    assert marked_processes.alive(fresh(run).pid, fresh(run).pid_started)
     assert (len(server.snapshots), len(server.runs_by_id)) == (1, 1)
 
 
@@ -541,10 +540,10 @@ def test_what_a_step_left_running_is_ended(loop, run, server, here):
     (here / "behaviour").write_text("child sleep")
     loop.tick()
     ticks(loop, lambda: any(line.startswith("child") for line in runner.chosen().output(run.pk)))
-    everybody = {pid: processes.mark_of(pid) for pid in family(fresh(run).pid)}
+    everybody = {pid: marked_processes.mark_of(pid) for pid in family(fresh(run).pid)}
     kill(run)
     ticks(loop, lambda: fresh(run).has_ended)
-    ticks(loop, lambda: not any(processes.alive(pid, mark) for pid, mark in everybody.items()))
+    ticks(loop, lambda: not any(marked_processes.alive(pid, mark) for pid, mark in everybody.items()))
 
 
 def test_a_process_that_stays_after_the_end_of_its_run_is_ended(loop, run, server, monkeypatch):
@@ -769,14 +768,14 @@ def test_a_rebooted_machine_ends_what_ran(here, run, server):
     new_loop(server).tick()
     server.set("running")
     pid = fresh(run).pid
-    TemplateRun.objects.update(pid_started=processes.mark_of(pid).partition("/")[0] + "/deadbeef")
+    TemplateRun.objects.update(pid_started=marked_processes.mark_of(pid).partition("/")[0] + "/deadbeef")
     loop = new_loop(server)
     loop.tick()
     assert state(run) == (
         "failed",
         "The process of the run was killed, or the machine was restarted.",
     )
-    assert processes.mark_of(pid), "a process of another boot is not ours to kill"
+    assert marked_processes.mark_of(pid), "a process of another boot is not ours to kill"
     os.kill(pid, signal.SIGKILL)
 
 

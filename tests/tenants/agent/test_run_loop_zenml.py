@@ -25,8 +25,7 @@ from tenants.hosting.local.locations import local_spec_of, local_stores_of
 from tenants.hosting.local.variables import environment
 from tenants.models import new_secrets
 from tenants.run_templates.actions import cancel_run, create_template, queue_run
-from tenants.run_templates.engine import marked_processes as processes
-from tenants.run_templates.engine import runner
+from tenants.run_templates.engine import marked_processes, runner
 from tenants.run_templates.engine.derive import derive
 from tenants.run_templates.engine.run_environments import RunEnvironments
 from tenants.run_templates.models import TemplateRun
@@ -334,7 +333,7 @@ def test_the_run_of_a_removed_member_is_stopped_everywhere(template, here):
         done = ended(run)
     reason = f"Stopped: {people['dev']} no longer has access to real."
     assert (done.state, done.state_reason) == ("stopped", reason)
-    assert not processes.alive(running.pid, running.pid_started)
+    assert not marked_processes.alive(running.pid, running.pid_started)
     client = connect(people["ada"], tenant)
     seen = client.run(done.zenml_run_id)
     assert (seen.status, seen.reason, seen.finished) == ("stopped", done.state_reason, True)

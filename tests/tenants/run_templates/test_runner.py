@@ -8,8 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from tenants.run_templates.engine import base
-from tenants.run_templates.engine import marked_processes as processes
+from tenants.run_templates.engine import base, marked_processes
 from tenants.run_templates.engine.base import AlreadyRunning, Order, RunnerFailed, Started
 from tenants.run_templates.engine.runner import TOLD, BoxedRunner, chosen, folder_of
 from tests.tenants.hosting.conftest import bury, eventually
@@ -90,7 +89,7 @@ def test_a_process_is_alive_until_it_ended_even_when_nobody_buried_it(order, sta
     assert stranger.alive(started)
     os.kill(started.pid, signal.SIGKILL)
     os.waitid(os.P_PID, started.pid, os.WEXITED | os.WNOWAIT)
-    assert processes.mark_of(started.pid) == started.mark
+    assert marked_processes.mark_of(started.pid) == started.mark
     assert not stranger.alive(started)
     assert stranger.find(order.run_id) is None
 
@@ -98,7 +97,7 @@ def test_a_process_is_alive_until_it_ended_even_when_nobody_buried_it(order, sta
 def test_whoever_started_it_buries_it_and_knows_how_it_ended(runner, started):
     assert runner.alive(started)
     runner.end(started)
-    eventually(lambda: not runner.alive(started) and processes.mark_of(started.pid) == "")
+    eventually(lambda: not runner.alive(started) and marked_processes.mark_of(started.pid) == "")
     assert runner.exit_code(started) == -signal.SIGKILL
     assert BoxedRunner().exit_code(started) is None
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tenants.run_templates.document import validation as checks
+from tenants.run_templates.document import validation
 from tenants.run_templates.document.validation import Budget, Spent, UncheckedPattern, faults, matches
 
 from .test_schema import json_values, odd_schemas
@@ -36,7 +36,7 @@ def test_a_pattern_that_doubles_with_every_letter_is_matched_in_one_walk(schema)
     text = "a" * 5000 + "!"
     budget = Budget()
     assert faults(schema, text if "type" in schema else {text: "x"}, budget)
-    assert budget.left > checks.UNITS * 0.99
+    assert budget.left > validation.UNITS * 0.99
 
 
 @pytest.mark.parametrize(
@@ -62,14 +62,14 @@ def test_a_pattern_that_doubles_with_every_letter_is_matched_in_one_walk(schema)
 )
 def test_a_schema_that_explodes_is_given_up_within_its_budget(schema, value):
     budget = Budget()
-    assert len(faults(schema, value, budget)) <= checks.MOST
+    assert len(faults(schema, value, budget)) <= validation.MOST
     assert budget.left >= 0
 
 
 def test_another_dialect_inside_does_not_bring_back_the_library_s_own_expressions(monkeypatch):
     """A schema may name another draft anywhere, and the library would evaluate that with its own keywords."""
     seen = []
-    monkeypatch.setattr(checks, "matches", lambda pattern, text, budget: seen.append(pattern) or True)
+    monkeypatch.setattr(validation, "matches", lambda pattern, text, budget: seen.append(pattern) or True)
     inner = {"$schema": "http://json-schema.org/draft-07/schema#", "pattern": "^(a+)+$"}
     for schema in (inner, {"allOf": [inner]}, {"$ref": "#/$defs/x", "$defs": {"x": inner}}):
         assert faults(schema, "a") == []
@@ -223,7 +223,7 @@ def test_formats_are_those_that_pydantic_takes(name, text, right):
 def test_items_are_compared_as_json_and_each_looked_at_once(items, unique):
     budget = Budget()
     assert (faults({"uniqueItems": True}, items, budget) == []) is unique
-    assert checks.UNITS - budget.left < 100 * (len(items) + 10)
+    assert validation.UNITS - budget.left < 100 * (len(items) + 10)
 
 
 @given(odd_schemas, json_values)
@@ -244,16 +244,16 @@ LARGE = "(?i)(" + r"\pL{1,9}" * 100 + ")"
 def test_a_regular_expression_that_is_too_large_is_compiled_once(count, monkeypatch):
     """Each try takes 11 ms, in which no other thread runs."""
     tried = []
-    compile_ = checks._compile
-    monkeypatch.setattr(checks, "_compile", lambda pattern: tried.append(pattern) or compile_(pattern))
+    compile_ = validation._compile
+    monkeypatch.setattr(validation, "_compile", lambda pattern: tried.append(pattern) or compile_(pattern))
     assert faults({"patternProperties": {LARGE: {}}}, {f"key{number}": 1 for number in range(count)}) == []
     assert tried == [LARGE]
 
 
 def test_many_large_regular_expressions_are_given_up_within_the_budget(monkeypatch):
     tried = []
-    compile_ = checks._compile
-    monkeypatch.setattr(checks, "_compile", lambda pattern: tried.append(pattern) or compile_(pattern))
+    compile_ = validation._compile
+    monkeypatch.setattr(validation, "_compile", lambda pattern: tried.append(pattern) or compile_(pattern))
     patterns = {f"{LARGE}{number}": {} for number in range(300)}
     assert faults({"patternProperties": patterns}, {"key": 1}) == []
-    assert len(tried) <= checks.UNITS // checks.UNCOMPILED + 1
+    assert len(tried) <= validation.UNITS // validation.UNCOMPILED + 1

@@ -10,7 +10,7 @@ from tenants.hosting.local import space
 from tenants.run_templates import actions
 from tenants.run_templates.document.configuration import default_configuration
 from tenants.run_templates.models import TemplateRun
-from tenants.usage import disk_budget as disk
+from tenants.usage import disk_budget
 from tests.tenants.api.conftest import Caller
 from tests.tenants.runs.fakes import churn
 from zenpro_site.common.refusals import Refused
@@ -93,14 +93,14 @@ def test_the_api_says_so(org, tenant, template, operator, full_machine):
 
 def test_no_limit_and_own_limits(tenant, settings):
     uses(tenant, 500 * G)
-    assert disk.refusal_of_budget(tenant)
+    assert disk_budget.refusal_of_budget(tenant)
     uses(tenant, 500 * G, disk_budget=600 * G)
-    assert disk.refusal_of_budget(tenant) == ""
+    assert disk_budget.refusal_of_budget(tenant) == ""
     uses(tenant, 500 * G, disk_budget=0)
-    assert disk.refusal_of_budget(tenant) == ""
+    assert disk_budget.refusal_of_budget(tenant) == ""
     settings.ZENPRO_TENANT_DISK = 0
     uses(tenant, 500 * G, disk_budget=None)
-    assert disk.refusal_of_budget(tenant) == ""
+    assert disk_budget.refusal_of_budget(tenant) == ""
 
 
 def test_a_disk_without_room_for_files_is_full(monkeypatch, tmp_path):
@@ -139,5 +139,5 @@ def test_superusers_give_a_tenant_more(as_user, org, tenant, owner, superuser):
     assert tenant.disk_budget is None
     as_user(superuser).post(path, {"disk": "0"})
     tenant.refresh_from_db()
-    assert (tenant.disk_budget, disk.budget_of(tenant)) == (0, None)
+    assert (tenant.disk_budget, disk_budget.budget_of(tenant)) == (0, None)
     assert as_user(superuser).post(path, {"disk": "-1"}).status_code == 422

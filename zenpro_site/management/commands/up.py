@@ -26,8 +26,7 @@ from tenants.hosting.base import ServerError, StartFailed, TenantError
 from tenants.hosting.local import box, groups
 from tenants.hosting.local.box import Isolation
 from tenants.hosting.local.supervisor import Supervisor, disk_errors, write_private
-from zenpro_site import demo, running
-from zenpro_site import programs as processes
+from zenpro_site import demo, programs, running
 from zenpro_site.common import modes
 from zenpro_site.common.addresses import authority, reachable
 from zenpro_site.common.characters import printable
@@ -71,7 +70,7 @@ class Command(BaseCommand):
         self._prepare()
         admin, password = self._first_account(no_demo)
         supervisor = Supervisor(settings.ZENPRO_DATA)
-        for program in (processes.web(host, port, url), processes.agent(url)):
+        for program in (programs.web(host, port, url), programs.agent(url)):
             supervisor.write(program)
         with self._step("Web and agent"):
             child = supervisor.spawn()
