@@ -53,18 +53,39 @@ def freeze(location: str) -> str:
     Safe to kill and to repeat: the copy gets its name when it is complete. Raises CodeError.
     """
     with _opened(location) as source:
-        home = settings.ZENPRO_DATA / "code"
-        home.mkdir(parents=True, exist_ok=True, mode=0o700)
-        _remove_stale(home)
-        copy = Path(tempfile.mkdtemp(prefix=".copy-", dir=home))
+        return _frozen(source)
+
+
+def freeze_folder(folder: Path) -> str:
+    """freeze() for a folder that we made ourselves, wherever it is."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        return _frozen(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _frozen(source: int) -> str:
+    with scratch("copy") as copy:
         try:
             code_hash = _Copy(_real(source), copy).of(source)
-            _publish(copy, home / code_hash)
+            _publish(copy, copy.parent / code_hash)
         except OSError as error:
             raise CodeError(f"The directory cannot be copied: {error.strerror or error}.") from error
-        finally:
-            folders.remove(copy)
     return code_hash
+
+
+@contextmanager
+def scratch(name: str) -> Iterator[Path]:
+    """An empty folder beside the copies, thrown away afterwards. What a killed process left goes first."""
+    home = settings.ZENPRO_DATA / "code"
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _remove_stale(home)
+    folder = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=home))
+    try:
+        yield folder
+    finally:
+        folders.remove(folder)
 
 
 def _publish(copy: Path, place: Path) -> None:
@@ -347,7 +368,7 @@ def _make_read_only(folder: Path) -> None:
 
 
 def _remove_stale(home: Path) -> None:
-    for copy in home.glob(".copy-*"):
+    for copy in home.glob(".*-*"):
         with suppress(FileNotFoundError):  # someone else was faster
             if time.time() - copy.stat().st_mtime > STALE:
                 folders.remove(copy)
