@@ -10,7 +10,7 @@ import zipfile
 
 import pytest
 
-from tenants.run_templates.engine import archives, code
+from tenants.run_templates.engine import code, programs
 from tenants.run_templates.engine.archives import freeze_archive
 from tenants.run_templates.engine.code import CodeError, code_folder
 
@@ -125,7 +125,7 @@ def test_devices_and_pipes_are_left_out(archive):
 )
 def test_paths_that_lead_out(archive, make, name):
     make(archive, [*FILES.items(), (name, b"x")])
-    assert "leads out of it" in refusal_of(archive)
+    assert "leads out of the code" in refusal_of(archive)
 
 
 LINKS_OUT = {
@@ -147,33 +147,33 @@ def test_nothing_is_written_through_a_link(archive, tmp_path):
     (tmp_path / "aim").mkdir()
     link = special("out", tarfile.SYMTYPE, str(tmp_path / "aim"))
     tar_of(archive, [link, ("out/evil.py", b"x")])
-    assert refusal_of(archive) == "The archive holds “out” twice."
+    assert refusal_of(archive) == "“out” is there twice."
     assert [*(tmp_path / "aim").iterdir()] == []
 
 
 def test_another_name_for_a_file_outside(archive):
     tar_of(archive, [*FILES.items(), special("shadow", tarfile.LNKTYPE, "../../../etc/shadow")])
-    assert "leads out of it" in refusal_of(archive)
+    assert "leads out of the code" in refusal_of(archive)
     tar_of(archive, [*FILES.items(), special("shadow", tarfile.LNKTYPE, "nowhere")])
-    assert "a file that it does not hold" in refusal_of(archive)
+    assert "not in the archive" in refusal_of(archive)
 
 
 def test_the_same_name_twice(archive):
     tar_of(archive, [("run.py", b"1"), ("./run.py", b"2")])
-    assert refusal_of(archive) == "The archive holds “./run.py” twice."
+    assert refusal_of(archive) == "“./run.py” is there twice."
     tar_of(archive, [("run", b"1"), ("run/file.py", b"2")])
-    assert "below a file of that name" in refusal_of(archive)
+    assert "is below a file of that name" in refusal_of(archive)
 
 
 def test_names_with_odd_characters(archive):
     tar_of(archive, [("a\nb.py", b"1")])
-    assert refusal_of(archive) == "The archive holds “a�b.py”, a name with control characters."
+    assert refusal_of(archive) == "“a�b.py” has control characters in its name."
     tar_of(archive, [(f"{'x' * 300}.py", b"1")])
     assert "too long" in refusal_of(archive)
 
 
 def test_bombs(archive, monkeypatch):
-    monkeypatch.setattr(archives, "MAX_BYTES", 1024**2)
+    monkeypatch.setattr(programs, "MAX_BYTES", 1024**2)
     zip_of(archive, [("zeros", bytes(2 * 1024**2))])
     assert "more than 1 MB" in refusal_of(archive)
     tar_of(archive, [("zeros", bytes(2 * 1024**2))])
@@ -182,8 +182,8 @@ def test_bombs(archive, monkeypatch):
 
 def test_a_header_that_never_ends(archive, monkeypatch):
     """The name of a member can be as long as a file, and is read as a whole."""
-    monkeypatch.setattr(archives, "MAX_BYTES", 1024**2)
-    monkeypatch.setattr(archives, "MAX_FILES", 1024)
+    monkeypatch.setattr(programs, "MAX_BYTES", 1024**2)
+    monkeypatch.setattr(programs, "MAX_FILES", 1024)
     info = tarfile.TarInfo("x")
     info.type, info.size = tarfile.GNUTYPE_LONGNAME, 64 * 1024**2
     with gzip.open(archive, "wb") as writer:
@@ -193,7 +193,7 @@ def test_a_header_that_never_ends(archive, monkeypatch):
 
 
 def test_too_many_files(archive, monkeypatch):
-    monkeypatch.setattr(archives, "MAX_FILES", 5)
+    monkeypatch.setattr(programs, "MAX_FILES", 5)
     tar_of(archive, [(f"{number}.py", b"") for number in range(6)])
     assert "5 files" in refusal_of(archive)
     zip_of(archive, [(f"{number}.py", b"") for number in range(6)])
@@ -206,14 +206,14 @@ def test_a_password(archive):
     for mark, at in ((b"PK\x01\x02", 8), (b"PK\x03\x04", 6)):
         marked[marked.index(mark) + at] |= 1
     archive.write_bytes(marked)
-    assert refusal_of(archive) == "The archive has a password. Upload one without."
+    assert refusal_of(archive) == "The archive has a password. Send one without."
 
 
 def test_what_is_no_archive(archive):
     archive.write_bytes(b"hello")
-    assert refusal_of(archive) == "Upload a .zip or .tar.gz file; this is neither."
+    assert refusal_of(archive) == "Send a .zip or .tar.gz file; this is neither."
     archive.write_bytes(b"")
-    assert refusal_of(archive) == "Upload a .zip or .tar.gz file; this is neither."
+    assert refusal_of(archive) == "Send a .zip or .tar.gz file; this is neither."
 
 
 @pytest.mark.parametrize("make", [tar_of, zip_of])
@@ -229,8 +229,7 @@ def test_an_empty_archive(archive):
 
 
 def test_a_reader_that_is_killed(archive, monkeypatch, tmp_path):
-    script = tmp_path / "script.py"
-    script.write_text("x = bytearray(900 * 1024**2); import time; time.sleep(60)")
-    monkeypatch.setattr(archives, "SCRIPT", script)
+    (tmp_path / "unpack.py").write_text("x = bytearray(900 * 1024**2); import time; time.sleep(60)")
+    monkeypatch.setattr(programs, "PROGRAMS", tmp_path)
     tar_of(archive, FILES.items())
     assert "more than 512 MB of memory" in refusal_of(archive)

@@ -1,23 +1,17 @@
 import errno
 import os
-import ssl
 import stat
 import subprocess
 import sys
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from package_index import running_index
 
 from tenants.hosting.base import EnvironmentFailed, NoSpace
 from tenants.hosting.local.environments import Environments, failure, requirements, version_key
 from tenants.hosting.local.index import PackageIndex
+from tests.certificates import company_in
 from tests.tenants.hosting.conftest import bury, eventually
 
 RESOLVER = """  × No solution found when resolving dependencies:
@@ -188,29 +182,7 @@ def test_certificates_that_are_not_where_the_variable_says():
 
 @pytest.fixture
 def company(tmp_path):
-    """(TLS of a server whose certificate no machine knows, file with what makes it known)."""
-    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([])
-    issuer = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "Acme")])
-    issuer_key = ec.generate_private_key(ec.SECP256R1())
-    authority = signed(
-        issuer, issuer, issuer_key, issuer_key, x509.BasicConstraints(ca=True, path_length=None)
-    )
-    here = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
-    server, ours = tmp_path / "server.pem", tmp_path / "company" / "ca.pem"
-    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    server.write_bytes(private + signed(name, issuer, key, issuer_key, here))
-    ours.parent.mkdir()
-    ours.write_bytes(authority)
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    tls.load_cert_chain(server)
-    return tls, ours
-
-
-def signed(subject, issuer, key, by, extension) -> bytes:
-    now = datetime.now(UTC)
-    made = x509.CertificateBuilder(issuer, subject, key.public_key(), x509.random_serial_number())
-    made = made.not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
-    return made.add_extension(extension, critical=True).sign(by, SHA256()).public_bytes(Encoding.PEM)
+    return company_in(tmp_path)
 
 
 @pytest.mark.enable_socket
