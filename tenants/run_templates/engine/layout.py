@@ -1,0 +1,88 @@
+"""How code is laid out, found by looking at it in a box: where its modules are imported from, where the paths in it
+begin, and whether the steps of a run are in it as they were."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tenants.run_templates.document.schema import mapping
+
+from .code import CodeError, code_folder, scratch
+from .programs import answer_of
+
+SECONDS = 30
+OF_THE_CODE = ("user", "unknown", "code_repository")  # kinds of source that a run takes from its code
+HASH = "step_source"  # ZenML's name for the hash of a step's source, since 0.20
+MOST_FOLDERS = 20
+
+
+@dataclass(frozen=True)
+class StepLook:
+    """What has become of one step. `state`: same, edited, unknown (the run recorded no hash), gone, missing."""
+
+    name: str
+    module: str
+    file: str
+    line: int
+    state: str
+
+    @property
+    def is_there(self) -> bool:
+        return self.state not in ("gone", "missing")
+
+
+@dataclass(frozen=True)
+class Look:
+    """`roots`: folders that modules are imported from, the first one ZenML's source root; `choices`: all that could be.
+    `folders`: where relative paths in the code begin, the likeliest first. All relative to the code, "" the top."""
+
+    roots: list[str]
+    choices: list[str]
+    folders: list[str]
+    steps: list[StepLook]
+    files: int
+    bytes: int
+
+    @property
+    def is_complete(self) -> bool:
+        return all(step.is_there for step in self.steps)
+
+
+def look_at(code_hash: str, snapshot: Mapping[str, Any], roots: Sequence[str] | None = None) -> Look:
+    """Look for the steps of a snapshot in frozen code; with `roots`, only where these would find them.
+
+    Nothing of the code is run. Raises CodeError for a step from a notebook, and when the code can't be read.
+    """
+    steps = dict(_steps(snapshot))
+    with scratch("looked") as folder:
+        wanted = folder / "wanted"
+        wanted.write_text(json.dumps({"steps": steps, "roots": [*roots] if roots else None}))
+        code = code_folder(code_hash)
+        answer = answer_of("look.py", [code, wanted], folder, read=[code], seconds=SECONDS)
+    return _look(answer, steps)
+
+
+def _look(answer: Mapping[str, Any], steps: Mapping[str, Mapping[str, str]]) -> Look:
+    found = [StepLook(name, steps[name]["module"], **state) for name, state in answer["steps"].items()]
+    begins = [folder for folder, _ in answer["folders"][:MOST_FOLDERS]]
+    sizes = answer["files"], answer["bytes"]
+    return Look(answer["roots"], answer["choices"], begins, found, *sizes)
+
+
+def _steps(snapshot: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, str]]]:
+    """Those that come from the code of the run, not from a package."""
+    for name, configuration in mapping(mapping(snapshot.get("metadata")).get("step_configurations")).items():
+        source = mapping(mapping(mapping(configuration).get("spec")).get("source"))
+        if source.get("type") == "notebook":
+            raise CodeError(f"The step “{name}” was written in a notebook; a template needs a file.")
+        if source.get("type") in OF_THE_CODE:
+            caching = mapping(mapping(mapping(configuration).get("config")).get("caching_parameters"))
+            yield (
+                name,
+                {
+                    "module": str(source.get("module")),
+                    "attribute": str(source.get("attribute")),
+                    "hash": str(caching.get(HASH) or ""),
+                },
+            )
