@@ -13,7 +13,7 @@ from orgs.roles.predefined_permissions import complete
 from orgs.teams.models import Team
 from tenants.credentials.models import ApiKey
 from tenants.models import Tenant, TenantGrant
-from tenants.run_templates.models import RunTemplate, TemplateRun
+from tenants.run_templates.models import CodeVersion, RunTemplate, TemplateRun
 
 PASSWORD = "correct horse battery"
 _numbers = itertools.count(1)
@@ -118,6 +118,18 @@ def make_grant(tenant: Tenant, holder, role: str = "viewer", **fields) -> Tenant
     )
 
 
+def make_code(tenant: Tenant, pipeline: str = "churn_training", **fields) -> CodeVersion:
+    number = tenant.code_versions.filter(pipeline_name=pipeline).count() + 1
+    defaults = {
+        "number": number,
+        "kind": "folder",
+        "origin": "/nowhere",
+        "code_hash": "0" * 64,
+        "roots": [""],
+    }
+    return CodeVersion.objects.create(tenant=tenant, pipeline_name=pipeline, **{**defaults, **fields})
+
+
 def make_template(tenant: Tenant, name: str | None = None, **fields) -> RunTemplate:
     defaults = {
         "name": name or f"template-{next(_numbers)}",
@@ -129,13 +141,13 @@ def make_template(tenant: Tenant, name: str | None = None, **fields) -> RunTempl
         "stack_id": uuid4(),
         "stack_name": "default",
         "snapshot": {},
-        "code_location": "/nowhere",
-        "code_hash": "0" * 64,
     }
+    fields.setdefault("code", make_code(tenant, fields.get("pipeline_name", "churn_training")))
     return RunTemplate.objects.create(tenant=tenant, **{**defaults, **fields})
 
 
 def make_template_run(template: RunTemplate, person=None, **fields) -> TemplateRun:
     number = template.runs.count() + 1
     defaults = {"number": number, "run_name": f"{template.name}-{number}", "configuration": {}}
+    defaults["code"] = template.code
     return TemplateRun.objects.create(template=template, created_by=person, **{**defaults, **fields})

@@ -21,6 +21,8 @@ from tenants.hosting.local.configured import machine
 from tenants.hosting.local.locations import local_stores_of
 from tenants.models import Tenant
 from tenants.run_templates.actions import create_template
+from tenants.run_templates.code_actions import add_folder
+from tenants.run_templates.models import CodeVersion
 from tenants.runs.connection import connect
 from zenpro_site.common.refusals import Refused
 
@@ -137,7 +139,15 @@ def template(tenant: Tenant, run_id: str, by: Actor):
         run_id=run_id,
         name="churn",
         description="Which customers are about to leave? Trains and scores a model.",
-        code_location=str(CODE),
+        code=_code(tenant, run_id, by),
         requirements="",
         by=by,
     )
+
+
+def _code(tenant: Tenant, run_id: str, by: Actor) -> CodeVersion:
+    """The code of the example, which lies beside ours."""
+    client = connect(by.person, tenant)
+    run = client.run(run_id)
+    facts = {"pipeline": run.pipeline, "snapshot": client.snapshot(run.snapshot_id)}
+    return add_folder(tenant=tenant, location=str(CODE), by=by, **facts)

@@ -15,7 +15,7 @@ from uuid import UUID
 
 import structlog
 from django.conf import settings
-from django.db.models import F, Q
+from django.db.models import F, Q, RestrictedError
 from django.utils import timezone
 
 from tenants.hosting.backends import backend_for
@@ -25,7 +25,7 @@ from tenants.models import Tenant
 from tenants.run_templates.actions import stop_run
 from tenants.run_templates.engine import runner
 from tenants.run_templates.engine.code import code_folder
-from tenants.run_templates.models import RunTemplate, TemplateRun
+from tenants.run_templates.models import CodeVersion, TemplateRun
 from tenants.usage.disk_budget import DiskBar, budget_of
 
 log = structlog.get_logger("zenpro.agent")
@@ -137,7 +137,7 @@ def _stop_what_fills_it(tenant: Tenant) -> None:
 def places_of(tenant: Tenant) -> Iterator[Path]:
     """Where a tenant's data are: those of its server, the code of its templates, the output of their runs."""
     yield from backend_for(tenant).places(tenant)
-    for code_hash in set(tenant.templates.order_by().values_list("code_hash", flat=True)):
+    for code_hash in set(tenant.code_versions.order_by().values_list("code_hash", flat=True)):
         yield code_folder(code_hash)
     for run in TemplateRun.objects.filter(template__tenant=tenant).order_by().values_list("pk", flat=True):
         yield runner.folder_of(run)
@@ -159,13 +159,21 @@ def sweep_runs() -> int:
 
 
 def sweep_code() -> int:
-    """Remove copies of code that no template uses, which count for no tenant. Returns how many."""
-    home, used = settings.ZENPRO_DATA / "code", set(RunTemplate.objects.values_list("code_hash", flat=True))
+    """Forget code that no template and no run uses, and remove copies that nothing refers to. Returns how many."""
+    _forget_unused()
+    home, used = settings.ZENPRO_DATA / "code", set(CodeVersion.objects.values_list("code_hash", flat=True))
     copies = [copy for copy in home.iterdir() if not copy.name.startswith(".")] if home.is_dir() else []
     unused = [copy for copy in copies if copy.name not in used and _is_old(copy, CODE_KEPT)]
     for copy in unused:
         _remove(copy)
     return len(unused)
+
+
+def _forget_unused() -> None:
+    """Code that was handed over and then not taken; whoever comes back within a day finds it still there."""
+    old = CodeVersion.objects.filter(created_at__lt=timezone.now() - CODE_KEPT)
+    with suppress(RestrictedError):  # it was taken at this very moment
+        old.filter(templates=None, runs=None).delete()
 
 
 def _folders(runs: Path) -> Iterator[tuple[UUID, Path]]:

@@ -130,7 +130,7 @@ class RunPass:
 
     def _order(self) -> Order:
         run, template, tenant = self.run, self.run.template, self.run.template.tenant
-        code = code_folder(template.code_hash)
+        code = code_folder(run.code.code_hash)
         if not code.is_dir():
             raise RunnerFailed("The copy of the template's code is missing in the data folder.")
         return Order(
@@ -139,6 +139,8 @@ class RunPass:
             snapshot_id=run.zenml_snapshot_id,
             python=self.environments.prepare(*needs_of(template)),
             code=code,
+            roots=run.code.roots,
+            starts_in=run.code.starts_in,
             server_url=tenant.server_url,
             token=self.client.workload_token(run.zenml_run_id),
             project_id=template.project_id,

@@ -12,6 +12,7 @@ from tenants.run_templates.models import TemplateRun
 def rows():
     """Re-runs with all that a pass looks at; the big documents only when they are asked for."""
     related = TemplateRun.objects.select_related(
+        "code",
         "template__tenant__organization",
         "template__tenant__enrollment",
         "created_by",

@@ -10,9 +10,12 @@ from orgs.access.gate import refuse
 from tenants.models.tenant_permissions import TenantPermission
 from tenants.run_templates import actions
 from tenants.run_templates.access import may_edit
+from tenants.run_templates.code_actions import add_folder
 from tenants.run_templates.engine.run_environments import environment_of
-from tenants.run_templates.models import RunTemplate
+from tenants.run_templates.models import CodeVersion, RunTemplate
 from tenants.run_templates.pages.forms import EditForm, TemplateForm
+from tenants.run_templates.pages.presentation import SourceRun, source_of
+from tenants.runs.connection import connect
 
 from .callers import needs
 from .problems import checked
@@ -21,7 +24,7 @@ from .tenants import TENANT
 
 router = Router(tags=["Templates"])
 TEMPLATES = TENANT + "/templates"
-PEOPLE = ("created_by", "requirements_changed_by")
+PEOPLE = ("code__created_by", "created_by", "code_chosen_by", "requirements_changed_by")
 TEMPLATE = TEMPLATES + "/{template}"
 
 
@@ -50,8 +53,24 @@ class TemplateEnvironment(Schema):
     log: list[str] = Field(description="The last output of the installer, oldest line first.")
 
 
+class CodeOut(Schema):
+    """A version of a pipeline's code."""
+
+    id: UUID
+    number: int
+    kind: Literal["folder", "archive", "git"]
+    origin: str = Field(description="The folder, the name of the archive, or the address of the repository.")
+    revision: str = Field(description="The branch or tag that was asked for.")
+    commit: str
+    hash: str = Field(description="SHA-256 of what is in it.")
+    roots: list[str] = Field(description="The folders that modules are imported from; empty for the top.")
+    starts_in: str = Field(description="The folder that relative paths begin at.")
+    added_by: Reference | None
+    added: datetime
+
+
 class TemplateDetail(TemplateOut):
-    code_location: str
+    code: CodeOut
     requirements: str
     environment: TemplateEnvironment
     configuration: dict[str, Any] = Field(description="What a re-run uses unless it sets something else.")
@@ -65,8 +84,11 @@ class TemplateNew(Body):
     run: UUID = Field(description="Id of a run inside the tenant.")
     name: Text = Field(examples=["weekly-training"])
     description: Text = ""
+    code: UUID | None = Field(None, description="Id of a version of the pipeline's code.")
     code_location: Text = Field(
-        description="The folder on ZenPro's machine that the run was started in, in a directory its operator allowed."
+        "",
+        description="Instead: the folder on ZenPro's machine that the run was started in, in a directory its operator "
+        "allowed. It becomes a new version.",
     )
     requirements: Text = Field(
         "",
@@ -90,8 +112,8 @@ def shown(template: RunTemplate) -> dict:
         "stack": template.stack_name,
         "source_run": source,
         "created_by": reference(template.created_by),
-        "code_chosen_by": reference(template.created_by),
-        "code_chosen": template.created_at,
+        "code_chosen_by": reference(template.code_chosen_by),
+        "code_chosen": template.code_chosen_at,
         "requirements_changed_by": reference(template.requirements_changed_by),
         "requirements_changed": template.requirements_changed_at,
         "created": template.created_at,
@@ -100,7 +122,7 @@ def shown(template: RunTemplate) -> dict:
 
 
 def _detail(template: RunTemplate) -> dict:
-    more = {name: getattr(template, name) for name in ("code_location", "requirements")}
+    more: dict[str, Any] = {"code": shown_code(template.code), "requirements": template.requirements}
     state = environment_of(template)
     more["environment"] = {
         "state": state.state,
@@ -109,6 +131,16 @@ def _detail(template: RunTemplate) -> dict:
         "log": state.lines,
     }
     return {**shown(template), **more, "configuration": template.default_configuration}
+
+
+def shown_code(version: CodeVersion) -> dict:
+    names = ("id", "number", "kind", "origin", "revision", "commit", "roots", "starts_in")
+    return {
+        **{name: getattr(version, name) for name in names},
+        "hash": version.code_hash,
+        "added_by": reference(version.created_by),
+        "added": version.created_at,
+    }
 
 
 def _changeable(request, pk: UUID) -> RunTemplate:
@@ -135,11 +167,29 @@ SERVER = {"responses": {503: {"description": "The tenant's server could not answ
 )
 def template_create(request, organization: str, tenant: str, body: TemplateNew):
     """Create a template from a run, with a copy of its code."""
-    form = TemplateForm(body.dict(exclude={"run"}), tenant=request.tenant, person=request.user)
-    values = checked(form)
+    source = source_of(connect(request.user, request.tenant), body.run)
+    pipeline = source.run.pipeline[: actions.LONGEST_NAME]
+    given = body.dict(exclude={"run", "code_location"}) | {
+        "code": body.code or _copied(request, body, source)
+    }
+    values = checked(TemplateForm(given, tenant=request.tenant, pipeline=pipeline))
     return _detail(
         actions.create_template(tenant=request.tenant, run_id=body.run, by=request.actor, **values)
     )
+
+
+def _copied(request, body: TemplateNew, source: SourceRun) -> UUID | None:
+    """A new version from a folder, once everything else is known to be fine."""
+    if not body.code_location:
+        return None
+    made = add_folder(
+        tenant=request.tenant,
+        pipeline=source.run.pipeline[: actions.LONGEST_NAME],
+        snapshot=source.snapshot,
+        location=body.code_location,
+        by=request.actor,
+    )
+    return made.pk
 
 
 @router.get(TEMPLATE, auth=needs(TenantPermission.TEMPLATE_VIEW), response=TemplateDetail)

@@ -29,7 +29,8 @@ from tenants.run_templates.document.configuration import (
 from tenants.run_templates.document.parsed import Document
 from tenants.run_templates.document.requirements import RequirementsRefused, check_requirements
 from tenants.run_templates.document.schema import walk
-from tenants.run_templates.engine.code import CodeError, check_modules, freeze
+from tenants.run_templates.engine.code import CodeError
+from tenants.run_templates.engine.layout import look_at
 from tenants.runs.client import Run
 from tenants.runs.connection import connect
 from tenants.usage.disk_budget import MACHINE_FULL, machine_is_full, refusal_of_budget
@@ -37,7 +38,8 @@ from tenants.usage.models import Feature
 from tenants.usage.quotas import refusal_of_rerun
 from zenpro_site.common.refusals import Refused
 
-from .models import RunTemplate, TemplateRun
+from .code_actions import missing
+from .models import CodeVersion, RunTemplate, TemplateRun
 
 LONGEST_NAME = 200
 TAKEN = "This tenant already has a template with that name."
@@ -71,14 +73,14 @@ def create_template(
     run_id: UUID | str,
     name: str,
     description: str,
-    code_location: str,
+    code: CodeVersion,
     requirements: str,
     by: Actor,
 ) -> RunTemplate:
-    """A template of a recorded run, with a copy of its snapshot and of its code.
+    """A template of a recorded run, with a copy of its snapshot, for code of its pipeline.
 
-    Raises TemplateRefused (its `field` is "name", "code_location", "requirements" or "") and
-    TenantError when the server does not answer or does not show them the run.
+    Raises TemplateRefused (its `field` is "name", "code", "requirements" or "") and TenantError when the server does
+    not answer or does not show them the run.
     """
     _check_name(tenant, name)
     _check_requirements(requirements)
@@ -88,8 +90,8 @@ def create_template(
         name=name,
         description=description,
         requirements=requirements,
-        code_location=code_location,
-        code_hash=_freeze(code_location, snapshot),
+        code=_fitting(code, tenant, run.pipeline, snapshot),
+        code_chosen_by=by.person,
         snapshot=snapshot,
         default_configuration=default_configuration(snapshot),
         created_by=by.person,
@@ -144,12 +146,17 @@ def _check_requirements(requirements: str) -> None:
         raise TemplateRefused(str(error), "requirements") from error
 
 
-def _freeze(location: str, snapshot: Mapping[str, Any]) -> str:
+def _fitting(code: CodeVersion, tenant: Tenant, pipeline: str, snapshot: Mapping[str, Any]) -> CodeVersion:
+    """The code, once every step of the snapshot has been found in it. Raises TemplateRefused."""
+    if (code.tenant_id, code.pipeline_name) != (tenant.pk, pipeline[:LONGEST_NAME]):
+        raise TemplateRefused("This is the code of another pipeline.", "code")
     try:
-        check_modules(location, snapshot)
-        return freeze(location)
+        reason = missing(look_at(code.code_hash, snapshot, code.roots))
     except CodeError as error:
-        raise TemplateRefused(error.reason, "code_location") from error
+        reason = error.reason
+    if reason:
+        raise TemplateRefused(reason, "code")
+    return code
 
 
 def _insert(template: RunTemplate, by: Actor) -> RunTemplate:
@@ -185,6 +192,25 @@ def _require(template: RunTemplate, requirements: str, person) -> None:
     template.requirements = requirements
     template.requirements_changed_by, template.requirements_changed_at = person, timezone.now()
     template.save(update_fields=["requirements", "requirements_changed_by", "requirements_changed_at"])
+
+
+@transaction.atomic
+def change_code(*, template: RunTemplate, code: CodeVersion, by: Actor) -> None:
+    """Let runs from now on use another version of the code, newer or earlier; those asked for before keep theirs.
+
+    Raises TemplateRefused for code of another pipeline, and for code that a step of the template is not in.
+    """
+    row = (
+        RunTemplate.objects.select_for_update(of=("self",))
+        .select_related("tenant", "code")
+        .get(pk=template.pk)
+    )
+    before = _words(row)
+    row.code = _fitting(code, row.tenant, row.pipeline_name, row.snapshot)
+    row.code_chosen_by, row.code_chosen_at = by.person, timezone.now()
+    row.save(update_fields=["code", "code_chosen_by", "code_chosen_at", "updated_at"])
+    _record("template.code_changed", row, by, before, _words(row))
+    template.code = row.code
 
 
 @transaction.atomic
@@ -226,6 +252,7 @@ def queue_run(
     last = locked.runs.aggregate(last=Max("number"))["last"] or 0
     run = TemplateRun.objects.create(
         template=locked,
+        code_id=locked.code_id,
         number=last + 1,
         run_name=expand_run_name(document["run_name"], locked.snapshot, timezone.now().astimezone(UTC)),
         configuration=document,
@@ -292,8 +319,8 @@ def stop_run(*, run: TemplateRun, reason: str) -> None:
 
 
 def _words(template: RunTemplate) -> dict[str, Any]:
-    fields = ("name", "description", "pipeline_name", "source_run_name", "code_location", "requirements")
-    return {name: getattr(template, name) for name in fields}
+    fields = ("name", "description", "pipeline_name", "source_run_name", "requirements")
+    return {**{name: getattr(template, name) for name in fields}, "code": str(template.code)}
 
 
 def _record(

@@ -3,17 +3,60 @@ import uuid
 from django.conf import settings
 from django.db import models
 from django.urls import reverse
+from django.utils import timezone
 
 from tenants.credentials.models import ApiKey
 from tenants.models import Tenant
 from zenpro_site.common.names import PlainNames
 
 
+class CodeVersion(models.Model):
+    """Code of a pipeline as someone handed it over: an immutable copy under the data folder, named by `code_hash`.
+
+    `roots`: the folders in it that modules are imported from, ZenML's source root first; `starts_in`: the folder where
+    relative paths in the code begin. "" is its top.
+    """
+
+    class Kind(models.TextChoices):
+        FOLDER = "folder", "Folder on the server"
+        ARCHIVE = "archive", "Archive"
+        GIT = "git", "Git repository"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="code_versions")
+    pipeline_name = models.CharField(max_length=200)
+    number = models.PositiveIntegerField()
+    kind = models.CharField(max_length=10, choices=Kind)
+    origin = models.CharField(max_length=500, help_text="A path, the name of a file, or an address.")
+    revision = models.CharField(max_length=250, blank=True, help_text="The branch or tag that was asked for.")
+    commit = models.CharField(max_length=40, blank=True)
+    code_hash = models.CharField(max_length=64)
+    roots = models.JSONField(default=list)
+    starts_in = models.CharField(max_length=1024, blank=True)
+    files = models.PositiveIntegerField(default=0)
+    bytes = models.PositiveBigIntegerField(default=0)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="code_added"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-number"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "pipeline_name", "number"], name="code_number_once_per_pipeline"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.pipeline_name} v{self.number}"
+
+
 class RunTemplate(PlainNames, models.Model):
     """A recorded run that people run again with another configuration.
 
     `snapshot` is the stored copy of the ZenML snapshot (rerun §2.2), so the template survives its deletion.
-    The code is an immutable copy under the data folder, named by `code_hash`.
+    Runs that were asked for before `code` was changed keep the version they began with.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -28,8 +71,12 @@ class RunTemplate(PlainNames, models.Model):
     stack_id = models.UUIDField()
     stack_name = models.CharField(max_length=200)
     snapshot = models.JSONField()
-    code_location = models.CharField("code directory", max_length=500)
-    code_hash = models.CharField(max_length=64)
+    # Not protected: with the tenant both go.
+    code = models.ForeignKey(CodeVersion, on_delete=models.RESTRICT, related_name="templates")
+    code_chosen_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    code_chosen_at = models.DateTimeField(default=timezone.now)
     requirements = models.TextField(blank=True)
     requirements_changed_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
@@ -84,6 +131,7 @@ class TemplateRun(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     template = models.ForeignKey(RunTemplate, on_delete=models.CASCADE, related_name="runs")
+    code = models.ForeignKey(CodeVersion, on_delete=models.RESTRICT, related_name="runs")
     number = models.PositiveIntegerField()
     run_name = models.CharField(max_length=250)
     configuration = models.JSONField()

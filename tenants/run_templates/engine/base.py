@@ -1,5 +1,6 @@
 """What the rest of the code knows about runners: one protocol, its data and its exceptions."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -27,6 +28,8 @@ class Order:
     snapshot_id: UUID
     python: Path
     code: Path
+    roots: Sequence[str]  # folders of the code that modules are imported from, ZenML's source root first
+    starts_in: str  # the folder of the code where it begins
     server_url: str
     token: str
     project_id: UUID

@@ -3,21 +3,18 @@
 import errno
 import hashlib
 import os
-import re
 import stat
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from django.conf import settings
 
 from tenants.hosting.local import folders
 from tenants.hosting.local.folders import DESCRIPTORS
-from tenants.run_templates.document.schema import mapping
 
 MAX_BYTES = 50 * 1024**2
 MAX_FILES = 20_000
@@ -30,7 +27,6 @@ IGNORED |= {".ruff_cache", ".pytest_cache", ".ipynb_checkpoints", ".tox", ".DS_S
 IGNORED_ENDINGS = (".pyc", ".pyo")
 CHUNK = 1024**2
 OUTSIDE = "Code can only come from directories that the operator of ZenPro has allowed."
-MODULE = re.compile(r"\w+(\.\w+)*")
 STALE = 3600.0  # seconds after which a copy that was never finished is thrown away
 
 
@@ -101,15 +97,6 @@ def _publish(copy: Path, place: Path) -> None:
             raise
 
 
-def checked_location(location: str) -> Path:
-    """The directory itself, links resolved. Raises CodeError when it may not or cannot be used.
-
-    What is outside of the allowed directories gets one and the same answer, whether it is there or not.
-    """
-    with _opened(location) as folder:
-        return _real(folder)
-
-
 @contextmanager
 def _opened(location: str) -> Iterator[int]:
     """Descriptor of a directory that may be used, for paths to begin at. Raises CodeError.
@@ -169,51 +156,6 @@ def _check_inside(path: Path) -> None:
 
 def _roots() -> list[Path]:
     return [*map(Path, settings.ZENPRO_CODE_ROOTS), settings.ZENPRO_SHIPPED_CODE]
-
-
-def check_modules(location: str, snapshot: Mapping[str, Any]) -> None:
-    """Raises CodeError when a step of the snapshot comes from a module that the directory does not have."""
-    with _opened(location) as folder:
-        for step, source in _sources(snapshot):
-            _check_module(folder, step, source)
-
-
-def _check_module(folder: int, step: str, source: Mapping[str, Any]) -> None:
-    module, kind = source.get("module"), source.get("type")
-    if kind == "notebook":
-        raise CodeError(f"The step “{step}” was written in a notebook; a template needs a file.")
-    if kind == "user" and isinstance(module, str) and not _has_module(folder, module):
-        path = module.replace(".", "/")
-        raise CodeError(
-            f"The step “{step}” of the run comes from {path}.py, which is not in this directory. "
-            "Choose the directory the run was started from."
-        )
-
-
-def _sources(snapshot: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    metadata = mapping(snapshot.get("metadata"))
-    for name, configuration in mapping(metadata.get("step_configurations")).items():
-        yield name, mapping(mapping(mapping(configuration).get("spec")).get("source"))
-
-
-def _has_module(folder: int, module: str) -> bool:
-    """What a run recorded is no path: it leads nowhere else, nor does a link in the directory."""
-    if not MODULE.fullmatch(module):
-        return False
-    path = module.replace(".", "/")
-    return _has_file(folder, f"{path}.py") or _has_file(folder, f"{path}/__init__.py")
-
-
-def _has_file(folder: int, path: str) -> bool:
-    """Opened only to ask where it is, links followed, and what: not read."""
-    try:
-        file = os.open(path, os.O_PATH, dir_fd=folder)
-    except (OSError, ValueError):
-        return False
-    try:
-        return stat.S_ISREG(os.fstat(file).st_mode) and _real(file).is_relative_to(_real(folder))
-    finally:
-        os.close(file)
 
 
 class _Copy:

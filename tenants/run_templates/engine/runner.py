@@ -8,6 +8,8 @@ is known here is that keeper; what runs the template's code is inside the box, a
 import fcntl
 import json
 import os
+import shutil
+import stat
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -30,7 +32,8 @@ MODULE = "zenml.entrypoints.entrypoint"
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 TAIL_BYTES = 64 * 1024
 NICENESS = 5  # pages and permissions come before runs
-SCRATCH = ("home", "config", "tmp")  # all that a run may write beside the tenant's stores
+CODE = "code"  # a copy of the code that the run may write to, where relative paths of its steps begin
+SCRATCH = ("home", "config", "tmp", CODE)  # all that a run may write beside the tenant's stores
 TOLD = "limit"  # the file in which its keeper says which limit ended it
 BURIAL = 5.0  # seconds until a process that ended is gone
 TIDYING = 10.0  # seconds for one of them; what takes longer is the sweeper's, tenants.agent.disk_sweeper
@@ -55,6 +58,7 @@ def command(order: Order) -> list[str]:
 def environment(order: Order) -> dict[str, str]:
     """The complete environment: nothing of ours reaches the code of a template."""
     folder = folder_of(order.run_id)
+    roots = [folder / CODE / root for root in order.roots]
     return {
         "PATH": f"{order.python.parent}:{SYSTEM_PATH}",
         "HOME": str(folder / "home"),
@@ -67,7 +71,8 @@ def environment(order: Order) -> dict[str, str]:
         "ZENML_ACTIVE_PROJECT_ID": str(order.project_id),
         "ZENML_ACTIVE_STACK_ID": str(order.stack_id),
         "ZENML_LOCAL_STORES_PATH": str(order.local_stores),
-        "ZENML_CUSTOM_SOURCE_ROOT": str(order.code),
+        "ZENML_CUSTOM_SOURCE_ROOT": str(roots[0]),
+        "PYTHONPATH": os.pathsep.join(map(str, roots)),
         "ZENML_USER_ID": str(order.user_id),
         "ZENML_LOGS_OTEL_SCHEDULE_DELAY_MILLIS": "500",
         "ZENML_ANALYTICS_OPT_IN": "false",
@@ -78,10 +83,10 @@ def environment(order: Order) -> dict[str, str]:
 
 
 def walls(order: Order) -> box.Walls:
-    """A run reads its code and its environment, writes its scratch and the tenant's stores, and sees nothing else."""
+    """A run reads its environment, writes its scratch and the tenant's stores, and sees nothing else."""
     folder = folder_of(order.run_id)
     return box.Walls(
-        read=[order.code, *box.python_folders(order.python)],
+        read=box.python_folders(order.python),
         write=[*(folder / name for name in SCRATCH), order.local_stores],
         limits=limits(),
         group=groups.of_run(str(order.run_id)),
@@ -198,13 +203,15 @@ def _start(order: Order) -> subprocess.Popen:
         raise RunnerFailed("The tenant's stores are a link, which is not followed.")
     with _lock(order.run_id) as lock, open(output_file(order.run_id), "ab") as output:
         (folder / TOLD).unlink(missing_ok=True)  # of an attempt before this one
+        _copy(order.code, folder / CODE)
         return _spawn(order, lock, output)
 
 
 def _spawn(order: Order, lock: int, output: BinaryIO) -> subprocess.Popen:
     """The order goes through a pipe: the run's token is neither on a command line nor in a file."""
     kind = box.chosen(settings.ZENPRO_ISOLATION).kind
-    document = box.document("", command(order), environment(order), order.code, walls(order), kind)
+    starts_in = folder_of(order.run_id) / CODE / order.starts_in
+    document = box.document("", command(order), environment(order), starts_in, walls(order), kind)
     os.stat(order.python)  # a missing interpreter is told here, in words
     process = subprocess.Popen(
         box.launcher("-"),
@@ -219,6 +226,17 @@ def _spawn(order: Order, lock: int, output: BinaryIO) -> subprocess.Popen:
     with process.stdin, suppress(BrokenPipeError):
         process.stdin.write(json.dumps(document | {"lock_fd": lock}).encode())
     return process
+
+
+def _copy(code: Path, place: Path) -> None:
+    """The code for one run alone: what its steps write beside it reaches no other run."""
+    folders.remove(place)
+    shutil.copytree(code, place, symlinks=True)
+    for folder, _, files in os.walk(place):
+        os.chmod(folder, 0o700)
+        for name in files:
+            if not os.path.islink(path := os.path.join(folder, name)):
+                os.chmod(path, 0o700 if os.stat(path).st_mode & stat.S_IXUSR else 0o600)
 
 
 @contextmanager

@@ -1,9 +1,7 @@
 from django import forms
-from django.conf import settings
-from django.utils.html import format_html, format_html_join
 
 from tenants.models import Tenant
-from tenants.run_templates.models import RunTemplate
+from tenants.run_templates.models import CodeVersion, RunTemplate
 from zenpro_site.common.names import DescriptionField, NameField
 
 LONGEST_REQUIREMENTS = 20_000
@@ -44,29 +42,19 @@ class EditForm(forms.Form):
 
 
 class TemplateForm(EditForm):
-    """A new template of a run."""
+    """A new template of a run, for code of its pipeline."""
 
-    code_location = forms.CharField(
-        label="Code directory",
-        max_length=500,
-        widget=forms.TextInput({"spellcheck": "false", "class": "mono", "placeholder": "/home/ada/churn"}),
-        help_text="The folder on this machine that the run was started from: the pipeline's modules are found from "
-        "there. It is copied, so later changes don't affect this template.",
-    )
-    field_order = ["name", "description", "code_location", "requirements"]
+    code = forms.ModelChoiceField(CodeVersion.objects.none(), empty_label=None)
+    field_order = ["name", "description", "code", "requirements"]
 
-    def __init__(self, *args, person=None, **kwargs):
+    def __init__(self, *args, pipeline: str, **kwargs):
         super().__init__(*args, **kwargs)
-        field = self.fields["code_location"]
-        field.help_text = format_html("{} {}", field.help_text, _where_from(person))
+        versions = self.tenant.code_versions.filter(pipeline_name=pipeline)
+        field = self.fields["code"]
+        field.queryset, field.label_from_instance = versions, code_label
 
 
-def _where_from(person) -> str:
-    """Which directories are allowed; how to allow some, for whoever runs ZenPro."""
-    if roots := settings.ZENPRO_CODE_ROOTS:
-        paths = format_html_join(", ", "<code>{}</code>", ((root,) for root in roots))
-        return format_html("It must lie in {}.", paths)
-    words = "So far the operator of ZenPro has allowed only the example that comes with it."
-    if person is not None and person.is_superuser:
-        return format_html("{} Add directories in <code>ZENPRO_CODE_ROOTS</code>.", words)
-    return words
+def code_label(version: CodeVersion) -> str:
+    """A version for a list to choose from."""
+    where = f"{version.origin} @ {version.commit[:7]}" if version.commit else version.origin
+    return f"v{version.number} · {where}"

@@ -41,9 +41,7 @@ from tenants.run_templates.document.schema import (
     PipelineStep,
     choices_of,
     describe,
-    mapping,
 )
-from tenants.run_templates.engine.code import CodeError, check_modules, checked_location
 from tenants.run_templates.models import RunTemplate, TemplateRun
 from tenants.runs.client import Run, TenantClient
 from zenpro_site.common.ui import duration
@@ -836,34 +834,6 @@ def source_of(client: TenantClient, run_id: UUID) -> SourceRun:
     if run.snapshot_id is None:
         raise TenantNotFound("This run has no configuration to repeat.")
     return SourceRun(run, client.snapshot(run.snapshot_id))
-
-
-@dataclass(frozen=True)
-class Tick:
-    """A step with the module it comes from, and why that was not found."""
-
-    step: str
-    module: str
-    problem: str = ""
-
-
-def code_ticks(location: str, snapshot: Mapping[str, Any]) -> list[Tick]:
-    """Step by step, whether a directory holds the code of a run. Raises CodeError for one that cannot be used."""
-    folder = str(checked_location(location))
-    configurations = mapping(mapping(snapshot.get("metadata")).get("step_configurations"))
-    return [
-        _tick(folder, name, configurations[name]) for name in (step.name for step in describe(snapshot).steps)
-    ]
-
-
-def _tick(folder: str, name: str, configuration: Any) -> Tick:
-    source = mapping(mapping(mapping(configuration).get("spec")).get("source"))
-    module = presentable(str(source.get("module") or ""))
-    try:
-        check_modules(folder, {"metadata": {"step_configurations": {name: configuration}}})
-    except CodeError as error:
-        return Tick(name, module, presentable(error.reason))
-    return Tick(name, module)
 
 
 def presentable(text: str) -> str:

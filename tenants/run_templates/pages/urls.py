@@ -1,6 +1,6 @@
 from django.urls import path
 
-from tenants.run_templates.pages import rerun_views, views
+from tenants.run_templates.pages import code_views, rerun_views, views
 
 app_name = "run_templates"
 ONE = "o/<slug:org>/t/<slug:tenant>/templates/<uuid:template>/"
@@ -8,9 +8,12 @@ urlpatterns = [
     path("o/<slug:org>/templates/", views.org_list, name="org_list"),
     path("o/<slug:org>/t/<slug:tenant>/templates/", views.list, name="list"),
     path("o/<slug:org>/t/<slug:tenant>/templates/new/", views.create, name="create"),
+    path("o/<slug:org>/t/<slug:tenant>/code/", code_views.add, name="code_add"),
+    path("o/<slug:org>/t/<slug:tenant>/code/<uuid:code>/", code_views.check, name="code"),
     path(ONE, views.detail, name="detail"),
     path(f"{ONE}edit/", views.edit, name="edit"),
     path(f"{ONE}delete/", views.delete, name="delete"),
+    path(f"{ONE}code/<uuid:code>/", views.use_code, name="use_code"),
     path(f"{ONE}run/", rerun_views.run, name="run"),
     path(f"{ONE}runs/<int:number>/", rerun_views.run_detail, name="run_detail"),
     path(f"{ONE}runs/<int:number>/cancel/", rerun_views.cancel, name="cancel"),

@@ -8,7 +8,7 @@ from django.db.models import Q
 from django.http import Http404
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from orgs.access.gate import org_view, refuse
 from orgs.permissions import Permission
@@ -17,14 +17,12 @@ from tenants.hosting.base import TenantError, TenantNotFound
 from tenants.models.tenant_permissions import TenantPermission
 from tenants.run_templates import actions
 from tenants.run_templates.access import may_edit
-from tenants.run_templates.engine.code import CodeError
 from tenants.run_templates.engine.run_environments import environment_of
 from tenants.run_templates.pages.forms import EditForm, TemplateForm
 from tenants.run_templates.pages.presentation import (
     ROWS,
     HistoryRow,
     chart,
-    code_ticks,
     figures,
     listed,
     parameters,
@@ -36,7 +34,8 @@ from tenants.runs.reading import ask
 from zenpro_site.common.htmx import render_partial, wants
 
 PAGE_SIZE = 30
-PEOPLE = ("created_by", "requirements_changed_by")
+VERSIONS = 10  # shown on a template's page
+PEOPLE = ("code__created_by", "created_by", "code_chosen_by", "requirements_changed_by")
 
 
 @require_safe
@@ -71,6 +70,7 @@ def detail(request, template):
     template = get_object_or_404(request.tenant.templates.select_related(*PEOPLE), pk=template)
     context = {
         "template": template,
+        "versions": _versions(request, template),
         "environment": environment_of(template),
         "can_edit": _may_edit(request, template),
     }
@@ -101,15 +101,15 @@ def _activity(request, template) -> dict:
 @tenant_view(TenantPermission.TEMPLATE_CREATE)
 def create(request):
     source, trouble = _source(request)
-    data = request.POST if request.method == "POST" else None
-    form = TemplateForm(data, tenant=request.tenant, person=request.user, initial=_suggested(request, source))
+    form = _form(request, source) if source else None
+    if source and not form.fields["code"].queryset:
+        return redirect(_code_url(request, source))
+    if request.method == "POST" and source and form.is_valid() and (made := _make(request, form, source)):
+        messages.success(request, f"Template {made} is ready to run.")
+        return redirect(made)
     context = {"form": form, "source": source, "trouble": trouble, "tenant": request.tenant}
-    if request.method == "POST" and source:
-        context["ticks"] = _ticks(form, source)
-        made = _make(request, form, source) if request.POST.get("do") != "check" and form.is_valid() else None
-        if made:
-            messages.success(request, f"Template {made} is ready to run.")
-            return redirect(made)
+    if source:
+        context["code_url"] = _code_url(request, source)
     context["can_change"] = TenantPermission.CHANGE in request.tenant_permissions
     return render(request, "run_templates/create.html", context, status=503 if trouble else _status(form))
 
@@ -157,11 +157,32 @@ def _list_url(request) -> str:
 
 
 def _status(form) -> int:
-    return 422 if form.errors else 200
+    return 422 if form and form.errors else 200
 
 
 def _may_edit(request, template) -> bool:
     return may_edit(request.user, template, request.tenant_permissions)
+
+
+def _versions(request, template):
+    """The code of the template's pipeline, newest first."""
+    same = request.tenant.code_versions.filter(pipeline_name=template.pipeline_name)
+    return same.select_related("created_by")[:VERSIONS]
+
+
+@require_POST
+@tenant_view(TenantPermission.TEMPLATE_VIEW)
+def use_code(request, template, code):
+    """Go over to another version of the code, or back."""
+    template = _changeable(request, template)
+    version = get_object_or_404(request.tenant.code_versions, pk=code)
+    try:
+        actions.change_code(template=template, code=version, by=request.actor)
+    except actions.TemplateRefused as error:
+        messages.error(request, error.reason)
+    else:
+        messages.success(request, f"{template} now runs code v{version.number}.")
+    return redirect(template)
 
 
 def _changeable(request, pk):
@@ -182,24 +203,25 @@ def _source(request):
         raise Http404(error.reason) from error
 
 
-def _suggested(request, source) -> dict[str, str]:
-    """The pipeline's name, and the code of the last template of the same pipeline."""
-    if source is None:
-        return {}
-    same = request.tenant.templates.filter(pipeline_name=source.run.pipeline).order_by("-created_at")
-    before = same.values("code_location", "requirements").first() or {}
-    return {"name": source.run.pipeline, **before}
+def _form(request, source) -> TemplateForm:
+    """With the pipeline's name, its newest code, and the requirements of its last template."""
+    pipeline = source.run.pipeline[: actions.LONGEST_NAME]
+    before = request.tenant.templates.filter(pipeline_name=pipeline).order_by("-created_at")
+    initial = {
+        "name": pipeline,
+        **(before.values("requirements").first() or {}),
+        "code": request.GET.get("code"),
+    }
+    data = request.POST if request.method == "POST" else None
+    form = TemplateForm(data, tenant=request.tenant, pipeline=pipeline, initial=initial)
+    form.fields["code"].initial = form.fields["code"].queryset.first()
+    return form
 
 
-def _ticks(form, source) -> list:
-    """Which steps are found in the directory; what is wrong with it goes to its field."""
-    form.full_clean()
-    location = form.cleaned_data.get("code_location", "")
-    try:
-        return code_ticks(location, source.snapshot) if location else []
-    except CodeError as error:
-        form.add_problem("code_location", error.reason)
-        return []
+def _code_url(request, source) -> str:
+    """Where the code of the run is handed over."""
+    url = reverse("run_templates:code_add", args=[request.org.slug, request.tenant.slug])
+    return f"{url}?run={source.run.id}"
 
 
 def _make(request, form, source):

@@ -9,7 +9,7 @@ from factories import make_grant, make_template, make_template_run, make_tenant
 from orgs.audit.models import AuditEvent
 from orgs.users.models import Actor
 from tenants.hosting.base import TenantNotFound, TenantUnreachable
-from tenants.run_templates import actions
+from tenants.run_templates import actions, code_actions
 from tenants.run_templates.actions import InvalidConfiguration, TemplateRefused
 from tenants.run_templates.document.configuration import default_configuration
 from tenants.run_templates.engine.code import code_folder
@@ -45,14 +45,14 @@ def template(tenant):
     )
 
 
+def added(tenant, person, location=CHURN):
+    facts = {"pipeline": "churn_training", "snapshot": churn_snapshot(), "location": str(location)}
+    return code_actions.add_folder(tenant=tenant, by=Actor(person), **facts)
+
+
 def create(tenant, person, **changed):
-    values = {
-        "run_id": RUN_ID,
-        "name": "nightly",
-        "description": "Every night",
-        "code_location": str(CHURN),
-        "requirements": "",
-    }
+    values = {"run_id": RUN_ID, "name": "nightly", "description": "Every night", "requirements": ""}
+    values["code"] = changed.pop("code", None) or added(tenant, person)
     return actions.create_template(tenant=tenant, by=Actor(person), **{**values, **changed})
 
 

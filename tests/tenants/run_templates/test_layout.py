@@ -2,11 +2,15 @@
 
 import hashlib
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from tenants.run_templates.engine.code import CodeError, freeze_folder
+from tenants.run_templates.code_actions import missing
+from tenants.run_templates.engine.code import CodeError, freeze, freeze_folder
 from tenants.run_templates.engine.layout import StepLook, look_at
+
+from .samples import churn_snapshot
 
 STEPS = '''from zenml import step
 
@@ -186,11 +190,22 @@ def test_files_that_are_made_to_break_readers(frozen, text):
         assert states(look)["one"] in ("gone", "edited")
 
 
-def test_names_from_a_run_are_no_paths(frozen):
-    look = look_at(
-        frozen(FILES), snapshot(one=step("..secret", "x"), two=step("/etc/passwd", "x"), three=step("", ""))
+@pytest.mark.parametrize("module", ["/etc/ssl/secret", "..secret", "src/../../secret", "a\0b", "", "."])
+def test_names_from_a_run_are_no_paths(frozen, module):
+    assert states(look_at(frozen(FILES), snapshot(one=step(module, "x")))) == {"one": "missing"}
+
+
+def test_the_example_fits_its_own_run(settings):
+    look = look_at(freeze(str(Path(__file__).parents[3] / "examples" / "churn")), churn_snapshot())
+    assert look.is_complete and missing(look) == "" and look.roots == [""]
+
+
+def test_a_missing_step_is_named(frozen):
+    look = look_at(frozen({"run.py": ""}), churn_snapshot())
+    assert (
+        missing(look)
+        == "The step “load_customers” of the run comes from churn/steps.py, which is not in this code."
     )
-    assert set(states(look).values()) == {"missing"}
 
 
 def test_steps_say_whether_they_are_there():

@@ -1,0 +1,157 @@
+"""Code that people hand over: each is a new version for its pipeline, and leaves one audit row.
+
+What arrives is unpacked, fetched and looked at in boxes; nothing of it is run here. It is stored by what is in it, so
+the same code is kept once.
+"""
+
+from collections.abc import Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Max
+
+from orgs.audit.models import AuditEvent
+from orgs.users.models import Actor
+from tenants.models import Tenant
+from tenants.run_templates.engine.archives import freeze_archive
+from tenants.run_templates.engine.code import CodeError, freeze
+from tenants.run_templates.engine.git import freeze_commit
+from tenants.run_templates.engine.layout import Look, look_at
+from tenants.usage.disk_budget import MACHINE_FULL, machine_is_full, refusal_of_budget
+from zenpro_site.common.refusals import Refused
+
+from .models import CodeVersion
+
+Kind = CodeVersion.Kind
+
+
+class CodeRefused(Refused):
+    """Code that can't be taken; `field` names the form field it is about, "" for none. Nothing has been written."""
+
+    def __init__(self, reason: str, field: str = ""):
+        super().__init__(reason)
+        self.reason, self.field = reason, field
+
+
+def add_folder(*, tenant: Tenant, pipeline: str, snapshot: Mapping[str, Any], location: str, by: Actor):
+    """A copy of a folder on this machine, in a directory its operator allowed. Returns a CodeVersion.
+
+    `snapshot`: of the run whose steps are looked for in it. Raises CodeRefused.
+    """
+    _check_space(tenant)
+    with _refused_at("location"):
+        code_hash = freeze(location)
+    facts = {"kind": Kind.FOLDER, "origin": location, "code_hash": code_hash}
+    return _add(tenant, pipeline, snapshot, facts, by)
+
+
+def add_archive(
+    *, tenant: Tenant, pipeline: str, snapshot: Mapping[str, Any], archive: Path, name: str, by: Actor
+):
+    """What is in a .zip or .tar.gz; `name` is what its sender called it. Returns a CodeVersion. Raises CodeRefused."""
+    _check_space(tenant)
+    with _refused_at("archive"):
+        code_hash = freeze_archive(archive)
+    facts = {"kind": Kind.ARCHIVE, "origin": name[-500:], "code_hash": code_hash}
+    return _add(tenant, pipeline, snapshot, facts, by)
+
+
+def add_commit(
+    *,
+    tenant: Tenant,
+    pipeline: str,
+    snapshot: Mapping[str, Any],
+    url: str,
+    revision: str,
+    token: str,
+    by: Actor,
+):
+    """One commit of a git repository: of a branch, a tag, by its whole id, or "" for the main branch.
+
+    `token` is used once and kept nowhere. Returns a CodeVersion. Raises CodeRefused.
+    """
+    _check_space(tenant)
+    with _refused_at("url"):
+        code_hash, commit = freeze_commit(url, revision, token)
+    facts = {"kind": Kind.GIT, "origin": url, "revision": revision, "commit": commit, "code_hash": code_hash}
+    return _add(tenant, pipeline, snapshot, facts, by)
+
+
+@contextmanager
+def _refused_at(field: str):
+    try:
+        yield
+    except CodeError as error:
+        raise CodeRefused(error.reason, field) from error
+
+
+def _check_space(tenant: Tenant) -> None:
+    if sentence := refusal_of_budget(tenant):
+        raise CodeRefused(sentence)
+    if machine_is_full():
+        raise CodeRefused(MACHINE_FULL)
+
+
+def _add(tenant: Tenant, pipeline: str, snapshot: Mapping[str, Any], facts: dict, by: Actor) -> CodeVersion:
+    """The newest version of the pipeline; the last one again when this is the same from the same place."""
+    with _refused_at(""):
+        look = look_at(facts["code_hash"], snapshot)
+    with transaction.atomic():
+        Tenant.objects.select_for_update().get(pk=tenant.pk)  # numbers follow one another
+        versions = tenant.code_versions.filter(pipeline_name=pipeline)
+        if (same := versions.filter(**facts).first()) and same == versions.first():
+            return same
+        last = versions.aggregate(last=Max("number"))["last"] or 0
+        version = CodeVersion.objects.create(
+            tenant=tenant,
+            pipeline_name=pipeline,
+            number=last + 1,
+            created_by=by.person,
+            **_layout(look),
+            **facts,
+        )
+        _record("code.added", version, by, after=_words(version))
+    return version
+
+
+def _layout(look: Look) -> dict[str, Any]:
+    starts_in = look.folders[0] if look.folders else ""
+    return {"roots": look.roots, "starts_in": starts_in, "files": look.files, "bytes": look.bytes}
+
+
+@transaction.atomic
+def lay_out(
+    *, version: CodeVersion, snapshot: Mapping[str, Any], roots: list[str], starts_in: str, by: Actor
+) -> None:
+    """Say where modules are imported from and where relative paths begin. Raises CodeRefused, at "roots" or "starts_in"."""
+    row = CodeVersion.objects.select_for_update().get(pk=version.pk)
+    with _refused_at("roots"):
+        look = look_at(row.code_hash, snapshot, roots)
+    if not look.is_complete:
+        raise CodeRefused(missing(look), "roots")
+    before = _words(row)
+    version.roots, version.starts_in = row.roots, row.starts_in = roots, starts_in
+    row.save(update_fields=["roots", "starts_in"])
+    _record("code.laid_out", row, by, before, _words(row))
+
+
+def missing(look: Look) -> str:
+    """Which step is not in the code, for people; "" when all are."""
+    for step in look.steps:
+        if not step.is_there:
+            path = step.file or f"{step.module.replace('.', '/')}.py"
+            return f"The step “{step.name}” of the run comes from {path}, which is not in this code."
+    return ""
+
+
+def _words(version: CodeVersion) -> dict[str, Any]:
+    names = ("number", "kind", "origin", "revision", "commit", "code_hash", "roots", "starts_in")
+    return {name: getattr(version, name) for name in names}
+
+
+def _record(action: str, version: CodeVersion, by: Actor, before=None, after=None) -> None:
+    AuditEvent.objects.record(
+        action, version, by=by, organization=version.tenant.organization, before=before, after=after
+    )

@@ -1,0 +1,187 @@
+"""Handing over the code of a run or of a template, and saying how it is laid out."""
+
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib import messages
+from django.http import Http404
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods
+
+from orgs.access.gate import refuse
+from tenants.access.gate import tenant_view
+from tenants.hosting.base import TenantNotFound
+from tenants.models.tenant_permissions import TenantPermission
+from tenants.run_templates import actions, code_actions
+from tenants.run_templates.access import may_edit
+from tenants.run_templates.engine.code import CodeError
+from tenants.run_templates.engine.layout import look_at
+from tenants.run_templates.models import CodeVersion, RunTemplate
+from tenants.run_templates.pages.code_forms import ArchiveForm, FolderForm, GitForm, LayoutForm
+from tenants.run_templates.pages.presentation import source_of
+from tenants.runs.reading import ask
+
+WAYS = {"upload": ArchiveForm, "git": GitForm, "folder": FolderForm}
+WORDS = [
+    ("upload", "upload", "Upload"),
+    ("git", "workflow", "Git"),
+    ("folder", "folder", "Folder on the server"),
+]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What the code is for: a run, or a template, which then is `template`."""
+
+    name: str
+    pipeline: str
+    snapshot: dict[str, Any]
+    url: str
+    query: str
+    template: RunTemplate | None = None
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@tenant_view(TenantPermission.TEMPLATE_CREATE)
+def add(request):
+    subject, trouble = _subject(request)
+    way = request.GET.get("way") if request.GET.get("way") in WAYS else "upload"
+    posted = (request.POST, request.FILES) if request.method == "POST" else ()
+    form = WAYS[way](*posted, person=request.user)
+    if subject and posted and form.is_valid() and (version := _taken(request, subject, way, form)):
+        return redirect(f"{_url(request, 'code', version.pk)}?{subject.query}")
+    context = {"subject": subject, "trouble": trouble, "way": way, "ways": WORDS, "form": form}
+    return render(request, "run_templates/code/add.html", context, status=_status(trouble, form))
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@tenant_view(TenantPermission.TEMPLATE_CREATE)
+def check(request, code):
+    """Is every step of the run in the code, and where? Changing the layout looks again; saving goes on."""
+    version = get_object_or_404(request.tenant.code_versions.select_related("created_by"), pk=code)
+    subject, trouble = _subject(request)
+    if subject and subject.pipeline != version.pipeline_name:
+        raise Http404("This is the code of another pipeline.")
+    form, look = _layout(request, version, subject) if subject else (None, None)
+    wanted = look and request.method == "POST" and request.POST.get("do") != "look"
+    if wanted and form.is_valid() and _saved(request, version, subject, form):
+        return redirect(_onward(request, version, subject))
+    context = {"version": version, "subject": subject, "trouble": trouble, "form": form, "look": look}
+    return render(request, "run_templates/code/check.html", context, status=_status(trouble, form))
+
+
+def _subject(request) -> tuple[Subject | None, object]:
+    """Of the address, and why the tenant can't say more about it. Raises Http404, PermissionDenied."""
+    if "template" in request.GET:
+        return _template_subject(request), None
+    try:
+        run = UUID(request.GET.get("run", ""))
+        source, trouble = ask(request.user, request.tenant, lambda client: source_of(client, run))
+    except ValueError as error:
+        raise Http404("No run was named.") from error
+    except TenantNotFound as error:
+        raise Http404(error.reason) from error
+    if source is None:
+        return None, trouble
+    url = reverse("tenants:run_detail", args=[request.org.slug, request.tenant.slug, run])
+    pipeline = source.run.pipeline[: actions.LONGEST_NAME]
+    return Subject(source.run.name, pipeline, source.snapshot, url, urlencode({"run": run})), trouble
+
+
+def _template_subject(request) -> Subject:
+    try:
+        template = get_object_or_404(request.tenant.templates, pk=UUID(request.GET["template"]))
+    except ValueError as error:
+        raise Http404("No template was named.") from error
+    if not may_edit(request.user, template, request.tenant_permissions):
+        refuse(request, TenantPermission.TEMPLATE_DELETE, request.tenant)
+    query = urlencode({"template": template.pk})
+    url = template.get_absolute_url()
+    return Subject(template.name, template.pipeline_name, template.snapshot, url, query, template)
+
+
+def _taken(request, subject: Subject, way: str, form) -> CodeVersion | None:
+    """None when the action refused; the form says why."""
+    facts = {"tenant": request.tenant, "pipeline": subject.pipeline, "snapshot": subject.snapshot}
+    try:
+        if way == "upload":
+            return _uploaded(form.cleaned_data["archive"], facts, request.actor)
+        add_it = code_actions.add_commit if way == "git" else code_actions.add_folder
+        return add_it(**facts, **form.cleaned_data, by=request.actor)
+    except code_actions.CodeRefused as error:
+        form.add_error(error.field if error.field in form.fields else None, error.reason)
+        return None
+
+
+def _uploaded(upload, facts: dict, by) -> CodeVersion:
+    with _on_disk(upload) as archive:
+        return code_actions.add_archive(**facts, archive=archive, name=upload.name, by=by)
+
+
+@contextmanager
+def _on_disk(upload):
+    """Django keeps small files in memory; the box that reads it needs a file."""
+    home = settings.ZENPRO_DATA / "uploads"
+    home.mkdir(mode=0o700, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=home) as file:
+        for chunk in upload.chunks():
+            file.write(chunk)
+        file.flush()
+        yield Path(file.name)
+
+
+def _layout(request, version: CodeVersion, subject: Subject):
+    """The form, and the look at the code with what it says."""
+    initial = {"roots": [root or "." for root in version.roots], "starts_in": version.starts_in or "."}
+    posted = request.POST if request.method == "POST" else None
+    chosen = [_path(root) for root in request.POST.getlist("roots")] if posted else version.roots
+    try:
+        look = look_at(version.code_hash, subject.snapshot, chosen or version.roots)
+    except CodeError as error:
+        messages.error(request, error.reason)
+        return None, None
+    return LayoutForm(posted, look=look, initial=initial), look
+
+
+def _path(choice: str) -> str:
+    return "" if choice == "." else choice
+
+
+def _saved(request, version: CodeVersion, subject: Subject, form) -> bool:
+    roots = [_path(root) for root in form.cleaned_data["roots"]]
+    starts_in = _path(form.cleaned_data["starts_in"])
+    try:
+        code_actions.lay_out(
+            version=version, snapshot=subject.snapshot, roots=roots, starts_in=starts_in, by=request.actor
+        )
+        if subject.template:
+            actions.change_code(template=subject.template, code=version, by=request.actor)
+    except (code_actions.CodeRefused, actions.TemplateRefused) as error:
+        form.add_error(error.field if error.field in form.fields else None, error.reason)
+        return False
+    return True
+
+
+def _onward(request, version: CodeVersion, subject: Subject) -> str:
+    """Back to the template, or on to a new one."""
+    if subject.template:
+        messages.success(request, f"{subject.template} now runs code v{version.number}.")
+        return subject.url
+    return f"{_url(request, 'create')}?{subject.query}&{urlencode({'code': version.pk})}"
+
+
+def _url(request, name: str, *args) -> str:
+    return reverse(f"run_templates:{name}", args=[request.org.slug, request.tenant.slug, *args])
+
+
+def _status(trouble, form) -> int:
+    if trouble:
+        return 503
+    return 422 if form and form.errors else 200
