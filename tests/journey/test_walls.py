@@ -146,7 +146,7 @@ shutil.copytree('{example}', source)
 with open(source / 'churn' / 'data.py', 'a') as module:
     module.write(Path('{attack}').read_text())
 settings.ZENPRO_CODE_ROOTS = [str(source.parent)]
-template.pk, template.name, template.code_hash = None, 'churn, hostile', freeze(str(source))
+CODE_TODO
 template.save(force_insert=True)
 member = Membership.objects.get(pk='{membership}')
 role = member.organization.roles.tenant_level().get(slug='operator')

@@ -247,9 +247,9 @@ def stored(tenant) -> int:
 
 
 def test_a_tenant_is_its_folder_its_code_and_its_output(tenant, data):
-    run = make_template_run(make_template(tenant, code_hash="c" * 64))
-    make_template_run(make_template(tenant, code_hash="c" * 64))
-    strange = make_template(make_tenant(make_org()), code_hash="d" * 64)
+    run = make_template_run(make_template(tenant, code=make_code(tenant, code_hash="c" * 64)))
+    make_template_run(make_template(tenant, code=make_code(tenant, code_hash="c" * 64)))
+    strange = make_template(other := make_tenant(make_org()), code=make_code(other, code_hash="d" * 64))
     write(data / "tenants" / str(tenant.pk) / "stores/a/model", 4)
     write(data / "code" / ("c" * 64) / "steps.py", 1)
     write(data / "code" / ("d" * 64) / "steps.py", 8)
@@ -358,7 +358,7 @@ def test_code_that_no_template_uses_is_removed_after_a_day(tenant, data, monkeyp
     write(tmp_path / "project/steps.py", 1)
     unused = code_folder(freeze(str(tmp_path / "project")))
     write(tmp_path / "project/more.py", 1)
-    used = make_template(tenant, code_hash=freeze(str(tmp_path / "project")))
+    used = make_code(tenant, code_hash=freeze(str(tmp_path / "project")))
     assert sweep_code() == 0 and unused.exists()
     monkeypatch.setattr(disk_sweeper, "CODE_KEPT", timedelta(0))
     assert sweep_code() == 1

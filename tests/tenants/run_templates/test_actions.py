@@ -67,8 +67,6 @@ def events():
     ("changed", "field", "message"),
     [
         ({"name": "churn"}, "name", "This tenant already has a template with that name."),
-        ({"code_location": "/nowhere"}, "code_location", "Code can only come from directories"),
-        ({"code_location": str(CHURN / "churn")}, "code_location", "comes from churn/steps.py, which is not"),
         ({"requirements": "-e ."}, "requirements", "options are not supported"),
         ({"requirements": "a\nb @ http://x/${Y}.zip"}, "requirements", "Line 2 (“b @ http://x/${Y}.zip”)"),
     ],
@@ -81,7 +79,19 @@ def test_create_is_refused_at_its_field_and_writes_nothing(
     assert refusal.value.field == field
     assert message in str(refusal.value)
     assert RunTemplate.objects.get() == template
-    assert events() == []
+    assert events() == ["code.added"]
+
+
+def test_create_takes_only_code_that_every_step_is_in(tenant, member, server):
+    """A folder too deep: what is below it cannot be found by its name."""
+    version = added(tenant, member, CHURN / "churn")
+    with pytest.raises(TemplateRefused, match="comes from churn/steps.py, which is not in this code"):
+        create(tenant, member, code=version)
+    other = added(tenant, member)
+    other.pipeline_name = "another"
+    with pytest.raises(TemplateRefused, match="the code of another pipeline"):
+        create(tenant, member, code=other)
+    assert not RunTemplate.objects.exists()
 
 
 def test_create_lets_the_tenants_own_answer_through(tenant, member, server):
@@ -121,8 +131,8 @@ def test_a_template_keeps_the_run_its_snapshot_and_its_code(tenant, member, serv
     assert (template.pipeline_name, template.stack_name) == ("churn", "default")
     assert template.source_run_id == RUN_ID
     assert template.created_by == member
-    assert (code_folder(template.code_hash) / "churn" / "steps.py").is_file()
-    assert (code_folder(template.code_hash) / "data" / "customers.csv").is_file()
+    assert (code_folder(template.code.code_hash) / "churn" / "steps.py").is_file()
+    assert (code_folder(template.code.code_hash) / "data" / "customers.csv").is_file()
     assert events() == ["template.created"]
 
 

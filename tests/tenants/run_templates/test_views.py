@@ -88,7 +88,7 @@ def test_org_admin_without_a_role_inside_gets_403(template, owner, as_user):
 @pytest.mark.parametrize("method", ["get", "post"])
 def test_create_without_the_right_is_403(role, method, tenant, holds, server, as_user):
     address = f"{url('create', tenant=tenant)}?run={RUN_ID}"
-    data = {"name": "mine", "code_location": "/srv/churn"}
+    data = {"name": "mine", "code": "1"}
     response = getattr(as_user(holds(role)), method)(address, data)
     assert (response.status_code, RunTemplate.objects.count(), server.calls) == (403, 0, [])
 
