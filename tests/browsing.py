@@ -9,6 +9,8 @@ AXE = (Path(__file__).resolve().parent / "vendor" / "axe.min.js").read_text()
 PATIENCE = 60_000  # milliseconds for what a page shows at once, unless the machine is busy
 # What htmx has asked for or has not finished putting in; what asks every few seconds is never done.
 UNDER_WAY = ".htmx-request:not([hx-trigger*='every']), .htmx-swapping, .htmx-settling, .htmx-added"
+# Widths and colours a page is examined in: every width and every colour once.
+LOOKS = [(1440, "light"), (390, "dark")]
 RULES = ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"]
 
 

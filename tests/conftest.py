@@ -17,6 +17,8 @@ os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")  # playwright's sync 
 QUICK = "not browser and not zenml"
 # Seconds after which a test hangs, by its marker: several times what it takes on a busy machine.
 LIMITS = {"zenml": 1200, "browser": 600, "thorough": 900}
+# Without one of these fixtures, or its marker, no test reaches a database.
+DATABASES = {"db", "transactional_db"}
 
 
 def pytest_xdist_auto_num_workers(config):
@@ -36,6 +38,8 @@ def pytest_collection_modifyitems(config, items):
         limit = max((LIMITS.get(mark.name, 0) for mark in item.iter_markers()), default=0)
         if limit and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(limit))
+        if DATABASES.intersection(item.fixturenames) or item.get_closest_marker("django_db"):
+            item.add_marker(pytest.mark.database)
     if config.option.markexpr == QUICK:
         thorough = [item for item in items if item.get_closest_marker("thorough")]
         config.hook.pytest_deselected(items=thorough)

@@ -90,7 +90,7 @@ def fragments(get_response):
 
 
 def noted(get_response):
-    """Remember from where and when a session was used. A page left open polls by itself, which is no use."""
+    """Remember from where and when a session was used. A page left open polls by itself; that does not count."""
 
     def middleware(request):
         polls = request.htmx and request.method == "GET"

@@ -64,7 +64,7 @@ class Places(Protocol):
         """Who holds the role where."""
 
     def state(self, role):
-        """The State of everyone who holds the role, at the places where they do."""
+        """The RolesState of everyone who holds the role, at the places where they do."""
 
     def names(self, organization, keys: Collection) -> dict:
         """Key of a place -> its name."""

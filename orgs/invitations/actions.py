@@ -143,7 +143,7 @@ class Obstacles:
 
 
 def standings_of(organization: Organization, addresses: Sequence[str]) -> dict[str, Obstacles]:
-    """A Standing for each of these lower-case addresses; three queries for any number of them."""
+    """The Obstacles of each of these lower-case addresses; three queries for any number of them."""
     found = {address: Obstacles() for address in addresses}
     people = get_user_model().objects.filter(memberships__organization=organization)
     proved = EmailAddress.objects.filter(verified=True, user__memberships__organization=organization)

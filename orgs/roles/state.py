@@ -13,7 +13,7 @@ NOTHING: frozenset[str] = frozenset()
 
 
 class Holding(NamedTuple):
-    """A role someone holds: `holder` is a key of State.people, `role` one of State.rights."""
+    """A role someone holds: `holder` is a key of RolesState.people, `role` one of RolesState.rights."""
 
     place: Hashable
     holder: Hashable

@@ -8,11 +8,10 @@ from factories import make_org, make_tenant
 from playwright.sync_api import expect
 
 from tenants.hosting.local import box
-from tests.browsing import problems
+from tests.browsing import LOOKS, problems
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 PICTURES = os.environ.get("PICTURES")  # a folder to look at them
-SEEN = [(1440, "light"), (390, "dark")]
 WEAK = box.Isolation(
     box.IsolationKind.LANDLOCK,
     "Tenants' files are isolated by Landlock (version 2); processes are not.",
@@ -27,7 +26,7 @@ def test_nothing_is_wrong_with_the_notice(path, visits, superuser, monkeypatch):
     monkeypatch.setattr(box, "probe", lambda: WEAK)
     organization = make_org("Acme")
     make_tenant(organization, "forecast")
-    for width, scheme in SEEN:
+    for width, scheme in LOOKS:
         page = visits.open(path, superuser, width, scheme)
         if PICTURES:
             name = f"isolation{path.replace('/', '-')}{scheme}-{width}.png"

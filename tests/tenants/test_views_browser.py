@@ -14,7 +14,7 @@ from tenants.agent import progress
 from tenants.hosting.local.hosting import LocalHosting
 from tenants.models import Tenant
 from tenants.runs.client import LogLine
-from tests.browsing import problems, settled
+from tests.browsing import LOOKS, problems, settled
 from tests.tenants.runs.fakes import PROJECT, RUN_ID, churn
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -68,8 +68,7 @@ def test_run_goes_from_waiting_to_completed_without_a_reload(open_page, server):
     expect(page.locator("#run")).not_to_have_attribute("hx-trigger", re.compile("every"))
 
 
-@pytest.mark.parametrize("width", [1440, 390])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
 def test_a_silent_server_is_told_and_its_return_is_seen_without_a_reload(
     world, server, visits, width, scheme
 ):
@@ -167,8 +166,7 @@ PATHS = ["", "members/", "members/?show=teams", "members/give/", "join/", "setti
 PATHS += ["log/", "runs/", *(f"runs/{RUN_ID}/?view={view}" for view in ("graph", "configuration", "metrics"))]
 
 
-@pytest.mark.parametrize("width", [1440, 390])
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize(("width", "theme"), LOOKS)
 def test_pages_are_accessible_and_fit(open_page, page, width, theme):
     page.set_viewport_size({"width": width, "height": 900})
     page.emulate_media(color_scheme=theme)

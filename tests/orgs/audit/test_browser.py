@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 from orgs.audit.models import AuditEvent
 from orgs.audit.verify import verify
 from orgs.users.models import Actor, Origin
-from tests.browsing import problems, settled
+from tests.browsing import LOOKS, problems, settled
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -44,7 +44,7 @@ def test_page_has_no_problems(visit, state):
         AuditEvent._base_manager.filter(number=2).update(via="x")
     if state != "unchecked":
         verify()
-    for width, scheme in ((1440, "light"), (1440, "dark"), (390, "light"), (390, "dark")):
+    for width, scheme in LOOKS:
         page = visit("?object=team:1" if state == "checked" else "", width, scheme)
         for event in page.locator("details.event > summary").all():
             event.click()

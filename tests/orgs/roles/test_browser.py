@@ -8,7 +8,7 @@ from django.test import Client
 from factories import make_grant, make_member, make_org, make_role, make_tenant
 from playwright.sync_api import expect
 
-from tests.browsing import settled
+from tests.browsing import LOOKS, settled
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 AXE = Path(__file__).resolve().parents[2] / "vendor" / "axe.min.js"
@@ -118,8 +118,7 @@ def test_a_key_that_is_down_is_not_lost(visit):
     expect(page.get_by_role("button", name="Save 3 changes")).to_be_visible()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
 def test_axe_finds_nothing(visit, scheme, width):
     page = visit(color_scheme=scheme, viewport={"width": width, "height": 900})
     page.locator("#box-model-update").focus()

@@ -6,7 +6,7 @@ from django.urls import reverse
 from factories import make_member, make_org, make_team
 from playwright.sync_api import expect
 
-from tests.browsing import problems, settled, tab_to
+from tests.browsing import LOOKS, problems, settled, tab_to
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -134,14 +134,13 @@ def test_pages_have_no_problems_at_any_width_and_in_the_dark(team, open_page):
         reverse("teams:edit", args=[org.slug, team.uuid]),
         reverse("teams:delete", args=[org.slug, team.uuid]),
     ]
-    for width in (1440, 390):
-        for scheme in ("light", "dark"):
-            page = open_page(
-                viewport={"width": width, "height": 900},
-                color_scheme=scheme,
-                bypass_csp=True,
-                reduced_motion="reduce",
-            )
-            for path in paths:
-                page.goto(path)
-                assert problems(page) == [], (path, width, scheme)
+    for width, scheme in LOOKS:
+        page = open_page(
+            viewport={"width": width, "height": 900},
+            color_scheme=scheme,
+            bypass_csp=True,
+            reduced_motion="reduce",
+        )
+        for path in paths:
+            page.goto(path)
+            assert problems(page) == [], (path, width, scheme)

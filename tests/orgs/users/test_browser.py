@@ -11,12 +11,11 @@ from playwright.sync_api import expect
 
 from orgs.audit.models import AuditEvent
 from orgs.users import two_factor
-from tests.browsing import problems, settled, tab_to
+from tests.browsing import LOOKS, problems, settled, tab_to
 
 from .totp import code_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-LOOKS = [(1440, "light"), (1440, "dark"), (390, "light"), (390, "dark")]
 
 
 @pytest.fixture

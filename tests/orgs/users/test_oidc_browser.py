@@ -9,13 +9,12 @@ from playwright.sync_api import expect
 from orgs.domains.models import OrganizationDomain
 from orgs.invitations import actions as invitations
 from orgs.users.models import Actor
-from tests.browsing import problems
+from tests.browsing import LOOKS, problems
 from tests.oidc_provider.running import QUICK
 
 from .test_oidc import running, use  # noqa: F401 - the fixture
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-SCREENS = [(1440, "light"), (1440, "dark"), (390, "light"), (390, "dark")]
 
 
 @pytest.fixture
@@ -66,7 +65,7 @@ def test_there_and_back_with_the_keyboard(provider, browser, live_server):
     page.close()
 
 
-@pytest.mark.parametrize(("width", "scheme"), SCREENS)
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
 def test_pages_are_fit_for_everyone(width, scheme, provider, settings, open_page, as_user, live_server):
     org = make_org("Acme AI")
     owner = make_member(org, "admin", name="Ada Okafor")

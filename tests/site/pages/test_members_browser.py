@@ -9,10 +9,9 @@ from django.utils import timezone
 from factories import make_grant, make_member, make_org, make_team, make_tenant
 from playwright.sync_api import expect
 
-from tests.browsing import problems, settled
+from tests.browsing import LOOKS, problems, settled
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-LOOKS = [("light", 1440), ("dark", 1440), ("light", 390), ("dark", 390)]
 
 
 @pytest.fixture
@@ -117,7 +116,7 @@ def test_many_are_removed_after_their_names_were_read_without_javascript(visit, 
     assert [membership.user for membership in org.memberships.all()] == [people["ada"]]
 
 
-@pytest.mark.parametrize(("scheme", "width"), LOOKS)
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
 def test_pages_have_no_problems(visit, org, people, scheme, width):
     look = {"color_scheme": scheme, "viewport": {"width": width, "height": 900}}
     page = visit(members(org), **look)

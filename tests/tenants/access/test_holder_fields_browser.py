@@ -6,7 +6,7 @@ from playwright.sync_api import expect
 
 from tenants.access import holder_fields
 from tenants.models import TenantGrant
-from tests.browsing import problems
+from tests.browsing import LOOKS, problems
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -45,7 +45,7 @@ def test_keyboard_is_enough(visits, tenant, admin):
 
 
 @pytest.mark.parametrize("path", ["give", "new"])
-@pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (390, "dark")])
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
 def test_pages_have_no_problems(visits, tenant, admin, path, width, scheme):
     here = members_of(tenant) + "give/" if path == "give" else f"/o/{tenant.organization.slug}/t/new/"
     page = visits.open(here, admin, width, scheme)

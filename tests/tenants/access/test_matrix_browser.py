@@ -8,7 +8,7 @@ from django.utils import timezone
 from factories import make_grant, make_member, make_org, make_role, make_team, make_tenant
 from playwright.sync_api import expect
 
-from tests.browsing import problems, settled
+from tests.browsing import LOOKS, problems, settled
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -160,8 +160,7 @@ def test_members_page_with_keys(visit, world):
     assert production.grants.filter(membership__isnull=False).count() == 2
 
 
-@pytest.mark.parametrize("width", [1440, 390])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
 def test_pages_are_accessible_and_fit(visit, world, width, scheme):
     org, _, (production, _), (risk, _) = world
     member = production.grants.filter(team=None).first().membership

@@ -8,6 +8,8 @@ from django.test import Client
 from django.urls import reverse
 from factories import make_grant, make_member, make_org, make_tenant
 
+from tests.browsing import LOOKS
+
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 AXE = (Path(__file__).resolve().parents[2] / "vendor" / "axe.min.js").read_text()
 RULES = ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"]
@@ -44,8 +46,7 @@ def visit(browser, live_server):
     assert wrong == []
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
 def test_nothing_is_wrong_with_it(visit, width, scheme):
     page = visit(reverse("api:docs") + "?group=teams", width, scheme)
     for call in page.locator("details.api-call:not([open]) > summary").all()[:2]:

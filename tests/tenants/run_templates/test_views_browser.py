@@ -11,6 +11,7 @@ from playwright.sync_api import expect
 from tenants.run_templates.document.configuration import default_configuration
 from tenants.run_templates.engine.run_environments import RunEnvironments, needs_of
 from tenants.run_templates.models import TemplateRun
+from tests.browsing import LOOKS
 from tests.tenants.runs.fakes import PROJECT, RUN_ID, churn
 
 from .samples import snapshot_of
@@ -192,8 +193,7 @@ def test_what_has_the_focus_is_never_under_the_bar(width, visit):
     assert [*filter(None, covered)] == []
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize(("width", "theme"), LOOKS)
 def test_pages_have_no_axe_findings(theme, width, visit, template):
     make_template_run(template, person=template.created_by, state="failed", state_reason="No such package.")
     make_template_run(template, person=template.created_by, state="completed", zenml_run_id=RUN_ID)

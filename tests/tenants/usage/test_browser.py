@@ -13,14 +13,13 @@ from tenants.hosting.elsewhere.actions import enroll
 from tenants.hosting.elsewhere.models import Enrollment
 from tenants.models import Tenant
 from tenants.usage.models import Feature
-from tests.browsing import problems
+from tests.browsing import LOOKS, problems
 
 from .conftest import created, deleted, limit
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 PICTURES = os.environ.get("PICTURES")  # a folder to look at them
 GB = 1024**3
-SEEN = [(1440, "light"), (1440, "dark"), (390, "light"), (390, "dark")]
 
 
 @pytest.fixture
@@ -88,7 +87,7 @@ PAGES = {
 @pytest.mark.parametrize("name", PAGES)
 def test_nothing_is_wrong_with(name, visit, world, superuser):
     org, owner = world
-    for width, scheme in SEEN:
+    for width, scheme in LOOKS:
         person = superuser if name in ("limits", "tenant-limits") else owner
         page = visit(f"/o/{org.slug}/{PAGES[name]}", width, scheme, person)
         if name == "create":
