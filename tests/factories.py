@@ -142,7 +142,8 @@ def make_template(tenant: Tenant, name: str | None = None, **fields) -> RunTempl
         "stack_name": "default",
         "snapshot": {},
     }
-    fields.setdefault("code", make_code(tenant, fields.get("pipeline_name", "churn_training")))
+    if "code" not in fields:
+        fields["code"] = make_code(tenant, fields.get("pipeline_name", "churn_training"))
     return RunTemplate.objects.create(tenant=tenant, **{**defaults, **fields})
 
 

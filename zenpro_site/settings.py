@@ -255,6 +255,11 @@ SERVER_EMAIL = DEFAULT_FROM_EMAIL
 STATIC_URL = "static/"
 STATIC_ROOT = ZENPRO_DATA / "staticfiles"
 FILE_UPLOAD_PERMISSIONS = 0o600  # whitenoise serves them as we; Django would open them to everyone
+FILE_UPLOAD_HANDLERS = [
+    "zenpro_site.common.uploads.BoundedUpload",
+    "django.core.files.uploadhandler.MemoryFileUploadHandler",
+    "django.core.files.uploadhandler.TemporaryFileUploadHandler",
+]
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},

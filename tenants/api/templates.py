@@ -10,15 +10,15 @@ from orgs.access.gate import refuse
 from tenants.models.tenant_permissions import TenantPermission
 from tenants.run_templates import actions
 from tenants.run_templates.access import may_edit
-from tenants.run_templates.code_actions import add_folder
+from tenants.run_templates.code_actions import CodeRefused, add_folder
 from tenants.run_templates.engine.run_environments import environment_of
 from tenants.run_templates.models import CodeVersion, RunTemplate
-from tenants.run_templates.pages.forms import EditForm, TemplateForm
-from tenants.run_templates.pages.presentation import SourceRun, source_of
+from tenants.run_templates.pages.forms import EditForm
+from tenants.run_templates.pages.presentation import source_of
 from tenants.runs.connection import connect
 
 from .callers import needs
-from .problems import checked
+from .problems import Invalid, checked, fault
 from .shapes import Body, Page, Reference, Slice, Text, page_of, reference
 from .tenants import TENANT
 
@@ -167,29 +167,30 @@ SERVER = {"responses": {503: {"description": "The tenant's server could not answ
 )
 def template_create(request, organization: str, tenant: str, body: TemplateNew):
     """Create a template from a run, with a copy of its code."""
+    values = checked(EditForm(body.dict(exclude={"run", "code", "code_location"}), tenant=request.tenant))
+    code = _named(request, body.code) if body.code else _copied(request, body)
+    made = actions.create_template(
+        tenant=request.tenant, run_id=body.run, code=code, by=request.actor, **values
+    )
+    return _detail(made)
+
+
+def _named(request, pk: UUID) -> CodeVersion:
+    if version := request.tenant.code_versions.filter(pk=pk).first():
+        return version
+    raise Invalid([fault("This tenant has no such code.", "code")])
+
+
+def _copied(request, body: TemplateNew) -> CodeVersion:
+    """A new version from a folder, once everything else is known to be fine."""
     source = source_of(connect(request.user, request.tenant), body.run)
     pipeline = source.run.pipeline[: actions.LONGEST_NAME]
-    given = body.dict(exclude={"run", "code_location"}) | {
-        "code": body.code or _copied(request, body, source)
-    }
-    values = checked(TemplateForm(given, tenant=request.tenant, pipeline=pipeline))
-    return _detail(
-        actions.create_template(tenant=request.tenant, run_id=body.run, by=request.actor, **values)
-    )
-
-
-def _copied(request, body: TemplateNew, source: SourceRun) -> UUID | None:
-    """A new version from a folder, once everything else is known to be fine."""
-    if not body.code_location:
-        return None
-    made = add_folder(
-        tenant=request.tenant,
-        pipeline=source.run.pipeline[: actions.LONGEST_NAME],
-        snapshot=source.snapshot,
-        location=body.code_location,
-        by=request.actor,
-    )
-    return made.pk
+    facts = {"pipeline": pipeline, "snapshot": source.snapshot, "location": body.code_location}
+    try:
+        return add_folder(tenant=request.tenant, by=request.actor, **facts)
+    except CodeRefused as error:
+        places = ["code_location"] if error.field == "location" else []
+        raise Invalid([fault(error.reason, *places)]) from error
 
 
 @router.get(TEMPLATE, auth=needs(TenantPermission.TEMPLATE_VIEW), response=TemplateDetail)

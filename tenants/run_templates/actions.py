@@ -194,19 +194,25 @@ def _require(template: RunTemplate, requirements: str, person) -> None:
     template.save(update_fields=["requirements", "requirements_changed_by", "requirements_changed_at"])
 
 
-@transaction.atomic
 def change_code(*, template: RunTemplate, code: CodeVersion, by: Actor) -> None:
     """Let runs from now on use another version of the code, newer or earlier; those asked for before keep theirs.
 
-    Raises TemplateRefused for code of another pipeline, and for code that a step of the template is not in.
+    Raises TemplateRefused for code of another pipeline, and for code that a step of the template is not in. That is
+    looked at before anything is locked: code can make a look at it slow.
     """
+    fitting = _fitting(code, template.tenant, template.pipeline_name, template.snapshot)
+    with transaction.atomic():
+        _change_code(template, fitting, by)
+
+
+def _change_code(template: RunTemplate, code: CodeVersion, by: Actor) -> None:
     row = (
         RunTemplate.objects.select_for_update(of=("self",))
         .select_related("tenant", "code")
         .get(pk=template.pk)
     )
     before = _words(row)
-    row.code = _fitting(code, row.tenant, row.pipeline_name, row.snapshot)
+    row.code = code
     row.code_chosen_by, row.code_chosen_at = by.person, timezone.now()
     row.save(update_fields=["code", "code_chosen_by", "code_chosen_at", "updated_at"])
     _record("template.code_changed", row, by, before, _words(row))

@@ -18,13 +18,16 @@ from tenants.models import Tenant
 from tenants.run_templates.engine.archives import freeze_archive
 from tenants.run_templates.engine.code import CodeError, freeze
 from tenants.run_templates.engine.git import freeze_commit
-from tenants.run_templates.engine.layout import Look, look_at
+from tenants.run_templates.engine.layout import CodeLook, look_at
 from tenants.usage.disk_budget import MACHINE_FULL, machine_is_full, refusal_of_budget
+from zenpro_site.common.characters import storable
 from zenpro_site.common.refusals import Refused
 
 from .models import CodeVersion
 
 Kind = CodeVersion.Kind
+LONGEST_FOLDER = 1024
+ORIGIN = ("kind", "origin", "revision", "commit", "code_hash", "files", "bytes")
 
 
 class CodeRefused(Refused):
@@ -98,46 +101,70 @@ def _add(tenant: Tenant, pipeline: str, snapshot: Mapping[str, Any], facts: dict
     """The newest version of the pipeline; the last one again when this is the same from the same place."""
     with _refused_at(""):
         look = look_at(facts["code_hash"], snapshot)
+    layout = _layout(look)
+    if not storable([pipeline, layout["roots"]]):
+        raise CodeRefused("A name in this pipeline or its code has characters that can't be stored.")
     with transaction.atomic():
         Tenant.objects.select_for_update().get(pk=tenant.pk)  # numbers follow one another
         versions = tenant.code_versions.filter(pipeline_name=pipeline)
         if (same := versions.filter(**facts).first()) and same == versions.first():
             return same
-        last = versions.aggregate(last=Max("number"))["last"] or 0
-        version = CodeVersion.objects.create(
-            tenant=tenant,
-            pipeline_name=pipeline,
-            number=last + 1,
-            created_by=by.person,
-            **_layout(look),
-            **facts,
-        )
-        _record("code.added", version, by, after=_words(version))
+        return _insert(tenant, pipeline, facts | layout, by)
+
+
+def _insert(tenant: Tenant, pipeline: str, facts: dict, by: Actor) -> CodeVersion:
+    versions = tenant.code_versions.filter(pipeline_name=pipeline)
+    last = versions.aggregate(last=Max("number"))["last"] or 0
+    version = CodeVersion.objects.create(
+        tenant=tenant, pipeline_name=pipeline, number=last + 1, created_by=by.person, **facts
+    )
+    _record("code.added", version, by, after=_words(version))
     return version
 
 
-def _layout(look: Look) -> dict[str, Any]:
-    starts_in = look.folders[0] if look.folders else ""
+def _layout(look: CodeLook) -> dict[str, Any]:
+    starts_in = next((each for each in look.folders if len(each) <= LONGEST_FOLDER and storable(each)), "")
     return {"roots": look.roots, "starts_in": starts_in, "files": look.files, "bytes": look.bytes}
 
 
-@transaction.atomic
 def lay_out(
     *, version: CodeVersion, snapshot: Mapping[str, Any], roots: list[str], starts_in: str, by: Actor
+) -> CodeVersion:
+    """Say where modules are imported from and where relative paths begin; both are folders of the code, "" its top.
+
+    Returns the version that has this layout: a new one when templates or runs use this one, which stays as it is for
+    them. Raises CodeRefused, at "roots" or "starts_in".
+    """
+    if (version.roots, version.starts_in) == (roots, starts_in):
+        return version
+    _check_layout(version, snapshot, roots, starts_in)
+    layout = {"roots": roots, "starts_in": starts_in}
+    with transaction.atomic():
+        Tenant.objects.select_for_update().get(pk=version.tenant_id)
+        if version.templates.exists() or version.runs.exists():
+            facts = {name: getattr(version, name) for name in ORIGIN}
+            return _insert(version.tenant, version.pipeline_name, facts | layout, by)
+        before = _words(version)
+        version.roots, version.starts_in = roots, starts_in
+        version.save(update_fields=["roots", "starts_in"])
+        _record("code.laid_out", version, by, before, _words(version))
+    return version
+
+
+def _check_layout(
+    version: CodeVersion, snapshot: Mapping[str, Any], roots: list[str], starts_in: str
 ) -> None:
-    """Say where modules are imported from and where relative paths begin. Raises CodeRefused, at "roots" or "starts_in"."""
-    row = CodeVersion.objects.select_for_update().get(pk=version.pk)
     with _refused_at("roots"):
-        look = look_at(row.code_hash, snapshot, roots)
+        look = look_at(version.code_hash, snapshot, roots)
+    if not set(roots) <= {"", *look.choices, *version.roots}:
+        raise CodeRefused("Modules can only be imported from a folder of the code.", "roots")
+    if starts_in not in {"", *look.folders, *look.choices, *roots, version.starts_in}:
+        raise CodeRefused("The working directory must be a folder of the code.", "starts_in")
     if not look.is_complete:
         raise CodeRefused(missing(look), "roots")
-    before = _words(row)
-    version.roots, version.starts_in = row.roots, row.starts_in = roots, starts_in
-    row.save(update_fields=["roots", "starts_in"])
-    _record("code.laid_out", row, by, before, _words(row))
 
 
-def missing(look: Look) -> str:
+def missing(look: CodeLook) -> str:
     """Which step is not in the code, for people; "" when all are."""
     for step in look.steps:
         if not step.is_there:
@@ -148,7 +175,7 @@ def missing(look: Look) -> str:
 
 def _words(version: CodeVersion) -> dict[str, Any]:
     names = ("number", "kind", "origin", "revision", "commit", "code_hash", "roots", "starts_in")
-    return {name: getattr(version, name) for name in names}
+    return {"pipeline": version.pipeline_name} | {name: getattr(version, name) for name in names}
 
 
 def _record(action: str, version: CodeVersion, by: Actor, before=None, after=None) -> None:

@@ -22,6 +22,10 @@ def imports_of(name: str) -> frozenset[str]:
 
 
 def source_of(name: str, node: ast.ImportFrom) -> str:
+    """The module that is imported from. A program that is started by its path finds those beside it by their names."""
+    beside = f"{package_of(name)}.{node.module}"
+    if not node.level and node.module not in modules() and beside in modules():
+        return beside
     base = name.split(".")[: len(name.split(".")) - node.level + is_package(name)] if node.level else []
     return ".".join([*base, *([node.module] if node.module else [])])
 

@@ -16,7 +16,7 @@ import pytest
 from django.core.cache import cache
 from django.db import transaction
 from django.test import Client
-from factories import make_key, make_member, make_tenant
+from factories import make_code, make_key, make_member, make_tenant
 
 from orgs.audit.models import AuditEvent
 from orgs.permissions import Permission
@@ -25,10 +25,11 @@ from tenants.api.app import api
 from tenants.api.callers import Anyone
 from tenants.models.tenant_permissions import TenantPermission
 from tenants.run_templates import actions as template_actions
+from tenants.run_templates.engine.code import freeze
 from tests.tenants.runs.fakes import RUN_ID, FakeTenantClient, connect_to
 
 from .people import people_of
-from .test_audit_rows import robot_is_inactive, second_grant, state, waited
+from .test_audit_rows import EXAMPLE, robot_is_inactive, second_grant, state, waited
 from .test_matrix import (
     ADMINS,
     CANCELS_OTHERS_RUNS,
@@ -143,7 +144,7 @@ def somebody(world) -> str:
 
 
 def template_body(world) -> dict:
-    return {"run": str(RUN_ID), "name": "weekly", "code_location": world.code}
+    return {"run": str(RUN_ID), "name": "weekly", "code": str(world.version.pk)}
 
 
 DEEDS = {
@@ -235,11 +236,8 @@ def nothing_stays():
 def everything(world, foreign, monkeypatch, tmp_path, settings):
     """Both worlds, everybody with a key, a server that answers and a directory of code."""
     monkeypatch.setattr(template_actions, "connect", connect_to(FakeTenantClient()))
-    settings.ZENPRO_CODE_ROOTS = [tmp_path]
-    (tmp_path / "churn").mkdir()
-    for name in ("__init__", "steps", "pipelines"):
-        (tmp_path / "churn" / f"{name}.py").write_text("x = 1\n")
-    world.code = str(tmp_path)
+    settings.ZENPRO_DATA = tmp_path
+    world.version = make_code(world.tenant, "churn", code_hash=freeze(str(EXAMPLE)))
     people = people_of(world, foreign)
     secrets = {role: make_key(person).secret for role, person in people.items()} | {"anonymous": ""}
     User.objects.filter(pk=people["disabled"].pk).update(is_active=False)

@@ -1,8 +1,10 @@
 """Every URL that changes something leaves exactly one audit row when someone does what they are allowed to."""
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -10,7 +12,7 @@ from allauth.mfa.models import Authenticator
 from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone
-from factories import make_grant, make_key, make_member, tenant_role
+from factories import make_code, make_grant, make_key, make_member, tenant_role
 
 from orgs.audit.models import AuditEvent
 from orgs.invitations.forms import BulkForm
@@ -23,6 +25,7 @@ from tenants.credentials.models import DeviceLogin
 from tenants.hosting.elsewhere.models import Enrollment
 from tenants.models import Tenant
 from tenants.run_templates import actions as template_actions
+from tenants.run_templates.engine.code import freeze
 from tenants.runs import reading as runs
 from tests.guards.world import World
 from tests.tenants.runs.fakes import RUN_ID, FakeTenantClient, connect_to
@@ -31,6 +34,7 @@ from .walk import all_pages
 
 pytestmark = pytest.mark.thorough
 
+EXAMPLE = Path(__file__).parents[2] / "examples" / "churn"
 CLIENT_QUESTIONS = ("workspaces", "workspace", "tenants", "tenant", "organizations", "organization")
 # URLs that take a POST and change nothing people need to know of later, each with its reason.
 WITHOUT_ROW = {
@@ -112,6 +116,10 @@ def runs_elsewhere(world):
 
 def second_grant(world):
     return {"grant": make_grant(world.tenant, world.person, "viewer").pk}
+
+
+def other_code(world):
+    return {"code": world.version.pk}
 
 
 def role_on_tenant(world):
@@ -240,9 +248,12 @@ DEEDS = {
     ),
     "usage:organization_limits": Deed(lambda w: {"pipeline_run": "100"}, becomes_superuser),
     "usage:tenant_limits": Deed(lambda w: {"pipeline_run": "10"}),
-    "run_templates:create": Deed(
-        lambda w: {"name": "weekly", "code_location": w.code}, query=f"?run={RUN_ID}"
+    "run_templates:create": Deed(lambda w: {"name": "weekly", "code": w.version.pk}, query=f"?run={RUN_ID}"),
+    "run_templates:code_add": Deed(lambda w: {"location": w.code}, query=f"?run={RUN_ID}&way=folder"),
+    "run_templates:code": Deed(
+        lambda w: {"roots": ["."], "starts_in": "."}, values=other_code, query=f"?run={RUN_ID}"
     ),
+    "run_templates:use_code": Deed(values=other_code),
     "run_templates:edit": Deed(lambda w: {"name": "weekly"}),
     "run_templates:delete": Deed(before=lambda w: w.template_run.delete()),
     "run_templates:run": Deed(lambda w: {"do": "run"}),
@@ -271,11 +282,9 @@ def prepared(world, monkeypatch, tmp_path, settings):
     settings.MFA_REAUTHENTICATION_REQUIRED = False
     for module in (runs, template_actions):
         monkeypatch.setattr(module, "connect", connect_to(FakeTenantClient()))
-    settings.ZENPRO_CODE_ROOTS = [tmp_path]
-    (tmp_path / "churn").mkdir()
-    for name in ("__init__", "steps", "pipelines"):
-        (tmp_path / "churn" / f"{name}.py").write_text("x = 1\n")
-    world.code = str(tmp_path)
+    settings.ZENPRO_CODE_ROOTS, settings.ZENPRO_DATA = [tmp_path], tmp_path / "data"
+    world.code = str(shutil.copytree(EXAMPLE, tmp_path / "churn"))
+    world.version = make_code(world.tenant, "churn", code_hash=freeze(world.code), starts_in="data")
     assert world.invitation
     cache.clear()
     return world

@@ -35,7 +35,10 @@ class World:
         self.robot = make_service_account(self.org)
         self.key = make_key(self.robot)
         self.template = make_template(
-            self.tenant, snapshot=SNAPSHOT, default_configuration=default_configuration(SNAPSHOT)
+            self.tenant,
+            pipeline_name="churn",
+            snapshot=SNAPSHOT,
+            default_configuration=default_configuration(SNAPSHOT),
         )
         self.template_run = make_template_run(self.template, person=self.admin)
 
@@ -64,6 +67,7 @@ class World:
             "account": self.robot.membership.pk,
             "key": self.key.pk,
             "template": self.template.pk,
+            "code": self.template.code.pk,
             "number": self.template_run.number,
             "run": uuid4(),
             "step": uuid4(),

@@ -137,8 +137,8 @@ from django.conf import settings
 from orgs.models import Membership
 from orgs.users.models import Actor
 from tenants.access.actions import give_grant
-from tenants.run_templates.actions import queue_run
-from tenants.run_templates.engine.code import freeze
+from tenants.run_templates.actions import change_code, queue_run
+from tenants.run_templates.code_actions import add_folder
 from tenants.run_templates.models import RunTemplate
 template = RunTemplate.objects.get(name='churn')
 source = Path(tempfile.mkdtemp()) / 'churn'
@@ -146,11 +146,12 @@ shutil.copytree('{example}', source)
 with open(source / 'churn' / 'data.py', 'a') as module:
     module.write(Path('{attack}').read_text())
 settings.ZENPRO_CODE_ROOTS = [str(source.parent)]
-CODE_TODO
-template.save(force_insert=True)
+by = Actor(template.created_by)
+facts = {{'tenant': template.tenant, 'pipeline': template.pipeline_name, 'snapshot': template.snapshot}}
+change_code(template=template, code=add_folder(**facts, location=str(source), by=by), by=by)
 member = Membership.objects.get(pk='{membership}')
 role = member.organization.roles.tenant_level().get(slug='operator')
-give_grant(tenant=template.tenant, role=role, holder=member, by=Actor(template.created_by))
+give_grant(tenant=template.tenant, role=role, holder=member, by=by)
 answer = str(queue_run(template=template, configuration={{}}, by=Actor(member.user)).pk)
 """
 

@@ -3,8 +3,8 @@
 import os
 from pathlib import Path
 
+from .boxed_programs import answer_of
 from .code import freeze_folder, scratch
-from .programs import answer_of
 
 LARGEST = 50 * 1024**2  # bytes of an archive
 SECONDS = 60

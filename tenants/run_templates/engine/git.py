@@ -5,8 +5,8 @@ from urllib.parse import urlsplit
 
 import dulwich
 
+from .boxed_programs import answer_of
 from .code import CodeError, freeze_folder, scratch
-from .programs import answer_of
 
 LIBRARIES = Path(dulwich.__file__).parents[1]
 SECONDS = 180

@@ -8,8 +8,8 @@ from typing import Any
 
 from tenants.run_templates.document.schema import mapping
 
+from .boxed_programs import answer_of
 from .code import CodeError, code_folder, scratch
-from .programs import answer_of
 
 SECONDS = 30
 OF_THE_CODE = ("user", "unknown", "code_repository")  # kinds of source that a run takes from its code
@@ -33,7 +33,7 @@ class StepLook:
 
 
 @dataclass(frozen=True)
-class Look:
+class CodeLook:
     """`roots`: folders that modules are imported from, the first one ZenML's source root; `choices`: all that could be.
     `folders`: where relative paths in the code begin, the likeliest first. All relative to the code, "" the top."""
 
@@ -49,7 +49,7 @@ class Look:
         return all(step.is_there for step in self.steps)
 
 
-def look_at(code_hash: str, snapshot: Mapping[str, Any], roots: Sequence[str] | None = None) -> Look:
+def look_at(code_hash: str, snapshot: Mapping[str, Any], roots: Sequence[str] | None = None) -> CodeLook:
     """Look for the steps of a snapshot in frozen code; with `roots`, only where these would find them.
 
     Nothing of the code is run. Raises CodeError for a step from a notebook, and when the code can't be read.
@@ -63,11 +63,11 @@ def look_at(code_hash: str, snapshot: Mapping[str, Any], roots: Sequence[str] | 
     return _look(answer, steps)
 
 
-def _look(answer: Mapping[str, Any], steps: Mapping[str, Mapping[str, str]]) -> Look:
+def _look(answer: Mapping[str, Any], steps: Mapping[str, Mapping[str, str]]) -> CodeLook:
     found = [StepLook(name, steps[name]["module"], **state) for name, state in answer["steps"].items()]
     begins = [folder for folder, _ in answer["folders"][:MOST_FOLDERS]]
     sizes = answer["files"], answer["bytes"]
-    return Look(answer["roots"], answer["choices"], begins, found, *sizes)
+    return CodeLook(answer["roots"], answer["choices"], begins, found, *sizes)
 
 
 def _steps(snapshot: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, str]]]:

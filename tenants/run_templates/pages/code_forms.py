@@ -8,6 +8,7 @@ from django.utils.html import format_html, format_html_join
 from tenants.run_templates.engine.archives import LARGEST
 from tenants.run_templates.engine.code import CodeError
 from tenants.run_templates.engine.git import LONGEST_REVISION, check_address
+from zenpro_site.common.characters import storable
 
 PLAIN = {"spellcheck": "false", "autocomplete": "off", "class": "mono"}
 
@@ -99,8 +100,12 @@ class LayoutForm(forms.Form):
 
 
 def _folders(paths) -> list[tuple[str, str]]:
-    """Each once, in this order; "." stands for the top, which a form could not tell from nothing."""
-    return [(path or ".", f"{path}/" if path else "the top folder") for path in dict.fromkeys(paths)]
+    """Each once, in this order; "." stands for the top, which a form could not tell from nothing.
+
+    What no page could send is no choice: names of files are any bytes.
+    """
+    paths = [path for path in dict.fromkeys(paths) if storable(path)]
+    return [(path or ".", f"{path}/" if path else "the top folder") for path in paths]
 
 
 def _where_from(person) -> str:

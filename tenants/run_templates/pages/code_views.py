@@ -2,7 +2,7 @@
 
 import tempfile
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -16,16 +16,17 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
 from orgs.access.gate import refuse
+from orgs.users.models import Actor
 from tenants.access.gate import tenant_view
 from tenants.hosting.base import TenantNotFound
 from tenants.models.tenant_permissions import TenantPermission
 from tenants.run_templates import actions, code_actions
 from tenants.run_templates.access import may_edit
 from tenants.run_templates.engine.code import CodeError
-from tenants.run_templates.engine.layout import look_at
+from tenants.run_templates.engine.layout import StepLook, look_at
 from tenants.run_templates.models import CodeVersion, RunTemplate
 from tenants.run_templates.pages.code_forms import ArchiveForm, FolderForm, GitForm, LayoutForm
-from tenants.run_templates.pages.presentation import source_of
+from tenants.run_templates.pages.presentation import presentable, source_of
 from tenants.runs.reading import ask
 
 WAYS = {"upload": ArchiveForm, "git": GitForm, "folder": FolderForm}
@@ -71,9 +72,10 @@ def check(request, code):
         raise Http404("This is the code of another pipeline.")
     form, look = _layout(request, version, subject) if subject else (None, None)
     wanted = look and request.method == "POST" and request.POST.get("do") != "look"
-    if wanted and form.is_valid() and _saved(request, version, subject, form):
-        return redirect(_onward(request, version, subject))
+    if wanted and form.is_valid() and (used := _saved(request, version, subject, form)):
+        return redirect(_onward(request, used, subject))
     context = {"version": version, "subject": subject, "trouble": trouble, "form": form, "look": look}
+    context["steps"] = [_shown(step) for step in look.steps] if look else []
     return render(request, "run_templates/code/check.html", context, status=_status(trouble, form))
 
 
@@ -120,7 +122,7 @@ def _taken(request, subject: Subject, way: str, form) -> CodeVersion | None:
         return None
 
 
-def _uploaded(upload, facts: dict, by) -> CodeVersion:
+def _uploaded(upload, facts: dict, by: Actor) -> CodeVersion:
     with _on_disk(upload) as archive:
         return code_actions.add_archive(**facts, archive=archive, name=upload.name, by=by)
 
@@ -150,23 +152,29 @@ def _layout(request, version: CodeVersion, subject: Subject):
     return LayoutForm(posted, look=look, initial=initial), look
 
 
+def _shown(step: StepLook) -> StepLook:
+    """Names come from the tenant's server and from the code."""
+    words = {name: presentable(getattr(step, name)) for name in ("name", "module", "file")}
+    return replace(step, **words)
+
+
 def _path(choice: str) -> str:
     return "" if choice == "." else choice
 
 
-def _saved(request, version: CodeVersion, subject: Subject, form) -> bool:
+def _saved(request, version: CodeVersion, subject: Subject, form) -> CodeVersion | None:
+    """The version with this layout, which the template uses by now; None when that was refused, and the form says why."""
     roots = [_path(root) for root in form.cleaned_data["roots"]]
     starts_in = _path(form.cleaned_data["starts_in"])
     try:
-        code_actions.lay_out(
-            version=version, snapshot=subject.snapshot, roots=roots, starts_in=starts_in, by=request.actor
-        )
+        layout = {"roots": roots, "starts_in": starts_in}
+        version = code_actions.lay_out(version=version, snapshot=subject.snapshot, by=request.actor, **layout)
         if subject.template:
             actions.change_code(template=subject.template, code=version, by=request.actor)
     except (code_actions.CodeRefused, actions.TemplateRefused) as error:
         form.add_error(error.field if error.field in form.fields else None, error.reason)
-        return False
-    return True
+        return None
+    return version
 
 
 def _onward(request, version: CodeVersion, subject: Subject) -> str:

@@ -207,15 +207,10 @@ def _form(request, source) -> TemplateForm:
     """With the pipeline's name, its newest code, and the requirements of its last template."""
     pipeline = source.run.pipeline[: actions.LONGEST_NAME]
     before = request.tenant.templates.filter(pipeline_name=pipeline).order_by("-created_at")
-    initial = {
-        "name": pipeline,
-        **(before.values("requirements").first() or {}),
-        "code": request.GET.get("code"),
-    }
+    code = {"code": request.GET["code"]} if "code" in request.GET else {}
+    initial = {"name": pipeline, **(before.values("requirements").first() or {}), **code}
     data = request.POST if request.method == "POST" else None
-    form = TemplateForm(data, tenant=request.tenant, pipeline=pipeline, initial=initial)
-    form.fields["code"].initial = form.fields["code"].queryset.first()
-    return form
+    return TemplateForm(data, tenant=request.tenant, pipeline=pipeline, initial=initial)
 
 
 def _code_url(request, source) -> str:

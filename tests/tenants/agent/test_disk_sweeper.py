@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 from django.utils import timezone
-from factories import make_org, make_template, make_template_run, make_tenant
+from factories import make_code, make_org, make_template, make_template_run, make_tenant
 
 from tenants.agent import disk_sweeper
 from tenants.agent.disk_sweeper import (
@@ -359,11 +359,24 @@ def test_code_that_no_template_uses_is_removed_after_a_day(tenant, data, monkeyp
     unused = code_folder(freeze(str(tmp_path / "project")))
     write(tmp_path / "project/more.py", 1)
     used = make_code(tenant, code_hash=freeze(str(tmp_path / "project")))
+    make_template(tenant, code=used)
     assert sweep_code() == 0 and unused.exists()
     monkeypatch.setattr(disk_sweeper, "CODE_KEPT", timedelta(0))
     assert sweep_code() == 1
     assert not unused.exists()
     assert (code_folder(used.code_hash) / "more.py").exists()
+
+
+def test_versions_of_code_are_kept_for_templates_and_runs(tenant, data, monkeypatch):
+    """A run keeps the version it began with, also when its template has gone over to another one."""
+    template = make_template(tenant, code=make_code(tenant))
+    ran = make_template_run(template, code=make_code(tenant)).code
+    added = make_code(tenant)
+    sweep_code()
+    assert {*tenant.code_versions.all()} == {template.code, ran, added}, "It may be chosen yet."
+    monkeypatch.setattr(disk_sweeper, "CODE_KEPT", timedelta(0))
+    sweep_code()
+    assert {*tenant.code_versions.all()} == {template.code, ran}
 
 
 def test_code_that_is_chosen_again_is_as_new(data, monkeypatch, settings, tmp_path):

@@ -25,6 +25,7 @@ from tenants.hosting.local.locations import local_spec_of, local_stores_of
 from tenants.hosting.local.variables import environment
 from tenants.models import new_secrets
 from tenants.run_templates.actions import cancel_run, create_template, queue_run
+from tenants.run_templates.code_actions import add_folder
 from tenants.run_templates.engine import marked_processes, runner
 from tenants.run_templates.engine.derive import derive
 from tenants.run_templates.engine.run_environments import RunEnvironments
@@ -164,14 +165,17 @@ def here(site, settings, live_server, transactional_db, monkeypatch):
 @pytest.fixture
 def template(here, site):
     tenant, people = here
+    by = Actor(people["dev"])
+    run = connect(by.person, tenant).run(site.source_run)
+    facts = {"pipeline": run.pipeline, "snapshot": connect(by.person, tenant).snapshot(run.snapshot_id)}
     return create_template(
         tenant=tenant,
         run_id=site.source_run,
         name="churn",
         description="",
-        code_location=str(CHURN),
+        code=add_folder(tenant=tenant, location=str(CHURN), by=by, **facts),
         requirements="",
-        by=Actor(people["dev"]),
+        by=by,
     )
 
 

@@ -1,6 +1,8 @@
 """Each kind of thing through its life; what only one call knows."""
 
+import shutil
 from datetime import timedelta
+from pathlib import Path
 from unittest.mock import Mock
 from uuid import uuid4
 
@@ -23,6 +25,7 @@ from factories import (
 
 from orgs.audit.models import AuditEvent
 from orgs.invitations.models import Invitation
+from tenants.api import templates
 from tenants.hosting.base import TenantRefused
 from tenants.models import Tenant
 from tenants.run_templates import actions as template_actions
@@ -31,6 +34,7 @@ from tenants.usage.models import Quota
 from tests.tenants.runs.fakes import RUN_ID, FakeTenantClient, churn, connect_to
 
 HOUR = timedelta(hours=1)
+EXAMPLE = Path(__file__).parents[3] / "examples" / "churn"
 
 
 @pytest.fixture
@@ -304,28 +308,30 @@ class TestTemplates:
     @pytest.fixture
     def code(self, monkeypatch, tmp_path, settings):
         settings.ZENPRO_CODE_ROOTS = [tmp_path]
-        monkeypatch.setattr(template_actions, "connect", connect_to(FakeTenantClient()))
-        (tmp_path / "churn").mkdir()
-        for name in ("__init__", "steps", "pipelines"):
-            (tmp_path / "churn" / f"{name}.py").write_text("x = 1\n")
-        return str(tmp_path)
+        settings.ZENPRO_DATA = tmp_path / "data"
+        for module in (template_actions, templates):
+            monkeypatch.setattr(module, "connect", connect_to(FakeTenantClient()))
+        return shutil.copytree(EXAMPLE, tmp_path / "churn")
 
     def test_life(self, call, tenant, code):
-        made = call.post(self.PATH, run=str(RUN_ID), name="weekly", code_location=code)
+        made = call.post(self.PATH, run=str(RUN_ID), name="weekly", code_location=str(code))
         assert made.status_code == 201, made.content
         assert "steps" in made.json()["configuration"]
         path = f"{self.PATH}/{made.json()['id']}"
         assert names(call.get(self.PATH)) == ["weekly"]
         assert call.patch(path, description="Every week").json()["name"] == "weekly"
-        assert call.post(self.PATH, run=str(RUN_ID), name="weekly", code_location=code).status_code == 409
+        assert (
+            call.post(self.PATH, run=str(RUN_ID), name="weekly", code_location=str(code)).status_code == 409
+        )
         assert call.delete(path).status_code == 204
         assert call.get(path).status_code == 404
-        assert deeds() == ["template.created", "template.updated", "template.deleted"]
+        assert deeds() == ["code.added", "template.created", "template.updated", "template.deleted"]
 
     def test_whose_code_and_how_its_environment_is(self, call, tenant, code, owner):
-        made = call.post(self.PATH, run=str(RUN_ID), name="weekly", code_location=code).json()
+        made = call.post(self.PATH, run=str(RUN_ID), name="weekly", code_location=str(code)).json()
         me = made["created_by"]
-        assert (made["code_chosen_by"], made["code_chosen"]) == (me, made["created"])
+        assert made["code_chosen_by"] == made["code"]["added_by"] == me
+        assert made["code"]["added"] < made["code_chosen"] <= made["created"]
         assert made["requirements_changed_by"] is None
         assert made["environment"] == {"state": "absent", "made": None, "reason": "", "log": []}
         changed = call.patch(f"{self.PATH}/{made['id']}", requirements="a-package-nobody-made").json()
@@ -333,14 +339,14 @@ class TestTemplates:
         assert call.get(self.PATH).json()["items"][0]["requirements_changed_by"] == me
 
     def test_requirements_that_are_no_packages(self, call, tenant, code):
-        body = {"run": str(RUN_ID), "name": "weekly", "code_location": code}
+        body = {"run": str(RUN_ID), "name": "weekly", "code_location": str(code)}
         answer = call.post(self.PATH, **body, requirements="pandas\nx @ git+https://example.org/x")
         assert answer.status_code == 422
         assert answer.json()["detail"][0]["loc"] == ["body", "requirements"]
         assert answer.json()["detail"][0]["msg"].startswith("Line 2")
 
     def test_a_run_that_is_not_there(self, call, tenant, code):
-        answer = call.post(self.PATH, run=str(uuid4()), name="weekly", code_location=code)
+        answer = call.post(self.PATH, run=str(uuid4()), name="weekly", code_location=str(code))
         assert answer.status_code == 422
         assert answer.json()["detail"][0]["loc"] == ["body", "run"]
 
@@ -350,8 +356,8 @@ class TestTemplates:
 
     def test_without_a_role_inside(self, call_as, tenant, superuser, code, monkeypatch):
         refused = TenantRefused(403, "You have no role on this tenant.")
-        monkeypatch.setattr(template_actions, "connect", Mock(side_effect=refused))
-        body = {"run": str(RUN_ID), "name": "weekly", "code_location": code}
+        monkeypatch.setattr(templates, "connect", Mock(side_effect=refused))
+        body = {"run": str(RUN_ID), "name": "weekly", "code_location": str(code)}
         assert call_as(superuser).post(self.PATH, **body).status_code == 403
 
     def test_code_that_is_not_there(self, call, tenant, code):

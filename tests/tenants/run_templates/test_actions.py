@@ -46,7 +46,7 @@ def template(tenant):
 
 
 def added(tenant, person, location=CHURN):
-    facts = {"pipeline": "churn_training", "snapshot": churn_snapshot(), "location": str(location)}
+    facts = {"pipeline": "churn", "snapshot": churn_snapshot(), "location": str(location)}
     return code_actions.add_folder(tenant=tenant, by=Actor(person), **facts)
 
 
@@ -133,7 +133,7 @@ def test_a_template_keeps_the_run_its_snapshot_and_its_code(tenant, member, serv
     assert template.created_by == member
     assert (code_folder(template.code.code_hash) / "churn" / "steps.py").is_file()
     assert (code_folder(template.code.code_hash) / "data" / "customers.csv").is_file()
-    assert events() == ["template.created"]
+    assert events() == ["template.created", "code.added"]
 
 
 def test_two_at_once_with_one_name_are_told_apart_by_the_database(tenant, member, server, monkeypatch):
@@ -142,7 +142,7 @@ def test_two_at_once_with_one_name_are_told_apart_by_the_database(tenant, member
     with pytest.raises(TemplateRefused) as refusal:
         create(tenant, member)
     assert refusal.value.field == "name"
-    assert events() == ["template.created"]
+    assert events() == ["template.created", "code.added"]
 
 
 def test_update_changes_words_and_requirements(template, member):

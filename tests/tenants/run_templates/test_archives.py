@@ -10,7 +10,7 @@ import zipfile
 
 import pytest
 
-from tenants.run_templates.engine import code, programs
+from tenants.run_templates.engine import boxed_programs, code
 from tenants.run_templates.engine.archives import freeze_archive
 from tenants.run_templates.engine.code import CodeError, code_folder
 
@@ -173,7 +173,7 @@ def test_names_with_odd_characters(archive):
 
 
 def test_bombs(archive, monkeypatch):
-    monkeypatch.setattr(programs, "MAX_BYTES", 1024**2)
+    monkeypatch.setattr(boxed_programs, "MAX_BYTES", 1024**2)
     zip_of(archive, [("zeros", bytes(2 * 1024**2))])
     assert "more than 1 MB" in refusal_of(archive)
     tar_of(archive, [("zeros", bytes(2 * 1024**2))])
@@ -182,8 +182,8 @@ def test_bombs(archive, monkeypatch):
 
 def test_a_header_that_never_ends(archive, monkeypatch):
     """The name of a member can be as long as a file, and is read as a whole."""
-    monkeypatch.setattr(programs, "MAX_BYTES", 1024**2)
-    monkeypatch.setattr(programs, "MAX_FILES", 1024)
+    monkeypatch.setattr(boxed_programs, "MAX_BYTES", 1024**2)
+    monkeypatch.setattr(boxed_programs, "MAX_FILES", 1024)
     info = tarfile.TarInfo("x")
     info.type, info.size = tarfile.GNUTYPE_LONGNAME, 64 * 1024**2
     with gzip.open(archive, "wb") as writer:
@@ -193,7 +193,7 @@ def test_a_header_that_never_ends(archive, monkeypatch):
 
 
 def test_too_many_files(archive, monkeypatch):
-    monkeypatch.setattr(programs, "MAX_FILES", 5)
+    monkeypatch.setattr(boxed_programs, "MAX_FILES", 5)
     tar_of(archive, [(f"{number}.py", b"") for number in range(6)])
     assert "5 files" in refusal_of(archive)
     zip_of(archive, [(f"{number}.py", b"") for number in range(6)])
@@ -230,6 +230,6 @@ def test_an_empty_archive(archive):
 
 def test_a_reader_that_is_killed(archive, monkeypatch, tmp_path):
     (tmp_path / "unpack.py").write_text("x = bytearray(900 * 1024**2); import time; time.sleep(60)")
-    monkeypatch.setattr(programs, "PROGRAMS", tmp_path)
+    monkeypatch.setattr(boxed_programs, "PROGRAMS", tmp_path)
     tar_of(archive, FILES.items())
     assert "more than 512 MB of memory" in refusal_of(archive)

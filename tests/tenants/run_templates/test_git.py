@@ -2,7 +2,7 @@
 
 import pytest
 
-from tenants.run_templates.engine import programs
+from tenants.run_templates.engine import boxed_programs
 from tenants.run_templates.engine.code import CodeError, code_folder
 from tenants.run_templates.engine.git import check_address, freeze_commit
 from tests.certificates import company_in
@@ -120,7 +120,7 @@ def test_a_few_trees_that_stand_for_millions_of_files(repository, url):
 
 
 def test_a_repository_that_is_too_large(repository, url, monkeypatch):
-    monkeypatch.setattr(programs, "MAX_BYTES", 1024**2)
+    monkeypatch.setattr(boxed_programs, "MAX_BYTES", 1024**2)
     repository.commit({"data.bin": bytes(2 * 1024**2)})
     assert "more than 1 MB" in refusal_of(url, "")
 

@@ -149,6 +149,19 @@ def test_where_paths_begin(frozen):
     assert look_at(frozen(files), snapshot(one=step("run", "one"))).folders == ["ml", ""]
 
 
+def test_what_is_put_behind_another_path_begins_nowhere(frozen):
+    script = (
+        'HERE / "data" / "a.csv"; os.path.join(HERE, "b.csv"); HERE.joinpath("data", "b.csv"); "data/a.csv"'
+    )
+    files = {"data/a.csv": "", "data/b.csv": "", "run.py": script}
+    assert look_at(frozen(files), snapshot(one=step("run", "one"))).folders == [""]
+
+
+def test_of_two_folders_the_upper_one_comes_first(frozen):
+    files = {"z/a.csv": "", "b/y/a.csv": "", "a.csv": "", "run.py": 'open("a.csv")'}
+    assert look_at(frozen(files), snapshot(one=step("run", "one"))).folders == ["", "z", "b/y"]
+
+
 def test_steps_that_are_no_files_of_the_code(frozen):
     files = {"steps.py": "def one(): pass"}
     wanted = snapshot(

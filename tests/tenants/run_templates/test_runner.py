@@ -33,6 +33,8 @@ def order(settings, tmp_path):
         snapshot_id=uuid4(),
         python=Path(sys.executable),
         code=code,
+        roots=[""],
+        starts_in="",
         server_url="http://127.0.0.1:1",
         token="t",
         project_id=uuid4(),

@@ -1,5 +1,7 @@
 """Pages of templates: who may not, then what they show and change."""
 
+import re
+import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
@@ -7,11 +9,21 @@ from uuid import uuid4
 import pytest
 from django.urls import reverse
 from django.utils import timezone
-from factories import make_grant, make_member, make_org, make_template, make_template_run, make_tenant
+from factories import (
+    make_code,
+    make_grant,
+    make_member,
+    make_org,
+    make_template,
+    make_template_run,
+    make_tenant,
+    make_user,
+)
 
 from orgs.audit.models import AuditEvent
+from orgs.users.models import Actor
 from tenants.hosting.base import TenantUnreachable
-from tenants.run_templates import actions
+from tenants.run_templates import actions, code_actions
 from tenants.run_templates.document.configuration import changes, default_configuration
 from tenants.run_templates.engine.run_environments import RunEnvironments, needs_of
 from tenants.run_templates.models import RunTemplate, TemplateRun
@@ -19,6 +31,7 @@ from tenants.runs.client import Run
 from tests.tenants.runs.fakes import RUN_ID, churn, connect_to
 
 SNAPSHOT = churn("snapshot")
+CHURN = Path(__file__).parents[3] / "examples" / "churn"
 
 
 @pytest.fixture
@@ -252,7 +265,8 @@ CLICKS = "It runs with the rights of whoever clicks Run."
 @pytest.mark.parametrize("name", ["detail", "edit", "run"])
 def test_page_and_forms_say_whose_code_it_is(name, template, holds, org, as_user):
     maker = make_member(org, name="Ann <b>Smith</b>")
-    RunTemplate.objects.update(created_by=maker, created_at=datetime(2026, 5, 3, 12, tzinfo=UTC))
+    chosen = datetime(2026, 5, 3, 12, tzinfo=UTC)
+    RunTemplate.objects.update(code_chosen_by=maker, code_chosen_at=chosen)
     page = texts(as_user(holds("admin")).get(url(name, template)))
     words = "This code was chosen by <bdi>Ann &lt;b&gt;Smith&lt;/b&gt;</bdi> on 3 May 2026."
     assert f"{words} {CLICKS}" in page
@@ -270,7 +284,7 @@ def test_whoever_changed_the_requirements_is_named_as_well(name, template, holds
     assert ", its requirements by <bdi>Bo Baker</bdi> on " in page
 
 
-def test_the_form_says_who_will_be_named(tenant, holds, connected, as_user):
+def test_the_form_says_who_will_be_named(tenant, holds, connected, code, as_user):
     assert "run with the rights of whoever clicks Run; the template shows your name" in texts(
         as_user(holds("editor")).get(new(tenant))
     )
@@ -364,13 +378,13 @@ def test_outsiders_see_no_log(template, built, outsider, as_user):
 
 
 @pytest.fixture
-def code(tmp_path, settings):
-    settings.ZENPRO_CODE_ROOTS = [tmp_path]
+def code(tenant, tmp_path, settings):
+    """The code of the recorded run, its first version."""
+    settings.ZENPRO_CODE_ROOTS, settings.ZENPRO_DATA = [tmp_path], tmp_path / "data"
     folder = tmp_path / "project"
-    (folder / "churn").mkdir(parents=True)
-    for name in ("__init__", "steps", "pipelines"):
-        (folder / "churn" / f"{name}.py").write_text("x = 1\n")
-    return folder
+    shutil.copytree(CHURN, folder)
+    facts = {"pipeline": "churn", "snapshot": SNAPSHOT, "location": str(folder)}
+    return code_actions.add_folder(tenant=tenant, by=Actor(make_user()), **facts)
 
 
 @pytest.fixture
@@ -383,7 +397,7 @@ def new(tenant, run=RUN_ID) -> str:
     return f"{url('create', tenant=tenant)}?run={run}"
 
 
-def test_create_shows_the_run_and_proposes_a_name(tenant, holds, connected, as_user):
+def test_create_shows_the_run_and_proposes_a_name(tenant, holds, connected, code, as_user):
     page = texts(as_user(holds("editor")).get(new(tenant)))
     assert churn("run")["name"] in page
     assert 'value="churn"' in page
@@ -392,7 +406,7 @@ def test_create_shows_the_run_and_proposes_a_name(tenant, holds, connected, as_u
 
 
 def test_the_form_shows_what_was_installed_where_the_run_came_from(
-    tenant, holds, connected, as_user, monkeypatch
+    tenant, holds, connected, code, as_user, monkeypatch
 ):
     installed = ["zenml==0.98.0", "pandas==3.0", "odd<b>"]
     monkeypatch.setattr(Run, "python_packages", installed)
@@ -401,22 +415,9 @@ def test_the_form_shows_what_was_installed_where_the_run_came_from(
     assert '<pre class="code">pandas==3.0\nodd&lt;b&gt;\n</pre>' in page
 
 
-def test_the_form_names_the_directories_that_are_allowed(tenant, holds, connected, settings, as_user):
-    settings.ZENPRO_CODE_ROOTS = [Path("/srv/code"), Path("/home/<ada>")]
-    page = texts(as_user(holds("editor")).get(new(tenant)))
-    assert "It must lie in <code>/srv/code</code>, <code>/home/&lt;ada&gt;</code>." in page
-
-
-def test_the_form_says_that_no_directory_is_allowed_and_tells_superusers_how(
-    tenant, holds, connected, settings, as_user, superuser
-):
-    settings.ZENPRO_CODE_ROOTS = []
-    page = texts(as_user(holds("editor")).get(new(tenant)))
-    assert "So far the operator of ZenPro has allowed only the example" in page
-    assert "ZENPRO_CODE_ROOTS" not in page
-    superuser.memberships.create(organization=tenant.organization)
-    make_grant(tenant, superuser, "editor")
-    assert "<code>ZENPRO_CODE_ROOTS</code>" in texts(as_user(superuser).get(new(tenant)))
+def test_a_run_without_code_asks_for_it_first(tenant, holds, connected, as_user):
+    response = as_user(holds("editor")).get(new(tenant))
+    assert response.url == f"{url('code_add', tenant=tenant)}?run={RUN_ID}"
 
 
 @pytest.mark.parametrize("run", ["", "nonsense", uuid4()])
@@ -429,13 +430,13 @@ def test_create_tells_that_the_tenant_does_not_answer(tenant, holds, connected, 
     response = as_user(holds("editor")).get(new(tenant))
     assert response.status_code == 503
     assert "production does not answer" in texts(response)
-    response = as_user(holds("editor")).post(new(tenant), {"name": "x", "code_location": "/srv"})
+    response = as_user(holds("editor")).post(new(tenant), {"name": "x", "code": str(uuid4())})
     assert (response.status_code, RunTemplate.objects.count()) == (503, 0)
 
 
 def test_created_template_keeps_the_run_and_is_recorded(tenant, holds, connected, code, as_user):
     editor = holds("editor")
-    data = {"name": "nightly", "description": "Every night.", "code_location": str(code), "requirements": ""}
+    data = {"name": "nightly", "description": "Every night.", "code": code.pk, "requirements": ""}
     response = as_user(editor).post(new(tenant), data)
     made = RunTemplate.objects.get()
     assert response.url == made.get_absolute_url()
@@ -449,15 +450,15 @@ def test_created_template_keeps_the_run_and_is_recorded(tenant, holds, connected
     [
         ("name", "", "This field is required."),
         ("name", "nightly-churn", "already"),
-        ("code_location", "/no/such/place", "Code can only come from directories"),
-        ("code_location", "relative", "full path"),
+        ("code", "", "This field is required."),
+        ("code", "nonsense", "not a valid"),
         ("requirements", "-r /etc/passwd", "options are not supported"),
     ],
 )
 def test_create_says_at_the_field_what_is_wrong(
     field, value, message, template, holds, connected, code, as_user
 ):
-    data = {"name": "nightly", "code_location": str(code), "requirements": "", field: value}
+    data = {"name": "nightly", "code": code.pk, "requirements": "", field: value}
     response = as_user(holds("editor")).post(new(template.tenant), data)
     assert response.status_code == 422
     assert message in " ".join(response.context["form"].errors[field])
@@ -465,21 +466,22 @@ def test_create_says_at_the_field_what_is_wrong(
     assert not audit("template.created").exists()
 
 
-def test_check_ticks_the_steps_and_makes_nothing(tenant, holds, connected, code, as_user):
-    (code / "churn" / "steps.py").unlink()
-    data = {"name": "nightly", "code_location": str(code), "do": "check"}
-    response = as_user(holds("editor")).post(new(tenant), data)
-    assert texts(response).count("in this directory</span>") == 5
-    assert RunTemplate.objects.count() == 0
-    (code / "churn" / "steps.py").write_text("x = 1\n")
-    assert [tick.problem for tick in as_user(holds("editor")).post(new(tenant), data).context["ticks"]] == [
-        ""
-    ] * 5
+def test_code_of_another_tenant_or_pipeline_is_no_choice(tenant, holds, org, connected, code, as_user):
+    others = [make_code(make_tenant(org, "staging"), "churn"), make_code(tenant, "another")]
+    for other in others:
+        data = {"name": "nightly", "requirements": "", "code": other.pk}
+        response = as_user(holds("editor")).post(new(tenant), data)
+        assert (response.status_code, [*response.context["form"].errors]) == (422, ["code"])
+    assert not tenant.templates.exists()
 
 
-def test_the_last_code_of_the_same_pipeline_is_proposed(template, holds, connected, as_user):
-    page = texts(as_user(holds("editor")).get(new(template.tenant)))
-    assert f'value="{template.code_location}"' in page
+def test_the_newest_code_is_proposed_unless_another_was_just_checked(tenant, holds, connected, code, as_user):
+    newer, client = make_code(tenant, "churn"), as_user(holds("editor"))
+    page = texts(client.get(new(tenant)))
+    assert page.index(f'value="{newer.pk}"') < page.index(f'value="{code.pk}"')
+    page = texts(client.get(f"{new(tenant)}&code={code.pk}"))
+    assert re.search(f'value="{code.pk}"[^>]* selected', page)
+    assert client.get(f"{new(tenant)}&code=nonsense").status_code == 200
 
 
 # -- changing and deleting

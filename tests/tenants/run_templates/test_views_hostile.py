@@ -241,6 +241,6 @@ def test_a_form_that_is_too_large_gets_a_page_that_says_so(kind, content_type, r
         answer = client.post(address, many)
     assert answer.status_code == 400
     page = answer.content.decode()
-    assert "This form is too large" in page
+    assert "This request is too large" in page
     assert "Nothing was changed" in page
     assert not TemplateRun.objects.exists()

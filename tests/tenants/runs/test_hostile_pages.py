@@ -11,7 +11,7 @@ from uuid import uuid4
 import httpx
 import pytest
 from django.urls import reverse
-from factories import make_grant
+from factories import make_code, make_grant
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -277,10 +277,13 @@ def test_a_template_of_a_hostile_run(server, as_user, member, tenant, attack):
     server.says |= ATTACKS[attack]
     address = reverse("run_templates:create", args=[tenant.organization.slug, tenant.slug])
     answer = as_user(member).get(address, {"run": str(RUN_ID)})
-    assert answer.status_code in (200, 404, 503)
-    form = {"name": "x", "code_location": "/nowhere", "description": "", "requirements": "", "do": "make"}
+    assert answer.status_code in (302, 404, 503)
+    version = make_code(tenant, "churn_training")
+    answer = as_user(member).get(address, {"run": str(RUN_ID)})
+    assert answer.status_code in (200, 302, 404, 503)
+    form = {"name": "x", "code": version.pk, "description": "", "requirements": ""}
     made = as_user(member).post(f"{address}?run={RUN_ID}", form)
-    assert made.status_code in (404, 422, 503)
+    assert made.status_code in (302, 404, 422, 503)
     assert not tenant.templates.exists()
 
 

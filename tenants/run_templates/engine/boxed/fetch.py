@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 sys.path.insert(0, os.path.dirname(__file__))
 
-from written import Refused, Unpacked, say, shown
+from written import Unpacked, Unwanted, say, shown
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 TIMEOUT = 30.0  # seconds without an answer
@@ -46,7 +46,7 @@ class Git:
         except (self.errors.GitProtocolError, self.errors.HangupException):
             client.fetch(path, repository)
         if commit not in repository.object_store:
-            raise Refused(NOT_FOUND.format(shown(revision)))
+            raise Unwanted(NOT_FOUND.format(shown(revision)))
         return repository, commit
 
     def _found(self, refs, revision):
@@ -57,7 +57,7 @@ class Git:
         )
         found += [revision.encode()] if COMMIT.fullmatch(revision) else []
         if not any(found):
-            raise Refused(NOT_FOUND.format(shown(revision)) if revision else "The repository is empty.")
+            raise Unwanted(NOT_FOUND.format(shown(revision)) if revision else "The repository is empty.")
         return next(filter(None, found))
 
     def words(self, error):
@@ -89,7 +89,7 @@ def tree_of(repository, commit):
     while found.type_name == b"tag":
         found = repository[found.object[1]]
     if found.type_name != b"commit":
-        raise Refused("This is not a commit.")
+        raise Unwanted("This is not a commit.")
     return found.id, found.tree
 
 
@@ -101,7 +101,9 @@ def write(repository, tree, unpacked, above=""):
             unpacked.count(names=1)
             write(repository, key, unpacked, f"{path}/")
         elif mode & 0o170000 == 0o160000:
-            raise Refused(f"{shown(path)} is a submodule, which is not fetched. Send the code as an archive.")
+            raise Unwanted(
+                f"{shown(path)} is a submodule, which is not fetched. Send the code as an archive."
+            )
         elif stat.S_ISLNK(mode):
             unpacked.add_link(path, os.fsdecode(repository[key].data))
         else:
@@ -116,7 +118,7 @@ def answer_to(libraries, url, revision, store, folder, most_bytes, most_files):
         commit, tree = tree_of(repository, found)
         write(repository, tree, unpacked)
         unpacked.make_links()
-    except Refused as error:
+    except Unwanted as error:
         return str(error)
     except Exception as error:  # noqa: BLE001 - a server may answer anything, and so may what reads it
         return git.words(error)

@@ -22,6 +22,7 @@ sys.path.insert(0, os.path.dirname(__file__))
 
 from written import say
 
+LATER = {"join": 1, "joinpath": 0, "with_name": 0}  # calls, and from which argument on they continue a path
 LARGEST = 1024**2  # bytes of a Python file that is read
 MOST_READ = 20 * 1024**2  # bytes of all of them
 ENDING = ".py"
@@ -169,7 +170,7 @@ def folders_of(tree):
         path = os.path.normpath(text)
         names = [each for each in tree.files if ends_with(each, path)]
         found.update({each[: -len(path)].rstrip("/") for each in names})
-    return found.most_common()
+    return sorted(found.items(), key=lambda each: (-each[1], each[0].count("/"), each[0]))
 
 
 def readable(tree):
@@ -183,11 +184,21 @@ def readable(tree):
 def literals(text):
     """Texts in a file that look like relative paths."""
     try:
-        nodes = ast.walk(ast.parse(text))
-        texts = [node.value for node in nodes if isinstance(node, ast.Constant)]
+        nodes = [*ast.walk(ast.parse(text))]
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return set()
+    later = {id(part) for node in nodes for part in later_parts(node)}
+    texts = [node.value for node in nodes if isinstance(node, ast.Constant) and id(node) not in later]
     return {each for each in texts if isinstance(each, str) and looks_like_a_path(each)}
+
+
+def later_parts(node):
+    """What is put behind another path: `folder / "data.csv"`, `os.path.join(folder, "data.csv")`."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
+        return [node.right]
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        return node.args[LATER.get(node.func.attr, len(node.args)) :]
+    return []
 
 
 def looks_like_a_path(text):

@@ -10,7 +10,7 @@ import zlib
 
 sys.path.insert(0, os.path.dirname(__file__))
 
-from written import LONGEST_PATH, Refused, Unpacked, parts_of, say, shown
+from written import LONGEST_PATH, Unpacked, Unwanted, parts_of, say, shown
 
 HEADER = 1024  # bytes a name may cost beside what is in its file
 WRONG_KIND = "Send a .zip or .tar.gz file; this is neither."
@@ -60,7 +60,7 @@ def take_twin(member, unpacked):
     """Another name of a file that came before: a copy of it."""
     first = os.path.join(unpacked.folder, *parts_of(member.linkname))
     if not os.path.isfile(first):
-        raise Refused(f"{shown(member.name)} is another name of a file that is not in the archive.")
+        raise Unwanted(f"{shown(member.name)} is another name of a file that is not in the archive.")
     with open(first, "rb") as reader:
         unpacked.add_file(member.name, reader, os.fstat(reader.fileno()).st_mode & stat.S_IXUSR)
 
@@ -76,7 +76,7 @@ def unpack_zip(file, unpacked):
 
 def take_entry(archive, member, unpacked):
     if member.flag_bits & 1:
-        raise Refused(LOCKED)
+        raise Unwanted(LOCKED)
     mode = member.external_attr >> 16 if member.create_system == 3 else 0
     if member.is_dir():
         unpacked.add_folder(member.filename)
@@ -99,7 +99,7 @@ def unpack(file, unpacked):
     elif start[:2] == b"PK":
         unpack_zip(file, unpacked)
     else:
-        raise Refused(WRONG_KIND)
+        raise Unwanted(WRONG_KIND)
     unpacked.make_links()
 
 
@@ -108,7 +108,7 @@ def refusal_of(archive, folder, most_bytes, most_files):
     try:
         with open(archive, "rb") as file:
             unpack(file, Unpacked(folder, int(most_bytes), int(most_files)))
-    except Refused as error:
+    except Unwanted as error:
         return str(error)
     except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, gzip.BadGzipFile) as error:
         return DAMAGED.format(shown(str(error) or type(error).__name__))

@@ -14,7 +14,7 @@ LONGEST_PATH = 1024
 DEEPEST = 100
 
 
-class Refused(Exception):
+class Unwanted(Exception):
     """Why this cannot be code, as a sentence for people."""
 
 
@@ -32,7 +32,7 @@ class Unpacked:
             raise self.too_much()
 
     def too_much(self):
-        return Refused(
+        return Unwanted(
             f"This is more than {self.most_bytes // 1024**2} MB or {self.most_files:,} files. "
             "Send the folder of the code itself; data belongs elsewhere."
         )
@@ -66,21 +66,21 @@ class Unpacked:
             try:
                 os.symlink(leads_to, place)
             except (OSError, ValueError) as error:
-                raise Refused(f"{shown(name)} is there twice.") from error
+                raise Unwanted(f"{shown(name)} is there twice.") from error
 
 
 def parts_of(name, may_be_empty=False):
-    """The parts of a path that leads nowhere but down. Raises Refused."""
+    """The parts of a path that leads nowhere but down. Raises Unwanted."""
     parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".")]
     if name.startswith(("/", "\\")) or ".." in parts or name[1:3] in (":\\", ":/"):
-        raise Refused(f"{shown(name)} is a path that leads out of the code.")
+        raise Unwanted(f"{shown(name)} is a path that leads out of the code.")
     if any(sign < " " for sign in name):
-        raise Refused(f"{shown(name)} has control characters in its name.")
+        raise Unwanted(f"{shown(name)} has control characters in its name.")
     too_long = any(len(os.fsencode(part)) > LONGEST_NAME for part in parts) or len(name) > LONGEST_PATH
     if too_long or len(parts) > DEEPEST:
-        raise Refused(f"The path {shown(name)} is too long.")
+        raise Unwanted(f"The path {shown(name)} is too long.")
     if not parts and not may_be_empty:
-        raise Refused("A file has no name.")
+        raise Unwanted("A file has no name.")
     return parts
 
 
@@ -95,14 +95,14 @@ def make_folder(place, name):
         os.mkdir(place, 0o700)
     except FileExistsError as error:
         if not os.path.isdir(place):
-            raise Refused(f"{shown(name)} is below a file of that name.") from error
+            raise Unwanted(f"{shown(name)} is below a file of that name.") from error
 
 
 def opened(place, name):
     try:
         return open(place, "xb")
     except FileExistsError as error:
-        raise Refused(f"{shown(name)} is there twice.") from error
+        raise Unwanted(f"{shown(name)} is there twice.") from error
 
 
 def say(refusal_of):
