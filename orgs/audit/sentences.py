@@ -94,6 +94,7 @@ SENTENCES = {
     "template.updated": "{actor} changed template {target}",
     "template.deleted": "{actor} deleted template {target}",
     "template.code_changed": "{actor} changed the code of template {target} to {after.code}",
+    "code.push_allowed": "{actor} made a command that pushes code of pipeline {after.pipeline} to {target} until {after.until}",
     "code.added": "{actor} added code v{after.number} of pipeline {after.pipeline} from {after.origin}",
     "code.laid_out": "{actor} changed where code v{after.number} of pipeline {after.pipeline} is started",
     "template_run.queued": "{actor} ran template {target}",

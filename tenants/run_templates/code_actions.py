@@ -61,6 +61,17 @@ def add_archive(
     return _add(tenant, pipeline, snapshot, facts, by)
 
 
+def add_pushed(
+    *, tenant: Tenant, pipeline: str, snapshot: Mapping[str, Any], archive: Path, by: Actor
+) -> CodeVersion:
+    """What came from a terminal, a .zip or .tar.gz as well. Raises CodeRefused."""
+    _check_space(tenant)
+    with _refused_at(""):
+        code_hash = freeze_archive(archive)
+    facts = {"kind": Kind.PUSH, "origin": "a terminal", "code_hash": code_hash}
+    return _add(tenant, pipeline, snapshot, facts, by)
+
+
 def add_commit(
     *,
     tenant: Tenant,

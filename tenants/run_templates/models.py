@@ -21,6 +21,7 @@ class CodeVersion(models.Model):
         FOLDER = "folder", "Folder on the server"
         ARCHIVE = "archive", "Archive"
         GIT = "git", "Git repository"
+        PUSH = "push", "Pushed from a terminal"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="code_versions")
@@ -101,6 +102,23 @@ class RunTemplate(PlainNames, models.Model):
     def get_absolute_url(self) -> str:
         tenant = self.tenant
         return reverse("run_templates:detail", args=[tenant.organization.slug, tenant.slug, self.pk])
+
+
+class PushKey(models.Model):
+    """Lets its person push code of one run, or of one template, from a terminal; tenants.run_templates.push_keys."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="push_keys")
+    run_id = models.UUIDField(null=True)
+    template = models.ForeignKey(RunTemplate, null=True, on_delete=models.CASCADE, related_name="push_keys")
+    person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="push_keys")
+    made_at = models.DateTimeField(auto_now_add=True)
+    received = models.ForeignKey(CodeVersion, null=True, on_delete=models.SET_NULL, related_name="+")
+    received_at = models.DateTimeField(null=True)
+    refusal = models.CharField(max_length=500, help_text="Why what was sent last was not taken.")
+
+    def __str__(self) -> str:
+        return f"push of {self.person}"
 
 
 class TemplateRunQuerySet(models.QuerySet):

@@ -13,6 +13,13 @@ from zenpro_site.common.characters import storable
 PLAIN = {"spellcheck": "false", "autocomplete": "off", "class": "mono"}
 
 
+class PushForm(forms.Form):
+    """Nothing to fill in: sending it makes the command."""
+
+    def __init__(self, *args, person=None, **kwargs):
+        super().__init__(*args, **kwargs)
+
+
 class FolderForm(forms.Form):
     location = forms.CharField(
         label="Folder",

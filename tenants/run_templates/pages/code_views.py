@@ -1,63 +1,46 @@
 """Handing over the code of a run or of a template, and saying how it is laid out."""
 
-import tempfile
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from dataclasses import replace
 from urllib.parse import urlencode
-from uuid import UUID
 
-from django.conf import settings
 from django.contrib import messages
 from django.http import Http404
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
-from orgs.access.gate import refuse
 from orgs.users.models import Actor
 from tenants.access.gate import tenant_view
-from tenants.hosting.base import TenantNotFound
 from tenants.models.tenant_permissions import TenantPermission
 from tenants.run_templates import actions, code_actions
-from tenants.run_templates.access import may_edit
+from tenants.run_templates.engine.archives import LARGEST
 from tenants.run_templates.engine.code import CodeError
 from tenants.run_templates.engine.layout import StepLook, look_at
-from tenants.run_templates.models import CodeVersion, RunTemplate
-from tenants.run_templates.pages.code_forms import ArchiveForm, FolderForm, GitForm, LayoutForm
-from tenants.run_templates.pages.presentation import presentable, source_of
-from tenants.runs.reading import ask
+from tenants.run_templates.models import CodeVersion
+from tenants.run_templates.pages.code_forms import ArchiveForm, FolderForm, GitForm, LayoutForm, PushForm
+from tenants.run_templates.pages.code_subject import Subject, subject_of
+from tenants.run_templates.pages.presentation import presentable
+from tenants.run_templates.push_keys import make_push_key
+from zenpro_site.common.bodies import on_disk
 
-WAYS = {"upload": ArchiveForm, "git": GitForm, "folder": FolderForm}
+WAYS = {"push": PushForm, "upload": ArchiveForm, "git": GitForm, "folder": FolderForm}
 WORDS = [
+    ("push", "terminal", "Push from a terminal"),
     ("upload", "upload", "Upload"),
     ("git", "workflow", "Git"),
     ("folder", "folder", "Folder on the server"),
 ]
 
 
-@dataclass(frozen=True)
-class Subject:
-    """What the code is for: a run, or a template, which then is `template`."""
-
-    name: str
-    pipeline: str
-    snapshot: dict[str, Any]
-    url: str
-    query: str
-    template: RunTemplate | None = None
-
-
 @require_http_methods(["GET", "HEAD", "POST"])
 @tenant_view(TenantPermission.TEMPLATE_CREATE)
 def add(request):
-    subject, trouble = _subject(request)
-    way = request.GET.get("way") if request.GET.get("way") in WAYS else "upload"
+    subject, trouble = subject_of(request)
+    way = request.GET.get("way") if request.GET.get("way") in WAYS else "push"
     posted = (request.POST, request.FILES) if request.method == "POST" else ()
     form = WAYS[way](*posted, person=request.user)
-    if subject and posted and form.is_valid() and (version := _taken(request, subject, way, form)):
-        return redirect(f"{_url(request, 'code', version.pk)}?{subject.query}")
+    if subject and posted and form.is_valid() and (where := _onward_from(request, subject, way, form)):
+        return redirect(where)
     context = {"subject": subject, "trouble": trouble, "way": way, "ways": WORDS, "form": form}
     return render(request, "run_templates/code/add.html", context, status=_status(trouble, form))
 
@@ -67,7 +50,7 @@ def add(request):
 def check(request, code):
     """Is every step of the run in the code, and where? Changing the layout looks again; saving goes on."""
     version = get_object_or_404(request.tenant.code_versions.select_related("created_by"), pk=code)
-    subject, trouble = _subject(request)
+    subject, trouble = subject_of(request)
     if subject and subject.pipeline != version.pipeline_name:
         raise Http404("This is the code of another pipeline.")
     form, look = _layout(request, version, subject) if subject else (None, None)
@@ -79,34 +62,13 @@ def check(request, code):
     return render(request, "run_templates/code/check.html", context, status=_status(trouble, form))
 
 
-def _subject(request) -> tuple[Subject | None, object]:
-    """Of the address, and why the tenant can't say more about it. Raises Http404, PermissionDenied."""
-    if "template" in request.GET:
-        return _template_subject(request), None
-    try:
-        run = UUID(request.GET.get("run", ""))
-        source, trouble = ask(request.user, request.tenant, lambda client: source_of(client, run))
-    except ValueError as error:
-        raise Http404("No run was named.") from error
-    except TenantNotFound as error:
-        raise Http404(error.reason) from error
-    if source is None:
-        return None, trouble
-    url = reverse("tenants:run_detail", args=[request.org.slug, request.tenant.slug, run])
-    pipeline = source.run.pipeline[: actions.LONGEST_NAME]
-    return Subject(source.run.name, pipeline, source.snapshot, url, urlencode({"run": run})), trouble
-
-
-def _template_subject(request) -> Subject:
-    try:
-        template = get_object_or_404(request.tenant.templates, pk=UUID(request.GET["template"]))
-    except ValueError as error:
-        raise Http404("No template was named.") from error
-    if not may_edit(request.user, template, request.tenant_permissions):
-        refuse(request, TenantPermission.TEMPLATE_DELETE, request.tenant)
-    query = urlencode({"template": template.pk})
-    url = template.get_absolute_url()
-    return Subject(template.name, template.pipeline_name, template.snapshot, url, query, template)
+def _onward_from(request, subject: Subject, way: str, form) -> str:
+    """Where what was given can be checked, or pushed first; "" when it was refused, and the form says why."""
+    if way == "push":
+        facts = {"pipeline": subject.pipeline, "run_id": subject.run, "template": subject.template}
+        return _url(request, "push", make_push_key(tenant=request.tenant, by=request.actor, **facts).pk)
+    version = _taken(request, subject, way, form)
+    return f"{_url(request, 'code', version.pk)}?{subject.query}" if version else ""
 
 
 def _taken(request, subject: Subject, way: str, form) -> CodeVersion | None:
@@ -123,20 +85,8 @@ def _taken(request, subject: Subject, way: str, form) -> CodeVersion | None:
 
 
 def _uploaded(upload, facts: dict, by: Actor) -> CodeVersion:
-    with _on_disk(upload) as archive:
+    with on_disk(upload.chunks(), LARGEST) as archive:
         return code_actions.add_archive(**facts, archive=archive, name=upload.name, by=by)
-
-
-@contextmanager
-def _on_disk(upload):
-    """Django keeps small files in memory; the box that reads it needs a file."""
-    home = settings.ZENPRO_DATA / "uploads"
-    home.mkdir(mode=0o700, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=home) as file:
-        for chunk in upload.chunks():
-            file.write(chunk)
-        file.flush()
-        yield Path(file.name)
 
 
 def _layout(request, version: CodeVersion, subject: Subject):

@@ -156,7 +156,7 @@ def test_what_cannot_be_taken_is_told_at_its_field(way, data, field, reason, ten
 def test_an_archive_that_is_too_large_is_told_at_its_field(tenant, editor, monkeypatch):
     monkeypatch.setattr("tenants.run_templates.pages.code_forms.LARGEST", 10)
     sent = {"archive": SimpleUploadedFile("x.zip", b"0" * 11)}
-    response = editor.post(url("code_add", tenant, run=RUN_ID), sent)
+    response = editor.post(url("code_add", tenant, run=RUN_ID, way="upload"), sent)
     assert "This file is larger than" in response.context["form"].errors["archive"][0]
 
 
@@ -164,7 +164,7 @@ def test_what_is_larger_than_any_archive_is_not_read(tenant, editor, monkeypatch
     monkeypatch.setattr(uploads, "LARGEST_CODE", 1000)
     monkeypatch.setattr(uploads, "LARGEST", 100)
     sent = {"archive": SimpleUploadedFile("x.zip", b"0" * 1001)}
-    response = editor.post(url("code_add", tenant, run=RUN_ID), sent)
+    response = editor.post(url("code_add", tenant, run=RUN_ID, way="upload"), sent)
     assert (response.status_code, "This request is too large" in text(response)) == (400, True)
     sent = {"archive": SimpleUploadedFile("x.zip", b"0" * 101)}
     assert client.post("/accounts/login/", sent).status_code == 400
@@ -193,7 +193,7 @@ def test_only_superusers_are_told_how_directories_are_allowed(tenant, editor, se
 def test_from_an_archive_to_a_template(tenant, editor, project):
     """Upload, check, create: each leads to the next."""
     sent = {"archive": SimpleUploadedFile("churn.zip", zipped(project))}
-    response = editor.post(url("code_add", tenant, run=RUN_ID), sent)
+    response = editor.post(url("code_add", tenant, run=RUN_ID, way="upload"), sent)
     version = tenant.code_versions.get()
     assert response.url == url("code", tenant, version.pk, run=RUN_ID)
     assert (version.kind, version.origin, version.number) == ("archive", "churn.zip", 1)
@@ -210,7 +210,7 @@ def test_from_an_archive_to_a_template(tenant, editor, project):
 
 def test_the_upload_leaves_no_file_behind(tenant, editor, project, settings):
     sent = {"archive": SimpleUploadedFile("churn.zip", zipped(project))}
-    editor.post(url("code_add", tenant, run=RUN_ID), sent)
+    editor.post(url("code_add", tenant, run=RUN_ID, way="upload"), sent)
     assert [*(settings.ZENPRO_DATA / "uploads").iterdir()] == []
 
 

@@ -1,0 +1,69 @@
+"""What code is handed over for: a run of the tenant, or a template."""
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+from django.http import Http404
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
+
+from orgs.access.gate import refuse
+from orgs.users.models import User
+from tenants.hosting.base import TenantNotFound
+from tenants.models import Tenant
+from tenants.models.tenant_permissions import TenantPermission
+from tenants.run_templates.access import may_edit
+from tenants.run_templates.actions import LONGEST_NAME
+from tenants.run_templates.models import RunTemplate
+from tenants.run_templates.pages.presentation import source_of
+from tenants.runs.reading import ask
+
+
+@dataclass(frozen=True)
+class Subject:
+    """`template` is None for a run, `run` for a template; `query` leads on to pages about the same."""
+
+    name: str
+    pipeline: str
+    snapshot: dict[str, Any]
+    url: str
+    query: str
+    run: UUID | None = None
+    template: RunTemplate | None = None
+
+
+def subject_of(request) -> tuple[Subject | None, object]:
+    """Of the page's address, and why the tenant can't say more about it. Raises Http404, PermissionDenied."""
+    if "template" in request.GET:
+        return subject_of_template(_template(request)), None
+    try:
+        return subject_of_run(request.user, request.tenant, UUID(request.GET.get("run", "")))
+    except (ValueError, TenantNotFound) as error:
+        raise Http404("There is no such run.") from error
+
+
+def _template(request) -> RunTemplate:
+    try:
+        template = get_object_or_404(request.tenant.templates, pk=UUID(request.GET["template"]))
+    except ValueError as error:
+        raise Http404("No template was named.") from error
+    if not may_edit(request.user, template, request.tenant_permissions):
+        refuse(request, TenantPermission.TEMPLATE_DELETE, request.tenant)
+    return template
+
+
+def subject_of_run(person: User, tenant: Tenant, run: UUID) -> tuple[Subject | None, object]:
+    """The run as the person sees it, or why the tenant doesn't say. Raises TenantNotFound."""
+    source, trouble = ask(person, tenant, lambda client: source_of(client, run))
+    if source is None:
+        return None, trouble
+    url = reverse("tenants:run_detail", args=[tenant.organization.slug, tenant.slug, run])
+    pipeline = source.run.pipeline[:LONGEST_NAME]
+    return Subject(source.run.name, pipeline, source.snapshot, url, urlencode({"run": run}), run=run), None
+
+
+def subject_of_template(template: RunTemplate) -> Subject:
+    query, url = urlencode({"template": template.pk}), template.get_absolute_url()
+    return Subject(template.name, template.pipeline_name, template.snapshot, url, query, template=template)

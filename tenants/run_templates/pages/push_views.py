@@ -1,0 +1,123 @@
+"""Pushing code from a terminal: the page with the command, and the address that takes what it sends."""
+
+from http import HTTPStatus
+
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_POST, require_safe
+
+from orgs.access.gate import act_as
+from tenants.access.gate import tenant_permissions_of, tenant_view
+from tenants.hosting.base import TenantNotFound
+from tenants.models.tenant_permissions import TenantPermission
+from tenants.run_templates import code_actions
+from tenants.run_templates.access import may_edit
+from tenants.run_templates.engine.archives import LARGEST
+from tenants.run_templates.models import CodeVersion, PushKey
+from tenants.run_templates.pages.code_subject import Subject, subject_of_run, subject_of_template
+from tenants.run_templates.push_keys import expiry_of, is_alive, key_of, text_of
+from zenpro_site.common.addresses import full
+from zenpro_site.common.bodies import BodyTooLarge, chunks_of, on_disk
+from zenpro_site.common.htmx import render_partial
+
+INVALID = "This command is no longer valid. Make a new one on the page in your browser."
+TOO_LARGE = f"This is more than {LARGEST // 1024**2} MB. Leave out data, environments and caches."
+NO_LONGER = "You can no longer add code here."
+LEFT_OUT = (".git", ".venv", "venv", "__pycache__", "node_modules")
+
+
+@require_safe
+@tenant_view(TenantPermission.TEMPLATE_CREATE)
+def push(request, push):
+    """The command of a key, and what has come with it; only its person sees it."""
+    keys = request.tenant.push_keys.select_related("person", "template", "received")
+    key = get_object_or_404(keys, pk=push, person=request.user)
+    query = f"template={key.template_id}" if key.template else f"run={key.run_id}"
+    context = {"key": key, "alive": is_alive(key), "until": expiry_of(key), "query": query}
+    context |= {"commands": _commands(key)} if context["alive"] else {}
+    return render_partial(request, "run_templates/code/push.html#push", context)
+
+
+def _commands(key: PushKey) -> list[tuple[str, str, str]]:
+    """(of what, command, what is sent)."""
+    url = full(reverse("run_templates:receive"))
+    send = f'curl -sS --data-binary @- -H "Authorization: Bearer {text_of(key)}" {url}'
+    left_out = " ".join(f"--exclude={name}" for name in LEFT_OUT)
+    return [
+        ("In a git repository", f"git archive --format=tar.gz HEAD | {send}", "The last commit"),
+        (
+            "In any other folder",
+            f"tar -czf - {left_out} . | {send}",
+            "Every file but environments and caches",
+        ),
+    ]
+
+
+@csrf_exempt
+@require_POST
+def receive(request):
+    """Takes an archive of code from whoever holds a key. The answer is a sentence for a terminal."""
+    scheme, _, text = request.headers.get("Authorization", "").partition(" ")
+    key = key_of(text.strip()) if scheme == "Bearer" else None
+    if key is None:
+        return _said(INVALID, HTTPStatus.UNAUTHORIZED)
+    act_as(request, key.person)
+    if not _may_still(key):
+        return _refused(key, NO_LONGER, HTTPStatus.FORBIDDEN)
+    try:
+        with on_disk(chunks_of(request), LARGEST) as archive:
+            return _take(request, key, archive)
+    except BodyTooLarge:
+        return _refused(key, TOO_LARGE, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+
+
+def _may_still(key: PushKey) -> bool:
+    rights = tenant_permissions_of(key.person, key.tenant)
+    allowed = TenantPermission.TEMPLATE_CREATE in rights
+    return allowed and (key.template is None or may_edit(key.person, key.template, rights))
+
+
+def _take(request, key: PushKey, archive) -> HttpResponse:
+    subject = _subject(key)
+    if subject is None:
+        return _refused(key, "The tenant's server does not answer. Try again in a moment.", 503)
+    facts = {"tenant": key.tenant, "pipeline": subject.pipeline, "snapshot": subject.snapshot}
+    try:
+        version = code_actions.add_pushed(**facts, archive=archive, by=request.actor)
+    except code_actions.CodeRefused as error:
+        return _refused(key, error.reason, HTTPStatus.UNPROCESSABLE_ENTITY)
+    _note(key, received=version, received_at=timezone.now(), refusal="")
+    return _said(_thanks(version, subject), HTTPStatus.CREATED)
+
+
+def _subject(key: PushKey) -> Subject | None:
+    if key.template:
+        return subject_of_template(key.template)
+    try:
+        return subject_of_run(key.person, key.tenant, key.run_id)[0]
+    except (TenantNotFound, Http404, PermissionDenied):
+        return None
+
+
+def _thanks(version: CodeVersion, subject: Subject) -> str:
+    tenant = version.tenant
+    path = reverse("run_templates:code", args=[tenant.organization.slug, tenant.slug, version.pk])
+    address = full(f"{path}?{subject.query}")
+    return f"Received {version.files} files as code v{version.number}. Check it here:\n{address}"
+
+
+def _refused(key: PushKey, sentence: str, status: int) -> HttpResponse:
+    _note(key, refusal=sentence[:500])
+    return _said(sentence, status)
+
+
+def _note(key: PushKey, **seen) -> None:
+    PushKey.objects.filter(pk=key.pk).update(**seen)
+
+
+def _said(sentence: str, status: int) -> HttpResponse:
+    return HttpResponse(f"{sentence}\n", status=status, content_type="text/plain; charset=utf-8")
