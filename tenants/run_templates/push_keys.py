@@ -15,9 +15,10 @@ from orgs.audit.models import AuditEvent
 from orgs.users.models import Actor
 from tenants.models import Tenant
 
-from .models import PushKey, RunTemplate
+from .models import CodeVersion, PushKey, RunTemplate
 
 LIFETIME = timedelta(minutes=30)
+LONGEST_REFUSAL = 500
 KEPT = timedelta(days=1)  # for the page of whoever made it
 
 
@@ -57,6 +58,16 @@ def key_of(text: str) -> PushKey | None:
     except (ValueError, PushKey.DoesNotExist, BadSignature):
         return None
     return key if is_alive(key) and key.person.is_active else None
+
+
+def note_received(key: PushKey, version: CodeVersion) -> None:
+    """The page of the key shows it and leads on to it."""
+    PushKey.objects.filter(pk=key.pk).update(received=version, received_at=timezone.now(), refusal="")
+
+
+def note_refusal(key: PushKey, sentence: str) -> None:
+    """The page of the key says why what came was not taken."""
+    PushKey.objects.filter(pk=key.pk).update(refusal=sentence[:LONGEST_REFUSAL])
 
 
 def _signer(key: PushKey) -> Signer:

@@ -23,6 +23,7 @@ from factories import make_key, make_tenant
 from orgs.users.models import User
 from tenants.credentials.models import AccessToken
 from tenants.hosting.elsewhere.models import Enrollment
+from tenants.run_templates.models import PushKey
 from tenants.runs import connection
 from tests.tenants.runs.fakes import RUN_ID, FakeTenantClient, churn
 
@@ -94,6 +95,7 @@ ORG_ADMIN_JOINS = tenant()
 ORG_ADMIN_CONNECTS = tenant()
 SEES_TEMPLATES = tenant(*IN_TENANT, admin=NO)
 MAKES_TEMPLATES = tenant("tenant_editor", "tenant_developer", "tenant_admin", admin=NO)
+OWN_PUSH = MAKES_TEMPLATES | {"tenant_developer": GONE, "tenant_admin": GONE, "superuser": GONE}
 CHANGES_TEMPLATES = tenant("tenant_admin", admin=NO)  # of somebody else
 RUNS_TEMPLATES = tenant("tenant_operator", "tenant_editor", "tenant_developer", "tenant_admin", admin=NO)
 CANCELS_OTHERS_RUNS = tenant("tenant_admin", admin=NO)
@@ -234,6 +236,8 @@ MATRIX = {
     "run_templates:code_add": asks(MAKES_TEMPLATES),
     "run_templates:code": asks(MAKES_TEMPLATES),
     "run_templates:use_code": does(CHANGES_TEMPLATES),
+    "run_templates:push": reads(OWN_PUSH),
+    "run_templates:receive": does(SESSION_IS_NOTHING),
     "run_templates:detail": reads(SEES_TEMPLATES),
     "run_templates:edit": asks(CHANGES_TEMPLATES),
     "run_templates:delete": asks(CHANGES_TEMPLATES),
@@ -298,6 +302,7 @@ ADDRESSES: dict[str, Callable[[SimpleNamespace], tuple[dict, str]]] = {
     "run_templates:create": lambda w: ({}, f"?run={RUN_ID}"),
     "run_templates:code_add": lambda w: ({}, f"?run={RUN_ID}"),
     "run_templates:code": lambda w: ({}, f"?run={RUN_ID}"),
+    "run_templates:push": lambda w: ({"push": w.push.pk}, ""),
     "tenants:run_detail": lambda w: ({"run": RUN_ID}, ""),
     "control_plane:device_authorization": lambda w: ({"home": w.elsewhere.pk}, ""),
     "tenants:step_log": lambda w: ({"run": RUN_ID, "step": churn("steps")["items"][0]["id"]}, ""),
@@ -328,6 +333,7 @@ def everything(quiet, world, foreign):
         clients=clients,
         sessions={role: session_of(client) for role, client in clients.items()},
         own_key=make_key(people["member"]),
+        push=PushKey.objects.create(tenant=world.tenant, run_id=RUN_ID, person=people["tenant_editor"]),
         elsewhere=Enrollment.objects.create(tenant=make_tenant(world.org)).tenant,
         asked=a_request().login,
         device=a_signed_in_computer(own),
@@ -487,8 +493,9 @@ def tokens_of(everything) -> dict[str, str]:
 
 
 def test_every_endpoint_for_programs_says_which_tokens_it_takes():
-    asked = {name.partition(":")[2] for name, row in MATRIX.items() if SESSION_IS_NOTHING in row.values()}
-    assert asked == set(API_MATRIX)
+    """A key that pushes code is no token: its own tests say who holds one."""
+    rows = {name: row for name, row in MATRIX.items() if SESSION_IS_NOTHING in row.values()}
+    assert {name.partition(":")[2] for name in rows} == set(API_MATRIX) | {"receive"}
 
 
 def test_programs_get_what_is_declared(everything):

@@ -18,6 +18,7 @@ from factories import (
 
 from orgs.invitations.models import Invitation
 from tenants.run_templates.document.configuration import default_configuration
+from tenants.run_templates.models import PushKey
 from tests.tenants.runs.fakes import churn
 
 SNAPSHOT = churn("snapshot")
@@ -41,6 +42,7 @@ class World:
             default_configuration=default_configuration(SNAPSHOT),
         )
         self.template_run = make_template_run(self.template, person=self.admin)
+        self.push_key = PushKey.objects.create(tenant=self.tenant, template=self.template, person=self.admin)
 
     @cached_property
     def invitation(self) -> Invitation:
@@ -68,6 +70,7 @@ class World:
             "key": self.key.pk,
             "template": self.template.pk,
             "code": self.template.code.pk,
+            "push": self.push_key.pk,
             "number": self.template_run.number,
             "run": uuid4(),
             "step": uuid4(),

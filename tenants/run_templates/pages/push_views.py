@@ -6,7 +6,6 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
-from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST, require_safe
 
@@ -19,7 +18,7 @@ from tenants.run_templates.access import may_edit
 from tenants.run_templates.engine.archives import LARGEST
 from tenants.run_templates.models import CodeVersion, PushKey
 from tenants.run_templates.pages.code_subject import Subject, subject_of_run, subject_of_template
-from tenants.run_templates.push_keys import expiry_of, is_alive, key_of, text_of
+from tenants.run_templates.push_keys import expiry_of, is_alive, key_of, note_received, note_refusal, text_of
 from zenpro_site.common.addresses import full
 from zenpro_site.common.bodies import BodyTooLarge, chunks_of, on_disk
 from zenpro_site.common.htmx import render_partial
@@ -90,7 +89,7 @@ def _take(request, key: PushKey, archive) -> HttpResponse:
         version = code_actions.add_pushed(**facts, archive=archive, by=request.actor)
     except code_actions.CodeRefused as error:
         return _refused(key, error.reason, HTTPStatus.UNPROCESSABLE_ENTITY)
-    _note(key, received=version, received_at=timezone.now(), refusal="")
+    note_received(key, version)
     return _said(_thanks(version, subject), HTTPStatus.CREATED)
 
 
@@ -111,12 +110,8 @@ def _thanks(version: CodeVersion, subject: Subject) -> str:
 
 
 def _refused(key: PushKey, sentence: str, status: int) -> HttpResponse:
-    _note(key, refusal=sentence[:500])
+    note_refusal(key, sentence)
     return _said(sentence, status)
-
-
-def _note(key: PushKey, **seen) -> None:
-    PushKey.objects.filter(pk=key.pk).update(**seen)
 
 
 def _said(sentence: str, status: int) -> HttpResponse:
