@@ -6,6 +6,8 @@ With ZENPRO_SCREENSHOTS set to a folder, each step leaves a picture there; docs/
 import email
 import os
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -23,6 +25,7 @@ SETTLED = """() => Promise.all(document.getAnimations()
     .filter(one => one.effect.getTiming().iterations !== Infinity).map(one => one.finished.catch(() => {})))"""
 RULES = ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa"]
 LONG = 600_000  # milliseconds for what a server does
+EXAMPLE = Path(__file__).parents[2] / "examples" / "churn"
 COLLEAGUE = "grace@example.org"
 PASSWORD = "a long and honest sentence"
 STEPS = ("load_customers", "build_features", "profile", "train", "evaluate")
@@ -155,20 +158,47 @@ def test_the_recorded_run_has_graph_steps_and_log(admin, remembered):
     remembered["run"] = page.url
 
 
-def test_a_template_is_made_of_the_run(admin, remembered):
+def test_code_is_pushed_from_a_terminal_and_checked(admin, remembered, tmp_path):
+    """The command of the page, pasted where the code is."""
     page = admin.page
     page.goto(remembered["run"])
     page.get_by_role("link", name="Create template").click()
-    page.get_by_label("Name", exact=True).fill("churn by hand")
-    page.get_by_label(re.compile("directory", re.IGNORECASE)).first.fill("/nowhere/at/all")
+    page.get_by_role("link", name="Add other code").click()
+    page.get_by_role("link", name="Folder on the server").click()
+    page.get_by_label("Folder").fill("/nowhere/at/all")
+    page.get_by_role("button", name="Add and check").click()
+    expect(page.get_by_role("main").get_by_role("alert").first).to_be_visible()
+    page.get_by_role("link", name="Push from a terminal").click()
+    admin.seen("09-add-code")
+    page.get_by_role("button", name="Make the command").click()
+    expect(page.get_by_text("Waiting for the code.")).to_be_visible()
+    admin.seen("09-push-code")
+    command = page.get_by_role("button", name="Copy command").last.get_attribute("data-copy")
+    folder = shutil.copytree(EXAMPLE, tmp_path / "churn")
+    done = subprocess.run(
+        ["sh", "-c", command], cwd=folder, capture_output=True, text=True, timeout=120, check=True
+    )
+    assert "Check it here" in done.stdout, done.stdout + done.stderr
+    page.get_by_role("link", name="Check it").click()
+    expect(page.get_by_text("same as in the run")).to_have_count(5)
+    admin.seen("09-check-code")
+    page.get_by_role("button", name="Use this code").click()
+    page.wait_for_url(re.compile("/templates/new/"))
+    remembered["new"] = page.url
+
+
+def test_a_template_is_made_of_the_run(admin, remembered):
+    page = admin.page
+    page.goto(remembered["new"])
+    page.get_by_label("Name", exact=True).fill("")
     page.get_by_role("button", name="Create template").click()
     expect(page.get_by_role("main").get_by_role("alert").first).to_be_visible()
-    code = Path(__file__).parents[2] / "examples" / "churn"
-    page.get_by_label(re.compile("directory", re.IGNORECASE)).first.fill(str(code))
+    page.get_by_label("Name", exact=True).fill("churn by hand")
     admin.seen("09-new-template")
     page.get_by_role("button", name="Create template").click()
     page.wait_for_url(re.compile(r"/templates/[0-9a-f-]{36}/$"))
     expect(page.get_by_role("heading", name="churn by hand")).to_be_visible()
+    expect(page.locator("#code")).to_contain_text("v2")
     admin.seen("10-template")
     remembered["template"] = page.url
 
