@@ -300,13 +300,20 @@ class RunPage:
 
 
 def open_run(
-    client: TenantClient, run_id: UUID, chosen: str = "", *, details: bool = False, ended: str = ""
+    client: TenantClient,
+    run_id: UUID,
+    chosen: str = "",
+    *,
+    details: bool = False,
+    ended: str = "",
+    output: bool = True,
 ) -> RunPage:
     """Ask for a run, its steps and the chosen step's output. Raises TenantNotFound for an unknown run.
 
     `chosen` names a step; without it the first failed, running or last started one. `details` adds
     parameters and metrics of the steps; they are fetched anyway when a step failed. `ended`: in which state a
     re-run of ours has; nothing of it goes on, whatever the server believes of a run whose process is dead.
+    Without `output` the log is not asked for.
     """
     run, dag = client.run(run_id), client.run_dag(run_id)
     unseen, dag = max(len(step_nodes(dag)) - STEPS, 0), readable(dag)
@@ -320,7 +327,7 @@ def open_run(
         rows = [replace(row, message=known[row.name].message) if row.name in known else row for row in rows]
     step = _chosen(rows, chosen)
     edges = step_edges(dag, known.values())
-    log = _readable_log(client, step, known)
+    log = _readable_log(client, step, known) if output else LogPane()
     return RunPage(run, rows, edges, known, step, log, dag["status"] or run.status, unseen)
 
 
