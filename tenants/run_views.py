@@ -10,6 +10,7 @@ from tenants.hosting.base import TenantNotFound
 from tenants.models.tenant_permissions import TenantPermission
 from tenants.run_templates.origin import output_of, rerun_of
 from tenants.runs.artifacts import model_of, open_artifacts
+from tenants.runs.metadata import logged
 from tenants.runs.reading import (
     PAGE_SIZE,
     STATUSES,
@@ -107,11 +108,19 @@ def _run(request, page, configuration, artifacts) -> dict:
         "run": page.run,
         "configuration": configuration,
         "artifacts": artifacts,
+        "logged": logged(_metadata(page, artifacts)),
         "model": model_of(page.run),
         "who": rows_of(request.tenant, [page.run])[0].person,
         "graph": graph,
         "undrawable": show_graph and graph is None and page.steps,
     }
+
+
+def _metadata(page, artifacts) -> list[tuple]:
+    """Of the chosen artifact on its tab, else of the run and its steps."""
+    if artifacts is None:
+        return page.logged
+    return [("", artifacts.details.metadata)] if artifacts.details else []
 
 
 @require_safe

@@ -291,12 +291,14 @@ class RunPage:
     @cached_property
     def metrics(self) -> list[tuple[str, str, Any]]:
         """(step, name, value) of every number that was logged; nested ones by their path."""
-        logged = [("", self.run.metadata)]
-        logged += [
-            (row.name, self.details[row.name].metadata) for row in self.steps if row.name in self.details
-        ]
-        found = ((step, name, value) for step, metadata in logged for name, value in numbers(metadata))
+        found = ((step, name, value) for step, metadata in self.logged for name, value in numbers(metadata))
         return list(islice(found, METRICS))
+
+    @property
+    def logged(self) -> list[tuple[str, dict]]:
+        """Metadata of the run, under no name, and of its steps."""
+        known = [(row.name, self.details[row.name]) for row in self.steps if row.name in self.details]
+        return [("", self.run.metadata), *((name, step.metadata) for name, step in known)]
 
 
 def open_run(

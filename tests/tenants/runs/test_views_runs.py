@@ -356,3 +356,38 @@ def test_artifacts_of_a_run_that_goes_on_are_not_taken_away_while_somebody_reads
     page = run_page(looks, view="artifacts")
     assert "every 2s" not in page
     assert "The run goes on." in page
+
+
+# -- metadata
+
+KINDS = {
+    "note": "a <b>text</b>",
+    "good": True,
+    "where": "https://example.org/report",
+    "stored": "gs://bucket/file",
+    "list": [1, "b", False],
+    "deep": {"folder": {"leaf": 0.25}},
+    "essay": "word " * 100,
+}
+
+
+def test_metadata_of_all_kinds_is_shown(looks, server):
+    server.step_answers[str(RUN_ID)]["items"][0]["metadata"]["run_metadata"] = KINDS
+    page = run_page(looks, view="metrics")
+    assert "a &lt;b&gt;text" in page
+    assert '<a href="https://example.org/report" rel="noopener noreferrer nofollow">' in page
+    assert "gs://bucket/file" in page
+    assert 'href="gs:' not in page
+    assert "1, b, false" in page
+    assert "<code>leaf</code>" in page
+    assert '<details class="long">' in page
+
+
+def test_metadata_of_the_run_and_of_an_artifact_are_shown(looks, server):
+    server.run_answers[str(RUN_ID)]["metadata"]["run_metadata"] = {"reason": "nightly"}
+    assert "nightly" in run_page(looks, view="metrics")
+    for answer in server.artifact_answers.values():
+        answer["metadata"]["run_metadata"] = KINDS
+    page = run_page(looks, view="artifacts")
+    assert "<code>leaf</code>" in page
+    assert "nightly" not in page
