@@ -9,6 +9,8 @@ from tenants.access.gate import tenant_view
 from tenants.hosting.base import TenantNotFound
 from tenants.models.tenant_permissions import TenantPermission
 from tenants.run_templates.origin import output_of, rerun_of
+from tenants.runs.artifacts import model_of, open_artifacts
+from tenants.runs.metadata import logged
 from tenants.runs.reading import (
     PAGE_SIZE,
     STATUSES,
@@ -21,7 +23,7 @@ from tenants.runs.reading import (
 )
 from zenpro_site.common.htmx import render_partial
 
-VIEWS = ("graph", "configuration", "metrics")
+VIEWS = ("graph", "configuration", "metrics", "artifacts")
 MAX_PAGE = 100_000
 
 
@@ -83,29 +85,42 @@ def run_detail(request, run):
     view = view if view in VIEWS else "graph"
     rerun = rerun_of(request.tenant, run)
     step, ended = request.GET.get("step", ""), rerun.state if rerun and rerun.has_ended else ""
-    answer, trouble = _ask(request, lambda client: _shown(client, run, step, view, ended))
+    wanted = request.GET.get("artifact", "")
+    answer, trouble = _ask(request, lambda client: _shown(client, run, step, view, ended, wanted))
     context = {"tenant": request.tenant, "run_id": run, "trouble": trouble, "view": view, **_rights(request)}
     if answer:
         context |= {"rerun": rerun, "output": output_of(rerun), **_run(request, *answer)}
     return render_partial(request, "runs/run.html#run", context)
 
 
-def _shown(client, run, step: str, view: str, ended: str):
-    page = open_run(client, run, step, details=view == "metrics", ended=ended)
-    return page, configuration_of(client, page) if view == "configuration" else []
+def _shown(client, run, step: str, view: str, ended: str, artifact: str):
+    listed = view == "artifacts"
+    page = open_run(client, run, step, details=view == "metrics" or listed, ended=ended, output=not listed)
+    configuration = configuration_of(client, page) if view == "configuration" else []
+    return page, configuration, open_artifacts(client, page, step, artifact) if listed else None
 
 
-def _run(request, page, configuration) -> dict:
+def _run(request, page, configuration, artifacts) -> dict:
     show_graph = not page.too_large or "graph" in request.GET
     graph = page.graph() if show_graph else None
     return {
         "page": page,
         "run": page.run,
         "configuration": configuration,
+        "artifacts": artifacts,
+        "logged": logged(_metadata(page, artifacts)),
+        "model": model_of(page.run),
         "who": rows_of(request.tenant, [page.run])[0].person,
         "graph": graph,
         "undrawable": show_graph and graph is None and page.steps,
     }
+
+
+def _metadata(page, artifacts) -> list[tuple]:
+    """Of the chosen artifact on its tab, else of the run and its steps."""
+    if artifacts is None:
+        return page.logged
+    return [("", artifacts.details.metadata)] if artifacts.details else []
 
 
 @require_safe

@@ -332,6 +332,9 @@ class TenantClient:
         )  # fmt: skip
         return page_of(answer, step_of).items
 
+    def step(self, step_id: Id) -> Step:
+        return step_of(self.call("GET", f"/steps/{checked_id(step_id)}"))
+
     def step_logs(self, step_id: Id, source: str = "step") -> list[LogLine]:
         """All output of a step; [] when it has not written any. 20 000 lines take 0.5 s: for finished steps."""
         try:
@@ -367,6 +370,12 @@ class TenantClient:
         TenantRefused 400 when the run is over.
         """
         return token(self.call("GET", "/api_token", token_type="workload", pipeline_run_id=run_id))  # noqa: S106
+
+    # -- artifacts
+
+    def artifact_version(self, version_id: Id) -> Json:
+        """metadata.{visualizations, run_metadata}, resources.{producer_step_run_id, producer_pipeline_run_id}."""
+        return item(self.call("GET", f"/artifact_versions/{checked_id(version_id)}"))
 
     # -- snapshots
 

@@ -291,22 +291,31 @@ class RunPage:
     @cached_property
     def metrics(self) -> list[tuple[str, str, Any]]:
         """(step, name, value) of every number that was logged; nested ones by their path."""
-        logged = [("", self.run.metadata)]
-        logged += [
-            (row.name, self.details[row.name].metadata) for row in self.steps if row.name in self.details
-        ]
-        found = ((step, name, value) for step, metadata in logged for name, value in numbers(metadata))
+        found = ((step, name, value) for step, metadata in self.logged for name, value in numbers(metadata))
         return list(islice(found, METRICS))
+
+    @property
+    def logged(self) -> list[tuple[str, dict]]:
+        """Metadata of the run, under no name, and of its steps."""
+        known = [(row.name, self.details[row.name]) for row in self.steps if row.name in self.details]
+        return [("", self.run.metadata), *((name, step.metadata) for name, step in known)]
 
 
 def open_run(
-    client: TenantClient, run_id: UUID, chosen: str = "", *, details: bool = False, ended: str = ""
+    client: TenantClient,
+    run_id: UUID,
+    chosen: str = "",
+    *,
+    details: bool = False,
+    ended: str = "",
+    output: bool = True,
 ) -> RunPage:
     """Ask for a run, its steps and the chosen step's output. Raises TenantNotFound for an unknown run.
 
     `chosen` names a step; without it the first failed, running or last started one. `details` adds
     parameters and metrics of the steps; they are fetched anyway when a step failed. `ended`: in which state a
     re-run of ours has; nothing of it goes on, whatever the server believes of a run whose process is dead.
+    Without `output` the log is not asked for.
     """
     run, dag = client.run(run_id), client.run_dag(run_id)
     unseen, dag = max(len(step_nodes(dag)) - STEPS, 0), readable(dag)
@@ -320,7 +329,7 @@ def open_run(
         rows = [replace(row, message=known[row.name].message) if row.name in known else row for row in rows]
     step = _chosen(rows, chosen)
     edges = step_edges(dag, known.values())
-    log = _readable_log(client, step, known)
+    log = _readable_log(client, step, known) if output else LogPane()
     return RunPage(run, rows, edges, known, step, log, dag["status"] or run.status, unseen)
 
 

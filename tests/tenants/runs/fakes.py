@@ -19,8 +19,20 @@ def churn(name: str) -> dict:
     return json.loads((DATA / f"churn_{name}.json").read_text())
 
 
+def artifact_answers(run_id) -> dict[str, dict]:
+    """The versions that the recorded steps saved, each by its id, in the shape of /artifact_versions/{id} (0.98.0)."""
+    answers = {}
+    for step in churn("steps")["items"]:
+        for version in [one for named in step["resources"]["outputs"].values() for one in named]:
+            more = {"visualizations": [], "run_metadata": {"storage_size": 2048}}
+            linked = {"producer_step_run_id": step["id"], "producer_pipeline_run_id": str(run_id), "tags": []}
+            answers[version["id"]] = {**version, "metadata": more, "resources": linked}
+    return answers
+
+
 class FakeTenantClient:
-    """One project with recorded runs. Tests change `run_answers`, `dags`, `step_answers`, `logs` and `error`."""
+    """One project with recorded runs. Tests change `run_answers`, `dags`, `step_answers`, `artifact_answers`, `logs` and
+    `error`."""
 
     def __init__(self):
         self.calls: list[str] = []
@@ -30,6 +42,7 @@ class FakeTenantClient:
         self.dags = {str(RUN_ID): churn("dag")}
         self.step_answers = {str(RUN_ID): churn("steps")}
         self.snapshots = {churn("snapshot")["id"]: churn("snapshot")}
+        self.artifact_answers = artifact_answers(RUN_ID)
         self.logs: dict[str, list] = {}
         self.created: list[dict] = []
 
@@ -149,6 +162,11 @@ class FakeTenantClient:
         self._asked("steps")
         return page_of(self._known(self.step_answers, run_id), step_of).items
 
+    def step(self, step_id):
+        self._asked("step")
+        steps = [step for answer in self.step_answers.values() for step in answer["items"]]
+        return step_of(self._known({step["id"]: step for step in steps}, step_id))
+
     def step_logs(self, step_id, source="step"):
         self._asked("step_logs")
         lines = self.logs.get(str(step_id), [])
@@ -172,6 +190,10 @@ class FakeTenantClient:
     def workload_token(self, run_id):
         self._asked("workload_token")
         return "workload"
+
+    def artifact_version(self, version_id):
+        self._asked("artifact_version")
+        return self._known(self.artifact_answers, version_id)
 
     def snapshot(self, snapshot_id):
         self._asked("snapshot")

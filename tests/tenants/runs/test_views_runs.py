@@ -317,3 +317,77 @@ def test_viewer_cannot_stop(tenant, server, org, as_user):
     viewer = make_member(org)
     make_grant(tenant, viewer, "viewer")
     assert "/cancel/" not in as_user(viewer).get(url("run_detail", tenant, RUN_ID)).content.decode()
+
+
+# -- artifacts
+
+
+def test_artifacts_are_listed_by_step_and_opened(looks, server):
+    page = run_page(looks, view="artifacts", step="build_features")
+    assert "Saved by build_features" in page
+    assert "Read by build_features" in page
+    assert "Output of <code>build_features</code>" in page
+    assert "2.0\xa0KB" in page
+    assert "step_logs" not in server.calls
+
+
+def test_an_artifact_of_another_run_leads_to_its_page(looks, server, tenant):
+    other = server.add_run(name="nightly 7")
+    artifact = churn("steps")["items"][0]["resources"]["outputs"]["customers"][0]["id"]
+    server.artifact_answers[artifact]["resources"]["producer_pipeline_run_id"] = str(other)
+    page = run_page(looks, view="artifacts", step="build_features", artifact=artifact)
+    assert "Input of <code>build_features</code>" in page
+    assert f'href="{url("run_detail", tenant, other)}?view=artifacts"' in page
+
+
+def test_a_run_names_its_model_version(looks, server):
+    linked = server.run_answers[str(RUN_ID)]["resources"]
+    linked["model_version"] = {"name": "3", "body": {"model": {"name": "churn"}}}
+    assert "Model churn 3" in run_page(looks, view="artifacts")
+
+
+def test_a_run_without_artifacts_says_so(looks, server):
+    server.step_answers[str(RUN_ID)]["items"] = []
+    assert "No artifacts" in run_page(looks, view="artifacts")
+
+
+def test_artifacts_of_a_run_that_goes_on_are_not_taken_away_while_somebody_reads(looks, server):
+    server.half_way()
+    page = run_page(looks, view="artifacts")
+    assert "every 2s" not in page
+    assert "The run goes on." in page
+
+
+# -- metadata
+
+KINDS = {
+    "note": "a <b>text</b>",
+    "good": True,
+    "where": "https://example.org/report",
+    "stored": "gs://bucket/file",
+    "list": [1, "b", False],
+    "deep": {"folder": {"leaf": 0.25}},
+    "essay": "word " * 100,
+}
+
+
+def test_metadata_of_all_kinds_is_shown(looks, server):
+    server.step_answers[str(RUN_ID)]["items"][0]["metadata"]["run_metadata"] = KINDS
+    page = run_page(looks, view="metrics")
+    assert "a &lt;b&gt;text" in page
+    assert '<a href="https://example.org/report" rel="noopener noreferrer nofollow">' in page
+    assert "gs://bucket/file" in page
+    assert 'href="gs:' not in page
+    assert "1, b, false" in page
+    assert "<code>leaf</code>" in page
+    assert '<details class="long">' in page
+
+
+def test_metadata_of_the_run_and_of_an_artifact_are_shown(looks, server):
+    server.run_answers[str(RUN_ID)]["metadata"]["run_metadata"] = {"reason": "nightly"}
+    assert "nightly" in run_page(looks, view="metrics")
+    for answer in server.artifact_answers.values():
+        answer["metadata"]["run_metadata"] = KINDS
+    page = run_page(looks, view="artifacts")
+    assert "<code>leaf</code>" in page
+    assert "nightly" not in page
