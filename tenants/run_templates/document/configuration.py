@@ -15,6 +15,7 @@ from itertools import islice
 from typing import Any
 
 from tenants.run_templates.document import run_names
+from tenants.run_templates.document.messages import place_of
 from tenants.run_templates.document.schema import (
     HALF,
     Description,
@@ -27,7 +28,7 @@ from tenants.run_templates.document.schema import (
     same,
     walk,
 )
-from tenants.run_templates.document.validation import Budget, faults
+from tenants.run_templates.document.validation import Budget, faults, located
 from tenants.run_templates.document.yaml_text import YamlError, dump_yaml, load_yaml
 
 __all__ = ["YamlError", "dump_yaml", "load_yaml"]
@@ -115,10 +116,27 @@ LOCKED = {
 
 @dataclass(frozen=True, slots=True)
 class DocumentFault:
-    """What is wrong, and where: `path` is a field's path, or "" for the whole document."""
+    """What is wrong, and where: `path` is a field's path, or "" for the whole document.
+
+    `within`: where inside the field's value; `message` says that too, `short` does not.
+    """
 
     path: str
     message: str
+    within: tuple[str | int, ...] = ()
+    short: str = ""
+
+    @property
+    def place(self) -> str:
+        """The whole way to it: "steps.train.parameters.booster.rounds"."""
+        return ".".join([self.path, *map(str, self.within)])
+
+
+def fault_within(path: str, within: Iterable[str | int], text: str) -> DocumentFault:
+    """A fault somewhere inside the value of a field."""
+    within = tuple(within)
+    place = place_of(within)
+    return DocumentFault(path, f"{place}: {text}" if place else text, within, text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,7 +291,7 @@ def expand_run_name(name: str, snapshot: Mapping[str, Any], now: datetime) -> st
 
 
 def problems_of(document: Any, recorded: Recorded) -> list[DocumentFault]:
-    """What is wrong with a document, at most one problem per path and MAX_PROBLEMS in all; [] when it may be run.
+    """What is wrong with a document, at most one problem per place and MAX_PROBLEMS in all; [] when it may be run.
 
     Values equal to the recorded ones are right by definition: they have run. A schema may leave a value to the step
     (see checks).
@@ -283,9 +301,9 @@ def problems_of(document: Any, recorded: Recorded) -> list[DocumentFault]:
         return [unfit]
     if not isinstance(document, dict):
         return [DocumentFault("", "Enter keys and values, such as “steps:”.")]
-    found: dict[str, DocumentFault] = {}
+    found: dict[tuple, DocumentFault] = {}
     for problem in _problems(document, recorded):
-        found.setdefault(problem.path, problem)
+        found.setdefault((problem.path, problem.within), problem)
         if len(found) == MAX_PROBLEMS:
             break
     return [*found.values()]
@@ -482,13 +500,36 @@ def _check_parameters(
         if entry is None:
             yield DocumentFault(f"{path}.{name}", f"There is no parameter “{cut(name)}” in {owner}.")
         else:
-            for message in check_value(entry, value, budget)[:1]:
-                yield DocumentFault(entry.path, message)
+            yield from _check_value(entry, value, budget)
 
 
-def check_value(entry: Field, value: Any, budget: Budget | None = None) -> list[str]:
-    """What is wrong with a value for one field; [] when it may be used."""
-    return [] if same(value, entry.default) else faults(entry.schema, value, budget)
+def _check_value(entry: Field, value: Any, budget: Budget) -> Iterator[DocumentFault]:
+    """What is wrong with a value for one field; of a list of plain values only the first."""
+    if same(value, entry.default):
+        return
+    most = None if entry.kind == Kind.JSON else 1
+    for within, text in located(entry.schema, value, budget)[:most]:
+        yield fault_within(entry.path, within, text)
+    if not has_empty_key(entry.default):
+        for within in islice(_empty_keys(value), 1):
+            yield fault_within(entry.path, within, "Enter a key.")
+
+
+def has_empty_key(value: Any) -> bool:
+    """Is there an object somewhere in it that has a key without a character?"""
+    return next(_empty_keys(value), None) is not None
+
+
+def _empty_keys(value: Any) -> Iterator[tuple[str | int, ...]]:
+    waiting: list[tuple[tuple, Any]] = [((), value)]
+    while waiting:
+        where, current = waiting.pop()
+        if isinstance(current, dict):
+            if "" in current:
+                yield (*where, "")
+            waiting += [((*where, key), inner) for key, inner in current.items()]
+        elif isinstance(current, list):
+            waiting += [((*where, number), inner) for number, inner in enumerate(current)]
 
 
 def _check_skipped(document, description: Description) -> Iterator[DocumentFault]:

@@ -23,14 +23,18 @@ from tenants.run_templates.document.configuration import (
     dump_yaml,
     load_yaml,
 )
-from tenants.run_templates.document.form_data import AS_JSON, NONE, Raw, parse_form
+from tenants.run_templates.document.form_data import Raw, as_text
+from tenants.run_templates.document.nested import node_at, rearranged
+from tenants.run_templates.document.nodes import KEPT_SHAPES, SHAPE, value_at
 from tenants.run_templates.document.parsed import Document
-from tenants.run_templates.document.schema import Description, Field, Kind, mapping, measure
+from tenants.run_templates.document.schema import AS_JSON, NONE, Description, Field, mapping, measure
+from tenants.run_templates.document.submissions import parse_form
 from tenants.run_templates.document.yaml_text import check_events
 
 TABS = ("form", "yaml", "diff")
 NOTHING = Description(steps=(), parameters=(), is_dynamic=False)
 LONGEST_FILE = 256 * 1024
+ENDINGS = (NONE, AS_JSON, SHAPE, KEPT_SHAPES)
 
 
 @dataclass
@@ -44,6 +48,7 @@ class Draft:
     text: str | None = None
     unread: bool = False
     unknown: list[str] = field(default_factory=list)
+    reshaped: list[str] = field(default_factory=list)  # what has other inputs now than were sent
 
     @property
     def document(self) -> dict[str, Any]:
@@ -131,28 +136,15 @@ def from_post(unchanged: Document, data, files: Mapping[str, Any]) -> Draft:
     if data.get("shown") == "yaml":
         return _from_yaml(base, data.get("yaml", "").replace("\r\n", "\n"))
     shown = unchanged.schema if data.get("shown") == "form" else NOTHING
-    read = parse_form(shown, _typed(shown, data, base), base.values)
-    return Draft(unchanged.with_values(read.document), read.raw, list(read.problems))
+    read = parse_form(shown, data, base.values)
+    draft = Draft(unchanged.with_values(read.document), read.raw, list(read.problems))
+    draft.reshaped = read.reshaped
+    return draft
 
 
 def _sent_document(text: str, unchanged: Document) -> Document:
     values = _json(text)
     return unchanged.with_values(values) if isinstance(values, dict) else unchanged
-
-
-def _typed(description: Description, data, base: Document):
-    """The data without those ticks of "No value" that were there before someone wrote a value beside them."""
-    data = data.copy()
-    for entry in description.fields:
-        was_none = entry.nullable and base.by_path[entry.path] is None
-        if was_none and any(_says_something(entry, text) for text in data.getlist(entry.path)):
-            data.pop(entry.path + NONE, None)
-    return data
-
-
-def _says_something(entry: Field, text: str) -> bool:
-    """A blank is a text, but no number and no date."""
-    return bool(text if entry.kind == Kind.STRING else text.strip())
 
 
 def _text_of(upload) -> str:
@@ -179,9 +171,15 @@ def _from_yaml(base: Document, text: str) -> Draft:
 def examined(draft: Draft) -> Draft:
     """The draft with everything that is wrong with it; what could not be read comes first."""
     if not draft.unread:
-        seen = {problem.path for problem in draft.problems}
-        draft.problems += [problem for problem in draft.parsed.faults if problem.path not in seen]
+        seen = [*draft.problems]
+        draft.problems += [fault for fault in draft.parsed.faults if not _is_said(fault, seen)]
     return draft
+
+
+def _is_said(fault: DocumentFault, seen: list[DocumentFault]) -> bool:
+    """What is wrong because a text inside it could not be read needs no second sentence."""
+    inside = [one.within for one in seen if one.path == fault.path]
+    return any(within[: len(fault.within)] == fault.within or not within for within in inside)
 
 
 def reset(draft: Draft, path: str) -> Draft:
@@ -193,13 +191,71 @@ def reset(draft: Draft, path: str) -> Draft:
     entry = parsed.schema.by_path.get(path)
     if entry:
         _parameters(document, entry.step)[entry.name] = _parameters(original, entry.step)[entry.name]
+    elif parameter := _parameter_around(parsed, path):
+        _put(document, parameter, _with_default_at(parsed, parameter, path))
     else:
         _forget(document, original, path)
-    draft.parsed, draft.text = parsed.with_values(document), None
-    inputs = (path, path + NONE, path + AS_JSON)
-    draft.raw = {key: raw for key, raw in draft.raw.items() if key not in inputs}
-    draft.problems = [problem for problem in draft.problems if problem.path != path]
+    return _without(draft, document, path)
+
+
+def _with_default_at(parsed: Document, entry: Field, path: str) -> Any:
+    """The value of a parameter, one place inside as in the template, where the template has this place."""
+    value, node = deepcopy(parsed.by_path[entry.path]), node_at(parsed.trees[entry.path], path)
+    if node is None or not node.parts:
+        return value
+    recorded = value_at(entry.default, node.parts, value)
+    holder = value_at(value, node.parts[:-1])
+    if recorded is not value:
+        holder[node.parts[-1]] = deepcopy(recorded)
+    elif isinstance(holder, dict):
+        holder.pop(node.parts[-1], None)
+    return value
+
+
+def arranged(draft: Draft, action: str, path: str) -> Draft:
+    """The draft with a row more, a row less or a row elsewhere: `action` as in nested.ACTIONS. Other paths do nothing."""
+    parsed, entry = draft.parsed, _parameter_around(draft.parsed, path)
+    if entry is None:
+        return draft
+    document = parsed.copied()
+    _put(document, entry, rearranged(parsed.trees[entry.path], action, path))
+    return _without(draft, document, path if action == "add" else path.rpartition("/")[0])
+
+
+def rewritten(draft: Draft, path: str) -> Draft:
+    """The draft with one value shown as JSON instead of in its inputs, or the other way round when it can be read."""
+    entry = _parameter_around(draft.parsed, path)
+    node = node_at(draft.parsed.trees[entry.path], path) if entry else None
+    if path + AS_JSON in draft.raw or path in draft.raw:
+        return _without(draft, draft.document, path)
+    if node and not any(one.is_secret for one in node.walk()):
+        draft.raw[path + AS_JSON] = as_text(node.value)
     return draft
+
+
+def _parameter_around(parsed: Document, path: str) -> Field | None:
+    """The parameter with an inside that a path leads into."""
+    found = [entry for entry in parsed.trees if path == entry or path.startswith(f"{entry}/")]
+    return parsed.schema.by_path[found[0]] if found else None
+
+
+def _put(document: dict[str, Any], entry: Field, value: Any) -> None:
+    _parameters(document, entry.step)[entry.name] = value
+
+
+def _without(draft: Draft, document: dict[str, Any], path: str) -> Draft:
+    """Another document, and nothing of what was typed at a path or inside."""
+    draft.parsed, draft.text = draft.parsed.with_values(document), None
+    kept = {name: raw for name, raw in draft.raw.items() if not _is_inside(name, path)}
+    entry = _parameter_around(draft.parsed, path)
+    where = entry.path if entry else path
+    draft.raw = kept
+    draft.problems = [problem for problem in draft.problems if problem.path != where]
+    return draft
+
+
+def _is_inside(name: str, path: str) -> bool:
+    return name == path or name.startswith((f"{path}/", *(path + ending for ending in ENDINGS)))
 
 
 def _forget(document: dict[str, Any], original: dict[str, Any], path: str) -> None:

@@ -7,22 +7,18 @@ input named `<path>.json`. What a form does not post stays as in the document it
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
-from copy import deepcopy
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import date, datetime
 from typing import Any
 
-from tenants.run_templates.document.configuration import MAX_VALUES, DocumentFault, values_of
+from tenants.run_templates.document.configuration import MAX_VALUES
 from tenants.run_templates.document.schema import (
     AS_JSON,
     MAX_DEPTH,
     NONE,
     Choice,
-    Description,
     Field,
     Kind,
-    mapping,
     measure,
 )
 
@@ -44,54 +40,20 @@ class Unreadable(ValueError):
     """Text that cannot become a value of its field; the message is for people."""
 
 
-@dataclass(frozen=True)
-class Submission:
-    """`document` holds the text itself where it could not be read; `raw` refills the form as it was sent."""
-
-    document: dict[str, Any]
-    raw: dict[str, Raw]
-    problems: list[DocumentFault]
-
-
 def inputs(entry: Field, value: Any) -> dict[str, Raw]:
     """The inputs of one field: name -> text."""
     raw: dict[str, Raw] = {}
     if is_plain(entry, value):
         raw[entry.path] = to_raw(entry, value)
     else:
-        raw[entry.path + AS_JSON] = _as_json(value)
+        raw[entry.path + AS_JSON] = as_text(value)
     if entry.nullable:
         raw[entry.path + NONE] = "on" if value is None else ""
     return raw
 
 
-def parse_form(description: Description, data: Mapping[str, Any], base: Mapping[str, Any]) -> Submission:
-    """The document a form makes of `base`, the document it was filled from (the template's default, or YAML).
-
-    `data` is a QueryDict or a plain mapping. Never raises; whether values are in range is for problems_of().
-    """
-    document, raw, problems = deepcopy(dict(base)), {}, []
-    sent, before = _texts(data), values_of(base, description)
-    for path, read in _general(base):
-        _take(path, read, sent, document, raw, problems)
-    for entry in description.fields:
-        name, posted = _posted(entry, sent)
-        if posted is None:
-            continue
-        raw[name] = posted
-        none = entry.nullable and _is_ticked(entry, sent)
-        if entry.nullable:
-            raw[entry.path + NONE] = "on" if none else ""
-        try:
-            value = None if none else _read(name, entry, posted, before[entry.path])
-        except Unreadable as error:
-            value = posted
-            problems.append(DocumentFault(entry.path, str(error)))
-        _put(document, entry, value)
-    return Submission(document, raw, problems)
-
-
-def _read(name: str, entry: Field, posted: Raw, current: Any) -> Any:
+def read_text(name: str, entry: Field, posted: Raw, current: Any) -> Any:
+    """The value of what was posted under a name, as JSON or as its kind is written. Raises Unreadable."""
     if name != entry.path or entry.kind == Kind.JSON:
         return _json(posted, current, entry)
     return parse(entry, posted, current)
@@ -101,9 +63,9 @@ def _json(posted: Raw, current: Any, entry: Field) -> Any:
     """The value of JSON text; text that is how the current or the recorded value is shown means that very value."""
     text = posted if isinstance(posted, str) else "\n".join(posted)
     for value in (current, entry.default):
-        if _unix(text) == _unix(_as_json(value)):
+        if _unix(text) == _unix(as_text(value)):
             return value
-    return _object(text)
+    return read_json(text)
 
 
 def parse(entry: Field, posted: Raw, current: Any = None) -> Any:
@@ -134,7 +96,7 @@ def to_raw(entry: Field, value: Any) -> Raw:
         chosen = chosen_of(entry, value)
         return chosen.raw if chosen else "" if value is None and entry.nullable else KEPT
     if entry.kind == Kind.JSON:
-        return "" if value is None and entry.nullable else _as_json(value)
+        return "" if value is None and entry.nullable else as_text(value)
     return _as_text(value)
 
 
@@ -214,7 +176,8 @@ def _as_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _as_json(value: Any) -> str:
+def as_text(value: Any) -> str:
+    """JSON over several lines, for people to edit."""
     text = json.dumps(value, ensure_ascii=False, indent=1)
     return json.dumps(value, indent=1) if SWALLOWED.search(text) else text
 
@@ -226,91 +189,6 @@ def _unix(text: str) -> str:
 
 def _lines(texts: list[str]) -> list[str]:
     return [line.strip() for text in texts for line in _unix(text).split("\n") if line.strip()]
-
-
-def _texts(data: Mapping[str, Any]) -> Sent:
-    """All texts by the names they were posted under, from a QueryDict or a plain mapping."""
-    pairs = data.lists() if hasattr(data, "lists") else data.items()
-    return {name: [values] if isinstance(values, str) else list(values) for name, values in pairs}
-
-
-def _posted(entry: Field, sent: Sent) -> tuple[str, Raw | None]:
-    """(name of the input, its text), without a text when the field was not in the form.
-
-    Boxes stand behind a hidden input, so that they can be told from a field that was not there: forms of very many
-    fields show only some of them.
-    """
-    if texts := sent.get(entry.path + AS_JSON):
-        return entry.path + AS_JSON, texts[-1]
-    texts = sent.get(entry.path)
-    if entry.kind == Kind.LIST:
-        return entry.path, texts if texts is not None else [] if _is_ticked(entry, sent) else None
-    return entry.path, texts[-1] if texts else "" if _is_ticked(entry, sent) else None
-
-
-def _is_ticked(entry: Field, sent: Sent) -> bool:
-    return any(sent.get(entry.path + NONE, ()))
-
-
-def _put(document: dict[str, Any], entry: Field, value: Any) -> None:
-    holder = document
-    for key in ("steps", entry.step, "parameters") if entry.step else ("parameters",):
-        if not isinstance(holder.get(key), dict):
-            holder[key] = {}
-        holder = holder[key]
-    holder[entry.name] = value
-
-
-# Run name, cache switch, tags and extra; the cache switch of steps
-
-
-def _general(base) -> Iterator[tuple[str, Callable[[str, Any], Any]]]:
-    yield "run_name", _name
-    yield "enable_cache", _switch
-    yield "tags", _tags
-    yield "extra", lambda text, now: _object(text) if text.strip() else {}
-    for name in mapping(base.get("steps")):
-        yield f"steps.{name}.enable_cache", _switch
-
-
-def _take(path, read, sent: Sent, document, raw, problems) -> None:
-    texts = sent.get(path)
-    if not texts:
-        return
-    raw[path] = texts[-1]
-    *where, key = path.rsplit(".", 1)
-    holder = document["steps"][where[0].removeprefix("steps.")] if where else document
-    if not isinstance(holder, dict):
-        return
-    try:
-        value = read(texts[-1], holder.get(key))
-    except Unreadable as error:
-        value = texts[-1]
-        problems.append(DocumentFault(path, str(error)))
-    if value is not None or key in holder:
-        holder[key] = value
-
-
-def _name(text: str, now: Any) -> Any:
-    """One line; a name that no one touched stays, whatever its input swallowed of it."""
-    shown = SWALLOWED.sub("", now.replace("\n", "")) if isinstance(now, str) else None
-    return now if text == shown else text.strip() or now
-
-
-def _switch(text: str, now: Any) -> bool | None:
-    """A cache that is not switched off is on: that is no change."""
-    word = text.strip().lower()
-    if word in ON:
-        return True if now is False else now
-    if word in OFF:
-        return False
-    if word:
-        raise Unreadable("Choose on or off.")
-    return now
-
-
-def _tags(text: str, now: Any) -> list[str]:
-    return list(dict.fromkeys(filter(None, (tag.strip() for tag in re.split(r"[,\n]", text)))))
 
 
 # One reader a kind
@@ -388,8 +266,8 @@ def _list(entry: Field, texts: list[str]) -> list[Any]:
     return items
 
 
-def _object(text: str) -> Any:
-    """JSON text, without doubled keys and without NaN. Raises Unreadable."""
+def read_json(text: str) -> Any:
+    """The value of JSON text, without doubled keys and without NaN. Raises Unreadable."""
     try:
         value = json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
     except json.JSONDecodeError as error:

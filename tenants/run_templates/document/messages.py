@@ -1,6 +1,7 @@
 """From a violated JSON schema to a sentence a person understands."""
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from jsonschema.exceptions import ValidationError
@@ -8,6 +9,7 @@ from jsonschema.exceptions import ValidationError
 from tenants.run_templates.document.schema import plain
 
 MESSAGE_LENGTH = 300
+DEEPEST = 20  # unions inside unions
 TYPES = {
     "integer": "a whole number",
     "number": "a number",
@@ -28,32 +30,40 @@ FORMATS = {
 OPEN = ("anyOf", "oneOf")
 
 
-def sentence(error: ValidationError) -> str:
-    """One sentence, with the place when it is inside a list or an object."""
-    inner = _narrowed(error)
-    place = _place(inner)
-    text = _text(inner)[:MESSAGE_LENGTH]
-    return f"{place}: {text}" if place else text
+def sentences(error: ValidationError) -> list[tuple[tuple[str | int, ...], str]]:
+    """(where inside the value, one sentence) for everything that is wrong with it."""
+    return [(tuple(inner.absolute_path), _text(inner)[:MESSAGE_LENGTH]) for inner in _narrowed(error)]
 
 
-def _narrowed(error: ValidationError) -> ValidationError:
-    """The fault of the one option that is not null."""
-    while error.validator in OPEN and error.context:
-        others = [inner for inner in error.context if not _only_null(inner)]
-        branches = {inner.relative_schema_path[0] for inner in others}
-        if len(branches) != 1:
-            break
-        error = others[0]
-    return error
+def _narrowed(error: ValidationError, deep: int = 0) -> list[ValidationError]:
+    """The faults of the one shape that a value was meant to have; the fault itself when that can't be told."""
+    if error.validator not in OPEN or not error.context or deep > DEEPEST:
+        return [error]
+    shapes = defaultdict(list)
+    for inner in error.context:
+        shapes[inner.relative_schema_path[0]].append(inner)
+    meant = [found for found in shapes.values() if not any(map(_is_other_shape, found))]
+    if len(meant) != 1:
+        meant = [found for found in shapes.values() if not any(map(_only_null, found))]
+    if len(meant) != 1:
+        return [error]
+    return [one for inner in meant[0] for one in _narrowed(inner, deep + 1)]
+
+
+def _is_other_shape(error: ValidationError) -> bool:
+    """Is the value of another type, or does it have another mark than this shape?"""
+    deep = len(error.relative_path)
+    return (error.validator == "type" and deep == 0) or (error.validator == "const" and deep == 1)
 
 
 def _only_null(error: ValidationError) -> bool:
     return error.validator == "type" and error.validator_value == "null"
 
 
-def _place(error: ValidationError) -> str:
-    parts = [f"item {part + 1}" if isinstance(part, int) else f"“{part}”" for part in error.absolute_path]
-    text = ", ".join(parts)
+def place_of(parts: Iterable[str | int]) -> str:
+    """A place inside a value, in words; "" for the value itself."""
+    words = [f"item {part + 1}" if isinstance(part, int) else f"“{part}”" for part in parts]
+    text = ", ".join(words)
     return text[:1].upper() + text[1:]
 
 

@@ -21,6 +21,7 @@ from tenants.run_templates.document.configuration import (
     problems_of,
     values_of,
 )
+from tenants.run_templates.document.nodes import FormNode, trees
 from tenants.run_templates.document.schema import Description, measure
 from tenants.run_templates.models import RunTemplate
 
@@ -61,6 +62,11 @@ class Document:
     def by_path(self) -> dict[str, Any]:
         """The value of every field, by its path."""
         return values_of(self.values, self.schema)
+
+    @cached_property
+    def trees(self) -> dict[str, FormNode]:
+        """What is inside those parameters that have an inside, by their paths."""
+        return trees(self.schema, self.by_path)
 
     @cached_property
     def changes(self) -> list[Change]:

@@ -61,11 +61,16 @@ LIMITS = (
     *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
     *("minLength", "maxLength", "minItems", "maxItems"),
 )
-# Of a schema, what a form needs to know.
-KNOWN = (
+# Of a schema, what a form needs to know: of the value, and of what is around it.
+SAID = (
     *("type", "$ref", "allOf", "anyOf", "oneOf", "enum", "const", "items", "prefixItems", "description"),
     *("pattern", "format", *LIMITS),
 )
+AROUND = (
+    *("title", "default", "properties", "additionalProperties", "patternProperties", "required"),
+    *("discriminator", "writeOnly", "contentMediaType"),
+)
+KNOWN = (*SAID, *AROUND)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +106,7 @@ class Field:
     pattern: str = ""
     format: str = ""
     item_kind: Kind | None = None
+    secret: bool = False  # never shown
 
     @cached_property
     def range(self) -> str:
@@ -328,11 +334,12 @@ def _fields(prefix, step: str, root: dict[str, Any], recorded: Mapping[str, Any]
             room.refused += 1
         elif room.takes(default):
             path = f"{prefix}.{name}"
-            fields.append(_field(path, step, name, schema, root, default, name in required, room))
+            fields.append(field_of(path, step, name, schema, root, default, name in required, room))
     return tuple(fields)
 
 
-def _field(path, step, name, schema, root, default, required, room) -> Field:
+def field_of(path, step, name, schema, root, default, required, room) -> Field:
+    """One value with its schema, which may refer to definitions of `root`; `default` says how it is shown as well."""
     flat, nullable = flatten(schema, root)
     if isinstance(flat.get("items"), dict):
         flat["items"] = _item(flat["items"], root)
@@ -344,11 +351,12 @@ def _field(path, step, name, schema, root, default, required, room) -> Field:
         kind=kind,
         default=default,
         schema={**schema, "$defs": root["$defs"]},
-        nullable=nullable or (default is None and not flat),
+        nullable=nullable or (default is None and not flat.keys() - {*AROUND}),
         required=required,
         description=_text(flat.get("description"))[:LONGEST_DESCRIPTION],
         choices=choices,
         item_kind=item_kind,
+        secret=kind == Kind.STRING and (flat.get("format") == "password" or flat.get("writeOnly") is True),
         **_limits(flat),
     )
 
@@ -362,10 +370,10 @@ def flatten(schema: Mapping[str, Any], root: Mapping[str, Any]) -> tuple[dict[st
     for _ in range(REF_DEPTH):
         if isinstance(flat.get("$ref"), str):
             flat = _known(_target(flat.pop("$ref"), root)) | flat
-        elif len(_options(flat, "allOf")) == 1:
-            flat = _known(_options(flat, "allOf")[0]) | _without(flat, "allOf")
+        elif len(options_of(flat, "allOf")) == 1:
+            flat = _known(options_of(flat, "allOf")[0]) | _without(flat, "allOf")
         elif union := next((key for key in ("anyOf", "oneOf") if key in flat), None):
-            options = _options(flat, union)
+            options = options_of(flat, union)
             others = [option for option in options if option.get("type") != "null"]
             nullable = nullable or len(others) < len(options)
             if len(others) != 1:
@@ -391,7 +399,8 @@ def _without_null(flat: dict[str, Any], nullable: bool) -> tuple[dict[str, Any],
     return flat, nullable or flat.get("type") == "null"
 
 
-def _options(schema: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
+def options_of(schema: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
+    """The schemas of a union, without those that are too many."""
     options = schema.get(key)
     return [mapping(option) for option in options[:MAX_OPTIONS]] if isinstance(options, list) else []
 

@@ -7,6 +7,7 @@ which checks everything again, while the rest of the schema still counts.
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import date, datetime, time
 from ipaddress import ip_address
 from itertools import islice
@@ -19,7 +20,7 @@ from jsonschema.exceptions import ValidationError
 from jsonschema.validators import extend
 from referencing import Registry
 
-from tenants.run_templates.document.messages import sentence
+from tenants.run_templates.document.messages import place_of, sentences
 
 UNITS = 500_000  # less than half a second of work
 CALL, CHARACTERS = 10, 128  # what a keyword costs at least; steps of a regular expression to the unit
@@ -53,24 +54,27 @@ class Budget:
 
 
 def faults(schema: Mapping[str, Any], value: Any, budget: Budget | None = None) -> list[str]:
-    """What is wrong with `value`, at most MOST sentences; nothing is fetched and nothing raised.
+    """What is wrong with `value`, at most MOST sentences that say where; nothing is fetched and nothing raised."""
+    found = located(schema, value, budget or Budget())
+    return [f"{place}: {text}" if (place := place_of(within)) else text for within, text in found]
 
-    What the budget does not reach is left to the step.
-    """
-    found: list[str] = []
+
+def located(schema: Mapping[str, Any], value: Any, budget: Budget) -> list[tuple[tuple, str]]:
+    """(where inside `value`, what is wrong there), at most MOST; what the budget does not reach is left to the step."""
+    found: list[tuple[tuple, str]] = []
     try:
-        for error in islice(_Check(schema, value, budget or Budget()).errors(value), MOST):
-            found.append(_sentence(error))
+        for error in islice(_Check(schema, value, budget).errors(value), MOST):
+            found += _sentences(error)
     except Spent:
         pass
-    return list(dict.fromkeys(found))
+    return [*dict.fromkeys(found)][:MOST]
 
 
-def _sentence(error: ValidationError) -> str:
+def _sentences(error: ValidationError) -> list[tuple[tuple, str]]:
     try:
-        return sentence(error)
+        return sentences(error)
     except Exception:  # noqa: BLE001 - keywords with odd values, which only the sentence looks at
-        return f"{NOT_ALLOWED}."
+        return [(tuple(error.absolute_path), f"{NOT_ALLOWED}.")]
 
 
 class _Check:
@@ -79,11 +83,11 @@ class _Check:
     def __init__(self, root: Mapping[str, Any], value: Any, budget: Budget):
         self.root, self.budget = root, budget
         self.unknown = self.depth = 0
-        self.known: dict[int, Any] = {}
+        self.known: dict[tuple[int, bool], Any] = {}
         self.sizes = _sizes(value)
 
     def errors(self, value: Any) -> Iterator[ValidationError]:
-        schema = self.prepared(self.root)
+        schema = self.prepared(self.root, closes=True)
         # An empty registry, and no reference goes through it: nothing must make us call another host.
         return Validator(schema, format_checker=self, registry=Registry()).iter_errors(value)
 
@@ -91,34 +95,69 @@ class _Check:
         """How much a message about it would have to write."""
         return len(instance) // 16 if isinstance(instance, str) else self.sizes.get(id(instance), 0)
 
-    def prepared(self, schema: Any, depth: int = 0) -> Any:
-        """The schema with nothing but keywords in it: no other dialects, no identifiers, no ballast."""
+    def prepared(self, schema: Any, depth: int = 0, closes: bool = False) -> Any:
+        """The schema with nothing but keywords in it: no other dialects, no identifiers, no ballast.
+
+        `closes`: models in it take no keys but their own, which ZenML would drop without a word.
+        """
         if isinstance(schema, bool):
             return schema
         if not isinstance(schema, dict) or depth > DEEPEST:
             return LEFT
         self.budget.spend(CALL + len(schema))
-        return {key: self._inside(key, value, depth + 1) for key, value in schema.items() if key in KEYWORDS}
+        inner = closes and not _is_put_together(schema)
+        found = {
+            key: self._inside(key, value, depth + 1, inner and key in CLOSING)
+            for key, value in schema.items()
+            if key in KEYWORDS
+        }
+        return {**found, "additionalProperties": False} if inner and _is_model(schema) else found
 
-    def _inside(self, key: str, value: Any, depth: int) -> Any:
+    def _inside(self, key: str, value: Any, depth: int, closes: bool) -> Any:
+        if key == "$ref":
+            return SchemaReference(value, closes)
         if key in SCHEMAS:
-            return self.prepared(value, depth)
+            return self.prepared(value, depth, closes)
         if key in LISTS and isinstance(value, list):
-            return [self.prepared(inner, depth) for inner in value]
+            return [self.prepared(inner, depth, closes) for inner in value]
         if key in MAPS and isinstance(value, dict):
-            return {name: self.prepared(inner, depth) for name, inner in value.items()}
+            return {name: self.prepared(inner, depth, closes) for name, inner in value.items()}
         return value
 
-    def target(self, reference: Any) -> Any:
+    def target(self, reference: "SchemaReference") -> Any:
         """What a reference within this schema means; only those are followed. Raises LookupError."""
-        if not isinstance(reference, str) or not (reference == "#" or reference.startswith("#/")):
-            raise LookupError(reference)
+        name = reference.name
+        if not isinstance(name, str) or not (name == "#" or name.startswith("#/")):
+            raise LookupError(name)
         target: Any = self.root
-        for part in reference[2:].split("/") if reference != "#" else ():
+        for part in name[2:].split("/") if name != "#" else ():
             target = target[part.replace("~1", "/").replace("~0", "~")]
-        if id(target) not in self.known:
-            self.known[id(target)] = self.prepared(target)
-        return self.known[id(target)]
+        known = (id(target), reference.closes)
+        if known not in self.known:
+            self.known[known] = self.prepared(target, closes=reference.closes)
+        return self.known[known]
+
+
+@dataclass(frozen=True)
+class SchemaReference:
+    """A reference, and whether the models it leads to take no keys but their own."""
+
+    name: Any
+    closes: bool
+
+
+def _is_model(schema: Mapping[str, Any]) -> bool:
+    """An object with known keys that says nothing of others: as pydantic describes a model that ignores them."""
+    says = {"additionalProperties", "patternProperties", "unevaluatedProperties"} & schema.keys()
+    is_object = schema.get("type") == "object" and isinstance(schema.get("properties"), dict)
+    return is_object and not says
+
+
+def _is_put_together(schema: Mapping[str, Any]) -> bool:
+    """Do several schemas say together what keys an object may have?"""
+    parts = schema.get("allOf")
+    is_several = isinstance(parts, list) and (len(parts) > 1 or "properties" in schema)
+    return is_several or bool({"if", "not", "dependentSchemas", "$dynamicRef"} & schema.keys())
 
 
 def _sizes(value: Any) -> dict[int, int]:
@@ -315,8 +354,20 @@ def _left(validator, value, instance, schema):
 SCHEMAS = {"additionalProperties", "contains", "else", "if", "items", "not", "propertyNames", "then"}
 LISTS = {"allOf", "anyOf", "oneOf", "prefixItems"}
 MAPS = {"dependentSchemas", "patternProperties", "properties"}
+# Where inner schemas describe the same value, or values inside of it, each by itself.
+CLOSING = {
+    "$ref",
+    "additionalProperties",
+    "allOf",
+    "anyOf",
+    "items",
+    "oneOf",
+    "patternProperties",
+    "prefixItems",
+    "properties",
+}
 KEYWORDS = {*Draft202012Validator.VALIDATORS, "then", "else", "minContains", "maxContains"}
-LEFT = {"$ref": None}
+LEFT = {"$ref": SchemaReference(None, False)}
 OURS = {
     "pattern": _pattern,
     "patternProperties": _pattern_properties,

@@ -2,14 +2,12 @@
 
 import difflib
 import json
-import math
 import re
 import statistics
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from fractions import Fraction
+from datetime import timedelta
 from functools import cached_property
 from itertools import takewhile
 from typing import Any
@@ -28,216 +26,37 @@ from tenants.run_templates.document.configuration import (
     summary,
 )
 from tenants.run_templates.document.drafts import Draft, line_of, link_of, tree_of
-from tenants.run_templates.document.form_data import KEPT, inputs
+from tenants.run_templates.document.nodes import inputs_inside
+from tenants.run_templates.document.nodes import inputs_of as inputs_needed
 from tenants.run_templates.document.parsed import Document
 from tenants.run_templates.document.schema import (
-    AS_JSON,
     HALF,
-    NONE,
-    Choice,
     Description,
     Field,
-    Kind,
     PipelineStep,
-    choices_of,
     describe,
 )
 from tenants.run_templates.models import RunTemplate, TemplateRun
+from tenants.run_templates.pages.field_presentation import (
+    FieldView,
+    NodeView,
+    NodeViews,
+    field_view,
+    in_words,
+    is_node,
+    nearest,
+    shortened,
+)
 from tenants.runs.client import Run, TenantClient
 from zenpro_site.common.ui import duration
 
 BARS = 20
 ROWS = 8
 CHIPS = 3
-VALUE_LENGTH = 40
 MAX_INPUTS = 900  # Django takes 1,000 of a form
 MAX_ROWS, MAX_CELL = 200, 2000  # changed values in a table, characters of one
 MAX_LINES = 1000  # that are compared one by one
 LONGEST_LINK = 3500  # web servers take addresses of 4,000 characters
-MIN_STEP = 1e-9  # browsers count with floats
-WORDS = {None: "none", True: "on", False: "off"}
-
-
-def in_words(value: Any) -> str:
-    """A value as people read it in one line."""
-    if value is None or isinstance(value, bool):
-        return WORDS[value]
-    if isinstance(value, list) and not any(isinstance(item, list | dict) for item in value):
-        return ", ".join(map(in_words, value)) or "empty list"
-    if isinstance(value, str):
-        return value or "empty"
-    return json.dumps(value, ensure_ascii=False)
-
-
-def shortened(text: str, length: int = VALUE_LENGTH) -> str:
-    return text if len(text) <= length else f"{text[: length - 1]}…"
-
-
-# -- one value in the form
-
-
-@dataclass(frozen=True)
-class Hints:
-    """`min`, `max` and `step` of a number input, "" for none: what its arrows offer is what the check takes."""
-
-    minimum: str = ""
-    maximum: str = ""
-    step: str = ""
-
-
-def hints_of(entry: Field, text: str) -> Hints:
-    """A browser counts its steps from `min`, or without one from the number it was given."""
-    factor = _factor(entry)
-    low = _edge(entry.minimum, entry.exclusive_minimum, factor, math.ceil, 1)
-    high = _edge(entry.maximum, entry.exclusive_maximum, factor, math.floor, -1)
-    if factor is None or (low is None and text and not _is_multiple(text, factor)):
-        return Hints(_decimal(low), _decimal(high), "any")
-    return Hints(_decimal(low), _decimal(high), _decimal(factor))
-
-
-def _factor(entry: Field) -> Fraction | None:
-    """What every allowed number is a multiple of."""
-    given = entry.multiple_of
-    whole = entry.kind == Kind.INTEGER
-    if given is None or not MIN_STEP <= abs(given) <= 2**53:
-        return Fraction(1) if whole and given is None else None
-    factor = abs(Fraction(str(given)))
-    return Fraction(factor.numerator) if whole else factor  # the least whole number that is a multiple of it
-
-
-def _edge(limit, exclusive: bool, factor: Fraction | None, rounded, step: int) -> Fraction | None:
-    """The first, or last, number that is allowed; None where there is none that can be named."""
-    if limit is None or abs(limit) > 2**53:
-        return None
-    exact = Fraction(str(limit))
-    if factor is None:
-        return None if exclusive else exact
-    edge = rounded(exact / factor) * factor
-    return edge + step * factor if exclusive and edge == exact else edge
-
-
-def _is_multiple(text: str, factor: Fraction) -> bool:
-    return _is_number(text) and (Fraction(text) / factor).denominator == 1
-
-
-def _decimal(number: Fraction | None) -> str:
-    """The number as HTML writes it: 10, 0.1, 1e-07."""
-    if number is None:
-        return ""
-    return str(number.numerator) if number.denominator == 1 else repr(float(number))
-
-
-@dataclass(frozen=True)
-class FieldView:
-    """A parameter with what its input shows. `id` is safe in HTML and the same as long as the template is."""
-
-    id: str
-    field: Field
-    raw: str | list[str]
-    value: Any = None  # of the document
-    none: bool = False
-    as_json: bool = False  # the value is one that its own input could not give back
-    change: Change | None = None
-    error: str = ""
-
-    @cached_property
-    def text(self) -> str:
-        return "\n".join(self.raw) if isinstance(self.raw, list) else self.raw
-
-    @property
-    def checked(self) -> bool:
-        return self.text.strip().lower() in ("true", "on", "1", "yes")
-
-    @property
-    def options(self) -> list[tuple[Choice, bool]]:
-        """Choices with whether they are chosen; a value that is none of them is shown all the same."""
-        chosen = {*self.raw} if isinstance(self.raw, list) else {self.raw}
-        kept = [Choice(self.value, KEPT, option_label(self.value))] if KEPT in chosen else []
-        return [(choice, choice.raw in chosen) for choice in [*self.field.choices, *kept]]
-
-    @property
-    def name(self) -> str:
-        """Of the input. Another name says that its text is JSON."""
-        return self.field.path + AS_JSON if self.as_json else self.field.path
-
-    @cached_property
-    def widget(self) -> str:
-        """Which piece of the template draws it."""
-        if self.as_json:
-            return "json"
-        kind = self.field.kind
-        if kind == Kind.BOOLEAN:
-            return "tristate" if self.field.nullable else "switch"
-        if kind == Kind.LIST:
-            return "boxes" if self.field.choices else "lines"
-        plain = {Kind.ENUM: "select", Kind.JSON: "json"}
-        if kind == Kind.STRING and (self.field.long or "\n" in self.text):
-            return "text"
-        return plain.get(kind, "input")
-
-    @cached_property
-    def type(self) -> str:
-        """Type of the <input>; browsers would drop a text that does not fit a narrower one."""
-        fits = {
-            Kind.INTEGER: ("number", _is_number),
-            Kind.NUMBER: ("number", _is_number),
-            Kind.DATE: ("date", _is_day),
-            Kind.DATETIME: ("datetime-local", _is_moment),
-        }
-        narrow, check = fits.get(self.field.kind, ("text", bool))
-        return narrow if not self.text or check(self.text) else "text"
-
-    @property
-    def hints(self) -> Hints:
-        return hints_of(self.field, self.text)
-
-    @property
-    def wide(self) -> bool:
-        return self.widget in ("lines", "boxes", "json", "text")
-
-    @property
-    def was(self) -> str:
-        return shortened(in_words(self.change.before)) if self.change else ""
-
-    @property
-    def mode(self) -> str:
-        """Keyboard that phones open."""
-        return {Kind.INTEGER: "numeric", Kind.NUMBER: "decimal"}.get(self.field.kind, "")
-
-    @property
-    def none_name(self) -> str:
-        return self.field.path + NONE
-
-
-# What browsers take for a number, a date and a time: anything else they empty before anyone has seen it.
-HTML_NUMBER = re.compile(r"-?([0-9]{1,20}(\.[0-9]{1,40})?|\.[0-9]{1,40})([eE][-+]?[0-9]{1,3})?")
-HTML_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-HTML_MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2})?")
-
-
-def _is_number(text: str) -> bool:
-    """Also one that a browser counts up and down without loss."""
-    return bool(HTML_NUMBER.fullmatch(text)) and abs(float(text)) <= 2**53
-
-
-def _is_day(text: str) -> bool:
-    return bool(HTML_DAY.fullmatch(text)) and _is_moment_of(text)
-
-
-def _is_moment(text: str) -> bool:
-    return bool(HTML_MOMENT.fullmatch(text)) and _is_moment_of(text)
-
-
-def _is_moment_of(text: str) -> bool:
-    try:
-        return bool(datetime.fromisoformat(text))
-    except ValueError:
-        return False
-
-
-def option_label(value: Any) -> str:
-    """A value that is none of the choices, as one of them."""
-    return choices_of([value])[0].label if isinstance(value, str) else shortened(in_words(value), 200)
 
 
 @dataclass(frozen=True)
@@ -246,15 +65,30 @@ class StepView:
 
     id: str
     name: str
-    fields: list[FieldView]
+    fields: list[FieldView | NodeView]
+
+    @cached_property
+    def leaves(self) -> list[FieldView]:
+        """Every input of the step."""
+        return [leaf for view in self.fields for leaf in (view.leaves if is_node(view) else [view])]
+
+    @cached_property
+    def boxes(self) -> list[NodeView]:
+        """Every box of the step."""
+        return [box for view in self.fields if is_node(view) for box in view.boxes]
 
     @cached_property
     def changed(self) -> int:
-        return len([view for view in self.fields if view.change])
+        return len([view for view in self.fields if (view.changed if is_node(view) else view.change)])
 
     @cached_property
     def to_fix(self) -> int:
-        return len([view for view in self.fields if view.error])
+        return len([view for view in [*self.leaves, *self.boxes] if view.error])
+
+    @property
+    def parts(self) -> list[tuple[FieldView | NodeView, bool]]:
+        """(what is shown, whether it is a box) in the order of the parameters."""
+        return [(view, is_node(view)) for view in self.fields]
 
 
 @dataclass(frozen=True)
@@ -295,12 +129,6 @@ class ChangeView:
         return shortened(self.after, 20)
 
 
-def _inputs_of(entry: Field) -> int:
-    """How many inputs the form has for a field at most."""
-    boxes = len(entry.choices) if entry.kind == Kind.LIST else 0
-    return 1 + boxes + entry.nullable + (entry.kind == Kind.BOOLEAN)
-
-
 class DraftEditor:
     """One draft, seen as form, as YAML and as difference."""
 
@@ -324,6 +152,18 @@ class DraftEditor:
             entry = self._field_of(problem)
             if entry:
                 found.setdefault(entry.path, problem.message)
+        return found
+
+    @cached_property
+    def _inside(self) -> dict[str, dict[tuple, str]]:
+        """What is wrong inside of values, by the path of the parameter and the place of the nearest input."""
+        found: dict[str, dict[tuple, str]] = defaultdict(dict)
+        for problem in self.draft.problems:
+            entry = self._field_of(problem)
+            node = self.draft.parsed.trees.get(entry.path) if entry else None
+            if node:
+                place, message = nearest(node, problem)
+                found[entry.path].setdefault(place, message)
         return found
 
     def _field_of(self, problem: DocumentFault) -> Field | None:
@@ -357,7 +197,8 @@ class DraftEditor:
         """Paths of the fields in the form; more than a form can send are only in the YAML."""
         room, shown = MAX_INPUTS, []
         for entry in self.description.fields:
-            room -= _inputs_of(entry)
+            node = self.draft.parsed.trees.get(entry.path)
+            room -= inputs_inside(node) if node else inputs_needed(entry)
             if room < 0:
                 break
             shown.append(entry.path)
@@ -367,31 +208,19 @@ class DraftEditor:
     def not_shown(self) -> int:
         return len(self.description.fields) - len(self.shown)
 
-    def _view(self, entry: Field) -> FieldView:
-        value, sent = self.draft.parsed.by_path[entry.path], self.draft.raw
-        raw = inputs(entry, value)
-        # What was chosen is in the document, also when it was none of the choices.
-        if entry.path + AS_JSON in sent or (entry.path in sent and not entry.choices):
-            raw = {
-                name: sent[entry.path + end]
-                for end in ("", AS_JSON, NONE)
-                if (name := entry.path + end) in sent
-            }
-        as_json = entry.path + AS_JSON in raw
-        return FieldView(
-            id=self.ids[entry.path],
-            field=entry,
-            raw=raw[entry.path + AS_JSON] if as_json else raw.get(entry.path, ""),
-            value=value,
-            none=bool(raw.get(entry.path + NONE)),
-            as_json=as_json,
-            change=self._by_path.get(entry.path),
-            error=self._errors.get(entry.path, ""),
-        )
+    def _view(self, entry: Field) -> FieldView | NodeView:
+        node, id = self.draft.parsed.trees.get(entry.path), self.ids[entry.path]
+        if node:
+            return NodeViews(node, self.draft.raw, self._inside.get(entry.path, {}), entry.default).view(
+                node, id
+            )
+        value, change = self.draft.parsed.by_path[entry.path], self._by_path.get(entry.path)
+        return field_view(entry, id, value, self.draft.raw, change, self._errors.get(entry.path, ""))
 
     @cached_property
     def views(self) -> list[FieldView]:
-        return [view for step in self.steps for view in step.fields]
+        """Every input, also those inside of values."""
+        return [leaf for step in self.steps for leaf in step.leaves]
 
     # -- what is wrong
 
@@ -401,15 +230,27 @@ class DraftEditor:
 
     def _trouble(self, problem: DocumentFault) -> ListedFault:
         entry = self._field_of(problem)
-        line = None if self.draft.unread or not problem.path else line_of(self._tree, problem.path)
+        line = None if self.draft.unread or not problem.path else line_of(self._tree, problem.place)
         if entry is None:
             return ListedFault(
                 problem.message, problem.path, "run-name" if problem.path == "run_name" else "", line
             )
         name = f"{entry.step}, {entry.name}" if entry.step else entry.name
-        return ListedFault(
-            problem.message, name, self.ids[entry.path] if entry.path in self.shown else "", line
-        )
+        return ListedFault(problem.message, name, self._id_of(entry, problem), line)
+
+    def _id_of(self, entry: Field, problem: DocumentFault) -> str:
+        """Of the input or the box where a fault is shown; "" when it is not in the form."""
+        if entry.path not in self.shown:
+            return ""
+        node = self.draft.parsed.trees.get(entry.path)
+        place = nearest(node, problem)[0] if node else ()
+        return self._id_at.get((entry.path, place), self.ids[entry.path]) if place else self.ids[entry.path]
+
+    @cached_property
+    def _id_at(self) -> dict[tuple[str, tuple], str]:
+        """Ids of what is inside of values, by the path of the parameter and the place."""
+        boxes = [(view.node.entry.path, view) for step in self.steps for view in step.fields if is_node(view)]
+        return {(path, tuple(place)): id for path, view in boxes for place, id in view.ids}
 
     @property
     def run_name_error(self) -> str:

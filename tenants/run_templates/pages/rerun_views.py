@@ -12,11 +12,13 @@ from tenants.run_templates import actions
 from tenants.run_templates.access import may_cancel
 from tenants.run_templates.document.drafts import (
     TABS,
+    arranged,
     examined,
     fresh,
     from_post,
     from_query,
     reset,
+    rewritten,
 )
 from tenants.run_templates.document.parsed import Document
 from tenants.run_templates.pages.presentation import (
@@ -35,6 +37,7 @@ from zenpro_site.common.refusals import Refused
 TAB_WORDS = {"form": "Form", "yaml": "YAML", "diff": "Diff"}
 OFFERED = 10
 NOT_VALUES = {"tab", "from"}
+UNSEEN = "You chose another shape of a value: check what is in it now, then run it."
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -58,16 +61,31 @@ def _posted(request, document: Document):
     data, typing = request.POST, wants(request, "bar")
     draft = from_post(document, data, {} if typing else request.FILES)
     # htmx sends the button that has the focus along with a change: no one has pressed it.
-    undone = "" if typing else data.get("reset", "")
+    undone = not typing and any(data.get(name) for name in ("reset", "rows", "json"))
     if undone:
-        draft = reset(draft, undone)
+        draft = _redrawn(draft, data)
     editor = DraftEditor(document.template, examined(draft))
     tab = _tab("" if typing else data.get("tab", ""), data.get("shown", ""), editor)
     if typing:
         return _form(request, editor, tab, live=True)
     if data.get("do") == "run" and not request.htmx:
-        return _queue(request, editor, tab)
+        unseen = draft.reshaped and not editor.troubles
+        return (
+            _form(request, editor, tab, status=422, refused=UNSEEN)
+            if unseen
+            else _queue(request, editor, tab)
+        )
     return _form(request, editor, tab, summarize=bool(editor.troubles) and not undone)
+
+
+def _redrawn(draft, data):
+    """What a button inside the form does to the draft: a value reset, a row more or less, JSON instead of inputs."""
+    if data.get("reset"):
+        return reset(draft, data["reset"])
+    if data.get("json"):
+        return rewritten(draft, data["json"])
+    action, _, path = data["rows"].partition(" ")
+    return arranged(draft, action, path)
 
 
 def _queue(request, editor, tab):

@@ -14,8 +14,8 @@ from tenants.run_templates.document.configuration import (
     load_yaml,
     summary,
 )
-from tenants.run_templates.document.form_data import parse_form
 from tenants.run_templates.document.schema import describe, same
+from tenants.run_templates.document.submissions import parse_form
 
 from .samples import churn_snapshot, complete, dynamic_snapshot, inputs_of, problems, snapshot_of
 from .test_schema import json_values, odd_schemas
@@ -534,7 +534,8 @@ def test_text_that_cannot_be_read_stays_in_the_form_with_its_problem(path, raw, 
 
 def test_no_value_beats_what_stands_in_the_field():
     key = "steps.load_customers.parameters.max_customers"
-    submission = submit(posted(**{key: "500", f"{key}.none": "on"}))
+    base = {"steps": {"load_customers": {"parameters": {"max_customers": 400}}}}
+    submission = submit(posted(**{key: "500", f"{key}.none": "on"}), base=base)
     assert parameter(submission, "load_customers.max_customers") is None
     assert parameter(submit(posted(**{key: "500", f"{key}.none": ""})), "load_customers.max_customers") == 500
 

@@ -87,15 +87,59 @@ typed = st.builds(
 choices = st.lists(scalars, min_size=1, max_size=6).map(lambda enum: {"enum": enum})
 single = typed | choices | st.just({})
 lists = single.map(lambda items: {"type": "array", "items": items})
-schemas = (single | lists).flatmap(
+NAMES = st.sampled_from(["a", "b", "kind", "none", "json", "key", "0", "a b", "ä", "x.y", "x/y", ""])
+
+
+def objects(inner):
+    """Models, dictionaries, lists, tuples and unions of what is inside."""
+    return st.one_of(
+        st.dictionaries(NAMES, inner, max_size=3).map(lambda given: {"type": "object", "properties": given}),
+        inner.map(lambda values: {"type": "object", "additionalProperties": values}),
+        inner.map(lambda items: {"type": "array", "items": items}),
+        st.lists(inner, max_size=3).map(lambda items: {"type": "array", "prefixItems": items}),
+        st.lists(inner, min_size=1, max_size=3).map(lambda options: {"anyOf": [*options, {"type": "null"}]}),
+        st.lists(inner, min_size=2, max_size=3).map(lambda options: {"oneOf": options}),
+    )
+
+
+nested = st.recursive(single, objects, max_leaves=6)
+schemas = (single | lists | nested).flatmap(
     lambda schema: st.sampled_from([schema, schema, {"anyOf": [schema, {"type": "null"}]}])
 )
+
+
+def fitting(schema):
+    """Values of about the shape of a schema: some things are left out, and some are odd."""
+    options = schema.get("anyOf") or schema.get("oneOf")
+    if options:
+        return st.one_of([fitting(option) for option in options])
+    if isinstance(schema.get("enum"), list) and schema["enum"]:
+        return st.sampled_from(schema["enum"])
+    if "properties" in schema:
+        return st.fixed_dictionaries(
+            {}, optional={name: fitting(inner) for name, inner in schema["properties"].items()}
+        )
+    if isinstance(schema.get("additionalProperties"), dict):
+        return st.dictionaries(texts, fitting(schema["additionalProperties"]), max_size=3)
+    if "prefixItems" in schema:
+        return st.tuples(*map(fitting, schema["prefixItems"])).map(list)
+    if isinstance(schema.get("items"), dict):
+        return st.lists(fitting(schema["items"]), max_size=3)
+    by_type = {"string": texts, "integer": st.integers(), "number": numbers, "boolean": st.booleans()}
+    return by_type.get(schema.get("type"), scalars)
 
 
 def recorded_for(schema):
     """A value that a run may have recorded: one that fits, or anything else."""
     inner = schema.get("anyOf", [schema])[0]
-    options = [values, texts, st.lists(texts, max_size=4), st.lists(scalars, max_size=4)]
+    options = [
+        fitting(schema),
+        fitting(schema),
+        values,
+        texts,
+        st.lists(texts, max_size=4),
+        st.lists(scalars, max_size=4),
+    ]
     for enum in (inner.get("enum"), inner.get("items", {}).get("enum")):
         if enum:
             options += [st.sampled_from(enum), st.lists(st.sampled_from(enum), max_size=3)]
@@ -123,8 +167,10 @@ def begun(template):
 def shown(template, draft=None):
     """What a browser without scripts sends for the form of a draft, when nobody has touched it."""
     editor = DraftEditor(template, draft or begun(template))
+    pieces = [(view, "_node" if is_box else "_field") for step in editor.steps for view, is_box in step.parts]
     html = "".join(
-        render_to_string("run_templates/_field.html", {"view": view, "run_url": "/"}) for view in editor.views
+        render_to_string(f"run_templates/{name}.html", {"view": view, "run_url": "/"})
+        for view, name in pieces
     )
     data = QueryDict(mutable=True)
     data.update({"shown": "form", "document": editor.document_json})

@@ -11,7 +11,8 @@ from tenants.run_templates.document.drafts import examined
 from tenants.run_templates.document.form_data import AS_JSON, NONE
 from tenants.run_templates.document.schema import describe
 from tenants.run_templates.models import TemplateRun
-from tenants.run_templates.pages.presentation import DraftEditor, Hints, hints_of
+from tenants.run_templates.pages.field_presentation import Hints, hints_of
+from tenants.run_templates.pages.presentation import DraftEditor
 
 from .samples import problems, snapshot_of
 from .test_form_properties import drafted, parameters_of, shown, template_of
