@@ -92,6 +92,7 @@ SENTENCES = {
     "tenant.disk_changed": "{actor} changed the disk space of tenant {target} from {before.limit} to {after.limit}",
     "template.created": "{actor} created template {target} from run {after.source_run_name}",
     "template.updated": "{actor} changed template {target}",
+    "template.default_changed": "{actor} changed the default values of template {target}",
     "template.deleted": "{actor} deleted template {target}",
     "template_run.queued": "{actor} ran template {target}",
     "template_run.cancelled": "{actor} stopped {target}",

@@ -31,6 +31,7 @@ class RunTemplateAdmin(ActionsAdmin):
         "code_location",
         "code_hash",
         "default_configuration",
+        "previous_configuration",
         "created_by",
         "created_at",
     ]

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from tenants.run_templates.pages import rerun_views, views
+from tenants.run_templates.pages import default_views, rerun_views, views
 
 app_name = "run_templates"
 ONE = "o/<slug:org>/t/<slug:tenant>/templates/<uuid:template>/"
@@ -11,6 +11,7 @@ urlpatterns = [
     path(ONE, views.detail, name="detail"),
     path(f"{ONE}edit/", views.edit, name="edit"),
     path(f"{ONE}delete/", views.delete, name="delete"),
+    path(f"{ONE}default/", default_views.make_default, name="make_default"),
     path(f"{ONE}run/", rerun_views.run, name="run"),
     path(f"{ONE}runs/<int:number>/", rerun_views.run_detail, name="run_detail"),
     path(f"{ONE}runs/<int:number>/cancel/", rerun_views.cancel, name="cancel"),
