@@ -29,11 +29,13 @@ Place = tuple[str, Path]  # step ("" for the whole run) and path inside
 
 @dataclass(frozen=True)
 class RunReading:
-    """The answers of a server about one run; `unseen` steps were not asked for."""
+    """The answers of a server about one run: `logged` is the metadata of its artifacts by their ids; `unseen`: there
+    are steps that were not asked for."""
 
     run: Run
     steps: tuple[Step, ...] = ()
     snapshot: Json = field(default_factory=dict)
+    logged: dict[str, Json] = field(default_factory=dict)
     unseen: bool = False
 
 
@@ -69,7 +71,7 @@ def facts_of(reading: RunReading) -> RunFacts:
     configurations = _configurations(reading.snapshot, steps)
     values = {
         "parameters": _parameters(reading, configurations),
-        "metadata": _metadata(reading.run, steps),
+        "metadata": _metadata(reading, steps),
         "steps": _steps(reading.run, steps),
         "artifacts": _artifacts(steps),
         "settings": _settings(reading, configurations),
@@ -226,13 +228,13 @@ def _state(status: str, seconds: float | None) -> RunValue:
     return RunValue(time, ("state", status), seconds, status or "unknown")
 
 
-def _metadata(run: Run, steps: dict[str, Step]) -> dict[Place, RunValue]:
+def _metadata(reading: RunReading, steps: dict[str, Step]) -> dict[Place, RunValue]:
     def found():
-        yield from _values("", run.metadata)
+        yield from _values("", reading.run.metadata)
         for name, step in steps.items():
             yield from _values(name, step.metadata)
             for output, version in _versions(step):
-                logged = mapping(meta(version).get("run_metadata"))
+                logged = reading.logged.get(line(version.get("id")))
                 yield from _values(name, {output: logged} if logged else {})
 
     return _bounded(found())

@@ -232,23 +232,23 @@ def test_the_page_of_a_run_leads_here(tenant, developer, as_user, server, templa
 
 
 def test_calls_are_few_and_bounded(look, server):
-    """run, steps and snapshot of each, and once the newest of the pipeline; one snapshot is asked for once."""
-    made = other_run(server)
+    """Run, steps, snapshot and artifacts of each, and the newest of the pipeline; one snapshot is asked for once."""
+    made, each = other_run(server), ["run", "steps", "snapshot", "GET /artifact_versions"]
     look(RUN_ID, made)
-    assert server.calls == ["run", "steps", "snapshot", "run", "steps", "snapshot", "runs"]
+    assert server.calls == [*each, *each, "runs"]
     server.calls.clear()
     look(RUN_ID, server.add_run())
-    assert server.calls == ["run", "steps", "snapshot", "run", "steps", "runs"]
+    assert server.calls == [*each, "run", "steps", each[-1], "runs"]
 
 
-def test_six_large_runs_take_thirty_one_calls(look, server):
+def test_six_large_runs_take_thirty_seven_calls(look, server):
     ids = [other_run(server) for _ in range(6)]
     for run_id in ids:
         step = server.step_answers[str(run_id)]["items"][0]
         many = [{**step, "name": f"s{n}", "id": str(uuid4())} for n in range(400)]
         server.step_answers[str(run_id)]["items"] = many
     answer = look(*ids, rows="all")
-    assert len(server.calls) == 31
+    assert len(server.calls) == 37
     assert "Only the first 300 steps were read" in answer.content.decode()
     assert "do not fit here" in answer.content.decode()
     assert len(answer.content) < 3_000_000

@@ -14,14 +14,14 @@ from tenants.runs.run_values import RunReading, leaves, value_of, words_of
 from tests.tenants.runs.fakes import churn
 
 
-def reading(change=None, **body) -> RunReading:
+def reading(change=None, logged=None, **body) -> RunReading:
     """The recorded run; `change(run, steps, snapshot)` alters what its server says."""
     run, steps, snapshot = churn("run"), churn("steps")["items"], churn("snapshot")
     run["id"] = str(uuid4())
     run["body"] |= body
     if change:
         change(run, steps, snapshot)
-    return RunReading(run_of(run), tuple(map(step_of, steps)), snapshot)
+    return RunReading(run_of(run), tuple(map(step_of, steps)), snapshot, logged or {})
 
 
 def step_named(steps, name):
@@ -200,6 +200,17 @@ def test_artifacts_lie_side_by_side():
     assert differing(made) == {("artifacts", "build_features", "test_set")}
     row = rows(made, "artifacts")["build_features", "test_set"]
     assert texts(row) == ["test_set, version 1, dict", "test_set, version 2, dict"]
+
+
+def test_what_was_logged_for_an_artifact_is_a_metric_of_its_step():
+    test_set = step_named(churn("steps")["items"], "build_features")["resources"]["outputs"]["test_set"][0][
+        "id"
+    ]
+    pair = [reading(logged={test_set: {"length": 2, "kind": "a"}}), reading(logged={test_set: {"length": 3}})]
+    made = compare(pair)
+    assert texts(rows(made, "metrics")["build_features", "test_set.length"]) == ["2", "3"]
+    assert texts(rows(made, "metadata")["build_features", "test_set.kind"]) == ["a", "not logged"]
+    assert made.total == compare([reading(logged={"x": {}})] * 2).total + 2
 
 
 def test_settings_that_were_set_are_compared():
