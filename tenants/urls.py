@@ -2,6 +2,7 @@ from django.urls import path
 
 from tenants import run_views, views
 from tenants.access.pages import grant_views, member_views
+from tenants.run_templates.pages import compare_views
 
 app_name = "tenants"
 urlpatterns = [
@@ -22,6 +23,8 @@ urlpatterns = [
     path("<slug:tenant>/members/team/<uuid:team>/", grant_views.team_roles, name="team_roles"),
     path("<slug:tenant>/join/", member_views.join, name="join"),
     path("<slug:tenant>/runs/", run_views.runs, name="runs"),
+    path("<slug:tenant>/runs/compare/", compare_views.compare, name="compare"),
+    path("<slug:tenant>/runs/compare/csv/", compare_views.compare_csv, name="compare_csv"),
     path("<slug:tenant>/runs/<uuid:run>/", run_views.run_detail, name="run_detail"),
     path("<slug:tenant>/runs/<uuid:run>/steps/<uuid:step>/log/", run_views.step_log, name="step_log"),
 ]

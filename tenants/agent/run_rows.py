@@ -19,7 +19,8 @@ def rows():
         "cancel_requested_by",
         "asked_with",
     )
-    return related.defer("configuration", "changes", "template__snapshot", "template__default_configuration")
+    bulky = ("snapshot", "default_configuration", "previous_configuration")
+    return related.defer("configuration", "changes", *(f"template__{name}" for name in bulky))
 
 
 def load(pk: UUID) -> TemplateRun | None:

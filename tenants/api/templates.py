@@ -153,7 +153,11 @@ def _changeable(request, pk: UUID) -> RunTemplate:
 @router.get(TEMPLATES, auth=needs(TenantPermission.TEMPLATE_VIEW), response=Page[TemplateOut])
 def template_list(request, organization: str, tenant: str, asked: Query[TemplateFilters]):
     found = request.tenant.templates.filter(name__icontains=asked.q).select_related(*PEOPLE)
-    return page_of(found.defer("snapshot", "default_configuration").order_by("name", "pk"), asked, shown)
+    return page_of(
+        found.defer("snapshot", "default_configuration", "previous_configuration").order_by("name", "pk"),
+        asked,
+        shown,
+    )
 
 
 SERVER = {"responses": {503: {"description": "The tenant's server could not answer"}}}

@@ -26,6 +26,7 @@ from tenants.run_templates.document.configuration import (
     default_configuration,
     expand_run_name,
 )
+from tenants.run_templates.document.drafts import ONCE
 from tenants.run_templates.document.parsed import Document
 from tenants.run_templates.document.requirements import RequirementsRefused, check_requirements
 from tenants.run_templates.document.schema import walk
@@ -217,6 +218,40 @@ def _change_code(template: RunTemplate, code: CodeVersion, by: Actor) -> None:
     row.save(update_fields=["code", "code_chosen_by", "code_chosen_at", "updated_at"])
     _record("template.code_changed", row, by, before, _words(row))
     template.code = row.code
+
+
+@transaction.atomic
+def make_default(*, template: RunTemplate, document: Document, by: Actor) -> None:
+    """Let the form begin with these values from now on; runs that are there keep theirs.
+
+    The run's name and how one run continued another are never part of it. Raises TemplateRefused when the values can't
+    be run or are the default already.
+    """
+    if document.faults:
+        raise TemplateRefused(document.faults[0].message)
+    locked = RunTemplate.objects.select_for_update().get(pk=template.pk)
+    values = {key: value for key, value in document.complete.items() if key not in ONCE}
+    _set_default(locked, {**values, "run_name": Document.of(locked).default["run_name"]}, by)
+
+
+@transaction.atomic
+def undo_default(*, template: RunTemplate, by: Actor) -> None:
+    """Bring back the default before the last change, which can then be undone itself. Raises TemplateRefused."""
+    locked = RunTemplate.objects.select_for_update().get(pk=template.pk)
+    if not locked.previous_configuration:
+        raise TemplateRefused("There is no earlier default to go back to.")
+    _set_default(locked, locked.previous_configuration, by)
+
+
+def _set_default(template: RunTemplate, configuration: dict[str, Any], by: Actor) -> None:
+    before = dict(Document.of(template).default)
+    found = changes(before, configuration)
+    if not found:
+        raise TemplateRefused("These values are the default already.")
+    template.default_configuration, template.previous_configuration = configuration, before
+    template.save(update_fields=["default_configuration", "previous_configuration", "updated_at"])
+    differences = [change.as_json() for change in found]
+    _record("template.default_changed", template, by, after={"changes": differences})
 
 
 @transaction.atomic

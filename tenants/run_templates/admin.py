@@ -30,6 +30,7 @@ class RunTemplateAdmin(ActionsAdmin):
         "source_run_name",
         "code",
         "default_configuration",
+        "previous_configuration",
         "created_by",
         "created_at",
     ]

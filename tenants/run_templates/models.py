@@ -84,6 +84,11 @@ class RunTemplate(PlainNames, models.Model):
     )
     requirements_changed_at = models.DateTimeField(null=True, blank=True)
     default_configuration = models.JSONField(default=dict)
+    previous_configuration = models.JSONField(
+        default=dict,
+        blank=True,
+        help_text="The default before it was last changed, for Undo; empty for none.",
+    )
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="templates_created"
     )

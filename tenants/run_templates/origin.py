@@ -1,13 +1,16 @@
 """Which re-run of a template a run of a tenant is, and what its process printed."""
 
+from collections.abc import Iterable
 from uuid import UUID
 
 from tenants.hosting.answers import line
 from tenants.models import Tenant
 from tenants.run_templates.engine import runner
 
-from .models import TemplateRun
+from .models import RunTemplate, TemplateRun
 
+BULKY_OF_TEMPLATE = ("snapshot", "default_configuration", "previous_configuration", "requirements")
+BULKY = ("configuration", "changes", *(f"template__{name}" for name in BULKY_OF_TEMPLATE))
 OUTPUT_LINES, OUTPUT_LENGTH = 100, 1000  # of the process of a failed re-run, and characters of a line
 
 
@@ -15,6 +18,21 @@ def rerun_of(tenant: Tenant, run_id: UUID) -> TemplateRun | None:
     """The re-run of a template that made this run, if one did."""
     runs = TemplateRun.objects.filter(template__tenant=tenant, zenml_run_id=run_id)
     return runs.select_related("template__tenant__organization", "created_by").first()
+
+
+def reruns_of(tenant: Tenant, run_ids: Iterable[UUID]) -> dict[UUID, TemplateRun]:
+    """Those of these runs that a template made, by their ids inside the tenant."""
+    runs = TemplateRun.objects.filter(template__tenant=tenant, zenml_run_id__in=run_ids)
+    return {run.zenml_run_id: run for run in runs.select_related("template").defer(*BULKY)}
+
+
+def templates_for(tenant: Tenant, pipelines: Iterable[str]) -> dict[str, RunTemplate]:
+    """The newest template of each of these pipelines, by the pipeline's name."""
+    found = tenant.templates.filter(pipeline_name__in={*pipelines} - {""})
+    return {
+        template.pipeline_name: template
+        for template in found.order_by("created_at").defer(*BULKY_OF_TEMPLATE)
+    }
 
 
 def output_of(rerun: TemplateRun | None) -> list[str]:

@@ -320,15 +320,15 @@ class TenantClient:
     def run_status(self, run_id: Id) -> str:
         return line(self.call("GET", f"/runs/{checked_id(run_id)}/status"))
 
-    def steps(self, run_id: Id, project: Id | None = None) -> list[Step]:
-        """Steps of a run in the order they started, with parameters and metrics; at most 100.
+    def steps(self, run_id: Id, project: Id | None = None, page: int = 1) -> list[Step]:
+        """Steps of a run in the order they started, with parameters and metrics; at most 100, more on the next page.
 
         The server wants the project as well; without it the run is fetched first.
         """
         project = project or self.run(run_id).project_id
         answer = self.call(
             "GET", "/steps", pipeline_run_id=checked_id(run_id), project=project, hydrate=True, size=MAX_PAGE,
-            sort_by="asc:start_time",
+            sort_by="asc:start_time", page=page,
         )  # fmt: skip
         return page_of(answer, step_of).items
 

@@ -139,6 +139,11 @@ def new_membership(world):
     return make_member(world.org).membership.pk
 
 
+def default_is_another(world):
+    world.template.default_configuration["enable_cache"] = False
+    world.template.save()
+
+
 def can_sign_in(world):
     make_grant(world.tenant, world.admin, "viewer")
 
@@ -257,6 +262,7 @@ DEEDS = {
     "run_templates:use_code": Deed(values=other_code),
     "run_templates:edit": Deed(lambda w: {"name": "weekly"}),
     "run_templates:delete": Deed(before=lambda w: w.template_run.delete()),
+    "run_templates:make_default": Deed(before=default_is_another, query=f"?run={RUN_ID}"),
     "run_templates:run": Deed(lambda w: {"do": "run"}),
     "run_templates:cancel": Deed(),
     "control_plane:device_verify": Deed(answer_to_a_computer, can_sign_in),

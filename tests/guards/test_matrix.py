@@ -225,6 +225,8 @@ MATRIX = {
     "tenants:join": asks(ORG_ADMIN_JOINS),
     "tenants:runs": reads(SEES_TENANT),
     "tenants:run_detail": reads(SEES_TENANT),
+    "tenants:compare": reads(SEES_TENANT),
+    "tenants:compare_csv": reads(READS_SERVER),
     "tenants:step_log": reads(READS_SERVER),
     "enrollment:detail": reads(SEES_TENANT),
     "enrollment:correct": does(ORG_ADMIN_CONNECTS),
@@ -241,6 +243,7 @@ MATRIX = {
     "run_templates:detail": reads(SEES_TEMPLATES),
     "run_templates:edit": asks(CHANGES_TEMPLATES),
     "run_templates:delete": asks(CHANGES_TEMPLATES),
+    "run_templates:make_default": asks(CHANGES_TEMPLATES),
     "run_templates:run": asks(RUNS_TEMPLATES),
     "run_templates:run_detail": reads(SEES_TEMPLATES),
     "run_templates:cancel": does(CANCELS_OTHERS_RUNS),
@@ -274,6 +277,7 @@ MATRIX = {
         for name in ("workspaces", "workspace", "tenants", "tenant", "organizations", "organization")
     },
 }
+TWO_RUNS = f"?run={RUN_ID}&run=00000000-0000-0000-0000-000000000001"
 # What one page alone needs to be found: values of its parameters, and a query.
 ADDRESSES: dict[str, Callable[[SimpleNamespace], tuple[dict, str]]] = {
     "control_plane:device_sign_out": lambda w: (w.device, ""),
@@ -303,7 +307,10 @@ ADDRESSES: dict[str, Callable[[SimpleNamespace], tuple[dict, str]]] = {
     "run_templates:code_add": lambda w: ({}, f"?run={RUN_ID}"),
     "run_templates:code": lambda w: ({}, f"?run={RUN_ID}"),
     "run_templates:push": lambda w: ({"push": w.push.pk}, ""),
+    "run_templates:make_default": lambda w: ({}, f"?run={RUN_ID}"),
     "tenants:run_detail": lambda w: ({"run": RUN_ID}, ""),
+    "tenants:compare": lambda w: ({}, TWO_RUNS),
+    "tenants:compare_csv": lambda w: ({}, TWO_RUNS),
     "control_plane:device_authorization": lambda w: ({"home": w.elsewhere.pk}, ""),
     "tenants:step_log": lambda w: ({"run": RUN_ID, "step": churn("steps")["items"][0]["id"]}, ""),
 }

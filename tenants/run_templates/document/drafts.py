@@ -5,7 +5,7 @@ request sends it back together with what was typed over it.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +20,7 @@ from tenants.run_templates.document.configuration import (
     STEP_SETTINGS,
     DocumentFault,
     YamlError,
+    default_configuration,
     dump_yaml,
     load_yaml,
 )
@@ -64,6 +65,54 @@ def fresh(unchanged: Document, configuration: Mapping[str, Any] | None = None) -
     return Draft(unchanged.with_values({**default, **configuration, "run_name": default.get("run_name")}))
 
 
+# -- from a run that no template made
+
+ONCE = ("skip_successful_steps", "steps_to_skip")  # how one run continued another, and nothing of the next
+
+
+def like(unchanged: Document, snapshot: Mapping[str, Any]) -> Draft:
+    """A draft with what a run was set to, of which this is the snapshot; values the template has no place for are
+    only remembered. What the run did not set is not set either."""
+    given, default = default_configuration(snapshot), unchanged.default
+    steps, kept = mapping(given.get("steps")), mapping(default.get("steps"))
+    values = {**default, **_settings_like(default, given, RUN_SETTINGS)}
+    if "parameters" in default:
+        values["parameters"] = _taken(default["parameters"], given)
+    values["steps"] = {
+        name: _step_like(kept[name], steps[name]) if name in steps else kept[name] for name in kept
+    }
+    return Draft(unchanged.with_values(values), unknown=_homeless(given, default))
+
+
+def _step_like(kept: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    parameters = _taken(mapping(kept.get("parameters")), given)
+    return {**kept, **_settings_like(kept, given, STEP_SETTINGS), "parameters": parameters}
+
+
+def _settings_like(kept: Mapping[str, Any], given: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
+    return {key: given.get(key) for key in keys if key not in ONCE and (key in given or key in kept)}
+
+
+def _taken(kept: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """These parameters with the values that were given."""
+    values = mapping(given.get("parameters"))
+    return {name: values.get(name, kept[name]) for name in kept}
+
+
+def _homeless(given: Mapping[str, Any], default: Mapping[str, Any]) -> list[str]:
+    """Paths of parameters that the template does not have."""
+    kept, steps = mapping(default.get("steps")), mapping(given.get("steps"))
+    found = [f"parameters.{name}" for name in _surplus(given, default)]
+    for step, own in steps.items():
+        found += [f"steps.{step}.parameters.{name}" for name in _surplus(own, mapping(kept.get(step)))]
+    return found
+
+
+def _surplus(given: Mapping[str, Any], kept: Mapping[str, Any]) -> list[str]:
+    known = mapping(kept.get("parameters"))
+    return [name for name in mapping(given.get("parameters")) if name not in known]
+
+
 # -- from a link
 
 
@@ -73,7 +122,7 @@ def from_query(draft: Draft, query: Mapping[str, str]) -> Draft:
         return draft
     values, schema = draft.parsed.copied(), draft.parsed.schema
     unknown = [path for path in query if not _set(values, schema, path, _json(query[path]))]
-    return Draft(draft.parsed.with_values(values), unknown=unknown)
+    return Draft(draft.parsed.with_values(values), unknown=[*draft.unknown, *unknown])
 
 
 def link_of(document: Document) -> str:

@@ -22,7 +22,7 @@ from tenants.run_templates.document.configuration import (
     values_of,
 )
 from tenants.run_templates.document.nodes import FormNode, trees
-from tenants.run_templates.document.schema import Description, measure
+from tenants.run_templates.document.schema import Description, mapping, measure
 from tenants.run_templates.models import RunTemplate
 
 
@@ -61,7 +61,7 @@ class Document:
     @cached_property
     def by_path(self) -> dict[str, Any]:
         """The value of every field, by its path."""
-        return values_of(self.values, self.schema)
+        return values_of(filled(self.values, self.default), self.schema)
 
     @cached_property
     def trees(self) -> dict[str, FormNode]:
@@ -80,8 +80,20 @@ class Document:
 
     @cached_property
     def complete(self) -> dict[str, Any]:
-        """The values with everything they leave out; only for a document without faults."""
-        return completed(self.values, self.recorded)
+        """The values with everything they leave out, as in the template; only for a document without faults."""
+        return completed(filled(self.values, self.default), self.recorded)
+
+
+def filled(values: Mapping[str, Any], default: Mapping[str, Any]) -> dict[str, Any]:
+    """A document with what it leaves out taken from another, step by step and parameter by parameter."""
+    steps, others = mapping(values.get("steps")), mapping(default.get("steps"))
+    own = {name: _filled_step(mapping(steps.get(name)), mapping(others[name])) for name in others}
+    return {**_filled_step(values, default), "steps": {**steps, **own}}
+
+
+def _filled_step(given: Mapping[str, Any], default: Mapping[str, Any]) -> dict[str, Any]:
+    parameters = {**mapping(default.get("parameters")), **mapping(given.get("parameters"))}
+    return {**default, **given, **({"parameters": parameters} if parameters else {})}
 
 
 def _kept(template: RunTemplate) -> dict[str, Any]:

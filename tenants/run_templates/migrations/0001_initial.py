@@ -37,6 +37,7 @@ class Migration(migrations.Migration):
                 ('requirements', models.TextField(blank=True)),
                 ('requirements_changed_at', models.DateTimeField(blank=True, null=True)),
                 ('default_configuration', models.JSONField(default=dict)),
+                ('previous_configuration', models.JSONField(blank=True, default=dict, help_text='The default before it was last changed, for Undo; empty for none.')),
                 ('created_at', models.DateTimeField(auto_now_add=True)),
                 ('updated_at', models.DateTimeField(auto_now=True)),
                 ('created_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='templates_created', to=settings.AUTH_USER_MODEL)),

@@ -638,7 +638,7 @@ def listed(templates: QuerySet[RunTemplate]) -> QuerySet[RunTemplate]:
     """Templates with `last_runs`, newest first; without their snapshots, which are large."""
     latest = TemplateRun.objects.select_related("created_by").defer("configuration", "changes")
     return (
-        templates.defer("snapshot", "default_configuration", "requirements")
+        templates.defer("snapshot", "default_configuration", "previous_configuration", "requirements")
         .select_related("created_by", "tenant__organization")
         .prefetch_related(Prefetch("runs", latest.order_by("-number")[:10], to_attr="last_runs"))
         .order_by("name", "tenant__name")

@@ -1,12 +1,16 @@
 """The form that runs a template with other values, and a re-run until its pipeline has started."""
 
+from uuid import UUID
+
 from django.contrib import messages
+from django.http import Http404
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from orgs.access.gate import refuse
 from tenants.access.gate import tenant_view
+from tenants.hosting.base import TenantNotFound
 from tenants.models.tenant_permissions import TenantPermission
 from tenants.run_templates import actions
 from tenants.run_templates.access import may_cancel
@@ -17,6 +21,7 @@ from tenants.run_templates.document.drafts import (
     fresh,
     from_post,
     from_query,
+    like,
     reset,
     rewritten,
 )
@@ -26,18 +31,20 @@ from tenants.run_templates.pages.presentation import (
     HistoryRow,
     recent_runs,
     recorded_changes,
+    source_of,
     stages,
     typical_time,
     url_of,
 )
+from tenants.runs.reading import ask
 from zenpro_site.common.addresses import full
 from zenpro_site.common.htmx import render_partial, wants
 from zenpro_site.common.refusals import Refused
 
 TAB_WORDS = {"form": "Form", "yaml": "YAML", "diff": "Diff"}
 OFFERED = 10
-NOT_VALUES = {"tab", "from"}
 UNSEEN = "You chose another shape of a value: check what is in it now, then run it."
+NOT_VALUES = {"tab", "from", "like"}
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -49,11 +56,15 @@ def run(request, template):
     if request.method == "POST":
         return _posted(request, document)
     start = _start(request, template)
-    draft = fresh(document, start.configuration if start else None)
+    other, trouble = (None, None) if start else _other_run(request)
+    draft = (
+        like(document, other.snapshot) if other else fresh(document, start.configuration if start else None)
+    )
     values = {name: request.GET[name] for name in request.GET if name not in NOT_VALUES}
     editor = DraftEditor(template, examined(from_query(draft, values)))
     tab = _tab(request.GET.get("tab", ""), "", editor)
-    return _form(request, editor, tab, start=start, summarize=bool(editor.troubles))
+    more = {"start": start, "other": other, "trouble": trouble}
+    return _form(request, editor, tab, summarize=bool(editor.troubles), **more)
 
 
 def _posted(request, document: Document):
@@ -118,6 +129,17 @@ def _start(request, template):
     if not (number.isdecimal() and len(number) < 9):
         return None
     return get_object_or_404(template.runs.all(), number=int(number))
+
+
+def _other_run(request):
+    """A run of the tenant whose values the form begins with, and why they cannot be read; twice None for none."""
+    if "like" not in request.GET:
+        return None, None
+    try:
+        run = UUID(request.GET["like"])
+        return ask(request.user, request.tenant, lambda client: source_of(client, run))
+    except (ValueError, TenantNotFound) as error:
+        raise Http404("There is no such run.") from error
 
 
 def _form(request, editor, tab, status=200, **more):

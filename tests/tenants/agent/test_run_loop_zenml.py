@@ -32,7 +32,9 @@ from tenants.run_templates.engine.run_environments import RunEnvironments
 from tenants.run_templates.models import TemplateRun
 from tenants.runs import connection
 from tenants.runs.client import TenantClients
+from tenants.runs.comparison import compare
 from tenants.runs.connection import connect
+from tenants.runs.run_readings import previous, read_runs
 from tests.tenants.hosting.stub_control_plane import free_port
 
 pytestmark = [pytest.mark.zenml, pytest.mark.django_db(transaction=True)]
@@ -377,3 +379,31 @@ def test_a_broken_package_and_a_missing_module_say_so(template, here):
         done = ended(run)
     assert done.state == "failed"
     assert "no-such-package-at-all-zenpro" in done.state_reason
+
+
+def test_a_re_run_is_compared_with_the_run_its_template_was_made_from(template, here):
+    """What a real server says of two runs of which one has another parameter, and therefore another metric."""
+    tenant, people = here
+    with agent():
+        asked = {"steps": {"train": {"parameters": {"rounds": 3}}}}
+        done = ended(queue_run(template=template, configuration=asked, by=Actor(people["dev"])))
+    client = connect(people["dev"], tenant)
+    read = read_runs(client, [template.source_run_id, done.zenml_run_id])
+    assert read.gaps == []
+    made = compare(read.found)
+    groups = {group.key: {(row.step, row.name): row for row in group.rows} for group in made.groups}
+    differing = [place for place, row in groups["parameters"].items() if row.differs]
+    assert differing == [("train", "rounds")]
+    assert [cell.text for cell in groups["parameters"]["train", "rounds"].cells] == ["120", "3"]
+    auc = groups["metrics"]["train", "training_auc"]
+    assert (auc.differs, auc.direction) == (True, "higher")
+    assert [cell.best for cell in auc.cells].count(True) == 1
+    model = groups["artifacts"]["train", "model"]
+    assert model.differs
+    assert "version " in model.cells[0].text
+    assert not groups["artifacts"]["load_customers", "customers"].differs  # both have it from the cache
+    assert groups["steps"]["", "whole run"].cells[1].value.status == "completed"
+    assert made.warnings == ()
+    assert previous(client, done.zenml_run_id) is not None
+    assert groups["metrics"]["load_customers", "customers.length"].cells[0].text == "1200"  # of the artifact
+    assert {run.pipeline for run in read.others} == {"churn"}

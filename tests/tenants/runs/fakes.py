@@ -7,7 +7,7 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 from tenants.hosting.base import TenantNotFound
-from tenants.runs.client import ListPage, LogLine, log_lines, page_of, run_of, step_of
+from tenants.runs.client import MAX_PAGE, ListPage, LogLine, log_lines, page_of, run_of, step_of
 
 DATA = Path(__file__).parents[2] / "data"
 RUN_ID = UUID("3eee631c-799b-4d99-9ed7-6070a22c1c6c")
@@ -158,9 +158,11 @@ class FakeTenantClient:
         self._asked("run_status")
         return self._known(self.run_answers, run_id)["body"]["status"]
 
-    def steps(self, run_id, project=None):
+    def steps(self, run_id, project=None, page=1):
         self._asked("steps")
-        return page_of(self._known(self.step_answers, run_id), step_of).items
+        answer = self._known(self.step_answers, run_id)
+        answer["items"] = answer["items"][(page - 1) * MAX_PAGE : page * MAX_PAGE]
+        return page_of(answer, step_of).items
 
     def step(self, step_id):
         self._asked("step")

@@ -24,6 +24,7 @@ from tests.tenants.hosting.streams import Streamed
 from tests.tenants.runs.fakes import RUN_ID, churn
 
 BIG = "n" * 1_000_000
+OTHER_ID = uuid4()
 PROJECT = "a51045a2-aa6a-441d-b0dc-5bcc700eeab4"
 RECORDED = {
     "login": {"access_token": "jwt"},
@@ -49,6 +50,9 @@ PAGES = [
     ("run_detail", [RUN_ID], {"view": "metrics"}),
     ("run_detail", [RUN_ID], {"view": "configuration"}),
     ("step_log", [RUN_ID, uuid4()], {}),
+    ("compare", [], {"run": [RUN_ID, OTHER_ID]}),
+    ("compare", [], {"run": [RUN_ID, OTHER_ID], "rows": "all", "turn": "packages"}),
+    ("compare", [], {"run": [RUN_ID], "with": "previous"}),
 ]
 
 
@@ -106,7 +110,7 @@ def look_at_all(look) -> dict[str, str]:
     texts = {}
     for name, args, query in PAGES:
         status, text = look(name, args, query)
-        assert status in (200, 404, 503), (name, query, status)
+        assert status in (200, 302, 404, 503), (name, query, status)
         assert name == "step_log" or len(text) < 3_000_000, (name, query, len(text))
         texts[f"{name} {query}"] = text
     return texts
@@ -145,6 +149,22 @@ def run_with(**changes) -> dict:
         part, _, key = path.partition("__")
         run[part] = value if not key else {**run[part], key: value}
     return run
+
+
+def with_parameters(parameters) -> dict:
+    """The snapshot, in which these are the parameters of the pipeline and of one step."""
+    snapshot = churn("snapshot")
+    snapshot["metadata"]["pipeline_configuration"]["parameters"] = parameters
+    snapshot["metadata"]["step_configurations"]["train"]["config"]["parameters"] = parameters
+    return snapshot
+
+
+def steps_with(**metadata) -> dict:
+    """Steps that all say this."""
+    answer = churn("steps")
+    for one in answer["items"]:
+        one["metadata"] |= metadata
+    return answer
 
 
 HUGE = 10**400
@@ -219,6 +239,73 @@ ATTACKS = {
     "projects of nothing": {"projects": {"items": [{"id": "x"}, {}], "total": 1}},
     "projects that are no objects": {"projects": {"items": [[], None, "x"], "total": 1}},
     "no id": {"run": {}, "list": {"items": [{}]}},
+    "parameters of five megabytes": {
+        "snapshot": with_parameters({"long": "x" * 5_000_000}),
+        "steps": steps_with(run_metadata={"long": "y" * 5_000_000, "auc": HUGE}),
+    },
+    "values without end": {
+        "snapshot": with_parameters({f"p{n}": n for n in range(40_000)}),
+        "steps": steps_with(run_metadata={f"m{n}": {"x": n} for n in range(40_000)}),
+    },
+    "keys that are HTML": {
+        "snapshot": with_parameters(
+            {"<script>alert(1)</script>": "<img src=x>", '"><b>': {"</th>": "</td>"}}
+        ),
+        "steps": steps_with(run_metadata={"<script>auc": 1, "a&lower=b#": "<b>"}),
+        "run": run_with(metadata={"run_metadata": {"<script>": {"</table>": 2}}}),
+    },
+    "settings of the wrong kind": {
+        "snapshot": {
+            "id": str(uuid4()),
+            "metadata": {
+                "pipeline_configuration": {"settings": [7], "model": "x", "retry": True, "parameters": [1]},
+                "step_configurations": {
+                    "train": {"config": {"settings": 7, "retry": [], "parameters": 3}},
+                    "a": 7,
+                },
+            },
+        },
+        "steps": steps_with(run_metadata=[1], config=[]),
+    },
+    "outputs of the wrong kind": {
+        "steps": {
+            **churn("steps"),
+            "items": [
+                {**one, "resources": {"outputs": outputs}}
+                for one, outputs in zip(
+                    churn("steps")["items"],
+                    [
+                        [1],
+                        {"x": 7},
+                        {"x": [None, {"body": []}]},
+                        {"x": {"id": 1, "body": {"artifact": 1}}},
+                        "x",
+                    ],
+                    strict=True,
+                )
+            ],
+        }
+    },
+    "packages that are none": {
+        "run": run_with(metadata={"client_environment": {"python_packages": "=\n==\n" + "x==1\n" * 9000}})
+    },
+    "300 steps of many values": {
+        "steps": {
+            **churn("steps"),
+            "items": [
+                {
+                    **churn("steps")["items"][0],
+                    "id": str(uuid4()),
+                    "name": f"s{n}",
+                    "metadata": {
+                        "config": {"parameters": {f"p{m}": "v" * 90 for m in range(20)}},
+                        "run_metadata": {f"m{m}": m for m in range(20)},
+                    },
+                }
+                for n in range(100)
+            ],
+        }
+    },
     "snapshot of nothing": {
         "snapshot": {"id": str(uuid4()), "metadata": {"step_configurations": {"train": {"config": []}}}}
     },
@@ -229,6 +316,20 @@ ATTACKS = {
 def test_an_attack_ends_in_a_page(server, look, attack):
     server.says |= ATTACKS[attack]
     look_at_all(look)
+
+
+def test_what_is_html_is_text_in_a_comparison(server, look):
+    server.says |= ATTACKS["keys that are HTML"]
+    page = look("compare", [], {"run": [RUN_ID, OTHER_ID], "rows": "all"})[1]
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert not any(bad in page for bad in ("<script>alert", "<img src=x", "<script>auc", "</th></td>"))
+
+
+def test_six_runs_of_an_attacker_are_one_page(server, look):
+    server.says |= ATTACKS["300 steps of many values"]
+    status, page = look("compare", [], {"run": [uuid4() for _ in range(6)], "rows": "all"})
+    assert (status, len(page) < 3_000_000) == (200, True)
+    assert "do not fit here" in page
 
 
 def test_what_is_not_shown_is_said(server, look):
