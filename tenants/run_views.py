@@ -8,10 +8,10 @@ from orgs.permissions import Permission
 from tenants.access.gate import tenant_view
 from tenants.hosting.base import TenantNotFound
 from tenants.models.tenant_permissions import TenantPermission
-from tenants.run_templates.origin import output_of, rerun_of
+from tenants.run_templates.origin import output_of, rerun_of, runs_of_template
+from tenants.runs.forms import FILTERS, RunFilterForm, sort_heads, without
 from tenants.runs.reading import (
     PAGE_SIZE,
-    STATUSES,
     ask,
     configuration_of,
     file_name,
@@ -23,15 +23,18 @@ from zenpro_site.common.htmx import render_partial
 
 VIEWS = ("graph", "configuration", "metrics")
 MAX_PAGE = 100_000
+PEOPLE = 200  # in the filter; anyone else can be named in the address
 
 
 @require_safe
 @tenant_view(TenantPermission.VIEW)
 def runs(request):
-    tenant, asked = request.tenant, request.GET
-    status = asked.get("status", "") if asked.get("status") in STATUSES else ""
+    """The list of runs: two calls to the server, whatever it is filtered by."""
+    tenant, chosen = request.tenant, _filter(request)
+    wanted = chosen.wire(request.user.username, runs_of_template(tenant, chosen.chosen.get("template", "")))
+    project = request.GET.get("project", "")
     found, trouble = _ask(
-        request, lambda client: list_runs(client, tenant, _page(request), status, asked.get("project", ""))
+        request, lambda client: list_runs(client, tenant, _page(request), project, **wanted)
     )
     shown = found.page.items if found else []
     context = {
@@ -40,12 +43,27 @@ def runs(request):
         "found": found,
         "rows": rows_of(tenant, shown),
         "page": _pager(found.page) if found else None,
-        "status": status,
-        "statuses": STATUSES,
+        "filter": chosen,
+        "chips": [
+            (chosen[name].label, chosen.shown(name), without(request.GET, name)) for name in chosen.active
+        ],
+        "cleared": without(request.GET, *FILTERS),
+        "heads": sort_heads(request.GET, chosen.order),
         "live": any(run.in_progress for run in shown),
         **_rights(request),
     }
     return render_partial(request, "runs/runs.html#runs", context)
+
+
+def _filter(request) -> RunFilterForm:
+    """With the people and templates that whoever looks may see anyway."""
+    people, templates = (), ()
+    if Permission.MEMBER_VIEW in request.org_permissions:
+        members = request.org.memberships.select_related("user").order_by("user__name", "user__email")
+        people = [(one.user.username, str(one.user)) for one in members[:PEOPLE] if one.user != request.user]
+    if TenantPermission.TEMPLATE_VIEW in request.tenant_permissions:
+        templates = [(str(pk), name) for pk, name in request.tenant.templates.values_list("pk", "name")]
+    return RunFilterForm(request.GET, people=people, templates=templates)
 
 
 def _ask(request, question):

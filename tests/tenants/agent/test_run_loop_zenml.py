@@ -8,10 +8,12 @@ import threading
 import time
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlencode
 from uuid import uuid4
 
 import httpx
 import pytest
+from django.http import QueryDict
 from factories import make_grant, make_member, make_tenant
 
 from orgs.members.actions import remove_member
@@ -32,6 +34,8 @@ from tenants.run_templates.models import TemplateRun
 from tenants.runs import connection
 from tenants.runs.client import TenantClients
 from tenants.runs.connection import connect
+from tenants.runs.forms import RunFilterForm
+from tenants.runs.reading import list_runs
 from tests.tenants.hosting.stub_control_plane import free_port
 
 pytestmark = [pytest.mark.zenml, pytest.mark.django_db(transaction=True)]
@@ -216,6 +220,34 @@ def process_start(run):
 
 
 SLOW = {"enable_cache": False, "steps": {"train": {"parameters": {"kind": "stumps", "rounds": 1000}}}}
+
+
+def test_the_list_of_runs_is_filtered_and_sorted_by_the_server(site, here):
+    """Each filter of the page alone: with a value of the recorded run it finds that, with another one it does not."""
+    tenant, people = here
+    client = connect(people["ada"], tenant)
+    made = client.update_run(site.source_run, {"add_tags": ["best: one", "100%"]})
+    day = f"{made.start:%Y-%m-%d}"
+    hits = {
+        "q": made.name[:9], "status": "completed", "person": "ada", "pipeline": made.pipeline[1:], "tag": "best: one",
+        "stack": made.stack, "since": day, "until": day, "template": "one", "sort": "-started",
+    }  # fmt: skip
+    misses = hits | {
+        "q": "nothing", "status": "failed", "person": "dev", "pipeline": "nothing", "tag": "best", "stack": "nothing",
+        "since": "2200-01-01", "until": "2020-01-01",
+    }  # fmt: skip
+
+    def found(name, value, run_ids):
+        chosen = RunFilterForm(QueryDict(urlencode({name: value})), templates=[("one", "One")])
+        assert chosen.ignored == []
+        page = list_runs(client, tenant, **chosen.wire("ada", run_ids)).page
+        return site.source_run in {run.id for run in page.items}
+
+    assert {name: found(name, value, [made.id]) for name, value in hits.items()} == dict.fromkeys(hits, True)
+    missing = {name: found(name, value, []) for name, value in misses.items() if name != "sort"}
+    assert missing == dict.fromkeys(missing, False)
+    for sort in ("name", "-status", "started"):
+        assert found("sort", sort, [])
 
 
 def test_a_re_run_has_exactly_the_values_and_the_owner(template, here):

@@ -24,6 +24,7 @@ class FakeTenantClient:
 
     def __init__(self):
         self.calls: list[str] = []
+        self.filters: list[dict] = []  # of each list of runs that was asked for
         self.error: Exception | None = None
         self.project_answers = [PROJECT]
         self.run_answers = {str(RUN_ID): churn("run")}
@@ -120,9 +121,8 @@ class FakeTenantClient:
 
     def runs(self, project, page=1, size=20, **filters):
         self._asked("runs")
-        raws = [
-            raw for raw in self.run_answers.values() if filters.get("status") in (None, raw["body"]["status"])
-        ]
+        self.filters.append({key: value for key, value in filters.items() if value is not None})
+        raws = [raw for raw in self.run_answers.values() if _matches(raw, filters)]
         total = len(raws)
         answer = {
             "items": raws[(page - 1) * size : page * size],
@@ -185,6 +185,12 @@ class FakeTenantClient:
     def delete_snapshot(self, snapshot_id):
         self._asked("delete_snapshot")
         self.snapshots.pop(str(snapshot_id), None)
+
+
+def _matches(raw: dict, filters: dict) -> bool:
+    """By name and status; the other filters are for the real server."""
+    status, name = filters.get("status"), filters.get("name", "contains:")
+    return status in (None, f"equals:{raw['body']['status']}") and name.partition(":")[2] in raw["name"]
 
 
 def connect_to(client: FakeTenantClient):

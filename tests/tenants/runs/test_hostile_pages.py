@@ -43,6 +43,18 @@ RECORDED = {
 }
 PAGES = [
     ("runs", [], {}),
+    (
+        "runs",
+        [],
+        {
+            "q": "%",
+            "status": "failed",
+            "person": "me",
+            "tag": "oneof:[",
+            "since": "1970-01-01",
+            "sort": "name",
+        },
+    ),
     ("overview", [], {"target": "last_runs"}),
     ("run_detail", [RUN_ID], {}),
     ("run_detail", [RUN_ID], {"graph": "1", "step": "train"}),

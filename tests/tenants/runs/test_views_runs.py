@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 from django.urls import reverse
-from factories import make_grant, make_member, make_template, make_template_run
+from factories import make_grant, make_member, make_template, make_template_run, make_tenant
 
 from tenants.hosting.base import TenantConflict, TenantRefused, TenantUnreachable
 from tenants.models import Tenant
@@ -109,6 +109,97 @@ def test_list_is_filtered_by_status(looks, server):
     page = looks("runs", status="failed").content.decode()
     assert "broken" in page
     assert "churn-2026" not in page
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"status": "excellent"},
+        {"person": "Not A Username"},
+        {"template": "0"},
+        {"template": str(uuid4())},
+        {"since": "2026-13-40"},
+        {"until": "0001-01-01"},
+        {"pipeline": "p" * 201},
+        {"tag": "t" * 201},
+        {"sort": "-owner"},
+    ],
+)
+def test_a_filter_that_makes_no_sense_is_left_out_and_told(looks, server, query):
+    answer = looks("runs", **query)
+    assert answer.status_code == 200
+    page = answer.content.decode()
+    assert "so it was left out" in page
+    assert "churn-2026_11_23-14_16_54_963429" in page
+    assert server.filters == [{"sort_by": "desc:created"}]
+
+
+def test_every_filter_goes_to_the_server(looks, server, developer, tenant):
+    template = make_template(tenant, name="nightly")
+    mine = make_template_run(template, zenml_run_id=uuid4())
+    make_template_run(template)
+    looks(
+        "runs", q="chu", status="failed", person="me", template=template.pk, pipeline="tra", tag="equals:odd",
+        stack="gpu", since="2026-11-01", until="2026-11-02", sort="-started",
+    )  # fmt: skip
+    assert server.filters == [
+        {
+            "name": "contains:chu",
+            "status": "equals:failed",
+            "user": f"equals:{developer.username}",
+            "id": f'oneof:["{mine.zenml_run_id}"]',
+            "pipeline_name": "contains:tra",
+            "tags": "equals:equals:odd",
+            "stack": "equals:gpu",
+            "start_time": ["gte:2026-11-01 00:00:00", "lt:2026-11-03 00:00:00"],
+            "sort_by": "desc:start_time",
+        }
+    ]
+    assert server.calls == ["projects", "runs"]
+
+
+def test_template_that_never_ran_has_no_runs(looks, server, tenant):
+    template = make_template(tenant)
+    looks("runs", template=template.pk)
+    assert server.filters[0]["id"] == 'oneof:["00000000-0000-0000-0000-000000000000"]'
+
+
+def test_templates_of_another_tenant_are_no_filter(looks, server, org):
+    foreign = make_template_run(make_template(make_tenant(org, "other")), zenml_run_id=uuid4())
+    page = looks("runs", template=foreign.template_id).content.decode()
+    assert "so it was left out" in page
+    assert "id" not in server.filters[0]
+
+
+def test_filters_are_chips_that_can_be_taken_away(looks, server):
+    page = looks("runs", q="churn", status="completed", sort="name", page="1").content.decode()
+    assert 'href="?status=completed&amp;sort=name" aria-label="Remove the filter Name churn"' in page
+    assert 'href="?q=churn&amp;sort=name" aria-label="Remove the filter Status Completed"' in page
+    assert 'href="?sort=name">Clear filters' in page
+
+
+def test_heads_of_columns_sort(looks, server):
+    page = looks("runs").content.decode()
+    assert re.findall(r'aria-sort="(\w+)"', page) == ["descending"]
+    assert {'href="?sort=name"', 'href="?sort=status"', 'href="?sort=started"'} <= set(
+        re.findall(r'href="\?sort=[^"]*"', page)
+    )
+    page = looks("runs", sort="name").content.decode()
+    assert server.filters[-1]["sort_by"] == "asc:name"
+    assert 'aria-sort="ascending"' in page and 'href="?sort=-name"' in page
+
+
+def test_people_are_offered_to_those_who_may_see_members(org, looks, server, as_user, owner, tenant):
+    make_member(org, username="zoe", name="Zoe Quist")
+    assert "Zoe Quist" not in looks("runs").content.decode()
+    page = as_user(owner).get(url("runs", tenant), {"person": "zoe"}).content.decode()
+    assert '<option value="zoe" selected>Zoe Quist</option>' in page
+    assert server.filters[-1]["user"] == "equals:zoe"
+
+
+def test_search_answers_with_the_list_alone(looks, server):
+    fragment = looks("runs", target="runs", q="churn").content.decode()
+    assert "<html" not in fragment and 'id="runs"' in fragment
 
 
 def test_filter_without_a_hit_is_not_the_first_use(looks, server):

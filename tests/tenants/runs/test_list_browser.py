@@ -1,0 +1,72 @@
+"""The list of runs in a browser: searching while typing, filters, ticks."""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+from factories import make_grant, make_member, make_org, make_template, make_tenant
+from playwright.sync_api import expect
+
+from tests.browsing import LOOKS, problems, settled
+from tests.tenants.runs.fakes import PROJECT
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture
+def tenant(transactional_db):
+    tenant = make_tenant(make_org("Acme AI"), "production", name="production", project_id=PROJECT["id"])
+    make_template(tenant, name="nightly-churn")
+    return tenant
+
+
+@pytest.fixture
+def ada(tenant):
+    ada = make_member(tenant.organization, "admin", name="Ada Okafor", username="admin")
+    make_grant(tenant, ada, "admin", giver=ada)
+    return ada
+
+
+@pytest.fixture
+def many(server):
+    for number in range(4, 25):
+        server.add_run(name=f"churn-{number}", status="failed" if number % 5 == 0 else "completed")
+    return server
+
+
+def picture(page, name):
+    if folder := os.environ.get("ZENPRO_SCREENSHOTS"):
+        page.screenshot(path=Path(folder) / f"{name}.png")
+
+
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
+def test_list_is_searched_while_typing_and_filtered(visits, many, tenant, ada, width, scheme):
+    page = visits.open(f"{tenant.get_absolute_url()}runs/", ada, width, scheme)
+    expect(page.get_by_role("link", name="churn-4", exact=True)).to_be_visible()
+    assert problems(page) == []
+    picture(page, f"runs-{scheme}-{width}")
+    page.get_by_role("searchbox", name="Search by name").press_sequentially("churn-1")
+    expect(page.get_by_role("link", name="churn-4", exact=True)).to_be_hidden()
+    expect(page.get_by_role("link", name="churn-14")).to_be_visible()
+    page.get_by_role("button", name="Filter", exact=True).click()
+    page.get_by_label("Status").select_option("Failed")
+    expect(page).to_have_url(re.compile("status=failed"))
+    expect(page.get_by_role("link", name="churn-14")).to_be_hidden()
+    expect(page.get_by_role("link", name="churn-15")).to_be_visible()
+    picture(page, f"runs-filter-{scheme}-{width}")
+    assert problems(page) == []
+    page.keyboard.press("Escape")
+    page.get_by_role("link", name="Remove the filter Name churn-1").click()
+    expect(page.get_by_role("link", name="churn-5", exact=True)).to_be_visible()
+    settled(page)
+    assert problems(page) == []
+
+
+def test_filters_work_without_scripts(visits, many, tenant, ada):
+    page = visits.open(f"{tenant.get_absolute_url()}runs/", ada, java_script_enabled=False, bypass_csp=False)
+    page.get_by_role("button", name="Filter", exact=True).click()
+    page.get_by_label("Status").select_option("Failed")
+    page.get_by_role("button", name="Show runs").click()
+    expect(page.get_by_role("link", name="churn-5", exact=True)).to_be_visible()
+    expect(page.get_by_role("link", name="churn-14")).to_have_count(0)
