@@ -63,6 +63,47 @@ def test_list_is_searched_while_typing_and_filtered(visits, many, tenant, ada, w
     assert problems(page) == []
 
 
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
+def test_two_to_six_runs_are_ticked_to_compare(visits, many, tenant, ada, width, scheme):
+    many.half_way()
+    page = visits.open(f"{tenant.get_absolute_url()}runs/", ada, width, scheme)
+    compare = page.get_by_role("button", name="Compare")
+    expect(compare).to_be_hidden()
+    page.get_by_label("Select churn-4", exact=True).focus()
+    page.keyboard.press("Space")
+    expect(compare).to_be_disabled()
+    page.get_by_label("Select churn-6", exact=True).check()
+    page.get_by_label("Select churn-7", exact=True).check()
+    expect(compare).to_have_text("Compare 3 runs")
+    assert problems(page) == []
+    picture(page, f"runs-ticked-{scheme}-{width}")
+    with page.expect_response(re.compile("/runs/")):
+        pass  # the list is fetched again while a run goes on
+    settled(page)
+    expect(page.get_by_label("Select churn-6", exact=True)).to_be_checked()
+    expect(compare).to_have_text("Compare 3 runs")
+    for number in (8, 9, 10, 11):
+        page.get_by_label(f"Select churn-{number}", exact=True).check()
+    expect(compare).to_be_disabled()
+    page.get_by_label("Select churn-11", exact=True).uncheck()
+    expect(compare).to_be_enabled()
+    page.get_by_role("button", name="Clear").click()
+    expect(compare).to_be_hidden()
+
+
+def test_comparing_is_a_plain_form(visits, many, tenant, ada):
+    page = visits.open(f"{tenant.get_absolute_url()}runs/", ada, java_script_enabled=False, bypass_csp=False)
+    names = ("churn-4", "churn-6")
+    ids = [page.get_by_label(f"Select {name}", exact=True).get_attribute("value") for name in names]
+    for name in names:
+        page.get_by_label(f"Select {name}", exact=True).check()
+    page.route("**/compare/*", lambda route: route.fulfill(body="compared"))
+    page.get_by_role("button", name="Compare").click()
+    expect(page).to_have_url(
+        f"{visits.url}{tenant.get_absolute_url()}runs/compare/?run={ids[0]}&run={ids[1]}"
+    )
+
+
 def test_filters_work_without_scripts(visits, many, tenant, ada):
     page = visits.open(f"{tenant.get_absolute_url()}runs/", ada, java_script_enabled=False, bypass_csp=False)
     page.get_by_role("button", name="Filter", exact=True).click()
