@@ -9,6 +9,7 @@ from tenants.access.gate import tenant_view
 from tenants.hosting.base import TenantNotFound
 from tenants.models.tenant_permissions import TenantPermission
 from tenants.run_templates.origin import output_of, rerun_of, runs_of_template
+from tenants.runs import columns
 from tenants.runs.forms import FILTERS, RunFilterForm, sort_heads, without
 from tenants.runs.reading import (
     PAGE_SIZE,
@@ -29,30 +30,63 @@ PEOPLE = 200  # in the filter; anyone else can be named in the address
 @require_safe
 @tenant_view(TenantPermission.VIEW)
 def runs(request):
-    """The list of runs: two calls to the server, whatever it is filtered by."""
+    """The list of runs: two calls to the server, whatever it is filtered by, and one more for chosen columns."""
     tenant, chosen = request.tenant, _filter(request)
-    wanted = chosen.wire(request.user.username, runs_of_template(tenant, chosen.chosen.get("template", "")))
-    project = request.GET.get("project", "")
-    found, trouble = _ask(
-        request, lambda client: list_runs(client, tenant, _page(request), project, **wanted)
-    )
+    wanted, understood = columns.parsed(request.GET.getlist("columns"))
+    answer, trouble = _ask(request, lambda client: _listed(client, request, chosen, wanted))
+    found, values, unread = answer or (None, {}, "")
     shown = found.page.items if found else []
     context = {
         "tenant": tenant,
         "trouble": trouble,
         "found": found,
-        "rows": rows_of(tenant, shown),
+        "rows": [(row, values.get(row.run.id, ())) for row in rows_of(tenant, shown)],
+        "columns": wanted,
+        "unread": unread,
         "page": _pager(found.page) if found else None,
         "filter": chosen,
         "chips": [
             (chosen[name].label, chosen.shown(name), without(request.GET, name)) for name in chosen.active
         ],
+        "ignored": chosen.ignored + ([] if understood else ["columns"]),
         "cleared": without(request.GET, *FILTERS),
         "heads": sort_heads(request.GET, chosen.order),
         "live": any(run.in_progress for run in shown),
         **_rights(request),
     }
     return render_partial(request, "runs/runs.html#runs", context)
+
+
+def _listed(client, request, chosen: RunFilterForm, wanted):
+    found = _found(client, request, chosen, _page(request))
+    values, unread = columns.values(client, found.page.items, wanted)
+    return found, values, unread
+
+
+def _found(client, request, chosen: RunFilterForm, page: int = 1):
+    tenant, project = request.tenant, request.GET.get("project", "")
+    of_template = runs_of_template(tenant, chosen.chosen.get("template", ""))
+    return list_runs(client, tenant, page, project, **chosen.wire(request.user.username, of_template))
+
+
+@require_safe
+@tenant_view(TenantPermission.VIEW)
+def run_columns(request):
+    """Which metrics and parameters the list shows: those that its newest runs have. Three calls."""
+    chosen, (ticked, _) = _filter(request), columns.parsed(request.GET.getlist("columns"))
+    answer, trouble = _ask(
+        request, lambda client: columns.offered(client, _found(client, request, chosen).page.items)
+    )
+    kept = {name: value for name, value in request.GET.items() if value and name not in ("columns", "page")}
+    context = {
+        "tenant": request.tenant,
+        "trouble": trouble,
+        "columns": sorted({*ticked, *(answer or ())}),
+        "ticked": ticked,
+        "most": columns.MOST,
+        "kept": kept,
+    }
+    return render_partial(request, "runs/columns.html#modal", context)
 
 
 def _filter(request) -> RunFilterForm:

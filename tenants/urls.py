@@ -22,6 +22,7 @@ urlpatterns = [
     path("<slug:tenant>/members/team/<uuid:team>/", grant_views.team_roles, name="team_roles"),
     path("<slug:tenant>/join/", member_views.join, name="join"),
     path("<slug:tenant>/runs/", run_views.runs, name="runs"),
+    path("<slug:tenant>/runs/columns/", run_views.run_columns, name="run_columns"),
     path("<slug:tenant>/runs/<uuid:run>/", run_views.run_detail, name="run_detail"),
     path("<slug:tenant>/runs/<uuid:run>/steps/<uuid:step>/log/", run_views.step_log, name="step_log"),
 ]

@@ -222,6 +222,7 @@ MATRIX = {
     "tenants:team_roles": asks(TENANT_ADMINS),
     "tenants:join": asks(ORG_ADMIN_JOINS),
     "tenants:runs": reads(SEES_TENANT),
+    "tenants:run_columns": reads(SEES_TENANT),
     "tenants:run_detail": reads(SEES_TENANT),
     "tenants:step_log": reads(READS_SERVER),
     "enrollment:detail": reads(SEES_TENANT),

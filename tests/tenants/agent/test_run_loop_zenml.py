@@ -31,7 +31,7 @@ from tenants.run_templates.engine import marked_processes, runner
 from tenants.run_templates.engine.derive import derive
 from tenants.run_templates.engine.run_environments import RunEnvironments
 from tenants.run_templates.models import TemplateRun
-from tenants.runs import connection
+from tenants.runs import columns, connection
 from tenants.runs.client import TenantClients
 from tenants.runs.connection import connect
 from tenants.runs.forms import RunFilterForm
@@ -248,6 +248,17 @@ def test_the_list_of_runs_is_filtered_and_sorted_by_the_server(site, here):
     assert missing == dict.fromkeys(missing, False)
     for sort in ("name", "-status", "started"):
         assert found("sort", sort, [])
+
+
+def test_columns_of_the_list_of_runs_are_read_in_one_call(site, here):
+    tenant, people = here
+    client = connect(people["ada"], tenant)
+    runs = list_runs(client, tenant).page.items
+    wanted, understood = columns.parsed(["metric:train.training_auc", "parameter:train.rounds"])
+    values, note = columns.values(client, runs, wanted)
+    assert (understood, note) == (True, "")
+    assert [value.is_number for value in values[site.source_run]] == [True, True]
+    assert set(wanted) <= set(columns.offered(client, runs))
 
 
 def test_a_re_run_has_exactly_the_values_and_the_owner(template, here):

@@ -149,6 +149,13 @@ class FakeTenantClient:
         self._asked("steps")
         return page_of(self._known(self.step_answers, run_id), step_of).items
 
+    def steps_of_runs(self, run_ids, project, names=None):
+        self._asked("steps_of_runs")
+        answers = [(str(run), step) for run in run_ids for step in self.step_answers[str(run)]["items"]]
+        for run, step in answers:
+            step["metadata"]["pipeline_run_id"] = run
+        return [step_of(copy.deepcopy(step)) for _, step in answers if not names or step["name"] in names]
+
     def step_logs(self, step_id, source="step"):
         self._asked("step_logs")
         lines = self.logs.get(str(step_id), [])

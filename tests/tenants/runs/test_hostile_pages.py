@@ -55,6 +55,8 @@ PAGES = [
             "sort": "name",
         },
     ),
+    ("runs", [], {"columns": ["metric:train.training_auc", "parameter:train.rounds", "metric:.a"]}),
+    ("run_columns", [], {}),
     ("overview", [], {"target": "last_runs"}),
     ("run_detail", [RUN_ID], {}),
     ("run_detail", [RUN_ID], {"graph": "1", "step": "train"}),

@@ -104,6 +104,22 @@ def test_comparing_is_a_plain_form(visits, many, tenant, ada):
     )
 
 
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
+def test_columns_are_chosen_in_a_dialog(visits, many, tenant, ada, width, scheme):
+    page = visits.open(f"{tenant.get_absolute_url()}runs/?status=completed", ada, width, scheme)
+    page.get_by_role("link", name="Columns").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("training_auc").check()
+    dialog.get_by_label("rounds").check()
+    assert problems(page) == []
+    picture(page, f"runs-columns-{scheme}-{width}")
+    dialog.get_by_role("button", name="Show columns").click()
+    expect(page.get_by_text("0.8492").first).to_be_visible()
+    expect(page).to_have_url(re.compile("status=completed"))
+    assert problems(page) == []
+    picture(page, f"runs-with-columns-{scheme}-{width}")
+
+
 def test_filters_work_without_scripts(visits, many, tenant, ada):
     page = visits.open(f"{tenant.get_absolute_url()}runs/", ada, java_script_enabled=False, bypass_csp=False)
     page.get_by_role("button", name="Filter", exact=True).click()

@@ -189,6 +189,78 @@ def test_heads_of_columns_sort(looks, server):
     assert 'aria-sort="ascending"' in page and 'href="?sort=-name"' in page
 
 
+# -- columns
+
+
+def cells(page):
+    return [
+        re.sub(r"<[^>]*>|\s", "", cell)
+        for cell in re.findall(r'<td[^>]*class="value[^>]*>(.*?)</td>', page, re.DOTALL)
+    ]
+
+
+def test_metrics_and_parameters_are_columns_for_one_more_call(looks, server):
+    other = server.add_run(name="older")
+    del server.step_answers[str(other)]["items"][3]["metadata"]["run_metadata"]["training_auc"]
+    wanted = ["metric:train.training_auc", "parameter:train.rounds", "parameter:train.l2", "metric:nowhere.x"]
+    page = looks("runs", columns=wanted).content.decode()
+    assert cells(page) == ["0.8492", "120", "null", "–", "–", "120", "null", "–"]
+    assert server.calls == ["projects", "runs", "steps_of_runs"]
+
+
+def test_metrics_of_the_whole_run_need_no_call(looks, server):
+    server.run_answers[str(RUN_ID)]["metadata"]["run_metadata"] = {"auc": {"north": 0.5}, "note": "good"}
+    page = looks("runs", columns=["metric:.auc.north", "metric:.note"]).content.decode()
+    assert cells(page) == ["0.5", "–"]
+    assert server.calls == ["projects", "runs"]
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        ["rounds"],
+        ["metric:train"],
+        ["price:train.x"],
+        [f"metric:s.m{n}" for n in range(6)],
+        ["metric:." * 200],
+    ],
+)
+def test_columns_that_make_no_sense_are_left_out_and_told(looks, server, keys):
+    answer = looks("runs", columns=keys)
+    assert answer.status_code == 200
+    assert "the columns in the address, so it was left out" in answer.content.decode()
+    assert len(cells(answer.content.decode())) <= 5
+
+
+def test_list_is_there_without_its_columns(looks, server, monkeypatch):
+    def refuse(*args):
+        raise TenantRefused(422, "Odd filter.")
+
+    monkeypatch.setattr(server, "steps_of_runs", refuse)
+    page = looks("runs", columns=["metric:train.auc"]).content.decode()
+    assert "Odd filter." in page
+    assert cells(page) == ["–"]
+
+
+def test_chooser_offers_what_the_newest_runs_have(looks, server):
+    page = looks("run_columns", status="completed", columns="metric:train.gone").content.decode()
+    assert 'value="metric:train.training_auc"' in page
+    assert 'value="parameter:train.rounds"' in page
+    assert re.search(r'value="metric:train.gone"\s+checked', page)
+    assert '<input type="hidden" name="status" value="completed">' in page
+    assert server.calls == ["projects", "runs", "steps_of_runs"]
+
+
+def test_chooser_says_why_it_is_empty(looks, server):
+    server.run_answers = {}
+    assert "no metrics and no parameters" in looks("run_columns").content.decode()
+    server.error = TenantUnreachable("The server cannot be reached.")
+    assert "does not answer" in looks("run_columns").content.decode()
+
+
+# -- who and where
+
+
 def test_people_are_offered_to_those_who_may_see_members(org, looks, server, as_user, owner, tenant):
     make_member(org, username="zoe", name="Zoe Quist")
     assert "Zoe Quist" not in looks("runs").content.decode()
