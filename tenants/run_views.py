@@ -1,8 +1,13 @@
 """Runs, straight from the tenant's server and with the rights of the person who looks."""
 
+from functools import partial
+
+from django.contrib import messages
 from django.core.paginator import Paginator
-from django.http import Http404, HttpResponse
-from django.views.decorators.http import require_safe
+from django.http import Http404, HttpResponse, QueryDict
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_safe
 
 from orgs.permissions import Permission
 from tenants.access.gate import tenant_view
@@ -10,7 +15,8 @@ from tenants.hosting.base import TenantNotFound
 from tenants.models.tenant_permissions import TenantPermission
 from tenants.run_templates.origin import output_of, rerun_of, runs_of_template
 from tenants.runs import columns
-from tenants.runs.forms import FILTERS, RunFilterForm, sort_heads, without
+from tenants.runs.actions import change_tags
+from tenants.runs.forms import FILTERS, RunFilterForm, TagsForm, sort_heads, tidy
 from tenants.runs.reading import (
     PAGE_SIZE,
     ask,
@@ -20,10 +26,11 @@ from tenants.runs.reading import (
     open_run,
     rows_of,
 )
-from zenpro_site.common.htmx import render_partial
+from zenpro_site.common.htmx import render_partial, wants
 
 VIEWS = ("graph", "configuration", "metrics")
 MAX_PAGE = 100_000
+BACK_LENGTH = 4000  # of the query of a list
 PEOPLE = 200  # in the filter; anyone else can be named in the address
 
 
@@ -46,10 +53,13 @@ def runs(request):
         "page": _pager(found.page) if found else None,
         "filter": chosen,
         "chips": [
-            (chosen[name].label, chosen.shown(name), without(request.GET, name)) for name in chosen.active
+            (chosen[name].label, chosen.shown(name), tidy(request.GET, name, "page"))
+            for name in chosen.active
         ],
         "ignored": chosen.ignored + ([] if understood else ["columns"]),
-        "cleared": without(request.GET, *FILTERS),
+        "cleared": tidy(request.GET, *FILTERS, "page"),
+        "here": tidy(request.GET),
+        "is_fragment": wants(request, "runs"),
         "heads": sort_heads(request.GET, chosen.order),
         "live": any(run.in_progress for run in shown),
         **_rights(request),
@@ -87,6 +97,56 @@ def run_columns(request):
         "kept": kept,
     }
     return render_partial(request, "runs/columns.html#modal", context)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@tenant_view(TenantPermission.TEMPLATE_RUN)
+def run_tags(request, run):
+    """Tags of one run, changed by the person themselves: one call to show them, one to change them."""
+    form = TagsForm(request.POST if request.method == "POST" else None)
+    if form.is_bound and form.is_valid():
+        trouble = _change_tags(request, run, form)
+        if trouble is None:
+            return redirect(_back(request))
+        form.add_error(None, f"{trouble.title}. {trouble.text}")
+    answer, trouble = _ask(request, lambda client: client.run(run))
+    had = form.had if form.is_bound else answer.tags if answer else ()
+    if not form.is_bound:
+        form.initial["tags"] = "\n".join(had)
+    context = {
+        "tenant": request.tenant,
+        "run_id": run,
+        "run": answer,
+        "trouble": trouble,
+        "form": form,
+        "had": had,
+    }
+    context["back"] = request.POST.get("back", request.GET.urlencode())
+    return render_partial(request, "runs/tags.html#modal", context, status=422 if form.is_bound else 200)
+
+
+def _change_tags(request, run, form: TagsForm):
+    """None when it is done, else why not."""
+    if not form.added and not form.removed:
+        return None
+    change = partial(
+        change_tags,
+        tenant=request.tenant,
+        run_id=run,
+        added=form.added,
+        removed=form.removed,
+        by=request.actor,
+    )
+    changed, trouble = _ask(request, change)
+    if changed:
+        messages.success(request, f"Changed the tags of {changed.name}.")
+    return trouble
+
+
+def _back(request) -> str:
+    """The list with the filters it had."""
+    address = reverse("tenants:runs", args=[request.org.slug, request.tenant.slug])
+    return f"{address}?{QueryDict(request.POST.get('back', '')[:BACK_LENGTH]).urlencode()}".rstrip("?")
 
 
 def _filter(request) -> RunFilterForm:

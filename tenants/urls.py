@@ -24,5 +24,6 @@ urlpatterns = [
     path("<slug:tenant>/runs/", run_views.runs, name="runs"),
     path("<slug:tenant>/runs/columns/", run_views.run_columns, name="run_columns"),
     path("<slug:tenant>/runs/<uuid:run>/", run_views.run_detail, name="run_detail"),
+    path("<slug:tenant>/runs/<uuid:run>/tags/", run_views.run_tags, name="run_tags"),
     path("<slug:tenant>/runs/<uuid:run>/steps/<uuid:step>/log/", run_views.step_log, name="step_log"),
 ]

@@ -11,6 +11,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator, RegexVa
 from django.http import QueryDict
 from django.utils.timezone import make_aware
 
+from tenants.runs.client import MAX_TAGS
 from zenpro_site.common.ui import state_word
 
 STATUSES = ("running", "completed", "failed", "initializing", "stopped", "cached")
@@ -37,6 +38,7 @@ LABELS = {
 FILTERS = tuple(name for name in LABELS if name != "sort")
 DAY = {"type": "date", "class": "by"}
 LENGTH = 200
+MOST_TAGS, TAG_LENGTH = MAX_TAGS, 200  # ZenML's own column holds 255 characters
 
 
 class RunFilterForm(forms.Form):
@@ -131,6 +133,39 @@ def _order(sort: str) -> str:
     return f"{'desc' if sort.startswith('-') else 'asc'}:{SORTS[sort.lstrip('-')]}"
 
 
+class TagsForm(forms.Form):
+    """Tags of a run, one on each line. `had` are those that it had when the page was made."""
+
+    tags = forms.CharField(
+        required=False,
+        max_length=MOST_TAGS * (TAG_LENGTH + 2),
+        widget=forms.Textarea({"data-chips": "Add a tag", "rows": 4}),
+        help_text="Press Enter after each tag.",
+    )
+
+    def clean_tags(self) -> list[str]:
+        tags = list(dict.fromkeys(filter(None, map(str.strip, self.cleaned_data["tags"].splitlines()))))
+        if len(tags) > MOST_TAGS:
+            raise forms.ValidationError(f"A run can have {MOST_TAGS} tags here.")
+        if odd := [tag for tag in tags if len(tag) > TAG_LENGTH or not tag.isprintable()]:
+            raise forms.ValidationError(
+                f"“{odd[0][:60]}…” can't be a tag: use up to {TAG_LENGTH} characters."
+            )
+        return tags
+
+    @property
+    def had(self) -> list[str]:
+        return list(dict.fromkeys(self.data.getlist("had")))[:MOST_TAGS]
+
+    @property
+    def added(self) -> list[str]:
+        return [tag for tag in self.cleaned_data["tags"] if tag not in self.had]
+
+    @property
+    def removed(self) -> list[str]:
+        return [tag for tag in self.had if tag not in self.cleaned_data["tags"]]
+
+
 @dataclass(frozen=True)
 class SortHead:
     """The head of a column that sorts by it: `order` is what aria-sort says, `url` turns it round."""
@@ -150,12 +185,10 @@ def _head(query: QueryDict, name: str, sort: str) -> SortHead:
     return SortHead(with_value(query, "sort", f"-{name}" if falls else name), order)
 
 
-def without(query: QueryDict, *names: str) -> str:
-    """The address of the same list without these, and from its first page: "?…"."""
+def tidy(query: QueryDict, *without: str) -> str:
+    """The address of the same list, "?…": its values without empty ones and these."""
     left = query.copy()
-    for name in {*names, "page"}:
-        left.pop(name, None)
-    for name in [name for name in left if not any(left.getlist(name))]:
+    for name in [name for name in left if name in without or not any(left.getlist(name))]:
         del left[name]
     return f"?{left.urlencode()}"
 
@@ -164,4 +197,4 @@ def with_value(query: QueryDict, name: str, value: str) -> str:
     """The address of the same list with another value, from its first page."""
     changed = query.copy()
     changed[name] = value
-    return without(changed)
+    return tidy(changed, "page")

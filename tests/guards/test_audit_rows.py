@@ -234,6 +234,7 @@ DEEDS = {
     "tenants:person_roles": Deed(lambda w: {"role": role_on_tenant(w)}),
     "tenants:team_roles": Deed(lambda w: {"role": role_on_tenant(w)}),
     "tenants:join": Deed(lambda w: {"role": role_on_tenant(w)}, lambda w: w.grant.delete()),
+    "tenants:run_tags": Deed(lambda w: {"tags": "best"}, values=lambda w: {"run": RUN_ID}),
     "enrollment:correct": Deed(
         lambda w: {"server_url": "https://zenml.example.org", "version": "0.98.0"},
         runs_elsewhere,

@@ -224,6 +224,7 @@ MATRIX = {
     "tenants:runs": reads(SEES_TENANT),
     "tenants:run_columns": reads(SEES_TENANT),
     "tenants:run_detail": reads(SEES_TENANT),
+    "tenants:run_tags": asks(RUNS_TEMPLATES),
     "tenants:step_log": reads(READS_SERVER),
     "enrollment:detail": reads(SEES_TENANT),
     "enrollment:correct": does(ORG_ADMIN_CONNECTS),

@@ -32,6 +32,7 @@ from tenants.run_templates.engine.derive import derive
 from tenants.run_templates.engine.run_environments import RunEnvironments
 from tenants.run_templates.models import TemplateRun
 from tenants.runs import columns, connection
+from tenants.runs.actions import change_tags
 from tenants.runs.client import TenantClients
 from tenants.runs.connection import connect
 from tenants.runs.forms import RunFilterForm
@@ -226,7 +227,14 @@ def test_the_list_of_runs_is_filtered_and_sorted_by_the_server(site, here):
     """Each filter of the page alone: with a value of the recorded run it finds that, with another one it does not."""
     tenant, people = here
     client = connect(people["ada"], tenant)
-    made = client.update_run(site.source_run, {"add_tags": ["best: one", "100%"]})
+    tags = ["best: one", "100%"]
+    made = change_tags(
+        client, tenant=tenant, run_id=site.source_run, added=[*tags, "x"], removed=[], by=Actor(people["ada"])
+    )
+    made = change_tags(
+        client, tenant=tenant, run_id=made.id, added=[], removed=["x", "never"], by=Actor(people["ada"])
+    )
+    assert set(made.tags) >= {*tags} and "x" not in made.tags
     day = f"{made.start:%Y-%m-%d}"
     hits = {
         "q": made.name[:9], "status": "completed", "person": "ada", "pipeline": made.pipeline[1:], "tag": "best: one",

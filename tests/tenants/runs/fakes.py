@@ -168,7 +168,13 @@ class FakeTenantClient:
 
     def update_run(self, run_id, body):
         self._asked("update_run")
-        self.run_answers[str(run_id)]["body"] |= {k: v for k, v in body.items() if k == "status"}
+        self._known(self.run_answers, run_id)
+        raw = self.run_answers[str(run_id)]
+        raw["body"] |= {k: v for k, v in body.items() if k == "status"}
+        names = [tag["name"] for tag in raw["resources"].get("tags") or ()] + body.get("add_tags", [])
+        raw["resources"]["tags"] = [
+            {"name": name} for name in names if name not in body.get("remove_tags", ())
+        ]
         return run_of(self._known(self.run_answers, run_id))
 
     def update_step(self, step_id, body):

@@ -57,6 +57,7 @@ PAGES = [
     ),
     ("runs", [], {"columns": ["metric:train.training_auc", "parameter:train.rounds", "metric:.a"]}),
     ("run_columns", [], {}),
+    ("run_tags", [RUN_ID], {}),
     ("overview", [], {"target": "last_runs"}),
     ("run_detail", [RUN_ID], {}),
     ("run_detail", [RUN_ID], {"graph": "1", "step": "train"}),

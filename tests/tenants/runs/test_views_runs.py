@@ -7,6 +7,7 @@ import pytest
 from django.urls import reverse
 from factories import make_grant, make_member, make_template, make_template_run, make_tenant
 
+from orgs.audit.models import AuditEvent
 from tenants.hosting.base import TenantConflict, TenantRefused, TenantUnreachable
 from tenants.models import Tenant
 from tenants.run_templates.engine import runner
@@ -256,6 +257,83 @@ def test_chooser_says_why_it_is_empty(looks, server):
     assert "no metrics and no parameters" in looks("run_columns").content.decode()
     server.error = TenantUnreachable("The server cannot be reached.")
     assert "does not answer" in looks("run_columns").content.decode()
+
+
+# -- tags
+
+
+def tags_of(server, run=RUN_ID):
+    return [tag["name"] for tag in server.run_answers[str(run)]["resources"]["tags"]]
+
+
+def post_tags(as_user, person, tenant, run=RUN_ID, **data):
+    return as_user(person).post(url("run_tags", tenant, run), data)
+
+
+@pytest.mark.parametrize(
+    ("tags", "text"), [("t" * 201, "can&#x27;t be a tag"), ("\n".join("abcdefghijk" * 5), "")]
+)
+def test_tags_that_cannot_be_are_refused(as_user, developer, tenant, server, tags, text):
+    tags = tags if text else "\n".join(f"t{n}" for n in range(51))
+    answer = post_tags(as_user, developer, tenant, tags=tags)
+    assert answer.status_code == 422
+    assert (text or "can have 50 tags") in answer.content.decode()
+    assert "update_run" not in server.calls
+
+
+def test_viewers_cannot_change_tags(org, as_user, tenant, server):
+    viewer = make_member(org, "member")
+    make_grant(tenant, viewer, "viewer")
+    assert post_tags(as_user, viewer, tenant, tags="mine").status_code == 403
+    assert "Edit tags" not in as_user(viewer).get(url("runs", tenant)).content.decode()
+    assert server.calls == ["projects", "runs"]
+
+
+def test_server_may_refuse_tags(as_user, developer, tenant, server):
+    server.error = TenantRefused(403, "Insufficient permissions to update this run.")
+    answer = post_tags(as_user, developer, tenant, tags="mine")
+    assert answer.status_code == 422
+    assert "Insufficient permissions" in answer.content.decode()
+    assert not AuditEvent.objects.filter(action="run.tagged").exists()
+
+
+def test_tags_of_an_unknown_run_are_not_found(as_user, developer, tenant, server):
+    assert post_tags(as_user, developer, tenant, uuid4(), tags="mine").status_code == 404
+
+
+def test_only_what_changed_is_sent_and_recorded(as_user, developer, tenant, server):
+    server.run_answers[str(RUN_ID)]["resources"]["tags"] = [
+        {"name": "old"},
+        {"name": "kept"},
+        {"name": "others"},
+    ]
+    sent = {
+        "had": ["old", "kept"],
+        "tags": "kept\r\n best one \r\nbest one\r\n\r\n",
+        "back": "status=failed&q=%26",
+    }
+    answer = post_tags(as_user, developer, tenant, **sent)
+    assert (answer.status_code, answer.url) == (302, f"{url('runs', tenant)}?status=failed&q=%26")
+    assert tags_of(server) == ["kept", "others", "best one"]
+    row = AuditEvent.objects.get(action="run.tagged")
+    assert (row.actor, row.before, row.after["tags"]) == (developer, {"tags": "old"}, "best one")
+    assert server.calls == ["update_run"]
+
+
+def test_nothing_changed_is_no_call(as_user, developer, tenant, server):
+    assert post_tags(as_user, developer, tenant, had="a", tags="a").status_code == 302
+    assert server.calls == []
+    assert not AuditEvent.objects.filter(action="run.tagged").exists()
+
+
+def test_tags_are_shown_and_filter_the_list(looks, server):
+    server.run_answers[str(RUN_ID)]["resources"]["tags"] = [{"name": f"a&b{n}"} for n in range(8)]
+    page = looks("runs", status="completed").content.decode()
+    assert 'href="?status=completed&amp;tag=a%26b0"' in page
+    assert "and 2 more" in page
+    form = looks("run_tags", RUN_ID, status="completed").content.decode()
+    assert 'name="had" value="a&amp;b7"' in form
+    assert 'name="back" value="status=completed"' in form
 
 
 # -- who and where
