@@ -26,6 +26,7 @@ from tenants.runs.reading import (
     open_run,
     rows_of,
 )
+from tenants.runs.saved_views import views_of
 from zenpro_site.common.htmx import render_partial, wants
 
 VIEWS = ("graph", "configuration", "metrics")
@@ -59,6 +60,7 @@ def runs(request):
         "ignored": chosen.ignored + ([] if understood else ["columns"]),
         "cleared": tidy(request.GET, *FILTERS, "page"),
         "here": tidy(request.GET),
+        "views": views_of(request),
         "is_fragment": wants(request, "runs"),
         "heads": sort_heads(request.GET, chosen.order),
         "live": any(run.in_progress for run in shown),

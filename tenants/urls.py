@@ -2,6 +2,7 @@ from django.urls import path
 
 from tenants import run_views, views
 from tenants.access.pages import grant_views, member_views
+from tenants.runs import saved_views
 
 app_name = "tenants"
 urlpatterns = [
@@ -22,6 +23,7 @@ urlpatterns = [
     path("<slug:tenant>/members/team/<uuid:team>/", grant_views.team_roles, name="team_roles"),
     path("<slug:tenant>/join/", member_views.join, name="join"),
     path("<slug:tenant>/runs/", run_views.runs, name="runs"),
+    path("<slug:tenant>/runs/views/", saved_views.manage, name="saved_views"),
     path("<slug:tenant>/runs/columns/", run_views.run_columns, name="run_columns"),
     path("<slug:tenant>/runs/<uuid:run>/", run_views.run_detail, name="run_detail"),
     path("<slug:tenant>/runs/<uuid:run>/tags/", run_views.run_tags, name="run_tags"),

@@ -12,6 +12,7 @@ from django.http import QueryDict
 from django.utils.timezone import make_aware
 
 from tenants.runs.client import MAX_TAGS
+from zenpro_site.common.names import NameField
 from zenpro_site.common.ui import state_word
 
 STATUSES = ("running", "completed", "failed", "initializing", "stopped", "cached")
@@ -133,6 +134,12 @@ def _order(sort: str) -> str:
     return f"{'desc' if sort.startswith('-') else 'asc'}:{SORTS[sort.lstrip('-')]}"
 
 
+class SavedViewForm(forms.Form):
+    """The name of a saved view."""
+
+    name = NameField(max_length=60, widget=forms.TextInput({"autocomplete": "off"}))
+
+
 class TagsForm(forms.Form):
     """Tags of a run, one on each line. `had` are those that it had when the page was made."""
 
@@ -191,6 +198,18 @@ def tidy(query: QueryDict, *without: str) -> str:
     for name in [name for name in left if name in without or not any(left.getlist(name))]:
         del left[name]
     return f"?{left.urlencode()}"
+
+
+KEPT = (*LABELS, "project", "columns")  # of an address, in a saved view
+
+
+def kept(query: QueryDict) -> str:
+    """What a saved view keeps of an address, in one order, so that equal views have equal addresses."""
+    found = QueryDict(mutable=True)
+    for name in KEPT:
+        if values := [value for value in query.getlist(name) if value]:
+            found.setlist(name, values)
+    return found.urlencode()
 
 
 def with_value(query: QueryDict, name: str, value: str) -> str:

@@ -34,6 +34,7 @@ pytestmark = pytest.mark.thorough
 CLIENT_QUESTIONS = ("workspaces", "workspace", "tenants", "tenant", "organizations", "organization")
 # URLs that take a POST and change nothing people need to know of later, each with its reason.
 WITHOUT_ROW = {
+    "tenants:saved_views": "a person's own way to look at a list",
     "theme": "a cookie in the person's own browser",
     "first_sign_in": "a sign-in",
     "invitations:bulk": "shows what sending would do",

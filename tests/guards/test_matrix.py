@@ -223,6 +223,7 @@ MATRIX = {
     "tenants:join": asks(ORG_ADMIN_JOINS),
     "tenants:runs": reads(SEES_TENANT),
     "tenants:run_columns": reads(SEES_TENANT),
+    "tenants:saved_views": asks(SEES_TENANT),
     "tenants:run_detail": reads(SEES_TENANT),
     "tenants:run_tags": asks(RUNS_TEMPLATES),
     "tenants:step_log": reads(READS_SERVER),
@@ -296,6 +297,7 @@ ADDRESSES: dict[str, Callable[[SimpleNamespace], tuple[dict, str]]] = {
     "users:passkey_remove": lambda w: ({"pk": 0}, ""),
     "run_templates:create": lambda w: ({}, f"?run={RUN_ID}"),
     "tenants:run_detail": lambda w: ({"run": RUN_ID}, ""),
+    "tenants:run_tags": lambda w: ({"run": RUN_ID}, ""),
     "control_plane:device_authorization": lambda w: ({"home": w.elsewhere.pk}, ""),
     "tenants:step_log": lambda w: ({"run": RUN_ID, "step": churn("steps")["items"][0]["id"]}, ""),
 }

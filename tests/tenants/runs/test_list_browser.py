@@ -140,6 +140,25 @@ def test_tags_are_changed_in_place(visits, many, tenant, ada, width, scheme):
     picture(page, f"runs-tagged-{scheme}-{width}")
 
 
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
+def test_filters_are_saved_as_a_view(visits, many, tenant, ada, width, scheme):
+    page = visits.open(f"{tenant.get_absolute_url()}runs/?status=failed", ada, width, scheme)
+    page.get_by_role("link", name="Save view").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Name", exact=True).fill("Failed runs")
+    dialog.get_by_role("button", name="Save view").click()
+    tab = page.get_by_role("navigation", name="Saved views").get_by_role("link", name="Failed runs")
+    expect(tab).to_have_attribute("aria-current", "page")
+    assert problems(page) == []
+    picture(page, f"runs-views-{scheme}-{width}")
+    page.get_by_role("link", name="Save view").click()
+    expect(dialog.get_by_role("button", name="Rename Failed runs")).to_be_visible()
+    assert problems(page) == []
+    picture(page, f"runs-views-dialog-{scheme}-{width}")
+    dialog.get_by_role("button", name="Delete Failed runs").click()
+    expect(tab).to_have_count(0)
+
+
 def test_filters_work_without_scripts(visits, many, tenant, ada):
     page = visits.open(f"{tenant.get_absolute_url()}runs/", ada, java_script_enabled=False, bypass_csp=False)
     page.get_by_role("button", name="Filter", exact=True).click()
