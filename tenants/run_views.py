@@ -1,19 +1,26 @@
 """Runs, straight from the tenant's server and with the rights of the person who looks."""
 
+from functools import partial
+
+from django.contrib import messages
 from django.core.paginator import Paginator
-from django.http import Http404, HttpResponse
-from django.views.decorators.http import require_safe
+from django.http import Http404, HttpResponse, QueryDict
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_safe
 
 from orgs.permissions import Permission
 from tenants.access.gate import tenant_view
 from tenants.hosting.base import TenantNotFound
 from tenants.models.tenant_permissions import TenantPermission
-from tenants.run_templates.origin import output_of, rerun_of
+from tenants.run_templates.origin import output_of, rerun_of, runs_of_template
+from tenants.runs import columns
+from tenants.runs.actions import change_tags
 from tenants.runs.artifacts import model_of, open_artifacts
+from tenants.runs.forms import FILTERS, RunFilterForm, TagsForm, sort_heads, tidy
 from tenants.runs.metadata import logged
 from tenants.runs.reading import (
     PAGE_SIZE,
-    STATUSES,
     ask,
     configuration_of,
     file_name,
@@ -21,33 +28,140 @@ from tenants.runs.reading import (
     open_run,
     rows_of,
 )
-from zenpro_site.common.htmx import render_partial
+from tenants.runs.saved_views import views_of
+from zenpro_site.common.htmx import render_partial, wants
 
 VIEWS = ("graph", "configuration", "metrics", "artifacts")
 MAX_PAGE = 100_000
+BACK_LENGTH = 4000  # of the query of a list
+PEOPLE = 200  # in the filter; anyone else can be named in the address
 
 
 @require_safe
 @tenant_view(TenantPermission.VIEW)
 def runs(request):
-    tenant, asked = request.tenant, request.GET
-    status = asked.get("status", "") if asked.get("status") in STATUSES else ""
-    found, trouble = _ask(
-        request, lambda client: list_runs(client, tenant, _page(request), status, asked.get("project", ""))
-    )
+    """The list of runs: two calls to the server, whatever it is filtered by, and one more for chosen columns."""
+    tenant, chosen = request.tenant, _filter(request)
+    wanted, understood = columns.parsed(request.GET.getlist("columns"))
+    answer, trouble = _ask(request, lambda client: _listed(client, request, chosen, wanted))
+    found, values, unread = answer or (None, {}, "")
     shown = found.page.items if found else []
     context = {
         "tenant": tenant,
         "trouble": trouble,
         "found": found,
-        "rows": rows_of(tenant, shown),
+        "rows": [(row, values.get(row.run.id, ())) for row in rows_of(tenant, shown)],
+        "columns": wanted,
+        "unread": unread,
         "page": _pager(found.page) if found else None,
-        "status": status,
-        "statuses": STATUSES,
+        "filter": chosen,
+        "chips": [
+            (chosen[name].label, chosen.shown(name), tidy(request.GET, name, "page"))
+            for name in chosen.active
+        ],
+        "ignored": chosen.ignored + ([] if understood else ["columns"]),
+        "cleared": tidy(request.GET, *FILTERS, "page"),
+        "here": tidy(request.GET),
+        "views": views_of(request),
+        "is_fragment": wants(request, "runs"),
+        "heads": sort_heads(request.GET, chosen.order),
         "live": any(run.in_progress for run in shown),
         **_rights(request),
     }
     return render_partial(request, "runs/runs.html#runs", context)
+
+
+def _listed(client, request, chosen: RunFilterForm, wanted):
+    found = _found(client, request, chosen, _page(request))
+    values, unread = columns.values(client, found.page.items, wanted)
+    return found, values, unread
+
+
+def _found(client, request, chosen: RunFilterForm, page: int = 1):
+    tenant, project = request.tenant, request.GET.get("project", "")
+    of_template = runs_of_template(tenant, chosen.chosen.get("template", ""))
+    return list_runs(client, tenant, page, project, **chosen.wire(request.user.username, of_template))
+
+
+@require_safe
+@tenant_view(TenantPermission.VIEW)
+def run_columns(request):
+    """Which metrics and parameters the list shows: those that its newest runs have. Three calls."""
+    chosen, (ticked, _) = _filter(request), columns.parsed(request.GET.getlist("columns"))
+    answer, trouble = _ask(
+        request, lambda client: columns.offered(client, _found(client, request, chosen).page.items)
+    )
+    kept = {name: value for name, value in request.GET.items() if value and name not in ("columns", "page")}
+    context = {
+        "tenant": request.tenant,
+        "trouble": trouble,
+        "columns": sorted({*ticked, *(answer or ())}),
+        "ticked": ticked,
+        "most": columns.MOST,
+        "kept": kept,
+    }
+    return render_partial(request, "runs/columns.html#modal", context)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@tenant_view(TenantPermission.TEMPLATE_RUN)
+def run_tags(request, run):
+    """Tags of one run, changed by the person themselves: one call to show them, one to change them."""
+    form = TagsForm(request.POST if request.method == "POST" else None)
+    if form.is_bound and form.is_valid():
+        trouble = _change_tags(request, run, form)
+        if trouble is None:
+            return redirect(_back(request))
+        form.add_error(None, f"{trouble.title}. {trouble.text}")
+    answer, trouble = _ask(request, lambda client: client.run(run))
+    had = form.had if form.is_bound else answer.tags if answer else ()
+    if not form.is_bound:
+        form.initial["tags"] = "\n".join(had)
+    context = {
+        "tenant": request.tenant,
+        "run_id": run,
+        "run": answer,
+        "trouble": trouble,
+        "form": form,
+        "had": had,
+    }
+    context["back"] = request.POST.get("back", request.GET.urlencode())
+    return render_partial(request, "runs/tags.html#modal", context, status=422 if form.is_bound else 200)
+
+
+def _change_tags(request, run, form: TagsForm):
+    """None when it is done, else why not."""
+    if not form.added and not form.removed:
+        return None
+    change = partial(
+        change_tags,
+        tenant=request.tenant,
+        run_id=run,
+        added=form.added,
+        removed=form.removed,
+        by=request.actor,
+    )
+    changed, trouble = _ask(request, change)
+    if changed:
+        messages.success(request, f"Changed the tags of {changed.name}.")
+    return trouble
+
+
+def _back(request) -> str:
+    """The list with the filters it had."""
+    address = reverse("tenants:runs", args=[request.org.slug, request.tenant.slug])
+    return f"{address}?{QueryDict(request.POST.get('back', '')[:BACK_LENGTH]).urlencode()}".rstrip("?")
+
+
+def _filter(request) -> RunFilterForm:
+    """With the people and templates that whoever looks may see anyway."""
+    people, templates = (), ()
+    if Permission.MEMBER_VIEW in request.org_permissions:
+        members = request.org.memberships.select_related("user").order_by("user__name", "user__email")
+        people = [(one.user.username, str(one.user)) for one in members[:PEOPLE] if one.user != request.user]
+    if TenantPermission.TEMPLATE_VIEW in request.tenant_permissions:
+        templates = [(str(pk), name) for pk, name in request.tenant.templates.values_list("pk", "name")]
+    return RunFilterForm(request.GET, people=people, templates=templates)
 
 
 def _ask(request, question):

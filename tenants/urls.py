@@ -3,6 +3,7 @@ from django.urls import path
 from tenants import run_views, views
 from tenants.access.pages import grant_views, member_views
 from tenants.run_templates.pages import compare_views
+from tenants.runs import saved_views
 
 app_name = "tenants"
 urlpatterns = [
@@ -25,6 +26,9 @@ urlpatterns = [
     path("<slug:tenant>/runs/", run_views.runs, name="runs"),
     path("<slug:tenant>/runs/compare/", compare_views.compare, name="compare"),
     path("<slug:tenant>/runs/compare/csv/", compare_views.compare_csv, name="compare_csv"),
+    path("<slug:tenant>/runs/views/", saved_views.manage, name="saved_views"),
+    path("<slug:tenant>/runs/columns/", run_views.run_columns, name="run_columns"),
     path("<slug:tenant>/runs/<uuid:run>/", run_views.run_detail, name="run_detail"),
+    path("<slug:tenant>/runs/<uuid:run>/tags/", run_views.run_tags, name="run_tags"),
     path("<slug:tenant>/runs/<uuid:run>/steps/<uuid:step>/log/", run_views.step_log, name="step_log"),
 ]

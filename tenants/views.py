@@ -169,7 +169,7 @@ def _last_runs(request) -> dict:
         pass
     runs = found.page.items if found else []
     return {
-        "rows": rows_of(tenant, runs),
+        "rows": [(row, ()) for row in rows_of(tenant, runs)],
         "total": found.page.total if found else 0,
         "live": any(run.in_progress for run in runs),
         "trouble": trouble,

@@ -224,4 +224,19 @@ class Migration(migrations.Migration):
             model_name='unknownright',
             constraint=models.UniqueConstraint(fields=('resource', 'action'), name='unknown_right_once'),
         ),
+        migrations.CreateModel(
+            name='SavedRunView',
+            fields=[
+                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                ('name', models.CharField(max_length=60)),
+                ('query', models.CharField(blank=True, help_text='As in the address, without ?', max_length=2000)),
+                ('tenant', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='saved_run_views', to='tenants.tenant')),
+                ('user', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='saved_run_views', to=settings.AUTH_USER_MODEL)),
+            ],
+            options={
+                'ordering': ['name'],
+                'constraints': [models.UniqueConstraint(fields=('tenant', 'user', 'name'), name='saved_run_view_name_once')],
+            },
+            bases=(zenpro_site.common.names.PlainNames, models.Model),
+        ),
     ]

@@ -2,6 +2,7 @@
 
 from .accounts import TenantAccount
 from .grants import HOLDERS, InvitationGrant, TenantGrant
+from .run_views import SavedRunView
 from .shares import Share
 from .tenant import (
     Tenant,
@@ -15,6 +16,7 @@ from .unknown_rights import UnknownRight
 __all__ = [
     "HOLDERS",
     "InvitationGrant",
+    "SavedRunView",
     "Share",
     "Tenant",
     "TenantAccount",

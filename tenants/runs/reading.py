@@ -40,7 +40,6 @@ VALUE_LENGTH = 2000  # characters of one value
 LABEL_LENGTH = 19  # letters that fit into a node
 BAR_MINIMUM = 0.8  # per cent, so that a short step is still seen
 UPSTREAM_FAILED = "not_run"
-STATUSES = ("running", "completed", "failed", "initializing", "stopped", "cached")
 
 
 # -- asking
@@ -108,13 +107,17 @@ class RunList:
     projects: list[dict] = field(default_factory=list)
 
 
-def list_runs(client: TenantClient, tenant: Tenant, page=1, status="", project="", size=PAGE_SIZE) -> RunList:
-    """Newest runs of a project, by name; of the first one, `default` if it is there, without a name."""
+def list_runs(
+    client: TenantClient, tenant: Tenant, page=1, project="", size=PAGE_SIZE, **filters: Any
+) -> RunList:
+    """Newest runs of a project, by name; of the first one, `default` if it is there, without a name. Two calls.
+
+    `filters` go to the server as they are, see RunFilterForm.wire.
+    """
     projects = client.projects()
     chosen = _project(projects, project, tenant)
     if chosen is None:
         return RunList(ListPage([], 0), None)
-    filters = {"status": status} if status else {}
     return RunList(client.runs(chosen["id"], page, size, **filters), chosen, projects)
 
 

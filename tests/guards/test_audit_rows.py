@@ -38,6 +38,7 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "churn"
 CLIENT_QUESTIONS = ("workspaces", "workspace", "tenants", "tenant", "organizations", "organization")
 # URLs that take a POST and change nothing people need to know of later, each with its reason.
 WITHOUT_ROW = {
+    "tenants:saved_views": "a person's own way to look at a list",
     "theme": "a cookie in the person's own browser",
     "first_sign_in": "a sign-in",
     "invitations:bulk": "shows what sending would do",
@@ -248,6 +249,7 @@ DEEDS = {
     "tenants:person_roles": Deed(lambda w: {"role": role_on_tenant(w)}),
     "tenants:team_roles": Deed(lambda w: {"role": role_on_tenant(w)}),
     "tenants:join": Deed(lambda w: {"role": role_on_tenant(w)}, lambda w: w.grant.delete()),
+    "tenants:run_tags": Deed(lambda w: {"tags": "best"}, values=lambda w: {"run": RUN_ID}),
     "enrollment:correct": Deed(
         lambda w: {"server_url": "https://zenml.example.org", "version": "0.98.0"},
         runs_elsewhere,

@@ -8,10 +8,12 @@ import threading
 import time
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlencode
 from uuid import uuid4
 
 import httpx
 import pytest
+from django.http import QueryDict
 from factories import make_grant, make_member, make_tenant
 
 from orgs.members.actions import remove_member
@@ -30,10 +32,13 @@ from tenants.run_templates.engine import marked_processes, runner
 from tenants.run_templates.engine.derive import derive
 from tenants.run_templates.engine.run_environments import RunEnvironments
 from tenants.run_templates.models import TemplateRun
-from tenants.runs import connection
+from tenants.runs import columns, connection
+from tenants.runs.actions import change_tags
 from tenants.runs.client import TenantClients
 from tenants.runs.comparison import compare
 from tenants.runs.connection import connect
+from tenants.runs.forms import RunFilterForm
+from tenants.runs.reading import list_runs
 from tenants.runs.run_readings import previous, read_runs
 from tests.tenants.hosting.stub_control_plane import free_port
 
@@ -222,6 +227,52 @@ def process_start(run):
 
 
 SLOW = {"enable_cache": False, "steps": {"train": {"parameters": {"kind": "stumps", "rounds": 1000}}}}
+
+
+def test_the_list_of_runs_is_filtered_and_sorted_by_the_server(site, here):
+    """Each filter of the page alone: with a value of the recorded run it finds that, with another one it does not."""
+    tenant, people = here
+    client = connect(people["ada"], tenant)
+    tags = ["best: one", "100%"]
+    made = change_tags(
+        client, tenant=tenant, run_id=site.source_run, added=[*tags, "x"], removed=[], by=Actor(people["ada"])
+    )
+    made = change_tags(
+        client, tenant=tenant, run_id=made.id, added=[], removed=["x", "never"], by=Actor(people["ada"])
+    )
+    assert set(made.tags) >= {*tags} and "x" not in made.tags
+    day = f"{made.start:%Y-%m-%d}"
+    hits = {
+        "q": made.name[:9], "status": "completed", "person": "ada", "pipeline": made.pipeline[1:], "tag": "best: one",
+        "stack": made.stack, "since": day, "until": day, "template": "one", "sort": "-started",
+    }  # fmt: skip
+    misses = hits | {
+        "q": "nothing", "status": "failed", "person": "dev", "pipeline": "nothing", "tag": "best", "stack": "nothing",
+        "since": "2200-01-01", "until": "2020-01-01",
+    }  # fmt: skip
+
+    def found(name, value, run_ids):
+        chosen = RunFilterForm(QueryDict(urlencode({name: value})), templates=[("one", "One")])
+        assert chosen.ignored == []
+        page = list_runs(client, tenant, **chosen.wire("ada", run_ids)).page
+        return site.source_run in {run.id for run in page.items}
+
+    assert {name: found(name, value, [made.id]) for name, value in hits.items()} == dict.fromkeys(hits, True)
+    missing = {name: found(name, value, []) for name, value in misses.items() if name != "sort"}
+    assert missing == dict.fromkeys(missing, False)
+    for sort in ("name", "-status", "started"):
+        assert found("sort", sort, [])
+
+
+def test_columns_of_the_list_of_runs_are_read_in_one_call(site, here):
+    tenant, people = here
+    client = connect(people["ada"], tenant)
+    runs = list_runs(client, tenant).page.items
+    wanted, understood = columns.parsed(["metric:train.training_auc", "parameter:train.rounds"])
+    values, note = columns.values(client, runs, wanted)
+    assert (understood, note) == (True, "")
+    assert [value.is_number for value in values[site.source_run]] == [True, True]
+    assert set(wanted) <= set(columns.offered(client, runs))
 
 
 def test_a_re_run_has_exactly_the_values_and_the_owner(template, here):

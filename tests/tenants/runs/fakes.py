@@ -36,6 +36,7 @@ class FakeTenantClient:
 
     def __init__(self):
         self.calls: list[str] = []
+        self.filters: list[dict] = []  # of each list of runs that was asked for
         self.error: Exception | None = None
         self.project_answers = [PROJECT]
         self.run_answers = {str(RUN_ID): churn("run")}
@@ -133,9 +134,8 @@ class FakeTenantClient:
 
     def runs(self, project, page=1, size=20, **filters):
         self._asked("runs")
-        raws = [
-            raw for raw in self.run_answers.values() if filters.get("status") in (None, raw["body"]["status"])
-        ]
+        self.filters.append({key: value for key, value in filters.items() if value is not None})
+        raws = [raw for raw in self.run_answers.values() if _matches(raw, filters)]
         total = len(raws)
         answer = {
             "items": raws[(page - 1) * size : page * size],
@@ -169,6 +169,13 @@ class FakeTenantClient:
         steps = [step for answer in self.step_answers.values() for step in answer["items"]]
         return step_of(self._known({step["id"]: step for step in steps}, step_id))
 
+    def steps_of_runs(self, run_ids, project, names=None):
+        self._asked("steps_of_runs")
+        answers = [(str(run), step) for run in run_ids for step in self.step_answers[str(run)]["items"]]
+        for run, step in answers:
+            step["metadata"]["pipeline_run_id"] = run
+        return [step_of(copy.deepcopy(step)) for _, step in answers if not names or step["name"] in names]
+
     def step_logs(self, step_id, source="step"):
         self._asked("step_logs")
         lines = self.logs.get(str(step_id), [])
@@ -181,7 +188,13 @@ class FakeTenantClient:
 
     def update_run(self, run_id, body):
         self._asked("update_run")
-        self.run_answers[str(run_id)]["body"] |= {k: v for k, v in body.items() if k == "status"}
+        self._known(self.run_answers, run_id)
+        raw = self.run_answers[str(run_id)]
+        raw["body"] |= {k: v for k, v in body.items() if k == "status"}
+        names = [tag["name"] for tag in raw["resources"].get("tags") or ()] + body.get("add_tags", [])
+        raw["resources"]["tags"] = [
+            {"name": name} for name in names if name not in body.get("remove_tags", ())
+        ]
         return run_of(self._known(self.run_answers, run_id))
 
     def update_step(self, step_id, body):
@@ -209,6 +222,12 @@ class FakeTenantClient:
     def delete_snapshot(self, snapshot_id):
         self._asked("delete_snapshot")
         self.snapshots.pop(str(snapshot_id), None)
+
+
+def _matches(raw: dict, filters: dict) -> bool:
+    """By name and status; the other filters are for the real server."""
+    status, name = filters.get("status"), filters.get("name", "contains:")
+    return status in (None, f"equals:{raw['body']['status']}") and name.partition(":")[2] in raw["name"]
 
 
 def connect_to(client: FakeTenantClient):

@@ -44,6 +44,21 @@ RECORDED = {
 }
 PAGES = [
     ("runs", [], {}),
+    (
+        "runs",
+        [],
+        {
+            "q": "%",
+            "status": "failed",
+            "person": "me",
+            "tag": "oneof:[",
+            "since": "1970-01-01",
+            "sort": "name",
+        },
+    ),
+    ("runs", [], {"columns": ["metric:train.training_auc", "parameter:train.rounds", "metric:.a"]}),
+    ("run_columns", [], {}),
+    ("run_tags", [RUN_ID], {}),
     ("overview", [], {"target": "last_runs"}),
     ("run_detail", [RUN_ID], {}),
     ("run_detail", [RUN_ID], {"graph": "1", "step": "train"}),

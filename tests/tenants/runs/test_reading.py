@@ -102,7 +102,7 @@ def test_server_without_projects_has_no_runs(org, client):
 def test_list_is_filtered_and_paged_by_the_server(org, client):
     for _ in range(4):
         client.add_run(status="failed")
-    found = runs.list_runs(client, make_tenant(org), page=2, status="failed", size=3).page
+    found = runs.list_runs(client, make_tenant(org), page=2, status="equals:failed", size=3).page
     assert (len(found.items), found.total, found.pages) == (1, 4, 2)
 
 

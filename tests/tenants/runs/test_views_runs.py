@@ -5,8 +5,9 @@ from uuid import uuid4
 
 import pytest
 from django.urls import reverse
-from factories import make_grant, make_member, make_template, make_template_run
+from factories import make_grant, make_member, make_template, make_template_run, make_tenant
 
+from orgs.audit.models import AuditEvent
 from tenants.hosting.base import TenantConflict, TenantRefused, TenantUnreachable
 from tenants.models import Tenant
 from tenants.run_templates.engine import runner
@@ -109,6 +110,246 @@ def test_list_is_filtered_by_status(looks, server):
     page = looks("runs", status="failed").content.decode()
     assert "broken" in page
     assert "churn-2026" not in page
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"status": "excellent"},
+        {"person": "Not A Username"},
+        {"template": "0"},
+        {"template": str(uuid4())},
+        {"since": "2026-13-40"},
+        {"until": "0001-01-01"},
+        {"pipeline": "p" * 201},
+        {"tag": "t" * 201},
+        {"sort": "-owner"},
+    ],
+)
+def test_a_filter_that_makes_no_sense_is_left_out_and_told(looks, server, query):
+    answer = looks("runs", **query)
+    assert answer.status_code == 200
+    page = answer.content.decode()
+    assert "so it was left out" in page
+    assert "churn-2026_11_23-14_16_54_963429" in page
+    assert server.filters == [{"sort_by": "desc:created"}]
+
+
+def test_every_filter_goes_to_the_server(looks, server, developer, tenant):
+    template = make_template(tenant, name="nightly")
+    mine = make_template_run(template, zenml_run_id=uuid4())
+    make_template_run(template)
+    looks(
+        "runs", q="chu", status="failed", person="me", template=template.pk, pipeline="tra", tag="equals:odd",
+        stack="gpu", since="2026-11-01", until="2026-11-02", sort="-started",
+    )  # fmt: skip
+    assert server.filters == [
+        {
+            "name": "contains:chu",
+            "status": "equals:failed",
+            "user": f"equals:{developer.username}",
+            "id": f'oneof:["{mine.zenml_run_id}"]',
+            "pipeline_name": "contains:tra",
+            "tags": "equals:equals:odd",
+            "stack": "equals:gpu",
+            "start_time": ["gte:2026-11-01 00:00:00", "lt:2026-11-03 00:00:00"],
+            "sort_by": "desc:start_time",
+        }
+    ]
+    assert server.calls == ["projects", "runs"]
+
+
+def test_template_that_never_ran_has_no_runs(looks, server, tenant):
+    template = make_template(tenant)
+    looks("runs", template=template.pk)
+    assert server.filters[0]["id"] == 'oneof:["00000000-0000-0000-0000-000000000000"]'
+
+
+def test_templates_of_another_tenant_are_no_filter(looks, server, org):
+    foreign = make_template_run(make_template(make_tenant(org, "other")), zenml_run_id=uuid4())
+    page = looks("runs", template=foreign.template_id).content.decode()
+    assert "so it was left out" in page
+    assert "id" not in server.filters[0]
+
+
+def test_filters_are_chips_that_can_be_taken_away(looks, server):
+    page = looks("runs", q="churn", status="completed", sort="name", page="1").content.decode()
+    assert 'href="?status=completed&amp;sort=name" aria-label="Remove the filter Name churn"' in page
+    assert 'href="?q=churn&amp;sort=name" aria-label="Remove the filter Status Completed"' in page
+    assert 'href="?sort=name">Clear filters' in page
+
+
+def test_heads_of_columns_sort(looks, server):
+    page = looks("runs").content.decode()
+    assert re.findall(r'aria-sort="(\w+)"', page) == ["descending"]
+    assert {'href="?sort=name"', 'href="?sort=status"', 'href="?sort=started"'} <= set(
+        re.findall(r'href="\?sort=[^"]*"', page)
+    )
+    page = looks("runs", sort="name").content.decode()
+    assert server.filters[-1]["sort_by"] == "asc:name"
+    assert 'aria-sort="ascending"' in page and 'href="?sort=-name"' in page
+
+
+# -- columns
+
+
+def cells(page):
+    return [
+        re.sub(r"<[^>]*>|\s", "", cell)
+        for cell in re.findall(r'<td[^>]*class="value[^>]*>(.*?)</td>', page, re.DOTALL)
+    ]
+
+
+def test_metrics_and_parameters_are_columns_for_one_more_call(looks, server):
+    other = server.add_run(name="older")
+    del server.step_answers[str(other)]["items"][3]["metadata"]["run_metadata"]["training_auc"]
+    wanted = ["metric:train.training_auc", "parameter:train.rounds", "parameter:train.l2", "metric:nowhere.x"]
+    page = looks("runs", columns=wanted).content.decode()
+    assert cells(page) == ["0.8492", "120", "null", "–", "–", "120", "null", "–"]
+    assert server.calls == ["projects", "runs", "steps_of_runs"]
+
+
+def test_metrics_of_the_whole_run_need_no_call(looks, server):
+    server.run_answers[str(RUN_ID)]["metadata"]["run_metadata"] = {"auc": {"north": 0.5}, "note": "good"}
+    page = looks("runs", columns=["metric:.auc.north", "metric:.note"]).content.decode()
+    assert cells(page) == ["0.5", "–"]
+    assert server.calls == ["projects", "runs"]
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        ["rounds"],
+        ["metric:train"],
+        ["price:train.x"],
+        [f"metric:s.m{n}" for n in range(6)],
+        ["metric:." * 200],
+    ],
+)
+def test_columns_that_make_no_sense_are_left_out_and_told(looks, server, keys):
+    answer = looks("runs", columns=keys)
+    assert answer.status_code == 200
+    assert "the columns in the address, so it was left out" in answer.content.decode()
+    assert len(cells(answer.content.decode())) <= 5
+
+
+def test_list_is_there_without_its_columns(looks, server, monkeypatch):
+    def refuse(*args):
+        raise TenantRefused(422, "Odd filter.")
+
+    monkeypatch.setattr(server, "steps_of_runs", refuse)
+    page = looks("runs", columns=["metric:train.auc"]).content.decode()
+    assert "Odd filter." in page
+    assert cells(page) == ["–"]
+
+
+def test_chooser_offers_what_the_newest_runs_have(looks, server):
+    page = looks("run_columns", status="completed", columns="metric:train.gone").content.decode()
+    assert 'value="metric:train.training_auc"' in page
+    assert 'value="parameter:train.rounds"' in page
+    assert re.search(r'value="metric:train.gone"\s+checked', page)
+    assert '<input type="hidden" name="status" value="completed">' in page
+    assert server.calls == ["projects", "runs", "steps_of_runs"]
+
+
+def test_chooser_says_why_it_is_empty(looks, server):
+    server.run_answers = {}
+    assert "no metrics and no parameters" in looks("run_columns").content.decode()
+    server.error = TenantUnreachable("The server cannot be reached.")
+    assert "does not answer" in looks("run_columns").content.decode()
+
+
+# -- tags
+
+
+def tags_of(server, run=RUN_ID):
+    return [tag["name"] for tag in server.run_answers[str(run)]["resources"]["tags"]]
+
+
+def post_tags(as_user, person, tenant, run=RUN_ID, **data):
+    return as_user(person).post(url("run_tags", tenant, run), data)
+
+
+@pytest.mark.parametrize(
+    ("tags", "text"), [("t" * 201, "can&#x27;t be a tag"), ("\n".join("abcdefghijk" * 5), "")]
+)
+def test_tags_that_cannot_be_are_refused(as_user, developer, tenant, server, tags, text):
+    tags = tags if text else "\n".join(f"t{n}" for n in range(51))
+    answer = post_tags(as_user, developer, tenant, tags=tags)
+    assert answer.status_code == 422
+    assert (text or "can have 50 tags") in answer.content.decode()
+    assert "update_run" not in server.calls
+
+
+def test_viewers_cannot_change_tags(org, as_user, tenant, server):
+    viewer = make_member(org, "member")
+    make_grant(tenant, viewer, "viewer")
+    assert post_tags(as_user, viewer, tenant, tags="mine").status_code == 403
+    assert "Edit tags" not in as_user(viewer).get(url("runs", tenant)).content.decode()
+    assert server.calls == ["projects", "runs"]
+
+
+def test_server_may_refuse_tags(as_user, developer, tenant, server):
+    server.error = TenantRefused(403, "Insufficient permissions to update this run.")
+    answer = post_tags(as_user, developer, tenant, tags="mine")
+    assert answer.status_code == 422
+    assert "Insufficient permissions" in answer.content.decode()
+    assert not AuditEvent.objects.filter(action="run.tagged").exists()
+
+
+def test_tags_of_an_unknown_run_are_not_found(as_user, developer, tenant, server):
+    assert post_tags(as_user, developer, tenant, uuid4(), tags="mine").status_code == 404
+
+
+def test_only_what_changed_is_sent_and_recorded(as_user, developer, tenant, server):
+    server.run_answers[str(RUN_ID)]["resources"]["tags"] = [
+        {"name": "old"},
+        {"name": "kept"},
+        {"name": "others"},
+    ]
+    sent = {
+        "had": ["old", "kept"],
+        "tags": "kept\r\n best one \r\nbest one\r\n\r\n",
+        "back": "status=failed&q=%26",
+    }
+    answer = post_tags(as_user, developer, tenant, **sent)
+    assert (answer.status_code, answer.url) == (302, f"{url('runs', tenant)}?status=failed&q=%26")
+    assert tags_of(server) == ["kept", "others", "best one"]
+    row = AuditEvent.objects.get(action="run.tagged")
+    assert (row.actor, row.before, row.after["tags"]) == (developer, {"tags": "old"}, "best one")
+    assert server.calls == ["update_run"]
+
+
+def test_nothing_changed_is_no_call(as_user, developer, tenant, server):
+    assert post_tags(as_user, developer, tenant, had="a", tags="a").status_code == 302
+    assert server.calls == []
+    assert not AuditEvent.objects.filter(action="run.tagged").exists()
+
+
+def test_tags_are_shown_and_filter_the_list(looks, server):
+    server.run_answers[str(RUN_ID)]["resources"]["tags"] = [{"name": f"a&b{n}"} for n in range(8)]
+    page = looks("runs", status="completed").content.decode()
+    assert 'href="?status=completed&amp;tag=a%26b0"' in page
+    assert "and 2 more" in page
+    form = looks("run_tags", RUN_ID, status="completed").content.decode()
+    assert 'name="had" value="a&amp;b7"' in form
+    assert 'name="back" value="status=completed"' in form
+
+
+# -- who and where
+
+
+def test_people_are_offered_to_those_who_may_see_members(org, looks, server, as_user, owner, tenant):
+    make_member(org, username="zoe", name="Zoe Quist")
+    assert "Zoe Quist" not in looks("runs").content.decode()
+    page = as_user(owner).get(url("runs", tenant), {"person": "zoe"}).content.decode()
+    assert '<option value="zoe" selected>Zoe Quist</option>' in page
+    assert server.filters[-1]["user"] == "equals:zoe"
+
+
+def test_search_answers_with_the_list_alone(looks, server):
+    fragment = looks("runs", target="runs", q="churn").content.decode()
+    assert "<html" not in fragment and 'id="runs"' in fragment
 
 
 def test_filter_without_a_hit_is_not_the_first_use(looks, server):
