@@ -27,11 +27,13 @@ from tenants.run_templates.document.configuration import (
     expand_run_name,
 )
 from tenants.run_templates.document.drafts import ONCE
+from tenants.run_templates.document.hidden import sealed
 from tenants.run_templates.document.parsed import Document
 from tenants.run_templates.document.requirements import RequirementsRefused, check_requirements
 from tenants.run_templates.document.schema import walk
 from tenants.run_templates.engine.code import CodeError
 from tenants.run_templates.engine.layout import look_at
+from tenants.run_templates.engine.sealed_secrets import sealer
 from tenants.runs.client import Run
 from tenants.runs.connection import connect
 from tenants.usage.disk_budget import MACHINE_FULL, machine_is_full, refusal_of_budget
@@ -288,7 +290,7 @@ def queue_run(
     parsed = _parsed(locked, configuration)
     if parsed.faults:
         raise InvalidConfiguration(parsed.faults)
-    document = parsed.complete
+    document = sealed(parsed.complete, parsed.schema, sealer(locked))
     differences = [change.as_json() for change in changes(locked.default_configuration, document)]
     last = locked.runs.aggregate(last=Max("number"))["last"] or 0
     run = TemplateRun.objects.create(

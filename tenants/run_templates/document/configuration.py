@@ -15,6 +15,7 @@ from itertools import islice
 from typing import Any
 
 from tenants.run_templates.document import run_names
+from tenants.run_templates.document.hidden import hidden_places
 from tenants.run_templates.document.messages import place_of
 from tenants.run_templates.document.schema import (
     HALF,
@@ -507,9 +508,10 @@ def _check_value(entry: Field, value: Any, budget: Budget) -> Iterator[DocumentF
     """What is wrong with a value for one field; of a list of plain values only the first."""
     if same(value, entry.default):
         return
-    most = None if entry.kind == Kind.JSON else 1
+    most, hidden = None if entry.kind == Kind.JSON else 1, {*hidden_places(entry, value)}
     for within, text in located(entry.schema, value, budget)[:most]:
-        yield fault_within(entry.path, within, text)
+        if within not in hidden:
+            yield fault_within(entry.path, within, text)
     if not has_empty_key(entry.default):
         for within in islice(_empty_keys(value), 1):
             yield fault_within(entry.path, within, "Enter a key.")

@@ -25,6 +25,7 @@ from tenants.run_templates.document.configuration import (
     load_yaml,
 )
 from tenants.run_templates.document.form_data import Raw, as_text
+from tenants.run_templates.document.hidden import Seal, sealed
 from tenants.run_templates.document.nested import node_at, rearranged
 from tenants.run_templates.document.nodes import KEPT_SHAPES, SHAPE, value_at
 from tenants.run_templates.document.parsed import Document
@@ -176,8 +177,24 @@ def _parameters(document: dict[str, Any], step: str) -> dict[str, Any]:
 # -- from what a page sends
 
 
-def from_post(unchanged: Document, data, files: Mapping[str, Any]) -> Draft:
-    """What the person sees now, as a document. Never raises; problems are found by `examined`."""
+def from_post(unchanged: Document, data, files: Mapping[str, Any], seal: Seal | None = None) -> Draft:
+    """What the person sees now, as a document. Never raises; problems are found by `examined`.
+
+    `seal`: what is done with secrets in clear.
+    """
+    draft = _from_post(unchanged, data, files)
+    return with_sealed(draft, seal) if seal else draft
+
+
+def with_sealed(draft: Draft, seal: Seal) -> Draft:
+    """The draft without secrets in clear, also in the text it was read from."""
+    values = sealed(draft.document, draft.parsed.schema, seal)
+    if values is not draft.document:
+        draft.parsed, draft.text = draft.parsed.with_values(values), None
+    return draft
+
+
+def _from_post(unchanged: Document, data, files: Mapping[str, Any]) -> Draft:
     base = _sent_document(data.get("document", ""), unchanged)
     upload = files.get("file")
     if upload:

@@ -55,10 +55,14 @@ def read_leaf(entry: Field, parts: tuple, before: Any, reading: Reading, paramet
     name, posted = posted_for(entry, reading.sent)
     if posted is None:
         return before
-    reading.raw[name] = posted
+    is_secret = entry.secret and name == entry.path
+    if not is_secret:  # what was typed of a secret is not sent back
+        reading.raw[name] = posted
     none = entry.nullable and _is_none(entry, before, reading.sent)
     if entry.nullable:
         reading.raw[entry.path + NONE] = "on" if none else ""
+    if is_secret and not none and not posted:
+        return before
     try:
         return None if none else read_text(name, entry, posted, before)
     except Unreadable as error:

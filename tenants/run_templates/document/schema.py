@@ -9,7 +9,7 @@ import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
 from itertools import chain, repeat
@@ -54,6 +54,8 @@ PLURALS = {Kind.INTEGER: "whole numbers", Kind.NUMBER: "numbers", Kind.STRING: "
 ITEM_KINDS = frozenset(PLURALS)
 NONE, AS_JSON = ".none", ".json"  # endings of the names of inputs, see form_data
 ENDINGS = (NONE, AS_JSON)
+MOST_LOOKS = 50_000  # at the values and schemas of one parameter, for its secrets
+MASK, SEALED = "**********", "sealed:"  # pydantic writes the same mask for a secret
 ALONE = {"\t": "(tab)", "\n": "(line break)", "\r\n": "(line break, CR LF)", "\r": "(line break, CR)"}
 SWALLOWED = re.compile("^ +| +$| {2,}")
 SIGNS = {"\t": "⇥", "\n": "↵", "\r": "␍", "\0": "␀"}
@@ -107,6 +109,7 @@ class Field:
     format: str = ""
     item_kind: Kind | None = None
     secret: bool = False  # never shown
+    hides: bool = False  # is a secret, or has one inside
 
     @cached_property
     def range(self) -> str:
@@ -326,16 +329,98 @@ def _fields(prefix, step: str, root: dict[str, Any], recorded: Mapping[str, Any]
     """The parameters there is room for; those of one step have different names without their ending, too."""
     given = root.get("required")
     required = {name for name in given if isinstance(name, str)} if isinstance(given, list) else set()
-    fields = []
+    fields, has_secrets = [], _has_secrets(root)
     for name, value in root["properties"].items():
         schema = mapping(value)
         default = recorded[name] if name in recorded else schema.get("default")
         if not is_name(name) or name.endswith(ENDINGS):
             room.refused += 1
         elif room.takes(default):
-            path = f"{prefix}.{name}"
-            fields.append(field_of(path, step, name, schema, root, default, name in required, room))
+            path, hides = f"{prefix}.{name}", has_secrets and _hides(default, schema, root)
+            default = at_secrets(default, schema, root, masked) if hides else default
+            entry = field_of(path, step, name, schema, root, default, name in required, room)
+            fields.append(replace(entry, hides=hides or (has_secrets and entry.kind == Kind.JSON)))
     return tuple(fields)
+
+
+# -- secrets
+
+
+def masked(text: str, place: tuple[str | int, ...]) -> str:
+    """What stands for a recorded secret: another mask for each place, so that rows may move."""
+    return text if not text or text == MASK else " ".join([MASK, *map(str, place)])
+
+
+def is_hidden(value: Any) -> bool:
+    """Is it a secret that is not in clear?"""
+    return isinstance(value, str) and value.startswith((MASK, SEALED))
+
+
+def at_secrets(value: Any, schema: Mapping[str, Any], root: Mapping[str, Any], change) -> Any:
+    """The value with every secret in it replaced by `change(text, place)`; within a limit, whatever the schema says."""
+    return _SecretWalk(root, change).walk(value, schema, ())
+
+
+class _SecretWalk:
+    """Looks at a value together with its schema, so many times at most."""
+
+    def __init__(self, root: Mapping[str, Any], change):
+        self.root, self.change, self.left = root, change, MOST_LOOKS
+
+    def walk(self, value: Any, schema: Mapping[str, Any], place: tuple, deep: int = 0) -> Any:
+        self.left -= 1
+        if self.left < 0 or deep > 2 * MAX_DEPTH or not isinstance(value, str | dict | list):
+            return value
+        flat, _ = flatten(schema, self.root)
+        for option in options_of(flat, "anyOf") or options_of(flat, "oneOf"):
+            found = self.walk(value, option, place, deep + 1)
+            if found != value:
+                return found
+        if isinstance(value, str):
+            return self.change(value, place) if _is_secret(flat) else value
+        return self._inside(value, flat, place, deep)
+
+    def _inside(self, value: Any, flat: Mapping[str, Any], place: tuple, deep: int) -> Any:
+        pairs = value.items() if isinstance(value, dict) else enumerate(value)
+        found = {
+            part: self.walk(one, inner, (*place, part), deep + 1)
+            if (inner := _schema_at(flat, part))
+            else one
+            for part, one in pairs
+        }
+        return found if isinstance(value, dict) else [*found.values()]
+
+
+def _schema_at(flat: Mapping[str, Any], part: str | int) -> dict[str, Any]:
+    if isinstance(part, str):
+        return mapping(mapping(flat.get("properties")).get(part)) or mapping(flat.get("additionalProperties"))
+    given = flat.get("prefixItems")
+    is_given = isinstance(given, list) and part < len(given)
+    return mapping(given[part]) if is_given else mapping(flat.get("items"))
+
+
+def _is_secret(flat: Mapping[str, Any]) -> bool:
+    return flat.get("format") == "password" or flat.get("writeOnly") is True
+
+
+def _hides(value: Any, schema: Mapping[str, Any], root: Mapping[str, Any]) -> bool:
+    found: list[tuple] = []
+
+    def note(text: str, place: tuple) -> str:
+        found.append(place)
+        return text
+
+    at_secrets(value, schema, root, note)
+    return bool(found) or _is_secret(flatten(schema, root)[0])
+
+
+def _has_secrets(root: Mapping[str, Any]) -> bool:
+    """Does the word for one stand anywhere in the schemas of a step?"""
+    try:
+        text = json.dumps(root)
+    except (ValueError, TypeError, RecursionError):
+        return False
+    return '"password"' in text or '"writeOnly"' in text
 
 
 def field_of(path, step, name, schema, root, default, required, room) -> Field:
@@ -356,7 +441,7 @@ def field_of(path, step, name, schema, root, default, required, room) -> Field:
         description=_text(flat.get("description"))[:LONGEST_DESCRIPTION],
         choices=choices,
         item_kind=item_kind,
-        secret=kind == Kind.STRING and (flat.get("format") == "password" or flat.get("writeOnly") is True),
+        secret=kind == Kind.STRING and _is_secret(flat),
         **_limits(flat),
     )
 

@@ -6,6 +6,7 @@ that whoever is killed in between can be followed by another who does nothing tw
 
 from collections.abc import Mapping
 from copy import deepcopy
+from dataclasses import replace
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
@@ -14,11 +15,14 @@ from uuid import UUID
 from tenants.hosting.answers import identifier
 from tenants.hosting.base import TenantConflict, TenantNotFound, TenantRefused
 from tenants.run_templates.document.configuration import Change, changes, default_configuration
-from tenants.run_templates.document.schema import mapping
+from tenants.run_templates.document.hidden import revealed
+from tenants.run_templates.document.schema import Description, describe, mapping
+from tenants.run_templates.engine.sealed_secrets import opener
 from tenants.run_templates.models import RunTemplate, TemplateRun
 from tenants.runs.client import TenantClient
 from tenants.usage.models import Feature
 from tenants.usage.quotas import refusal
+from zenpro_site.common.sealing import SecretsUnreadable
 
 Json = dict[str, Any]
 MARK = (
@@ -153,9 +157,9 @@ def snapshot_body(template: RunTemplate, document: Mapping[str, Any]) -> Json:
     """
     snapshot = deepcopy(template.snapshot)
     metadata = snapshot["metadata"]
-    default = default_configuration(snapshot)
+    default, description = default_configuration(snapshot), describe(snapshot)
     for change in changes(default, document):
-        _apply(change, metadata)
+        _apply(_in_clear(change, template, description, metadata), metadata)
     _apply_cache_switch(default, document, metadata)
     return {
         "project": str(template.project_id),
@@ -167,6 +171,18 @@ def snapshot_body(template: RunTemplate, document: Mapping[str, Any]) -> Json:
         "code_reference": _code_reference(snapshot),
         **{key: metadata.get(key) for key in KEPT},
     }
+
+
+def _in_clear(change: Change, template: RunTemplate, description: Description, metadata: Json) -> Change:
+    """The change with its secrets, as the tenant has to get them. Raises DeriveFailed when they cannot be read."""
+    entry = description.by_path.get(change.path)
+    if entry is None or not entry.hides:
+        return change
+    recorded = mapping(_holders(change.step, metadata)[-1].get("parameters")).get(change.name)
+    try:
+        return replace(change, after=revealed(entry, change.after, recorded, opener(template)))
+    except SecretsUnreadable as error:
+        raise DeriveFailed(f"A secret of this run can't be read: {error}") from error
 
 
 KEPT = (

@@ -12,6 +12,7 @@ from typing import Any
 
 from tenants.run_templates.document.configuration import Change, DocumentFault
 from tenants.run_templates.document.form_data import KEPT, inputs
+from tenants.run_templates.document.hidden import plainly
 from tenants.run_templates.document.nodes import KEPT_SHAPES, KEY, FormNode, NodeLayout, described, value_at
 from tenants.run_templates.document.schema import (
     AS_JSON,
@@ -31,6 +32,7 @@ WORDS = {None: "none", True: "on", False: "off"}
 
 def in_words(value: Any) -> str:
     """A value as people read it in one line."""
+    value = plainly(value)
     if value is None or isinstance(value, bool):
         return WORDS[value]
     if isinstance(value, list) and not any(isinstance(item, list | dict) for item in value):
@@ -138,6 +140,8 @@ class FieldView:
         """Which piece of the template draws it."""
         if self.as_json:
             return "json"
+        if self.field.secret:
+            return "input"
         kind = self.field.kind
         if kind == Kind.BOOLEAN:
             return "tristate" if self.field.nullable else "switch"
@@ -151,6 +155,8 @@ class FieldView:
     @cached_property
     def type(self) -> str:
         """Type of the <input>; browsers would drop a text that does not fit a narrower one."""
+        if self.field.secret:
+            return "password"
         fits = {
             Kind.INTEGER: ("number", _is_number),
             Kind.NUMBER: ("number", _is_number),
@@ -176,6 +182,13 @@ class FieldView:
     def mode(self) -> str:
         """Keyboard that phones open."""
         return {Kind.INTEGER: "numeric", Kind.NUMBER: "decimal"}.get(self.field.kind, "")
+
+    @property
+    def placeholder(self) -> str:
+        """What an empty input says."""
+        if self.none:
+            return "no value"
+        return "unchanged" if self.field.secret else "required" if self.field.required else ""
 
     @property
     def none_name(self) -> str:
@@ -429,6 +442,9 @@ def is_constant(node: FormNode) -> bool:
 
 def field_view(entry: Field, id: str, value: Any, sent: Mapping[str, Any], change, error: str) -> FieldView:
     """An input with what was sent for it, or else with its value."""
+    if entry.secret and (value is None or isinstance(value, str)):
+        none = sent.get(entry.path + NONE, "on" if value is None else "") if entry.nullable else ""
+        return FieldView(id=id, field=entry, raw="", value=value, none=bool(none), change=change, error=error)
     raw = inputs(entry, value)
     # What was chosen is in the document, also when it was none of the choices.
     if entry.path + AS_JSON in sent or (entry.path in sent and not entry.choices):

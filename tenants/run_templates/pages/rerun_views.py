@@ -24,8 +24,10 @@ from tenants.run_templates.document.drafts import (
     like,
     reset,
     rewritten,
+    with_sealed,
 )
 from tenants.run_templates.document.parsed import Document
+from tenants.run_templates.engine.sealed_secrets import sealer
 from tenants.run_templates.pages.presentation import (
     DraftEditor,
     HistoryRow,
@@ -61,7 +63,7 @@ def run(request, template):
         like(document, other.snapshot) if other else fresh(document, start.configuration if start else None)
     )
     values = {name: request.GET[name] for name in request.GET if name not in NOT_VALUES}
-    editor = DraftEditor(template, examined(from_query(draft, values)))
+    editor = DraftEditor(template, examined(with_sealed(from_query(draft, values), sealer(template))))
     tab = _tab(request.GET.get("tab", ""), "", editor)
     more = {"start": start, "other": other, "trouble": trouble}
     return _form(request, editor, tab, summarize=bool(editor.troubles), **more)
@@ -70,7 +72,7 @@ def run(request, template):
 def _posted(request, document: Document):
     """What a button of the form asks for; a change while typing only wants to know what follows from it."""
     data, typing = request.POST, wants(request, "bar")
-    draft = from_post(document, data, {} if typing else request.FILES)
+    draft = from_post(document, data, {} if typing else request.FILES, sealer(document.template))
     # htmx sends the button that has the focus along with a change: no one has pressed it.
     undone = not typing and any(data.get(name) for name in ("reset", "rows", "json"))
     if undone:
