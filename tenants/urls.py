@@ -2,6 +2,7 @@ from django.urls import path
 
 from tenants import run_views, views
 from tenants.access.pages import grant_views, member_views
+from tenants.runs import artifact_views
 
 app_name = "tenants"
 urlpatterns = [
@@ -23,5 +24,10 @@ urlpatterns = [
     path("<slug:tenant>/join/", member_views.join, name="join"),
     path("<slug:tenant>/runs/", run_views.runs, name="runs"),
     path("<slug:tenant>/runs/<uuid:run>/", run_views.run_detail, name="run_detail"),
+    path(
+        "<slug:tenant>/runs/<uuid:run>/artifacts/<uuid:artifact>/<int:index>/",
+        artifact_views.artifact_frame,
+        name="artifact_frame",
+    ),
     path("<slug:tenant>/runs/<uuid:run>/steps/<uuid:step>/log/", run_views.step_log, name="step_log"),
 ]

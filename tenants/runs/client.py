@@ -377,6 +377,11 @@ class TenantClient:
         """metadata.{visualizations, run_metadata}, resources.{producer_step_run_id, producer_pipeline_run_id}."""
         return item(self.call("GET", f"/artifact_versions/{checked_id(version_id)}"))
 
+    def visualization(self, version_id: Id, index: int = 0) -> Any:
+        """{"type": "html" | "image" | "csv" | "markdown" | "json", "value"}: text, or base64 of an image."""
+        path = f"/artifact_versions/{checked_id(version_id)}/visualize"
+        return self.call("GET", path, index=index)
+
     # -- snapshots
 
     def snapshot(self, snapshot_id: Id) -> Json:

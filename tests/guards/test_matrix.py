@@ -24,7 +24,7 @@ from orgs.users.models import User
 from tenants.credentials.models import AccessToken
 from tenants.hosting.elsewhere.models import Enrollment
 from tenants.runs import connection
-from tests.tenants.runs.fakes import RUN_ID, FakeTenantClient, churn
+from tests.tenants.runs.fakes import CUSTOMERS, RUN_ID, FakeTenantClient, churn
 
 from .people import clients_of, people_of
 from .test_audit_rows import a_request, a_signed_in_computer
@@ -224,6 +224,7 @@ MATRIX = {
     "tenants:runs": reads(SEES_TENANT),
     "tenants:run_detail": reads(SEES_TENANT),
     "tenants:step_log": reads(READS_SERVER),
+    "tenants:artifact_frame": reads(READS_SERVER),
     "enrollment:detail": reads(SEES_TENANT),
     "enrollment:correct": does(ORG_ADMIN_CONNECTS),
     "usage:tenant": reads(TENANT_ADMINS),
@@ -295,6 +296,7 @@ ADDRESSES: dict[str, Callable[[SimpleNamespace], tuple[dict, str]]] = {
     "run_templates:create": lambda w: ({}, f"?run={RUN_ID}"),
     "tenants:run_detail": lambda w: ({"run": RUN_ID}, ""),
     "control_plane:device_authorization": lambda w: ({"home": w.elsewhere.pk}, ""),
+    "tenants:artifact_frame": lambda w: ({"run": RUN_ID, "artifact": CUSTOMERS}, ""),
     "tenants:step_log": lambda w: ({"run": RUN_ID, "step": churn("steps")["items"][0]["id"]}, ""),
 }
 

@@ -67,4 +67,6 @@ class World:
             "number": self.template_run.number,
             "run": uuid4(),
             "step": uuid4(),
+            "artifact": uuid4(),
+            "index": 0,
         }
