@@ -25,6 +25,11 @@ urlpatterns = [
     path("<slug:tenant>/runs/", run_views.runs, name="runs"),
     path("<slug:tenant>/runs/<uuid:run>/", run_views.run_detail, name="run_detail"),
     path(
+        "<slug:tenant>/runs/<uuid:run>/artifacts/<uuid:artifact>/download/",
+        artifact_views.artifact_download,
+        name="artifact_download",
+    ),
+    path(
         "<slug:tenant>/runs/<uuid:run>/artifacts/<uuid:artifact>/<int:index>/",
         artifact_views.artifact_frame,
         name="artifact_frame",

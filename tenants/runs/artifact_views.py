@@ -2,7 +2,8 @@
 
 import re
 
-from django.http import Http404, HttpResponse
+from django.contrib import messages
+from django.http import Http404, HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.decorators.clickjacking import xframe_options_sameorigin
@@ -11,8 +12,8 @@ from django.views.decorators.http import require_safe
 from tenants.access.gate import tenant_view
 from tenants.hosting.base import TenantNotFound
 from tenants.models.tenant_permissions import TenantPermission
-from tenants.runs.artifacts import VISUALIZATIONS, without_paths
-from tenants.runs.reading import ask
+from tenants.runs.artifacts import VISUALIZATIONS, artifact_of, attempt, without_paths
+from tenants.runs.reading import ask, file_name
 from tenants.runs.visualizations import visualization_of
 
 # No scripts: what they may open cannot be held by any policy (a preconnect, a WebRTC call), and a page that runs in
@@ -43,10 +44,40 @@ def artifact_frame(request, run, artifact, index):
     if shown.picture:
         return _kept_apart(HttpResponse(shown.picture, content_type=shown.media_type))
     if shown.kind == "html":
-        return _kept_apart(
-            HttpResponse(LINK.sub("&lt;", shown.text), content_type="text/html; charset=utf-8")
-        )
+        return _kept_apart(HttpResponse(unlinked(shown.text), content_type="text/html; charset=utf-8"))
     raise Http404("Nothing to show by itself.")
+
+
+@require_safe
+@tenant_view(TenantPermission.VIEW)
+def artifact_download(request, run, artifact):
+    """The files of an artifact, packed by the server and passed on as they arrive."""
+    found, trouble = _asked(
+        request, lambda client: (client.artifact_version(artifact), _data(client, artifact))
+    )
+    if trouble:
+        text = without_paths(f"{trouble.title}. {trouble.text}\n")
+        return HttpResponse(text, content_type="text/plain; charset=utf-8", status=503)
+    version, (data, sentence) = found
+    if sentence:
+        messages.error(request, f"This artifact can't be downloaded: {sentence}")
+        return redirect(_page_of(request, run, artifact))
+    return _attachment(data, artifact_of(version))
+
+
+def _data(client, artifact):
+    """What the store lacks or a server before 0.80 cannot do is a sentence on the run's page."""
+    return attempt(lambda: client.artifact_data(artifact))
+
+
+def _attachment(data, known) -> StreamingHttpResponse:
+    response = StreamingHttpResponse(data, content_type="application/octet-stream")
+    response["Content-Disposition"] = f'attachment; filename="{file_name(known.name, known.version)}.tar.gz"'
+    response["Content-Security-Policy"] = "sandbox; default-src 'none'"
+    response["Cross-Origin-Resource-Policy"] = "same-origin"
+    if data.length is not None:
+        response["Content-Length"] = str(data.length)
+    return response
 
 
 def unlinked(html: str) -> str:
@@ -61,15 +92,17 @@ def _page_of(request, run, artifact) -> str:
 
 def _visualization(request, artifact, index):
     """(visualization, "") or (None, why not)."""
-    try:
-        answer, trouble = ask(
-            request.user, request.tenant, lambda client: client.visualization(artifact, index)
-        )
-    except TenantNotFound as error:
-        raise Http404("No such visualization.") from error
+    answer, trouble = _asked(request, lambda client: client.visualization(artifact, index))
     if trouble:
         return None, without_paths(f"{trouble.title}. {trouble.text}")
     return visualization_of(answer), ""
+
+
+def _asked(request, question):
+    try:
+        return ask(request.user, request.tenant, question)
+    except TenantNotFound as error:
+        raise Http404("No such artifact.") from error
 
 
 def _kept_apart(response: HttpResponse) -> HttpResponse:

@@ -225,6 +225,7 @@ MATRIX = {
     "tenants:run_detail": reads(SEES_TENANT),
     "tenants:step_log": reads(READS_SERVER),
     "tenants:artifact_frame": reads(READS_SERVER),
+    "tenants:artifact_download": reads(READS_SERVER),
     "enrollment:detail": reads(SEES_TENANT),
     "enrollment:correct": does(ORG_ADMIN_CONNECTS),
     "usage:tenant": reads(TENANT_ADMINS),
@@ -297,6 +298,7 @@ ADDRESSES: dict[str, Callable[[SimpleNamespace], tuple[dict, str]]] = {
     "tenants:run_detail": lambda w: ({"run": RUN_ID}, ""),
     "control_plane:device_authorization": lambda w: ({"home": w.elsewhere.pk}, ""),
     "tenants:artifact_frame": lambda w: ({"run": RUN_ID, "artifact": CUSTOMERS}, ""),
+    "tenants:artifact_download": lambda w: ({"run": RUN_ID, "artifact": CUSTOMERS}, ""),
     "tenants:step_log": lambda w: ({"run": RUN_ID, "step": churn("steps")["items"][0]["id"]}, ""),
 }
 

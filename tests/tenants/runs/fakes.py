@@ -2,11 +2,15 @@
 
 import copy
 import json
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
 
+import httpx
+
 from tenants.hosting.base import TenantNotFound
+from tenants.hosting.bounded import Download
 from tenants.runs.client import ListPage, LogLine, log_lines, page_of, run_of, step_of
 
 CUSTOMERS = UUID("a932575b-bf16-4d72-8d69-4088151161c5")  # artifact that the recorded run saved first
@@ -211,6 +215,15 @@ class FakeTenantClient:
         self._asked("visualization")
         self._known(self.artifact_answers, version_id)
         return self.visualizations.get(f"{version_id}/{index}", {"type": "html", "value": "<p>Report</p>"})
+
+    def artifact_data(self, version_id):
+        self._asked("artifact_data")
+        self._known(self.artifact_answers, version_id)
+        content = b"\x1f\x8bpacked"
+        answer = httpx.Response(
+            200, headers={"Content-Length": str(len(content))}, stream=httpx.ByteStream(content)
+        )
+        return Download(answer, 1000, ExitStack())
 
     def snapshot(self, snapshot_id):
         self._asked("snapshot")

@@ -7,7 +7,7 @@ import pytest
 from django.urls import reverse
 from factories import make_grant
 
-from tenants.hosting.base import TenantRefused, TenantUnreachable
+from tenants.hosting.base import TenantNotFound, TenantRefused, TenantUnreachable
 from tenants.runs.artifact_views import unlinked
 from tests.tenants.runs.fakes import CUSTOMERS, RUN_ID
 
@@ -160,3 +160,38 @@ def test_a_visualization_the_server_cannot_read_leaves_the_rest(page, server, mo
     text = page().content.decode()
     assert "outside of artifact store bounds" in text
     assert "BuiltInContainerMaterializer" in text
+
+
+# -- downloads
+
+
+def test_a_download_is_an_attachment_and_nothing_else(browser_of, server, tenant):
+    answer = browser_of.get(address(tenant, "artifact_download"))
+    assert b"".join(answer.streaming_content) == b"\x1f\x8bpacked"
+    assert answer["Content-Disposition"] == 'attachment; filename="customers-1.tar.gz"'
+    assert answer["Content-Type"] == "application/octet-stream"
+    assert answer["Content-Length"] == "8"
+    assert policy(answer)["sandbox"] == ""
+    assert server.calls == ["artifact_version", "artifact_data"]
+
+
+def test_what_the_store_no_longer_has_is_said_on_the_page(browser_of, server, tenant, monkeypatch):
+    def gone(version):
+        raise TenantNotFound("The artifact URI '/x' does not exist.")
+
+    monkeypatch.setattr(server, "artifact_data", gone)
+    answer = browser_of.get(address(tenant, "artifact_download"), follow=True)
+    assert "download" not in answer.request["PATH_INFO"]
+    assert "This artifact can&#x27;t be downloaded: The artifact URI" in answer.content.decode()
+
+
+def test_no_answer_to_a_download_is_a_sentence(browser_of, server, tenant):
+    server.error = TenantUnreachable("Away.")
+    answer = browser_of.get(address(tenant, "artifact_download"))
+    assert answer.status_code == 503
+    assert b"does not answer" in answer.content
+
+
+def test_outsiders_download_nothing(outsider, as_user, server, tenant):
+    assert as_user(outsider).get(address(tenant, "artifact_download")).status_code == 404
+    assert server.calls == []
