@@ -2,6 +2,8 @@
 
 from functools import partial
 
+from csp.constants import NONE
+from csp.decorators import csp_update
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import Http404, HttpResponse, QueryDict
@@ -198,43 +200,61 @@ def run_detail(request, run):
     view = request.GET.get("view", "graph")
     view = view if view in VIEWS else "graph"
     rerun = rerun_of(request.tenant, run)
-    step, ended = request.GET.get("step", ""), rerun.state if rerun and rerun.has_ended else ""
-    wanted = request.GET.get("artifact", "")
-    answer, trouble = _ask(request, lambda client: _shown(client, run, step, view, ended, wanted))
+    ended = rerun.state if rerun and rerun.has_ended else ""
+    answer, trouble = _ask(request, lambda client: _shown(client, run, view, ended, request.GET))
     context = {"tenant": request.tenant, "run_id": run, "trouble": trouble, "view": view, **_rights(request)}
     if answer:
-        context |= {"rerun": rerun, "output": output_of(rerun), **_run(request, *answer)}
-    return render_partial(request, "runs/run.html#run", context)
+        context |= {"rerun": rerun, "output": output_of(rerun), **_run(request, **answer)}
+    response = render_partial(request, "runs/run.html#run", context)
+    return _with_frame(request, response, context.get("frame", ""))
 
 
-def _shown(client, run, step: str, view: str, ended: str, artifact: str):
-    listed = view == "artifacts"
-    page = open_run(client, run, step, details=view == "metrics" or listed, ended=ended, output=not listed)
-    configuration = configuration_of(client, page) if view == "configuration" else []
-    return page, configuration, open_artifacts(client, page, step, artifact) if listed else None
+def _shown(client, run, view: str, ended: str, asked) -> dict:
+    """What the chosen view is about, beside the run itself."""
+    step = asked.get("step", "")
+    if view == "artifacts":
+        page = open_run(client, run, step, details=True, ended=ended, output=False)
+        return {
+            "page": page,
+            "artifacts": open_artifacts(client, page, step, asked.get("artifact", ""), asked.get("show", "")),
+        }
+    page = open_run(client, run, step, details=view == "metrics", ended=ended)
+    return {
+        "page": page,
+        "configuration": configuration_of(client, page) if view == "configuration" else [],
+        "logged": logged(page.logged) if view == "metrics" else None,
+    }
 
 
-def _run(request, page, configuration, artifacts) -> dict:
+def _run(request, page, artifacts=None, **more) -> dict:
     show_graph = not page.too_large or "graph" in request.GET
     graph = page.graph() if show_graph else None
     return {
         "page": page,
         "run": page.run,
-        "configuration": configuration,
-        "artifacts": artifacts,
-        "logged": logged(_metadata(page, artifacts)),
         "model": model_of(page.run),
         "who": rows_of(request.tenant, [page.run])[0].person,
         "graph": graph,
         "undrawable": show_graph and graph is None and page.steps,
+        **(_artifacts(request, page.run, artifacts) if artifacts else {}),
+        **more,
     }
 
 
-def _metadata(page, artifacts) -> list[tuple]:
-    """Of the chosen artifact on its tab, else of the run and its steps."""
-    if artifacts is None:
-        return page.logged
-    return [("", artifacts.details.metadata)] if artifacts.details else []
+def _artifacts(request, run, artifacts) -> dict:
+    details, shown = artifacts.details, artifacts.visualization
+    args = [request.org.slug, request.tenant.slug, run.id]
+    known = {"artifacts": artifacts, "logged": logged([("", details.metadata)] if details else [])}
+    if shown and not shown.fault and shown.kind in ("html", "image"):
+        frame = reverse("tenants:artifact_frame", args=[*args, artifacts.chosen.id, artifacts.index])
+        known["picture" if shown.kind == "image" else "frame"] = frame
+    return known
+
+
+def _with_frame(request, response, frame: str):
+    """The page may hold this one frame, or none."""
+    allowed = f"{request.get_host()}{frame}" if frame else NONE
+    return csp_update({"frame-src": [allowed]})(lambda request: response)(request)
 
 
 @require_safe

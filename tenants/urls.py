@@ -3,7 +3,7 @@ from django.urls import path
 from tenants import run_views, views
 from tenants.access.pages import grant_views, member_views
 from tenants.run_templates.pages import compare_views
-from tenants.runs import saved_views
+from tenants.runs import artifact_views, saved_views
 
 app_name = "tenants"
 urlpatterns = [
@@ -30,5 +30,15 @@ urlpatterns = [
     path("<slug:tenant>/runs/columns/", run_views.run_columns, name="run_columns"),
     path("<slug:tenant>/runs/<uuid:run>/", run_views.run_detail, name="run_detail"),
     path("<slug:tenant>/runs/<uuid:run>/tags/", run_views.run_tags, name="run_tags"),
+    path(
+        "<slug:tenant>/runs/<uuid:run>/artifacts/<uuid:artifact>/download/",
+        artifact_views.artifact_download,
+        name="artifact_download",
+    ),
+    path(
+        "<slug:tenant>/runs/<uuid:run>/artifacts/<uuid:artifact>/<int:index>/",
+        artifact_views.artifact_frame,
+        name="artifact_frame",
+    ),
     path("<slug:tenant>/runs/<uuid:run>/steps/<uuid:step>/log/", run_views.step_log, name="step_log"),
 ]

@@ -14,7 +14,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
@@ -90,14 +90,57 @@ def fetch(
 
     Raises httpx.HTTPError, TooMuch, and TenantRefused for an answer that is compressed although no one asked for it.
     """
-    deadline.expect(HEAD_LIMIT, HEADS)
-    # httpcore hands these to our streams as they are; a wait for a free connection needs a number.
-    timeouts = {name: deadline for name in ("connect", "read", "write")}
-    timeouts["pool"] = deadline.left(httpx.PoolTimeout)
-    with http.stream(method, url, extensions={"timeout": timeouts}, **request) as answer:
+    with http.stream(method, url, extensions={"timeout": _timeouts(deadline)}, **request) as answer:
         deadline.expect(limit + HEAD_LIMIT, math.inf)
         content = _body(answer, limit)
         return httpx.Response(answer.status_code, headers=answer.headers, content=content)
+
+
+def _timeouts(deadline: Deadline) -> dict[str, Any]:
+    """httpcore hands these to our streams as they are; a wait for a free connection needs a number."""
+    deadline.expect(HEAD_LIMIT, HEADS)
+    return dict.fromkeys(("connect", "read", "write"), deadline) | {"pool": deadline.left(httpx.PoolTimeout)}
+
+
+class Download:
+    """A body that is read while it arrives, and is never whole in memory. Closing it ends the call.
+
+    `length` is what the server announced, None when it did not. Iterating raises httpx.HTTPError when the connection
+    breaks or its time is over, and TooMuch.
+    """
+
+    def __init__(self, answer: httpx.Response, limit: int, place: ExitStack):
+        self.answer, self.limit, self.place = answer, limit, place
+        announced = answer.headers.get("Content-Length", "")
+        self.length = int(announced) if announced.isdecimal() and len(announced) < 16 else None
+
+    def __iter__(self) -> Iterator[bytes]:
+        pieces = size = 0
+        for piece in self.answer.iter_raw():
+            pieces, size = pieces + 1, size + len(piece)
+            if size > self.limit or pieces > PIECES + size // PIECE:
+                raise TooMuch
+            yield piece
+
+    def close(self) -> None:
+        self.answer.close()
+        self.place.close()
+
+
+def download(
+    http: httpx.Client, url: str, deadline: Deadline, limit: int, place: ExitStack, **request: Any
+) -> Download:
+    """Begin to GET `url`; `place` is given back when the download is closed. For the rest see fetch: an answer that is
+    no success is read whole, into `answer.content`."""
+    made = http.build_request("GET", url, extensions={"timeout": _timeouts(deadline)}, **request)
+    answer = http.send(made, stream=True)
+    place.callback(answer.close)
+    if not answer.is_success:
+        deadline.expect(ANSWER_LIMIT + HEAD_LIMIT, math.inf)
+        content = _body(answer, ANSWER_LIMIT)
+        answer = httpx.Response(answer.status_code, headers=answer.headers, content=content)
+    deadline.expect(limit + HEAD_LIMIT, math.inf)
+    return Download(answer, limit, place)
 
 
 def _body(answer: httpx.Response, limit: int) -> bytes:
@@ -353,3 +396,5 @@ def _less(counts: Counter[str], key: str) -> None:
 
 
 PLACES = CallPlaces()
+# Downloads last as long as whoever asked for them reads: they take no place from the pages, nor pay for their bytes.
+DOWNLOAD_PLACES = CallPlaces(each=2, together=6, credit=math.inf)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import islice
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.conf import settings
@@ -19,6 +20,7 @@ from tenants.hosting.answers import identifier, is_number, line, listing, mappin
 from tenants.hosting.base import TenantError
 from tenants.runs.client import MAX_TAGS, Json, Run, Step, TenantClient, meta, name_of, resources
 from tenants.runs.reading import RunPage
+from tenants.runs.visualizations import Visualization, visualization_of
 
 ARTIFACTS = 1000  # of one step that are looked at; a server may send any number
 LISTED = 100  # of one step that are on the page, saved and read each
@@ -119,8 +121,15 @@ class ArtifactPage:
     chosen: Artifact | None = None
     details: ArtifactDetails | None = None
     note: str = ""  # why there are no details
+    index: int = 0  # of the visualization that is shown
+    visualization: Visualization | None = None  # HTML is left to its frame
     origin: ArtifactOrigin | None = None  # when another run made it
     lineage: Lineage = field(default_factory=lambda: Lineage([], []))
+
+    @property
+    def address(self) -> str:
+        """Query of the chosen artifact on the run's page."""
+        return "?" + urlencode({"view": "artifacts", "step": self.group.step, "artifact": self.chosen.id})
 
     @property
     def total(self) -> int:
@@ -132,21 +141,54 @@ class ArtifactPage:
         return self.chosen in self.group.read if self.group else False
 
 
-def open_artifacts(client: TenantClient, page: RunPage, step: str = "", artifact: str = "") -> ArtifactPage:
-    """`step` by its name and `artifact` by its id, both as asked for; without them the first there is."""
+def open_artifacts(
+    client: TenantClient, page: RunPage, step: str = "", artifact: str = "", index: str = ""
+) -> ArtifactPage:
+    """`step` by its name, `artifact` by its id and the `index` of a visualization of it, all as asked for; without
+    them the first there is."""
     known = dict(page.details)
     row = next((row for row in page.steps if row.name == step and row.id), None)
     if row and row.name not in known:  # the answer with all steps holds a hundred
         known[row.name] = client.step(row.id)
     groups = artifacts_of(known.values())
-    group = next((one for one in groups if one.step == step), next(iter(groups), None))
-    chosen = group.find(identifier(artifact)) if group else None
+    wanted = identifier(artifact)
+    group = _group(groups, step, wanted)
+    chosen = group.find(wanted) if group else None
     if chosen is None:
         return ArtifactPage(groups, group)
-    lineage = lineage_of(groups, chosen)
     details, note = attempt(lambda: details_of(client.artifact_version(chosen.id)))
-    origin = origin_of(client, page.run, details) if details else None
-    return ArtifactPage(groups, group, chosen, details, note, origin, lineage)
+    found = ArtifactPage(groups, group, chosen, details, note, lineage=lineage_of(groups, chosen))
+    return _with_details(client, page.run, found, index) if details else found
+
+
+def _group(groups: list[StepArtifacts], step: str, artifact: UUID | None) -> StepArtifacts | None:
+    """The step that was asked for, or the one that saved the artifact."""
+    for wanted in (
+        lambda one: one.step == step,
+        lambda one: any(saved.id == artifact for saved in one.saved),
+        lambda one: True,
+    ):
+        if found := next(filter(wanted, groups), None):
+            return found
+    return None
+
+
+def _with_details(client: TenantClient, run: Run, found: ArtifactPage, index: str) -> ArtifactPage:
+    kinds = found.details.visualizations
+    number = int(index) if index in map(str, range(len(kinds))) else 0
+    return replace(
+        found,
+        index=number,
+        visualization=_shown(client, found.chosen, kinds[number], number) if kinds else None,
+        origin=origin_of(client, run, found.details),
+    )
+
+
+def _shown(client: TenantClient, chosen: Artifact, kind: str, index: int) -> Visualization:
+    if kind == "html":
+        return Visualization("html")
+    answer, sentence = attempt(lambda: client.visualization(chosen.id, index))
+    return Visualization(kind, fault=sentence) if sentence else visualization_of(answer)
 
 
 def attempt(question: Callable[[], Any]) -> tuple[Any, str]:

@@ -11,6 +11,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -39,17 +40,25 @@ from tenants.hosting.base import (
     TenantUnreadable,
 )
 from tenants.hosting.bounded import (
+    DOWNLOAD_PLACES,
     PLACES,
     TOO_LARGE,
     CallPlaces,
     Deadline,
+    Download,
     TooMuch,
+    download,
     fetch,
     json_of,
     make_http,
 )
 
 TIMEOUT = 8.0  # seconds for a whole call, from the first byte of its login to the last of its answer
+DOWNLOAD_TIME = (
+    600.0  # seconds for a whole download; the server packs the files before it sends the first byte
+)
+DOWNLOAD_LIMIT = 2 * 1024**3  # bytes, as the server's own limit
+DOWNLOAD_TOO_LARGE = "The artifact is larger than 2 GB."
 TOO_LATE = "The server does not answer in time."
 JWT_LEEWAY = 60.0  # seconds before its end at which a session is renewed
 MAX_PAGE = 100
@@ -393,6 +402,38 @@ class TenantClient:
     def artifact_version(self, version_id: Id) -> Json:
         """metadata.{visualizations, run_metadata}, resources.{producer_step_run_id, producer_pipeline_run_id}."""
         return item(self.call("GET", f"/artifact_versions/{checked_id(version_id)}"))
+
+    def visualization(self, version_id: Id, index: int = 0) -> Any:
+        """{"type": "html" | "image" | "csv" | "markdown" | "json", "value"}: text, or base64 of an image."""
+        path = f"/artifact_versions/{checked_id(version_id)}/visualize"
+        return self.call("GET", path, index=index)
+
+    def artifact_data(self, version_id: Id) -> Download:
+        """The files of an artifact as the server packs them, .tar.gz; to be closed by whoever reads it.
+
+        The server checks the person's rights when it gives a token for this one download (0.98.0, up to 2 GB there);
+        the download itself asks for nothing else. TenantNotFound when the store no longer has it.
+        """
+        path = f"/artifact_versions/{checked_id(version_id)}"
+        secret = token(self.call("GET", f"{path}/download-token"))
+        with ExitStack() as place:
+            place.enter_context(DOWNLOAD_PLACES.one(self.api))
+            deadline = Deadline(DOWNLOAD_TIME)
+            found = self._download(f"{self.api}{path}/data", {"token": secret}, deadline, place)
+            found.place = place.pop_all()
+            return found
+
+    def _download(self, url: str, params: Json, deadline: Deadline, place: ExitStack) -> Download:
+        try:
+            found = download(self.http, url, deadline, DOWNLOAD_LIMIT, place, params=params)
+        except TooMuch as error:
+            raise TenantRefused(502, TOO_LARGE) from error
+        except httpx.HTTPError as error:
+            raise unreachable(error) from error
+        checked(found.answer)
+        if found.length is not None and found.length > DOWNLOAD_LIMIT:
+            raise TenantRefused(502, DOWNLOAD_TOO_LARGE)
+        return found
 
     # -- snapshots
 

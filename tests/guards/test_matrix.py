@@ -25,7 +25,7 @@ from tenants.credentials.models import AccessToken
 from tenants.hosting.elsewhere.models import Enrollment
 from tenants.run_templates.models import PushKey
 from tenants.runs import connection
-from tests.tenants.runs.fakes import RUN_ID, FakeTenantClient, churn
+from tests.tenants.runs.fakes import CUSTOMERS, RUN_ID, FakeTenantClient, churn
 
 from .people import clients_of, people_of
 from .test_audit_rows import a_request, a_signed_in_computer
@@ -231,6 +231,8 @@ MATRIX = {
     "tenants:compare_csv": reads(READS_SERVER),
     "tenants:run_tags": asks(RUNS_TEMPLATES),
     "tenants:step_log": reads(READS_SERVER),
+    "tenants:artifact_frame": reads(READS_SERVER),
+    "tenants:artifact_download": reads(READS_SERVER),
     "enrollment:detail": reads(SEES_TENANT),
     "enrollment:correct": does(ORG_ADMIN_CONNECTS),
     "usage:tenant": reads(TENANT_ADMINS),
@@ -316,6 +318,8 @@ ADDRESSES: dict[str, Callable[[SimpleNamespace], tuple[dict, str]]] = {
     "tenants:compare_csv": lambda w: ({}, TWO_RUNS),
     "tenants:run_tags": lambda w: ({"run": RUN_ID}, ""),
     "control_plane:device_authorization": lambda w: ({"home": w.elsewhere.pk}, ""),
+    "tenants:artifact_frame": lambda w: ({"run": RUN_ID, "artifact": CUSTOMERS}, ""),
+    "tenants:artifact_download": lambda w: ({"run": RUN_ID, "artifact": CUSTOMERS}, ""),
     "tenants:step_log": lambda w: ({"run": RUN_ID, "step": churn("steps")["items"][0]["id"]}, ""),
 }
 

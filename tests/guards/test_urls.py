@@ -19,7 +19,7 @@ UNMARKED = {
 # Parameters that are numbers counted per parent: any parent's "1" is another object, so nothing foreign exists.
 COUNTED = {"number"}
 # Parameters that name objects inside a tenant's server: only that tenant's connection can reach them.
-INSIDE_TENANT = {"run", "step"}
+INSIDE_TENANT = {"run", "step", "artifact", "index"}
 RANDOM_PARTS = re.compile(r"[A-Za-z0-9]{64}")
 
 

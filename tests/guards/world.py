@@ -74,4 +74,6 @@ class World:
             "number": self.template_run.number,
             "run": uuid4(),
             "step": uuid4(),
+            "artifact": uuid4(),
+            "index": 0,
         }

@@ -2,13 +2,18 @@
 
 import copy
 import json
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
 
+import httpx
+
 from tenants.hosting.base import TenantNotFound
+from tenants.hosting.bounded import Download
 from tenants.runs.client import MAX_PAGE, ListPage, LogLine, log_lines, page_of, run_of, step_of
 
+CUSTOMERS = UUID("a932575b-bf16-4d72-8d69-4088151161c5")  # artifact that the recorded run saved first
 DATA = Path(__file__).parents[2] / "data"
 RUN_ID = UUID("3eee631c-799b-4d99-9ed7-6070a22c1c6c")
 PROJECT = {"id": "a51045a2-aa6a-441d-b0dc-5bcc700eeab4", "name": "default"}
@@ -44,6 +49,7 @@ class FakeTenantClient:
         self.step_answers = {str(RUN_ID): churn("steps")}
         self.snapshots = {churn("snapshot")["id"]: churn("snapshot")}
         self.artifact_answers = artifact_answers(RUN_ID)
+        self.visualizations: dict[str, dict] = {}  # "id/index": answer
         self.logs: dict[str, list] = {}
         self.created: list[dict] = []
 
@@ -58,6 +64,16 @@ class FakeTenantClient:
         self.dags[str(new)] = {**churn("dag"), "id": str(new)}
         self.step_answers[str(new)] = churn("steps")
         return new
+
+    def show(self, kind: str, value, artifact: str = "customers") -> str:
+        """One more visualization of the recorded artifact of that name; its id."""
+        found = next(
+            one for one in self.artifact_answers.values() if one["body"]["artifact"]["name"] == artifact
+        )
+        shown = found["metadata"]["visualizations"]
+        self.visualizations[f"{found['id']}/{len(shown)}"] = {"type": kind, "value": value}
+        shown.append({"id": str(uuid4()), "body": {"type": kind, "uri": "/x"}})
+        return found["id"]
 
     def half_way(self, running: str = "train", run_id=RUN_ID) -> None:
         """Let the run be in the middle: steps before `running` done, it running, the others waiting."""
@@ -209,6 +225,20 @@ class FakeTenantClient:
     def artifact_version(self, version_id):
         self._asked("artifact_version")
         return self._known(self.artifact_answers, version_id)
+
+    def visualization(self, version_id, index=0):
+        self._asked("visualization")
+        self._known(self.artifact_answers, version_id)
+        return self.visualizations.get(f"{version_id}/{index}", {"type": "html", "value": "<p>Report</p>"})
+
+    def artifact_data(self, version_id):
+        self._asked("artifact_data")
+        self._known(self.artifact_answers, version_id)
+        content = b"\x1f\x8bpacked"
+        answer = httpx.Response(
+            200, headers={"Content-Length": str(len(content))}, stream=httpx.ByteStream(content)
+        )
+        return Download(answer, 1000, ExitStack())
 
     def snapshot(self, snapshot_id):
         self._asked("snapshot")
