@@ -106,6 +106,7 @@ NAVIGATION = (
     ("Teams", "users-round", "teams:list", Permission.ORGANIZATION_VIEW),
     ("Access", "table-2", "matrix:grid", Permission.TEAM_VIEW),
     ("Roles", "shield-check", "roles:list", Permission.ROLE_VIEW),
+    ("Runs", "play", "orgs:runs", Permission.ORGANIZATION_VIEW),
     ("Templates", "layout-template", "run_templates:org_list", Permission.ORGANIZATION_VIEW),
     ("Usage", "gauge", "usage:organization", Permission.TENANT_MANAGE_ALL),
     ("Audit log", "scroll-text", "audit:list", Permission.AUDIT_VIEW),

@@ -113,28 +113,6 @@ on("change", "input[data-mixed]", (box) => box.removeAttribute("data-mixed"));
 // One box that ticks all of its list
 on("change", "input[data-all]", (box) => document.getElementsByName(box.dataset.all).forEach((one) => { one.checked = box.checked; }));
 
-// A bar for what is ticked says how much that is, and offers what can be done with so much
-function tally(form) {
-  const count = [...form.elements].filter((one) => one.matches(".pick:checked")).length;
-  form.querySelectorAll("[data-count]").forEach((place) => { place.textContent = count; });
-  form.querySelectorAll("[data-least]").forEach((one) => { one.disabled = count < one.dataset.least || count > one.dataset.most; });
-}
-const tallyAll = () => document.querySelectorAll("form[data-tally]").forEach(tally);
-on("change", ".pick, [data-all]", tallyAll);
-on("reset", "form[data-tally]", () => setTimeout(tallyAll));
-addEventListener("pageshow", tallyAll);
-
-// What is ticked stays so when the list is fetched again
-const ticked = new Set();
-const picks = () => document.querySelectorAll("[data-keep-ticks] .pick");
-document.addEventListener("htmx:beforeSwap", ({ target }) => {
-  if (target.matches("[data-keep-ticks]")) picks().forEach((box) => { ticked[box.checked ? "add" : "delete"](box.value); });
-});
-document.addEventListener("htmx:afterSwap", () => {
-  picks().forEach((box) => { box.checked ||= ticked.has(box.value); });
-  tallyAll();
-});
-
 // A list of texts, one per line in a textarea, shown as chips
 function makeChips(area) {
   if (area.dataset.made) return;

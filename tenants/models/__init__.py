@@ -2,7 +2,7 @@
 
 from .accounts import TenantAccount
 from .grants import HOLDERS, InvitationGrant, TenantGrant
-from .run_views import SavedRunView
+from .saved_run_views import SavedRunView
 from .shares import Share
 from .tenant import (
     Tenant,

@@ -56,12 +56,17 @@ class Trouble:
 
 def ask(user, tenant: Tenant, question: Callable[[TenantClient], Any]) -> tuple[Any, Trouble | None]:
     """What `question` finds out, as this person, or why not. Raises TenantNotFound."""
+    return told(tenant, lambda: question(connect(user, tenant)))
+
+
+def told(tenant: Tenant, question: Callable[[], Any]) -> tuple[Any, Trouble | None]:
+    """The same for a question that has its client already. Asks nothing of our database."""
     if not tenant.is_available:
         return None, _not_running(tenant)
     if not tenant.has_projects:
         return None, _too_old(tenant)
     try:
-        return question(connect(user, tenant)), None
+        return question(), None
     except TenantNotFound:
         raise
     except TenantBusy:

@@ -148,6 +148,7 @@ MATRIX = {
     # the organization
     "orgs:create": asks(SUPERUSER_ONLY),
     "orgs:home": reads(EVERY_MEMBER),
+    "orgs:runs": reads(EVERY_MEMBER),
     "orgs:members": reads(VIEWERS),
     "orgs:member_detail": reads(VIEWERS_AND_ONESELF),
     "explain:question": reads(EVERY_MEMBER),

@@ -3,12 +3,13 @@ from django.urls import path
 from orgs.members import views as membership_views
 from orgs.organizations import security_views, views
 
-from . import home_views, member_views, organization_views
+from . import home_views, member_views, organization_views, tenant_run_views
 
 app_name = "orgs"
 urlpatterns = [
     path("new/", views.create, name="create"),
     path("<slug:org>/", home_views.home, name="home"),
+    path("<slug:org>/runs/", tenant_run_views.runs, name="runs"),
     path("<slug:org>/members/", member_views.members, name="members"),
     path("<slug:org>/members/export.csv", member_views.members_export, name="members_export"),
     path("<slug:org>/members/team/", member_views.members_team, name="members_team"),

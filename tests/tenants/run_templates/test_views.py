@@ -214,6 +214,8 @@ def test_detail_shows_history_and_parameters(template, holds, as_user):
     assert "Run 2, Failed, 4.0 s" in page
     assert "Olga Operator" in page
     assert f"{url('run', template)}?from=2" in page
+    runs = reverse("tenants:runs", args=[template.tenant.organization.slug, template.tenant.slug])
+    assert f'href="{runs}?template={template.pk}"' in page
     assert "logistic, stumps, neighbours" in page
     assert "100 to 5000 or none" in page
 

@@ -1,0 +1,51 @@
+"""Runs of all tenants in a browser: on the home page, and searched on their own."""
+
+import os
+from pathlib import Path
+
+import pytest
+from factories import make_grant, make_member, make_org, make_tenant
+from playwright.sync_api import expect
+
+from tenants.hosting.base import TenantUnreachable
+from tenants.runs import reading
+from tests.browsing import LOOKS, problems
+from tests.tenants.runs.fakes import PROJECT, FakeTenantClient
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture
+def ada(transactional_db, monkeypatch):
+    org, servers = make_org("Acme AI"), {}
+    ada = make_member(org, "admin", name="Ada Okafor", username="admin")
+    for slug in ("production", "staging", "sandbox"):
+        tenant = make_tenant(org, slug, name=slug, project_id=PROJECT["id"])
+        make_grant(tenant, ada, "admin", giver=ada)
+        servers[slug] = FakeTenantClient()
+    servers["staging"].add_run(name="nightly", created="2026-11-25T10:00:00")
+    servers["sandbox"].error = TenantUnreachable("The server cannot be reached.")
+    monkeypatch.setattr(reading, "connect", lambda user, tenant: servers[tenant.slug])
+    return ada
+
+
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
+def test_home_shows_runs_of_all_tenants_and_leads_to_their_search(visits, ada, width, scheme):
+    page = visits.open("/o/acme-ai/", ada, width, scheme)
+    latest = page.locator("#latest")
+    expect(latest.get_by_role("link", name="nightly")).to_be_visible()
+    expect(latest).to_contain_text("sandbox does not answer")
+    assert problems(page) == []
+    picture(page, f"home-{scheme}-{width}")
+    latest.get_by_role("link", name="Search and filter").click()
+    page.get_by_role("searchbox", name="Search by name").press_sequentially("night")
+    expect(latest.get_by_role("link", name="churn-2026")).to_have_count(0)
+    expect(latest.get_by_role("link", name="nightly")).to_be_visible()
+    expect(page.get_by_role("link", name="Search and filter")).to_have_count(0)
+    assert problems(page) == []
+    picture(page, f"org-runs-{scheme}-{width}")
+
+
+def picture(page, name):
+    if folder := os.environ.get("ZENPRO_SCREENSHOTS"):
+        page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
