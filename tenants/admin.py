@@ -7,6 +7,7 @@ from zenpro_site.common.admin import ActionsAdmin, ReadOnlyAdmin
 
 from .models import (
     InvitationGrant,
+    SavedRunView,
     Share,
     Tenant,
     TenantAccount,
@@ -148,6 +149,14 @@ class TenantAccountAdmin(ReadOnlyAdmin):
     list_filter = ["cut_at", "tenant__organization"]
     list_select_related = ["user", "tenant"]
     search_fields = ["user__email", "user__name", "tenant__name"]
+
+
+@admin.register(SavedRunView)
+class SavedRunViewAdmin(ReadOnlyAdmin):
+    list_display = ["name", "user", "tenant"]
+    list_filter = ["tenant__organization"]
+    list_select_related = ["user", "tenant"]
+    search_fields = ["name", "user__email", "tenant__name"]
 
 
 @admin.register(UnknownRight)
