@@ -71,7 +71,7 @@ def page_of(key) -> str:
 # -- refusals
 
 
-@pytest.mark.parametrize("text", ["", "x", "x.y", f"{uuid4().hex}.abc", "é.x", "."])
+@pytest.mark.parametrize("text", ["", "x", "x.y", "07f87c7e506240b4bd8f8597e24593f6.abc", "é.x", "."])
 def test_no_key_opens_nothing(text, db):
     response = push(text, packed())
     assert (response.status_code, "no longer valid" in said(response)) == (401, True)
