@@ -47,6 +47,8 @@ LOOK_ONLY = [
     "mails.Mail",
     "roles.Role",
     "roles.RolePermission",
+    "run_templates.CodeVersion",
+    "run_templates.PushKey",
     "run_templates.TemplateRun",
     "socialaccount.SocialAccount",
     "tenants.InvitationGrant",

@@ -263,7 +263,7 @@ FILE_UPLOAD_HANDLERS = [
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+    "staticfiles": {"BACKEND": "zenpro_site.static_files.SlimStaticFilesStorage"},
 }
 
 # Safety

@@ -3,7 +3,7 @@ from django.contrib import admin
 from zenpro_site.common.admin import ActionsAdmin, ReadOnlyAdmin
 
 from . import actions
-from .models import RunTemplate, TemplateRun
+from .models import CodeVersion, PushKey, RunTemplate, TemplateRun
 
 
 @admin.register(RunTemplate)
@@ -78,3 +78,25 @@ class TemplateRunAdmin(ReadOnlyAdmin):
     @admin.display(ordering="template__tenant__name")
     def tenant(self, run) -> str:
         return run.template.tenant.name
+
+
+@admin.register(CodeVersion)
+class CodeVersionAdmin(ReadOnlyAdmin):
+    """Handed over on the pages of runs and templates; removed when nothing uses it."""
+
+    list_display = ["pipeline_name", "number", "tenant", "kind", "origin", "created_by", "created_at"]
+    list_filter = ["kind", "tenant__organization"]
+    list_select_related = ["tenant", "created_by"]
+    search_fields = ["pipeline_name", "origin", "commit", "code_hash", "tenant__name"]
+    date_hierarchy = "created_at"
+
+
+@admin.register(PushKey)
+class PushKeyAdmin(ReadOnlyAdmin):
+    """Made on a page for a command, for half an hour; the text of a key is stored nowhere."""
+
+    list_display = ["person", "tenant", "template", "made_at", "received", "received_at"]
+    list_filter = ["tenant__organization"]
+    list_select_related = ["person", "tenant", "template", "received"]
+    search_fields = ["person__email", "tenant__name", "template__name"]
+    date_hierarchy = "made_at"

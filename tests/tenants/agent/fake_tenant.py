@@ -102,7 +102,7 @@ class FakeTenant:
             raise TenantRefused(403, "Cannot update the status of a finished run.")
         self.set(body["status"], body.get("status_reason", ""), self.run(run_id))
 
-    def steps(self, run_id, project=None):
+    def steps(self, run_id, project=None, page=1):
         if self.down:
             raise self.down
         return self.step_rows

@@ -211,6 +211,7 @@ def test_the_runner_gets_the_exact_environment_and_nothing_of_ours(loop, run, se
             "HOME",
             "TMPDIR",
             "LANG",
+            "PYTHONPATH",
             "PYTHONUNBUFFERED",
             "ZENML_CONFIG_PATH",
             "ZENML_STORE_TYPE",

@@ -7,7 +7,6 @@ import subprocess
 import tarfile
 from datetime import timedelta
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 from django.test import Client
