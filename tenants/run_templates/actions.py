@@ -226,13 +226,15 @@ def _change_code(template: RunTemplate, code: CodeVersion, by: Actor) -> None:
 def make_default(*, template: RunTemplate, document: Document, by: Actor) -> None:
     """Let the form begin with these values from now on; runs that are there keep theirs.
 
-    The run's name and how one run continued another are never part of it. Raises TemplateRefused when the values can't
+    The run's name and how one run continued another are never part of it; secrets are sealed, ZenML records those of a
+    re-run as they were sent. Raises TemplateRefused when the values can't
     be run or are the default already.
     """
     if document.faults:
         raise TemplateRefused(document.faults[0].message)
     locked = RunTemplate.objects.select_for_update().get(pk=template.pk)
-    values = {key: value for key, value in document.complete.items() if key not in ONCE}
+    whole = sealed(document.complete, document.schema, sealer(locked))
+    values = {key: value for key, value in whole.items() if key not in ONCE}
     _set_default(locked, {**values, "run_name": Document.of(locked).default["run_name"]}, by)
 
 

@@ -6,9 +6,13 @@ import pytest
 from factories import make_template
 
 from orgs.audit.models import AuditEvent
+from orgs.users.models import Actor
+from tenants.run_templates.actions import make_default
+from tenants.run_templates.document.parsed import Document
+from tenants.run_templates.document.schema import SEALED
 from tenants.run_templates.engine.derive import DeriveFailed, snapshot_body
 from tenants.run_templates.engine.sealed_secrets import opener, sealer
-from tenants.run_templates.models import TemplateRun
+from tenants.run_templates.models import RunTemplate, TemplateRun
 from zenpro_site.common.sealing import SecretsUnreadable
 
 from .samples import snapshot_of
@@ -105,6 +109,17 @@ def test_a_secret_in_a_text_or_a_link_is_sealed_as_well(shown, form):
     editor = answer.context["editor"]
     assert [change.name for change in editor.changes] == ["token"]
     assert NEW not in editor.document_json + editor.yaml + editor.link
+
+
+def test_a_secret_in_a_default_is_sealed_and_in_no_row(form, member):
+    template = RunTemplate.objects.get()
+    values = {"steps": {"work": {"parameters": {"token": NEW}}}}
+    document = Document.of(template).with_values(values)
+    make_default(template=template, document=document, by=Actor(member))
+    template.refresh_from_db()
+    kept = template.default_configuration["steps"]["work"]["parameters"]["token"]
+    assert opener(template)(kept.removeprefix(SEALED)) == NEW
+    assert NEW not in json.dumps(list(AuditEvent.objects.values_list("after", "before")))
 
 
 def test_a_secret_of_one_template_is_no_secret_of_another(tenant):
