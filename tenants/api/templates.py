@@ -58,7 +58,7 @@ class CodeOut(Schema):
 
     id: UUID
     number: int
-    kind: Literal["folder", "archive", "git"]
+    kind: Literal[tuple(CodeVersion.Kind.values)]
     origin: str = Field(description="The folder, the name of the archive, or the address of the repository.")
     revision: str = Field(description="The branch or tag that was asked for.")
     commit: str

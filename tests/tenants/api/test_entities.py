@@ -30,6 +30,7 @@ from tenants.hosting.base import TenantRefused
 from tenants.models import Tenant
 from tenants.run_templates import actions as template_actions
 from tenants.run_templates.document.configuration import default_configuration
+from tenants.run_templates.models import CodeVersion
 from tenants.usage.models import Quota
 from tests.tenants.runs.fakes import RUN_ID, FakeTenantClient, churn, connect_to
 
@@ -337,6 +338,11 @@ class TestTemplates:
         changed = call.patch(f"{self.PATH}/{made['id']}", requirements="a-package-nobody-made").json()
         assert changed["requirements_changed_by"] == me
         assert call.get(self.PATH).json()["items"][0]["requirements_changed_by"] == me
+
+    @pytest.mark.parametrize("kind", CodeVersion.Kind.values)
+    def test_code_of_every_kind_is_shown(self, call, tenant, template, kind):
+        type(template.code).objects.update(kind=kind)
+        assert call.get(f"{self.PATH}/{template.pk}").json()["code"]["kind"] == kind
 
     def test_requirements_that_are_no_packages(self, call, tenant, code):
         body = {"run": str(RUN_ID), "name": "weekly", "code_location": str(code)}
