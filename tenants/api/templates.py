@@ -187,6 +187,8 @@ def _named(request, pk: UUID) -> CodeVersion:
 
 def _copied(request, body: TemplateNew) -> CodeVersion:
     """A new version from a folder, once everything else is known to be fine."""
+    if not body.code_location:
+        raise Invalid([fault("Name a version of the code, or a folder it is copied from.", "code")])
     source = source_of(connect(request.user, request.tenant), body.run)
     pipeline = source.run.pipeline[: actions.LONGEST_NAME]
     facts = {"pipeline": pipeline, "snapshot": source.snapshot, "location": body.code_location}

@@ -356,6 +356,10 @@ class TestTemplates:
         assert answer.status_code == 422
         assert answer.json()["detail"][0]["loc"] == ["body", "run"]
 
+    def test_without_code(self, call, tenant):
+        answer = call.post(self.PATH, run=str(RUN_ID), name="weekly")
+        assert (answer.status_code, answer.json()["detail"][0]["loc"]) == (422, ["body", "code"])
+
     def test_a_server_that_does_not_answer(self, call, tenant):
         answer = call.post(self.PATH, run=str(RUN_ID), name="weekly", code_location="/nowhere")
         assert answer.status_code == 503 and "could not answer" in answer.json()["detail"]
