@@ -53,8 +53,11 @@ def opened_whole(path):
 
 
 def changed_code():
-    with open(os.path.join(os.getcwd(), "added_by_a_run.py"), "w"):
-        return True
+    """The copy it works in is its own; what is kept for other runs is not."""
+    for folder in glob.glob(os.path.join(DATA, "code", "*")):
+        with open(os.path.join(folder, "added_by_a_run.py"), "w"):
+            return True
+    return False
 
 
 def changed_environment():

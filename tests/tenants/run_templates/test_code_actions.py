@@ -30,7 +30,7 @@ def by(org):
 
 @pytest.fixture
 def project(tmp_path):
-    return Path(shutil.copytree(CHURN, tmp_path / "project"))
+    return Path(shutil.copytree(CHURN, tmp_path / "project", ignore=shutil.ignore_patterns("__pycache__")))
 
 
 @pytest.fixture

@@ -221,7 +221,7 @@ def pasted(command: str, folder: Path) -> str:
 
 def test_the_git_command(commands, key, tmp_path):
     """What is committed comes; what is not stays."""
-    folder = Path(shutil.copytree(CHURN, tmp_path / "project"))
+    folder = Path(shutil.copytree(CHURN, tmp_path / "project", ignore=shutil.ignore_patterns("__pycache__")))
     config = ["-c", "user.name=Ann", "-c", "user.email=ann@example.org"]
     for words in (["init", "-q"], ["add", "."], [*config, "commit", "-qm", "first"]):
         subprocess.run(["git", *words], cwd=folder, timeout=PATIENCE, check=True)
@@ -233,7 +233,7 @@ def test_the_git_command(commands, key, tmp_path):
 
 def test_the_tar_command(commands, key, tmp_path):
     """Environments, caches and the history of git stay."""
-    folder = Path(shutil.copytree(CHURN, tmp_path / "project"))
+    folder = Path(shutil.copytree(CHURN, tmp_path / "project", ignore=shutil.ignore_patterns("__pycache__")))
     before = sum(path.is_file() for path in folder.rglob("*") if "__pycache__" not in path.parts)
     for name in (".git/config", ".venv/bin/python", "node_modules/x.js", "churn/__pycache__/x.pyc"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
