@@ -11,7 +11,7 @@ from zenpro_site.common import modes
 from zenpro_site.common.addresses import authority
 
 GIVEN = {"DJANGO_SETTINGS_MODULE", "ZENPRO_DATA_FILE", "ZENPRO_URL_FILE"}  # said in clear below
-WEB_THREADS = 32  # tenants call us back while we call them, so a thread must always be free
+WEB_THREADS = 38  # tenants call us back while we call them, so a thread must always be free
 # Seconds until a busy thread lets another one on: a tenant's question takes 1 ms, and Python's own 5 ms is what it
 # would wait behind someone's page, several times over.
 SWITCH_INTERVAL = 0.0005

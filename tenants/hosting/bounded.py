@@ -41,7 +41,8 @@ CONTAINERS, VALUES = 100_000, 500_000  # in one answer: they need ten times as m
 LARGE = 256 * 1024  # bytes; larger answers are read one after the other, since nothing else runs meanwhile
 
 CALLS_PER_SERVER = 8  # at once, in this process
-CALLS = 24  # to all servers together: the other 8 of the 32 threads of a web process answer what tenants ask
+CALLS = 24  # to all servers together: 8 of the threads of a web process are left to answer what tenants ask
+DOWNLOADS = 4  # beside them
 WAITING, PATIENCE = 4, 0.25  # how many wait for a place, and for how many seconds
 FREE = 0.005  # seconds of processor time that every call may take; one with 100 kB takes as much
 SHARE = 0.02  # of a processor: what dearer calls to one server may take in the long run ...
@@ -397,4 +398,4 @@ def _less(counts: Counter[str], key: str) -> None:
 
 PLACES = CallPlaces()
 # Downloads last as long as whoever asked for them reads: they take no place from the pages, nor pay for their bytes.
-DOWNLOAD_PLACES = CallPlaces(each=2, together=6, credit=math.inf)
+DOWNLOAD_PLACES = CallPlaces(each=2, together=DOWNLOADS, credit=math.inf)

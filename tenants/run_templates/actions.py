@@ -154,7 +154,7 @@ def _fitting(code: CodeVersion, tenant: Tenant, pipeline: str, snapshot: Mapping
     if (code.tenant_id, code.pipeline_name) != (tenant.pk, pipeline[:LONGEST_NAME]):
         raise TemplateRefused("This is the code of another pipeline.", "code")
     try:
-        reason = missing(look_at(code.code_hash, snapshot, code.roots))
+        reason = missing(look_at(code.code_hash, snapshot, code.roots, str(tenant.pk)))
     except CodeError as error:
         reason = error.reason
     if reason:

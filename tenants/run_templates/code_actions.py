@@ -56,7 +56,7 @@ def add_archive(
     """What is in a .zip or .tar.gz; `name` is what its sender called it. Returns a CodeVersion. Raises CodeRefused."""
     _check_space(tenant)
     with _refused_at("archive"):
-        code_hash = freeze_archive(archive)
+        code_hash = freeze_archive(archive, str(tenant.pk))
     facts = {"kind": Kind.ARCHIVE, "origin": name[-500:], "code_hash": code_hash}
     return _add(tenant, pipeline, snapshot, facts, by)
 
@@ -67,7 +67,7 @@ def add_pushed(
     """What came from a terminal, a .zip or .tar.gz as well. Raises CodeRefused."""
     _check_space(tenant)
     with _refused_at(""):
-        code_hash = freeze_archive(archive)
+        code_hash = freeze_archive(archive, str(tenant.pk))
     facts = {"kind": Kind.PUSH, "origin": "a terminal", "code_hash": code_hash}
     return _add(tenant, pipeline, snapshot, facts, by)
 
@@ -88,7 +88,7 @@ def add_commit(
     """
     _check_space(tenant)
     with _refused_at("url"):
-        code_hash, commit = freeze_commit(url, revision, token)
+        code_hash, commit = freeze_commit(url, revision, token, str(tenant.pk))
     facts = {"kind": Kind.GIT, "origin": url, "revision": revision, "commit": commit, "code_hash": code_hash}
     return _add(tenant, pipeline, snapshot, facts, by)
 
@@ -111,7 +111,7 @@ def _check_space(tenant: Tenant) -> None:
 def _add(tenant: Tenant, pipeline: str, snapshot: Mapping[str, Any], facts: dict, by: Actor) -> CodeVersion:
     """The newest version of the pipeline; the last one again when this is the same from the same place."""
     with _refused_at(""):
-        look = look_at(facts["code_hash"], snapshot)
+        look = look_at(facts["code_hash"], snapshot, place=str(tenant.pk))
     layout = _layout(look)
     if not storable([pipeline, layout["roots"]]):
         raise CodeRefused("A name in this pipeline or its code has characters that can't be stored.")
@@ -166,7 +166,7 @@ def _check_layout(
     version: CodeVersion, snapshot: Mapping[str, Any], roots: list[str], starts_in: str
 ) -> None:
     with _refused_at("roots"):
-        look = look_at(version.code_hash, snapshot, roots)
+        look = look_at(version.code_hash, snapshot, roots, str(version.tenant_id))
     if not set(roots) <= {"", *look.choices, *version.roots}:
         raise CodeRefused("Modules can only be imported from a folder of the code.", "roots")
     if starts_in not in {"", *look.folders, *look.choices, *roots, version.starts_in}:

@@ -52,6 +52,11 @@ class CodeVersion(models.Model):
     def __str__(self) -> str:
         return f"{self.pipeline_name} v{self.number}"
 
+    @property
+    def came_from(self) -> str:
+        """For people."""
+        return "pushed from a terminal" if self.kind == self.Kind.PUSH else self.origin
+
 
 class RunTemplate(PlainNames, models.Model):
     """A recorded run that people run again with another configuration.

@@ -10,15 +10,16 @@ LARGEST = 50 * 1024**2  # bytes of an archive
 SECONDS = 60
 
 
-def freeze_archive(archive: Path) -> str:
+def freeze_archive(archive: Path, place: str = "") -> str:
     """Unpack a .zip or .tar.gz, keep an immutable copy of what is in it, and return its hash.
 
-    A single folder at its top is taken as the code itself. Raises CodeError with a sentence for people.
+    A single folder at its top is taken as the code itself. `place`: the tenant's id. Raises CodeError with a sentence
+    for people.
     """
     with scratch("unpacked") as folder:
         inside = folder / "code"
         inside.mkdir(mode=0o700)
-        answer_of("unpack.py", [archive, inside], folder, read=[archive], seconds=SECONDS)
+        answer_of("unpack.py", [archive, inside], folder, read=[archive], seconds=SECONDS, place=place)
         return freeze_folder(_top(inside))
 
 

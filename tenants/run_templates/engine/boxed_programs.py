@@ -1,6 +1,7 @@
 """Runs the programs in boxed/, which read what strangers packed, each in a box with one folder to write to."""
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -10,6 +11,8 @@ from typing import Any
 
 from django.conf import settings
 
+from tenants.hosting.base import TenantBusy
+from tenants.hosting.bounded import CallPlaces
 from tenants.hosting.local import box
 from tenants.hosting.local.variables import PASSED_ON, certificate_paths
 
@@ -20,6 +23,9 @@ LIMITS = {"file_size": 4 * MAX_BYTES, "memory": 512 * 1024**2, "open_files": 256
 LONGEST = 500  # characters of a sentence
 PATIENCE = 10  # seconds that a box may take beside its program
 FAILED = "the program that reads it failed."
+READERS = 2  # of these programs at once in a process, each of another tenant: code can make any of them slow
+PLACES = CallPlaces(each=1, together=READERS, patience=1.0, credit=math.inf)
+BUSY = "Other code is being read right now. Try again in a moment."
 
 
 def answer_of(
@@ -28,13 +34,30 @@ def answer_of(
     folder: Path,
     *,
     seconds: int,
+    place: str,
     read: Sequence[Path] = (),
     secrets: Mapping[str, str] | None = None,
 ) -> Any:
     """What a program of boxed/ answers: None or an object. It gets the words, then the limits of code.
 
-    Raises CodeError with its sentence, or with the reason it was ended for.
+    `place`: for whom it reads, a tenant's id. Raises CodeError with its sentence, with the reason it was ended for, or
+    when others are being read.
     """
+    try:
+        with PLACES.one(place):
+            return _answer_of(program, words, folder, seconds, read, secrets)
+    except TenantBusy as error:
+        raise CodeError(BUSY) from error
+
+
+def _answer_of(
+    program: str,
+    words: Sequence[object],
+    folder: Path,
+    seconds: int,
+    read: Sequence[Path],
+    secrets: Mapping[str, str] | None,
+) -> Any:
     told = folder / ".told"
     limits = box.Limits(**LIMITS, seconds=seconds)
     seen = [PROGRAMS, *read, *box.base_folders(_python()), *certificate_paths(os.environ)]

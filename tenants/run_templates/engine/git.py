@@ -35,19 +35,20 @@ def _parts(url: str):
     return parts
 
 
-def freeze_commit(url: str, revision: str, token: str = "") -> tuple[str, str]:
+def freeze_commit(url: str, revision: str, token: str = "", place: str = "") -> tuple[str, str]:
     """(hash of the frozen code, id of the commit) of a branch, tag or whole commit id; "" is the main branch.
 
-    `token`: "token" or "name:token", for private repositories. Raises CodeError with a sentence for people.
+    `token`: "token" or "name:token", for private repositories. `place`: the tenant's id. Raises CodeError with a sentence for people.
     """
     check_address(url)
     if not revision.isprintable() or len(revision) > LONGEST_REVISION:
         raise CodeError("This is not the name of a branch or tag.")
     with scratch("fetched") as folder:
         inside, store = folder / "code", folder / "store"
-        for place in (inside, store):
-            place.mkdir(mode=0o700)
+        for empty in (inside, store):
+            empty.mkdir(mode=0o700)
         secrets = {"token": token} if token else None
         words = [LIBRARIES, url, revision, store, inside]
-        answer = answer_of("fetch.py", words, folder, read=[LIBRARIES], seconds=SECONDS, secrets=secrets)
+        reads = {"read": [LIBRARIES], "seconds": SECONDS, "place": place}
+        answer = answer_of("fetch.py", words, folder, secrets=secrets, **reads)
         return freeze_folder(inside), answer["commit"]

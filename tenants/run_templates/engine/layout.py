@@ -45,21 +45,27 @@ class CodeLook:
     bytes: int
 
     @property
+    def missing(self) -> int:
+        return sum(not step.is_there for step in self.steps)
+
+    @property
     def is_complete(self) -> bool:
-        return all(step.is_there for step in self.steps)
+        return not self.missing
 
 
-def look_at(code_hash: str, snapshot: Mapping[str, Any], roots: Sequence[str] | None = None) -> CodeLook:
+def look_at(
+    code_hash: str, snapshot: Mapping[str, Any], roots: Sequence[str] | None = None, place: str = ""
+) -> CodeLook:
     """Look for the steps of a snapshot in frozen code; with `roots`, only where these would find them.
 
-    Nothing of the code is run. Raises CodeError for a step from a notebook, and when the code can't be read.
+    Nothing of the code is run. `place`: the tenant's id. Raises CodeError for a step from a notebook, and when the code can't be read.
     """
     steps = dict(_steps(snapshot))
     with scratch("looked") as folder:
         wanted = folder / "wanted"
         wanted.write_text(json.dumps({"steps": steps, "roots": [*roots] if roots else None}))
         code = code_folder(code_hash)
-        answer = answer_of("look.py", [code, wanted], folder, read=[code], seconds=SECONDS)
+        answer = answer_of("look.py", [code, wanted], folder, read=[code], seconds=SECONDS, place=place)
     return _look(answer, steps)
 
 

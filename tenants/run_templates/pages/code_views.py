@@ -53,13 +53,14 @@ def check(request, code):
     subject, trouble = subject_of(request)
     if subject and subject.pipeline != version.pipeline_name:
         raise Http404("This is the code of another pipeline.")
-    form, look = _layout(request, version, subject) if subject else (None, None)
+    form, look, refusal = _layout(request, version, subject) if subject else (None, None, "")
     wanted = look and request.method == "POST" and request.POST.get("do") != "look"
     if wanted and form.is_valid() and (used := _saved(request, version, subject, form)):
         return redirect(_onward(request, used, subject))
     context = {"version": version, "subject": subject, "trouble": trouble, "form": form, "look": look}
+    context["refusal"] = refusal
     context["steps"] = [_shown(step) for step in look.steps] if look else []
-    return render(request, "run_templates/code/check.html", context, status=_status(trouble, form))
+    return render(request, "run_templates/code/check.html", context, status=_status(trouble or refusal, form))
 
 
 def _onward_from(request, subject: Subject, way: str, form) -> str:
@@ -90,16 +91,15 @@ def _uploaded(upload, facts: dict, by: Actor) -> CodeVersion:
 
 
 def _layout(request, version: CodeVersion, subject: Subject):
-    """The form, and the look at the code with what it says."""
+    """The form, and the look at the code with what it says; or why the code can't be looked at."""
     initial = {"roots": [root or "." for root in version.roots], "starts_in": version.starts_in or "."}
     posted = request.POST if request.method == "POST" else None
     chosen = [_path(root) for root in request.POST.getlist("roots")] if posted else version.roots
     try:
-        look = look_at(version.code_hash, subject.snapshot, chosen or version.roots)
+        look = look_at(version.code_hash, subject.snapshot, chosen or version.roots, str(request.tenant.pk))
     except CodeError as error:
-        messages.error(request, error.reason)
-        return None, None
-    return LayoutForm(posted, look=look, initial=initial), look
+        return None, None, error.reason
+    return LayoutForm(posted, look=look, initial=initial), look, ""
 
 
 def _shown(step: StepLook) -> StepLook:

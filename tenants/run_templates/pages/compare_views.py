@@ -33,7 +33,7 @@ def compare(request):
     refusal = _refusal(choice)
     found, trouble = (None, None) if refusal else _read(request, choice)
     context = {"tenant": request.tenant, "choice": choice, "trouble": trouble, **_rights(request)}
-    context |= {"refusal": refusal, "fewest": FEWEST, "most": MOST, "url": request.path}
+    context |= {"refusal": refusal, "fewest": FEWEST, "most": MOST, "compare_url": request.path}
     context |= _shown(request, choice, found) if found else _offered(request, choice)
     status = 400 if choice.wrong or len(choice.ids) > MOST else 200
     return render_partial(request, "run_templates/compare.html#comparison", context, status=status)

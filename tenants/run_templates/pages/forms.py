@@ -56,7 +56,5 @@ class TemplateForm(EditForm):
 
 def code_label(version: CodeVersion) -> str:
     """A version for a list to choose from."""
-    if version.kind == CodeVersion.Kind.PUSH:
-        return f"v{version.number} · pushed from a terminal"
-    where = f"{version.origin} @ {version.commit[:7]}" if version.commit else version.origin
-    return f"v{version.number} · {where}"
+    commit = f" @ {version.commit[:7]}" if version.commit else ""
+    return f"v{version.number} · {version.came_from}{commit}"

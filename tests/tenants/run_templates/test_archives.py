@@ -233,3 +233,16 @@ def test_a_reader_that_is_killed(archive, monkeypatch, tmp_path):
     monkeypatch.setattr(boxed_programs, "PROGRAMS", tmp_path)
     tar_of(archive, FILES.items())
     assert "more than 512 MB of memory" in refusal_of(archive)
+
+
+def test_one_tenants_code_is_read_at_a_time_and_others_go_on(archive, monkeypatch):
+    """Code that makes its reader slow never holds the threads of the web."""
+    monkeypatch.setattr(boxed_programs.PLACES, "patience", 0.01)
+    zip_of(archive, FILES.items())
+    with boxed_programs.PLACES.one("acme"):
+        with pytest.raises(CodeError, match="Other code is being read right now"):
+            freeze_archive(archive, "acme")
+        assert content_of(freeze_archive(archive, "globex")) == FILES
+        with boxed_programs.PLACES.one("initech"), pytest.raises(CodeError, match="Other code is being read"):
+            freeze_archive(archive, "globex")
+    assert content_of(freeze_archive(archive, "acme")) == FILES

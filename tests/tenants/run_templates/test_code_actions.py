@@ -11,6 +11,7 @@ from orgs.users.models import Actor
 from tenants.run_templates import actions, code_actions
 from tenants.run_templates.actions import TemplateRefused
 from tenants.run_templates.code_actions import CodeRefused
+from tenants.run_templates.models import CodeVersion, RunTemplate
 from tests.tenants.runs.fakes import churn
 
 CHURN = Path(__file__).parents[3] / "examples" / "churn"
@@ -156,3 +157,10 @@ def test_a_template_keeps_its_code_when_the_new_one_lacks_a_step(add, project, t
     template.refresh_from_db()
     assert (refusal.value.field, template.code.number) == ("code", 1)
     assert "template.code_changed" not in deeds()
+
+
+def test_with_its_tenant_everything_goes(add, tenant):
+    """Code that is used is not forgotten, but it does not keep a tenant."""
+    make_template_run(make_template(tenant, pipeline_name="churn", snapshot=SNAPSHOT, code=add()))
+    tenant.delete()
+    assert not (CodeVersion.objects.exists() or RunTemplate.objects.exists())

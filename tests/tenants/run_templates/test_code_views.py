@@ -16,6 +16,7 @@ from orgs.users.models import Actor, User
 from tenants.hosting.base import TenantUnreachable
 from tenants.run_templates import actions, code_actions
 from tenants.run_templates.document.configuration import default_configuration
+from tenants.run_templates.engine import boxed_programs
 from tests.tenants.runs.fakes import RUN_ID, churn, connect_to
 from zenpro_site.common import uploads
 
@@ -220,6 +221,8 @@ def test_a_step_that_is_not_there_is_shown_and_stops(tenant, editor, project):
     page = text(editor.get(response.url))
     assert page.count('<span class="sr">Not found</span>') == 5
     assert "has no such step" in page
+    assert "5 of 5 steps are not in this code." in page
+    assert "Use this code" not in page, "It would be refused."
     version = tenant.code_versions.get()
     type(version).objects.update(starts_in="data")
     response = editor.post(response.url, {"roots": ["."], "starts_in": ".", "do": "use"})
@@ -233,6 +236,14 @@ def test_an_edited_step_is_shown_as_one(tenant, editor, project, version):
     response = editor.post(url("code_add", tenant, run=RUN_ID, way="folder"), {"location": str(project)})
     page = text(editor.get(response.url))
     assert (page.count("edited since the run"), page.count("same as in the run")) == (1, 4)
+
+
+def test_code_that_cannot_be_looked_at_now_is_told(tenant, editor, version, monkeypatch):
+    monkeypatch.setattr(boxed_programs.PLACES, "patience", 0.01)
+    with boxed_programs.PLACES.one(str(tenant.pk)):
+        response = editor.get(url("code", tenant, version.pk, run=RUN_ID))
+    assert (response.status_code, "Other code is being read right now." in text(response)) == (503, True)
+    assert "Try again</a>" in text(response)
 
 
 def test_looking_again_changes_nothing(tenant, editor, version):

@@ -1,6 +1,7 @@
 """The page of a comparison, its file, and what a column can become."""
 
 import csv
+import re
 from io import StringIO
 from urllib.parse import urlencode
 from uuid import uuid4
@@ -171,6 +172,7 @@ def test_the_baseline_is_the_first_and_can_be_another(look, server):
 def test_equal_runs_do_not_differ(look, server):
     page = look(RUN_ID, server.add_run(name=churn("run")["name"])).content.decode()
     assert "These runs do not differ" in page
+    assert not re.search("<a [^>]*></a>", page), "A button without words."
 
 
 def test_the_choice_of_what_is_better_is_in_the_address(look, server):

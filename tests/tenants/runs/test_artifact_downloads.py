@@ -94,5 +94,5 @@ def test_more_than_the_limit_is_cut(client, server, monkeypatch):
 
 
 def test_downloads_have_few_places_and_pay_for_no_bytes():
-    assert (bounded.DOWNLOAD_PLACES.each, bounded.DOWNLOAD_PLACES.together) == (2, 6)
+    assert (bounded.DOWNLOAD_PLACES.each, bounded.DOWNLOAD_PLACES.together) == (2, 4)
     assert bounded.DOWNLOAD_PLACES.credit == float("inf")

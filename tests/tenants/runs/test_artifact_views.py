@@ -1,6 +1,7 @@
 """What leaves for a browser of artifacts, and under which policy; the server is a fake."""
 
 import base64
+import re
 from uuid import uuid4
 
 import pytest
@@ -134,9 +135,12 @@ def test_a_picture_is_on_the_page_when_it_is_one(page, server, tenant):
 
 def test_a_table_says_what_it_leaves_out(page, server):
     server.show("csv", "a,b\n" + "1,<b>\n" * 60)
+    server.show("csv", ",".join("x" * 60) + "\n" + ("1," * 59 + "2\n") * 60)
     text = page().content.decode()
     assert "<td>&lt;b&gt;</td>" in text
-    assert "Not shown:" in text
+    assert re.search(r"<span>Not shown: \d+ rows</span>", text)
+    text = page(show="1").content.decode()
+    assert re.search(r"<span>Not shown: \d+ rows and \d+ columns</span>", text)
 
 
 def test_json_is_pretty(page, server):
