@@ -23,12 +23,13 @@ from factories import make_key, make_tenant
 from orgs.users.models import User
 from tenants.credentials.models import AccessToken
 from tenants.hosting.elsewhere.models import Enrollment
-from tenants.run_templates.models import PushKey
+from tenants.run_templates.engine.code import freeze
+from tenants.run_templates.models import CodeVersion, PushKey
 from tenants.runs import connection
 from tests.tenants.runs.fakes import CUSTOMERS, RUN_ID, FakeTenantClient, churn
 
 from .people import clients_of, people_of
-from .test_audit_rows import a_request, a_signed_in_computer
+from .test_audit_rows import EXAMPLE, a_request, a_signed_in_computer
 from .walk import admin_pages, all_pages
 
 pytestmark = pytest.mark.thorough
@@ -337,8 +338,10 @@ def quiet(monkeypatch):
 
 
 @pytest.fixture
-def everything(quiet, world, foreign):
-    """Both worlds, all people, and what belongs to the Member."""
+def everything(quiet, world, foreign, tmp_path, monkeypatch):
+    """Both worlds, all people, and what belongs to the Member; the code of the template is really there."""
+    monkeypatch.setattr(settings, "ZENPRO_DATA", tmp_path)
+    CodeVersion.objects.filter(pk=world.template.code_id).update(code_hash=freeze(str(EXAMPLE)))
     people = people_of(world, foreign)
     clients = clients_of(people)
     own = SimpleNamespace(tenant=world.tenant, admin=people["member"])
