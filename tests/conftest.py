@@ -38,7 +38,8 @@ def pytest_collection_modifyitems(config, items):
         limit = max((LIMITS.get(mark.name, 0) for mark in item.iter_markers()), default=0)
         if limit and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(limit))
-        if DATABASES.intersection(item.fixturenames) or item.get_closest_marker("django_db"):
+        uses_one = DATABASES.intersection(item.fixturenames) or item.get_closest_marker("django_db")
+        if uses_one and not item.get_closest_marker("any_database"):
             item.add_marker(pytest.mark.database)
     if config.option.markexpr == QUICK:
         thorough = [item for item in items if item.get_closest_marker("thorough")]

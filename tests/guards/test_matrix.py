@@ -32,7 +32,7 @@ from .people import clients_of, people_of
 from .test_audit_rows import EXAMPLE, a_request, a_signed_in_computer
 from .walk import admin_pages, all_pages
 
-pytestmark = pytest.mark.thorough
+pytestmark = [pytest.mark.thorough, pytest.mark.any_database]
 
 # -- answers
 

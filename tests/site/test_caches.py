@@ -33,6 +33,7 @@ def test_a_page_that_breaks(db, as_user, owner, monkeypatch):
 
 
 @pytest.mark.thorough
+@pytest.mark.any_database
 def test_every_page_of_somebody_signed_in(superuser, as_user):
     client, values, wrong = as_user(superuser), World("Acme AI").values, []
     client.raise_request_exception = False

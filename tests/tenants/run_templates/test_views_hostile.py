@@ -74,6 +74,7 @@ def test_a_page_of_a_hostile_snapshot_can_be_sent_back_and_run(name, open_form):
     assert TemplateRun.objects.get().changes == []
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize("name", SNAPSHOTS)
 def test_the_page_of_a_template_of_a_hostile_snapshot_and_of_its_run_is_shown(name, open_form):  # noqa: F811
     client, address = open_form(SNAPSHOTS[name])
@@ -86,6 +87,7 @@ def test_the_page_of_a_template_of_a_hostile_snapshot_and_of_its_run_is_shown(na
         assert len(answer.content) < 3_000_000
 
 
+@pytest.mark.any_database
 def test_fields_beyond_what_a_form_can_send_are_edited_as_yaml(open_form):  # noqa: F811
     client, address = open_form(SNAPSHOTS["fields"])
     page = client.get(address).content.decode()
@@ -121,6 +123,7 @@ def test_fields_beyond_what_a_form_can_send_are_edited_as_yaml(open_form):  # no
         ("items", "x\n" * 20_000),
     ],
 )
+@pytest.mark.any_database
 def test_a_hostile_text_is_answered_and_stays_as_it_was_typed(name, text, open_form):  # noqa: F811
     client, address = open_form(SNAPSHOTS[name])
     page = client.get(address).content.decode()
@@ -161,6 +164,7 @@ def test_a_hostile_text_is_answered_and_stays_as_it_was_typed(name, text, open_f
     ],
 )
 @pytest.mark.parametrize("tab", ["form", "yaml", "diff"])
+@pytest.mark.any_database
 def test_a_hostile_yaml_is_answered_and_stays_as_it_was_typed(text, tab, open_form):  # noqa: F811
     client, address = open_form(snapshot_of({"x": INTEGER}))
     sent = {"shown": "yaml", "document": "{}", "yaml": text, "tab": tab}
@@ -178,6 +182,7 @@ def test_a_hostile_yaml_is_answered_and_stays_as_it_was_typed(text, tab, open_fo
     ["[" * 900, '{"a":' * 900 + "1" + "}" * 900, "[" * 300 + "]" * 300, '"\\ud800"', "1" * 3000, "NaN"],
 )
 @pytest.mark.parametrize("tab", ["form", "yaml", "diff"])
+@pytest.mark.any_database
 def test_a_hostile_link_is_answered(value, tab, open_form):  # noqa: F811
     client, address = open_form(snapshot_of({"x": {}, "y": INTEGER}))
     for name in ("x", "y"):
@@ -190,6 +195,7 @@ def test_a_hostile_link_is_answered(value, tab, open_form):  # noqa: F811
 @pytest.mark.parametrize(
     "document", ["[" * 5000, json.dumps(deep(200)), json.dumps([0] * 50_000), "null", "x"]
 )
+@pytest.mark.any_database
 def test_a_document_that_no_page_sent_is_as_if_there_were_none(document, open_form):  # noqa: F811
     client, address = open_form(snapshot_of({"x": INTEGER}))
     answer = client.post(
@@ -198,6 +204,7 @@ def test_a_document_that_no_page_sent_is_as_if_there_were_none(document, open_fo
     assert [change.after for change in answer.context["editor"].changes] == [2]
 
 
+@pytest.mark.any_database
 def test_a_very_long_difference_is_counted_instead_of_compared(open_form):  # noqa: F811
     client, address = open_form(SNAPSHOTS["keys"])
     page = client.get(address).content.decode()
