@@ -15,7 +15,7 @@ from orgs.permissions import Permission
 from tenants.access.gate import tenant_view
 from tenants.hosting.base import TenantNotFound
 from tenants.models.tenant_permissions import TenantPermission
-from tenants.run_templates.origin import output_of, rerun_of, runs_of_template
+from tenants.run_templates.origin import doors_of, output_of, repeatable, rerun_of, runs_of_template
 from tenants.runs import columns
 from tenants.runs.actions import change_tags
 from tenants.runs.artifacts import model_of, open_artifacts
@@ -68,6 +68,7 @@ def runs(request):
         "is_fragment": wants(request, "runs"),
         "heads": sort_heads(request.GET, chosen.order),
         "live": any(run.in_progress for run in shown),
+        "repeatable": repeatable(tenant, [run.id for run in shown], request.tenant_permissions),
         **_rights(request),
     }
     return render_partial(request, "runs/runs.html#runs", context)
@@ -162,7 +163,9 @@ def _filter(request) -> RunFilterForm:
         members = request.org.memberships.select_related("user").order_by("user__name", "user__email")
         people = [(one.user.username, str(one.user)) for one in members[:PEOPLE] if one.user != request.user]
     if TenantPermission.TEMPLATE_VIEW in request.tenant_permissions:
-        templates = [(str(pk), name) for pk, name in request.tenant.templates.values_list("pk", "name")]
+        templates = [
+            (str(pk), name) for pk, name in request.tenant.templates.listed().values_list("pk", "name")
+        ]
     return RunFilterForm(request.GET, people=people, templates=templates)
 
 
@@ -204,7 +207,8 @@ def run_detail(request, run):
     answer, trouble = _ask(request, lambda client: _shown(client, run, view, ended, request.GET))
     context = {"tenant": request.tenant, "run_id": run, "trouble": trouble, "view": view, **_rights(request)}
     if answer:
-        context |= {"rerun": rerun, "output": output_of(rerun), **_run(request, **answer)}
+        doors = doors_of(request.tenant, run, rerun, request.user, request.tenant_permissions)
+        context |= {"rerun": rerun, "output": output_of(rerun), "doors": doors, **_run(request, **answer)}
     response = render_partial(request, "runs/run.html#run", context)
     return _with_frame(request, response, context.get("frame", ""))
 

@@ -191,7 +191,7 @@ def _todo(request, has_runs: bool = False) -> dict:
     """What is left to do in a new tenant; items tick themselves off, and the list disappears when all are done."""
     tenant = request.tenant
     path = tenant.get_absolute_url()
-    has_templates = tenant.templates.exists()
+    has_templates = tenant.templates.listed().exists()
     others = len(members_in(tenant, managers=False).order_by().values("pk")[:2]) > 1
     todo = [
         Todo("Server is running", f"ZenML {tenant.zenml_version}", tenant.is_available),
@@ -292,7 +292,7 @@ def delete(request):
     context = {
         "tenant": tenant,
         "form": form,
-        "templates": tenant.templates.count(),
+        "templates": tenant.templates.listed().count(),
         "people": members_in(tenant).count(),
         "days": site.ZENPRO_KEEP_DELETED_DAYS,
     }

@@ -133,7 +133,7 @@ def _example_environment(tenant: Tenant, token: str, scratch: str) -> dict[str, 
 
 def template(tenant: Tenant, run_id: str, by: Actor):
     """The template of the example's run."""
-    found = tenant.templates.filter(name="churn").first()
+    found = tenant.templates.listed().filter(name="churn").first()
     return found or create_template(
         tenant=tenant,
         run_id=run_id,

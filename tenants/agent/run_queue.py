@@ -31,6 +31,8 @@ def look(run: TemplateRun, environments: RunEnvironments, runner: Runner) -> Nex
     """What a waiting re-run needs next. Says why it waits, and ends what can't begin."""
     if run.cancel_requested_at:
         finish_unsettled(run, End(State.STOPPED, stopped_by(run)), runner)
+    elif run.seconds_to_undo:
+        return Next.NOTHING
     elif reason := why_not_now(run.template.tenant):
         note(run, reason)
     elif run.template.tenant.desired_state == Tenant.DesiredState.DELETED:

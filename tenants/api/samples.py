@@ -34,7 +34,7 @@ def _of_organization(organization):
 def _of_tenant(user, tenant, rights) -> dict:
     found = {"tenant": tenant.slug, "grant": tenant.grants.valid().values_list("pk", flat=True).first()}
     if TenantPermission.TEMPLATE_VIEW in tenant_permissions_of(user, tenant, rights):
-        template = tenant.templates.defer("snapshot").first()
+        template = tenant.templates.listed().defer("snapshot").first()
         number = template and template.runs.values_list("number", flat=True).first()
         found |= {"template": template and template.pk, "number": number}
     return found

@@ -152,7 +152,7 @@ def _changeable(request, pk: UUID) -> RunTemplate:
 
 @router.get(TEMPLATES, auth=needs(TenantPermission.TEMPLATE_VIEW), response=Page[TemplateOut])
 def template_list(request, organization: str, tenant: str, asked: Query[TemplateFilters]):
-    found = request.tenant.templates.filter(name__icontains=asked.q).select_related(*PEOPLE)
+    found = request.tenant.templates.listed().filter(name__icontains=asked.q).select_related(*PEOPLE)
     return page_of(
         found.defer("snapshot", "default_configuration", "previous_configuration").order_by("name", "pk"),
         asked,

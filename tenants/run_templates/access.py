@@ -9,6 +9,12 @@ def may_edit(user, template, rights) -> bool:
     return TenantPermission.TEMPLATE_DELETE in rights or (own and TenantPermission.TEMPLATE_CREATE in rights)
 
 
+def needed_to_run_again(template) -> frozenset[TenantPermission]:
+    """Rights for one click on a run. `template`: the one that made it or was made for it; None: it has to be made."""
+    running = frozenset({TenantPermission.TEMPLATE_RUN})
+    return running if template else running | {TenantPermission.TEMPLATE_CREATE}
+
+
 def may_cancel(user, run, rights) -> bool:
     """Their own; anyone's for those who manage the tenant."""
     own = run.created_by_id == user.pk

@@ -5,7 +5,7 @@ Only create_template calls the tenant's server: as the person who creates, and b
 
 import json
 from collections.abc import Mapping
-from datetime import UTC
+from datetime import UTC, timedelta
 from http import HTTPStatus
 from typing import Any
 from uuid import UUID
@@ -43,8 +43,10 @@ from zenpro_site.common.refusals import Refused
 
 from .code_actions import missing
 from .models import CodeVersion, RunTemplate, TemplateRun
+from .remembered import Needs, prepared_of
 
-LONGEST_NAME = 200
+State = TemplateRun.State
+LONGEST_NAME, LONGEST_TITLE = 200, 80
 TAKEN = "This tenant already has a template with that name."
 
 
@@ -103,17 +105,86 @@ def create_template(
     return _insert(template, by)
 
 
+def prepare_template(
+    *, tenant: Tenant, run: Run, snapshot: Mapping[str, Any], needs: Needs, by: Actor
+) -> RunTemplate:
+    """What this run needs to run again, as a template that no list shows; the one there is when it has one.
+
+    `run` and `snapshot` are as the tenant showed them to this person. Raises TemplateRefused (its `field` is "code",
+    "requirements" or "").
+    """
+    _check_requirements(needs.requirements)
+    _check_repeatable(run)
+    _check_storable([run.name, snapshot])
+    template = RunTemplate(
+        tenant=tenant,
+        name=run.name[:LONGEST_TITLE] or str(run.id),
+        is_listed=False,
+        requirements=needs.requirements,
+        code=needs.code if needs.chosen else _fitting(needs.code, tenant, run.pipeline, snapshot),
+        snapshot=snapshot,
+        default_configuration=default_configuration(snapshot),
+        created_by=by.person,
+        **(needs.chosen or {"code_chosen_by": by.person}),
+        **_source(run),
+    )
+    return _insert_unlisted(template, by)
+
+
+def _insert_unlisted(template: RunTemplate, by: Actor) -> RunTemplate:
+    """Clicks at the same moment make one."""
+    try:
+        with transaction.atomic():
+            template.save(force_insert=True)
+            _record("template.prepared", template, by, after=_words(template))
+    except IntegrityError:
+        return prepared_of(template.tenant, template.source_run_id)
+    return template
+
+
+def change_needs(*, template: RunTemplate, needs: Needs, by: Actor) -> None:
+    """Other code or packages for a prepared run. Raises TemplateRefused."""
+    _check_requirements(needs.requirements)
+    fitting = _fitting(needs.code, template.tenant, template.pipeline_name, template.snapshot)
+    with transaction.atomic():
+        if template.code_id != fitting.pk:
+            _change_code(template, fitting, by)
+        if template.requirements != needs.requirements:
+            before = _words(template)
+            _require(template, needs.requirements, by.person)
+            _record("template.updated", template, by, before, _words(template))
+
+
+def save_as_template(*, template: RunTemplate, name: str, description: str, by: Actor) -> None:
+    """Let the lists show what a run needs to run again, from now on as this person's. Raises TemplateRefused."""
+    _check_name(template.tenant, name)
+    try:
+        with transaction.atomic():
+            values = {"name": name, "description": description, "is_listed": True, "created_by": by.person}
+            found = RunTemplate.objects.filter(pk=template.pk, is_listed=False)
+            if not found.update(**values, updated_at=timezone.now()):
+                raise TemplateRefused("This is a template already.")
+            template.refresh_from_db(fields=[*values])
+            _record("template.listed", template, by, after=_words(template))
+    except IntegrityError as error:
+        raise TemplateRefused(TAKEN, "name") from error
+
+
 def _recorded(tenant: Tenant, run_id: UUID | str, person) -> tuple[Run, dict[str, Any]]:
     client = connect(person, tenant)
     run = client.run(run_id)
-    if None in (run.snapshot_id, run.stack_id, run.project_id):
-        raise TemplateRefused("This run no longer has a snapshot or stack, so it can't be run again.")
+    _check_repeatable(run)
     snapshot = client.snapshot(run.snapshot_id)
     _check_storable(snapshot)
     return run, snapshot
 
 
-def _check_storable(snapshot: Mapping[str, Any]) -> None:
+def _check_repeatable(run: Run) -> None:
+    if None in (run.snapshot_id, run.stack_id, run.project_id):
+        raise TemplateRefused("This run no longer has a snapshot or stack, so it can't be run again.")
+
+
+def _check_storable(snapshot: Any) -> None:
     """Refuse what is no JSON (NaN) or what PostgreSQL does not store (NUL, half characters)."""
     try:
         json.dumps(snapshot, allow_nan=False)
@@ -137,7 +208,8 @@ def _source(run: Run) -> dict[str, Any]:
 
 
 def _check_name(tenant: Tenant, name: str, template: RunTemplate | None = None) -> None:
-    others = tenant.templates.exclude(pk=template.pk) if template else tenant.templates.all()
+    listed = tenant.templates.listed()
+    others = listed.exclude(pk=template.pk) if template else listed
     if others.filter(name=name).exists():
         raise TemplateRefused(TAKEN, "name")
 
@@ -278,8 +350,11 @@ def queue_run(
     configuration: Mapping[str, Any] | Document,
     by: Actor,
     key: ApiKey | None = None,
+    wait: timedelta | None = None,
 ) -> TemplateRun:
     """Ask for a re-run; the agent starts it as this person. `key`: the one they asked with; the run ends with it.
+
+    `wait`: for how long it can be undone before it starts. Who asks for the same again meanwhile gets the same run.
 
     `configuration` is a document; what it leaves out is as in the template. Only one without faults is run: raises
     InvalidConfiguration, Refused when the tenant is not running or the disk is nearly full, and LimitReached.
@@ -287,27 +362,42 @@ def queue_run(
     # The lock on the template numbers its runs one after the other.
     locked = RunTemplate.objects.select_for_update(of=("self",)).select_related("tenant").get(pk=template.pk)
     _check_tenant(locked.tenant)
-    _check_limits(locked.tenant)
-    _check_disk(locked.tenant)
     parsed = _parsed(locked, configuration)
     if parsed.faults:
         raise InvalidConfiguration(parsed.faults)
     document = sealed(parsed.complete, parsed.schema, sealer(locked))
-    differences = [change.as_json() for change in changes(locked.default_configuration, document)]
-    last = locked.runs.aggregate(last=Max("number"))["last"] or 0
+    if wait and (same := _waiting(locked, document, by)):
+        return same
+    _check_limits(locked.tenant)
+    _check_disk(locked.tenant)
+    return _insert_run(
+        locked, document, by, asked_with=key, start_after=timezone.now() + wait if wait else None
+    )
+
+
+def _insert_run(template: RunTemplate, document: dict[str, Any], by: Actor, **more) -> TemplateRun:
+    """The next run of a template that is locked."""
+    differences = [change.as_json() for change in changes(template.default_configuration, document)]
+    last = template.runs.aggregate(last=Max("number"))["last"] or 0
     run = TemplateRun.objects.create(
-        template=locked,
-        code_id=locked.code_id,
+        template=template,
+        code_id=template.code_id,
         number=last + 1,
-        run_name=expand_run_name(document["run_name"], locked.snapshot, timezone.now().astimezone(UTC)),
+        run_name=expand_run_name(document["run_name"], template.snapshot, timezone.now().astimezone(UTC)),
         configuration=document,
         changes=differences,
         created_by=by.person,
-        asked_with=key,
+        **more,
     )
-    record_usage(tenant=locked.tenant, feature=Feature.TEMPLATE_RUN, total=1, resource_id=str(run.pk))
+    record_usage(tenant=template.tenant, feature=Feature.TEMPLATE_RUN, total=1, resource_id=str(run.pk))
     _record("template_run.queued", run, by, after={"run": run.run_name, "changes": differences})
     return run
+
+
+def _waiting(template: RunTemplate, document: Mapping[str, Any], by: Actor) -> TemplateRun | None:
+    """What a click asked for that came twice."""
+    asked = template.runs.filter(created_by=by.person, state=State.QUEUED, start_after__gt=timezone.now())
+    return next((run for run in asked if run.configuration == document), None)
 
 
 def _parsed(template: RunTemplate, configuration: Mapping[str, Any] | Document) -> Document:
@@ -352,6 +442,23 @@ def cancel_run(*, run: TemplateRun, by: Actor) -> None:
         locked.save(update_fields=["cancel_requested_at", "cancel_requested_by"])
         _record("template_run.cancelled", locked, by, after={"run": locked.run_name})
     run.cancel_requested_at = locked.cancel_requested_at
+
+
+@transaction.atomic
+def undo_run(*, run: TemplateRun, by: Actor) -> bool:
+    """Take a re-run back as long as it waits: nothing of it will ever start. False when it is too late for that.
+
+    The agent starts no run before its time and none that is not queued, so that one of the two comes first.
+    """
+    now = timezone.now()
+    ended = {"state": State.STOPPED, "state_reason": "Undone before it started.", "ended_at": now}
+    asked = {"cancel_requested_at": now, "cancel_requested_by": by.person}
+    waiting = TemplateRun.objects.filter(pk=run.pk, state=State.QUEUED, start_after__gt=now)
+    if not waiting.update(**ended, **asked):
+        return False
+    vars(run).update(ended)
+    _record("template_run.undone", run, by, after={"run": run.run_name})
+    return True
 
 
 @transaction.atomic

@@ -19,12 +19,13 @@ class RunTemplateAdmin(ActionsAdmin):
         "created_by",
         "updated_at",
     ]
-    list_filter = ["tenant__organization", "pipeline_name"]
+    list_filter = ["is_listed", "tenant__organization", "pipeline_name"]
     list_select_related = ["tenant__organization", "created_by"]
     search_fields = ["name", "description", "pipeline_name", "tenant__name"]
     changeable = ["name", "description", "requirements"]
     fixed = [
         "tenant",
+        "is_listed",
         "pipeline_name",
         "stack_name",
         "source_run_name",

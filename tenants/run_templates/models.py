@@ -1,4 +1,5 @@
 import uuid
+from math import ceil
 
 from django.conf import settings
 from django.db import models
@@ -58,11 +59,19 @@ class CodeVersion(models.Model):
         return "pushed from a terminal" if self.kind == self.Kind.PUSH else self.origin
 
 
+class RunTemplateQuerySet(models.QuerySet):
+    def listed(self):
+        """Those that people made or saved as templates."""
+        return self.filter(is_listed=True)
+
+
 class RunTemplate(PlainNames, models.Model):
     """A recorded run that people run again with another configuration.
 
     `snapshot` is the stored copy of the ZenML snapshot (rerun §2.2), so the template survives its deletion.
-    Runs that were asked for before `code` was changed keep the version they began with.
+    Runs that were asked for before `code` was changed keep the version they began with. One that is not listed is
+    what a run needs to run again: made by the first click there, named like the run, and no template to people
+    until someone saves it as one.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -99,11 +108,23 @@ class RunTemplate(PlainNames, models.Model):
     )
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
+    is_listed = models.BooleanField(default=True, help_text="Off for what one run alone needs to run again.")
+
+    objects = RunTemplateQuerySet.as_manager()
 
     class Meta:
         ordering = ["name"]
         constraints = [
-            models.UniqueConstraint(fields=["tenant", "name"], name="template_name_once_per_tenant")
+            models.UniqueConstraint(
+                fields=["tenant", "name"],
+                condition=models.Q(is_listed=True),
+                name="template_name_once_per_tenant",
+            ),
+            models.UniqueConstraint(
+                fields=["tenant", "source_run_id"],
+                condition=models.Q(is_listed=False),
+                name="unlisted_template_once_per_run",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -111,6 +132,10 @@ class RunTemplate(PlainNames, models.Model):
 
     def get_absolute_url(self) -> str:
         tenant = self.tenant
+        if not self.is_listed:
+            return reverse(
+                "tenants:run_detail", args=[tenant.organization.slug, tenant.slug, self.source_run_id]
+            )
         return reverse("run_templates:detail", args=[tenant.organization.slug, tenant.slug, self.pk])
 
 
@@ -194,6 +219,9 @@ class TemplateRun(models.Model):
         max_length=300, blank=True, help_text="Why it was stopped when nobody asked for that."
     )
     queued_at = models.DateTimeField(auto_now_add=True)
+    start_after = models.DateTimeField(
+        null=True, blank=True, help_text="Until then it waits and can be undone; empty when it need not wait."
+    )
     started_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
     is_unsettled = models.BooleanField(
@@ -224,3 +252,10 @@ class TemplateRun(models.Model):
     @property
     def has_ended(self) -> bool:
         return self.state in self.ENDED
+
+    @property
+    def seconds_to_undo(self) -> int:
+        """For how long it can still be undone, rounded up; 0 when it can't be."""
+        if self.state != self.State.QUEUED or self.start_after is None:
+            return 0
+        return max(0, ceil((self.start_after - timezone.now()).total_seconds()))

@@ -1,13 +1,17 @@
 """Which re-run of a template a run of a tenant is, and what its process printed."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from uuid import UUID
 
 from tenants.hosting.answers import line
 from tenants.models import Tenant
+from tenants.models.tenant_permissions import TenantPermission
 from tenants.run_templates.engine import runner
 
+from .access import may_edit, needed_to_run_again
 from .models import RunTemplate, TemplateRun
+from .remembered import prepared_of
 
 BULKY_OF_TEMPLATE = ("snapshot", "default_configuration", "previous_configuration", "requirements")
 BULKY = ("configuration", "changes", *(f"template__{name}" for name in BULKY_OF_TEMPLATE))
@@ -27,9 +31,51 @@ def reruns_of(tenant: Tenant, run_ids: Iterable[UUID]) -> dict[UUID, TemplateRun
     return {run.zenml_run_id: run for run in runs.select_related("template").defer(*BULKY)}
 
 
+@dataclass(frozen=True)
+class RunDoors:
+    """What the person who looks can do with a run. `template`: the one that made it or was made for it."""
+
+    template: RunTemplate | None
+    can_run: bool  # with and without changes
+    can_make: bool  # a template that lists show
+    can_edit: bool  # code and packages
+
+    @property
+    def can_save(self) -> bool:
+        return self.can_make and self.template is not None and not self.template.is_listed
+
+    @property
+    def more(self) -> bool:
+        return self.can_make or self.can_edit
+
+
+def doors_of(tenant: Tenant, run_id: UUID, rerun: TemplateRun | None, user, rights) -> RunDoors:
+    """`rights`: the person's on the tenant. At most one query."""
+    template = rerun.template if rerun else prepared_of(tenant, run_id)
+    is_own = template is not None and not template.is_listed  # it belongs to the run alone
+    return RunDoors(
+        template,
+        can_run=needed_to_run_again(template) <= rights,
+        can_make=TenantPermission.TEMPLATE_CREATE in rights and (is_own or rerun is None),
+        can_edit=is_own and TenantPermission.TEMPLATE_CREATE in rights and may_edit(user, template, rights),
+    )
+
+
+def repeatable(tenant: Tenant, run_ids: Iterable[UUID], rights) -> set[UUID]:
+    """Those of these runs that a person with these rights can run again. Two queries at most."""
+    run_ids = {*run_ids}
+    if needed_to_run_again(None) <= rights:
+        return run_ids
+    if not needed_to_run_again(True) <= rights:
+        return set()
+    runs = TemplateRun.objects.filter(template__tenant=tenant, zenml_run_id__in=run_ids)
+    made = tenant.templates.filter(is_listed=False, source_run_id__in=run_ids)
+    return {*runs.values_list("zenml_run_id", flat=True), *made.values_list("source_run_id", flat=True)}
+
+
 def templates_for(tenant: Tenant, pipelines: Iterable[str]) -> dict[str, RunTemplate]:
     """The newest template of each of these pipelines, by the pipeline's name."""
-    found = tenant.templates.filter(pipeline_name__in={*pipelines} - {""})
+    found = tenant.templates.listed().filter(pipeline_name__in={*pipelines} - {""})
     return {
         template.pipeline_name: template
         for template in found.order_by("created_at").defer(*BULKY_OF_TEMPLATE)

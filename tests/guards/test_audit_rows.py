@@ -12,7 +12,7 @@ from allauth.mfa.models import Authenticator
 from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone
-from factories import make_code, make_grant, make_key, make_member, tenant_role
+from factories import make_code, make_grant, make_key, make_member, make_template, tenant_role
 
 from orgs.audit.models import AuditEvent
 from orgs.invitations.forms import BulkForm
@@ -26,6 +26,7 @@ from tenants.hosting.elsewhere.models import Enrollment
 from tenants.models import Tenant
 from tenants.run_templates import actions as template_actions
 from tenants.run_templates.engine.code import freeze
+from tenants.run_templates.models import TemplateRun
 from tenants.runs import reading as runs
 from tests.guards.world import World
 from tests.tenants.runs.fakes import RUN_ID, FakeTenantClient, connect_to
@@ -122,6 +123,23 @@ def second_grant(world):
 
 def other_code(world):
     return {"code": world.version.pk}
+
+
+def unlisted_template(world):
+    return {
+        "template": make_template(
+            world.tenant, snapshot=world.template.snapshot, source_run_id=RUN_ID, is_listed=False
+        ).pk
+    }
+
+
+def prepared_run(world):
+    return {**unlisted_template(world), "run": RUN_ID}
+
+
+def waits(world):
+    later = timezone.now() + timedelta(minutes=1)
+    TemplateRun.objects.filter(pk=world.template_run.pk).update(start_after=later)
 
 
 def role_on_tenant(world):
@@ -262,6 +280,12 @@ DEEDS = {
         lambda w: {"roots": ["."], "starts_in": "."}, values=other_code, query=f"?run={RUN_ID}"
     ),
     "run_templates:use_code": Deed(values=other_code),
+    "run_templates:again": Deed(values=prepared_run),
+    "run_templates:prepare": Deed(
+        lambda w: {"code": w.version.pk, "do": "change"}, values=lambda w: {"run": RUN_ID}
+    ),
+    "run_templates:save": Deed(lambda w: {"name": "weekly"}, values=unlisted_template),
+    "run_templates:undo": Deed(before=waits),
     "run_templates:edit": Deed(lambda w: {"name": "weekly"}),
     "run_templates:delete": Deed(before=lambda w: w.template_run.delete()),
     "run_templates:make_default": Deed(before=default_is_another, query=f"?run={RUN_ID}"),

@@ -18,7 +18,7 @@ from django.conf import settings
 from django.db import transaction
 from django.template.backends.django import Template
 from django.test import Client
-from factories import make_key, make_tenant
+from factories import make_key, make_template, make_tenant
 
 from orgs.users.models import User
 from tenants.credentials.models import AccessToken
@@ -247,6 +247,10 @@ MATRIX = {
     "run_templates:use_code": does(CHANGES_TEMPLATES),
     "run_templates:push": reads(OWN_PUSH),
     "run_templates:receive": does(SESSION_IS_NOTHING),
+    "run_templates:again": does(MAKES_TEMPLATES),  # of a run nobody ran again yet
+    "run_templates:prepare": asks(MAKES_TEMPLATES),
+    "run_templates:save": asks(MAKES_TEMPLATES),
+    "run_templates:undo": does(CANCELS_OTHERS_RUNS),
     "run_templates:detail": reads(SEES_TEMPLATES),
     "run_templates:edit": asks(CHANGES_TEMPLATES),
     "run_templates:delete": asks(CHANGES_TEMPLATES),
@@ -314,6 +318,9 @@ ADDRESSES: dict[str, Callable[[SimpleNamespace], tuple[dict, str]]] = {
     "run_templates:code_add": lambda w: ({}, f"?run={RUN_ID}"),
     "run_templates:code": lambda w: ({}, f"?run={RUN_ID}"),
     "run_templates:push": lambda w: ({"push": w.push.pk}, ""),
+    "run_templates:again": lambda w: ({"run": RUN_ID}, ""),
+    "run_templates:prepare": lambda w: ({"run": RUN_ID}, ""),
+    "run_templates:save": lambda w: ({"template": w.unlisted.pk}, ""),
     "run_templates:make_default": lambda w: ({}, f"?run={RUN_ID}"),
     "tenants:run_detail": lambda w: ({"run": RUN_ID}, ""),
     "tenants:compare": lambda w: ({}, TWO_RUNS),
@@ -353,6 +360,7 @@ def everything(quiet, world, foreign, tmp_path, monkeypatch):
         sessions={role: session_of(client) for role, client in clients.items()},
         own_key=make_key(people["member"]),
         push=PushKey.objects.create(tenant=world.tenant, run_id=RUN_ID, person=people["tenant_editor"]),
+        unlisted=make_template(world.tenant, code=world.template.code, is_listed=False),
         elsewhere=Enrollment.objects.create(tenant=make_tenant(world.org)).tenant,
         asked=a_request().login,
         device=a_signed_in_computer(own),

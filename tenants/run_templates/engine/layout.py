@@ -52,6 +52,11 @@ class CodeLook:
     def is_complete(self) -> bool:
         return not self.missing
 
+    @property
+    def is_unchanged(self) -> bool:
+        """No step is missing, and none is another one than in the run, as far as the run says."""
+        return all(step.state in ("same", "unknown") for step in self.steps)
+
 
 def look_at(
     code_hash: str, snapshot: Mapping[str, Any], roots: Sequence[str] | None = None, place: str = ""

@@ -1,6 +1,6 @@
 """What code is handed over for: a run of the tenant, or a template."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -32,6 +32,7 @@ class Subject:
     query: str
     run: UUID | None = None
     template: RunTemplate | None = None
+    again: str = ""  # the door of the run that needs the code
 
 
 def subject_of(request) -> tuple[Subject | None, object]:
@@ -39,9 +40,16 @@ def subject_of(request) -> tuple[Subject | None, object]:
     if "template" in request.GET:
         return subject_of_template(_template(request)), None
     try:
-        return subject_of_run(request.user, request.tenant, UUID(request.GET.get("run", "")))
+        subject, trouble = subject_of_run(request.user, request.tenant, UUID(request.GET.get("run", "")))
+        return subject and _at_its_door(subject, request.GET.get("again", "")), trouble
     except (ValueError, TenantNotFound) as error:
         raise Http404("There is no such run.") from error
+
+
+def _at_its_door(subject: Subject, door: str) -> Subject:
+    if door not in ("run", "change"):
+        return subject
+    return replace(subject, again=door, query=f"{subject.query}&{urlencode({'again': door})}")
 
 
 def _template(request) -> RunTemplate:

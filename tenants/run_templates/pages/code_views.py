@@ -67,7 +67,8 @@ def _onward_from(request, subject: Subject, way: str, form) -> str:
     """Where what was given can be checked, or pushed first; "" when it was refused, and the form says why."""
     if way == "push":
         facts = {"pipeline": subject.pipeline, "run_id": subject.run, "template": subject.template}
-        return _url(request, "push", make_push_key(tenant=request.tenant, by=request.actor, **facts).pk)
+        key = make_push_key(tenant=request.tenant, by=request.actor, **facts)
+        return _url(request, "push", key.pk) + (f"?again={subject.again}" if subject.again else "")
     version = _taken(request, subject, way, form)
     return f"{_url(request, 'code', version.pk)}?{subject.query}" if version else ""
 
@@ -132,6 +133,9 @@ def _onward(request, version: CodeVersion, subject: Subject) -> str:
     if subject.template:
         messages.success(request, f"{subject.template} now runs code v{version.number}.")
         return subject.url
+    if subject.again:
+        query = urlencode({"do": subject.again, "code": version.pk})
+        return f"{_url(request, 'prepare', subject.run)}?{query}"
     return f"{_url(request, 'create')}?{subject.query}&{urlencode({'code': version.pk})}"
 
 

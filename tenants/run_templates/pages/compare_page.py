@@ -127,7 +127,7 @@ def columns(tenant: Tenant, user, rights, runs: Iterable[Run], choice: CompareCh
     for row in rows:
         rerun = reruns.get(row.run.id)
         template = rerun.template if rerun else templates.get(row.run.pipeline)
-        may = template is not None and may_edit(user, template, rights)
+        may = template is not None and template.is_listed and may_edit(user, template, rights)
         links = choice.based_on(row.run.id), choice.without(row.run.id)
         found.append(CompareColumn(row.run, row.person, rerun, template, may, *links))
     return found

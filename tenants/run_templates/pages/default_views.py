@@ -24,7 +24,7 @@ from tenants.runs.reading import ask
 @tenant_view(TenantPermission.TEMPLATE_VIEW)
 def make_default(request, template):
     """GET shows what changes; POST does it, or with `back` undoes the last change."""
-    template = get_object_or_404(request.tenant.templates.select_related("created_by"), pk=template)
+    template = get_object_or_404(request.tenant.templates.listed().select_related("created_by"), pk=template)
     if not may_edit(request.user, template, request.tenant_permissions):
         refuse(request, TenantPermission.TEMPLATE_DELETE, request.tenant)
     if request.method == "POST" and "back" in request.POST:

@@ -26,11 +26,12 @@ class EditForm(forms.Form):
     def __init__(self, *args, tenant: Tenant, template: RunTemplate | None = None, **kwargs):
         super().__init__(*args, **kwargs)
         self.tenant, self.template = tenant, template
-        self.fields["name"].widget.attrs["autocomplete"] = "off"
+        if "name" in self.fields:
+            self.fields["name"].widget.attrs["autocomplete"] = "off"
 
     def clean_name(self) -> str:
         name = self.cleaned_data["name"]
-        others = self.tenant.templates.exclude(pk=self.template and self.template.pk)
+        others = self.tenant.templates.listed().exclude(pk=self.template and self.template.pk)
         if others.filter(name=name).exists():
             text = f"{self.tenant} already has a template named “{name}”."
             raise forms.ValidationError(text, code="taken")
@@ -52,6 +53,19 @@ class TemplateForm(EditForm):
         versions = self.tenant.code_versions.filter(pipeline_name=pipeline)
         field = self.fields["code"]
         field.queryset, field.label_from_instance = versions, code_label
+
+
+class NeedsForm(TemplateForm):
+    """What a run needs to run again."""
+
+    name = description = None
+    field_order = ["code", "requirements"]
+
+
+class SaveForm(EditForm):
+    """A name for what one run needed to run again."""
+
+    requirements = None
 
 
 def code_label(version: CodeVersion) -> str:

@@ -631,7 +631,7 @@ def parameters(template: RunTemplate) -> list[ParameterRow]:
 
 
 def templates_of(tenants: QuerySet[Tenant]) -> QuerySet[RunTemplate]:
-    return RunTemplate.objects.filter(tenant__in=tenants)
+    return RunTemplate.objects.listed().filter(tenant__in=tenants)
 
 
 def listed(templates: QuerySet[RunTemplate]) -> QuerySet[RunTemplate]:

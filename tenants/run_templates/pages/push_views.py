@@ -36,6 +36,7 @@ def push(request, push):
     keys = request.tenant.push_keys.select_related("person", "template", "received")
     key = get_object_or_404(keys, pk=push, person=request.user)
     query = f"template={key.template_id}" if key.template else f"run={key.run_id}"
+    query += f"&again={request.GET['again']}" if request.GET.get("again") in ("run", "change") else ""
     context = {"key": key, "alive": is_alive(key), "until": expiry_of(key), "query": query}
     context |= {"commands": _commands(key)} if context["alive"] else {}
     return render_partial(request, "run_templates/code/push.html#push", context)

@@ -182,6 +182,7 @@ def run_detail(request, template, number):
         "changes": recorded_changes(made),
         "run_url": _url(request, "run", made.template.pk),
         "cancel_url": _url(request, "cancel", made.template.pk, made.number),
+        "undo_url": _url(request, "undo", made.template.pk, made.number),
         "can_run": TenantPermission.TEMPLATE_RUN in request.tenant_permissions,
         "can_cancel": _may_cancel(request, made) and not (made.has_ended or made.cancel_requested_at),
     }
@@ -191,9 +192,17 @@ def run_detail(request, template, number):
 @require_POST
 @tenant_view(TenantPermission.TEMPLATE_RUN)
 def cancel(request, template, number):
+    return _stopped(request, _cancellable(request, template, number))
+
+
+def _cancellable(request, template, number):
     made = _run_of(request, template, number)
     if not _may_cancel(request, made):
         refuse(request, TenantPermission.CHANGE, request.tenant)
+    return made
+
+
+def _stopped(request, made):
     try:
         actions.cancel_run(run=made, by=request.actor)
     except Refused as error:
@@ -201,6 +210,17 @@ def cancel(request, template, number):
     else:
         messages.success(request, f"Stopping {made}.")
     return redirect(url_of(made))
+
+
+@require_POST
+@tenant_view(TenantPermission.TEMPLATE_RUN)
+def undo(request, template, number):
+    """Take back a click. Once the run has started, stopping it is the nearest to that."""
+    made = _cancellable(request, template, number)
+    if not actions.undo_run(run=made, by=request.actor):
+        return _stopped(request, made)
+    messages.success(request, f"{made} will not start.")
+    return redirect(made)
 
 
 def _run_of(request, template, number):

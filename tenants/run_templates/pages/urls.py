@@ -1,6 +1,6 @@
 from django.urls import path
 
-from tenants.run_templates.pages import code_views, default_views, push_views, rerun_views, views
+from tenants.run_templates.pages import again_views, code_views, default_views, push_views, rerun_views, views
 
 app_name = "run_templates"
 ONE = "o/<slug:org>/t/<slug:tenant>/templates/<uuid:template>/"
@@ -11,13 +11,17 @@ urlpatterns = [
     path("o/<slug:org>/t/<slug:tenant>/code/", code_views.add, name="code_add"),
     path("o/<slug:org>/t/<slug:tenant>/code/<uuid:code>/", code_views.check, name="code"),
     path("o/<slug:org>/t/<slug:tenant>/code/push/<uuid:push>/", push_views.push, name="push"),
+    path("o/<slug:org>/t/<slug:tenant>/runs/<uuid:run>/again/", again_views.again, name="again"),
+    path("o/<slug:org>/t/<slug:tenant>/runs/<uuid:run>/prepare/", again_views.prepare, name="prepare"),
     path("push/", push_views.receive, name="receive"),
     path(ONE, views.detail, name="detail"),
     path(f"{ONE}edit/", views.edit, name="edit"),
+    path(f"{ONE}save/", again_views.save, name="save"),
     path(f"{ONE}delete/", views.delete, name="delete"),
     path(f"{ONE}code/<uuid:code>/", views.use_code, name="use_code"),
     path(f"{ONE}default/", default_views.make_default, name="make_default"),
     path(f"{ONE}run/", rerun_views.run, name="run"),
     path(f"{ONE}runs/<int:number>/", rerun_views.run_detail, name="run_detail"),
     path(f"{ONE}runs/<int:number>/cancel/", rerun_views.cancel, name="cancel"),
+    path(f"{ONE}runs/<int:number>/undo/", rerun_views.undo, name="undo"),
 ]

@@ -54,7 +54,7 @@ def org_list(request):
 @require_safe
 @tenant_view(TenantPermission.TEMPLATE_VIEW)
 def list(request):
-    page = _page(request, listed(request.tenant.templates.all()))
+    page = _page(request, listed(request.tenant.templates.listed()))
     context = {
         "templates": [*page],
         "page": page,
@@ -68,6 +68,8 @@ def list(request):
 @tenant_view(TenantPermission.TEMPLATE_VIEW)
 def detail(request, template):
     template = get_object_or_404(request.tenant.templates.select_related(*PEOPLE), pk=template)
+    if not template.is_listed:
+        return redirect(template)
     context = {
         "template": template,
         "versions": _versions(request, template),

@@ -6,6 +6,7 @@ import sys
 import time
 from concurrent.futures import Executor, Future
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -13,6 +14,7 @@ import pytest
 from django.utils import timezone
 from factories import make_grant, make_template, make_template_run, make_tenant
 
+from orgs.users.models import Actor
 from tenants.agent import run_endings, run_loop, run_memory, run_pass, run_rows
 from tenants.agent.run_loop import RunLoop
 from tenants.agent.run_pass import RunPass
@@ -20,6 +22,7 @@ from tenants.hosting.base import EnvironmentFailed, TenantRefused, TenantUnreach
 from tenants.hosting.local import space
 from tenants.hosting.local.keep import family
 from tenants.models import Tenant
+from tenants.run_templates.actions import undo_run
 from tenants.run_templates.document.configuration import default_configuration
 from tenants.run_templates.engine import derive as derivation
 from tenants.run_templates.engine import marked_processes, runner
@@ -149,6 +152,39 @@ def cancel(run, person):
 
 
 # The way to a process
+
+
+def start_at(run, moment):
+    TemplateRun.objects.filter(pk=run.pk).update(start_after=moment)
+
+
+@pytest.mark.parametrize("made", [True, False], ids=["environment ready", "environment missing"])
+def test_what_can_still_be_undone_is_not_touched_until_its_time(here, server, run, made):
+    environments = FakeEnvironments()
+    environments.made = made
+    loop = new_loop(server, environments=environments)
+    loop.ahead.begin = lambda: None
+    start_at(run, timezone.now() + timedelta(minutes=1))
+    loop.tick()
+    assert (state(run), environments.asked, server.log) == (("queued", ""), [], [])
+    start_at(run, timezone.now())
+    ticks(loop, lambda: fresh(run).pid)
+
+
+def test_what_was_undone_never_starts_and_leaves_nothing(here, server, run, member):
+    """Also when the agent has read the row just before."""
+    loop = new_loop(server)
+    start_at(run, timezone.now() + timedelta(minutes=1))
+    seen = run_rows.load(run.pk)
+    assert undo_run(run=run, by=Actor(member))
+    assert not undo_run(run=run, by=Actor(member))
+    seen.start_after = None
+    loop.free = 1
+    loop._take_turn(seen)
+    loop.tick()
+    assert state(run) == ("stopped", "Undone before it started.")
+    assert (fresh(run).pid, fresh(run).zenml_run_id, server.log) == (None, None, [])
+    assert not runner.folder_of(run.pk).exists()
 
 
 def test_waits_while_the_disk_of_the_machine_is_full(loop, run, monkeypatch):

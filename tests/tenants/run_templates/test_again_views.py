@@ -1,0 +1,411 @@
+"""The two doors of every run: who may not, what is asked for once, what one click does, and taking it back."""
+
+import shutil
+from datetime import timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+from factories import make_code, make_grant, make_member, make_template, make_template_run, make_tenant
+
+from orgs.audit.models import AuditEvent
+from orgs.users.models import Actor
+from tenants.hosting.base import TenantUnreachable
+from tenants.models import Tenant
+from tenants.run_templates import actions, code_actions
+from tenants.run_templates.document.configuration import default_configuration
+from tenants.run_templates.models import CodeVersion, RunTemplate, TemplateRun
+from tests.tenants.runs.fakes import RUN_ID, churn
+
+CHURN = Path(__file__).parents[3] / "examples" / "churn"
+SNAPSHOT = churn("snapshot")
+DEFAULT = default_configuration(SNAPSHOT)
+ROUNDS = "steps.train.parameters.rounds"
+
+
+@pytest.fixture(autouse=True)
+def data(settings, tmp_path, server):
+    settings.ZENPRO_DATA, settings.ZENPRO_CODE_ROOTS = tmp_path / "data", [tmp_path]
+    settings.ZENPRO_DATA.mkdir()
+
+
+@pytest.fixture
+def holds(org, tenant):
+    """holds("editor"): a new person with that role on the tenant."""
+
+    def make(role: str, name: str = "Eve Example"):
+        person = make_member(org, "member", name=name)
+        make_grant(tenant, person, role)
+        return person
+
+    return make
+
+
+@pytest.fixture
+def editor(holds, as_user):
+    """A client."""
+    return as_user(holds("editor"))
+
+
+@pytest.fixture
+def code(tenant, tmp_path, holds):
+    """Code as the run had it, which someone else handed over."""
+    project = shutil.copytree(CHURN, tmp_path / "project")
+    facts = {"pipeline": "churn", "snapshot": SNAPSHOT, "location": str(project)}
+    return code_actions.add_folder(tenant=tenant, by=Actor(holds("editor", "Ann Author")), **facts)
+
+
+@pytest.fixture
+def known(tenant, code, holds):
+    """An earlier template of the pipeline, so that its code and packages are known."""
+    chosen = {"requirements": "scikit-learn", "created_by": holds("editor", "Paul Packer")}
+    return make_template(tenant, "nightly", pipeline_name="churn", code=code, snapshot=SNAPSHOT, **chosen)
+
+
+@pytest.fixture
+def prepared(tenant, code):
+    return make_unlisted(tenant, code)
+
+
+def make_unlisted(tenant, code, run=RUN_ID, **fields):
+    facts = {"pipeline_name": "churn", "code": code, "source_run_id": run, "is_listed": False}
+    values = {"snapshot": SNAPSHOT, "default_configuration": DEFAULT}
+    return make_template(tenant, "churn-run", **{**facts, **values, **fields})
+
+
+def url(name: str, tenant, *args) -> str:
+    return reverse(f"run_templates:{name}", args=[tenant.organization.slug, tenant.slug, *args])
+
+
+def again(client, tenant, do="run", run=RUN_ID):
+    return client.post(url("again", tenant, run), {"do": do})
+
+
+def run_page(tenant, run=RUN_ID) -> str:
+    return reverse("tenants:run_detail", args=[tenant.organization.slug, tenant.slug, run])
+
+
+def text(response) -> str:
+    return response.content.decode()
+
+
+def deeds():
+    return [*AuditEvent.objects.order_by("pk").values_list("action", flat=True)]
+
+
+def waiting(template, person, **fields):
+    later = timezone.now() + timedelta(minutes=1)
+    return make_template_run(template, person, **{"start_after": later, "configuration": DEFAULT, **fields})
+
+
+class TestWhoMayNot:
+    @pytest.mark.parametrize("name", ["again", "prepare"])
+    def test_outsiders_find_nothing(self, tenant, outsider, as_user, name):
+        assert as_user(outsider).post(url(name, tenant, RUN_ID)).status_code == 404
+
+    @pytest.mark.parametrize("role", ["viewer", "operator"])
+    def test_what_has_to_be_made_needs_the_right_to_make_it(self, tenant, known, holds, as_user, role):
+        assert again(as_user(holds(role)), tenant).status_code == 403
+        assert as_user(holds(role)).get(url("prepare", tenant, RUN_ID)).status_code == 403
+        assert not RunTemplate.objects.filter(is_listed=False).exists() and not TemplateRun.objects.exists()
+
+    def test_who_may_only_run_runs_what_has_been_made(self, tenant, prepared, holds, as_user):
+        assert again(as_user(holds("viewer")), tenant).status_code == 403
+        operator = as_user(holds("operator"))
+        assert again(operator, tenant).status_code == 302
+        assert TemplateRun.objects.get().template == prepared
+        assert operator.post(url("prepare", tenant, RUN_ID), {}).status_code == 403
+
+    def test_code_and_packages_of_another_person_are_theirs(self, tenant, prepared, editor):
+        assert editor.get(url("prepare", tenant, RUN_ID)).status_code == 403
+        data = {"code": prepared.code.pk, "requirements": "evil", "do": "run"}
+        assert editor.post(url("prepare", tenant, RUN_ID), data).status_code == 403
+        prepared.refresh_from_db()
+        assert prepared.requirements == ""
+
+    def test_nobody_undoes_for_another(self, tenant, prepared, holds, as_user):
+        made = waiting(prepared, holds("operator", "Olga"))
+        for role, status in (("viewer", 403), ("operator", 403), ("editor", 403)):
+            answer = as_user(holds(role)).post(url("undo", tenant, prepared.pk, made.number))
+            assert answer.status_code == status
+        made.refresh_from_db()
+        assert (made.state, made.cancel_requested_at) == ("queued", None)
+
+    def test_only_who_makes_templates_saves_one(self, tenant, prepared, known, holds, as_user):
+        data = {"name": "weekly"}
+        assert as_user(holds("operator")).post(url("save", tenant, prepared.pk), data).status_code == 403
+        assert as_user(holds("editor")).post(url("save", tenant, known.pk), data).status_code == 404
+        prepared.refresh_from_db()
+        assert not prepared.is_listed
+
+    def test_a_run_that_is_not_there(self, tenant, editor):
+        assert again(editor, tenant, run=uuid4()).status_code == 404
+        assert editor.get(url("prepare", tenant, uuid4())).status_code == 404
+
+    def test_another_tenant_has_none_of_it(self, org, tenant, prepared, holds, as_user):
+        elsewhere, person = make_tenant(org, "staging"), holds("editor")
+        make_grant(elsewhere, person, "editor")
+        assert as_user(person).post(url("save", elsewhere, prepared.pk), {"name": "x"}).status_code == 404
+        made = waiting(prepared, person)
+        assert as_user(person).post(url("undo", elsewhere, prepared.pk, made.number)).status_code == 404
+
+
+class TestOneClick:
+    def test_a_run_runs_again_as_it_was(self, tenant, known, holds, as_user, server):
+        person = holds("editor")
+        answer = again(as_user(person), tenant)
+        made = TemplateRun.objects.select_related("template").get()
+        assert (answer.status_code, answer["Location"]) == (302, made.get_absolute_url())
+        assert (made.created_by, made.changes, made.configuration) == (person, [], DEFAULT)
+        assert timedelta(0) < made.start_after - timezone.now() <= timedelta(seconds=5)
+        assert deeds()[-2:] == ["template.prepared", "template_run.queued"]
+        assert server.calls == ["run", "snapshot"]
+
+    def test_it_says_whose_code_and_packages_they_are(self, tenant, known, code, editor):
+        again(editor, tenant)
+        template = RunTemplate.objects.get(is_listed=False)
+        assert (template.code, template.requirements) == (code, "scikit-learn")
+        assert str(template.code_chosen_by) == "Ann Author"
+        assert str(template.requirements_changed_by) == "Paul Packer"
+        assert str(template) == churn("run")["name"] and template.get_absolute_url() == run_page(tenant)
+
+    def test_clicking_twice_is_one_run(self, tenant, known, editor):
+        assert again(editor, tenant)["Location"] == again(editor, tenant)["Location"]
+        assert TemplateRun.objects.count() == 1
+        assert RunTemplate.objects.filter(is_listed=False).count() == 1
+
+    def test_the_next_click_asks_the_server_nothing(self, tenant, prepared, editor, server):
+        again(editor, tenant)
+        assert TemplateRun.objects.get().template == prepared and server.calls == []
+
+    def test_a_rerun_of_a_template_keeps_its_values(self, tenant, known, holds, as_user):
+        known.default_configuration = DEFAULT
+        known.save()
+        changed = {**DEFAULT, "run_name": "mine", "skip_successful_steps": True, "tags": ["night"]}
+        earlier = make_template_run(known, zenml_run_id=uuid4(), configuration=changed, state="completed")
+        answer = again(as_user(holds("operator")), tenant, run=earlier.zenml_run_id)
+        made = TemplateRun.objects.latest("queued_at")
+        assert answer["Location"] == made.get_absolute_url()
+        assert (made.template, made.number) == (known, 2)
+        assert made.configuration == {**DEFAULT, "tags": ["night"]}
+
+    def test_with_changes_it_leads_to_the_form(self, tenant, known, editor):
+        answer = again(editor, tenant, "change")
+        template = RunTemplate.objects.get(is_listed=False)
+        assert answer["Location"] == url("run", tenant, template.pk)
+        assert not TemplateRun.objects.exists()
+        page = text(editor.get(answer["Location"]))
+        assert run_page(tenant) in page and "chosen by" in page and "Ann Author" in page
+
+    @pytest.mark.parametrize("do", ["run", "change"])
+    def test_a_server_that_is_silent_starts_nothing(self, tenant, known, editor, server, do):
+        server.error = TenantUnreachable("The server cannot be reached.")
+        answer = again(editor, tenant, do)
+        assert (answer.status_code, answer["Location"]) == (302, run_page(tenant))
+        assert RunTemplate.objects.count() == 1 and not TemplateRun.objects.exists()
+
+    def test_a_tenant_that_is_down_says_so(self, tenant, prepared, editor):
+        Tenant.objects.filter(pk=tenant.pk).update(desired_state="deactivated", status="deactivated")
+        answer = again(editor, tenant)
+        assert answer["Location"] == run_page(tenant) and not TemplateRun.objects.exists()
+
+    @pytest.mark.parametrize("name", ["x" * 400, "\ud800", "<b>bold</b>", ""])
+    def test_odd_names_of_runs(self, tenant, known, editor, server, name):
+        server.run_answers[str(RUN_ID)]["name"] = name
+        answer = again(editor, tenant)
+        assert answer.status_code == 302
+        page = text(editor.get(answer["Location"], follow=True))
+        assert "<b>bold" not in page
+
+    def test_a_run_without_a_snapshot_is_not_found(self, tenant, known, editor, server):
+        server.run_answers[str(RUN_ID)]["resources"]["snapshot"] = None
+        assert again(editor, tenant).status_code == 404
+        assert not TemplateRun.objects.exists()
+
+
+class TestWhatIsAskedOnce:
+    def test_without_any_code_it_is_asked_for(self, tenant, editor):
+        answer = again(editor, tenant, "change")
+        page = editor.get(answer["Location"])
+        assert page["Location"] == f"{url('code_add', tenant)}?run={RUN_ID}&again=change"
+
+    def test_the_code_leads_back_to_the_door(self, tenant, code, editor):
+        address = f"{url('code', tenant, code.pk)}?run={RUN_ID}&again=change"
+        answer = editor.post(
+            address, {"roots": [root or "." for root in code.roots], "starts_in": ".", "do": "use"}
+        )
+        assert answer["Location"] == f"{url('prepare', tenant, RUN_ID)}?do=change&code={code.pk}"
+
+    def test_packages_are_asked_for_once(self, tenant, code, editor, server):
+        assert again(editor, tenant)["Location"] == f"{url('prepare', tenant, RUN_ID)}?do=run"
+        page = editor.get(url("prepare", tenant, RUN_ID))
+        assert page.context["form"].initial["code"] == code.pk
+        data = {"code": code.pk, "requirements": "pandas", "do": "run"}
+        answer = editor.post(url("prepare", tenant, RUN_ID), data)
+        made = TemplateRun.objects.select_related("template").get()
+        assert answer["Location"] == made.get_absolute_url()
+        assert (made.template.requirements, str(made.template.code_chosen_by)) == ("pandas", "Eve Example")
+        other = server.add_run(name="churn-next")
+        assert again(editor, tenant, run=other)["Location"] != f"{url('prepare', tenant, other)}?do=run"
+        assert RunTemplate.objects.get(source_run_id=other).requirements == "pandas"
+
+    def test_code_that_has_changed_is_asked_about(self, tenant, known, code, editor, settings):
+        """The newest version whose steps are those of the run is taken, and none that only looks like it."""
+        edited = tenant_code(tenant, edit=True)
+        again(editor, tenant)
+        assert TemplateRun.objects.get().code == code
+        CodeVersion.objects.filter(pk=code.pk).update(code_hash=edited.code_hash)
+        RunTemplate.objects.filter(is_listed=False).delete()
+        assert again(editor, tenant)["Location"] == f"{url('prepare', tenant, RUN_ID)}?do=run"
+
+    def test_code_without_the_steps_is_refused(self, tenant, known, editor):
+        other = make_code(tenant, "churn")
+        data = {"code": other.pk, "requirements": "", "do": "run"}
+        answer = editor.post(url("prepare", tenant, RUN_ID), data)
+        assert answer.status_code == 422 and answer.context["form"].errors["code"]
+        assert not TemplateRun.objects.exists()
+
+    def test_packages_that_are_none_are_refused(self, tenant, code, editor):
+        data = {"code": code.pk, "requirements": "-r /etc/passwd", "do": "run"}
+        answer = editor.post(url("prepare", tenant, RUN_ID), data)
+        assert answer.status_code == 422 and answer.context["form"].errors["requirements"]
+        assert not RunTemplate.objects.exists()
+
+    def test_they_are_changed_on_the_same_page(self, tenant, code, holds, as_user, server):
+        person = holds("editor")
+        template = make_unlisted(tenant, code, created_by=person)
+        data = {"code": code.pk, "requirements": "numpy", "do": "change"}
+        answer = as_user(person).post(url("prepare", tenant, RUN_ID), data)
+        template.refresh_from_db()
+        assert answer["Location"] == url("run", tenant, template.pk)
+        assert (template.requirements, template.requirements_changed_by) == ("numpy", person)
+        assert server.calls == []
+
+    def test_a_silent_server_is_an_empty_page_that_says_so(self, tenant, editor, server):
+        server.error = TenantUnreachable("The server cannot be reached.")
+        answer = editor.get(url("prepare", tenant, RUN_ID))
+        assert answer.status_code == 503 and "cannot be reached" in text(answer)
+
+
+def tenant_code(tenant, *, edit: bool):
+    """One more version, with an edited step."""
+    folder = Path(CodeVersion.objects.filter(tenant=tenant).latest("number").origin)
+    for path in folder.rglob("*.py"):
+        path.write_text(
+            path.read_text().replace("    return ", "    assert True\n    return ") if edit else ""
+        )
+    facts = {"pipeline": "churn", "snapshot": SNAPSHOT, "location": str(folder)}
+    return code_actions.add_folder(tenant=tenant, by=Actor(make_member(tenant.organization)), **facts)
+
+
+class TestUndo:
+    def test_a_click_is_taken_back(self, tenant, prepared, holds, as_user):
+        person = holds("operator")
+        client = as_user(person)
+        made = waiting(prepared, person)
+        page = text(client.get(made.get_absolute_url()))
+        assert url("undo", tenant, prepared.pk, made.number) in page and ">Stop<" not in page
+        answer = client.post(url("undo", tenant, prepared.pk, made.number))
+        made.refresh_from_db()
+        assert answer["Location"] == made.get_absolute_url()
+        assert (made.state, made.state_reason) == ("stopped", "Undone before it started.")
+        assert made.ended_at and made.cancel_requested_by == person and not made.zenml_run_id
+        assert deeds()[-1] == "template_run.undone"
+        assert "Undone before it started." in text(client.get(made.get_absolute_url()))
+
+    def test_too_late_it_is_stopped(self, tenant, prepared, holds, as_user):
+        person = holds("operator")
+        made = waiting(prepared, person, start_after=timezone.now() - timedelta(seconds=1))
+        client = as_user(person)
+        page = text(client.get(made.get_absolute_url()))
+        assert url("undo", tenant, prepared.pk, made.number) not in page
+        client.post(url("undo", tenant, prepared.pk, made.number))
+        made.refresh_from_db()
+        assert made.state == "queued" and made.cancel_requested_at
+        assert deeds()[-1] == "template_run.cancelled"
+
+    def test_what_has_ended_stays_as_it_is(self, tenant, prepared, holds, as_user):
+        person = holds("operator")
+        made = waiting(prepared, person, state="completed")
+        as_user(person).post(url("undo", tenant, prepared.pk, made.number))
+        made.refresh_from_db()
+        assert (made.state, deeds()) == ("completed", ["code.added"])
+
+    def test_started_meanwhile_is_not_undone(self, prepared, member):
+        made = waiting(prepared, member, state="starting")
+        assert not actions.undo_run(run=made, by=Actor(member))
+        made.refresh_from_db()
+        assert made.state == "starting"
+
+
+class TestNoListShowsIt:
+    def test_lists_counts_and_filters(self, tenant, prepared, known, org, holds, as_user):
+        person = holds("admin")
+        client = as_user(person)
+        for address in (url("list", tenant), reverse("run_templates:org_list", args=[org.slug])):
+            page = client.get(address)
+            assert [one.name for one in page.context["templates"]] == ["nightly"]
+        runs = client.get(reverse("tenants:runs", args=[org.slug, tenant.slug]))
+        assert "churn-run" not in [name for _, name in runs.context["filter"].fields["template"].choices]
+        deleting = client.get(reverse("tenants:delete", args=[org.slug, tenant.slug]))
+        assert deleting.context["templates"] == 1
+
+    def test_its_page_is_that_of_its_run(self, tenant, prepared, editor):
+        assert editor.get(url("detail", tenant, prepared.pk))["Location"] == run_page(tenant)
+        made_default = url("make_default", tenant, prepared.pk)
+        assert editor.get(f"{made_default}?run={RUN_ID}").status_code == 404
+
+    def test_a_template_may_have_its_name(self, tenant, prepared, editor):
+        assert make_template(tenant, "churn-run").name == prepared.name
+
+    def test_saved_it_is_a_template_of_who_saved_it(self, tenant, prepared, holds, as_user):
+        person = holds("editor")
+        client = as_user(person)
+        page = client.get(url("save", tenant, prepared.pk))
+        assert page.context["form"].initial["name"] == "churn"
+        answer = client.post(url("save", tenant, prepared.pk), {"name": "weekly", "description": "All."})
+        prepared.refresh_from_db()
+        assert answer["Location"] == prepared.get_absolute_url() == url("detail", tenant, prepared.pk)
+        assert (prepared.is_listed, prepared.name, prepared.created_by) == (True, "weekly", person)
+        assert deeds()[-1] == "template.listed"
+        assert client.post(url("save", tenant, prepared.pk), {"name": "x"}).status_code == 404
+
+    def test_a_name_that_is_taken(self, tenant, prepared, known, editor):
+        answer = editor.post(url("save", tenant, prepared.pk), {"name": "nightly"})
+        assert answer.status_code == 422 and answer.context["form"].errors["name"]
+
+
+class TestDoorsOnPages:
+    def doors(self, client, tenant, run=RUN_ID):
+        return client.get(run_page(tenant, run)).context["doors"]
+
+    @pytest.mark.parametrize("role, can", [("viewer", False), ("operator", False), ("editor", True)])
+    def test_of_a_run_nobody_ran_again(self, tenant, holds, as_user, role, can):
+        client = as_user(holds(role))
+        doors = self.doors(client, tenant)
+        assert (doors.can_run, doors.can_make, doors.can_edit) == (can, can, False)
+        assert (url("again", tenant, RUN_ID) in text(client.get(run_page(tenant)))) == can
+
+    @pytest.mark.parametrize("role, can", [("viewer", False), ("operator", True), ("editor", True)])
+    def test_of_a_run_that_was_run_again(self, tenant, prepared, holds, as_user, role, can):
+        doors = self.doors(as_user(holds(role)), tenant)
+        assert doors.can_run == can and doors.can_save == (role == "editor") and not doors.can_edit
+
+    def test_of_a_rerun(self, tenant, known, holds, as_user, server):
+        run = server.add_run()
+        make_template_run(known, zenml_run_id=run, state="completed")
+        client = as_user(holds("operator"))
+        doors = self.doors(client, tenant, run)
+        assert doors.can_run and not doors.more
+        assert f"{url('run', tenant, known.pk)}?from=1" in text(client.get(run_page(tenant, run)))
+
+    def test_rows_have_the_first_one(self, tenant, prepared, holds, as_user, server):
+        other = server.add_run()
+        address = reverse("tenants:runs", args=[tenant.organization.slug, tenant.slug])
+        for role, shown in (("viewer", set()), ("operator", {RUN_ID}), ("editor", {RUN_ID, other})):
+            page = as_user(holds(role)).get(address)
+            assert page.context["repeatable"] == shown
+            for run in (RUN_ID, other):
+                assert (url("again", tenant, run) in text(page)) == (run in shown)
