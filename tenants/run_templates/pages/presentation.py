@@ -54,6 +54,7 @@ BARS = 20
 ROWS = 8
 CHIPS = 3
 MAX_INPUTS = 900  # Django takes 1,000 of a form
+SHORT = 40  # inputs of a form whose steps all lie open
 MAX_ROWS, MAX_CELL = 200, 2000  # changed values in a table, characters of one
 MAX_LINES = 1000  # that are compared one by one
 LONGEST_LINK = 3500  # web servers take addresses of 4,000 characters
@@ -203,6 +204,11 @@ class DraftEditor:
                 break
             shown.append(entry.path)
         return frozenset(shown)
+
+    @property
+    def is_short(self) -> bool:
+        """May every step lie open? Otherwise only those that someone has to look at."""
+        return len(self.views) <= SHORT
 
     @property
     def not_shown(self) -> int:
