@@ -23,23 +23,23 @@ const partsOf = (step) => [...step.querySelectorAll(":scope > fieldset > .params
 function find() {
   const words = field().value.toLowerCase().split(/\s+/).filter(Boolean);
   if (words.length && !wasOpen) wasOpen = openSteps();
-  let shown = 0, all = 0;
+  let shown = 0;
   for (const step of steps()) {
     const name = step.dataset.step.toLowerCase();
     const parts = partsOf(step).map((part) => {
       const text = words.length ? `${name} ${textOf(part)}` : "";
       part.hidden = !words.every((word) => text.includes(word));
+      if (part.matches("details") && words.length) part.open ||= words.some((word) => textOf(part).includes(word));
       return !part.hidden;
     });
     const here = parts.filter(Boolean).length;
     step.hidden = words.length > 0 && !here;
     if (words.length) step.open = here > 0;
     shown += here;
-    all += parts.length;
   }
   if (!words.length && wasOpen) openAgain(wasOpen);
   if (!words.length) wasOpen = null;
-  tell(words.length ? (shown ? `${shown} of ${all} shown` : "Nothing matches. Clear the search to see all.") : "");
+  tell(words.length ? (shown ? `${shown} found` : "Nothing matches. Clear the search to see all.") : "");
   unfoldWords();
 }
 const tell = (text) => { document.querySelector("[data-found]").textContent = text; };
