@@ -29,7 +29,7 @@ from tenants.run_templates.document.schema import (
     same,
     walk,
 )
-from tenants.run_templates.document.validation import Budget, faults, located
+from tenants.run_templates.document.validation import Budget, located
 from tenants.run_templates.document.yaml_text import YamlError, dump_yaml, load_yaml
 
 __all__ = ["YamlError", "dump_yaml", "load_yaml"]
@@ -89,6 +89,7 @@ RUN_SETTINGS: dict[str, dict[str, Any]] = {
     "extra": _OBJECT,
     "model": _MODEL,
     "settings": _SETTINGS,
+    "retry": _RETRY,
     "skip_successful_steps": _SWITCH,
     "steps_to_skip": {"type": ["array", "null"], "items": {"type": "string"}, "uniqueItems": True},
 }
@@ -197,7 +198,7 @@ def default_configuration(
         "enable_cache": pipeline.get("enable_cache"),
         "tags": tags if room.takes(tags) else [],
         "extra": extra if room.takes(extra) else {},
-        **_given(pipeline, ("model", "settings"), room),
+        **_given(pipeline, ("model", "settings", "retry"), room),
     }
     if description.is_dynamic:
         document["parameters"] = {entry.name: entry.default for entry in description.parameters}
@@ -444,8 +445,8 @@ def _check_setting(
             message = f"“{cut(locked[0])}” cannot be set here; only “resources” can."
             yield DocumentFault(f"{path}.{locked[0]}", message)
             return
-    for message in faults(schema, value, budget)[:1]:
-        yield DocumentFault(path, message)
+    for within, text in located(schema, value, budget)[:1]:
+        yield fault_within(path, within, text)
 
 
 def _why_not(key: str, prefix: str) -> str:

@@ -29,6 +29,7 @@ from tenants.run_templates.document.hidden import Seal, sealed
 from tenants.run_templates.document.nested import node_at, rearranged
 from tenants.run_templates.document.nodes import KEPT_SHAPES, SHAPE, value_at
 from tenants.run_templates.document.parsed import Document
+from tenants.run_templates.document.run_settings import setting_at
 from tenants.run_templates.document.schema import AS_JSON, NONE, Description, Field, mapping, measure
 from tenants.run_templates.document.submissions import parse_form
 from tenants.run_templates.document.yaml_text import check_events
@@ -259,6 +260,10 @@ def reset(draft: Draft, path: str) -> Draft:
         _parameters(document, entry.step)[entry.name] = _parameters(original, entry.step)[entry.name]
     elif parameter := _parameter_around(parsed, path):
         _put(document, parameter, _with_default_at(parsed, parameter, path))
+    elif found := setting_at(path, parsed.schema.by_step):
+        step, setting = found
+        where = ("steps", step) if step else ()
+        setting.assign(_holder(document, *where), setting.value(_holder(original, *where)))
     else:
         _forget(document, original, path)
     return _without(draft, document, path)

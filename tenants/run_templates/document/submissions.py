@@ -3,8 +3,7 @@
 What a form does not post stays as in the document it began with.
 """
 
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +20,7 @@ from tenants.run_templates.document.form_data import (
 )
 from tenants.run_templates.document.nested import Reading, read_leaf, read_node
 from tenants.run_templates.document.nodes import trees
+from tenants.run_templates.document.run_settings import OF_RUN, OF_STEP, Setting
 from tenants.run_templates.document.schema import Description, Field, mapping
 
 
@@ -41,8 +41,9 @@ def parse_form(description: Description, data: Mapping[str, Any], base: Mapping[
     """
     document, before = deepcopy(dict(base)), values_of(base, description)
     reading, inside = Reading(_texts(data)), trees(description, before)
-    for path, read in _general(base):
+    for path, read in GENERAL:
         _take(path, read, reading, document)
+    _take_settings(reading, document)
     for entry in description.fields:
         node, was = inside.get(entry.path), before[entry.path]
         value = read_node(node, reading) if node else read_leaf(entry, (), was, reading, entry.path)
@@ -66,16 +67,7 @@ def _put(document: dict[str, Any], entry: Field, value: Any) -> None:
     holder[entry.name] = value
 
 
-# Run name, cache switch, tags and extra; the cache switch of steps
-
-
-def _general(base) -> Iterator[tuple[str, Callable[[str, Any], Any]]]:
-    yield "run_name", _name
-    yield "enable_cache", _switch
-    yield "tags", _tags
-    yield "extra", lambda text, now: read_json(text) if text.strip() else {}
-    for name in mapping(base.get("steps")):
-        yield f"steps.{name}.enable_cache", _switch
+# Run name, cache switch and extra; what else can be set for the run and its steps
 
 
 def _take(path, read, reading: Reading, document) -> None:
@@ -83,17 +75,32 @@ def _take(path, read, reading: Reading, document) -> None:
     if not texts:
         return
     reading.raw[path] = texts[-1]
-    *where, key = path.rsplit(".", 1)
-    holder = document["steps"][where[0].removeprefix("steps.")] if where else document
-    if not isinstance(holder, dict):
-        return
     try:
-        value = read(texts[-1], holder.get(key))
+        value = read(texts[-1], document.get(path))
     except Unreadable as error:
         value = texts[-1]
         reading.problems.append(DocumentFault(path, str(error)))
-    if value is not None or key in holder:
-        holder[key] = value
+    if value is not None or path in document:
+        document[path] = value
+
+
+def _take_settings(reading: Reading, document) -> None:
+    for setting in OF_RUN:
+        _take_setting(setting, setting.path, document, reading)
+    for name, step in mapping(document.get("steps")).items():
+        for setting in OF_STEP if isinstance(step, dict) else ():
+            _take_setting(setting, f"steps.{name}.{setting.path}", step, reading)
+
+
+def _take_setting(setting: Setting, path: str, holder: dict[str, Any], reading: Reading) -> None:
+    texts = reading.sent.get(path)
+    if not texts:
+        return
+    reading.raw[path] = texts[-1]
+    try:
+        setting.put(holder, texts[-1])
+    except Unreadable as error:
+        reading.problems.append(DocumentFault(path, str(error)))
 
 
 def _name(text: str, now: Any) -> Any:
@@ -114,5 +121,8 @@ def _switch(text: str, now: Any) -> bool | None:
     return now
 
 
-def _tags(text: str, now: Any) -> list[str]:
-    return list(dict.fromkeys(filter(None, (tag.strip() for tag in re.split(r"[,\n]", text)))))
+GENERAL: tuple[tuple[str, Callable[[str, Any], Any]], ...] = (
+    ("run_name", _name),
+    ("enable_cache", _switch),
+    ("extra", lambda text, now: read_json(text) if text.strip() else {}),
+)

@@ -14,6 +14,7 @@ from tenants.run_templates.document.configuration import Change, DocumentFault
 from tenants.run_templates.document.form_data import KEPT, inputs
 from tenants.run_templates.document.hidden import plainly
 from tenants.run_templates.document.nodes import KEPT_SHAPES, KEY, FormNode, NodeLayout, described, value_at
+from tenants.run_templates.document.run_settings import Setting
 from tenants.run_templates.document.schema import (
     AS_JSON,
     NONE,
@@ -461,3 +462,18 @@ def field_view(entry: Field, id: str, value: Any, sent: Mapping[str, Any], chang
         change=change,
         error=error,
     )
+
+
+# -- what can be set beside the parameters
+
+
+def setting_view(
+    place: tuple[str, Setting], id: str, holder: Any, default: Any, text: str | None, error: str
+) -> FieldView:
+    """The input of a setting with what was sent for it, or else with its value. `place`: (step or "", setting)."""
+    step, setting = place
+    entry, before, now = setting.entry(step), setting.value(default), setting.value(holder)
+    change = None if same(before, now) else Change(entry.path, step, setting.label, before, now)
+    unread = text is not None and bool(error)
+    shown = text if unread else setting.text(holder)
+    return FieldView(id=id, field=entry, raw=shown, value=now, change=change, error=error)

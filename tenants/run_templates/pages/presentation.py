@@ -29,12 +29,14 @@ from tenants.run_templates.document.drafts import Draft, line_of, link_of, tree_
 from tenants.run_templates.document.nodes import inputs_inside
 from tenants.run_templates.document.nodes import inputs_of as inputs_needed
 from tenants.run_templates.document.parsed import Document
+from tenants.run_templates.document.run_settings import OF_RUN, OF_STEP, Setting
 from tenants.run_templates.document.schema import (
     HALF,
     Description,
     Field,
     PipelineStep,
     describe,
+    mapping,
 )
 from tenants.run_templates.models import RunTemplate, TemplateRun
 from tenants.run_templates.pages.field_presentation import (
@@ -45,6 +47,7 @@ from tenants.run_templates.pages.field_presentation import (
     in_words,
     is_node,
     nearest,
+    setting_view,
     shortened,
 )
 from tenants.runs.client import Run, TenantClient
@@ -54,6 +57,8 @@ BARS = 20
 ROWS = 8
 CHIPS = 3
 MAX_INPUTS = 900  # Django takes 1,000 of a form
+MOST_SETTINGS = 420  # of all steps together, what is beside their parameters
+SHORT = 40  # inputs of a form whose steps all lie open
 MAX_ROWS, MAX_CELL = 200, 2000  # changed values in a table, characters of one
 MAX_LINES = 1000  # that are compared one by one
 LONGEST_LINK = 3500  # web servers take addresses of 4,000 characters
@@ -66,11 +71,17 @@ class StepView:
     id: str
     name: str
     fields: list[FieldView | NodeView]
+    more: list[FieldView] = field(default_factory=list)  # what can be set besides
+
+    @property
+    def title(self) -> str:
+        return self.name or ("pipeline" if self.fields else "More")
 
     @cached_property
     def leaves(self) -> list[FieldView]:
         """Every input of the step."""
-        return [leaf for view in self.fields for leaf in (view.leaves if is_node(view) else [view])]
+        inside = [leaf for view in self.fields for leaf in (view.leaves if is_node(view) else [view])]
+        return [*inside, *self.more]
 
     @cached_property
     def boxes(self) -> list[NodeView]:
@@ -79,7 +90,18 @@ class StepView:
 
     @cached_property
     def changed(self) -> int:
-        return len([view for view in self.fields if (view.changed if is_node(view) else view.change)])
+        own = [view for view in self.fields if (view.changed if is_node(view) else view.change)]
+        return len(own) + self.more_changed
+
+    @cached_property
+    def more_changed(self) -> int:
+        """How many settings differ; those of one group are one, as everywhere."""
+        changed = [view.change.path.removeprefix(f"steps.{self.name}.") for view in self.more if view.change]
+        return len({path.partition(".")[0] for path in changed})
+
+    @cached_property
+    def more_to_fix(self) -> int:
+        return len([view for view in self.more if view.error])
 
     @cached_property
     def to_fix(self) -> int:
@@ -186,23 +208,105 @@ class DraftEditor:
         shown = [
             (n, step, [one for one in step.fields if one.path in self.shown]) for n, step in enumerate(groups)
         ]
-        return [
-            StepView(f"s{number}", step.name, [*map(self._view, fields)])
+        views = [
+            StepView(f"s{number}", step.name, [*map(self._view, fields)], self._more(f"s{number}", step.name))
             for number, step, fields in shown
-            if fields
         ]
+        return [view for view in views if view.fields or view.more]
+
+    @cached_property
+    def general(self) -> StepView:
+        """What can be set for the whole run."""
+        return StepView("more", "", [], self._settings("more", "", OF_RUN))
+
+    @property
+    def groups(self) -> list[StepView]:
+        """Everything that folds: the steps, and what is set for the whole run."""
+        return [*self.steps, self.general]
+
+    @property
+    def with_values(self) -> int:
+        return len([step for step in self.steps if step.fields])
+
+    def _more(self, id: str, step: str) -> list[FieldView]:
+        return self._settings(id, step, OF_STEP) if step in self._with_more else []
+
+    def _settings(self, id: str, step: str, settings: Iterable[Setting]) -> list[FieldView]:
+        holder, default = self.draft.document, self.default
+        if step:
+            holder, default = (mapping(mapping(one.get("steps")).get(step)) for one in (holder, default))
+        views = []
+        for number, setting in enumerate(settings):
+            path = setting.entry(step).path
+            sent, error = self.draft.raw.get(path), self._setting_errors.get(path, "")
+            views.append(setting_view((step, setting), f"{id}-m{number}", holder, default, sent, error))
+        return views
+
+    @cached_property
+    def _with_more(self) -> frozenset[str]:
+        """Steps whose settings find room in the form."""
+        room = min(MAX_INPUTS - self._needed - len(OF_RUN), MOST_SETTINGS) // len(OF_STEP)
+        return frozenset(step.name for step in self.description.steps[: max(room, 0)])
+
+    @property
+    def without_more(self) -> int:
+        """How many steps have their settings only in the YAML."""
+        return len(self.description.steps) - len(self._with_more)
+
+    @cached_property
+    def _setting_errors(self) -> dict[str, str]:
+        """The first thing that is wrong with each setting, by its path; what concerns a group at its first input."""
+        found: dict[str, str] = {}
+        for problem in self.draft.problems:
+            path = self._setting_of(problem)
+            if path:
+                found.setdefault(path, problem.short or problem.message)
+        return found
+
+    def _setting_of(self, problem: DocumentFault) -> str:
+        """The path of the setting a problem belongs to, or ""."""
+        if not problem.path or self._field_of(problem):
+            return ""
+        places = [setting.entry("").path for setting in OF_RUN]
+        step = self._step_of(problem.path)
+        if step:
+            places = [setting.entry(step).path for setting in OF_STEP]
+        around = [path for path in places if f"{problem.place}.".startswith(f"{path}.")]
+        inside = [path for path in places if path.startswith(f"{problem.place}.")]
+        return next(iter(around or inside), "")
+
+    def _step_of(self, path: str) -> str:
+        """The longest name of a step with which a path goes on after "steps."."""
+        parts = path.removeprefix("steps.").split(".") if path.startswith("steps.") else []
+        names = [".".join(parts[:count]) for count in range(len(parts) - 1, 0, -1)]
+        return next((name for name in names if name in self.description.by_step), "")
 
     @cached_property
     def shown(self) -> frozenset[str]:
         """Paths of the fields in the form; more than a form can send are only in the YAML."""
-        room, shown = MAX_INPUTS, []
+        return frozenset(self._room[0])
+
+    @property
+    def _needed(self) -> int:
+        """How many inputs the parameters have."""
+        return self._room[1]
+
+    @cached_property
+    def _room(self) -> tuple[list[str], int]:
+        shown, needed = [], 0
         for entry in self.description.fields:
             node = self.draft.parsed.trees.get(entry.path)
-            room -= inputs_inside(node) if node else inputs_needed(entry)
-            if room < 0:
+            inputs = inputs_inside(node) if node else inputs_needed(entry)
+            if needed + inputs > MAX_INPUTS:
                 break
+            needed += inputs
             shown.append(entry.path)
-        return frozenset(shown)
+        return shown, needed
+
+    @property
+    def is_short(self) -> bool:
+        """May every step lie open? Otherwise only those that someone has to look at."""
+        return len(self.views) - sum(len(step.more) for step in self.groups) <= SHORT
 
     @property
     def not_shown(self) -> int:
@@ -220,7 +324,7 @@ class DraftEditor:
     @cached_property
     def views(self) -> list[FieldView]:
         """Every input, also those inside of values."""
-        return [leaf for step in self.steps for leaf in step.leaves]
+        return [leaf for step in self.groups for leaf in step.leaves]
 
     # -- what is wrong
 
@@ -232,11 +336,16 @@ class DraftEditor:
         entry = self._field_of(problem)
         line = None if self.draft.unread or not problem.path else line_of(self._tree, problem.place)
         if entry is None:
-            return ListedFault(
-                problem.message, problem.path, "run-name" if problem.path == "run_name" else "", line
-            )
+            return ListedFault(problem.message, problem.path, self._id_of_setting(problem), line)
         name = f"{entry.step}, {entry.name}" if entry.step else entry.name
         return ListedFault(problem.message, name, self._id_of(entry, problem), line)
+
+    def _id_of_setting(self, problem: DocumentFault) -> str:
+        if problem.path == "run_name":
+            return "run-name"
+        path = self._setting_of(problem)
+        views = (view for step in self.groups for view in step.more if view.field.path == path)
+        return next((view.id for view in views), "") if path else ""
 
     def _id_of(self, entry: Field, problem: DocumentFault) -> str:
         """Of the input or the box where a fault is shown; "" when it is not in the form."""

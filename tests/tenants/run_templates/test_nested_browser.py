@@ -60,7 +60,7 @@ def test_every_kind_of_box_is_accessible_and_fits(width, scheme, of_steps, page_
     of_steps("models", "unions", "dictionaries", "nullable", "secrets", "lists")
     page = page_in(width, scheme)
     if PICTURES:
-        for number, card in enumerate(page.locator("fieldset.card").all()):
+        for number, card in enumerate(page.locator("details.card").all()):
             card.screenshot(path=f"{PICTURES}/nested-{number}-{scheme}-{width}.png")
     assert problems_of(page) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width

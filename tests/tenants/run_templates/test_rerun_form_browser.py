@@ -1,0 +1,88 @@
+"""The form of a re-run with very many values, and everything besides the values, in a real browser."""
+
+import os
+
+import pytest
+from playwright.sync_api import expect
+
+from tenants.run_templates.document.configuration import default_configuration
+from tests.browsing import LOOKS, Visits, problems, settled
+
+from .samples import snapshot_of
+from .test_views_browser import signed_in, template, visit  # noqa: F401 - fixtures
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+PICTURES = os.environ.get("FORM_PICTURES")
+
+
+def of_300_values():
+    """Ten steps with thirty values each; only the last step has one named `depth`."""
+    snapshot = snapshot_of({})
+    configurations = snapshot["metadata"]["step_configurations"]
+    one = configurations.pop("work")
+    for step in range(10):
+        names = [f"value_{number}" for number in range(29)] + ["depth" if step == 9 else "width"]
+        schema = {name: {"type": "integer", "default": step * 100} for name in names}
+        configurations[f"fan_{step}"] = {
+            **one,
+            "spec": {**one["spec"], "parameter_spec": {"type": "object", "properties": schema}},
+            "config": {"parameters": dict.fromkeys(names, step * 100)},
+        }
+    return snapshot
+
+
+@pytest.fixture
+def large(template):  # noqa: F811
+    template.snapshot = of_300_values()
+    template.default_configuration = default_configuration(template.snapshot)
+    template.save()
+
+
+def test_search_finds_by_name_step_and_value_and_forgets_nothing(large, visit):  # noqa: F811
+    page = visit("run/")
+    settled(page)
+    steps, search = page.locator("details[data-step]"), page.get_by_label("Search steps, names and values")
+    open_ones = page.locator("details[data-step][open]")
+    expect(steps.locator("visible=true").first).to_be_visible()
+    expect(open_ones).to_have_count(0)
+    page.keyboard.press("/")
+    expect(search).to_be_focused()
+    page.keyboard.type("DEPTH")
+    expect(page.locator("#finder")).to_contain_text("1 found")
+    page.keyboard.press("Enter")
+    depth = page.get_by_label("depth", exact=True)
+    expect(depth).to_be_focused()
+    depth.fill("77")
+    expect(page.locator("#bar")).to_contain_text("1 of 300 values changed")
+    for words, count in [("fan_3 value", 29), ("77", 1), ("fan_9 900", 29), ("no such", 0)]:
+        search.fill(words)
+        expect(page.locator("#finder")).to_contain_text(f"{count} found" if count else "Nothing matches")
+        expect(page.locator(".params:not(.settings) > .field:visible")).to_have_count(count)
+    page.get_by_role("button", name="Undo depth").click()
+    expect(page.locator("#bar")).to_contain_text("0 of 300 values changed")
+    expect(search).to_have_value("no such")
+    search.press("Escape")
+    expect(open_ones).to_have_count(0)
+    page.get_by_role("button", name="Expand all").click()
+    expect(open_ones).to_have_count(11)
+    page.get_by_role("button", name="Collapse all").click()
+    page.locator("#step-list").get_by_role("link", name="fan_4").click()
+    expect(page.locator("#s5")).to_have_attribute("open", "")
+
+
+CHANGED = "run/?steps.train.parameters.rounds=600&retry={\"max_retries\":2}&tags=[\"weekly\",\"full\"]"
+CHANGED += "&steps.train.settings={\"resources\":{\"memory\":\"much\"}}"
+STATES = {"form": CHANGED}
+
+
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
+def test_every_state_is_accessible_and_fits(template, server, live_server, browser, width, scheme):  # noqa: F811
+    visits = Visits(browser, live_server.url)
+    for name, path in STATES.items():
+        page = visits.open(template.get_absolute_url() + path, template.created_by, width, scheme)
+        page.set_viewport_size({"width": width, "height": 3600})
+        if PICTURES:
+            page.screenshot(path=f"{PICTURES}/{name}-{scheme}-{width}.png", full_page=True)
+        assert problems(page) == [], name
+    visits.end()
+    assert visits.errors == []
