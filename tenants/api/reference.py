@@ -88,6 +88,8 @@ class Operation:
         if self._body_schema:
             body = {name: self._example(name, schema) for name, schema in self._shown_body.items()}
             lines += ['-H "Content-Type: application/json"', f"-d '{json.dumps(body)}'"]
+        elif "requestBody" in self.raw:
+            lines += ["--data-binary @code.tar.gz"]
         return " \\\n  ".join(lines)
 
     @cached_property

@@ -4,18 +4,21 @@ from uuid import UUID
 
 from django.shortcuts import get_object_or_404
 from ninja import Query, Router, Schema
+from ninja.errors import HttpError
 from pydantic import Field
 
 from orgs.access.gate import refuse
 from tenants.models.tenant_permissions import TenantPermission
 from tenants.run_templates import actions
 from tenants.run_templates.access import may_edit
-from tenants.run_templates.code_actions import CodeRefused, add_folder
+from tenants.run_templates.code_actions import CodeRefused, add_folder, add_pushed
+from tenants.run_templates.engine.archives import LARGEST
 from tenants.run_templates.engine.run_environments import environment_of
 from tenants.run_templates.models import CodeVersion, RunTemplate
 from tenants.run_templates.pages.forms import EditForm
 from tenants.run_templates.pages.presentation import source_of
 from tenants.runs.connection import connect
+from zenpro_site.common.bodies import BodyTooLarge, chunks_of, on_disk
 
 from .callers import needs
 from .problems import Invalid, checked, fault
@@ -99,6 +102,7 @@ class TemplateNew(Body):
 class TemplateChange(Body):
     """What is left out stays as it is."""
 
+    code: UUID | None = Field(None, description="Id of a version of the pipeline's code.")
     name: Text | None = None
     description: Text | None = None
     requirements: Text | None = None
@@ -206,12 +210,62 @@ def template_get(request, organization: str, tenant: str, template: UUID):
 
 @router.patch(TEMPLATE, auth=needs(TenantPermission.TEMPLATE_VIEW), response=TemplateDetail)
 def template_update(request, organization: str, tenant: str, template: UUID, body: TemplateChange):
-    """Change name, description or requirements: of your own templates, or of any if you can delete templates."""
+    """Change name, description, requirements or code: of your own templates, or of any if you can delete templates."""
     found = _changeable(request, template)
     now = {name: getattr(found, name) for name in ("name", "description", "requirements")}
-    form = EditForm(now | body.dict(exclude_none=True), tenant=request.tenant, template=found)
-    actions.update_template(template=found, by=request.actor, **checked(form))
+    new = body.dict(exclude={"code"}, exclude_none=True)
+    values = checked(EditForm(now | new, tenant=request.tenant, template=found))
+    if body.code:
+        actions.change_code(template=found, code=_named(request, body.code), by=request.actor)
+    if new or not body.code:
+        actions.update_template(template=found, by=request.actor, **values)
     return _detail(found)
+
+
+@router.get(f"{TEMPLATE}/code", auth=needs(TenantPermission.TEMPLATE_VIEW), response=Page[CodeOut])
+def code_list(request, organization: str, tenant: str, template: UUID, asked: Query[Slice]):
+    """The versions of the code of the template's pipeline, newest first."""
+    found = get_object_or_404(request.tenant.templates, pk=template)
+    versions = request.tenant.code_versions.filter(pipeline_name=found.pipeline_name)
+    return page_of(versions.select_related("created_by").order_by("-number"), asked, shown_code)
+
+
+ARCHIVE = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/gzip": {"schema": {"type": "string", "format": "binary"}}},
+    },
+    "responses": {413: {"description": "The archive is too large"}},
+}
+
+
+@router.post(
+    f"{TEMPLATE}/code",
+    auth=needs(TenantPermission.TEMPLATE_CREATE),
+    response={201: CodeOut},
+    openapi_extra=ARCHIVE,
+)
+def code_add(request, organization: str, tenant: str, template: UUID, use: bool = False):
+    """Add code for a template: the body is a .tar.gz or .zip of up to 50 MB.
+
+    With `use=true`, its runs use the code from now on, if every step of the template is in it.
+    """
+    found = _changeable(request, template)
+    version = _received(request, found)
+    if use and version != found.code:
+        actions.change_code(template=found, code=version, by=request.actor)
+    return shown_code(version)
+
+
+def _received(request, template: RunTemplate) -> CodeVersion:
+    facts = {"tenant": request.tenant, "pipeline": template.pipeline_name, "snapshot": template.snapshot}
+    try:
+        with on_disk(chunks_of(request), LARGEST) as archive:
+            return add_pushed(**facts, archive=archive, by=request.actor)
+    except BodyTooLarge as error:
+        raise HttpError(413, f"This is more than {LARGEST // 1024**2} MB.") from error
+    except CodeRefused as error:
+        raise Invalid([fault(error.reason)]) from error
 
 
 @router.delete(TEMPLATE, auth=needs(TenantPermission.TEMPLATE_VIEW), response={204: None})

@@ -56,8 +56,8 @@ def add_archive(
     """What is in a .zip or .tar.gz; `name` is what its sender called it. Returns a CodeVersion. Raises CodeRefused."""
     _check_space(tenant)
     with _refused_at("archive"):
-        code_hash = freeze_archive(archive, str(tenant.pk))
-    facts = {"kind": Kind.ARCHIVE, "origin": name[-500:], "code_hash": code_hash}
+        code_hash, commit = freeze_archive(archive, str(tenant.pk))
+    facts = {"kind": Kind.ARCHIVE, "origin": name[-500:], "commit": commit, "code_hash": code_hash}
     return _add(tenant, pipeline, snapshot, facts, by)
 
 
@@ -67,8 +67,8 @@ def add_pushed(
     """What came from a terminal, a .zip or .tar.gz as well. Raises CodeRefused."""
     _check_space(tenant)
     with _refused_at(""):
-        code_hash = freeze_archive(archive, str(tenant.pk))
-    facts = {"kind": Kind.PUSH, "origin": "a terminal", "code_hash": code_hash}
+        code_hash, commit = freeze_archive(archive, str(tenant.pk))
+    facts = {"kind": Kind.PUSH, "origin": "a terminal", "commit": commit, "code_hash": code_hash}
     return _add(tenant, pipeline, snapshot, facts, by)
 
 

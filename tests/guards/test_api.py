@@ -3,9 +3,11 @@
 A new operation needs a row in MATRIX, and in DEEDS how to do it when it changes something.
 """
 
+import io
 import json
 import logging
 import re
+import tarfile
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -107,6 +109,8 @@ MATRIX = {
     "template_get": SEES_TEMPLATES,
     "template_update": CHANGES_TEMPLATES,
     "template_delete": CHANGES_TEMPLATES,
+    "code_list": SEES_TEMPLATES,
+    "code_add": CHANGES_TEMPLATES,
     "run_list": SEES_TEMPLATES,
     "run_start": RUNS_TEMPLATES,
     "run_get": SEES_TEMPLATES,
@@ -143,6 +147,14 @@ def somebody(world) -> str:
     return str(make_member(world.org).membership.pk)
 
 
+def packed(folder) -> bytes:
+    """A folder as an archive."""
+    memory = io.BytesIO()
+    with tarfile.open(fileobj=memory, mode="w:gz") as archive:
+        archive.add(folder, arcname=".")
+    return memory.getvalue()
+
+
 def template_body(world) -> dict:
     return {"run": str(RUN_ID), "name": "weekly", "code": str(world.version.pk)}
 
@@ -176,6 +188,7 @@ DEEDS = {
     "template_create": Deed(template_body),
     "template_update": Deed(lambda w: {"name": "weekly"}),
     "template_delete": Deed(before=lambda w: w.template.runs.all().delete()),
+    "code_add": Deed(lambda w: packed(EXAMPLE)),
     "run_start": Deed(),
     "run_cancel": Deed(),
     "service_account_create": Deed(lambda w: {"name": "nightly"}),
@@ -252,7 +265,7 @@ def everything(world, foreign, monkeypatch, tmp_path, settings):
 
 def call(secret: str, operation: Operation, path: str, body: dict):
     headers = {"Authorization": f"Bearer {secret}"} if secret else {}
-    sent = json.dumps(body) if operation.changes else ""
+    sent = body if isinstance(body, bytes) else json.dumps(body) if operation.changes else ""
     return Client().generic(operation.method, path, sent, content_type="application/json", headers=headers)
 
 

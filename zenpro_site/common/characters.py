@@ -13,7 +13,8 @@ from django.shortcuts import render
 
 UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 ESCAPED = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")  # how JSON writes them
-FILES = ("/push/",)  # what comes here is a file, which its view reads piece by piece
+# What comes here is a file, which its view reads piece by piece.
+FILES = re.compile(r"/push/|/api/v1/organizations/[^/]+/tenants/[^/]+/templates/[^/]+/code")
 FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 UNREADABLE = (BadRequest, SuspiciousOperation, MultiPartParserError, UnreadablePostError)
 SENTENCE = "The request contains a character that cannot be stored: NUL, or half of a surrogate pair."
@@ -67,7 +68,7 @@ def _readable(request) -> bool:
 def _body_is_readable(request) -> bool:
     if request.method in ("GET", "HEAD"):
         return True
-    if request.path_info in FILES:
+    if FILES.fullmatch(request.path_info):
         return True
     if request.path_info.startswith("/api/"):
         request.body  # noqa: B018 - kept for views that read JSON whatever it calls itself

@@ -10,17 +10,19 @@ LARGEST = 50 * 1024**2  # bytes of an archive
 SECONDS = 60
 
 
-def freeze_archive(archive: Path, place: str = "") -> str:
-    """Unpack a .zip or .tar.gz, keep an immutable copy of what is in it, and return its hash.
+def freeze_archive(archive: Path, place: str = "") -> tuple[str, str]:
+    """(hash of an immutable copy of what is in a .zip or .tar.gz, id of the commit that `git archive` says it packed).
 
-    A single folder at its top is taken as the code itself. `place`: the tenant's id. Raises CodeError with a sentence
+    A single folder at its top is taken as the code itself; a commit is what its sender claims. `place`: the tenant's id. Raises CodeError with a sentence
     for people.
     """
     with scratch("unpacked") as folder:
         inside = folder / "code"
         inside.mkdir(mode=0o700)
-        answer_of("unpack.py", [archive, inside], folder, read=[archive], seconds=SECONDS, place=place)
-        return freeze_folder(_top(inside))
+        answer = answer_of(
+            "unpack.py", [archive, inside], folder, read=[archive], seconds=SECONDS, place=place
+        )
+        return freeze_folder(_top(inside)), answer["commit"]
 
 
 def _top(folder: Path) -> Path:

@@ -1,6 +1,7 @@
 from django import forms
 
 from tenants.models import Tenant
+from tenants.run_templates.document.requirements import RequirementsRefused, check_requirements
 from tenants.run_templates.models import CodeVersion, RunTemplate
 from zenpro_site.common.names import DescriptionField, NameField
 
@@ -36,6 +37,13 @@ class EditForm(forms.Form):
             text = f"{self.tenant} already has a template named “{name}”."
             raise forms.ValidationError(text, code="taken")
         return name
+
+    def clean_requirements(self) -> str:
+        try:
+            check_requirements(self.cleaned_data["requirements"])
+        except RequirementsRefused as error:
+            raise forms.ValidationError(str(error), code="requirements") from error
+        return self.cleaned_data["requirements"]
 
     def add_problem(self, field: str, reason: str) -> None:
         """What an action refused, at its field where the form has it."""

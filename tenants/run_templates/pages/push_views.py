@@ -18,7 +18,8 @@ from tenants.run_templates.access import may_edit
 from tenants.run_templates.engine.archives import LARGEST
 from tenants.run_templates.models import CodeVersion, PushKey
 from tenants.run_templates.pages.code_subject import Subject, subject_of_run, subject_of_template
-from tenants.run_templates.push_keys import expiry_of, is_alive, key_of, note_received, note_refusal, text_of
+from tenants.run_templates.pages.push_lines import lines_of
+from tenants.run_templates.push_keys import expiry_of, is_alive, key_of, note_received, note_refusal
 from zenpro_site.common.addresses import full
 from zenpro_site.common.bodies import BodyTooLarge, chunks_of, on_disk
 from zenpro_site.common.htmx import render_partial
@@ -26,7 +27,6 @@ from zenpro_site.common.htmx import render_partial
 INVALID = "This command is no longer valid. Make a new one on the page in your browser."
 TOO_LARGE = f"This is more than {LARGEST // 1024**2} MB. Leave out data, environments and caches."
 NO_LONGER = "You can no longer add code here."
-LEFT_OUT = (".git", ".venv", "venv", "__pycache__", "node_modules")
 
 
 @require_safe
@@ -38,23 +38,8 @@ def push(request, push):
     query = f"template={key.template_id}" if key.template else f"run={key.run_id}"
     query += f"&again={request.GET['again']}" if request.GET.get("again") in ("run", "change") else ""
     context = {"key": key, "alive": is_alive(key), "until": expiry_of(key), "query": query}
-    context |= {"commands": _commands(key)} if context["alive"] else {}
+    context |= {"commands": lines_of(key)} if context["alive"] else {}
     return render_partial(request, "run_templates/code/push.html#push", context)
-
-
-def _commands(key: PushKey) -> list[tuple[str, str, str]]:
-    """(of what, command, what is sent)."""
-    url = full(reverse("run_templates:receive"))
-    send = f'curl -sS --data-binary @- -H "Authorization: Bearer {text_of(key)}" {url}'
-    left_out = " ".join(f"--exclude={name}" for name in LEFT_OUT)
-    return [
-        ("In a git repository", f"git archive --format=tar.gz HEAD | {send}", "The last commit"),
-        (
-            "In any other folder",
-            f"tar -czf - {left_out} . | {send}",
-            "Every file but environments and caches",
-        ),
-    ]
 
 
 @csrf_exempt

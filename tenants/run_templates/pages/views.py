@@ -30,6 +30,7 @@ from tenants.run_templates.pages.presentation import (
     source_of,
     templates_of,
 )
+from tenants.run_templates.pages.push_lines import line_for_ci
 from tenants.runs.reading import ask
 from zenpro_site.common.htmx import render_partial, wants
 
@@ -76,6 +77,8 @@ def detail(request, template):
         "environment": environment_of(template),
         "can_edit": _may_edit(request, template),
     }
+    if context["can_edit"]:
+        context["ci_line"] = line_for_ci(template)
     if wants(request, "environment"):
         return render(request, "run_templates/detail.html#environment", context)
     return render_partial(

@@ -34,6 +34,13 @@ class Caller:
     def put(self, path, **body):
         return self("PUT", path, **body)
 
+    def send(self, path, content: bytes):
+        """Content as it is, which curl calls a form."""
+        base = f"/api/v1/organizations/{self.org.slug}/"
+        headers = {"Authorization": f"Bearer {self.key.secret}"}
+        kind = "application/x-www-form-urlencoded"
+        return self.client.post(base + path, content, content_type=kind, headers=headers)
+
     def delete(self, path, **query):
         return self("DELETE", path, query)
 

@@ -32,6 +32,7 @@ from tenants.run_templates import actions as template_actions
 from tenants.run_templates.document.configuration import default_configuration
 from tenants.run_templates.models import CodeVersion
 from tenants.usage.models import Quota
+from tests.guards.test_api import packed
 from tests.tenants.runs.fakes import RUN_ID, FakeTenantClient, churn, connect_to
 
 HOUR = timedelta(hours=1)
@@ -338,6 +339,29 @@ class TestTemplates:
         changed = call.patch(f"{self.PATH}/{made['id']}", requirements="a-package-nobody-made").json()
         assert changed["requirements_changed_by"] == me
         assert call.get(self.PATH).json()["items"][0]["requirements_changed_by"] == me
+
+    def test_new_code_is_added_and_used_in_one_call(self, call, tenant, code):
+        """As a job pushes it after every merge."""
+        made = call.post(self.PATH, run=str(RUN_ID), name="weekly", code_location=str(code)).json()
+        (code / "churn" / "data.py").open("a").write("\n# new\n")
+        path = f"{self.PATH}/{made['id']}/code"
+        added = call.send(path, packed(code))
+        assert (added.status_code, added.json()["number"], added.json()["kind"]) == (201, 2, "push")
+        assert call.get(f"{self.PATH}/{made['id']}").json()["code"]["number"] == 1
+        assert call.send(f"{path}?use=true", packed(code)).json()["number"] == 2
+        assert call.get(f"{self.PATH}/{made['id']}").json()["code"]["number"] == 2
+        assert [one["number"] for one in call.get(path).json()["items"]] == [2, 1]
+        back = call.patch(f"{self.PATH}/{made['id']}", code=made["code"]["id"])
+        assert back.json()["code"]["number"] == 1
+        assert deeds()[2:] == ["code.added", "template.code_changed", "template.code_changed"]
+
+    def test_code_that_cannot_be_taken_changes_nothing(self, call, tenant, template, monkeypatch):
+        path = f"{self.PATH}/{template.pk}/code"
+        assert call.send(path, b"hello").status_code == 422
+        monkeypatch.setattr(templates, "LARGEST", 10)
+        assert call.send(path, b"hello world").status_code == 413
+        assert call.patch(f"{self.PATH}/{template.pk}", code=str(uuid4())).status_code == 422
+        assert (tenant.code_versions.count(), deeds()) == (1, [])
 
     @pytest.mark.parametrize("kind", CodeVersion.Kind.values)
     def test_code_of_every_kind_is_shown(self, call, tenant, template, kind):

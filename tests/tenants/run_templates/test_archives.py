@@ -61,9 +61,13 @@ def content_of(code_hash) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
+def frozen(archive, place="") -> str:
+    return freeze_archive(archive, place)[0]
+
+
 def refusal_of(archive) -> str:
     with pytest.raises(CodeError) as caught:
-        freeze_archive(archive)
+        frozen(archive)
     left = [path.name for path in (code_folder("x").parent).iterdir()]
     assert left == []
     return caught.value.reason
@@ -72,7 +76,7 @@ def refusal_of(archive) -> str:
 @pytest.mark.parametrize("make", [tar_of, zip_of])
 def test_what_is_in_an_archive_arrives(archive, make):
     make(archive, FILES.items())
-    assert content_of(freeze_archive(archive)) == FILES
+    assert content_of(frozen(archive)) == FILES
 
 
 @pytest.mark.parametrize("make", [tar_of, zip_of])
@@ -83,13 +87,13 @@ def test_the_same_files_are_the_same_code_however_they_came(archive, make, tmp_p
         (folder / name).write_bytes(content)
     settings.ZENPRO_CODE_ROOTS = [str(tmp_path)]
     make(archive, FILES.items())
-    assert freeze_archive(archive) == code.freeze(str(folder))
+    assert frozen(archive) == code.freeze(str(folder))
 
 
 @pytest.mark.parametrize("make", [tar_of, zip_of])
 def test_one_folder_at_the_top_is_the_code(archive, make):
     make(archive, [(f"project-1.0/{name}", content) for name, content in FILES.items()])
-    assert content_of(freeze_archive(archive)) == FILES
+    assert content_of(frozen(archive)) == FILES
 
 
 def test_what_the_system_itself_packs(archive, tmp_path):
@@ -102,7 +106,7 @@ def test_what_the_system_itself_packs(archive, tmp_path):
     (folder / "link.py").symlink_to("run.py")
     (folder / "é 中.txt").write_text("ü")
     subprocess.run(["tar", "czf", archive, "."], cwd=folder, check=True)
-    copy = code_folder(freeze_archive(archive))
+    copy = code_folder(frozen(archive))
     assert (copy / "twin.py").read_text() == "print(1)\n"
     assert os.readlink(copy / "link.py") == "run.py"
     assert os.access(copy / "bin" / "start", os.X_OK) and not (copy / "run.py").stat().st_mode & 0o100
@@ -111,12 +115,12 @@ def test_what_the_system_itself_packs(archive, tmp_path):
 
 def test_links_inside_a_zip_stay_links(archive):
     zip_of(archive, [*FILES.items(), zip_link("again.py", "src/app/steps.py")])
-    assert os.readlink(code_folder(freeze_archive(archive)) / "again.py") == "src/app/steps.py"
+    assert os.readlink(code_folder(frozen(archive)) / "again.py") == "src/app/steps.py"
 
 
 def test_devices_and_pipes_are_left_out(archive):
     tar_of(archive, [*FILES.items(), special("pipe", tarfile.FIFOTYPE), special("disk", tarfile.BLKTYPE)])
-    assert content_of(freeze_archive(archive)) == FILES
+    assert content_of(frozen(archive)) == FILES
 
 
 @pytest.mark.parametrize("make", [tar_of, zip_of])
@@ -241,8 +245,8 @@ def test_one_tenants_code_is_read_at_a_time_and_others_go_on(archive, monkeypatc
     zip_of(archive, FILES.items())
     with boxed_programs.PLACES.one("acme"):
         with pytest.raises(CodeError, match="Other code is being read right now"):
-            freeze_archive(archive, "acme")
-        assert content_of(freeze_archive(archive, "globex")) == FILES
+            frozen(archive, "acme")
+        assert content_of(frozen(archive, "globex")) == FILES
         with boxed_programs.PLACES.one("initech"), pytest.raises(CodeError, match="Other code is being read"):
-            freeze_archive(archive, "globex")
-    assert content_of(freeze_archive(archive, "acme")) == FILES
+            frozen(archive, "globex")
+    assert content_of(frozen(archive, "acme")) == FILES

@@ -1,18 +1,20 @@
 """Code pushed from a terminal: who may not, what is refused, then with the real curl, git and tar."""
 
 import io
+import json
 import re
 import shutil
 import subprocess
 import tarfile
 from datetime import timedelta
+from html import unescape
 from pathlib import Path
 
 import pytest
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
-from factories import make_grant, make_member, make_template
+from factories import make_grant, make_key, make_member, make_template
 
 from orgs.audit.models import AuditEvent
 from orgs.users.models import User
@@ -56,6 +58,11 @@ def push(text: str, body: bytes = b"", client=None, content_type="application/x-
     """As curl sends it, which calls everything a form."""
     headers = {"Authorization": f"Bearer {text}"}
     return (client or Client()).post("/push/", body, content_type=content_type, headers=headers)
+
+
+def own_template(key):
+    fields = {"snapshot": SNAPSHOT, "default_configuration": default_configuration(SNAPSHOT)}
+    return make_template(key.tenant, pipeline_name="churn", created_by=key.person, **fields)
 
 
 def said(response) -> str:
@@ -172,13 +179,7 @@ def test_a_refusal_is_forgotten_when_the_next_one_fits(key, as_user):
 
 
 def test_for_a_template_no_server_is_asked(key, server):
-    own = make_template(
-        key.tenant,
-        pipeline_name="churn",
-        snapshot=SNAPSHOT,
-        default_configuration=default_configuration(SNAPSHOT),
-        created_by=key.person,
-    )
+    own = own_template(key)
     PushKey.objects.update(run_id=None, template=own)
     response = push(text_of(key), packed())
     assert (response.status_code, server.calls) == (201, [])
@@ -220,15 +221,45 @@ def pasted(command: str, folder: Path) -> str:
 
 
 def test_the_git_command(commands, key, tmp_path):
-    """What is committed comes; what is not stays."""
-    folder = Path(shutil.copytree(CHURN, tmp_path / "project", ignore=shutil.ignore_patterns("__pycache__")))
+    """What is committed comes, and says which commit it is; what is not stays."""
+    folder = tmp_path / "project"
+    commit = committed(folder)
+    (folder / "notes.txt").write_text("mine")
+    files = subprocess.run(["git", "ls-files"], cwd=folder, capture_output=True, text=True, check=True)
+    assert "as code v1" in pasted(commands[0], folder)
+    version = key.tenant.code_versions.get()
+    assert (version.files, version.commit) == (len(files.stdout.split()), commit)
+
+
+def committed(folder: Path) -> str:
+    """A git repository of the example; returns its commit."""
+    shutil.copytree(CHURN, folder, ignore=shutil.ignore_patterns("__pycache__"))
     config = ["-c", "user.name=Ann", "-c", "user.email=ann@example.org"]
     for words in (["init", "-q"], ["add", "."], [*config, "commit", "-qm", "first"]):
         subprocess.run(["git", *words], cwd=folder, timeout=PATIENCE, check=True)
-    (folder / "notes.txt").write_text("mine")
-    committed = subprocess.run(["git", "ls-files"], cwd=folder, capture_output=True, text=True, check=True)
-    assert "as code v1" in pasted(commands[0], folder)
-    assert key.tenant.code_versions.get().files == len(committed.stdout.split())
+    head = ["git", "rev-parse", "HEAD"]
+    return subprocess.run(head, cwd=folder, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_the_line_for_ci(transactional_db, key, as_user, live_server, settings, tmp_path, monkeypatch):
+    """As the template's page shows it: a job that only has a key brings the template the code of its commit."""
+    settings.ZENPRO_URL = live_server.url
+    template = own_template(key)
+    page = said(as_user(key.person).get(template.get_absolute_url()))
+    line = re.search(r'aria-label="Command for CI">.*?</span>(.+?)</pre>', page, re.DOTALL)[1]
+    commit = committed(tmp_path / "project")
+    monkeypatch.setenv("ZENPRO_KEY", make_key(key.person).secret)
+    answer = json.loads(pasted(unescape(line), tmp_path / "project"))
+    template.refresh_from_db()
+    assert (answer["id"], answer["commit"]) == (str(template.code_id), commit)
+    assert (template.code.came_from, template.code_chosen_by) == ("pushed from a terminal", key.person)
+
+
+def test_the_line_for_ci_is_for_those_who_can_use_it(key, as_user):
+    template = own_template(key)
+    viewer = make_member(key.tenant.organization, "member")
+    make_grant(key.tenant, viewer, "viewer")
+    assert "$ZENPRO_KEY" not in said(as_user(viewer).get(template.get_absolute_url()))
 
 
 def test_the_tar_command(commands, key, tmp_path):

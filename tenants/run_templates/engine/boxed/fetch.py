@@ -9,16 +9,14 @@ import importlib
 import io
 import json
 import os
-import re
 import stat
 import sys
 from urllib.parse import urlsplit
 
 sys.path.insert(0, os.path.dirname(__file__))
 
-from written import Unpacked, Unwanted, say, shown
+from written import COMMIT, Unpacked, Unwanted, say, shown
 
-COMMIT = re.compile(r"[0-9a-f]{40}")
 TIMEOUT = 30.0  # seconds without an answer
 SECRETS_FD = "ZENPRO_SECRETS_FD"
 NOT_FOUND = "{} is neither a branch, a tag nor a whole commit id (40 characters) of this repository."

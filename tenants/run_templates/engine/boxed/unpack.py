@@ -10,7 +10,7 @@ import zlib
 
 sys.path.insert(0, os.path.dirname(__file__))
 
-from written import LONGEST_PATH, Unpacked, Unwanted, parts_of, say, shown
+from written import COMMIT, LONGEST_PATH, Unpacked, Unwanted, parts_of, say, shown
 
 HEADER = 1024  # bytes a name may cost beside what is in its file
 WRONG_KIND = "Send a .zip or .tar.gz file; this is neither."
@@ -42,6 +42,7 @@ def unpack_tar(file, unpacked):
         for member in archive:
             take_member(archive, member, unpacked)
             archive.members.clear()
+        return archive.pax_headers.get("comment", "")
 
 
 def take_member(archive, member, unpacked):
@@ -72,6 +73,7 @@ def unpack_zip(file, unpacked):
     with zipfile.ZipFile(file) as archive:
         for member in archive.infolist():
             take_entry(archive, member, unpacked)
+        return archive.comment.decode(errors="replace")
 
 
 def take_entry(archive, member, unpacked):
@@ -95,27 +97,28 @@ def unpack(file, unpacked):
     start = file.read(4)
     file.seek(0)
     if start[:2] == b"\x1f\x8b":
-        unpack_tar(file, unpacked)
+        comment = unpack_tar(file, unpacked)
     elif start[:2] == b"PK":
-        unpack_zip(file, unpacked)
+        comment = unpack_zip(file, unpacked)
     else:
         raise Unwanted(WRONG_KIND)
     unpacked.make_links()
+    return comment
 
 
-def refusal_of(archive, folder, most_bytes, most_files):
-    """None when all of it has been unpacked."""
+def answer_to(archive, folder, most_bytes, most_files):
+    """{"commit": the id that `git archive` writes into what it packs, "" where there is none}, or why not."""
     try:
         with open(archive, "rb") as file:
-            unpack(file, Unpacked(folder, int(most_bytes), int(most_files)))
+            comment = unpack(file, Unpacked(folder, int(most_bytes), int(most_files)))
     except Unwanted as error:
         return str(error)
     except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, gzip.BadGzipFile) as error:
         return DAMAGED.format(shown(str(error) or type(error).__name__))
     except (NotImplementedError, ValueError, RuntimeError) as error:
         return f"The archive can't be read: {shown(str(error))}."
-    return None
+    return {"commit": comment if COMMIT.fullmatch(comment) else ""}
 
 
 if __name__ == "__main__":
-    say(refusal_of)
+    say(answer_to)

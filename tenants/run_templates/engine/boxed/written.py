@@ -6,9 +6,11 @@ Python's own library alone, and print one line of JSON at their end.
 
 import json
 import os
+import re
 import sys
 
 CHUNK = 64 * 1024
+COMMIT = re.compile("[0-9a-f]{40}")
 LONGEST_NAME = 255  # bytes of one part of a path, as file systems have it
 LONGEST_PATH = 1024
 DEEPEST = 100
@@ -105,6 +107,6 @@ def opened(place, name):
         raise Unwanted(f"{shown(name)} is there twice.") from error
 
 
-def say(refusal_of):
-    """The program's only line: null, or the sentence. `refusal_of` gets the words of the command."""
-    print(json.dumps(refusal_of(*sys.argv[1:])), flush=True)
+def say(answer_to):
+    """The program's only line: an object, or the sentence why not. `answer_to` gets the words of the command."""
+    print(json.dumps(answer_to(*sys.argv[1:])), flush=True)
