@@ -93,6 +93,7 @@ SENTENCES = {
     "template.created": "{actor} created template {target} from run {after.source_run_name}",
     "template.updated": "{actor} changed template {target}",
     "template.default_changed": "{actor} changed the default values of template {target}",
+    "template.rules_changed": "{actor} changed who may change what in template {target}",
     "template.deleted": "{actor} deleted template {target}",
     "template.code_changed": "{actor} changed the code of template {target} to {after.code}",
     "code.push_allowed": "{actor} made a command that pushes code of pipeline {after.pipeline} to {target} until {after.until}",

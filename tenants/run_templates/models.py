@@ -94,6 +94,9 @@ class RunTemplate(PlainNames, models.Model):
         blank=True,
         help_text="The default before it was last changed, for Undo; empty for none.",
     )
+    field_rules = models.JSONField(
+        default=list, blank=True, help_text="Who may change what; tenants.run_templates.document.field_rules."
+    )
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="templates_created"
     )

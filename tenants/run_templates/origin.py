@@ -5,6 +5,7 @@ from uuid import UUID
 
 from tenants.hosting.answers import line
 from tenants.models import Tenant
+from tenants.run_templates.document.parsed import seen_changes
 from tenants.run_templates.engine import runner
 
 from .models import RunTemplate, TemplateRun
@@ -16,9 +17,12 @@ OUTPUT_LINES, OUTPUT_LENGTH = 100, 1000  # of the process of a failed re-run, an
 
 
 def rerun_of(tenant: Tenant, run_id: UUID) -> TemplateRun | None:
-    """The re-run of a template that made this run, if one did."""
+    """The re-run of a template that made this run, if one did; to be read, its changes are those people may see."""
     runs = TemplateRun.objects.filter(template__tenant=tenant, zenml_run_id=run_id)
-    return runs.select_related("template__tenant__organization", "created_by").first()
+    run = runs.select_related("template__tenant__organization", "created_by").first()
+    if run:
+        run.changes = seen_changes(run)
+    return run
 
 
 def reruns_of(tenant: Tenant, run_ids: Iterable[UUID]) -> dict[UUID, TemplateRun]:

@@ -26,6 +26,7 @@ from tenants.hosting.elsewhere.models import Enrollment
 from tenants.models import Tenant
 from tenants.run_templates import actions as template_actions
 from tenants.run_templates.engine.code import freeze
+from tenants.run_templates.pages.rule_forms import RulesForm
 from tenants.runs import reading as runs
 from tests.guards.world import World
 from tests.tenants.runs.fakes import RUN_ID, FakeTenantClient, connect_to
@@ -143,6 +144,10 @@ def new_membership(world):
 def default_is_another(world):
     world.template.default_configuration["enable_cache"] = False
     world.template.save()
+
+
+def a_locked_value(world):
+    return {f"kind-{RulesForm(world.template).rows[0].id}": "locked"}
 
 
 def can_sign_in(world):
@@ -265,6 +270,7 @@ DEEDS = {
     "run_templates:edit": Deed(lambda w: {"name": "weekly"}),
     "run_templates:delete": Deed(before=lambda w: w.template_run.delete()),
     "run_templates:make_default": Deed(before=default_is_another, query=f"?run={RUN_ID}"),
+    "run_templates:rules": Deed(a_locked_value),
     "run_templates:run": Deed(lambda w: {"do": "run"}),
     "run_templates:cancel": Deed(),
     "control_plane:device_verify": Deed(answer_to_a_computer, can_sign_in),

@@ -91,7 +91,7 @@ def _activity(request, template) -> dict:
         "run_count": page.paginator.count,
         "chart": chart(newest),
         "figures": figures(template),
-        "parameters": parameters(template),
+        "parameters": parameters(template, _may_edit(request, template)),
         "unfinished": page.number == 1 and any(not run.has_ended for run in newest),
         "can_run": TenantPermission.TEMPLATE_RUN in request.tenant_permissions,
     }
