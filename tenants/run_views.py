@@ -15,6 +15,7 @@ from orgs.permissions import Permission
 from tenants.access.gate import tenant_view
 from tenants.hosting.base import TenantNotFound
 from tenants.models.tenant_permissions import TenantPermission
+from tenants.run_templates.access import may_run
 from tenants.run_templates.origin import output_of, rerun_of, runs_of_template
 from tenants.runs import columns
 from tenants.runs.actions import change_tags
@@ -205,6 +206,7 @@ def run_detail(request, run):
     context = {"tenant": request.tenant, "run_id": run, "trouble": trouble, "view": view, **_rights(request)}
     if answer:
         context |= {"rerun": rerun, "output": output_of(rerun), **_run(request, **answer)}
+        context["can_run_again"] = rerun and may_run(request.user, rerun.template, request.tenant_permissions)
     response = render_partial(request, "runs/run.html#run", context)
     return _with_frame(request, response, context.get("frame", ""))
 

@@ -9,7 +9,7 @@ from pydantic import Field
 from orgs.access.gate import refuse
 from tenants.models.tenant_permissions import TenantPermission
 from tenants.run_templates import actions
-from tenants.run_templates.access import may_cancel
+from tenants.run_templates.access import may_cancel, require_runner
 from tenants.run_templates.document.parsed import seen_changes, seen_configuration
 from tenants.run_templates.models import TemplateRun
 
@@ -92,6 +92,7 @@ LIMITS = {"responses": {402: {"description": "A limit is reached"}}}
 def run_start(request, organization: str, tenant: str, template: UUID, body: RunNew):
     """Re-run the template with other values, as yourself. Invalid values are refused before anything is created."""
     found = _template(request, template)
+    require_runner(request, found)
     run = actions.queue_run(
         template=found, configuration=body.configuration, by=request.actor, key=request.key
     )

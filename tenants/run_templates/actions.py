@@ -19,6 +19,7 @@ from orgs.users.models import Actor
 from tenants.control_plane.actions import record_usage
 from tenants.credentials.models import ApiKey
 from tenants.models import Tenant
+from tenants.run_templates.access import NOT_A_RUNNER, is_runner
 from tenants.run_templates.document.configuration import (
     DocumentFault,
     cannot_be_stored,
@@ -296,6 +297,8 @@ def queue_run(
     """
     # The lock on the template numbers its runs one after the other.
     locked = RunTemplate.objects.select_for_update(of=("self",)).select_related("tenant").get(pk=template.pk)
+    if not is_runner(by.person, locked):
+        raise Refused(NOT_A_RUNNER.format(locked))
     _check_tenant(locked.tenant)
     _check_limits(locked.tenant)
     _check_disk(locked.tenant)

@@ -271,6 +271,7 @@ DEEDS = {
     "run_templates:delete": Deed(before=lambda w: w.template_run.delete()),
     "run_templates:make_default": Deed(before=default_is_another, query=f"?run={RUN_ID}"),
     "run_templates:rules": Deed(a_locked_value),
+    "run_templates:runners": Deed(lambda w: {"who": "some", "roles": role_on_tenant(w)}),
     "run_templates:run": Deed(lambda w: {"do": "run"}),
     "run_templates:cancel": Deed(),
     "control_plane:device_verify": Deed(answer_to_a_computer, can_sign_in),

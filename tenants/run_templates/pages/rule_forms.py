@@ -1,4 +1,4 @@
-"""The form of the rules of a template: one row for every value there can be a rule for."""
+"""The forms of who may change what in a template (a row for every value), and of who may run it."""
 
 import hashlib
 import json
@@ -7,6 +7,10 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
+from django import forms
+
+from orgs.roles.models import Role
+from tenants.access.holder_fields import HolderField
 from tenants.run_templates.document.field_rules import (
     KIND_WORDS,
     FieldRule,
@@ -16,9 +20,9 @@ from tenants.run_templates.document.field_rules import (
 )
 from tenants.run_templates.document.form_data import Unreadable, parse
 from tenants.run_templates.document.schema import Field, Kind
-from tenants.run_templates.models import RunTemplate
+from tenants.run_templates.models import RunTemplate, TemplateRunner
 from tenants.run_templates.pages.field_presentation import in_words, shortened
-from tenants.run_templates.rules import rule_places
+from tenants.run_templates.rules import rule_places, runners_of
 
 MOST_ROWS = 180  # of five inputs each: Django takes 1,000 of a form
 LONGEST_REASON, LONGEST_LIST = 200, 20_000
@@ -169,3 +173,56 @@ class RulesForm:
 
 def _row(place: RulePlace, rule: FieldRule | None) -> RuleRow:
     return RuleRow(place, rule or FieldRule(place.parameter.path, RuleKind.EDITABLE, place.within))
+
+
+# -- who may run it
+
+
+class RunnersForm(forms.Form):
+    """Everyone with the right to run templates, or of those only some. `holder` adds a team or a person."""
+
+    EVERYONE, SOME = "everyone", "some"
+    who = forms.ChoiceField(
+        choices=[
+            (EVERYONE, "Everyone who may run templates in this tenant"),
+            (SOME, "Of those, only these roles, teams and people"),
+        ],
+        widget=forms.RadioSelect,
+    )
+    roles = forms.ModelMultipleChoiceField(
+        Role.objects.none(), required=False, widget=forms.CheckboxSelectMultiple
+    )
+    kept = forms.ModelMultipleChoiceField(
+        TemplateRunner.objects.none(),
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        label="Teams and people",
+    )
+
+    def __init__(self, data=None, *, template: RunTemplate, search_at: str = ""):
+        known = runners_of(template)
+        start = {
+            "who": self.SOME if template.is_narrowed else self.EVERYONE,
+            "roles": [one.role_id for one in known if one.role_id],
+            "kept": [one.pk for one in known if not one.role_id],
+        }
+        super().__init__(data, initial=start)
+        org = template.tenant.organization
+        self.fields["roles"].queryset = org.roles.tenant_level()
+        self.fields["kept"].queryset = template.runners.filter(role=None).select_related(
+            "team", "membership__user"
+        )
+        self.fields["holder"] = HolderField(
+            org=org, required=False, label="Add a team or a person", search_at=search_at
+        )
+
+    @property
+    def is_narrowed(self) -> bool:
+        return self.cleaned_data["who"] == self.SOME
+
+    @property
+    def runners(self) -> list:
+        """Everyone chosen: those who stay, and who was added."""
+        stay = [one.holder for one in self.cleaned_data["kept"]]
+        added = self.cleaned_data["holder"]
+        return [*self.cleaned_data["roles"], *stay, *([added] if added else [])]

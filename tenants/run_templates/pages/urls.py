@@ -18,6 +18,7 @@ urlpatterns = [
     path(f"{ONE}code/<uuid:code>/", views.use_code, name="use_code"),
     path(f"{ONE}default/", default_views.make_default, name="make_default"),
     path(f"{ONE}rules/", rule_views.rules, name="rules"),
+    path(f"{ONE}runners/", rule_views.runners, name="runners"),
     path(f"{ONE}run/", rerun_views.run, name="run"),
     path(f"{ONE}runs/<int:number>/", rerun_views.run_detail, name="run_detail"),
     path(f"{ONE}runs/<int:number>/cancel/", rerun_views.cancel, name="cancel"),
