@@ -170,9 +170,11 @@ def _rights_here(request) -> frozenset[Permission]:
     return _known((request.membership.rights or "").split()) if request.membership else frozenset()
 
 
-def refuse(request, permission: str, target: Model) -> NoReturn:
-    """Answer 403."""
+def refuse(request, permission: str, target: Model, reason: str = "") -> NoReturn:
+    """Answer 403. `reason`: a sentence for what the right alone does not explain."""
     _record_refusal(request, permission, target)
+    if reason:
+        raise PermissionDenied(reason)
     what = DEEDS.get(permission, "").format(target)
     sentence = f"You can't {what}." if what else f"You need the right “{permission}” in {target}."
     raise PermissionDenied(f"{sentence} Ask an Admin of {target} for access.")

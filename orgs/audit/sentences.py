@@ -95,6 +95,8 @@ SENTENCES = {
     "template.listed": "{actor} saved {target} as a template",
     "template.updated": "{actor} changed template {target}",
     "template.default_changed": "{actor} changed the default values of template {target}",
+    "template.rules_changed": "{actor} changed who may change what in template {target}",
+    "template.runners_changed": "{actor} let {after.who} run template {target}",
     "template.deleted": "{actor} deleted template {target}",
     "template.code_changed": "{actor} changed the code of template {target} to {after.code}",
     "code.push_allowed": "{actor} made a command that pushes code of pipeline {after.pipeline} to {target} until {after.until}",

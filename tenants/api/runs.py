@@ -9,7 +9,8 @@ from pydantic import Field
 from orgs.access.gate import refuse
 from tenants.models.tenant_permissions import TenantPermission
 from tenants.run_templates import actions
-from tenants.run_templates.access import may_cancel
+from tenants.run_templates.access import may_cancel, require_runner
+from tenants.run_templates.document.parsed import seen_changes, seen_configuration
 from tenants.run_templates.models import TemplateRun
 
 from .callers import needs
@@ -38,7 +39,9 @@ class RunOut(Schema):
 
 
 class RunDetail(RunOut):
-    configuration: dict[str, Any] = Field(description="The whole configuration, as it was sent.")
+    configuration: dict[str, Any] = Field(
+        description="What was sent, without values that the template hides."
+    )
 
 
 class RunNew(Body):
@@ -51,7 +54,8 @@ class RunNew(Body):
 
 def shown(run: TemplateRun) -> dict:
     return {
-        **{name: getattr(run, name) for name in ("id", "number", "state", "state_reason", "changes")},
+        **{name: getattr(run, name) for name in ("id", "number", "state", "state_reason")},
+        "changes": seen_changes(run),
         "name": run.run_name,
         "created_by": reference(run.created_by),
         "run": run.zenml_run_id,
@@ -63,7 +67,7 @@ def shown(run: TemplateRun) -> dict:
 
 
 def _detail(run: TemplateRun) -> dict:
-    return {**shown(run), "configuration": run.configuration}
+    return {**shown(run), "configuration": seen_configuration(run)}
 
 
 def _template(request, pk: UUID):
@@ -88,6 +92,7 @@ LIMITS = {"responses": {402: {"description": "A limit is reached"}}}
 def run_start(request, organization: str, tenant: str, template: UUID, body: RunNew):
     """Re-run the template with other values, as yourself. Invalid values are refused before anything is created."""
     found = _template(request, template)
+    require_runner(request, found)
     run = actions.queue_run(
         template=found, configuration=body.configuration, by=request.actor, key=request.key
     )

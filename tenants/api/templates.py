@@ -12,6 +12,7 @@ from tenants.models.tenant_permissions import TenantPermission
 from tenants.run_templates import actions
 from tenants.run_templates.access import may_edit
 from tenants.run_templates.code_actions import CodeRefused, add_folder, add_pushed
+from tenants.run_templates.document.field_rules import FieldRules
 from tenants.run_templates.engine.archives import LARGEST
 from tenants.run_templates.engine.run_environments import environment_of
 from tenants.run_templates.models import CodeVersion, RunTemplate
@@ -76,7 +77,9 @@ class TemplateDetail(TemplateOut):
     code: CodeOut
     requirements: str
     environment: TemplateEnvironment
-    configuration: dict[str, Any] = Field(description="What a re-run uses unless it sets something else.")
+    configuration: dict[str, Any] = Field(
+        description="What a re-run uses unless it sets something else; hidden values only for those who may change it."
+    )
 
 
 class TemplateFilters(Slice):
@@ -125,7 +128,7 @@ def shown(template: RunTemplate) -> dict:
     }
 
 
-def _detail(template: RunTemplate) -> dict:
+def _detail(request, template: RunTemplate) -> dict:
     more: dict[str, Any] = {"code": shown_code(template.code), "requirements": template.requirements}
     state = environment_of(template)
     more["environment"] = {
@@ -134,7 +137,13 @@ def _detail(template: RunTemplate) -> dict:
         "reason": state.reason,
         "log": state.lines,
     }
-    return {**shown(template), **more, "configuration": template.default_configuration}
+    can_edit = may_edit(request.user, template, request.tenant_permissions)
+    return {**shown(template), **more, "configuration": _configuration(template, can_edit)}
+
+
+def _configuration(template: RunTemplate, can_edit: bool) -> dict:
+    kept = template.default_configuration
+    return kept if can_edit else FieldRules.read(template.field_rules).without_hidden(kept)
 
 
 def shown_code(version: CodeVersion) -> dict:
@@ -180,7 +189,7 @@ def template_create(request, organization: str, tenant: str, body: TemplateNew):
     made = actions.create_template(
         tenant=request.tenant, run_id=body.run, code=code, by=request.actor, **values
     )
-    return _detail(made)
+    return _detail(request, made)
 
 
 def _named(request, pk: UUID) -> CodeVersion:
@@ -205,7 +214,7 @@ def _copied(request, body: TemplateNew) -> CodeVersion:
 
 @router.get(TEMPLATE, auth=needs(TenantPermission.TEMPLATE_VIEW), response=TemplateDetail)
 def template_get(request, organization: str, tenant: str, template: UUID):
-    return _detail(get_object_or_404(request.tenant.templates.select_related(*PEOPLE), pk=template))
+    return _detail(request, get_object_or_404(request.tenant.templates.select_related(*PEOPLE), pk=template))
 
 
 @router.patch(TEMPLATE, auth=needs(TenantPermission.TEMPLATE_VIEW), response=TemplateDetail)
@@ -219,7 +228,7 @@ def template_update(request, organization: str, tenant: str, template: UUID, bod
         actions.change_code(template=found, code=_named(request, body.code), by=request.actor)
     if new or not body.code:
         actions.update_template(template=found, by=request.actor, **values)
-    return _detail(found)
+    return _detail(request, found)
 
 
 @router.get(f"{TEMPLATE}/code", auth=needs(TenantPermission.TEMPLATE_VIEW), response=Page[CodeOut])

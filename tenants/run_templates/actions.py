@@ -19,6 +19,7 @@ from orgs.users.models import Actor
 from tenants.control_plane.actions import record_usage
 from tenants.credentials.models import ApiKey
 from tenants.models import Tenant
+from tenants.run_templates.access import NOT_A_RUNNER, is_runner
 from tenants.run_templates.document.configuration import (
     DocumentFault,
     cannot_be_stored,
@@ -47,6 +48,8 @@ from .remembered import Needs, prepared_of
 
 State = TemplateRun.State
 LONGEST_NAME, LONGEST_TITLE = 200, 80
+# What a document is made of and can have changed since.
+READ_OF = ("pk", "default_configuration", "field_rules")
 TAKEN = "This tenant already has a template with that name."
 
 
@@ -302,12 +305,13 @@ def make_default(*, template: RunTemplate, document: Document, by: Actor) -> Non
     re-run as they were sent. Raises TemplateRefused when the values can't
     be run or are the default already.
     """
-    if document.faults:
-        raise TemplateRefused(document.faults[0].message)
     locked = RunTemplate.objects.select_for_update().get(pk=template.pk)
-    whole = sealed(document.complete, document.schema, sealer(locked))
+    parsed = _parsed(locked, document)
+    if parsed.faults:
+        raise TemplateRefused(parsed.faults[0].message)
+    whole = sealed(parsed.complete, parsed.schema, sealer(locked))
     values = {key: value for key, value in whole.items() if key not in ONCE}
-    _set_default(locked, {**values, "run_name": Document.of(locked).default["run_name"]}, by)
+    _set_default(locked, {**values, "run_name": parsed.default["run_name"]}, by)
 
 
 @transaction.atomic
@@ -316,11 +320,15 @@ def undo_default(*, template: RunTemplate, by: Actor) -> None:
     locked = RunTemplate.objects.select_for_update().get(pk=template.pk)
     if not locked.previous_configuration:
         raise TemplateRefused("There is no earlier default to go back to.")
-    _set_default(locked, locked.previous_configuration, by)
+    current = Document.of(locked)
+    if faults := current.recalled(locked.previous_configuration).faults:
+        raise TemplateRefused(f"The earlier default can't come back: {faults[0].message}")
+    previous = current.rules.with_hidden(locked.previous_configuration, current.whole_default)
+    _set_default(locked, previous, by)
 
 
 def _set_default(template: RunTemplate, configuration: dict[str, Any], by: Actor) -> None:
-    before = dict(Document.of(template).default)
+    before = dict(Document.of(template).whole_default)
     found = changes(before, configuration)
     if not found:
         raise TemplateRefused("These values are the default already.")
@@ -361,6 +369,8 @@ def queue_run(
     """
     # The lock on the template numbers its runs one after the other.
     locked = RunTemplate.objects.select_for_update(of=("self",)).select_related("tenant").get(pk=template.pk)
+    if not is_runner(by.person, locked):
+        raise Refused(NOT_A_RUNNER.format(locked))
     _check_tenant(locked.tenant)
     parsed = _parsed(locked, configuration)
     if parsed.faults:
@@ -401,11 +411,12 @@ def _waiting(template: RunTemplate, document: Mapping[str, Any], by: Actor) -> T
 
 
 def _parsed(template: RunTemplate, configuration: Mapping[str, Any] | Document) -> Document:
-    """The document, not read again when it was read for this template, which keeps its snapshot for ever."""
+    """The document, not read again when it was read for this template as it is now; it keeps its snapshot for ever."""
     if not isinstance(configuration, Document):
         return Document.of(template).with_values(configuration)
-    is_of_it = configuration.template.pk == template.pk
-    return configuration if is_of_it else Document.of(template).with_values(configuration.values)
+    known = configuration.template
+    is_as_it_was = all(getattr(known, name) == getattr(template, name) for name in READ_OF)
+    return configuration if is_as_it_was else Document.of(template).with_values(configuration.values)
 
 
 def _check_tenant(tenant: Tenant) -> None:

@@ -3,7 +3,7 @@ from django.contrib import admin
 from zenpro_site.common.admin import ActionsAdmin, ReadOnlyAdmin
 
 from . import actions
-from .models import CodeVersion, PushKey, RunTemplate, TemplateRun
+from .models import CodeVersion, PushKey, RunTemplate, TemplateRun, TemplateRunner
 
 
 @admin.register(RunTemplate)
@@ -26,6 +26,8 @@ class RunTemplateAdmin(ActionsAdmin):
     fixed = [
         "tenant",
         "is_listed",
+        "field_rules",
+        "is_narrowed",
         "pipeline_name",
         "stack_name",
         "source_run_name",
@@ -101,3 +103,13 @@ class PushKeyAdmin(ReadOnlyAdmin):
     list_select_related = ["person", "tenant", "template", "received"]
     search_fields = ["person__email", "tenant__name", "template__name"]
     date_hierarchy = "made_at"
+
+
+@admin.register(TemplateRunner)
+class TemplateRunnerAdmin(ReadOnlyAdmin):
+    """Set on the template's page “Who may run it”."""
+
+    list_display = ["template", "role", "team", "membership"]
+    list_filter = ["template__tenant__organization"]
+    list_select_related = ["template", "role", "team", "membership__user", "membership__organization"]
+    search_fields = ["template__name", "team__label", "membership__user__name"]

@@ -6,6 +6,9 @@ from django.db import models
 from django.urls import reverse
 from django.utils import timezone
 
+from orgs.models import Membership
+from orgs.roles.models import Role
+from orgs.teams.models import Team
 from tenants.credentials.models import ApiKey
 from tenants.models import Tenant
 from zenpro_site.common.names import PlainNames
@@ -103,6 +106,12 @@ class RunTemplate(PlainNames, models.Model):
         blank=True,
         help_text="The default before it was last changed, for Undo; empty for none.",
     )
+    field_rules = models.JSONField(
+        default=list, blank=True, help_text="Who may change what; tenants.run_templates.document.field_rules."
+    )
+    is_narrowed = models.BooleanField(
+        default=False, help_text="Of those with the right to run templates, only its runners may run it."
+    )
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="templates_created"
     )
@@ -137,6 +146,43 @@ class RunTemplate(PlainNames, models.Model):
                 "tenants:run_detail", args=[tenant.organization.slug, tenant.slug, self.source_run_id]
             )
         return reverse("run_templates:detail", args=[tenant.organization.slug, tenant.slug, self.pk])
+
+
+class TemplateRunner(models.Model):
+    """A role on the tenant, a team or a member who may run a narrowed template; exactly one of the three is set."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    template = models.ForeignKey(RunTemplate, on_delete=models.CASCADE, related_name="runners")
+    role = models.ForeignKey(Role, null=True, on_delete=models.CASCADE, related_name="+")
+    team = models.ForeignKey(Team, null=True, on_delete=models.CASCADE, related_name="+")
+    membership = models.ForeignKey(Membership, null=True, on_delete=models.CASCADE, related_name="+")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["template", name], name=f"template_runner_{name}_once")
+            for name in ("role", "team", "membership")
+        ] + [
+            models.CheckConstraint(
+                condition=models.Q(role=None, team=None, membership__isnull=False)
+                | models.Q(role=None, team__isnull=False, membership=None)
+                | models.Q(role__isnull=False, team=None, membership=None),
+                name="template_runner_is_one",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def holder(self) -> Role | Team | Membership:
+        return self.role or self.team or self.membership
+
+    @property
+    def name(self) -> str:
+        """For people: a role's, a team's or a person's."""
+        if self.role:
+            return f"role {self.role.name}"
+        return f"team {self.team.label}" if self.team else str(self.membership.user)
 
 
 class PushKey(models.Model):

@@ -7,9 +7,10 @@ from uuid import UUID
 from tenants.hosting.answers import line
 from tenants.models import Tenant
 from tenants.models.tenant_permissions import TenantPermission
+from tenants.run_templates.document.parsed import seen_changes
 from tenants.run_templates.engine import runner
 
-from .access import may_edit, needed_to_run_again
+from .access import is_runner, may_edit, needed_to_run_again
 from .models import RunTemplate, TemplateRun
 from .remembered import prepared_of
 
@@ -20,9 +21,12 @@ OUTPUT_LINES, OUTPUT_LENGTH = 100, 1000  # of the process of a failed re-run, an
 
 
 def rerun_of(tenant: Tenant, run_id: UUID) -> TemplateRun | None:
-    """The re-run of a template that made this run, if one did."""
+    """The re-run of a template that made this run, if one did; to be read, its changes are those people may see."""
     runs = TemplateRun.objects.filter(template__tenant=tenant, zenml_run_id=run_id)
-    return runs.select_related("template__tenant__organization", "created_by").first()
+    run = runs.select_related("template__tenant__organization", "created_by").first()
+    if run:
+        run.changes = seen_changes(run)
+    return run
 
 
 def reruns_of(tenant: Tenant, run_ids: Iterable[UUID]) -> dict[UUID, TemplateRun]:
@@ -50,12 +54,12 @@ class RunDoors:
 
 
 def doors_of(tenant: Tenant, run_id: UUID, rerun: TemplateRun | None, user, rights) -> RunDoors:
-    """`rights`: the person's on the tenant. At most one query."""
+    """`rights`: the person's on the tenant. At most one query, two for a template that names who may run it."""
     template = rerun.template if rerun else prepared_of(tenant, run_id)
     is_own = template is not None and not template.is_listed  # it belongs to the run alone
     return RunDoors(
         template,
-        can_run=needed_to_run_again(template) <= rights,
+        can_run=needed_to_run_again(template) <= rights and (template is None or is_runner(user, template)),
         can_make=TenantPermission.TEMPLATE_CREATE in rights and (is_own or rerun is None),
         can_edit=is_own and TenantPermission.TEMPLATE_CREATE in rights and may_edit(user, template, rights),
     )

@@ -27,6 +27,7 @@ from tenants.models import Tenant
 from tenants.run_templates import actions as template_actions
 from tenants.run_templates.engine.code import freeze
 from tenants.run_templates.models import TemplateRun
+from tenants.run_templates.pages.rule_forms import RulesForm
 from tenants.runs import reading as runs
 from tests.guards.world import World
 from tests.tenants.runs.fakes import RUN_ID, FakeTenantClient, connect_to
@@ -163,6 +164,10 @@ def default_is_another(world):
     world.template.save()
 
 
+def a_locked_value(world):
+    return {f"kind-{RulesForm(world.template).rows[0].id}": "locked"}
+
+
 def can_sign_in(world):
     make_grant(world.tenant, world.admin, "viewer")
 
@@ -289,6 +294,8 @@ DEEDS = {
     "run_templates:edit": Deed(lambda w: {"name": "weekly"}),
     "run_templates:delete": Deed(before=lambda w: w.template_run.delete()),
     "run_templates:make_default": Deed(before=default_is_another, query=f"?run={RUN_ID}"),
+    "run_templates:rules": Deed(a_locked_value),
+    "run_templates:runners": Deed(lambda w: {"who": "some", "roles": role_on_tenant(w)}),
     "run_templates:run": Deed(lambda w: {"do": "run"}),
     "run_templates:cancel": Deed(),
     "control_plane:device_verify": Deed(answer_to_a_computer, can_sign_in),

@@ -255,6 +255,8 @@ MATRIX = {
     "run_templates:edit": asks(CHANGES_TEMPLATES),
     "run_templates:delete": asks(CHANGES_TEMPLATES),
     "run_templates:make_default": asks(CHANGES_TEMPLATES),
+    "run_templates:rules": asks(CHANGES_TEMPLATES),
+    "run_templates:runners": asks(CHANGES_TEMPLATES),
     "run_templates:run": asks(RUNS_TEMPLATES),
     "run_templates:run_detail": reads(SEES_TEMPLATES),
     "run_templates:cancel": does(CANCELS_OTHERS_RUNS),

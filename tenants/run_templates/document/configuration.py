@@ -164,11 +164,12 @@ class Recorded:
     """What the snapshot of a run says, each part read once and at its first use."""
 
     snapshot: Mapping[str, Any]
+    narrowed: Description | None = None  # the part of it that people see, when that is less than all
 
     @cached_property
     def schema(self) -> Description:
         """What can be changed."""
-        return describe(self.snapshot)
+        return self.narrowed or describe(self.snapshot)
 
     @cached_property
     def default(self) -> dict[str, Any]:

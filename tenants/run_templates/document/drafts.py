@@ -64,7 +64,7 @@ def fresh(unchanged: Document, configuration: Mapping[str, Any] | None = None) -
     default = unchanged.default
     if not configuration:
         return Draft(unchanged)
-    return Draft(unchanged.with_values({**default, **configuration, "run_name": default.get("run_name")}))
+    return Draft(unchanged.recalled({**default, **configuration, "run_name": default.get("run_name")}))
 
 
 # -- from a run that no template made
@@ -83,7 +83,7 @@ def like(unchanged: Document, snapshot: Mapping[str, Any]) -> Draft:
     values["steps"] = {
         name: _step_like(kept[name], steps[name]) if name in steps else kept[name] for name in kept
     }
-    return Draft(unchanged.with_values(values), unknown=_homeless(given, default))
+    return Draft(unchanged.recalled(values), unknown=_homeless(given, unchanged.whole_default))
 
 
 def _step_like(kept: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,33 +21,46 @@ from tenants.run_templates.document.configuration import (
     problems_of,
     values_of,
 )
+from tenants.run_templates.document.field_rules import FieldRules
 from tenants.run_templates.document.nodes import FormNode, trees
 from tenants.run_templates.document.schema import Description, mapping, measure
-from tenants.run_templates.models import RunTemplate
+from tenants.run_templates.models import RunTemplate, TemplateRun
 
 
 @dataclass(frozen=True, eq=False)
 class Document:
     """Values for a template, with its schema and defaults, and with their changes and faults.
 
-    Neither `values` nor `default` may be changed: other values are another document, see `with_values`.
+    Neither `values` nor `default` may be changed: other values are another document, see `with_values`. What the
+    template hides is in `whole` and `whole_default` alone, and in what is sent in the end.
     """
 
     template: RunTemplate
     recorded: Recorded
     default: Mapping[str, Any]  # the values of the template itself
     values: Any  # an object; whatever else someone may send is a fault
+    whole: Recorded
+    whole_default: Mapping[str, Any]
+    rules: FieldRules
 
     @classmethod
     def of(cls, template: RunTemplate) -> "Document":
-        """The document that changes nothing."""
-        recorded = Recorded(template.snapshot)
-        default = _kept(template) or recorded.default
-        return cls(template, recorded, default, default)
+        """The document that changes nothing, as people see it who run the template."""
+        rules, whole = FieldRules.read(template.field_rules), Recorded(template.snapshot)
+        whole_default = _kept(template) or whole.default
+        if not rules:
+            return cls(template, whole, whole_default, whole_default, whole, whole_default, rules)
+        recorded = replace(whole, narrowed=rules.narrowed(whole.schema))
+        default = rules.without_hidden(whole_default)
+        return cls(template, recorded, default, default, whole, whole_default, rules)
 
     def with_values(self, values: dict[str, Any]) -> "Document":
         """Other values for the same template, whose snapshot is not read again."""
         return replace(self, values=values)
+
+    def recalled(self, values: Mapping[str, Any]) -> "Document":
+        """Values that were kept somewhere, perhaps from before something was hidden."""
+        return self.with_values(self.rules.without_hidden(values))
 
     def copied(self) -> dict[str, Any]:
         """The values, to be changed."""
@@ -76,12 +89,22 @@ class Document:
     @cached_property
     def faults(self) -> list[DocumentFault]:
         """What is wrong with the values; [] when they may be run."""
-        return problems_of(self.values, self.recorded)
+        found = problems_of(self.values, self.recorded)
+        if not self.rules or not isinstance(self.values, dict):
+            return found
+        broken = [*self.rules.broken(self.values, self.by_path, self._default_by_path)]
+        places = {(fault.path, fault.within) for fault in broken}
+        return [*broken, *(fault for fault in found if (fault.path, fault.within) not in places)]
+
+    @cached_property
+    def _default_by_path(self) -> dict[str, Any]:
+        return values_of(self.default, self.schema)
 
     @cached_property
     def complete(self) -> dict[str, Any]:
         """The values with everything they leave out, as in the template; only for a document without faults."""
-        return completed(filled(self.values, self.default), self.recorded)
+        values = filled(self.values, self.whole_default)
+        return completed(self.rules.with_hidden(values, self.whole_default), self.whole)
 
 
 def filled(values: Mapping[str, Any], default: Mapping[str, Any]) -> dict[str, Any]:
@@ -102,3 +125,16 @@ def _kept(template: RunTemplate) -> dict[str, Any]:
     size = measure(kept, MAX_VALUES)
     fits = size.values <= MAX_VALUES and size.depth <= DEEPEST_DOCUMENT and not size.is_odd
     return kept if kept and fits else {}
+
+
+# -- what was sent, as people see it who may only run the template
+
+
+def seen_changes(run: TemplateRun) -> list[dict[str, Any]]:
+    """What differed from the template in a re-run, without what the template hides now."""
+    return FieldRules.read(run.template.field_rules).seen(run.changes)
+
+
+def seen_configuration(run: TemplateRun) -> dict[str, Any]:
+    """What a re-run was sent, without what the template hides now."""
+    return FieldRules.read(run.template.field_rules).without_hidden(run.configuration)

@@ -15,7 +15,7 @@ from tenants.access.gate import tenant_view
 from tenants.hosting.base import TenantNotFound
 from tenants.models.tenant_permissions import TenantPermission
 from tenants.run_templates import actions
-from tenants.run_templates.access import may_edit, needed_to_run_again
+from tenants.run_templates.access import may_edit, needed_to_run_again, require_runner
 from tenants.run_templates.document.drafts import ONCE
 from tenants.run_templates.document.parsed import Document
 from tenants.run_templates.models import RunTemplate
@@ -66,6 +66,8 @@ def _check(request, template: RunTemplate | None) -> None:
     """Raises PermissionDenied without one of the rights that this takes."""
     for right in sorted(needed_to_run_again(template) - request.tenant_permissions):
         refuse(request, right, request.tenant)
+    if template:
+        require_runner(request, template)
 
 
 def _door(text: str | None) -> str:

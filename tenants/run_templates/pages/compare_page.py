@@ -11,7 +11,7 @@ from uuid import UUID
 from orgs.audit.export import Echo, cell
 from tenants.hosting.answers import line
 from tenants.models import Tenant
-from tenants.run_templates.access import may_edit
+from tenants.run_templates.access import may_edit, may_run
 from tenants.run_templates.models import RunTemplate, TemplateRun
 from tenants.run_templates.origin import reruns_of, templates_for
 from tenants.runs.client import Run
@@ -105,6 +105,7 @@ class CompareColumn:
     rerun: TemplateRun | None
     template: RunTemplate | None
     can_edit: bool
+    can_run: bool
     base_query: str
     other_query: str
 
@@ -129,7 +130,8 @@ def columns(tenant: Tenant, user, rights, runs: Iterable[Run], choice: CompareCh
         template = rerun.template if rerun else templates.get(row.run.pipeline)
         may = template is not None and template.is_listed and may_edit(user, template, rights)
         links = choice.based_on(row.run.id), choice.without(row.run.id)
-        found.append(CompareColumn(row.run, row.person, rerun, template, may, *links))
+        runs_it = template is not None and may_run(user, template, rights)
+        found.append(CompareColumn(row.run, row.person, rerun, template, may, runs_it, *links))
     return found
 
 

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from tenants.run_templates.document.configuration import Change, DocumentFault
+from tenants.run_templates.document.field_rules import FieldRule, FieldRules
 from tenants.run_templates.document.form_data import KEPT, inputs
 from tenants.run_templates.document.hidden import plainly
 from tenants.run_templates.document.nodes import KEPT_SHAPES, KEY, FormNode, NodeLayout, described, value_at
@@ -115,6 +116,11 @@ class FieldView:
     error: str = ""
     place: tuple = ()  # inside the value of its parameter
     has_form: bool = False  # written as JSON by choice: there are inputs for it
+    lock: FieldRule | None = None
+
+    @property
+    def locked_words(self) -> str:
+        return shortened(in_words(self.value), 400)
 
     @cached_property
     def text(self) -> str:
@@ -371,11 +377,20 @@ def _by_part(value: Any) -> dict[Any, Any] | None:
 class NodeViews:
     """Makes the views of one parameter with an inside, from what was sent and what is wrong."""
 
-    def __init__(self, top: FormNode, raw: Mapping[str, Any], errors: Mapping[tuple, str], default: Any):
-        self.top, self.raw, self.errors, self.default = top, raw, errors, default
+    def __init__(
+        self,
+        top: FormNode,
+        raw: Mapping[str, Any],
+        errors: Mapping[tuple, str],
+        default: Any,
+        rules: FieldRules,
+    ):
+        self.top, self.raw, self.errors, self.default, self.rules = top, raw, errors, default, rules
         self.leaf_at = {one.parts: one for one in top.walk()}
 
     def view(self, node: FormNode, id: str) -> "FieldView | NodeView":
+        if lock := self.rules.lock_of(self.top.path, node.parts):
+            return replace(self._leaf(node, id), lock=lock)
         if node.layout == NodeLayout.LEAF and not node.is_choice:
             return self._leaf(node, id)
         if node.path in self.raw or node.path + AS_JSON in self.raw:

@@ -6,7 +6,7 @@ import re
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import cached_property
 from itertools import takewhile
@@ -24,11 +24,13 @@ from tenants.run_templates.document.configuration import (
     DocumentFault,
     dump_yaml,
     summary,
+    values_of,
 )
 from tenants.run_templates.document.drafts import Draft, line_of, link_of, tree_of
+from tenants.run_templates.document.field_rules import FieldRule, RuleKind, allowed_by, rule_words
 from tenants.run_templates.document.nodes import inputs_inside
 from tenants.run_templates.document.nodes import inputs_of as inputs_needed
-from tenants.run_templates.document.parsed import Document
+from tenants.run_templates.document.parsed import Document, seen_changes
 from tenants.run_templates.document.run_settings import OF_RUN, OF_STEP, Setting
 from tenants.run_templates.document.schema import (
     HALF,
@@ -313,13 +315,14 @@ class DraftEditor:
         return len(self.description.fields) - len(self.shown)
 
     def _view(self, entry: Field) -> FieldView | NodeView:
-        node, id = self.draft.parsed.trees.get(entry.path), self.ids[entry.path]
-        if node:
-            return NodeViews(node, self.draft.raw, self._inside.get(entry.path, {}), entry.default).view(
-                node, id
-            )
-        value, change = self.draft.parsed.by_path[entry.path], self._by_path.get(entry.path)
-        return field_view(entry, id, value, self.draft.raw, change, self._errors.get(entry.path, ""))
+        parsed, raw, id = self.draft.parsed, self.draft.raw, self.ids[entry.path]
+        value, change = parsed.by_path[entry.path], self._by_path.get(entry.path)
+        lock, node = parsed.rules.lock_of(entry.path), parsed.trees.get(entry.path)
+        if node and not lock:
+            errors = self._inside.get(entry.path, {})
+            return NodeViews(node, raw, errors, entry.default, parsed.rules).view(node, id)
+        view = field_view(entry, id, value, raw, change, self._errors.get(entry.path, ""))
+        return replace(view, lock=lock)
 
     @cached_property
     def views(self) -> list[FieldView]:
@@ -575,13 +578,18 @@ class HistoryRow:
     def seconds(self) -> float | None:
         return seconds_of(self.run)
 
+    @cached_property
+    def changes(self) -> list[dict[str, Any]]:
+        """Without what the template hides."""
+        return seen_changes(self.run)
+
     @property
     def chips(self) -> list[tuple[str, str]]:
-        return [(one["name"], shortened(in_words(one["after"]), 24)) for one in self.run.changes[:CHIPS]]
+        return [(one["name"], shortened(in_words(one["after"]), 24)) for one in self.changes[:CHIPS]]
 
     @property
     def more(self) -> int:
-        return max(len(self.run.changes) - CHIPS, 0)
+        return max(len(self.changes) - CHIPS, 0)
 
 
 def seconds_of(run: TemplateRun) -> float | None:
@@ -717,6 +725,8 @@ def typical_time(runs: Iterable[TemplateRun]) -> tuple[float, float] | None:
 class ParameterRow:
     field: Field
     value: Any
+    rule: FieldRule | None = None
+    inside: int = 0  # rules for values inside of it
 
     @property
     def default(self) -> str:
@@ -724,16 +734,32 @@ class ParameterRow:
 
     @property
     def allowed(self) -> str:
+        if words := allowed_by(self.rule):
+            return words
         if self.field.choices:
             words = shortened(", ".join(choice.label for choice in self.field.choices), MAX_CELL)
             return f"{words} or none" if self.field.nullable else words
         return self.field.range or "on or off"
 
+    @property
+    def on_a_run(self) -> str:
+        return rule_words(self.rule)
 
-def parameters(template: RunTemplate) -> list[ParameterRow]:
-    """Every parameter with its value in the template."""
+    @property
+    def is_locked(self) -> bool:
+        return self.rule is not None and self.rule.kind in (RuleKind.LOCKED, RuleKind.HIDDEN)
+
+
+def parameters(template: RunTemplate, can_edit: bool = False) -> list[ParameterRow]:
+    """Every parameter with its value in the template; what is hidden only for those who may edit it."""
     document = Document.of(template)
-    return [ParameterRow(entry, document.by_path[entry.path]) for entry in document.schema.fields]
+    rules, schema = document.rules, document.whole.schema if can_edit else document.schema
+    values = values_of(document.whole_default if can_edit else document.default, schema)
+    inside = Counter(rule.path for rule in rules.rules if rule.within)
+    return [
+        ParameterRow(entry, values[entry.path], rules.by_place.get((entry.path, ())), inside[entry.path])
+        for entry in schema.fields
+    ]
 
 
 # -- lists
@@ -818,7 +844,7 @@ def stages(run: TemplateRun) -> list[tuple[str, str, str]]:
 
 def recorded_changes(run: TemplateRun) -> list[ChangeView]:
     """What differed from the template when it was asked for."""
-    return [ChangeView(Change(**{name: one.get(name, "") for name in CHANGE})) for one in run.changes]
+    return [ChangeView(Change(**{name: one.get(name, "") for name in CHANGE})) for one in seen_changes(run)]
 
 
 CHANGE = ("path", "step", "name", "before", "after")

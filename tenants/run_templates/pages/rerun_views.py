@@ -13,7 +13,7 @@ from tenants.access.gate import tenant_view
 from tenants.hosting.base import TenantNotFound
 from tenants.models.tenant_permissions import TenantPermission
 from tenants.run_templates import actions
-from tenants.run_templates.access import may_cancel
+from tenants.run_templates.access import may_cancel, may_run, require_runner
 from tenants.run_templates.document.drafts import (
     TABS,
     arranged,
@@ -54,6 +54,7 @@ NOT_VALUES = {"tab", "from", "like"}
 def run(request, template):
     people = ("created_by", "requirements_changed_by")
     template = get_object_or_404(request.tenant.templates.select_related(*people), pk=template)
+    require_runner(request, template)
     document = Document.of(template)
     if request.method == "POST":
         return _posted(request, document)
@@ -183,7 +184,7 @@ def run_detail(request, template, number):
         "run_url": _url(request, "run", made.template.pk),
         "cancel_url": _url(request, "cancel", made.template.pk, made.number),
         "undo_url": _url(request, "undo", made.template.pk, made.number),
-        "can_run": TenantPermission.TEMPLATE_RUN in request.tenant_permissions,
+        "can_run": may_run(request.user, made.template, request.tenant_permissions),
         "can_cancel": _may_cancel(request, made) and not (made.has_ended or made.cancel_requested_at),
     }
     return render_partial(request, "run_templates/rerun.html#status", context)

@@ -1,6 +1,14 @@
 from django.urls import path
 
-from tenants.run_templates.pages import again_views, code_views, default_views, push_views, rerun_views, views
+from tenants.run_templates.pages import (
+    again_views,
+    code_views,
+    default_views,
+    push_views,
+    rerun_views,
+    rule_views,
+    views,
+)
 
 app_name = "run_templates"
 ONE = "o/<slug:org>/t/<slug:tenant>/templates/<uuid:template>/"
@@ -20,6 +28,8 @@ urlpatterns = [
     path(f"{ONE}delete/", views.delete, name="delete"),
     path(f"{ONE}code/<uuid:code>/", views.use_code, name="use_code"),
     path(f"{ONE}default/", default_views.make_default, name="make_default"),
+    path(f"{ONE}rules/", rule_views.rules, name="rules"),
+    path(f"{ONE}runners/", rule_views.runners, name="runners"),
     path(f"{ONE}run/", rerun_views.run, name="run"),
     path(f"{ONE}runs/<int:number>/", rerun_views.run_detail, name="run_detail"),
     path(f"{ONE}runs/<int:number>/cancel/", rerun_views.cancel, name="cancel"),

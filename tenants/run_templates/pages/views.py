@@ -16,7 +16,7 @@ from tenants.access.gate import tenant_view
 from tenants.hosting.base import TenantError, TenantNotFound
 from tenants.models.tenant_permissions import TenantPermission
 from tenants.run_templates import actions
-from tenants.run_templates.access import may_edit
+from tenants.run_templates.access import NOT_A_RUNNER, may_edit, may_run
 from tenants.run_templates.engine.run_environments import environment_of
 from tenants.run_templates.pages.forms import EditForm, TemplateForm
 from tenants.run_templates.pages.presentation import (
@@ -31,6 +31,7 @@ from tenants.run_templates.pages.presentation import (
     templates_of,
 )
 from tenants.run_templates.pages.push_lines import line_for_ci
+from tenants.run_templates.rules import runners_in_words
 from tenants.runs.reading import ask
 from zenpro_site.common.htmx import render_partial, wants
 
@@ -96,10 +97,19 @@ def _activity(request, template) -> dict:
         "run_count": page.paginator.count,
         "chart": chart(newest),
         "figures": figures(template),
-        "parameters": parameters(template),
+        "parameters": parameters(template, _may_edit(request, template)),
         "unfinished": page.number == 1 and any(not run.has_ended for run in newest),
-        "can_run": TenantPermission.TEMPLATE_RUN in request.tenant_permissions,
+        "can_run": may_run(request.user, template, request.tenant_permissions),
+        "cannot_run": _why_not(request, template),
+        "runners": runners_in_words(template),
     }
+
+
+def _why_not(request, template) -> str:
+    """For those who may not run it."""
+    if TenantPermission.TEMPLATE_RUN in request.tenant_permissions:
+        return NOT_A_RUNNER.format(template)
+    return "You can view templates but not run them. An Admin of the tenant can make you an Operator."
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

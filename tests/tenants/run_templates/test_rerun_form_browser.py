@@ -70,8 +70,8 @@ def test_search_finds_by_name_step_and_value_and_forgets_nothing(large, visit): 
     expect(page.locator("#s5")).to_have_attribute("open", "")
 
 
-CHANGED = "run/?steps.train.parameters.rounds=600&retry={\"max_retries\":2}&tags=[\"weekly\",\"full\"]"
-CHANGED += "&steps.train.settings={\"resources\":{\"memory\":\"much\"}}"
+CHANGED = 'run/?steps.train.parameters.rounds=600&retry={"max_retries":2}&tags=["weekly","full"]'
+CHANGED += '&steps.train.settings={"resources":{"memory":"much"}}'
 STATES = {"form": CHANGED}
 
 

@@ -157,7 +157,9 @@ def test_a_form_that_no_one_touched_changes_nothing(run, step):
 
 
 def test_form_and_yaml_are_one_document():
-    document = submitted(**{path: text for path, (text, _) in BY_HAND.items() if path != "enable_cache"}).document
+    document = submitted(
+        **{path: text for path, (text, _) in BY_HAND.items() if path != "enable_cache"}
+    ).document
     read = load_yaml(dump_yaml(document))
     assert same(read, document)
     assert same(submitted(read).document, document)
