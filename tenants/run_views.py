@@ -15,7 +15,8 @@ from orgs.permissions import Permission
 from tenants.access.gate import tenant_view
 from tenants.hosting.base import TenantNotFound
 from tenants.models.tenant_permissions import TenantPermission
-from tenants.run_templates.origin import output_of, rerun_of, runs_of_template
+from tenants.run_templates.continuing import can_continue
+from tenants.run_templates.origin import output_of, rerun_of, runs_of_template, with_origins
 from tenants.runs import columns
 from tenants.runs.actions import change_tags
 from tenants.runs.artifacts import model_of, open_artifacts
@@ -204,7 +205,9 @@ def run_detail(request, run):
     answer, trouble = _ask(request, lambda client: _shown(client, run, view, ended, request.GET))
     context = {"tenant": request.tenant, "run_id": run, "trouble": trouble, "view": view, **_rights(request)}
     if answer:
+        answer["page"] = with_origins(answer["page"], rerun)
         context |= {"rerun": rerun, "output": output_of(rerun), **_run(request, **answer)}
+        context["can_continue"] = context["can_run"] and can_continue(request.tenant, rerun, answer["page"])
     response = render_partial(request, "runs/run.html#run", context)
     return _with_frame(request, response, context.get("frame", ""))
 

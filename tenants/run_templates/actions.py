@@ -30,7 +30,7 @@ from tenants.run_templates.document.drafts import ONCE
 from tenants.run_templates.document.hidden import sealed
 from tenants.run_templates.document.parsed import Document
 from tenants.run_templates.document.requirements import RequirementsRefused, check_requirements
-from tenants.run_templates.document.schema import walk
+from tenants.run_templates.document.schema import mapping, walk
 from tenants.run_templates.engine.code import CodeError
 from tenants.run_templates.engine.layout import look_at
 from tenants.run_templates.engine.sealed_secrets import sealer
@@ -42,9 +42,11 @@ from tenants.usage.quotas import refusal_of_rerun
 from zenpro_site.common.refusals import Refused
 
 from .code_actions import missing
+from .continuing import Continuation
 from .models import CodeVersion, RunTemplate, TemplateRun
 
 LONGEST_NAME = 200
+LONGEST_STEP = 250
 TAKEN = "This tenant already has a template with that name."
 
 
@@ -278,20 +280,17 @@ def queue_run(
     configuration: Mapping[str, Any] | Document,
     by: Actor,
     key: ApiKey | None = None,
+    continues: Continuation | None = None,
 ) -> TemplateRun:
     """Ask for a re-run; the agent starts it as this person. `key`: the one they asked with; the run ends with it.
 
     `configuration` is a document; what it leaves out is as in the template. Only one without faults is run: raises
     InvalidConfiguration, Refused when the tenant is not running or the disk is nearly full, and LimitReached.
+    `continues`: worked out for these very values; the run then takes over what it says.
     """
     # The lock on the template numbers its runs one after the other.
     locked = RunTemplate.objects.select_for_update(of=("self",)).select_related("tenant").get(pk=template.pk)
-    _check_tenant(locked.tenant)
-    _check_limits(locked.tenant)
-    _check_disk(locked.tenant)
-    parsed = _parsed(locked, configuration)
-    if parsed.faults:
-        raise InvalidConfiguration(parsed.faults)
+    parsed = _runnable(locked, configuration, continues)
     document = sealed(parsed.complete, parsed.schema, sealer(locked))
     differences = [change.as_json() for change in changes(locked.default_configuration, document)]
     last = locked.runs.aggregate(last=Max("number"))["last"] or 0
@@ -304,10 +303,51 @@ def queue_run(
         changes=differences,
         created_by=by.person,
         asked_with=key,
+        **_taken_over(continues),
     )
     record_usage(tenant=locked.tenant, feature=Feature.TEMPLATE_RUN, total=1, resource_id=str(run.pk))
-    _record("template_run.queued", run, by, after={"run": run.run_name, "changes": differences})
+    _record_queued(run, by)
     return run
+
+
+def _runnable(
+    locked: RunTemplate, configuration: Mapping[str, Any] | Document, continues: Continuation | None
+) -> Document:
+    """The document, when it may be run now."""
+    _check_tenant(locked.tenant)
+    _check_limits(locked.tenant)
+    _check_disk(locked.tenant)
+    if continues and continues.code_id != locked.code_id:
+        raise Refused("The template's code was changed a moment ago. Look again at what is taken over.")
+    parsed = _parsed(locked, configuration)
+    if faults := [*parsed.faults, *_said_twice(parsed, continues)]:
+        raise InvalidConfiguration(faults)
+    return parsed
+
+
+def _taken_over(continues: Continuation | None) -> dict[str, Any]:
+    if continues is None:
+        return {}
+    return {
+        "continues": continues.run,
+        "continues_from": continues.step[:LONGEST_STEP],
+        "taken_over": list(continues.taken),
+    }
+
+
+def _said_twice(parsed: Document, continues: Continuation | None) -> list[DocumentFault]:
+    """What is taken over is not chosen in the values as well."""
+    named = [key for key in ONCE if continues and mapping(parsed.values).get(key)]
+    return [DocumentFault(key, f"“{key}” can’t be set while another run is continued.") for key in named]
+
+
+def _record_queued(run: TemplateRun, by: Actor) -> None:
+    after = {"run": run.run_name, "changes": run.changes}
+    if run.continues is None:
+        _record("template_run.queued", run, by, after=after)
+        return
+    more = {"continues": str(run.continues), "from": run.continues_from, "taken_over": run.taken_over}
+    _record("template_run.continued", run, by, after=after | more)
 
 
 def _parsed(template: RunTemplate, configuration: Mapping[str, Any] | Document) -> Document:

@@ -1,24 +1,40 @@
 """Which re-run of a template a run of a tenant is, and what its process printed."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from uuid import UUID
 
 from tenants.hosting.answers import line
 from tenants.models import Tenant
 from tenants.run_templates.engine import runner
+from tenants.runs.reading import RunPage
 
 from .models import RunTemplate, TemplateRun
 
 BULKY_OF_TEMPLATE = ("snapshot", "default_configuration", "previous_configuration", "requirements")
 BULKY = ("configuration", "changes", *(f"template__{name}" for name in BULKY_OF_TEMPLATE))
 LOOKED_FOR = 150  # runs of a template: their ids go into an address, which proxies cut at 8 KiB
+SKIPPED = "skipped"  # ZenML's word for a step that hands on what an earlier run saved
 OUTPUT_LINES, OUTPUT_LENGTH = 100, 1000  # of the process of a failed re-run, and characters of a line
 
 
 def rerun_of(tenant: Tenant, run_id: UUID) -> TemplateRun | None:
     """The re-run of a template that made this run, if one did."""
     runs = TemplateRun.objects.filter(template__tenant=tenant, zenml_run_id=run_id)
-    return runs.select_related("template__tenant__organization", "created_by").first()
+    related = runs.select_related("template__tenant__organization", "created_by", "continues")
+    return related.defer("continues__configuration", "continues__changes").first()
+
+
+def with_origins(page: RunPage, rerun: TemplateRun | None) -> RunPage:
+    """The page of a run with the steps marked that it took over from another one."""
+    if rerun is None or rerun.continues is None:
+        return page
+    names, origin = set(rerun.taken_over), f"#{rerun.continues.number}"
+    steps = [
+        replace(step, taken_from=origin) if step.status == SKIPPED and step.name in names else step
+        for step in page.steps
+    ]
+    return replace(page, steps=steps)
 
 
 def reruns_of(tenant: Tenant, run_ids: Iterable[UUID]) -> dict[UUID, TemplateRun]:
