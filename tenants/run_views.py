@@ -15,7 +15,15 @@ from orgs.permissions import Permission
 from tenants.access.gate import tenant_view
 from tenants.hosting.base import TenantNotFound
 from tenants.models.tenant_permissions import TenantPermission
-from tenants.run_templates.origin import doors_of, output_of, repeatable, rerun_of, runs_of_template
+from tenants.run_templates.continuing import can_continue
+from tenants.run_templates.origin import (
+    doors_of,
+    output_of,
+    repeatable,
+    rerun_of,
+    runs_of_template,
+    with_origins,
+)
 from tenants.runs import columns
 from tenants.runs.actions import change_tags
 from tenants.runs.artifacts import model_of, open_artifacts
@@ -207,8 +215,10 @@ def run_detail(request, run):
     answer, trouble = _ask(request, lambda client: _shown(client, run, view, ended, request.GET))
     context = {"tenant": request.tenant, "run_id": run, "trouble": trouble, "view": view, **_rights(request)}
     if answer:
+        answer["page"] = with_origins(answer["page"], rerun)
         doors = doors_of(request.tenant, run, rerun, request.user, request.tenant_permissions)
         context |= {"rerun": rerun, "output": output_of(rerun), "doors": doors, **_run(request, **answer)}
+        context["can_continue"] = doors.can_run and can_continue(request.tenant, rerun, answer["page"])
     response = render_partial(request, "runs/run.html#run", context)
     return _with_frame(request, response, context.get("frame", ""))
 

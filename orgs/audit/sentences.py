@@ -104,6 +104,7 @@ SENTENCES = {
     "code.laid_out": "{actor} changed where code v{after.number} of pipeline {after.pipeline} is started",
     "run.tagged": "{actor} changed the tags of run {after.run} in {target}",
     "template_run.queued": "{actor} ran template {target}",
+    "template_run.continued": "{actor} continued {after.continues} from {after.from} as {target}",
     "template_run.cancelled": "{actor} stopped {target}",
     "template_run.undone": "{actor} undid {target} before it started",
     "template_run.stopped": "{target} was stopped: {after.reason}",

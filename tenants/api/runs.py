@@ -10,8 +10,10 @@ from orgs.access.gate import refuse
 from tenants.models.tenant_permissions import TenantPermission
 from tenants.run_templates import actions
 from tenants.run_templates.access import may_cancel, require_runner
+from tenants.run_templates.continuing import continued_with
 from tenants.run_templates.document.parsed import seen_changes, seen_configuration
 from tenants.run_templates.models import TemplateRun
+from tenants.runs.connection import connect
 
 from .callers import needs
 from .shapes import Body, Document, Page, Reference, Slice, page_of, reference
@@ -36,6 +38,8 @@ class RunOut(Schema):
     started: datetime | None
     ended: datetime | None
     cancel_requested: datetime | None
+    continues: int | None = Field(description="Number of the re-run whose completed steps it takes over.")
+    taken_over: list[str] = Field(description="Names of these steps.")
 
 
 class RunDetail(RunOut):
@@ -50,6 +54,13 @@ class RunNew(Body):
         description="As in ZenML's configuration files; what it leaves out comes from the template.",
         examples=[{"steps": {"train": {"parameters": {"alpha": 0.1}}}}],
     )
+    continues: int | None = Field(
+        None,
+        ge=1,
+        le=2**31 - 1,
+        description="Number of a re-run of this template that failed or was stopped: its completed steps are taken "
+        "over, as far as values and code are the same. What `configuration` leaves out then comes from that re-run.",
+    )
 
 
 def shown(run: TemplateRun) -> dict:
@@ -63,6 +74,8 @@ def shown(run: TemplateRun) -> dict:
         "started": run.started_at,
         "ended": run.ended_at,
         "cancel_requested": run.cancel_requested_at,
+        "continues": run.continues.number if run.continues else None,
+        "taken_over": run.taken_over,
     }
 
 
@@ -93,8 +106,13 @@ def run_start(request, organization: str, tenant: str, template: UUID, body: Run
     """Re-run the template with other values, as yourself. Invalid values are refused before anything is created."""
     found = _template(request, template)
     require_runner(request, found)
+    values, continues = body.configuration, None
+    if body.continues:
+        before = get_object_or_404(found.runs.select_related("code"), number=body.continues)
+        client = connect(request.user, request.tenant)
+        values, continues = continued_with(values, before, found, client)
     run = actions.queue_run(
-        template=found, configuration=body.configuration, by=request.actor, key=request.key
+        template=found, configuration=values, by=request.actor, key=request.key, continues=continues
     )
     return _detail(run)
 

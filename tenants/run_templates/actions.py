@@ -31,7 +31,7 @@ from tenants.run_templates.document.drafts import ONCE
 from tenants.run_templates.document.hidden import sealed
 from tenants.run_templates.document.parsed import Document
 from tenants.run_templates.document.requirements import RequirementsRefused, check_requirements
-from tenants.run_templates.document.schema import walk
+from tenants.run_templates.document.schema import mapping, walk
 from tenants.run_templates.engine.code import CodeError
 from tenants.run_templates.engine.layout import look_at
 from tenants.run_templates.engine.sealed_secrets import sealer
@@ -43,11 +43,12 @@ from tenants.usage.quotas import refusal_of_rerun
 from zenpro_site.common.refusals import Refused
 
 from .code_actions import missing
+from .continuing import Continuation
 from .models import CodeVersion, RunTemplate, TemplateRun
 from .remembered import Needs, prepared_of
 
 State = TemplateRun.State
-LONGEST_NAME, LONGEST_TITLE = 200, 80
+LONGEST_NAME, LONGEST_TITLE, LONGEST_STEP = 200, 80, 250
 # What a document is made of and can have changed since.
 READ_OF = ("pk", "default_configuration", "field_rules")
 TAKEN = "This tenant already has a template with that name."
@@ -359,6 +360,7 @@ def queue_run(
     by: Actor,
     key: ApiKey | None = None,
     wait: timedelta | None = None,
+    continues: Continuation | None = None,
 ) -> TemplateRun:
     """Ask for a re-run; the agent starts it as this person. `key`: the one they asked with; the run ends with it.
 
@@ -366,22 +368,21 @@ def queue_run(
 
     `configuration` is a document; what it leaves out is as in the template. Only one without faults is run: raises
     InvalidConfiguration, Refused when the tenant is not running or the disk is nearly full, and LimitReached.
+    `continues`: worked out for these very values; the run then takes over what it says.
     """
     # The lock on the template numbers its runs one after the other.
     locked = RunTemplate.objects.select_for_update(of=("self",)).select_related("tenant").get(pk=template.pk)
     if not is_runner(by.person, locked):
         raise Refused(NOT_A_RUNNER.format(locked))
-    _check_tenant(locked.tenant)
-    parsed = _parsed(locked, configuration)
-    if parsed.faults:
-        raise InvalidConfiguration(parsed.faults)
+    parsed = _runnable(locked, configuration, continues)
     document = sealed(parsed.complete, parsed.schema, sealer(locked))
     if wait and (same := _waiting(locked, document, by)):
         return same
     _check_limits(locked.tenant)
     _check_disk(locked.tenant)
+    start_after = timezone.now() + wait if wait else None
     return _insert_run(
-        locked, document, by, asked_with=key, start_after=timezone.now() + wait if wait else None
+        locked, document, by, asked_with=key, start_after=start_after, **_taken_over(continues)
     )
 
 
@@ -400,7 +401,7 @@ def _insert_run(template: RunTemplate, document: dict[str, Any], by: Actor, **mo
         **more,
     )
     record_usage(tenant=template.tenant, feature=Feature.TEMPLATE_RUN, total=1, resource_id=str(run.pk))
-    _record("template_run.queued", run, by, after={"run": run.run_name, "changes": differences})
+    _record_queued(run, by)
     return run
 
 
@@ -408,6 +409,44 @@ def _waiting(template: RunTemplate, document: Mapping[str, Any], by: Actor) -> T
     """What a click asked for that came twice."""
     asked = template.runs.filter(created_by=by.person, state=State.QUEUED, start_after__gt=timezone.now())
     return next((run for run in asked if run.configuration == document), None)
+
+
+def _runnable(
+    locked: RunTemplate, configuration: Mapping[str, Any] | Document, continues: Continuation | None
+) -> Document:
+    """The document, when it may be run now."""
+    _check_tenant(locked.tenant)
+    if continues and continues.code_id != locked.code_id:
+        raise Refused("The template's code was changed a moment ago. Look again at what is taken over.")
+    parsed = _parsed(locked, configuration)
+    if faults := [*parsed.faults, *_said_twice(parsed, continues)]:
+        raise InvalidConfiguration(faults)
+    return parsed
+
+
+def _taken_over(continues: Continuation | None) -> dict[str, Any]:
+    if continues is None:
+        return {}
+    return {
+        "continues": continues.run,
+        "continues_from": continues.step[:LONGEST_STEP],
+        "taken_over": list(continues.taken),
+    }
+
+
+def _said_twice(parsed: Document, continues: Continuation | None) -> list[DocumentFault]:
+    """What is taken over is not chosen in the values as well."""
+    named = [key for key in ONCE if continues and mapping(parsed.values).get(key)]
+    return [DocumentFault(key, f"“{key}” can’t be set while another run is continued.") for key in named]
+
+
+def _record_queued(run: TemplateRun, by: Actor) -> None:
+    after = {"run": run.run_name, "changes": run.changes}
+    if run.continues is None:
+        _record("template_run.queued", run, by, after=after)
+        return
+    more = {"continues": str(run.continues), "from": run.continues_from, "taken_over": run.taken_over}
+    _record("template_run.continued", run, by, after=after | more)
 
 
 def _parsed(template: RunTemplate, configuration: Mapping[str, Any] | Document) -> Document:

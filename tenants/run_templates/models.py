@@ -231,6 +231,18 @@ class TemplateRun(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     template = models.ForeignKey(RunTemplate, on_delete=models.CASCADE, related_name="runs")
     code = models.ForeignKey(CodeVersion, on_delete=models.RESTRICT, related_name="runs")
+    continues = models.ForeignKey(
+        "self",
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="continued_by",
+        help_text="The run whose completed steps it takes over.",
+    )
+    continues_from = models.CharField(
+        max_length=250, blank=True, help_text="The step of that run where it goes on."
+    )
+    taken_over = models.JSONField(default=list, blank=True, help_text="Names of the steps it takes over.")
     number = models.PositiveIntegerField()
     run_name = models.CharField(max_length=250)
     configuration = models.JSONField()

@@ -1,7 +1,7 @@
 """Which re-run of a template a run of a tenant is, and what its process printed."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from tenants.hosting.answers import line
@@ -9,6 +9,7 @@ from tenants.models import Tenant
 from tenants.models.tenant_permissions import TenantPermission
 from tenants.run_templates.document.parsed import seen_changes
 from tenants.run_templates.engine import runner
+from tenants.runs.reading import RunPage
 
 from .access import is_runner, may_edit, needed_to_run_again
 from .models import RunTemplate, TemplateRun
@@ -17,16 +18,30 @@ from .remembered import prepared_of
 BULKY_OF_TEMPLATE = ("snapshot", "default_configuration", "previous_configuration", "requirements")
 BULKY = ("configuration", "changes", *(f"template__{name}" for name in BULKY_OF_TEMPLATE))
 LOOKED_FOR = 150  # runs of a template: their ids go into an address, which proxies cut at 8 KiB
+SKIPPED = "skipped"  # ZenML's word for a step that hands on what an earlier run saved
 OUTPUT_LINES, OUTPUT_LENGTH = 100, 1000  # of the process of a failed re-run, and characters of a line
 
 
 def rerun_of(tenant: Tenant, run_id: UUID) -> TemplateRun | None:
     """The re-run of a template that made this run, if one did; to be read, its changes are those people may see."""
     runs = TemplateRun.objects.filter(template__tenant=tenant, zenml_run_id=run_id)
-    run = runs.select_related("template__tenant__organization", "created_by").first()
+    related = runs.select_related("template__tenant__organization", "created_by", "continues")
+    run = related.defer("continues__configuration", "continues__changes").first()
     if run:
         run.changes = seen_changes(run)
     return run
+
+
+def with_origins(page: RunPage, rerun: TemplateRun | None) -> RunPage:
+    """The page of a run with the steps marked that it took over from another one."""
+    if rerun is None or rerun.continues is None:
+        return page
+    names, origin = set(rerun.taken_over), f"#{rerun.continues.number}"
+    steps = [
+        replace(step, taken_from=origin) if step.status == SKIPPED and step.name in names else step
+        for step in page.steps
+    ]
+    return replace(page, steps=steps)
 
 
 def reruns_of(tenant: Tenant, run_ids: Iterable[UUID]) -> dict[UUID, TemplateRun]:

@@ -163,6 +163,7 @@ class StepRow:
     x: float = 0
     width: float = 0
     message: str = ""
+    taken_from: str = ""  # the run whose results a skipped step hands on, when that is known
 
     @property
     def started(self) -> bool:
@@ -171,6 +172,8 @@ class StepRow:
     @property
     def words(self) -> str:
         """Under the name in the graph: its duration, or why it has none."""
+        if self.taken_from:
+            return f"Taken over from {self.taken_from}"
         if self.status == "failed" and self.seconds is not None:
             return f"Failed after {duration(self.seconds)}"
         if self.status in ("completed", "running") and self.seconds is not None:

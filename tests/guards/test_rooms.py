@@ -184,6 +184,7 @@ def is_below(name: str) -> bool:
 KNOW_THIS_MACHINE = {
     "tenants.agent.disk_sweeper": "measures and sweeps folders whose content others chose",
     "tenants.agent.run_pass": "a runner here shares the server's local stores",
+    "tenants.run_templates.continuing": "asks whether the files that a step saved are still in the stores",
     "tenants.run_templates.engine.code": "copies code into folders",
     "tenants.run_templates.engine.run_environments": "installs what runners need",
     "tenants.run_templates.engine.marked_processes": "ends what a runner started",

@@ -93,6 +93,9 @@ def _find_run(run: TemplateRun, client: TenantClient) -> UUID | None:
 def _create_snapshot(run: TemplateRun, client: TenantClient) -> UUID:
     body = snapshot_body(run.template, run.configuration)
     body["client_environment"] = {MARK: str(run.pk)}
+    if run.continues_id:
+        skipped = {"steps_to_skip": run.taken_over, "skip_successful_steps": False}
+        body["pipeline_configuration"] = {**body["pipeline_configuration"], **skipped}
     try:
         try:
             return UUID(client.create_snapshot(body)["id"])
@@ -145,7 +148,9 @@ def run_body(run: TemplateRun) -> Json:
         "start_time": datetime.now(UTC).replace(tzinfo=None).isoformat(),
         "tags": tags,
     }
-    if run.configuration.get("skip_successful_steps") or run.configuration.get("steps_to_skip"):
+    if run.continues_id:
+        body["original_run_id"] = str(run.continues.zenml_run_id)
+    elif run.configuration.get("skip_successful_steps") or run.configuration.get("steps_to_skip"):
         body["original_run_id"] = str(template.source_run_id)
     return body
 

@@ -19,13 +19,17 @@ MOST_FOLDERS = 20
 
 @dataclass(frozen=True)
 class StepLook:
-    """What has become of one step. `state`: same, edited, unknown (the run recorded no hash), gone, missing."""
+    """What has become of one step. `state`: same, edited, unknown (the run recorded no hash), gone, missing.
+
+    `digest`: of its source as it is there; "" where it is not.
+    """
 
     name: str
     module: str
     file: str
     line: int
     state: str
+    digest: str = ""
 
     @property
     def is_there(self) -> bool:

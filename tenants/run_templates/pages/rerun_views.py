@@ -14,6 +14,7 @@ from tenants.hosting.base import TenantNotFound
 from tenants.models.tenant_permissions import TenantPermission
 from tenants.run_templates import actions
 from tenants.run_templates.access import may_cancel, may_run, require_runner
+from tenants.run_templates.continuing import base_of
 from tenants.run_templates.document.drafts import (
     TABS,
     arranged,
@@ -28,6 +29,14 @@ from tenants.run_templates.document.drafts import (
 )
 from tenants.run_templates.document.parsed import Document
 from tenants.run_templates.engine.sealed_secrets import sealer
+from tenants.run_templates.pages.continue_page import (
+    GoingOn,
+    agreed,
+    at_step,
+    going_on,
+    previewed,
+    run_before,
+)
 from tenants.run_templates.pages.presentation import (
     DraftEditor,
     HistoryRow,
@@ -58,21 +67,28 @@ def run(request, template):
     document = Document.of(template)
     if request.method == "POST":
         return _posted(request, document)
-    start = _start(request, template)
+    before = run_before(template, request.GET)
+    if before and "step" in request.GET:
+        return redirect(at_step(f"{request.path}?continue={before.number}", request.GET["step"], document))
+    start = before or _start(request, template)
     other, trouble = (None, None) if start else _other_run(request)
-    draft = (
-        like(document, other.snapshot) if other else fresh(document, start.configuration if start else None)
-    )
+    draft = like(document, other.snapshot) if other else fresh(document, base_of(start) if start else None)
     values = {name: request.GET[name] for name in request.GET if name not in NOT_VALUES}
     editor = DraftEditor(template, examined(with_sealed(from_query(draft, values), sealer(template))))
     tab = _tab(request.GET.get("tab", ""), "", editor)
-    more = {"start": start, "other": other, "trouble": trouble}
+    more = {
+        "start": start,
+        "other": other,
+        "trouble": trouble,
+        "going_on": _going_on(request, before, editor),
+    }
     return _form(request, editor, tab, summarize=bool(editor.troubles), **more)
 
 
 def _posted(request, document: Document):
     """What a button of the form asks for; a change while typing only wants to know what follows from it."""
     data, typing = request.POST, wants(request, "bar")
+    before = run_before(document.template, data)
     draft = from_post(document, data, {} if typing else request.FILES, sealer(document.template))
     # htmx sends the button that has the focus along with a change: no one has pressed it.
     undone = not typing and any(data.get(name) for name in ("reset", "rows", "json"))
@@ -81,15 +97,22 @@ def _posted(request, document: Document):
     editor = DraftEditor(document.template, examined(draft))
     tab = _tab("" if typing else data.get("tab", ""), data.get("shown", ""), editor)
     if typing:
-        return _form(request, editor, tab, live=True)
+        seen = previewed(before, data.get("past", ""), draft.parsed) if before else None
+        return _form(request, editor, tab, live=True, going_on=seen)
+    seen = _going_on(request, before, editor)
     if data.get("do") == "run" and not request.htmx:
         unseen = draft.reshaped and not editor.troubles
         return (
-            _form(request, editor, tab, status=422, refused=UNSEEN)
+            _form(request, editor, tab, status=422, refused=UNSEEN, going_on=seen)
             if unseen
-            else _queue(request, editor, tab)
+            else _queue(request, editor, tab, seen)
         )
-    return _form(request, editor, tab, summarize=bool(editor.troubles) and not undone)
+    return _form(request, editor, tab, summarize=bool(editor.troubles) and not undone, going_on=seen)
+
+
+def _going_on(request, before, editor) -> GoingOn | None:
+    """What is taken over with the values of the form; None for a run that continues none."""
+    return going_on(request, editor.template, before, editor.draft.parsed) if before else None
 
 
 def _redrawn(draft, data):
@@ -102,20 +125,23 @@ def _redrawn(draft, data):
     return arranged(draft, action, path)
 
 
-def _queue(request, editor, tab):
+def _queue(request, editor, tab, seen):
     """Run it, or come back with everything that is wrong; then nothing has been made."""
     if editor.troubles:
-        return _form(request, editor, tab, status=422, summarize=True, tried=True)
+        return _form(request, editor, tab, status=422, summarize=True, tried=True, going_on=seen)
     try:
         made = actions.queue_run(
-            template=editor.template, configuration=editor.draft.parsed, by=request.actor
+            template=editor.template,
+            configuration=editor.draft.parsed,
+            by=request.actor,
+            continues=agreed(seen, request.POST) if seen else None,
         )
     except actions.InvalidConfiguration as error:
         editor.draft.problems.extend(error.problems)
         again = DraftEditor(editor.template, editor.draft)
-        return _form(request, again, tab, status=422, summarize=True, tried=True)
+        return _form(request, again, tab, status=422, summarize=True, tried=True, going_on=seen)
     except Refused as error:
-        return _form(request, editor, tab, status=422, refused=str(error))
+        return _form(request, editor, tab, status=422, refused=str(error), going_on=seen)
     return redirect(made)
 
 
@@ -158,6 +184,8 @@ def _form(request, editor, tab, status=200, **more):
         "typical": typical_time(earlier),
         **more,
     }
+    if seen := more.get("going_on"):
+        context["before_url"] = url_of(seen.run)
     page = "run_templates/run.html#bar" if more.get("live") else "run_templates/run.html#editor"
     return render_partial(request, page, context, status=status)
 

@@ -28,6 +28,7 @@ from tenants.hosting.local.variables import environment
 from tenants.models import new_secrets
 from tenants.run_templates.actions import cancel_run, create_template, queue_run
 from tenants.run_templates.code_actions import add_folder
+from tenants.run_templates.continuing import continued_with
 from tenants.run_templates.engine import marked_processes, runner
 from tenants.run_templates.engine.derive import derive
 from tenants.run_templates.engine.run_environments import RunEnvironments
@@ -324,6 +325,37 @@ def test_a_failing_step_is_named(template, here):
         done = ended(queue_run(template=template, configuration=configuration, by=Actor(people["dev"])))
     assert done.state == "failed"
     assert done.state_reason.startswith("The step evaluate failed: AUC 0.")
+
+
+def test_a_failed_run_is_continued_and_what_completed_is_not_run_again(template, here):
+    """ZenML itself skips the steps: their results are those of the failed run, also with the cache switched off."""
+    tenant, people = here
+    by, client = Actor(people["dev"]), connect(people["dev"], tenant)
+    failing = {"enable_cache": False, "steps": {"evaluate": {"parameters": {"min_auc": 0.99}}}}
+    with agent():
+        failed = ended(queue_run(template=template, configuration=failing, by=by))
+        document, plan = continued_with(
+            {
+                "steps": {
+                    "evaluate": {"parameters": {"min_auc": 0.1}},
+                    "profile": {"parameters": {"group_by": "plan"}},
+                }
+            },
+            failed,
+            failed.template,
+            client,
+        )
+        done = ended(queue_run(template=template, configuration=document, by=by, continues=plan))
+    assert (done.state, done.state_reason) == ("completed", ""), runner.chosen().output(done.pk)
+    assert (plan.step, [one.why for one in plan.again]) == ("evaluate", ["its group_by changed"])
+    before = {step.name: step for step in client.steps(failed.zenml_run_id)}
+    after = {step.name: step for step in client.steps(done.zenml_run_id)}
+    taken = {"load_customers", "build_features", "train"}
+    assert {name for name, step in after.items() if step.status == "skipped"} == taken == set(done.taken_over)
+    assert {step.status for name, step in after.items() if name not in taken} == {"completed"}
+    saved = [one["train"].raw["resources"]["outputs"]["model"][0]["id"] for one in (before, after)]
+    assert saved[0] == saved[1]
+    assert client.run(done.zenml_run_id).original_run_id == failed.zenml_run_id
 
 
 def test_a_taken_name_fails_and_leaves_no_snapshot(template, here):

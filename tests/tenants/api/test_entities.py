@@ -25,12 +25,13 @@ from factories import (
 
 from orgs.audit.models import AuditEvent
 from orgs.invitations.models import Invitation
+from tenants.api import runs as runs_api
 from tenants.api import templates
 from tenants.hosting.base import TenantRefused
 from tenants.models import Tenant
 from tenants.run_templates import actions as template_actions
 from tenants.run_templates.document.configuration import default_configuration
-from tenants.run_templates.models import CodeVersion
+from tenants.run_templates.models import CodeVersion, TemplateRun
 from tenants.usage.models import Quota
 from tests.guards.test_api import packed
 from tests.tenants.runs.fakes import RUN_ID, FakeTenantClient, churn, connect_to
@@ -422,6 +423,31 @@ class TestTemplates:
         assert call.get(f"{path}/{10**30}").status_code == 422
         assert deeds() == ["template_run.queued", "template_run.cancelled"]
         assert values and step
+
+    def test_continue_a_re_run(self, call, template, monkeypatch):
+        """Values that are left out are those of the run before, not the template's."""
+        server = FakeTenantClient()
+        server.fail()
+        monkeypatch.setattr(runs_api, "connect", connect_to(server))
+        snapshot = churn("snapshot")
+        template.snapshot, template.default_configuration = snapshot, default_configuration(snapshot)
+        template.save()
+        before = {**template.default_configuration, "enable_cache": False}
+        fields = {"state": "failed", "zenml_run_id": RUN_ID, "configuration": before}
+        make_template_run(template, **fields)
+        path = f"{self.PATH}/{template.pk}/runs"
+        rounds = {"steps": {"train": {"parameters": {"rounds": 7}}}}
+        made = call.post(path, configuration=rounds, continues=1)
+        assert made.status_code == 201, made.content
+        assert made.json()["continues"] == 1
+        assert set(made.json()["taken_over"]) == {"load_customers", "build_features", "profile"}
+        assert template.runs.get(number=2).configuration["enable_cache"] is False
+        assert call.post(path, continues=9).status_code == 404
+        assert call.post(path, configuration={"build": "x"}, continues=1).status_code == 422
+        TemplateRun.objects.filter(number=1).update(state="completed")
+        refused = call.post(path, continues=1)
+        assert (refused.status_code, template.runs.count()) == (409, 2)
+        assert "nothing to continue" in refused.json()["detail"]
 
     @pytest.mark.parametrize(
         "configuration",

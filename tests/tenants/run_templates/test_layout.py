@@ -100,7 +100,9 @@ def test_a_source_folder_and_a_script_beside_it(frozen):
     assert look.roots == ["scripts", "src"] and look.choices == ["scripts", "src"]
     assert look.folders == [""]
     assert states(look) == {"load": "same", "train": "same", "report": "same"} and look.is_complete
-    assert look.steps[1] == StepLook("train", "fraud.steps", "src/fraud/steps.py", 12, "same")
+    digest = look.steps[1].digest
+    assert look.steps[1] == StepLook("train", "fraud.steps", "src/fraud/steps.py", 12, "same", digest)
+    assert digest not in ("", look.steps[0].digest)
     assert (look.files, look.bytes) == (4, len(STEPS) + len(SCRIPT))
 
 

@@ -552,6 +552,35 @@ def test_rerun_that_was_stopped_by_itself_says_why(looks, tenant, server, develo
     assert f"<b>The run was stopped:</b> {reason}" in run_page(looks)
 
 
+def test_a_failed_re_run_is_continued_by_those_who_may_run(looks, tenant, server, org, developer, as_user):
+    server.fail()
+    rerun = make_template_run(make_template(tenant), developer, zenml_run_id=RUN_ID, state="failed")
+    form = reverse("run_templates:run", args=[org.slug, tenant.slug, rerun.template_id])
+    assert f'href="{form}?continue=1&amp;step=train"' in run_page(looks)
+    viewer = make_member(org)
+    make_grant(tenant, viewer, "viewer")
+    assert form not in as_user(viewer).get(url("run_detail", tenant, RUN_ID)).content.decode()
+    Tenant.objects.filter(pk=tenant.pk).update(zenml_version="0.93.0")
+    assert "?continue=" not in run_page(looks)
+
+
+def test_steps_that_were_taken_over_say_from_which_run(looks, tenant, server, developer):
+    first = make_template_run(
+        make_template(tenant, "nightly"), developer, zenml_run_id=RUN_ID, state="failed"
+    )
+    second = server.add_run()
+    for node in server.dags[str(second)]["nodes"]:
+        if node["name"] in ("load_customers", "profile"):
+            node["metadata"]["status"] = "skipped"
+    fields = {"continues": first, "continues_from": "train", "taken_over": ["load_customers", "train"]}
+    make_template_run(first.template, developer, zenml_run_id=second, state="completed", **fields)
+    page = looks("run_detail", second).content.decode()
+    assert page.count("Taken over from #1") == 2  # in the graph, for eyes and for readers of the screen
+    assert "from #1" in page
+    assert f'href="{url("run_detail", tenant, RUN_ID)}"' in page
+    assert "2 steps taken over" in page
+
+
 def test_viewer_cannot_stop(tenant, server, org, as_user):
     server.half_way()
     make_template_run(make_template(tenant), zenml_run_id=RUN_ID, state="running")

@@ -5,7 +5,8 @@ they what they were?
 {"roots": the folders that modules are imported from, those with the most first,
  "choices": all folders that have at least one of the modules,
  "folders": folders that relative paths in the code begin at, with how many there are, the best first,
- "steps": {name: {"file", "line", "state"}}, "files": how many, "bytes": how large}.
+ "steps": {name: {"file", "line", "state", and "digest", of its source, where it is there}},
+ "files": how many, "bytes": how large}.
 A state is "same", "edited", "unknown" where the run recorded no hash, "gone" for a file without the step, or "missing".
 """
 
@@ -104,7 +105,9 @@ def state_of(tree, roots, step):
     line = line_of("".join(lines), step["attribute"])
     if not line:
         return {"file": path, "line": 0, "state": "gone"}
-    return {"file": path, "line": line, "state": compared(lines, line, step.get("hash"))}
+    source = "".join(inspect.getblock(lines[line - 1 :]))
+    digest = hashlib.sha256(source.encode()).hexdigest()
+    return {"file": path, "line": line, "state": compared(source, step.get("hash")), "digest": digest}
 
 
 def line_of(text, attribute):
@@ -138,11 +141,10 @@ def definitions(statements):
                 yield from definitions(getattr(node, part, []))
 
 
-def compared(lines, line, recorded):
+def compared(source, recorded):
     """With the hash that ZenML records."""
     if not recorded:
         return "unknown"
-    source = "".join(inspect.getblock(lines[line - 1 :]))
     hashes = {hashlib.sha256(form.encode()).hexdigest() for form in forms(source)}
     return "same" if recorded in hashes else "edited"
 
