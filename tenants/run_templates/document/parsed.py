@@ -4,7 +4,7 @@ A page asks many things of one document: what may be set, what differs, what is 
 its first use and kept as long as the document is, which is one request.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -18,12 +18,16 @@ from tenants.run_templates.document.configuration import (
     Recorded,
     changes,
     completed,
+    fault_within,
     problems_of,
     values_of,
 )
+from tenants.run_templates.document.hidden import unknown_secrets
 from tenants.run_templates.document.nodes import FormNode, trees
 from tenants.run_templates.document.schema import Description, mapping, measure
 from tenants.run_templates.models import RunTemplate
+
+NOT_RECORDED = "ZenML recorded a mask instead of this secret, so it has to be entered again."
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +80,15 @@ class Document:
     @cached_property
     def faults(self) -> list[DocumentFault]:
         """What is wrong with the values; [] when they may be run."""
-        return problems_of(self.values, self.recorded)
+        found = problems_of(self.values, self.recorded)
+        return found if any(not fault.path for fault in found) else [*found, *self._missing_secrets()]
+
+    def _missing_secrets(self) -> Iterator[DocumentFault]:
+        """A recorded value is right by definition, but for a secret of which only its mask was recorded."""
+        for entry in self.schema.fields:
+            if entry.hides:
+                for within in unknown_secrets(entry, self.by_path[entry.path]):
+                    yield fault_within(entry.path, within, NOT_RECORDED)
 
     @cached_property
     def complete(self) -> dict[str, Any]:

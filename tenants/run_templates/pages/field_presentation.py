@@ -16,6 +16,7 @@ from tenants.run_templates.document.hidden import plainly
 from tenants.run_templates.document.nodes import KEPT_SHAPES, KEY, FormNode, NodeLayout, described, value_at
 from tenants.run_templates.document.schema import (
     AS_JSON,
+    MASK,
     NONE,
     Choice,
     Field,
@@ -188,7 +189,14 @@ class FieldView:
         """What an empty input says."""
         if self.none:
             return "no value"
-        return "unchanged" if self.field.secret else "required" if self.field.required else ""
+        if self.field.secret and not self.is_missing:
+            return "unchanged"
+        return "required" if self.field.required or self.is_missing else ""
+
+    @property
+    def is_missing(self) -> bool:
+        """Is it a secret that no one knows here?"""
+        return self.field.secret and self.value == MASK and MASK not in self.field.masks
 
     @property
     def none_name(self) -> str:
