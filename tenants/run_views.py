@@ -16,6 +16,7 @@ from tenants.access.gate import tenant_view
 from tenants.hosting.base import TenantNotFound
 from tenants.models.tenant_permissions import TenantPermission
 from tenants.run_templates.continuing import can_continue
+from tenants.run_templates.document.hidden import with_masks
 from tenants.run_templates.origin import (
     doors_of,
     output_of,
@@ -24,6 +25,7 @@ from tenants.run_templates.origin import (
     runs_of_template,
     with_origins,
 )
+from tenants.run_templates.pages.presentation import recorded_changes
 from tenants.runs import columns
 from tenants.runs.actions import change_tags
 from tenants.runs.artifacts import model_of, open_artifacts
@@ -84,7 +86,7 @@ def runs(request):
 
 def _listed(client, request, chosen: RunFilterForm, wanted):
     found = _found(client, request, chosen, _page(request))
-    values, unread = columns.values(client, found.page.items, wanted)
+    values, unread = columns.values(client, found.page.items, wanted, with_masks)
     return found, values, unread
 
 
@@ -216,6 +218,7 @@ def run_detail(request, run):
     context = {"tenant": request.tenant, "run_id": run, "trouble": trouble, "view": view, **_rights(request)}
     if answer:
         answer["page"] = with_origins(answer["page"], rerun)
+        context["changes"] = recorded_changes(rerun) if rerun else []
         doors = doors_of(request.tenant, run, rerun, request.user, request.tenant_permissions)
         context |= {"rerun": rerun, "output": output_of(rerun), "doors": doors, **_run(request, **answer)}
         context["can_continue"] = doors.can_run and can_continue(request.tenant, rerun, answer["page"])
@@ -235,7 +238,7 @@ def _shown(client, run, view: str, ended: str, asked) -> dict:
     page = open_run(client, run, step, details=view == "metrics", ended=ended)
     return {
         "page": page,
-        "configuration": configuration_of(client, page) if view == "configuration" else [],
+        "configuration": configuration_of(client, page, with_masks) if view == "configuration" else [],
         "logged": logged(page.logged) if view == "metrics" else None,
     }
 

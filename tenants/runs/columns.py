@@ -8,8 +8,8 @@ from uuid import UUID
 
 from tenants.hosting.answers import identifier, is_number, line, mapping
 from tenants.hosting.base import TenantError
-from tenants.runs.client import MAX_PAGE, Run, Step, TenantClient
-from tenants.runs.reading import numbers
+from tenants.runs.client import MAX_PAGE, Run, Step, TenantClient, meta
+from tenants.runs.reading import Hide, numbers
 
 METRIC, PARAMETER = "metric", "parameter"
 MOST = 5  # columns; with 20 runs a page that is what one call for steps can answer
@@ -55,14 +55,19 @@ def _column(key: str) -> RunColumn | None:
     return RunColumn(kind, step, name) if known else None
 
 
-def values(client: TenantClient, runs: list[Run], columns: list[RunColumn]) -> tuple[dict[UUID, list], str]:
-    """{run: [ColumnValue]} in the order of the columns, and why there are none. One call for all runs of a page."""
+def values(
+    client: TenantClient, runs: list[Run], columns: list[RunColumn], hide: Hide
+) -> tuple[dict[UUID, list], str]:
+    """{run: [ColumnValue]} in the order of the columns, and why there are none. One call for all runs of a page.
+
+    `hide` takes the secrets out of the parameters of a step.
+    """
     note, steps = "", {}
     try:
         steps = _steps(client, runs, sorted({column.step for column in columns} - {""}))
     except TenantError as error:
         note = error.reason
-    return {run.id: [_value(run, steps, column) for column in columns] for run in runs}, note
+    return {run.id: [_value(run, steps, column, hide) for column in columns] for run in runs}, note
 
 
 def _steps(client: TenantClient, runs: list[Run], names: list[str]) -> dict[tuple[UUID, str], Step]:
@@ -76,10 +81,12 @@ def _run_of(step: Step) -> UUID | None:
     return identifier(mapping(step.raw.get("metadata")).get("pipeline_run_id"))
 
 
-def _value(run: Run, steps: dict, column: RunColumn) -> ColumnValue:
+def _value(run: Run, steps: dict, column: RunColumn, hide: Hide) -> ColumnValue:
     step = steps.get((run.id, column.step))
     if column.kind == PARAMETER:
-        known = step.parameters if step else {}
+        known = (
+            hide(step.parameters, mapping(meta(step.raw).get("spec")).get("parameter_spec")) if step else {}
+        )
         return shown(column, known[column.name]) if column.name in known else ColumnValue(column)
     logged = dict(numbers(step.metadata if step else {} if column.step else run.metadata))
     return shown(column, logged[column.name]) if column.name in logged else ColumnValue(column)

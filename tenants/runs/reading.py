@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property, lru_cache
@@ -40,6 +40,8 @@ VALUE_LENGTH = 2000  # characters of one value
 LABEL_LENGTH = 19  # letters that fit into a node
 BAR_MINIMUM = 0.8  # per cent, so that a short step is still seen
 UPSTREAM_FAILED = "not_run"
+
+Hide = Callable[[Mapping[str, Any], Any], Mapping[str, Any]]  # (parameters, their schema) -> parameters
 
 
 # -- asking
@@ -535,13 +537,20 @@ def _last_that_fit(lines: list[LogLine]) -> int:
 # -- configuration
 
 
-def configuration_of(client: TenantClient, page: RunPage) -> list[tuple[str, list[tuple[str, str]]]]:
-    """[(step, [(parameter, value as JSON)])] in the order of the steps, also of those that have not started."""
+def configuration_of(
+    client: TenantClient, page: RunPage, hide: Hide
+) -> list[tuple[str, list[tuple[str, str]]]]:
+    """[(step, [(parameter, value as JSON)])] in the order of the steps, also of those that have not started.
+
+    `hide` takes the secrets out of the parameters of a step.
+    """
     snapshot = client.snapshot(page.run.snapshot_id) if page.run.snapshot_id else {}
     steps = mapping(mapping(snapshot.get("metadata")).get("step_configurations"))
     found, left = [], PARAMETERS
     for row in page.steps:
-        parameters = mapping(mapping(mapping(steps.get(row.name)).get("config")).get("parameters"))
+        step = mapping(steps.get(row.name))
+        recorded = mapping(mapping(step.get("config")).get("parameters"))
+        parameters = hide(recorded, mapping(step.get("spec")).get("parameter_spec"))
         shown = [(line(name), _as_json(value)) for name, value in islice(parameters.items(), left)]
         left -= len(shown)
         found.append((row.name, shown))

@@ -8,12 +8,15 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from django.utils.crypto import salted_hmac
+
 from tenants.run_templates.document.schema import (
     MASK,
     SEALED,
     Description,
     Field,
     at_secrets,
+    hide_secrets,
     is_hidden,
     mapping,
     masked,
@@ -68,6 +71,20 @@ def hidden_places(entry: Field, value: Any) -> Iterator[tuple]:
     yield from found
 
 
+def unknown_secrets(entry: Field, value: Any) -> Iterator[tuple]:
+    """Where inside a value a mask stands for no secret, so that nothing could be sent for it."""
+    found: list[tuple] = []
+
+    def note(text: str, place: tuple) -> str:
+        if text.startswith(MASK) and text not in entry.masks:
+            found.append(place)
+        return text
+
+    if entry.hides:
+        _inside(entry, value, note)
+    yield from found
+
+
 def _inside(entry: Field, value: Any, change: Callable[[str, tuple], str]) -> Any:
     return at_secrets(value, entry.schema, {"$defs": mapping(entry.schema.get("$defs"))}, change)
 
@@ -84,6 +101,21 @@ def _with(document: dict[str, Any], entry: Field, value: Any) -> dict[str, Any]:
         return {**document, "parameters": parameters}
     steps = document["steps"]
     return {**document, "steps": {**steps, entry.step: {**steps[entry.step], "parameters": parameters}}}
+
+
+def with_masks(values: Mapping[str, Any], root: Any) -> dict[str, Any]:
+    """Recorded parameters of a step for a page; `root`: their schema, whatever a server says it is."""
+    return hide_secrets(values, root, lambda text: MASK)
+
+
+def with_marks(values: Mapping[str, Any], root: Any) -> dict[str, Any]:
+    """As with_masks, but that two secrets differ can be seen: for values that are compared."""
+    return hide_secrets(values, root, lambda text: f"{MASK} ({_mark(text)})")
+
+
+def _mark(text: str) -> str:
+    """Says nothing about the secret without the key of this installation."""
+    return salted_hmac(__name__, text.encode(errors="surrogatepass")).hexdigest()[:6]
 
 
 def plainly(value: Any) -> Any:

@@ -29,9 +29,19 @@ from tenants.run_templates.document.nodes import (
     started,
     value_at,
 )
-from tenants.run_templates.document.schema import AS_JSON, MAX_DEPTH, NONE, Field, Kind, mapping, measure
+from tenants.run_templates.document.schema import (
+    AS_JSON,
+    MAX_DEPTH,
+    NONE,
+    Field,
+    Kind,
+    is_hidden,
+    mapping,
+    measure,
+)
 
 MISSING = object()
+ONLY_A_MASK = "This stands for a secret and is none itself: enter the secret."
 LONGEST_KEPT = 50_000
 MOST_ROWS = 200
 ACTIONS = ("add", "copy", "remove", "up", "down")
@@ -62,6 +72,9 @@ def read_leaf(entry: Field, parts: tuple, before: Any, reading: Reading, paramet
     if entry.nullable:
         reading.raw[entry.path + NONE] = "on" if none else ""
     if is_secret and not none and not posted:
+        return before
+    if is_secret and not none and is_hidden(posted):
+        reading.problems.append(fault_within(parameter, parts, ONLY_A_MASK))
         return before
     try:
         return None if none else read_text(name, entry, posted, before)

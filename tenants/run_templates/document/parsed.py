@@ -4,7 +4,7 @@ A page asks many things of one document: what may be set, what differs, what is 
 its first use and kept as long as the document is, which is one request.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -18,13 +18,17 @@ from tenants.run_templates.document.configuration import (
     Recorded,
     changes,
     completed,
+    fault_within,
     problems_of,
     values_of,
 )
 from tenants.run_templates.document.field_rules import FieldRules
+from tenants.run_templates.document.hidden import unknown_secrets
 from tenants.run_templates.document.nodes import FormNode, trees
 from tenants.run_templates.document.schema import Description, mapping, measure
 from tenants.run_templates.models import RunTemplate, TemplateRun
+
+NOT_RECORDED = "ZenML recorded a mask instead of this secret, so it has to be entered again."
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,11 +94,20 @@ class Document:
     def faults(self) -> list[DocumentFault]:
         """What is wrong with the values; [] when they may be run."""
         found = problems_of(self.values, self.recorded)
+        if all(fault.path for fault in found):
+            found = [*found, *self._missing_secrets()]
         if not self.rules or not isinstance(self.values, dict):
             return found
         broken = [*self.rules.broken(self.values, self.by_path, self._default_by_path)]
         places = {(fault.path, fault.within) for fault in broken}
         return [*broken, *(fault for fault in found if (fault.path, fault.within) not in places)]
+
+    def _missing_secrets(self) -> Iterator[DocumentFault]:
+        """A recorded value is right by definition, but for a secret of which only its mask was recorded."""
+        for entry in self.schema.fields:
+            if entry.hides:
+                for within in unknown_secrets(entry, self.by_path[entry.path]):
+                    yield fault_within(entry.path, within, NOT_RECORDED)
 
     @cached_property
     def _default_by_path(self) -> dict[str, Any]:

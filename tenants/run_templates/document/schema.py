@@ -8,7 +8,7 @@ is left out of the description and stays as it was recorded.
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
@@ -110,6 +110,7 @@ class Field:
     item_kind: Kind | None = None
     secret: bool = False  # never shown
     hides: bool = False  # is a secret, or has one inside
+    masks: frozenset[str] = frozenset()  # each stands for a secret that was recorded
 
     @cached_property
     def range(self) -> str:
@@ -337,9 +338,10 @@ def _fields(prefix, step: str, root: dict[str, Any], recorded: Mapping[str, Any]
             room.refused += 1
         elif room.takes(default):
             path, hides = f"{prefix}.{name}", has_secrets and _hides(default, schema, root)
-            default = at_secrets(default, schema, root, masked) if hides else default
+            default, masks = _masked(default, schema, root) if hides else (default, frozenset())
             entry = field_of(path, step, name, schema, root, default, name in required, room)
-            fields.append(replace(entry, hides=hides or (has_secrets and entry.kind == Kind.JSON)))
+            hides = hides or (has_secrets and entry.kind == Kind.JSON)
+            fields.append(replace(entry, hides=hides, masks=masks))
     return tuple(fields)
 
 
@@ -351,9 +353,34 @@ def masked(text: str, place: tuple[str | int, ...]) -> str:
     return text if not text or text == MASK else " ".join([MASK, *map(str, place)])
 
 
+def _masked(value: Any, schema: Mapping[str, Any], root: Mapping[str, Any]) -> tuple[Any, frozenset[str]]:
+    """(the value with masks, those masks that stand for a secret). ZenML records a SecretStr as a mask: as nothing."""
+    found: set[str] = set()
+
+    def change(text: str, place: tuple[str | int, ...]) -> str:
+        mask = masked(text, place)
+        found.update({mask} if text and text != MASK else ())
+        return mask
+
+    return at_secrets(value, schema, root, change), frozenset(found)
+
+
 def is_hidden(value: Any) -> bool:
     """Is it a secret that is not in clear?"""
     return isinstance(value, str) and value.startswith((MASK, SEALED))
+
+
+def hide_secrets(values: Mapping[str, Any], root: Any, instead: Callable[[str], str]) -> dict[str, Any]:
+    """Recorded parameters for people to read, without what their schema calls secret. `root`: of one step."""
+    root = mapping(root)
+    if not _has_secrets(root):
+        return dict(values)
+    known, root = mapping(root.get("properties")), {**root, "$defs": mapping(root.get("$defs"))}
+
+    def change(text: str, place: tuple[str | int, ...]) -> str:
+        return text if not text or is_hidden(text) else instead(text)
+
+    return {name: at_secrets(one, mapping(known.get(name)), root, change) for name, one in values.items()}
 
 
 def at_secrets(value: Any, schema: Mapping[str, Any], root: Mapping[str, Any], change) -> Any:

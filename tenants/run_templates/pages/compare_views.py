@@ -11,7 +11,14 @@ from orgs.permissions import Permission
 from tenants.access.gate import tenant_view
 from tenants.hosting.base import TenantNotFound
 from tenants.models.tenant_permissions import TenantPermission
-from tenants.run_templates.pages.compare_page import CompareChoice, as_csv, columns, ids_of, shown_groups
+from tenants.run_templates.pages.compare_page import (
+    CompareChoice,
+    as_csv,
+    columns,
+    ids_of,
+    shown_groups,
+    without_secrets,
+)
 from tenants.runs.comparison import FEWEST, MOST
 from tenants.runs.comparison import compare as side_by_side
 from tenants.runs.reading import ask
@@ -71,7 +78,8 @@ def _refusal(choice: CompareChoice) -> str:
 
 
 def _read(request, choice: CompareChoice):
-    return _ask(request, lambda client: read_runs(client, choice.ids))
+    found, trouble = _ask(request, lambda client: read_runs(client, choice.ids))
+    return (replace(found, found=[without_secrets(one) for one in found.found]) if found else None), trouble
 
 
 def _ask(request, question):

@@ -18,6 +18,7 @@ from tenants.run_templates.document.nodes import KEPT_SHAPES, KEY, FormNode, Nod
 from tenants.run_templates.document.run_settings import Setting
 from tenants.run_templates.document.schema import (
     AS_JSON,
+    MASK,
     NONE,
     Choice,
     Field,
@@ -195,7 +196,14 @@ class FieldView:
         """What an empty input says."""
         if self.none:
             return "no value"
-        return "unchanged" if self.field.secret else "required" if self.field.required else ""
+        if self.field.secret and not self.is_missing:
+            return "unchanged"
+        return "required" if self.field.required or self.is_missing else ""
+
+    @property
+    def is_missing(self) -> bool:
+        """Is it a secret that no one knows here?"""
+        return self.field.secret and self.value == MASK and MASK not in self.field.masks
 
     @property
     def none_name(self) -> str:

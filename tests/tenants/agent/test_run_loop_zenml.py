@@ -29,6 +29,7 @@ from tenants.models import new_secrets
 from tenants.run_templates.actions import cancel_run, create_template, queue_run
 from tenants.run_templates.code_actions import add_folder
 from tenants.run_templates.continuing import continued_with
+from tenants.run_templates.document.hidden import with_masks
 from tenants.run_templates.engine import marked_processes, runner
 from tenants.run_templates.engine.derive import derive
 from tenants.run_templates.engine.run_environments import RunEnvironments
@@ -270,7 +271,7 @@ def test_columns_of_the_list_of_runs_are_read_in_one_call(site, here):
     client = connect(people["ada"], tenant)
     runs = list_runs(client, tenant).page.items
     wanted, understood = columns.parsed(["metric:train.training_auc", "parameter:train.rounds"])
-    values, note = columns.values(client, runs, wanted)
+    values, note = columns.values(client, runs, wanted, with_masks)
     assert (understood, note) == (True, "")
     assert [value.is_number for value in values[site.source_run]] == [True, True]
     assert set(wanted) <= set(columns.offered(client, runs))

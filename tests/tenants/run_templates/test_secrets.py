@@ -1,15 +1,19 @@
 """Secrets of a pipeline: typed as such, never sent back, never kept in clear, and given to the tenant as they are."""
 
+import copy
 import json
+from uuid import uuid4
 
 import pytest
-from factories import make_template
+from django.urls import reverse
+from factories import make_grant, make_template, make_template_run
 
 from orgs.audit.models import AuditEvent
 from orgs.users.models import Actor
-from tenants.run_templates.actions import make_default
+from tenants.run_templates.actions import InvalidConfiguration, make_default, queue_run
+from tenants.run_templates.document.hidden import with_marks, with_masks
 from tenants.run_templates.document.parsed import Document
-from tenants.run_templates.document.schema import SEALED
+from tenants.run_templates.document.schema import MASK, SEALED
 from tenants.run_templates.engine.derive import DeriveFailed, snapshot_body
 from tenants.run_templates.engine.sealed_secrets import opener, sealer
 from tenants.run_templates.models import RunTemplate, TemplateRun
@@ -154,3 +158,137 @@ def test_a_schema_that_hides_without_end_is_answered(open_form):  # noqa: F811
         snapshot_of({"x": {"$ref": "#/$defs/a"}}, {"x": ["y"] * 50}, **{"$defs": {"a": loop}})
     )
     assert client.get(address).status_code == 200
+
+
+# -- a SecretStr that ZenML recorded as its mask
+
+
+UNKNOWN = {"token": MASK, "maybe": None, "store": {"url": "u", "password": MASK}, "stores": []}
+
+
+@pytest.fixture
+def unknown(open_form):  # noqa: F811
+    return open_form(snapshot_of(SCHEMAS, UNKNOWN))
+
+
+def refused(answer) -> dict[str, str]:
+    return {trouble.where: trouble.message for trouble in answer.context["editor"].troubles}
+
+
+def test_a_mask_is_never_run_and_the_form_says_why(unknown):
+    client, address = unknown
+    page = client.get(address)
+    said = refused(page)
+    assert len(said) == 2 and all("has to be entered again" in one for one in said.values())
+    token = next(view for view in page.context["editor"].views if view.field.name == "token")
+    assert (token.text, token.placeholder, token.is_missing) == ("", "required", True)
+    answer = client.post(address, sent_back(page.content.decode(), do="run"), content_type=FORM)
+    assert answer.status_code == 422 and len(refused(answer)) == 2
+    assert not TemplateRun.objects.exists()
+
+
+@pytest.mark.parametrize("values", [{}, {"token": MASK}, {"token": f"{MASK} token"}, {"token": f"{MASK}*"}])
+def test_no_other_way_runs_it_with_a_mask(unknown, member, values):
+    template = RunTemplate.objects.get()
+    document = {"steps": {"work": {"parameters": {**values, "store": {"url": "u", "password": NEW}}}}}
+    with pytest.raises(InvalidConfiguration) as refusal:
+        queue_run(template=template, configuration=document, by=Actor(member))
+    assert [one.path for one in refusal.value.problems] == [f"{P}token"]
+
+
+@pytest.mark.parametrize("typed", [MASK, f"{MASK} store password", "sealed:abc"])
+@pytest.mark.parametrize("recorded", [UNKNOWN, RECORDED], ids=["masks", "secrets"])
+def test_what_stands_for_a_secret_cannot_be_typed(open_form, recorded, typed):  # noqa: F811
+    client, address = open_form(snapshot_of(SCHEMAS, recorded))
+    page = client.get(address).content.decode()
+    sent = sent_back(page, **{f"{P}token": typed, f"{P}store/password": NEW}, do="run")
+    answer = client.post(address, sent, content_type=FORM)
+    assert answer.status_code == 422 and "none itself" in answer.content.decode()
+    assert not TemplateRun.objects.exists()
+
+
+def test_the_secrets_are_entered_and_it_runs(unknown):
+    client, address = unknown
+    page = client.get(address).content.decode()
+    sent = sent_back(page, **{f"{P}token": "one", f"{P}store/password": "two"}, do="run")
+    assert client.post(address, sent, content_type=FORM).status_code == 302
+    sent = sent_to_tenant()
+    assert (sent["token"], sent["store"]) == ("one", {"url": "u", "password": "two"})
+
+
+def test_one_click_leads_to_the_form_that_asks(unknown, tenant):
+    client, address = unknown
+    template = RunTemplate.objects.get()
+    RunTemplate.objects.update(is_listed=False)
+    path = [tenant.organization.slug, tenant.slug, template.source_run_id]
+    answer = client.post(reverse("run_templates:again", args=path), {"do": "run"})
+    assert answer["Location"] == address
+    page = client.get(address)
+    assert "Nothing was started" in page.content.decode() and len(refused(page)) == 2
+    assert not TemplateRun.objects.exists()
+
+
+# -- on pages about recorded runs
+
+
+def test_pages_show_a_mask_and_comparison_whether_they_differ():
+    root = {"properties": SCHEMAS, "$defs": {}}
+    shown = with_masks({**RECORDED, "plain": "a", "maybe": None, "token": MASK}, root)
+    assert "recorded-" not in json.dumps(shown)
+    assert (shown["store"], shown["plain"], shown["maybe"]) == ({"url": "u", "password": MASK}, "a", None)
+    one, same, other = (with_marks({"token": text}, root)["token"] for text in ("x", "x", "y"))
+    assert one == same != other and one.startswith(MASK)
+    assert with_marks({"token": "\ud800", "maybe": ""}, root)["maybe"] == ""
+
+
+@pytest.mark.parametrize(
+    "root", [None, [], "password", {"properties": 5, "x": "writeOnly"}, {"$defs": "password"}]
+)
+def test_a_schema_that_is_none_hides_nothing_and_breaks_nothing(root):
+    assert with_masks({"a": {"b": [1]}}, root) == {"a": {"b": [1]}}
+
+
+def a_run_with_a_secret(server, text: str):
+    """A recorded run whose step `train` was given a secret, in its snapshot and as it ran."""
+    run = server.add_run()
+    for step in server.step_answers[str(run)]["items"]:
+        _give(step["metadata"], text)
+    snapshot = copy.deepcopy(server.snapshots[server.run_answers[str(run)]["resources"]["snapshot"]["id"]])
+    snapshot["id"] = str(uuid4())
+    server.run_answers[str(run)]["resources"]["snapshot"]["id"] = snapshot["id"]
+    for step in snapshot["metadata"]["step_configurations"].values():
+        _give(step, text)
+    server.snapshots[snapshot["id"]] = snapshot
+    return run
+
+
+def _give(step, text: str) -> None:
+    step["spec"]["parameter_spec"]["properties"]["token"] = SECRET
+    step["config"]["parameters"]["token"] = text
+
+
+def test_no_page_about_a_run_shows_a_secret(member, tenant, server, as_user):
+    make_grant(tenant, member, "viewer")
+    runs = [a_run_with_a_secret(server, text) for text in ("hunter2-a", "hunter2-b")]
+    client, path = as_user(member), [tenant.organization.slug, tenant.slug]
+    pages = [
+        reverse("tenants:run_detail", args=[*path, runs[0]]) + "?view=configuration",
+        reverse("tenants:runs", args=path) + "?columns=parameter:train.token",
+        f"{reverse('tenants:compare', args=path)}?run={runs[0]}&run={runs[1]}",
+        f"{reverse('tenants:compare_csv', args=path)}?run={runs[0]}&run={runs[1]}",
+    ]
+    for address in pages:
+        answer = client.get(address)
+        page = (b"".join(answer) if answer.streaming else answer.content).decode()
+        assert answer.status_code == 200 and "hunter2" not in page
+        assert "token" in page and MASK in page
+
+
+def test_the_changes_of_a_rerun_are_shown_in_words(member, tenant, server, as_user):
+    make_grant(tenant, member, "viewer")
+    run = server.add_run()
+    change = {"path": f"{P}token", "step": "work", "name": "token", "before": MASK, "after": f"{SEALED}abc"}
+    make_template_run(make_template(tenant), zenml_run_id=run, changes=[change])
+    address = reverse("tenants:run_detail", args=[tenant.organization.slug, tenant.slug, run])
+    page = as_user(member).get(f"{address}?view=configuration").content.decode()
+    assert SEALED not in page and "a new secret" in page
