@@ -5,7 +5,7 @@ from django.db.models import Q
 from orgs.access.gate import refuse
 from tenants.models.grants import for_person
 from tenants.models.tenant_permissions import TenantPermission
-from tenants.run_templates.models import RunTemplate
+from tenants.run_templates.models import Preset, RunTemplate
 
 NOT_A_RUNNER = (
     "Only some people may run {0}, and you aren't one of them. Ask whoever looks after the template."
@@ -38,6 +38,11 @@ def may_edit(user, template, rights) -> bool:
     """All templates with the right to delete; their own as long as they can still create some."""
     own = template.created_by_id == user.pk
     return TenantPermission.TEMPLATE_DELETE in rights or (own and TenantPermission.TEMPLATE_CREATE in rights)
+
+
+def may_change_preset(user, preset: Preset, rights) -> bool:
+    """Their own; a shared one for those who may edit its template."""
+    return may_edit(user, preset.template, rights) if preset.is_shared else preset.created_by_id == user.pk
 
 
 def may_cancel(user, run, rights) -> bool:

@@ -295,30 +295,43 @@ def queue_run(
     `configuration` is a document; what it leaves out is as in the template. Only one without faults is run: raises
     InvalidConfiguration, Refused when the tenant is not running or the disk is nearly full, and LimitReached.
     """
-    # The lock on the template numbers its runs one after the other.
+    locked = _lock_to_run(template, by)
+    return _queue(locked, _runnable(locked, configuration), by, key)
+
+
+def _lock_to_run(template: RunTemplate, by: Actor) -> RunTemplate:
+    """The template, once it can be run by this person; the lock numbers its runs one after the other."""
     locked = RunTemplate.objects.select_for_update(of=("self",)).select_related("tenant").get(pk=template.pk)
     if not is_runner(by.person, locked):
         raise Refused(NOT_A_RUNNER.format(locked))
     _check_tenant(locked.tenant)
     _check_limits(locked.tenant)
     _check_disk(locked.tenant)
-    parsed = _parsed(locked, configuration)
+    return locked
+
+
+def _runnable(template: RunTemplate, configuration: Mapping[str, Any] | Document) -> Document:
+    parsed = _parsed(template, configuration)
     if parsed.faults:
         raise InvalidConfiguration(parsed.faults)
-    document = sealed(parsed.complete, parsed.schema, sealer(locked))
-    differences = [change.as_json() for change in changes(locked.default_configuration, document)]
-    last = locked.runs.aggregate(last=Max("number"))["last"] or 0
+    return parsed
+
+
+def _queue(template: RunTemplate, parsed: Document, by: Actor, key: ApiKey | None) -> TemplateRun:
+    document = sealed(parsed.complete, parsed.schema, sealer(template))
+    differences = [change.as_json() for change in changes(template.default_configuration, document)]
+    last = template.runs.aggregate(last=Max("number"))["last"] or 0
     run = TemplateRun.objects.create(
-        template=locked,
-        code_id=locked.code_id,
+        template=template,
+        code_id=template.code_id,
         number=last + 1,
-        run_name=expand_run_name(document["run_name"], locked.snapshot, timezone.now().astimezone(UTC)),
+        run_name=expand_run_name(document["run_name"], template.snapshot, timezone.now().astimezone(UTC)),
         configuration=document,
         changes=differences,
         created_by=by.person,
         asked_with=key,
     )
-    record_usage(tenant=locked.tenant, feature=Feature.TEMPLATE_RUN, total=1, resource_id=str(run.pk))
+    record_usage(tenant=template.tenant, feature=Feature.TEMPLATE_RUN, total=1, resource_id=str(run.pk))
     _record("template_run.queued", run, by, after={"run": run.run_name, "changes": differences})
     return run
 

@@ -1,6 +1,14 @@
 from django.urls import path
 
-from tenants.run_templates.pages import code_views, default_views, push_views, rerun_views, rule_views, views
+from tenants.run_templates.pages import (
+    code_views,
+    default_views,
+    preset_views,
+    push_views,
+    rerun_views,
+    rule_views,
+    views,
+)
 
 app_name = "run_templates"
 ONE = "o/<slug:org>/t/<slug:tenant>/templates/<uuid:template>/"
@@ -19,6 +27,10 @@ urlpatterns = [
     path(f"{ONE}default/", default_views.make_default, name="make_default"),
     path(f"{ONE}rules/", rule_views.rules, name="rules"),
     path(f"{ONE}runners/", rule_views.runners, name="runners"),
+    path(f"{ONE}presets/new/", preset_views.new, name="preset_new"),
+    path(f"{ONE}presets/<uuid:preset>/", preset_views.edit, name="preset_edit"),
+    path(f"{ONE}presets/<uuid:preset>/run/", preset_views.run, name="preset_run"),
+    path(f"{ONE}presets/<uuid:preset>/delete/", preset_views.delete, name="preset_delete"),
     path(f"{ONE}run/", rerun_views.run, name="run"),
     path(f"{ONE}runs/<int:number>/", rerun_views.run_detail, name="run_detail"),
     path(f"{ONE}runs/<int:number>/cancel/", rerun_views.cancel, name="cancel"),

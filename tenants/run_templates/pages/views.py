@@ -26,6 +26,7 @@ from tenants.run_templates.pages.presentation import (
     figures,
     listed,
     parameters,
+    preset_rows,
     recent_runs,
     source_of,
     templates_of,
@@ -74,6 +75,7 @@ def detail(request, template):
         "versions": _versions(request, template),
         "environment": environment_of(template),
         "can_edit": _may_edit(request, template),
+        "presets": preset_rows(template, request.user, request.tenant_permissions),
     }
     if wants(request, "environment"):
         return render(request, "run_templates/detail.html#environment", context)
