@@ -5,7 +5,7 @@ from django.db.models import Q
 from orgs.access.gate import refuse
 from tenants.models.grants import for_person
 from tenants.models.tenant_permissions import TenantPermission
-from tenants.run_templates.models import RunTemplate
+from tenants.run_templates.models import Preset, RunTemplate
 
 NOT_A_RUNNER = (
     "Only some people may run {0}, and you aren't one of them. Ask whoever looks after the template."
@@ -44,6 +44,11 @@ def needed_to_run_again(template) -> frozenset[TenantPermission]:
     """Rights for one click on a run. `template`: the one that made it or was made for it; None: it has to be made."""
     running = frozenset({TenantPermission.TEMPLATE_RUN})
     return running if template else running | {TenantPermission.TEMPLATE_CREATE}
+
+
+def may_change_preset(user, preset: Preset, rights) -> bool:
+    """Their own; a shared one for those who may edit its template."""
+    return may_edit(user, preset.template, rights) if preset.is_shared else preset.created_by_id == user.pk
 
 
 def may_cancel(user, run, rights) -> bool:

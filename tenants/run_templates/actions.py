@@ -370,23 +370,31 @@ def queue_run(
     InvalidConfiguration, Refused when the tenant is not running or the disk is nearly full, and LimitReached.
     `continues`: worked out for these very values; the run then takes over what it says.
     """
-    # The lock on the template numbers its runs one after the other.
-    locked = RunTemplate.objects.select_for_update(of=("self",)).select_related("tenant").get(pk=template.pk)
-    if not is_runner(by.person, locked):
-        raise Refused(NOT_A_RUNNER.format(locked))
+    locked = _lock_to_run(template, by)
     parsed = _runnable(locked, configuration, continues)
     document = sealed(parsed.complete, parsed.schema, sealer(locked))
     if wait and (same := _waiting(locked, document, by)):
         return same
-    _check_limits(locked.tenant)
-    _check_disk(locked.tenant)
+    _check_room(locked.tenant)
     start_after = timezone.now() + wait if wait else None
-    return _insert_run(
-        locked, document, by, asked_with=key, start_after=start_after, **_taken_over(continues)
-    )
+    return _queue(locked, document, by, asked_with=key, start_after=start_after, **_taken_over(continues))
 
 
-def _insert_run(template: RunTemplate, document: dict[str, Any], by: Actor, **more) -> TemplateRun:
+def _lock_to_run(template: RunTemplate, by: Actor) -> RunTemplate:
+    """The template, once it can be run by this person; the lock numbers its runs one after the other."""
+    locked = RunTemplate.objects.select_for_update(of=("self",)).select_related("tenant").get(pk=template.pk)
+    if not is_runner(by.person, locked):
+        raise Refused(NOT_A_RUNNER.format(locked))
+    _check_tenant(locked.tenant)
+    return locked
+
+
+def _check_room(tenant: Tenant) -> None:
+    _check_limits(tenant)
+    _check_disk(tenant)
+
+
+def _queue(template: RunTemplate, document: dict[str, Any], by: Actor, **more) -> TemplateRun:
     """The next run of a template that is locked."""
     differences = [change.as_json() for change in changes(template.default_configuration, document)]
     last = template.runs.aggregate(last=Max("number"))["last"] or 0
@@ -415,7 +423,6 @@ def _runnable(
     locked: RunTemplate, configuration: Mapping[str, Any] | Document, continues: Continuation | None
 ) -> Document:
     """The document, when it may be run now."""
-    _check_tenant(locked.tenant)
     if continues and continues.code_id != locked.code_id:
         raise Refused("The template's code was changed a moment ago. Look again at what is taken over.")
     parsed = _parsed(locked, configuration)

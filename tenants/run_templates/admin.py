@@ -3,7 +3,7 @@ from django.contrib import admin
 from zenpro_site.common.admin import ActionsAdmin, ReadOnlyAdmin
 
 from . import actions
-from .models import CodeVersion, PushKey, RunTemplate, TemplateRun, TemplateRunner
+from .models import CodeVersion, Preset, PushKey, RunTemplate, TemplateRun, TemplateRunner
 
 
 @admin.register(RunTemplate)
@@ -113,3 +113,13 @@ class TemplateRunnerAdmin(ReadOnlyAdmin):
     list_filter = ["template__tenant__organization"]
     list_select_related = ["template", "role", "team", "membership__user", "membership__organization"]
     search_fields = ["template__name", "team__label", "membership__user__name"]
+
+
+@admin.register(Preset)
+class PresetAdmin(ReadOnlyAdmin):
+    """Saved on the form of a run; what they set may hold sealed secrets."""
+
+    list_display = ["name", "template", "is_shared", "created_by", "updated_at"]
+    list_filter = ["is_shared", "template__tenant__organization"]
+    list_select_related = ["template", "created_by"]
+    search_fields = ["name", "template__name", "created_by__email"]

@@ -185,6 +185,39 @@ class TemplateRunner(models.Model):
         return f"team {self.team.label}" if self.team else str(self.membership.user)
 
 
+class Preset(PlainNames, models.Model):
+    """Values for a template under a name: for everyone who runs it, or for one person."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    template = models.ForeignKey(RunTemplate, on_delete=models.CASCADE, related_name="presets")
+    name = models.CharField(max_length=80)
+    is_shared = models.BooleanField(default=False)
+    values = models.JSONField(default=dict, help_text="What it sets, by path; secrets are sealed.")
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="presets"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ["-is_shared", "name"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["template", "name"],
+                condition=models.Q(is_shared=True),
+                name="preset_shared_name_once",
+            ),
+            models.UniqueConstraint(
+                fields=["template", "name", "created_by"],
+                condition=models.Q(is_shared=False),
+                name="preset_own_name_once",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class PushKey(models.Model):
     """Lets its person push code of one run, or of one template, from a terminal; tenants.run_templates.push_keys."""
 

@@ -257,6 +257,10 @@ MATRIX = {
     "run_templates:make_default": asks(CHANGES_TEMPLATES),
     "run_templates:rules": asks(CHANGES_TEMPLATES),
     "run_templates:runners": asks(CHANGES_TEMPLATES),
+    "run_templates:preset_new": asks(RUNS_TEMPLATES),
+    "run_templates:preset_edit": asks(CHANGES_TEMPLATES),  # a shared one
+    "run_templates:preset_run": does(RUNS_TEMPLATES),
+    "run_templates:preset_delete": does(CHANGES_TEMPLATES),
     "run_templates:run": asks(RUNS_TEMPLATES),
     "run_templates:run_detail": reads(SEES_TEMPLATES),
     "run_templates:cancel": does(CANCELS_OTHERS_RUNS),

@@ -18,7 +18,7 @@ from factories import (
 
 from orgs.invitations.models import Invitation
 from tenants.run_templates.document.configuration import default_configuration
-from tenants.run_templates.models import PushKey
+from tenants.run_templates.models import Preset, PushKey
 from tests.tenants.runs.fakes import churn
 
 SNAPSHOT = churn("snapshot")
@@ -43,6 +43,11 @@ class World:
         )
         self.template_run = make_template_run(self.template, person=self.admin)
         self.push_key = PushKey.objects.create(tenant=self.tenant, template=self.template, person=self.admin)
+
+    @cached_property
+    def preset(self) -> Preset:
+        facts = {"name": "Quick check", "is_shared": True, "created_by": self.admin}
+        return Preset.objects.create(template=self.template, **facts)
 
     @cached_property
     def invitation(self) -> Invitation:
@@ -71,6 +76,7 @@ class World:
             "template": self.template.pk,
             "code": self.template.code.pk,
             "push": self.push_key.pk,
+            "preset": self.preset.pk,
             "number": self.template_run.number,
             "run": uuid4(),
             "step": uuid4(),

@@ -120,10 +120,13 @@ def _surplus(given: Mapping[str, Any], kept: Mapping[str, Any]) -> list[str]:
 
 def from_query(draft: Draft, query: Mapping[str, str]) -> Draft:
     """The draft with the values a shared link carries; names that mean nothing here are only remembered."""
-    if not query:
-        return draft
+    return with_paths(draft, {path: _json(text) for path, text in query.items()}) if query else draft
+
+
+def with_paths(draft: Draft, given: Mapping[str, Any]) -> Draft:
+    """The draft with other values at these paths; those that mean nothing here are only remembered."""
     values, schema = draft.parsed.copied(), draft.parsed.schema
-    unknown = [path for path in query if not _set(values, schema, path, _json(query[path]))]
+    unknown = [path for path in given if not _set(values, schema, path, given[path])]
     return Draft(draft.parsed.with_values(values), unknown=[*draft.unknown, *unknown])
 
 

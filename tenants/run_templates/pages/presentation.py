@@ -19,6 +19,7 @@ from django.utils import timezone
 
 from tenants.hosting.base import TenantNotFound
 from tenants.models import Tenant
+from tenants.run_templates.access import may_change_preset
 from tenants.run_templates.document.configuration import (
     Change,
     DocumentFault,
@@ -27,7 +28,13 @@ from tenants.run_templates.document.configuration import (
     values_of,
 )
 from tenants.run_templates.document.drafts import Draft, line_of, link_of, tree_of
-from tenants.run_templates.document.field_rules import FieldRule, RuleKind, allowed_by, rule_words
+from tenants.run_templates.document.field_rules import (
+    FieldRule,
+    FieldRules,
+    RuleKind,
+    allowed_by,
+    rule_words,
+)
 from tenants.run_templates.document.nodes import inputs_inside
 from tenants.run_templates.document.nodes import inputs_of as inputs_needed
 from tenants.run_templates.document.parsed import Document, seen_changes
@@ -40,7 +47,7 @@ from tenants.run_templates.document.schema import (
     describe,
     mapping,
 )
-from tenants.run_templates.models import RunTemplate, TemplateRun
+from tenants.run_templates.models import Preset, RunTemplate, TemplateRun
 from tenants.run_templates.pages.field_presentation import (
     FieldView,
     NodeView,
@@ -52,6 +59,7 @@ from tenants.run_templates.pages.field_presentation import (
     setting_view,
     shortened,
 )
+from tenants.run_templates.presets import presets_for
 from tenants.runs.client import Run, TenantClient
 from zenpro_site.common.ui import duration
 
@@ -759,6 +767,37 @@ def parameters(template: RunTemplate, can_edit: bool = False) -> list[ParameterR
     return [
         ParameterRow(entry, values[entry.path], rules.by_place.get((entry.path, ())), inside[entry.path])
         for entry in schema.fields
+    ]
+
+
+# -- presets
+
+
+@dataclass(frozen=True)
+class PresetRow:
+    """A preset with what may be done with it."""
+
+    preset: Preset
+    can_change: bool
+    names: list[str]  # of what it sets, without what the template hides
+
+    @property
+    def words(self) -> str:
+        """What it sets, in a few words."""
+        more = len(self.names) - CHIPS
+        return ", ".join(self.names[:CHIPS]) + (f", {more} more" if more > 0 else "")
+
+
+def preset_rows(template: RunTemplate, user, rights) -> list[PresetRow]:
+    """The presets a person may use. One query; none for what it sets is read from the snapshot."""
+    rules = FieldRules.read(template.field_rules)
+    return [
+        PresetRow(
+            preset,
+            may_change_preset(user, preset, rights),
+            [path.rpartition(".")[2] for path in preset.values if not rules.hides(path)],
+        )
+        for preset in presets_for(template, user)
     ]
 
 

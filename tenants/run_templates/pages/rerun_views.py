@@ -47,15 +47,17 @@ from tenants.run_templates.pages.presentation import (
     typical_time,
     url_of,
 )
+from tenants.run_templates.presets import draft_of, presets_for
 from tenants.runs.reading import ask
 from zenpro_site.common.addresses import full
 from zenpro_site.common.htmx import render_partial, wants
+from zenpro_site.common.identifiers import uuid_or_none
 from zenpro_site.common.refusals import Refused
 
 TAB_WORDS = {"form": "Form", "yaml": "YAML", "diff": "Diff"}
 OFFERED = 10
 UNSEEN = "You chose another shape of a value: check what is in it now, then run it."
-NOT_VALUES = {"tab", "from", "like"}
+NOT_VALUES = {"tab", "from", "like", "preset"}
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -70,9 +72,9 @@ def run(request, template):
     before = run_before(template, request.GET)
     if before and "step" in request.GET:
         return redirect(at_step(f"{request.path}?continue={before.number}", request.GET["step"], document))
-    start = before or _start(request, template)
-    other, trouble = (None, None) if start else _other_run(request)
-    draft = like(document, other.snapshot) if other else fresh(document, base_of(start) if start else None)
+    start, preset = before or _start(request, template), _preset(request, template)
+    other, trouble = (None, None) if start or preset else _other_run(request)
+    draft = _first_draft(document, preset, start, other)
     values = {name: request.GET[name] for name in request.GET if name not in NOT_VALUES}
     editor = DraftEditor(template, examined(with_sealed(from_query(draft, values), sealer(template))))
     tab = _tab(request.GET.get("tab", ""), "", editor)
@@ -83,6 +85,13 @@ def run(request, template):
         "going_on": _going_on(request, before, editor),
     }
     return _form(request, editor, tab, summarize=bool(editor.troubles), **more)
+
+
+def _first_draft(document: Document, preset, start, other):
+    """What the form begins with: a preset, an earlier re-run, another run, or the template itself."""
+    if preset:
+        return draft_of(preset, document)
+    return like(document, other.snapshot) if other else fresh(document, base_of(start) if start else None)
 
 
 def _posted(request, document: Document):
@@ -160,6 +169,15 @@ def _start(request, template):
     return get_object_or_404(template.runs.all(), number=int(number))
 
 
+def _preset(request, template):
+    """The preset the form began with, or None."""
+    asked = request.POST if request.method == "POST" else request.GET
+    if not asked.get("preset"):
+        return None
+    chosen = uuid_or_none(asked["preset"])
+    return get_object_or_404(presets_for(template, request.user), pk=chosen)
+
+
 def _other_run(request):
     """A run of the tenant whose values the form begins with, and why they cannot be read; twice None for none."""
     if "like" not in request.GET:
@@ -173,7 +191,10 @@ def _other_run(request):
 
 def _form(request, editor, tab, status=200, **more):
     earlier = [] if more.get("live") else recent_runs(editor.template)
+    presets = [] if more.get("live") else [*presets_for(editor.template, request.user)]
     context = {
+        "presets": presets,
+        "preset": None if more.get("live") else _preset(request, editor.template),
         "template": editor.template,
         "editor": editor,
         "tab": tab,

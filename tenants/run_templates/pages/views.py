@@ -26,6 +26,7 @@ from tenants.run_templates.pages.presentation import (
     figures,
     listed,
     parameters,
+    preset_rows,
     recent_runs,
     source_of,
     templates_of,
@@ -77,6 +78,7 @@ def detail(request, template):
         "versions": _versions(request, template),
         "environment": environment_of(template),
         "can_edit": _may_edit(request, template),
+        "presets": preset_rows(template, request.user, request.tenant_permissions),
     }
     if context["can_edit"]:
         context["ci_line"] = line_for_ci(template)
