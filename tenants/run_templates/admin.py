@@ -3,7 +3,7 @@ from django.contrib import admin
 from zenpro_site.common.admin import ActionsAdmin, ReadOnlyAdmin
 
 from . import actions
-from .models import CodeVersion, PushKey, RunTemplate, TemplateRun
+from .models import CodeTry, CodeVersion, PushKey, RunTemplate, TemplateRun
 
 
 @admin.register(RunTemplate)
@@ -100,3 +100,18 @@ class PushKeyAdmin(ReadOnlyAdmin):
     list_select_related = ["person", "tenant", "template", "received"]
     search_fields = ["person__email", "tenant__name", "template__name"]
     date_hierarchy = "made_at"
+
+
+@admin.register(CodeTry)
+class CodeTryAdmin(ReadOnlyAdmin):
+    """Asked for on the page where code is checked; forgotten after a day."""
+
+    list_display = ["code", "tenant", "person", "state", "reason", "asked_at", "ended_at"]
+    list_filter = ["state", "code__tenant__organization"]
+    list_select_related = ["code__tenant", "person"]
+    search_fields = ["code__pipeline_name", "code__tenant__name", "person__email"]
+    date_hierarchy = "asked_at"
+
+    @admin.display(ordering="code__tenant__name")
+    def tenant(self, one) -> str:
+        return one.code.tenant.name

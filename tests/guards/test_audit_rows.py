@@ -261,6 +261,7 @@ DEEDS = {
     "run_templates:code": Deed(
         lambda w: {"roots": ["."], "starts_in": "."}, values=other_code, query=f"?run={RUN_ID}"
     ),
+    "run_templates:try": Deed(lambda w: {"add": "pandas"}),
     "run_templates:use_code": Deed(values=other_code),
     "run_templates:edit": Deed(lambda w: {"name": "weekly"}),
     "run_templates:delete": Deed(before=lambda w: w.template_run.delete()),

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from tenants.run_templates.pages import code_views, default_views, push_views, rerun_views, views
+from tenants.run_templates.pages import code_views, default_views, push_views, rerun_views, try_views, views
 
 app_name = "run_templates"
 ONE = "o/<slug:org>/t/<slug:tenant>/templates/<uuid:template>/"
@@ -11,6 +11,7 @@ urlpatterns = [
     path("o/<slug:org>/t/<slug:tenant>/code/", code_views.add, name="code_add"),
     path("o/<slug:org>/t/<slug:tenant>/code/<uuid:code>/", code_views.check, name="code"),
     path("o/<slug:org>/t/<slug:tenant>/code/push/<uuid:push>/", push_views.push, name="push"),
+    path("o/<slug:org>/t/<slug:tenant>/code/tries/<uuid:code_try>/", try_views.one_try, name="try"),
     path("push/", push_views.receive, name="receive"),
     path(ONE, views.detail, name="detail"),
     path(f"{ONE}edit/", views.edit, name="edit"),
