@@ -47,6 +47,7 @@ LOOK_ONLY = [
     "mails.Mail",
     "roles.Role",
     "roles.RolePermission",
+    "run_templates.CodeTry",
     "run_templates.CodeVersion",
     "run_templates.PushKey",
     "run_templates.TemplateRun",

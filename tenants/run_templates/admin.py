@@ -3,7 +3,7 @@ from django.contrib import admin
 from zenpro_site.common.admin import ActionsAdmin, ReadOnlyAdmin
 
 from . import actions
-from .models import CodeVersion, Preset, PushKey, RunTemplate, TemplateRun, TemplateRunner
+from .models import CodeTry, CodeVersion, Preset, PushKey, RunTemplate, TemplateRun, TemplateRunner
 
 
 @admin.register(RunTemplate)
@@ -123,3 +123,18 @@ class PresetAdmin(ReadOnlyAdmin):
     list_filter = ["is_shared", "template__tenant__organization"]
     list_select_related = ["template", "created_by"]
     search_fields = ["name", "template__name", "created_by__email"]
+
+
+@admin.register(CodeTry)
+class CodeTryAdmin(ReadOnlyAdmin):
+    """Asked for on the page where code is checked; forgotten after a day."""
+
+    list_display = ["code", "tenant", "person", "state", "reason", "asked_at", "ended_at"]
+    list_filter = ["state", "code__tenant__organization"]
+    list_select_related = ["code__tenant", "person"]
+    search_fields = ["code__pipeline_name", "code__tenant__name", "person__email"]
+    date_hierarchy = "asked_at"
+
+    @admin.display(ordering="code__tenant__name")
+    def tenant(self, one) -> str:
+        return one.code.tenant.name

@@ -43,7 +43,7 @@ def add_folder(*, tenant: Tenant, pipeline: str, snapshot: Mapping[str, Any], lo
 
     `snapshot`: of the run whose steps are looked for in it. Raises CodeRefused.
     """
-    _check_space(tenant)
+    check_space(tenant)
     with _refused_at("location"):
         code_hash = freeze(location)
     facts = {"kind": Kind.FOLDER, "origin": location, "code_hash": code_hash}
@@ -54,7 +54,7 @@ def add_archive(
     *, tenant: Tenant, pipeline: str, snapshot: Mapping[str, Any], archive: Path, name: str, by: Actor
 ):
     """What is in a .zip or .tar.gz; `name` is what its sender called it. Returns a CodeVersion. Raises CodeRefused."""
-    _check_space(tenant)
+    check_space(tenant)
     with _refused_at("archive"):
         code_hash, commit = freeze_archive(archive, str(tenant.pk))
     facts = {"kind": Kind.ARCHIVE, "origin": name[-500:], "commit": commit, "code_hash": code_hash}
@@ -65,7 +65,7 @@ def add_pushed(
     *, tenant: Tenant, pipeline: str, snapshot: Mapping[str, Any], archive: Path, by: Actor
 ) -> CodeVersion:
     """What came from a terminal, a .zip or .tar.gz as well. Raises CodeRefused."""
-    _check_space(tenant)
+    check_space(tenant)
     with _refused_at(""):
         code_hash, commit = freeze_archive(archive, str(tenant.pk))
     facts = {"kind": Kind.PUSH, "origin": "a terminal", "commit": commit, "code_hash": code_hash}
@@ -86,7 +86,7 @@ def add_commit(
 
     `token` is used once and kept nowhere. Returns a CodeVersion. Raises CodeRefused.
     """
-    _check_space(tenant)
+    check_space(tenant)
     with _refused_at("url"):
         code_hash, commit = freeze_commit(url, revision, token, str(tenant.pk))
     facts = {"kind": Kind.GIT, "origin": url, "revision": revision, "commit": commit, "code_hash": code_hash}
@@ -101,7 +101,8 @@ def _refused_at(field: str):
         raise CodeRefused(error.reason, field) from error
 
 
-def _check_space(tenant: Tenant) -> None:
+def check_space(tenant: Tenant) -> None:
+    """Raises CodeRefused where there is no room for what code brings along."""
     if sentence := refusal_of_budget(tenant):
         raise CodeRefused(sentence)
     if machine_is_full():
@@ -148,7 +149,7 @@ def lay_out(
     """
     if (version.roots, version.starts_in) == (roots, starts_in):
         return version
-    _check_layout(version, snapshot, roots, starts_in)
+    check_layout(version, snapshot, roots, starts_in)
     layout = {"roots": roots, "starts_in": starts_in}
     with transaction.atomic():
         Tenant.objects.select_for_update().get(pk=version.tenant_id)
@@ -162,9 +163,8 @@ def lay_out(
     return version
 
 
-def _check_layout(
-    version: CodeVersion, snapshot: Mapping[str, Any], roots: list[str], starts_in: str
-) -> None:
+def check_layout(version: CodeVersion, snapshot: Mapping[str, Any], roots: list[str], starts_in: str) -> None:
+    """Raises CodeRefused for what is no folder of the code, and when a step is not found from them."""
     with _refused_at("roots"):
         look = look_at(version.code_hash, snapshot, roots, str(version.tenant_id))
     if not set(roots) <= {"", *look.choices, *version.roots}:

@@ -235,6 +235,48 @@ class PushKey(models.Model):
         return f"push of {self.person}"
 
 
+class CodeTry(models.Model):
+    """Imports every step from code before anything uses it, in the environment and the box of a run.
+
+    The agent takes it through its states. `steps`: name -> {"module", "attribute"}; `roots`, `starts_in`: as of a
+    CodeVersion; `recorded`: packages of the run, "name==version"; `results`: StepImport.as_json() of each step.
+    """
+
+    class State(models.TextChoices):
+        WAITING = "waiting", "Waiting"
+        INSTALLING = "installing", "Installing packages"
+        IMPORTING = "importing", "Importing steps"
+        DONE = "done", "Done"
+        FAILED = "failed", "Failed"
+
+    UNFINISHED = (State.WAITING, State.INSTALLING, State.IMPORTING)
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    code = models.ForeignKey(CodeVersion, on_delete=models.CASCADE, related_name="tries")
+    person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="code_tries")
+    roots = models.JSONField(default=list)
+    starts_in = models.CharField(max_length=1024, blank=True)
+    requirements = models.TextField(blank=True)
+    steps = models.JSONField(default=dict)
+    recorded = models.JSONField(default=list)
+    state = models.CharField(max_length=10, choices=State, default=State.WAITING, db_index=True)
+    reason = models.CharField(max_length=700, blank=True, help_text="Why it failed.")
+    results = models.JSONField(default=list)
+    asked_at = models.DateTimeField(auto_now_add=True)
+    ended_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"try of {self.code}"
+
+    def get_absolute_url(self) -> str:
+        tenant = self.code.tenant
+        return reverse("run_templates:try", args=[tenant.organization.slug, tenant.slug, self.pk])
+
+    @property
+    def has_ended(self) -> bool:
+        return self.state not in self.UNFINISHED
+
+
 class TemplateRunQuerySet(models.QuerySet):
     def unfinished(self):
         """Re-runs the agent still has to look after."""

@@ -284,6 +284,7 @@ DEEDS = {
     "run_templates:code": Deed(
         lambda w: {"roots": ["."], "starts_in": "."}, values=other_code, query=f"?run={RUN_ID}"
     ),
+    "run_templates:try": Deed(lambda w: {"add": "pandas"}),
     "run_templates:use_code": Deed(values=other_code),
     "run_templates:again": Deed(values=prepared_run),
     "run_templates:prepare": Deed(

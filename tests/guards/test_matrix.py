@@ -24,7 +24,7 @@ from orgs.users.models import User
 from tenants.credentials.models import AccessToken
 from tenants.hosting.elsewhere.models import Enrollment
 from tenants.run_templates.engine.code import freeze
-from tenants.run_templates.models import CodeVersion, PushKey
+from tenants.run_templates.models import CodeTry, CodeVersion, PushKey
 from tenants.runs import connection
 from tests.tenants.runs.fakes import CUSTOMERS, RUN_ID, FakeTenantClient, churn
 
@@ -246,6 +246,7 @@ MATRIX = {
     "run_templates:code": asks(MAKES_TEMPLATES),
     "run_templates:use_code": does(CHANGES_TEMPLATES),
     "run_templates:push": reads(OWN_PUSH),
+    "run_templates:try": asks(OWN_PUSH),
     "run_templates:receive": does(SESSION_IS_NOTHING),
     "run_templates:again": does(MAKES_TEMPLATES),  # of a run nobody ran again yet
     "run_templates:prepare": asks(MAKES_TEMPLATES),
@@ -327,6 +328,7 @@ ADDRESSES: dict[str, Callable[[SimpleNamespace], tuple[dict, str]]] = {
     "run_templates:again": lambda w: ({"run": RUN_ID}, ""),
     "run_templates:prepare": lambda w: ({"run": RUN_ID}, ""),
     "run_templates:save": lambda w: ({"template": w.unlisted.pk}, ""),
+    "run_templates:try": lambda w: ({"code_try": w.code_try.pk}, f"?run={RUN_ID}"),
     "run_templates:make_default": lambda w: ({}, f"?run={RUN_ID}"),
     "tenants:run_detail": lambda w: ({"run": RUN_ID}, ""),
     "tenants:compare": lambda w: ({}, TWO_RUNS),
@@ -367,6 +369,7 @@ def everything(quiet, world, foreign, tmp_path, monkeypatch):
         own_key=make_key(people["member"]),
         push=PushKey.objects.create(tenant=world.tenant, run_id=RUN_ID, person=people["tenant_editor"]),
         unlisted=make_template(world.tenant, code=world.template.code, is_listed=False),
+        code_try=CodeTry.objects.create(code=world.template.code, person=people["tenant_editor"]),
         elsewhere=Enrollment.objects.create(tenant=make_tenant(world.org)).tenant,
         asked=a_request().login,
         device=a_signed_in_computer(own),

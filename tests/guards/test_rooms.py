@@ -189,6 +189,7 @@ KNOW_THIS_MACHINE = {
     "tenants.run_templates.engine.run_environments": "installs what runners need",
     "tenants.run_templates.engine.marked_processes": "ends what a runner started",
     "tenants.run_templates.engine.boxed_programs": "runs what reads archives and repositories in a box",
+    "tenants.run_templates.engine.importing": "imports steps in a box",
     "tenants.run_templates.engine.runner": "runs a process in a box",
     "tenants.usage.disk_budget": "asks how full the disk is",
     "zenpro_site.checkup.machine": "checks this machine: disk, groups, box and supervisor",

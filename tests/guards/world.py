@@ -18,7 +18,7 @@ from factories import (
 
 from orgs.invitations.models import Invitation
 from tenants.run_templates.document.configuration import default_configuration
-from tenants.run_templates.models import Preset, PushKey
+from tenants.run_templates.models import CodeTry, Preset, PushKey
 from tests.tenants.runs.fakes import churn
 
 SNAPSHOT = churn("snapshot")
@@ -42,6 +42,7 @@ class World:
             default_configuration=default_configuration(SNAPSHOT),
         )
         self.template_run = make_template_run(self.template, person=self.admin)
+        self.code_try = CodeTry.objects.create(code=self.template.code, person=self.admin)
         self.push_key = PushKey.objects.create(tenant=self.tenant, template=self.template, person=self.admin)
 
     @cached_property
@@ -75,6 +76,7 @@ class World:
             "key": self.key.pk,
             "template": self.template.pk,
             "code": self.template.code.pk,
+            "code_try": self.code_try.pk,
             "push": self.push_key.pk,
             "preset": self.preset.pk,
             "number": self.template_run.number,

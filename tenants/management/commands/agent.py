@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from orgs.mails import delivery
-from tenants.agent import chores, run_loop
+from tenants.agent import chores, run_loop, try_loop
 from tenants.agent.tenant_loop import TenantLoop
 from zenpro_site.common import modes
 
@@ -30,6 +30,7 @@ class Command(BaseCommand):
         loops = (
             TenantLoop().run_forever,
             run_loop.run_forever,
+            try_loop.run_forever,
             chores.run_forever,
             chores.run_slow,
             *chores.cutting(),

@@ -69,7 +69,7 @@ def look_at(
 
     Nothing of the code is run. `place`: the tenant's id. Raises CodeError for a step from a notebook, and when the code can't be read.
     """
-    steps = dict(_steps(snapshot))
+    steps = dict(steps_of(snapshot))
     with scratch("looked") as folder:
         wanted = folder / "wanted"
         wanted.write_text(json.dumps({"steps": steps, "roots": [*roots] if roots else None}))
@@ -85,8 +85,8 @@ def _look(answer: Mapping[str, Any], steps: Mapping[str, Mapping[str, str]]) -> 
     return CodeLook(answer["roots"], answer["choices"], begins, found, *sizes)
 
 
-def _steps(snapshot: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, str]]]:
-    """Those that come from the code of the run, not from a package."""
+def steps_of(snapshot: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, str]]]:
+    """Those that come from the code of the run, not from a package. Raises CodeError for one from a notebook."""
     for name, configuration in mapping(mapping(snapshot.get("metadata")).get("step_configurations")).items():
         source = mapping(mapping(mapping(configuration).get("spec")).get("source"))
         if source.get("type") == "notebook":

@@ -18,6 +18,7 @@ from django.conf import settings
 
 from tenants.hosting.base import EnvironmentFailed, NoSpace
 from tenants.hosting.local.environments import LOG_TAIL, NOT_BUILT, Environments, check_version
+from tenants.models import Tenant
 from tenants.run_templates.document.requirements import RequirementsRefused, parsed
 from tenants.run_templates.models import RunTemplate
 
@@ -45,9 +46,13 @@ BUILDS = ("allows_package_builds", "pk")  # what needs() asks of an organization
 
 def needs_of(template: RunTemplate) -> tuple[str, str, str]:
     """What the environment of a template is made of: the arguments of RunEnvironments.prepare()."""
-    tenant, organization = template.tenant, template.tenant.organization
-    asked = [getattr(organization, name) for name in BUILDS]
-    return needs(tenant.zenml_version, template.requirements, *asked)
+    return needs_in(template.tenant, template.requirements)
+
+
+def needs_in(tenant: Tenant, requirements: str) -> tuple[str, str, str]:
+    """The same of any requirements."""
+    asked = [getattr(tenant.organization, name) for name in BUILDS]
+    return needs(tenant.zenml_version, requirements, *asked)
 
 
 def needs(version: str, requirements: str, allows_builds: bool, organization: UUID) -> tuple[str, str, str]:

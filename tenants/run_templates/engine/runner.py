@@ -58,23 +58,28 @@ def command(order: Order) -> list[str]:
 def environment(order: Order) -> dict[str, str]:
     """The complete environment: nothing of ours reaches the code of a template."""
     folder = folder_of(order.run_id)
-    roots = [folder / CODE / root for root in order.roots]
-    return {
-        "PATH": f"{order.python.parent}:{SYSTEM_PATH}",
-        "HOME": str(folder / "home"),
-        "TMPDIR": str(folder / "tmp"),
-        "LANG": "C.UTF-8",
-        "ZENML_CONFIG_PATH": str(folder / "config"),
+    return base_variables(order.python, folder, [folder / CODE / root for root in order.roots]) | {
         "ZENML_STORE_TYPE": "rest",
         "ZENML_STORE_URL": order.server_url,
         "ZENML_STORE_API_TOKEN": order.token,
         "ZENML_ACTIVE_PROJECT_ID": str(order.project_id),
         "ZENML_ACTIVE_STACK_ID": str(order.stack_id),
         "ZENML_LOCAL_STORES_PATH": str(order.local_stores),
-        "ZENML_CUSTOM_SOURCE_ROOT": str(roots[0]),
-        "PYTHONPATH": os.pathsep.join(map(str, roots)),
         "ZENML_USER_ID": str(order.user_id),
         "ZENML_LOGS_OTEL_SCHEDULE_DELAY_MILLIS": "500",
+    }
+
+
+def base_variables(python: Path, folder: Path, roots: list[Path]) -> dict[str, str]:
+    """Of all that runs code of a template. `folder` has the SCRATCH; `roots`: ZenML's source root first."""
+    return {
+        "PATH": f"{python.parent}:{SYSTEM_PATH}",
+        "HOME": str(folder / "home"),
+        "TMPDIR": str(folder / "tmp"),
+        "LANG": "C.UTF-8",
+        "ZENML_CONFIG_PATH": str(folder / "config"),
+        "ZENML_CUSTOM_SOURCE_ROOT": str(roots[0]),
+        "PYTHONPATH": os.pathsep.join(map(str, roots)),
         "ZENML_ANALYTICS_OPT_IN": "false",
         "PYTHONUNBUFFERED": "1",
         "ZENML_LOGGING_COLORS_DISABLED": "true",
@@ -203,7 +208,7 @@ def _start(order: Order) -> subprocess.Popen:
         raise RunnerFailed("The tenant's stores are a link, which is not followed.")
     with _lock(order.run_id) as lock, open(output_file(order.run_id), "ab") as output:
         (folder / TOLD).unlink(missing_ok=True)  # of an attempt before this one
-        _copy(order.code, folder / CODE)
+        copy_code(order.code, folder / CODE)
         return _spawn(order, lock, output)
 
 
@@ -228,7 +233,7 @@ def _spawn(order: Order, lock: int, output: BinaryIO) -> subprocess.Popen:
     return process
 
 
-def _copy(code: Path, place: Path) -> None:
+def copy_code(code: Path, place: Path) -> None:
     """The code for one run alone: what its steps write beside it reaches no other run."""
     folders.remove(place)
     shutil.copytree(code, place, symlinks=True)

@@ -1,5 +1,6 @@
 """What code is handed over for: a run of the tenant, or a template."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
@@ -33,6 +34,7 @@ class Subject:
     run: UUID | None = None
     template: RunTemplate | None = None
     again: str = ""  # the door of the run that needs the code
+    packages: Sequence[str] = ()  # "name==version" of what was installed where the run came from
 
 
 def subject_of(request) -> tuple[Subject | None, object]:
@@ -69,7 +71,8 @@ def subject_of_run(person: User, tenant: Tenant, run: UUID) -> tuple[Subject | N
         return None, trouble
     url = reverse("tenants:run_detail", args=[tenant.organization.slug, tenant.slug, run])
     pipeline = source.run.pipeline[:LONGEST_NAME]
-    return Subject(source.run.name, pipeline, source.snapshot, url, urlencode({"run": run}), run=run), None
+    facts = {"run": run, "packages": source.packages}
+    return Subject(source.run.name, pipeline, source.snapshot, url, urlencode({"run": run}), **facts), None
 
 
 def subject_of_template(template: RunTemplate) -> Subject:

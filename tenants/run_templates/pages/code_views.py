@@ -13,13 +13,15 @@ from orgs.users.models import Actor
 from tenants.access.gate import tenant_view
 from tenants.models.tenant_permissions import TenantPermission
 from tenants.run_templates import actions, code_actions
+from tenants.run_templates.code_tries import begin_try
 from tenants.run_templates.engine.archives import LARGEST
 from tenants.run_templates.engine.code import CodeError
 from tenants.run_templates.engine.layout import StepLook, look_at
-from tenants.run_templates.models import CodeVersion
+from tenants.run_templates.models import CodeTry, CodeVersion
 from tenants.run_templates.pages.code_forms import ArchiveForm, FolderForm, GitForm, LayoutForm, PushForm
 from tenants.run_templates.pages.code_subject import Subject, subject_of
 from tenants.run_templates.pages.presentation import presentable
+from tenants.run_templates.pages.tried import try_of
 from tenants.run_templates.push_keys import make_push_key
 from zenpro_site.common.bodies import on_disk
 
@@ -55,8 +57,8 @@ def check(request, code):
         raise Http404("This is the code of another pipeline.")
     form, look, refusal = _layout(request, version, subject) if subject else (None, None, "")
     wanted = look and request.method == "POST" and request.POST.get("do") != "look"
-    if wanted and form.is_valid() and (used := _saved(request, version, subject, form)):
-        return redirect(_onward(request, used, subject))
+    if wanted and form.is_valid() and (where := _done(request, version, subject, form)):
+        return redirect(where)
     context = {"version": version, "subject": subject, "trouble": trouble, "form": form, "look": look}
     context["refusal"] = refusal
     context["steps"] = [_shown(step) for step in look.steps] if look else []
@@ -113,6 +115,51 @@ def _path(choice: str) -> str:
     return "" if choice == "." else choice
 
 
+def _done(request, version: CodeVersion, subject: Subject, form) -> str:
+    """Where it goes on; "" when that was refused, and the form says why."""
+    if request.POST.get("do") == "try":
+        begun = _tried(request, version, subject, form)
+        return f"{begun.get_absolute_url()}?{subject.query}" if begun else ""
+    used = _saved(request, version, subject, form)
+    if not used:
+        return ""
+    where, tried = _onward(request, used, subject), request.POST.get("tried")
+    return f"{where}&{urlencode({'tried': tried})}" if tried and not subject.template else where
+
+
+def _tried(request, version: CodeVersion, subject: Subject, form) -> CodeTry | None:
+    """A try with the packages that are known so far; None when that was refused, and the form says why."""
+    try:
+        return begin_try(
+            code=version,
+            snapshot=subject.snapshot,
+            roots=[_path(root) for root in form.cleaned_data["roots"]],
+            starts_in=_path(form.cleaned_data["starts_in"]),
+            requirements=_packages(request, subject),
+            recorded=subject.packages,
+            by=request.actor,
+        )
+    except code_actions.CodeRefused as error:
+        form.add_error(error.field if error.field in form.fields else None, error.reason)
+        return None
+
+
+def _packages(request, subject: Subject) -> str:
+    """Those of the template, or of the pipeline's last one."""
+    if subject.template:
+        return subject.template.requirements
+    before = request.tenant.templates.filter(pipeline_name=subject.pipeline).order_by("-created_at")
+    return before.values_list("requirements", flat=True).first() or ""
+
+
+def _use_packages(request, template) -> None:
+    """The template gets the packages the code was tried with."""
+    tried = try_of(request, request.POST.get("tried", ""))
+    if tried and tried.requirements != template.requirements:
+        words = {"name": template.name, "description": template.description}
+        actions.update_template(template=template, **words, requirements=tried.requirements, by=request.actor)
+
+
 def _saved(request, version: CodeVersion, subject: Subject, form) -> CodeVersion | None:
     """The version with this layout, which the template uses by now; None when that was refused, and the form says why."""
     roots = [_path(root) for root in form.cleaned_data["roots"]]
@@ -122,6 +169,7 @@ def _saved(request, version: CodeVersion, subject: Subject, form) -> CodeVersion
         version = code_actions.lay_out(version=version, snapshot=subject.snapshot, by=request.actor, **layout)
         if subject.template:
             actions.change_code(template=subject.template, code=version, by=request.actor)
+            _use_packages(request, subject.template)
     except (code_actions.CodeRefused, actions.TemplateRefused) as error:
         form.add_error(error.field if error.field in form.fields else None, error.reason)
         return None

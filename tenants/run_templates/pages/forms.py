@@ -80,3 +80,15 @@ def code_label(version: CodeVersion) -> str:
     """A version for a list to choose from."""
     commit = f" @ {version.commit[:7]}" if version.commit else ""
     return f"v{version.number} · {version.came_from}{commit}"
+
+
+class PackagesForm(forms.Form):
+    """What is installed beside ZenML for a try; an action checks each line."""
+
+    requirements = forms.CharField(
+        label="Packages",
+        required=False,
+        max_length=LONGEST_REQUIREMENTS,
+        widget=forms.Textarea({"rows": 8, "spellcheck": "false", "class": "mono"}),
+        help_text="One per line, with extras, versions and markers.",
+    )

@@ -8,6 +8,7 @@ from tenants.run_templates.pages import (
     push_views,
     rerun_views,
     rule_views,
+    try_views,
     views,
 )
 
@@ -22,6 +23,7 @@ urlpatterns = [
     path("o/<slug:org>/t/<slug:tenant>/code/push/<uuid:push>/", push_views.push, name="push"),
     path("o/<slug:org>/t/<slug:tenant>/runs/<uuid:run>/again/", again_views.again, name="again"),
     path("o/<slug:org>/t/<slug:tenant>/runs/<uuid:run>/prepare/", again_views.prepare, name="prepare"),
+    path("o/<slug:org>/t/<slug:tenant>/code/tries/<uuid:code_try>/", try_views.one_try, name="try"),
     path("push/", push_views.receive, name="receive"),
     path(ONE, views.detail, name="detail"),
     path(f"{ONE}edit/", views.edit, name="edit"),

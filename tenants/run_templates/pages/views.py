@@ -32,6 +32,7 @@ from tenants.run_templates.pages.presentation import (
     templates_of,
 )
 from tenants.run_templates.pages.push_lines import line_for_ci
+from tenants.run_templates.pages.tried import try_of
 from tenants.run_templates.rules import runners_in_words
 from tenants.runs.reading import ask
 from zenpro_site.common.htmx import render_partial, wants
@@ -221,11 +222,14 @@ def _source(request):
 
 
 def _form(request, source) -> TemplateForm:
-    """With the pipeline's name, its newest code, and the requirements of its last template."""
+    """With the pipeline's name, its newest code, and the requirements it was tried with or those of its last template."""
     pipeline = source.run.pipeline[: actions.LONGEST_NAME]
     before = request.tenant.templates.filter(pipeline_name=pipeline).order_by("-created_at")
     code = {"code": request.GET["code"]} if "code" in request.GET else {}
-    initial = {"name": pipeline, **(before.values("requirements").first() or {}), **code}
+    known = before.values("requirements").first() or {}
+    if tried := try_of(request, request.GET.get("tried", "")):
+        known = {"requirements": tried.requirements}
+    initial = {"name": pipeline, **known, **code}
     data = request.POST if request.method == "POST" else None
     return TemplateForm(data, tenant=request.tenant, pipeline=pipeline, initial=initial)
 

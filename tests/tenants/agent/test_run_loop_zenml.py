@@ -22,12 +22,14 @@ from orgs.roles.models import Role
 from orgs.users.models import Actor
 from tenants.agent.chores import Cuts
 from tenants.agent.run_loop import RunLoop
+from tenants.agent.try_loop import TryLoop
 from tenants.hosting.local.environments import Environments
 from tenants.hosting.local.locations import local_spec_of, local_stores_of
 from tenants.hosting.local.variables import environment
 from tenants.models import new_secrets
 from tenants.run_templates.actions import cancel_run, create_template, queue_run
 from tenants.run_templates.code_actions import add_folder
+from tenants.run_templates.code_tries import begin_try
 from tenants.run_templates.continuing import continued_with
 from tenants.run_templates.document.hidden import with_masks
 from tenants.run_templates.engine import marked_processes, runner
@@ -463,6 +465,16 @@ def test_a_broken_package_and_a_missing_module_say_so(template, here):
         done = ended(run)
     assert done.state == "failed"
     assert "no-such-package-at-all-zenpro" in done.state_reason
+
+
+def test_a_try_imports_the_steps_with_the_packages_of_a_run(template, here):
+    by, layout = Actor(here[1]["dev"]), {"roots": [""], "starts_in": ""}
+    facts = {"code": template.code, "snapshot": template.snapshot, "requirements": "", "recorded": []}
+    one = begin_try(**facts, **layout, by=by)
+    TryLoop().take(one.pk)
+    one.refresh_from_db()
+    assert {each["name"] for each in one.results} == set(template.default_configuration["steps"])
+    assert [each for each in one.results if each["state"] != "imported"] == []
 
 
 def test_a_re_run_is_compared_with_the_run_its_template_was_made_from(template, here):
