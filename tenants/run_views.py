@@ -40,12 +40,15 @@ from tenants.runs.reading import (
     open_run,
     rows_of,
 )
+from tenants.runs.run_graph import shown
 from tenants.runs.saved_views import views_of
 from zenpro_site.common.htmx import render_partial, wants
 
 VIEWS = ("graph", "configuration", "metrics", "artifacts")
 MAX_PAGE = 100_000
 BACK_LENGTH = 4000  # of the query of a list
+OPENED = 50  # groups of steps named in an address
+KEPT = ("graph", "open", "wrap", "level")  # of the address of a run, when another step is chosen
 PEOPLE = 200  # in the filter; anyone else can be named in the address
 
 
@@ -244,18 +247,40 @@ def _shown(client, run, view: str, ended: str, asked) -> dict:
 
 
 def _run(request, page, artifacts=None, **more) -> dict:
-    show_graph = not page.too_large or "graph" in request.GET
-    graph = page.graph() if show_graph else None
     return {
         "page": page,
         "run": page.run,
         "model": model_of(page.run),
         "who": rows_of(request.tenant, [page.run])[0].person,
-        "graph": graph,
-        "undrawable": show_graph and graph is None and page.steps,
+        **_graph(request.GET, page),
         **(_artifacts(request, page.run, artifacts) if artifacts else {}),
         **more,
     }
+
+
+def _graph(asked: QueryDict, page) -> dict:
+    """Steps, grouped unless the address says otherwise, and their drawing unless it is large and no one asked."""
+    chosen = page.chosen.name if page.chosen else ""
+    opened = asked.getlist("open")[:OPENED]
+    steps = shown(page.steps, page.edges, chosen, grouped=asked.get("graph") != "all", opened=opened)
+    draws = not steps.too_large or "graph" in asked
+    graph = steps.graph() if draws else None
+    return {
+        "steps": steps,
+        "graph": graph,
+        "next_failed": steps.failed_after(chosen),
+        "undrawable": draws and graph is None and page.steps,
+        "kept": _kept(asked, *KEPT),
+        "kept_closed": _kept(asked, *(name for name in KEPT if name != "open")),
+        "kept_plain": _kept(asked, *(name for name in KEPT if name not in ("open", "graph"))),
+        "all_steps": asked.get("graph") == "all",
+    }
+
+
+def _kept(asked: QueryDict, *names: str) -> str:
+    """What stays of the address when something else of it changes, "&…"."""
+    left = tidy(asked, *(name for name in asked if name not in names)).removeprefix("?")
+    return f"&{left}" if left else ""
 
 
 def _artifacts(request, run, artifacts) -> dict:

@@ -207,19 +207,36 @@ def _root(leader: list[int], number: int) -> int:
 
 def _layers(count: int, links: Iterable[tuple[int, int]]) -> list[int]:
     """Kahn's order; each node one below its lowest predecessor, then down to where its edges are short."""
+    parents, children = _neighbours(count, links)
+    order = _topological(parents, children)
+    layer = _deepest(order, parents)
+    for node in reversed(order):
+        if len(children[node]) > len(parents[node]):
+            layer[node] = min(layer[child] for child in children[node]) - 1
+    return layer
+
+
+def depths(count: int, links: Iterable[tuple[int, int]]) -> list[int]:
+    """For each of so many nodes, how many edges the longest way to it has. Raises ValueError for a cycle."""
+    parents, children = _neighbours(count, links)
+    return _deepest(_topological(parents, children), parents)
+
+
+def _deepest(order: list[int], parents: list[list[int]]) -> list[int]:
+    layer = [0] * len(order)
+    for node in order:
+        layer[node] = max((layer[parent] + 1 for parent in parents[node]), default=0)
+    return layer
+
+
+def _neighbours(count: int, links: Iterable[tuple[int, int]]) -> tuple[list[list[int]], list[list[int]]]:
+    """Parents and children of each node."""
     parents: list[list[int]] = [[] for _ in range(count)]
     children: list[list[int]] = [[] for _ in range(count)]
     for source, target in links:
         children[source].append(target)
         parents[target].append(source)
-    order = _topological(parents, children)
-    layer = [0] * count
-    for node in order:
-        layer[node] = max((layer[parent] + 1 for parent in parents[node]), default=0)
-    for node in reversed(order):
-        if len(children[node]) > len(parents[node]):
-            layer[node] = min(layer[child] for child in children[node]) - 1
-    return layer
+    return parents, children
 
 
 def _topological(parents: list[list[int]], children: list[list[int]]) -> list[int]:

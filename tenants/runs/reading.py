@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import cached_property, lru_cache
+from functools import cached_property
 from itertools import accumulate, islice
 from typing import Any
 from uuid import UUID
@@ -25,7 +25,7 @@ from tenants.hosting.base import (
 from tenants.models import Tenant
 from tenants.runs.client import STATE_LENGTH, UNDER_WAY, ListPage, LogLine, Run, Step, TenantClient
 from tenants.runs.connection import connect
-from tenants.runs.graphs import NODE_HEIGHT, NODE_WIDTH, Layout, Node, layout
+from tenants.runs.fan_outs import in_natural_order
 from zenpro_site.common.names import without_odd
 from zenpro_site.common.ui import duration
 
@@ -33,7 +33,6 @@ PAGE_SIZE = 20
 COLORS = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 LINE_LENGTH = 10_000  # characters of one line of a log
 LOG_LINES, LOG_LENGTH = 500, 300_000  # lines and characters; more are in the download
-GRAPH_LIMIT = 150  # steps; above it the list comes first
 STEPS, LINKS = 1000, 20_000  # of one run that are looked at; servers may send any number
 METRICS, PARAMETERS = 1000, 2000  # values shown on one page
 VALUE_LENGTH = 2000  # characters of one value
@@ -188,51 +187,6 @@ class StepRow:
 
 
 @dataclass(frozen=True)
-class GraphNode:
-    """A step with its place in the drawing."""
-
-    step: StepRow
-    x: int
-    y: int
-    width: int = NODE_WIDTH
-    height: int = NODE_HEIGHT
-
-    @property
-    def icon_x(self) -> int:
-        return self.x + 12
-
-    @property
-    def icon_y(self) -> int:
-        return self.y + (self.height - 16) // 2
-
-    @property
-    def text_x(self) -> int:
-        return self.x + 38
-
-    @property
-    def name_y(self) -> int:
-        return self.y + self.height // 2 - 4
-
-    @property
-    def words_y(self) -> int:
-        return self.y + self.height // 2 + 14
-
-
-@dataclass(frozen=True)
-class GraphEdge:
-    path: str
-    waiting: bool
-
-
-@dataclass(frozen=True)
-class Graph:
-    width: int
-    height: int
-    nodes: list[GraphNode]
-    edges: list[GraphEdge]
-
-
-@dataclass(frozen=True)
 class LogPane:
     """Output of the chosen step; `note` says why there is none or not all."""
 
@@ -290,17 +244,6 @@ class RunPage:
             counts[word] = counts.get(word, 0) + 1
         return counts
 
-    @property
-    def too_large(self) -> bool:
-        return len(self.steps) > GRAPH_LIMIT
-
-    def graph(self) -> Graph | None:
-        """None for what cannot be drawn: no steps, a circle, or too many lines to follow."""
-        try:
-            return draw(self.steps, self.edges) if self.steps else None
-        except ValueError:
-            return None
-
     @cached_property
     def metrics(self) -> list[tuple[str, str, Any]]:
         """(step, name, value) of every number that was logged; nested ones by their path."""
@@ -340,10 +283,16 @@ def open_run(
     if details or failed or not run.in_progress:
         known = {step.name: step for step in client.steps(run_id, run.project_id)}
         rows = [replace(row, message=known[row.name].message) if row.name in known else row for row in rows]
-    step = _chosen(rows, chosen)
     edges = step_edges(dag, known.values())
+    rows = _in_order(rows, edges)
+    step = _chosen(rows, chosen)
     log = _readable_log(client, step, known) if output else LogPane()
     return RunPage(run, rows, edges, known, step, log, dag["status"] or run.status, unseen)
+
+
+def _in_order(rows: list[StepRow], edges: tuple[tuple[str, str], ...]) -> list[StepRow]:
+    by_name = {row.name: row for row in rows}
+    return [by_name[name] for name in in_natural_order(tuple(by_name), edges)]
 
 
 def _chosen(rows: list[StepRow], name: str) -> StepRow | None:
@@ -448,23 +397,6 @@ def step_edges(dag: dict, steps: Iterable[Step] = ()) -> tuple[tuple[str, str], 
 
 def _is_step(nodes: dict, node_id: str) -> bool:
     return node_id in nodes and nodes[node_id]["type"] == "step"
-
-
-# -- graph
-
-
-@lru_cache(maxsize=64)
-def places(names: tuple[str, ...], edges: tuple[tuple[str, str], ...]) -> Layout:
-    """The drawing of a pipeline never changes, only the colours do."""
-    return layout([Node(name) for name in names], edges)
-
-
-def draw(steps: list[StepRow], edges: tuple[tuple[str, str], ...]) -> Graph:
-    by_name = {step.name: step for step in steps}
-    drawing = places(tuple(by_name), edges)
-    nodes = [GraphNode(by_name[box.key], box.x, box.y, box.width, box.height) for box in drawing.nodes]
-    lines = [GraphEdge(line.path, not by_name[line.target].started) for line in drawing.edges]
-    return Graph(drawing.width, drawing.height, nodes, lines)
 
 
 # -- output

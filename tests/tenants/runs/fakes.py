@@ -111,6 +111,38 @@ class FakeTenantClient:
                     "traceback": f"Traceback\n{message}",
                 }
 
+    def wide(self, states: list[str], run_id=RUN_ID) -> list[str]:
+        """Let the run be two steps, a fan-out of one step for each of these states ("" for one that waits), and two
+        that wait for them; the ids of the fan-out's steps. The server names them out of order."""
+        begin = datetime.now(UTC).replace(tzinfo=None) - timedelta(seconds=240)
+        folds = ["train_fold", *(f"train_fold_{n}" for n in range(2, len(states) + 1))]
+        states = {
+            "load_customers": "cached",
+            "make_folds": "completed",
+            **dict(zip(folds, states, strict=True)),
+        }
+        nodes, ids = [], {}
+        for place, name in enumerate([*list(states)[:2], *sorted(folds), "select_best", "report"]):
+            state = states.get(name, "")
+            ids[name] = str(uuid4()) if state else None
+            start = {"start_time": (begin + timedelta(seconds=place)).isoformat(), "duration": 12.5}
+            more = {"status": state, **start} if state else {}
+            nodes.append({"node_id": name, "type": "step", "id": ids[name], "name": name, "metadata": more})
+        edges = [("load_customers", "make_folds"), ("select_best", "report")]
+        edges += [("make_folds", fold) for fold in folds] + [(fold, "select_best") for fold in folds]
+        makers = {a for a, _ in edges}
+        nodes += [
+            {"node_id": f"{a}/out", "type": "artifact", "id": str(uuid4()), "name": "out"} for a in makers
+        ]
+        links = [{"source": a, "target": f"{a}/out"} for a in makers]
+        links += [{"source": f"{a}/out", "target": b} for a, b in edges]
+        status = "failed" if "failed" in states.values() else "running"
+        self.dags[str(run_id)] = {"status": status, "nodes": nodes, "edges": links}
+        self.step_answers[str(run_id)]["items"] = []
+        self.run_answers[str(run_id)]["body"] |= {"status": status, "in_progress": status == "running"}
+        self.run_answers[str(run_id)]["metadata"] |= {"start_time": begin.isoformat(), "end_time": None}
+        return [ids[fold] for fold in folds]
+
     def _asked(self, what: str) -> None:
         self.calls.append(what)
         if self.error:

@@ -65,7 +65,8 @@ PAGES = [
     ("run_tags", [RUN_ID], {}),
     ("overview", [], {"target": "last_runs"}),
     ("run_detail", [RUN_ID], {}),
-    ("run_detail", [RUN_ID], {"graph": "1", "step": "train"}),
+    ("run_detail", [RUN_ID], {"graph": "all", "step": "train"}),
+    ("run_detail", [RUN_ID], {"graph": "1", "open": ["s.0", "<b>", "…\x00.1"] * 30}),
     ("run_detail", [RUN_ID], {"view": "metrics"}),
     ("run_detail", [RUN_ID], {"view": "configuration"}),
     ("run_detail", [RUN_ID], {"view": "artifacts"}),
@@ -257,6 +258,26 @@ ATTACKS = {
     "30,000 steps": {"dag": many_steps(30_000, [(n, n + 1) for n in range(29_999)])},
     "all steps wait for all": {
         "dag": many_steps(150, [(a, b) for a in range(150) for b in range(a + 1, 150)])
+    },
+    "kinds that are HTML": {
+        "dag": {
+            "nodes": [
+                {**node, "name": f'"><script>{n}</script>{"x" * 200}{n}'}
+                for n, node in enumerate(many_steps(300, [])["nodes"])
+            ],
+            "edges": [],
+        }
+    },
+    "names that are numbers": {
+        "dag": {
+            "nodes": [
+                {**node, "name": f"{'9' * 200}_{n}²"} for n, node in enumerate(many_steps(40, [])["nodes"])
+            ],
+            "edges": [],
+        }
+    },
+    "all of a kind wait for all of another": {
+        "dag": many_steps(900, [(a, 450 + b) for a in range(450) for b in range(44)])
     },
     "a circle": {"dag": many_steps(3, [(0, 1), (1, 2), (2, 0)])},
     "a step that waits for itself": {"dag": many_steps(2, [(0, 0)])},

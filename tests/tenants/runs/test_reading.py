@@ -162,22 +162,6 @@ def test_failed_run_names_step_and_message_and_what_was_not_run(client):
     assert page.chosen.name == "train"
 
 
-def test_graph_has_a_node_for_every_step_and_dashes_to_waiting_ones(client):
-    client.half_way("train")
-    graph = runs.open_run(client, RUN_ID).graph()
-    assert {node.step.name for node in graph.nodes} == {row["name"] for row in churn("steps")["items"]}
-    assert sum(edge.waiting for edge in graph.edges) == 3
-    assert all(node.x + node.width <= graph.width for node in graph.nodes)
-
-
-def test_drawing_is_made_once(client):
-    runs.places.cache_clear()
-    runs.open_run(client, RUN_ID).graph()
-    client.half_way("train")
-    runs.open_run(client, RUN_ID).graph()
-    assert runs.places.cache_info().misses <= 2
-
-
 def test_log_of_a_waiting_step_is_not_asked_for(client):
     client.half_way("train")
     page = runs.open_run(client, RUN_ID, "evaluate")

@@ -473,7 +473,7 @@ def test_metrics_are_listed(looks, server):
 
 
 def test_large_graph_is_drawn_on_demand(looks, server, monkeypatch):
-    monkeypatch.setattr("tenants.runs.reading.GRAPH_LIMIT", 3)
+    monkeypatch.setattr("tenants.runs.run_graph.GRAPH_LIMIT", 3)
     assert '<svg class="dag"' not in run_page(looks)
     assert '<svg class="dag"' in run_page(looks, graph="1")
 
