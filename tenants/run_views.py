@@ -89,7 +89,7 @@ def runs(request):
 
 def _listed(client, request, chosen: RunFilterForm, wanted):
     found = _found(client, request, chosen, _page(request))
-    values, unread = columns.values(client, found.page.items, wanted, with_masks)
+    values, unread = columns.values(client, found.page.items, wanted, with_masks())
     return found, values, unread
 
 
@@ -241,7 +241,7 @@ def _shown(client, run, view: str, ended: str, asked) -> dict:
     page = open_run(client, run, step, details=view == "metrics", ended=ended)
     return {
         "page": page,
-        "configuration": configuration_of(client, page, with_masks) if view == "configuration" else [],
+        "configuration": configuration_of(client, page, with_masks()) if view == "configuration" else [],
         "logged": logged(page.logged) if view == "metrics" else None,
     }
 

@@ -162,6 +162,7 @@ def test_code_is_pushed_from_a_terminal_and_checked(admin, remembered, tmp_path)
     """The command of the page, pasted where the code is."""
     page = admin.page
     page.goto(remembered["run"])
+    page.get_by_role("button", name="More actions").click()
     page.get_by_role("link", name="Create template").click()
     page.get_by_role("link", name="Add other code").click()
     page.get_by_role("link", name="Folder on the server").click()

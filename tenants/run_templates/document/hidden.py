@@ -15,8 +15,8 @@ from tenants.run_templates.document.schema import (
     SEALED,
     Description,
     Field,
+    SecretHider,
     at_secrets,
-    hide_secrets,
     is_hidden,
     mapping,
     masked,
@@ -103,14 +103,14 @@ def _with(document: dict[str, Any], entry: Field, value: Any) -> dict[str, Any]:
     return {**document, "steps": {**steps, entry.step: {**steps[entry.step], "parameters": parameters}}}
 
 
-def with_masks(values: Mapping[str, Any], root: Any) -> dict[str, Any]:
-    """Recorded parameters of a step for a page; `root`: their schema, whatever a server says it is."""
-    return hide_secrets(values, root, lambda text: MASK)
+def with_masks() -> SecretHider:
+    """What hides secrets on one page about recorded runs."""
+    return SecretHider(lambda text: MASK)
 
 
-def with_marks(values: Mapping[str, Any], root: Any) -> dict[str, Any]:
-    """As with_masks, but that two secrets differ can be seen: for values that are compared."""
-    return hide_secrets(values, root, lambda text: f"{MASK} ({_mark(text)})")
+def with_marks() -> SecretHider:
+    """The same for values that are compared: it can be seen whether two secrets differ."""
+    return SecretHider(lambda text: f"{MASK} ({_mark(text)})")
 
 
 def _mark(text: str) -> str:

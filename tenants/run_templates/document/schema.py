@@ -55,6 +55,7 @@ ITEM_KINDS = frozenset(PLURALS)
 NONE, AS_JSON = ".none", ".json"  # endings of the names of inputs, see form_data
 ENDINGS = (NONE, AS_JSON)
 MOST_LOOKS = 50_000  # at the values and schemas of one parameter, for its secrets
+MOST_LOOKS_OF_A_PAGE = 100_000  # of a second or so
 MASK, SEALED = "**********", "sealed:"  # pydantic writes the same mask for a secret
 ALONE = {"\t": "(tab)", "\n": "(line break)", "\r\n": "(line break, CR LF)", "\r": "(line break, CR)"}
 SWALLOWED = re.compile("^ +| +$| {2,}")
@@ -370,19 +371,6 @@ def is_hidden(value: Any) -> bool:
     return isinstance(value, str) and value.startswith((MASK, SEALED))
 
 
-def hide_secrets(values: Mapping[str, Any], root: Any, instead: Callable[[str], str]) -> dict[str, Any]:
-    """Recorded parameters for people to read, without what their schema calls secret. `root`: of one step."""
-    root = mapping(root)
-    if not _has_secrets(root):
-        return dict(values)
-    known, root = mapping(root.get("properties")), {**root, "$defs": mapping(root.get("$defs"))}
-
-    def change(text: str, place: tuple[str | int, ...]) -> str:
-        return text if not text or is_hidden(text) else instead(text)
-
-    return {name: at_secrets(one, mapping(known.get(name)), root, change) for name, one in values.items()}
-
-
 def at_secrets(value: Any, schema: Mapping[str, Any], root: Mapping[str, Any], change) -> Any:
     """The value with every secret in it replaced by `change(text, place)`; within a limit, whatever the schema says."""
     return _SecretWalk(root, change).walk(value, schema, ())
@@ -416,6 +404,33 @@ class _SecretWalk:
             for part, one in pairs
         }
         return found if isinstance(value, dict) else [*found.values()]
+
+
+class SecretHider:
+    """Takes out of recorded parameters what their schemas call secret: for one page, which takes so many looks at most.
+
+    What there is no time to look at is hidden as well.
+    """
+
+    def __init__(self, instead: Callable[[str], str]):
+        self.instead, self.left = instead, MOST_LOOKS_OF_A_PAGE
+
+    def __call__(self, values: Mapping[str, Any], root: Any) -> dict[str, Any]:
+        """The parameters of one step with a word instead of each secret; `root` is whatever a server calls their schema."""
+        root = mapping(root)
+        if not _has_secrets(root):
+            return dict(values)
+        known, found = mapping(root.get("properties")), {}
+        walk = _SecretWalk({**root, "$defs": mapping(root.get("$defs"))}, self._hide)
+        walk.left = self.left
+        for name, value in values.items():
+            hidden = walk.walk(value, mapping(known.get(name)), ())
+            found[name] = MASK if walk.left < 0 else hidden
+        self.left = walk.left
+        return found
+
+    def _hide(self, text: str, place: tuple[str | int, ...]) -> str:
+        return text if not text or is_hidden(text) else self.instead(text)
 
 
 def _schema_at(flat: Mapping[str, Any], part: str | int) -> dict[str, Any]:

@@ -12,12 +12,11 @@ from orgs.audit.export import Echo, cell
 from tenants.hosting.answers import line, mapping
 from tenants.models import Tenant
 from tenants.run_templates.access import may_edit, may_run
-from tenants.run_templates.document.hidden import with_marks
 from tenants.run_templates.models import RunTemplate, TemplateRun
 from tenants.run_templates.origin import reruns_of, templates_for
-from tenants.runs.client import Json, Run, Step, meta
+from tenants.runs.client import Json, Run, meta
 from tenants.runs.comparison import DIRECTIONS, CompareCell, CompareRow, Comparison
-from tenants.runs.reading import rows_of
+from tenants.runs.reading import Hide, rows_of
 from tenants.runs.run_values import RunReading
 
 ROWS, CHARACTERS = 500, 200_000  # on one page
@@ -98,34 +97,28 @@ def ids_of(texts: Iterable[str]) -> tuple[tuple[UUID, ...], tuple[str, ...]]:
 # -- secrets
 
 
-def without_secrets(reading: RunReading) -> RunReading:
-    """The run with a mark instead of each parameter that its schema calls secret."""
+def without_secrets(reading: RunReading, hide: Hide) -> RunReading:
+    """The run without the parameters that its schemas call secret; `hide` takes them out of the parameters of a step."""
     said = meta(reading.snapshot)
     steps = mapping(said.get("step_configurations"))
     schema = mapping(said.get("pipeline_spec")).get("input_schema")
     known = {
-        "pipeline_configuration": _marked(mapping(said.get("pipeline_configuration")), schema),
-        "step_configurations": {
-            name: _of_step(mapping(one), mapping(one).get("spec")) for name, one in steps.items()
-        },
+        "pipeline_configuration": _hidden(mapping(said.get("pipeline_configuration")), schema, hide),
+        "step_configurations": {name: _of_step(mapping(one), hide) for name, one in steps.items()},
     }
     snapshot = {**reading.snapshot, "metadata": {**said, **known}} if said else reading.snapshot
-    ran = tuple(_as_it_ran(step) for step in reading.steps)
-    return replace(reading, steps=ran, snapshot=snapshot)
+    ran = [replace(one, raw={**one.raw, "metadata": _of_step(meta(one.raw), hide)}) for one in reading.steps]
+    return replace(reading, steps=tuple(ran), snapshot=snapshot)
 
 
-def _as_it_ran(step: Step) -> Step:
-    said = meta(step.raw)
-    return replace(step, raw={**step.raw, "metadata": _of_step(said, said.get("spec"))})
+def _of_step(said: Json, hide: Hide) -> Json:
+    schema = mapping(said.get("spec")).get("parameter_spec")
+    return {**said, "config": _hidden(mapping(said.get("config")), schema, hide)}
 
 
-def _of_step(said: Json, spec: Any) -> Json:
-    return {**said, "config": _marked(mapping(said.get("config")), mapping(spec).get("parameter_spec"))}
-
-
-def _marked(config: Json, schema: Any) -> Json:
+def _hidden(config: Json, schema: Any, hide: Hide) -> Json:
     parameters = mapping(config.get("parameters"))
-    return {**config, "parameters": with_marks(parameters, schema)} if parameters else config
+    return {**config, "parameters": hide(parameters, schema)} if parameters else config
 
 
 # -- columns

@@ -11,6 +11,7 @@ from orgs.permissions import Permission
 from tenants.access.gate import tenant_view
 from tenants.hosting.base import TenantNotFound
 from tenants.models.tenant_permissions import TenantPermission
+from tenants.run_templates.document.hidden import with_marks
 from tenants.run_templates.pages.compare_page import (
     CompareChoice,
     as_csv,
@@ -79,7 +80,10 @@ def _refusal(choice: CompareChoice) -> str:
 
 def _read(request, choice: CompareChoice):
     found, trouble = _ask(request, lambda client: read_runs(client, choice.ids))
-    return (replace(found, found=[without_secrets(one) for one in found.found]) if found else None), trouble
+    if found:
+        hide = with_marks()
+        found = replace(found, found=[without_secrets(one, hide) for one in found.found])
+    return found, trouble
 
 
 def _ask(request, question):

@@ -273,7 +273,7 @@ def test_columns_of_the_list_of_runs_are_read_in_one_call(site, here):
     client = connect(people["ada"], tenant)
     runs = list_runs(client, tenant).page.items
     wanted, understood = columns.parsed(["metric:train.training_auc", "parameter:train.rounds"])
-    values, note = columns.values(client, runs, wanted, with_masks)
+    values, note = columns.values(client, runs, wanted, with_masks())
     assert (understood, note) == (True, "")
     assert [value.is_number for value in values[site.source_run]] == [True, True]
     assert set(wanted) <= set(columns.offered(client, runs))

@@ -327,10 +327,10 @@ def test_who_may_not_run_gets_no_button(look, server, template, org, tenant, as_
     assert words[2] not in as_user(viewer).get(f"{page_of(tenant)}?run={RUN_ID}&run={made}").content.decode()
 
 
-def test_a_run_without_a_template_can_become_one(look, server):
+def test_a_run_without_a_template_has_the_same_door(look, server):
     page = look(RUN_ID, other_run(server)).content.decode()
-    assert f"templates/new/?run={RUN_ID}" in page
-    assert "Run again with these values" not in page
+    assert f"runs/{RUN_ID}/again/" in page and "Run again with these values" in page
+    assert "templates/new/" not in page
 
 
 def test_the_form_begins_with_the_values_of_any_run(server, developer, as_user, template):

@@ -233,19 +233,31 @@ def test_one_click_leads_to_the_form_that_asks(unknown, tenant):
 
 def test_pages_show_a_mask_and_comparison_whether_they_differ():
     root = {"properties": SCHEMAS, "$defs": {}}
-    shown = with_masks({**RECORDED, "plain": "a", "maybe": None, "token": MASK}, root)
+    shown = with_masks()({**RECORDED, "plain": "a", "maybe": None, "token": MASK}, root)
     assert "recorded-" not in json.dumps(shown)
     assert (shown["store"], shown["plain"], shown["maybe"]) == ({"url": "u", "password": MASK}, "a", None)
-    one, same, other = (with_marks({"token": text}, root)["token"] for text in ("x", "x", "y"))
+    one, same, other = (with_marks()({"token": text}, root)["token"] for text in ("x", "x", "y"))
     assert one == same != other and one.startswith(MASK)
-    assert with_marks({"token": "\ud800", "maybe": ""}, root)["maybe"] == ""
+    assert with_marks()({"token": "\ud800", "maybe": ""}, root)["maybe"] == ""
 
 
 @pytest.mark.parametrize(
     "root", [None, [], "password", {"properties": 5, "x": "writeOnly"}, {"$defs": "password"}]
 )
 def test_a_schema_that_is_none_hides_nothing_and_breaks_nothing(root):
-    assert with_masks({"a": {"b": [1]}}, root) == {"a": {"b": [1]}}
+    assert with_masks()({"a": {"b": [1]}}, root) == {"a": {"b": [1]}}
+
+
+def test_what_there_is_no_time_to_look_at_is_hidden():
+    """One budget for all steps of a page: schemas may branch without end."""
+    loop = {"anyOf": [{"$ref": "#/$defs/a"}, {"$ref": "#/$defs/a"}, {"type": "integer"}]}
+    root = {"properties": {"x": {"$ref": "#/$defs/a"}, "y": SECRET}, "$defs": {"a": loop}}
+    hide = with_masks()
+    before = hide.left
+    assert hide({"y": "hunter2"}, root) == {"y": MASK}
+    for _ in range(50):
+        assert hide({"x": "a", "y": "hunter2"}, root)["y"] == MASK
+    assert hide.left < 0 < before
 
 
 def a_run_with_a_secret(server, text: str):

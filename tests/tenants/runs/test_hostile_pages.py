@@ -134,6 +134,22 @@ def look(as_user, member, tenant):
     return get
 
 
+@pytest.fixture
+def doors(as_user, member, tenant, look):
+    """doors(): the statuses of both doors of the run, and of the page that asks for what is missing."""
+    make_code(tenant, "churn")
+    browser, args = as_user(member), [tenant.organization.slug, tenant.slug, RUN_ID]
+
+    def get():
+        pages = [
+            browser.post(reverse("run_templates:again", args=args), {"do": do}) for do in ("run", "change")
+        ]
+        pages.append(browser.get(reverse("run_templates:prepare", args=args)))
+        return {page.status_code for page in pages}
+
+    return get
+
+
 def look_at_all(look, pages=PAGES) -> dict[str, str]:
     """Each page must be there, or not found, or a refusal in words."""
     texts = {}
@@ -226,6 +242,23 @@ def saved(count: int, **changes) -> dict:
     many = {f"a{n}": [{**one, "id": str(uuid4()), **changes}] for n in range(count)}
     steps["items"][0]["resources"] |= {"outputs": many, "inputs": many}
     return steps
+
+
+LOOP = {
+    "properties": {"x": {"$ref": "#/$defs/a"}, "y": {"writeOnly": True}},
+    "$defs": {
+        "a": {"anyOf": [{"$ref": "#/$defs/a"}, {"items": {"$ref": "#/$defs/a"}}, {"format": "password"}]}
+    },
+}
+
+
+def with_schema(schema) -> dict:
+    """The snapshot, in which this is the schema of all values, and all steps have some."""
+    snapshot = churn("snapshot")
+    for step in snapshot["metadata"]["step_configurations"].values():
+        step["spec"]["parameter_spec"] = {**LOOP, "properties": {f"p{n}": schema for n in range(50)}}
+        step["config"]["parameters"] = {f"p{n}": [["y"] * 30] * 30 for n in range(50)}
+    return snapshot
 
 
 SHOWN = [{"body": {"type": "image"}}]
@@ -412,6 +445,15 @@ ATTACKS = {
             ],
         }
     },
+    "secrets that branch without end": {
+        "snapshot": with_schema({"$ref": "#/$defs/a", "writeOnly": True}),
+        "steps": steps_with(spec={"parameter_spec": LOOP}, config={"parameters": {"x": ["y"] * 900}}),
+    },
+    "schemas that are none": {
+        "snapshot": with_schema([7]),
+        "steps": steps_with(spec=[1], config={"parameters": {"x": nested(80)}}),
+        "run": run_with(name="", resources={**churn("run")["resources"], "stack": {"id": 7}}),
+    },
     "snapshot of nothing": {
         "snapshot": {"id": str(uuid4()), "metadata": {"step_configurations": {"train": {"config": []}}}}
     },
@@ -420,10 +462,11 @@ ATTACKS = {
 
 @pytest.mark.any_database
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_an_attack_ends_in_a_page(server, look, pages_that_ask, attack):
+def test_an_attack_ends_in_a_page(server, look, doors, pages_that_ask, attack):
     pages = pages_that_ask(ATTACKS[attack])
     server.says |= ATTACKS[attack]
     assert look_at_all(look, pages)
+    assert doors() <= {200, 302, 404, 503}
 
 
 def test_what_is_html_is_text_in_a_comparison(server, look):
