@@ -31,11 +31,13 @@ from tenants.run_templates.pages.presentation import (
     source_of,
     templates_of,
 )
+from tenants.run_templates.pages.sweep_page import fields_shown
 from tenants.run_templates.rules import runners_in_words
 from tenants.runs.reading import ask
 from zenpro_site.common.htmx import render_partial, wants
 
 PAGE_SIZE = 30
+SWEEPS = 5  # shown on a template's page
 VERSIONS = 10  # shown on a template's page
 PEOPLE = ("code__created_by", "created_by", "code_chosen_by", "requirements_changed_by")
 
@@ -75,6 +77,7 @@ def detail(request, template):
         "versions": _versions(request, template),
         "environment": environment_of(template),
         "can_edit": _may_edit(request, template),
+        "sweeps": [(one, fields_shown(one)) for one in template.sweeps.select_related("created_by")[:SWEEPS]],
         "presets": preset_rows(template, request.user, request.tenant_permissions),
     }
     if wants(request, "environment"):
