@@ -7,6 +7,7 @@ from decimal import Decimal
 from itertools import product
 from typing import Any
 
+from tenants.run_templates.document.drafts import Draft, with_paths
 from tenants.run_templates.document.field_rules import CHOSEN_OF, NUMBERS, one_value
 from tenants.run_templates.document.form_data import Unreadable
 from tenants.run_templates.document.parsed import Document
@@ -73,23 +74,18 @@ def _numbers(start: str, end: str, step: str | None) -> list[str]:
 def combined(document: Document, fields: Iterable[SweepField]) -> list[Document]:
     """One document for each combination, in the order of the values; each with a run name of its own."""
     fields = [*fields]
-    found = []
-    for at, values in enumerate(product(*[one.values for one in fields]), start=1):
-        changed = document.copied()
-        for one, value in zip(fields, values, strict=True):
-            _put(changed, one.field, value)
-        found.append(document.with_values(_named(document, changed, at)))
-    return found
+    return [
+        _named(with_paths(Draft(document), _by_path(fields, values)).parsed, at)
+        for at, values in enumerate(product(*[one.values for one in fields]), start=1)
+    ]
 
 
-def _put(document: dict[str, Any], entry: Field, value: Any) -> None:
-    for key in ("steps", entry.step, "parameters") if entry.step else ("parameters",):
-        document = document.setdefault(key, {})
-    document[entry.name] = value
+def _by_path(fields: list[SweepField], values: tuple[Any, ...]) -> dict[str, Any]:
+    return {one.field.path: value for one, value in zip(fields, values, strict=True)}
 
 
-def _named(document: Document, values: dict[str, Any], at: int) -> dict[str, Any]:
+def _named(document: Document, at: int) -> Document:
     """ZenML takes each name once: one without a time gets a number."""
-    name = values.get("run_name") or document.default.get("run_name")
+    name = document.values.get("run_name") or document.default.get("run_name")
     is_plain = isinstance(name, str) and "{time}" not in name
-    return {**values, "run_name": f"{name}-{at}"} if is_plain else values
+    return document.with_values({**document.values, "run_name": f"{name}-{at}"}) if is_plain else document

@@ -182,6 +182,17 @@ def test_the_number_is_said_before_anything_runs(template, operator, as_user):
     assert "nonsense" not in client.post(page, {"field-1": "nonsense", "do": "count"}).content.decode()
 
 
+@pytest.mark.parametrize(
+    "document", ["x", "[]", '{"steps": null}', '{"steps": {"train": 1}}', '{"run_name": 5}']
+)
+@pytest.mark.parametrize("name", ["sweep_new", "preset_new"])
+def test_odd_documents_are_no_error(template, operator, as_user, name, document):
+    data = {"field-1": ROUNDS, "values-1": "7\n8", "do": "count", "shown": "diff", "document": document}
+    template.field_rules = [FieldRule(CUSTOMERS, RuleKind.HIDDEN).as_json()]
+    template.save()
+    assert as_user(operator).post(url(name, template), data).status_code in (200, 422)
+
+
 @pytest.fixture
 def measured(template, operator, server):
     """A sweep of three runs of which two have logged an accuracy of 0.5 and 0.9."""
