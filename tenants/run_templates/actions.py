@@ -7,9 +7,11 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, timedelta
 from http import HTTPStatus
+from math import prod
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 from django.db.models import Max
 from django.utils import timezone
@@ -32,6 +34,7 @@ from tenants.run_templates.document.hidden import sealed
 from tenants.run_templates.document.parsed import Document
 from tenants.run_templates.document.requirements import RequirementsRefused, check_requirements
 from tenants.run_templates.document.schema import mapping, walk
+from tenants.run_templates.document.sweeps import MOST_FIELDS, SweepField, combined
 from tenants.run_templates.engine.code import CodeError
 from tenants.run_templates.engine.layout import look_at
 from tenants.run_templates.engine.sealed_secrets import sealer
@@ -44,7 +47,7 @@ from zenpro_site.common.refusals import Refused
 
 from .code_actions import missing
 from .continuing import Continuation
-from .models import CodeVersion, RunTemplate, TemplateRun
+from .models import CodeVersion, RunTemplate, Sweep, TemplateRun
 from .remembered import Needs, prepared_of
 
 State = TemplateRun.State
@@ -371,13 +374,45 @@ def queue_run(
     `continues`: worked out for these very values; the run then takes over what it says.
     """
     locked = _lock_to_run(template, by)
-    parsed = _runnable(locked, configuration, continues)
-    document = sealed(parsed.complete, parsed.schema, sealer(locked))
+    document = _sealed(_runnable(locked, configuration, continues))
     if wait and (same := _waiting(locked, document, by)):
         return same
-    _check_room(locked.tenant)
+    _check_limits(locked.tenant)
+    _check_disk(locked.tenant)
     start_after = timezone.now() + wait if wait else None
     return _queue(locked, document, by, asked_with=key, start_after=start_after, **_taken_over(continues))
+
+
+@transaction.atomic
+def queue_sweep(*, template: RunTemplate, document: Document, fields: list[SweepField], by: Actor) -> Sweep:
+    """Ask for one re-run for each combination of values: all of them, or none.
+
+    Raises what queue_run raises, and Refused for more runs than a sweep may have.
+    """
+    locked = _lock_to_run(template, by)
+    if refusal := refusal_of_sweep(fields):
+        raise Refused(refusal)
+    base = document if _is_as_read(document, locked) else Document.of(locked).with_values(document.values)
+    documents = combined(base, fields)
+    if faults := [fault for one in documents for fault in one.faults[:1]]:
+        raise InvalidConfiguration(faults)
+    _check_disk(locked.tenant)
+    sweep = Sweep.objects.create(
+        template=locked, fields=[one.as_json() for one in fields], created_by=by.person
+    )
+    for one in documents:
+        _check_limits(locked.tenant)  # of each: those before it are counted
+        _queue(locked, _sealed(one), by, sweep=sweep)
+    return sweep
+
+
+def refusal_of_sweep(fields: list[SweepField]) -> str:
+    """Why a sweep of these can't be made, "" when it can as far as its size goes."""
+    if not 0 < len(fields) <= MOST_FIELDS or len({one.field.path for one in fields}) < len(fields):
+        return f"Choose 1 to {MOST_FIELDS} different parameters."
+    count = prod(len(one.values) for one in fields)
+    most = settings.ZENPRO_SWEEP_RUNS
+    return f"That is {count:,} runs; a sweep has at most {most}." if count > most else ""
 
 
 def _lock_to_run(template: RunTemplate, by: Actor) -> RunTemplate:
@@ -389,9 +424,9 @@ def _lock_to_run(template: RunTemplate, by: Actor) -> RunTemplate:
     return locked
 
 
-def _check_room(tenant: Tenant) -> None:
-    _check_limits(tenant)
-    _check_disk(tenant)
+def _sealed(parsed: Document) -> dict[str, Any]:
+    """As it is kept: without a secret that could be read."""
+    return sealed(parsed.complete, parsed.schema, sealer(parsed.template))
 
 
 def _queue(template: RunTemplate, document: dict[str, Any], by: Actor, **more) -> TemplateRun:
@@ -460,9 +495,13 @@ def _parsed(template: RunTemplate, configuration: Mapping[str, Any] | Document) 
     """The document, not read again when it was read for this template as it is now; it keeps its snapshot for ever."""
     if not isinstance(configuration, Document):
         return Document.of(template).with_values(configuration)
-    known = configuration.template
-    is_as_it_was = all(getattr(known, name) == getattr(template, name) for name in READ_OF)
-    return configuration if is_as_it_was else Document.of(template).with_values(configuration.values)
+    if _is_as_read(configuration, template):
+        return configuration
+    return Document.of(template).with_values(configuration.values)
+
+
+def _is_as_read(document: Document, template: RunTemplate) -> bool:
+    return all(getattr(document.template, name) == getattr(template, name) for name in READ_OF)
 
 
 def _check_tenant(tenant: Tenant) -> None:

@@ -3,7 +3,16 @@ from django.contrib import admin
 from zenpro_site.common.admin import ActionsAdmin, ReadOnlyAdmin
 
 from . import actions
-from .models import CodeTry, CodeVersion, Preset, PushKey, RunTemplate, TemplateRun, TemplateRunner
+from .models import (
+    CodeTry,
+    CodeVersion,
+    Preset,
+    PushKey,
+    RunTemplate,
+    Sweep,
+    TemplateRun,
+    TemplateRunner,
+)
 
 
 @admin.register(RunTemplate)
@@ -138,3 +147,13 @@ class CodeTryAdmin(ReadOnlyAdmin):
     @admin.display(ordering="code__tenant__name")
     def tenant(self, one) -> str:
         return one.code.tenant.name
+
+
+@admin.register(Sweep)
+class SweepAdmin(ReadOnlyAdmin):
+    """Asked for on the page of a template, all its runs at once."""
+
+    list_display = ["__str__", "template", "created_by", "created_at"]
+    list_filter = ["template__tenant__organization"]
+    list_select_related = ["template", "created_by"]
+    search_fields = ["template__name", "created_by__email"]

@@ -277,6 +277,29 @@ class CodeTry(models.Model):
         return self.state not in self.UNFINISHED
 
 
+class Sweep(models.Model):
+    """Re-runs that were asked for together: one for each combination of values of up to two parameters."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    template = models.ForeignKey(RunTemplate, on_delete=models.CASCADE, related_name="sweeps")
+    fields = models.JSONField(default=list, help_text="Which parameters: path, step, name.")
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="sweeps"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+
+    def __str__(self) -> str:
+        return f"sweep of {', '.join(one['name'] for one in self.fields)}"
+
+    def get_absolute_url(self) -> str:
+        tenant = self.template.tenant
+        args = [tenant.organization.slug, tenant.slug, self.template_id, self.pk]
+        return reverse("run_templates:sweep", args=args)
+
+
 class TemplateRunQuerySet(models.QuerySet):
     def unfinished(self):
         """Re-runs the agent still has to look after."""
@@ -318,6 +341,7 @@ class TemplateRun(models.Model):
         max_length=250, blank=True, help_text="The step of that run where it goes on."
     )
     taken_over = models.JSONField(default=list, blank=True, help_text="Names of the steps it takes over.")
+    sweep = models.ForeignKey(Sweep, null=True, blank=True, on_delete=models.SET_NULL, related_name="runs")
     number = models.PositiveIntegerField()
     run_name = models.CharField(max_length=250)
     configuration = models.JSONField()

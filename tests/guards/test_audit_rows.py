@@ -168,6 +168,11 @@ def a_locked_value(world):
     return {f"kind-{RulesForm(world.template).rows[0].id}": "locked"}
 
 
+def a_sweep(world):
+    """Each of its runs leaves a row: this one has one."""
+    return {"do": "run", "count": "1", "field-1": "steps.train.parameters.rounds", "values-1": "9"}
+
+
 def can_sign_in(world):
     make_grant(world.tenant, world.admin, "viewer")
 
@@ -301,6 +306,7 @@ DEEDS = {
     "run_templates:preset_edit": Deed(lambda w: {"name": "Weekly"}),
     "run_templates:preset_run": Deed(),
     "run_templates:preset_delete": Deed(),
+    "run_templates:sweep_new": Deed(a_sweep),
     "run_templates:run": Deed(lambda w: {"do": "run"}),
     "run_templates:cancel": Deed(),
     "control_plane:device_verify": Deed(answer_to_a_computer, can_sign_in),

@@ -262,6 +262,8 @@ MATRIX = {
     "run_templates:preset_edit": asks(CHANGES_TEMPLATES),  # a shared one
     "run_templates:preset_run": does(RUNS_TEMPLATES),
     "run_templates:preset_delete": does(CHANGES_TEMPLATES),
+    "run_templates:sweep_new": asks(RUNS_TEMPLATES),
+    "run_templates:sweep": reads(SEES_TEMPLATES),
     "run_templates:run": asks(RUNS_TEMPLATES),
     "run_templates:run_detail": reads(SEES_TEMPLATES),
     "run_templates:cancel": does(CANCELS_OTHERS_RUNS),

@@ -18,7 +18,7 @@ from factories import (
 
 from orgs.invitations.models import Invitation
 from tenants.run_templates.document.configuration import default_configuration
-from tenants.run_templates.models import CodeTry, Preset, PushKey
+from tenants.run_templates.models import CodeTry, Preset, PushKey, Sweep
 from tests.tenants.runs.fakes import churn
 
 SNAPSHOT = churn("snapshot")
@@ -51,6 +51,10 @@ class World:
         return Preset.objects.create(template=self.template, **facts)
 
     @cached_property
+    def sweep(self) -> Sweep:
+        return Sweep.objects.create(template=self.template, created_by=self.admin)
+
+    @cached_property
     def invitation(self) -> Invitation:
         invitation = Invitation(organization=self.org, email="new@example.org", invited_by=self.admin)
         invitation.token = invitation.renew_token()
@@ -79,6 +83,7 @@ class World:
             "code_try": self.code_try.pk,
             "push": self.push_key.pk,
             "preset": self.preset.pk,
+            "sweep": self.sweep.pk,
             "number": self.template_run.number,
             "run": uuid4(),
             "step": uuid4(),

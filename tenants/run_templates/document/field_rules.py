@@ -4,6 +4,7 @@ A rule is about one parameter, or about one place inside of it. What is hidden i
 see: it is taken out of the schema, of the defaults and of what is remembered, and put back when a run is asked for.
 """
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ from functools import cached_property
 from typing import Any
 
 from tenants.run_templates.document.configuration import DocumentFault, fault_within
+from tenants.run_templates.document.form_data import Unreadable, parse
 from tenants.run_templates.document.nodes import NodeLayout, tree, value_at
 from tenants.run_templates.document.schema import (
     MAX_CHOICES,
@@ -384,3 +386,18 @@ def _of_the_values(rule: FieldRule, place: RulePlace) -> str:
     if place.value is not None and not rule.takes(place.value):
         return "The template's own value is not among these. Change the default first."
     return ""
+
+
+def text_of(value: Any) -> str:
+    """A choice as a line of text."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def one_value(entry: Field, text: str) -> Any:
+    """The value of a field that a line of text says. Raises Unreadable."""
+    if entry.kind != Kind.ENUM:
+        return parse(entry, text)
+    for choice in entry.choices:
+        if text in (choice.label, text_of(choice.value)):
+            return choice.value
+    raise Unreadable(f"Choose from {', '.join(choice.label for choice in entry.choices[:20])}.")

@@ -5,7 +5,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
 
 from django import forms
 
@@ -17,30 +16,16 @@ from tenants.run_templates.document.field_rules import (
     FieldRules,
     RuleKind,
     RulePlace,
+    one_value,
+    text_of,
 )
 from tenants.run_templates.document.form_data import Unreadable, parse
-from tenants.run_templates.document.schema import Field, Kind
 from tenants.run_templates.models import RunTemplate, TemplateRunner
 from tenants.run_templates.pages.field_presentation import in_words, shortened
 from tenants.run_templates.rules import rule_places, runners_of
 
 MOST_ROWS = 180  # of five inputs each: Django takes 1,000 of a form
 LONGEST_REASON, LONGEST_LIST = 200, 20_000
-
-
-def text_of(value: Any) -> str:
-    """A choice as a line of text."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def one_value(entry: Field, text: str) -> Any:
-    """The value of a field that a line of text says. Raises Unreadable."""
-    if entry.kind != Kind.ENUM:
-        return parse(entry, text)
-    for choice in entry.choices:
-        if text in (choice.label, text_of(choice.value)):
-            return choice.value
-    raise Unreadable(f"Choose from {', '.join(choice.label for choice in entry.choices[:20])}.")
 
 
 @dataclass

@@ -8,6 +8,7 @@ from tenants.run_templates.pages import (
     push_views,
     rerun_views,
     rule_views,
+    sweep_views,
     try_views,
     views,
 )
@@ -37,6 +38,8 @@ urlpatterns = [
     path(f"{ONE}presets/<uuid:preset>/", preset_views.edit, name="preset_edit"),
     path(f"{ONE}presets/<uuid:preset>/run/", preset_views.run, name="preset_run"),
     path(f"{ONE}presets/<uuid:preset>/delete/", preset_views.delete, name="preset_delete"),
+    path(f"{ONE}sweeps/new/", sweep_views.new, name="sweep_new"),
+    path(f"{ONE}sweeps/<uuid:sweep>/", sweep_views.sweep, name="sweep"),
     path(f"{ONE}run/", rerun_views.run, name="run"),
     path(f"{ONE}runs/<int:number>/", rerun_views.run_detail, name="run_detail"),
     path(f"{ONE}runs/<int:number>/cancel/", rerun_views.cancel, name="cancel"),

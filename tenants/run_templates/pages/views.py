@@ -32,12 +32,14 @@ from tenants.run_templates.pages.presentation import (
     templates_of,
 )
 from tenants.run_templates.pages.push_lines import line_for_ci
+from tenants.run_templates.pages.sweep_page import fields_shown
 from tenants.run_templates.pages.tried import try_of
 from tenants.run_templates.rules import runners_in_words
 from tenants.runs.reading import ask
 from zenpro_site.common.htmx import render_partial, wants
 
 PAGE_SIZE = 30
+SWEEPS = 5  # shown on a template's page
 VERSIONS = 10  # shown on a template's page
 PEOPLE = ("code__created_by", "created_by", "code_chosen_by", "requirements_changed_by")
 
@@ -79,6 +81,7 @@ def detail(request, template):
         "versions": _versions(request, template),
         "environment": environment_of(template),
         "can_edit": _may_edit(request, template),
+        "sweeps": [(one, fields_shown(one)) for one in template.sweeps.select_related("created_by")[:SWEEPS]],
         "presets": preset_rows(template, request.user, request.tenant_permissions),
     }
     if context["can_edit"]:

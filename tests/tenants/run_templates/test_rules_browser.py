@@ -47,7 +47,14 @@ def visits(browser, live_server):
     assert found.errors == []
 
 
-PAGES = {"rules": "rules/", "runners": "runners/", "form": "run/", "template": "", "preset": "presets/new/"}
+PAGES = {
+    "rules": "rules/",
+    "runners": "runners/",
+    "form": "run/",
+    "template": "",
+    "preset": "presets/new/",
+    "sweep": "sweeps/new/",
+}
 
 
 @pytest.mark.parametrize(("width", "scheme"), LOOKS)
@@ -84,3 +91,25 @@ def test_a_rule_is_set_a_preset_saved_and_run_on_a_phone(ruled, visits):
     phone.get_by_role("button", name="Run preset Without cache").click()
     expect(phone.get_by_role("heading", name="nightly #1")).to_be_visible()
     assert TemplateRun.objects.get().configuration["enable_cache"] is False
+
+
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
+def test_a_sweep_says_its_number_and_ends_in_a_table(width, scheme, ruled, visits):
+    page = visits.open(f"{ruled.get_absolute_url()}run/", ruled.created_by, width, scheme)
+    page.get_by_role("button", name="Sweep…").click()
+    page.get_by_label("Parameter 1", exact=True).select_option(label="nullable, text (text or none)")
+    page.get_by_label("Values of parameter 1").fill("red\ngreen")
+    page.get_by_role("button", name="Count the runs").click()
+    expect(page.get_by_role("status").filter(has_text="2 runs")).to_be_visible()
+    _pictured(page, "count", width, scheme)
+    page.get_by_role("button", name="Start 2 runs").click()
+    expect(page.get_by_role("heading", name="Sweep of text")).to_be_visible()
+    expect(page.get_by_role("row")).to_have_count(3)
+    _pictured(page, "results", width, scheme)
+    assert TemplateRun.objects.filter(sweep__isnull=False).count() == 2
+
+
+def _pictured(page, name, width, scheme):
+    if PICTURES:
+        page.screenshot(path=f"{PICTURES}/{name}-{scheme}-{width}.png", full_page=True)
+    assert problems(page) == []

@@ -1,0 +1,95 @@
+"""A sweep: which values are tried is said before anything runs, and its runs stand in one table afterwards."""
+
+from django.conf import settings
+from django.http import Http404
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_http_methods, require_safe
+
+from tenants.access.gate import tenant_view
+from tenants.hosting.base import TenantNotFound
+from tenants.models.tenant_permissions import TenantPermission
+from tenants.run_templates import actions
+from tenants.run_templates.access import may_run, require_runner
+from tenants.run_templates.document.drafts import examined, fresh, from_post
+from tenants.run_templates.document.parsed import Document
+from tenants.run_templates.engine.sealed_secrets import sealer
+from tenants.run_templates.pages.presentation import DraftEditor
+from tenants.run_templates.pages.sweep_page import (
+    HIGHER,
+    LOWER,
+    SweepForm,
+    SweepMetrics,
+    direction_of,
+    fields_shown,
+    read_metrics,
+    rows_of_sweep,
+)
+from tenants.runs.comparison import FEWEST, MOST
+from tenants.runs.reading import ask
+from zenpro_site.common.htmx import render_partial
+from zenpro_site.common.refusals import Refused
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@tenant_view(TenantPermission.TEMPLATE_RUN)
+def new(request, template):
+    """GET and a first POST show how many runs it makes; what is then asked for with that number is made."""
+    template = get_object_or_404(request.tenant.templates.select_related("created_by", "code"), pk=template)
+    require_runner(request, template)
+    draft = fresh(Document.of(template))
+    if request.method == "POST":
+        draft = from_post(Document.of(template), request.POST, request.FILES, sealer(template))
+    editor = DraftEditor(template, examined(draft))
+    form, refused = SweepForm(draft.parsed, request.POST), ""
+    is_told = request.POST.get("count") == str(len(form.documents))
+    if request.POST.get("do") == "run" and is_told and form.can_run and not editor.troubles:
+        try:
+            return redirect(_queued(request, template, form))
+        except Refused as error:
+            refused = str(error)
+    context = {"template": template, "editor": editor, "form": form, "refused": refused}
+    context["most"] = settings.ZENPRO_SWEEP_RUNS
+    is_wrong = refused or (form.is_typed and not form.can_run)
+    status = 422 if is_wrong else 200
+    return render(request, "run_templates/sweeps/new.html", context, status=status)
+
+
+def _queued(request, template, form: SweepForm):
+    facts = {"document": form.document, "fields": form.fields}
+    return actions.queue_sweep(template=template, by=request.actor, **facts)
+
+
+@require_safe
+@tenant_view(TenantPermission.TEMPLATE_VIEW)
+def sweep(request, template, sweep):
+    """All its runs, the best on top by a metric that is chosen in the address: three calls to the tenant."""
+    template = get_object_or_404(request.tenant.templates.defer("snapshot"), pk=template)
+    found = get_object_or_404(template.sweeps.select_related("created_by"), pk=sweep)
+    runs = [*found.runs.order_by("number")]
+    for run in [found, *runs]:
+        run.template = template
+    metrics, trouble = _metrics(request, template, runs)
+    direction = direction_of(metrics, request.GET.get("better", ""))
+    rows = rows_of_sweep(found, runs, metrics, direction)
+    compared = [row.run.zenml_run_id for row in rows if row.run.zenml_run_id][:MOST]
+    context = {"template": template, "sweep": found, "rows": rows, "metrics": metrics, "trouble": trouble}
+    context["fields"] = fields_shown(found)
+    context |= {"direction": direction, "ways": [(HIGHER, "Higher is better"), (LOWER, "Lower is better")]}
+    context["compared"] = compared if len(compared) >= FEWEST else []
+    context["unfinished"] = any(not run.has_ended for run in runs)
+    context["can_run"] = may_run(request.user, template, request.tenant_permissions)
+    return render_partial(request, "run_templates/sweeps/detail.html#results", context)
+
+
+def _metrics(request, template, runs):
+    """What the server says, and why it says nothing."""
+    ids, wanted = [str(run.zenml_run_id) for run in runs if run.zenml_run_id], request.GET.get("metric", "")
+    try:
+        answer, trouble = ask(
+            request.user,
+            request.tenant,
+            lambda client: read_metrics(client, template.project_id, ids, wanted),
+        )
+    except TenantNotFound as error:
+        raise Http404(error.reason) from error
+    return answer or SweepMetrics(), trouble

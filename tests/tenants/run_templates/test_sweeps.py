@@ -1,0 +1,249 @@
+"""A sweep: its size said before, refused whole or made whole, and one table with the best on top."""
+
+import copy
+from uuid import uuid4
+
+import pytest
+from django.urls import reverse
+from factories import make_grant, make_member, make_template
+
+from orgs.users.models import Actor
+from tenants.run_templates import actions
+from tenants.run_templates.document.configuration import default_configuration
+from tenants.run_templates.document.field_rules import FieldRule, RuleKind
+from tenants.run_templates.document.form_data import Unreadable
+from tenants.run_templates.document.parsed import Document
+from tenants.run_templates.document.sweeps import SweepField, combined, read_values, sweepable
+from tenants.run_templates.models import Sweep, TemplateRun
+from tenants.usage.models import Feature, Quota
+from tests.tenants.runs.fakes import PROJECT, RUN_ID, churn
+from zenpro_site.common.refusals import Refused
+
+SNAPSHOT = churn("snapshot")
+ROUNDS = "steps.train.parameters.rounds"
+CUSTOMERS = "steps.load_customers.parameters.max_customers"
+
+
+@pytest.fixture
+def template(tenant):
+    facts = {"snapshot": SNAPSHOT, "default_configuration": default_configuration(SNAPSHOT)}
+    return make_template(tenant, "nightly", pipeline_name="churn", project_id=PROJECT["id"], **facts)
+
+
+@pytest.fixture
+def operator(org, tenant):
+    person = make_member(org, "member", name="Olga Operator")
+    make_grant(tenant, person, "operator")
+    return person
+
+
+def url(name, template, *args) -> str:
+    tenant = template.tenant
+    return reverse(f"run_templates:{name}", args=[tenant.organization.slug, tenant.slug, template.pk, *args])
+
+
+def entry(template, path=ROUNDS):
+    return Document.of(template).schema.by_path[path]
+
+
+def sweep_of(template, person, *values, **more):
+    fields = [SweepField(entry(template), values)]
+    fields += [SweepField(entry(template, path), values) for path, values in more.items()]
+    return actions.queue_sweep(
+        template=template, document=Document.of(template), fields=fields, by=Actor(person)
+    )
+
+
+def rounds_of(run) -> int:
+    return run.configuration["steps"]["train"]["parameters"]["rounds"]
+
+
+# -- refusals: whole
+
+
+def nothing_made() -> bool:
+    return not (TemplateRun.objects.exists() or Sweep.objects.exists())
+
+
+def test_more_runs_than_the_limit_are_refused_whole(template, operator, settings):
+    settings.ZENPRO_SWEEP_RUNS = 2
+    with pytest.raises(Refused, match="That is 3 runs; a sweep has at most 2"):
+        sweep_of(template, operator, 7, 8, 9)
+    assert nothing_made()
+
+
+@pytest.mark.parametrize("feature", [Feature.TEMPLATE_RUN, Feature.RUN])
+def test_what_the_tenants_limit_has_no_room_for_is_refused_whole(template, operator, feature):
+    quota = Quota.objects.create(
+        organization=template.tenant.organization, tenant=template.tenant, feature=feature, limit=2
+    )
+    with pytest.raises(actions.LimitReached):
+        sweep_of(template, operator, 7, 8, 9)
+    assert nothing_made()
+    quota.limit = 3
+    quota.save()
+    assert sweep_of(template, operator, 7, 8, 9).runs.count() == 3
+
+
+def test_one_value_that_cannot_be_run_refuses_all(template, operator):
+    with pytest.raises(actions.InvalidConfiguration):
+        sweep_of(template, operator, 7, 0)
+    template.field_rules = [FieldRule(ROUNDS, RuleKind.LOCKED).as_json()]
+    template.save()
+    with pytest.raises(actions.InvalidConfiguration):
+        sweep_of(template, operator, 7, 8)
+    assert nothing_made()
+
+
+@pytest.mark.parametrize("paths", [(), (ROUNDS, ROUNDS)])
+def test_a_sweep_is_over_one_or_two_different_parameters(template, operator, paths):
+    fields = [SweepField(entry(template, path), (7, 8)) for path in paths]
+    with pytest.raises(Refused, match="different parameters"):
+        actions.queue_sweep(
+            template=template, document=Document.of(template), fields=fields, by=Actor(operator)
+        )
+
+
+def test_whoever_may_not_run_the_template_makes_none(template, org, tenant, operator, as_user):
+    viewer = make_member(org, "member")
+    make_grant(tenant, viewer, "viewer")
+    data = {"do": "run", "count": "1", "field-1": ROUNDS, "values-1": "9"}
+    assert as_user(viewer).post(url("sweep_new", template), data).status_code == 403
+    template.is_narrowed = True
+    template.save()
+    assert as_user(operator).post(url("sweep_new", template), data).status_code == 403
+    with pytest.raises(Refused):
+        sweep_of(template, operator, 7)
+    assert nothing_made()
+
+
+# -- values
+
+
+@pytest.mark.parametrize(
+    "text, values",
+    [
+        ("7\n8\n7\n", (7, 8)),
+        ("50 to 250 step 100", (50, 150, 250)),
+        ("1 to 3\n9", (1, 2, 3, 9)),
+        ("1 to 4 step 2", (1, 3)),
+    ],
+)
+def test_values_are_a_list_or_a_range(template, text, values):
+    assert read_values(entry(template), text) == values
+
+
+def test_steps_of_a_range_are_exact(template):
+    rate = next(one for one in sweepable(Document.of(template)) if one.kind == "number")
+    assert read_values(rate, "0.1 to 0.3 step 0.1") == (0.1, 0.2, 0.3)
+
+
+@pytest.mark.parametrize(
+    "text, said",
+    [
+        ("", "at least one"),
+        ("many", "whole number"),
+        ("1 to 5 step 0", "goes up"),
+        ("9 to 1", "goes up"),
+        ("1 to 999999999999999", "more than 1000"),
+        ("1 to 2 step 0.000000000000001", "more than 1000"),
+        ("1\n" * 20_000, "too much"),
+    ],
+)
+def test_odd_values_are_a_sentence(template, text, said):
+    with pytest.raises(Unreadable, match=said):
+        read_values(entry(template), text)
+
+
+def test_locked_values_are_not_offered_and_fixed_names_differ(template):
+    template.field_rules = [FieldRule(ROUNDS, RuleKind.LOCKED).as_json()]
+    assert ROUNDS not in [one.path for one in sweepable(Document.of(template))]
+    document = Document.of(template).with_values({"run_name": "try"})
+    names = [one.values["run_name"] for one in combined(document, [SweepField(entry(template), (1, 2))])]
+    assert names == ["try-1", "try-2"]
+
+
+# -- the pages
+
+
+def test_the_number_is_said_before_anything_runs(template, operator, as_user):
+    client, page = as_user(operator), url("sweep_new", template)
+    data = {"field-1": ROUNDS, "values-1": "7\n8", "field-2": CUSTOMERS, "values-2": "100\n200\n300"}
+    told = client.post(page, {**data, "do": "run"})
+    assert "6 runs" in told.content.decode() and "of at most 20" in told.content.decode()
+    assert nothing_made()
+    assert client.post(page, {**data, "do": "run", "count": "5"}).status_code == 200
+    assert nothing_made()
+    made = client.post(page, {**data, "do": "run", "count": "6"})
+    sweep = Sweep.objects.get()
+    assert (made.status_code, made.url) == (302, sweep.get_absolute_url())
+    assert [rounds_of(run) for run in sweep.runs.order_by("number")] == [7, 7, 7, 8, 8, 8]
+    assert client.post(page, {**data, "values-1": "7\nx", "do": "run", "count": "6"}).status_code == 422
+    assert "nonsense" not in client.post(page, {"field-1": "nonsense", "do": "count"}).content.decode()
+
+
+@pytest.mark.parametrize(
+    "document", ["x", "[]", '{"steps": null}', '{"steps": {"train": 1}}', '{"run_name": 5}']
+)
+@pytest.mark.parametrize("name", ["sweep_new", "preset_new"])
+def test_odd_documents_are_no_error(template, operator, as_user, name, document):
+    data = {"field-1": ROUNDS, "values-1": "7\n8", "do": "count", "shown": "diff", "document": document}
+    template.field_rules = [FieldRule(CUSTOMERS, RuleKind.HIDDEN).as_json()]
+    template.save()
+    assert as_user(operator).post(url(name, template), data).status_code in (200, 422)
+
+
+@pytest.fixture
+def measured(template, operator, server):
+    """A sweep of three runs of which two have logged an accuracy of 0.5 and 0.9."""
+    sweep = sweep_of(template, operator, 7, 8, 9)
+    for run, accuracy in zip(sweep.runs.order_by("number"), (0.5, 0.9, None), strict=True):
+        if accuracy is None:
+            continue
+        run.zenml_run_id, run.state = server.add_run(), "completed"
+        run.save()
+        steps = copy.deepcopy(server.step_answers[str(RUN_ID)])
+        for step in steps["items"]:
+            step["metadata"]["run_metadata"] = {"accuracy": accuracy} if step["name"] == "train" else {}
+        server.step_answers[str(run.zenml_run_id)] = steps
+    del server.run_answers[str(RUN_ID)]  # the double does not filter by id
+    server.calls.clear()
+    return sweep
+
+
+def test_the_best_is_on_top_either_way(measured, operator, as_user, server):
+    client = as_user(operator)
+    answer = client.get(measured.get_absolute_url())
+    rows = answer.context["rows"]
+    assert [(row.metric, row.is_best) for row in rows] == [(0.9, True), (0.5, False), (None, False)]
+    assert len(server.calls) == 3
+    assert all(str(row.run.zenml_run_id) in server.filters[-1]["id"] for row in rows[:2])
+    assert answer.context["compared"] == [row.run.zenml_run_id for row in rows[:2]]
+    lower = client.get(measured.get_absolute_url(), {"better": "lower"}).context["rows"]
+    assert [row.metric for row in lower] == [0.5, 0.9, None]
+
+
+def test_hostile_answers_and_a_silent_server_are_no_error(measured, operator, as_user, server):
+    first = measured.runs.order_by("number").first()
+    odd = server.step_answers[str(first.zenml_run_id)]
+    for step in odd["items"]:
+        step["metadata"]["run_metadata"] = {"accuracy": "<script>", "nan": float("nan"), "deep": [{}]}
+    assert (
+        as_user(operator).get(measured.get_absolute_url(), {"metric": "metric:x." + "y" * 400}).status_code
+        == 200
+    )
+    server.run_answers.clear()
+    assert as_user(operator).get(measured.get_absolute_url()).context["metrics"].chosen is None
+
+
+def test_what_is_hidden_by_now_is_not_in_the_table(measured, template, operator, as_user):
+    template.field_rules = [FieldRule(ROUNDS, RuleKind.HIDDEN).as_json()]
+    template.save()
+    for page in (measured.get_absolute_url(), template.get_absolute_url()):
+        assert "rounds" not in as_user(operator).get(page).content.decode()
+
+
+def test_a_sweep_of_another_template_is_404(measured, tenant, operator, as_user):
+    other = make_template(tenant, snapshot=SNAPSHOT)
+    assert as_user(operator).get(url("sweep", other, measured.pk)).status_code == 404
+    assert as_user(operator).get(url("sweep", measured.template, uuid4())).status_code == 404
