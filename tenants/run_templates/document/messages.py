@@ -26,6 +26,7 @@ FORMATS = {
     "email": "Enter an email address.",
     "uuid": "Enter a UUID.",
     "uri": "Enter a URL.",
+    "zenml-memory": "Enter a size such as 16GB or 500MiB.",
 }
 OPEN = ("anyOf", "oneOf")
 

@@ -25,7 +25,13 @@ from tenants.run_templates.document.configuration import (
     dump_yaml,
     summary,
 )
-from tenants.run_templates.document.drafts import Draft, line_of, link_of, tree_of
+from tenants.run_templates.document.drafts import (
+    Draft,
+    line_of,
+    link_of,
+    secret_changes,
+    tree_of,
+)
 from tenants.run_templates.document.nodes import inputs_inside
 from tenants.run_templates.document.nodes import inputs_of as inputs_needed
 from tenants.run_templates.document.parsed import Document
@@ -56,6 +62,7 @@ from zenpro_site.common.ui import duration
 BARS = 20
 ROWS = 8
 CHIPS = 3
+SAID_LINE = re.compile(r"\(line ([0-9]{1,9}), column")
 MAX_INPUTS = 900  # Django takes 1,000 of a form
 MOST_SETTINGS = 420  # of all steps together, what is beside their parameters
 SHORT = 40  # inputs of a form whose steps all lie open
@@ -121,6 +128,12 @@ class ListedFault:
     where: str = ""
     field_id: str = ""
     line: int | None = None
+
+    @property
+    def at_line(self) -> int | None:
+        """Where it stands in the text, also where only the sentence says so."""
+        said = SAID_LINE.search(self.message)
+        return self.line or (int(said[1]) if said else None)
 
 
 @dataclass(frozen=True)
@@ -399,6 +412,13 @@ class DraftEditor:
         """Query of the link that opens the form filled like this; None when no address can be that long."""
         link = link_of(self.draft.parsed)
         return link if len(link) <= LONGEST_LINK else None
+
+    @property
+    def link_note(self) -> str:
+        """What the link can't carry."""
+        if self.link is None:
+            return "Too much for a link: download the YAML."
+        return "Secrets are not in the link." if secret_changes(self.draft.parsed) else ""
 
     # -- what differs
 

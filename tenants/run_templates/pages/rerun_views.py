@@ -3,9 +3,10 @@
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import Http404
+from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
+from django.utils.text import slugify
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from orgs.access.gate import refuse
@@ -17,6 +18,7 @@ from tenants.run_templates.access import may_cancel
 from tenants.run_templates.document.drafts import (
     TABS,
     arranged,
+    as_it_was,
     examined,
     fresh,
     from_post,
@@ -28,6 +30,7 @@ from tenants.run_templates.document.drafts import (
 )
 from tenants.run_templates.document.parsed import Document
 from tenants.run_templates.engine.sealed_secrets import sealer
+from tenants.run_templates.pages.filling import fill, offered
 from tenants.run_templates.pages.presentation import (
     DraftEditor,
     HistoryRow,
@@ -74,13 +77,17 @@ def _posted(request, document: Document):
     data, typing = request.POST, wants(request, "bar")
     draft = from_post(document, data, {} if typing else request.FILES, sealer(document.template))
     # htmx sends the button that has the focus along with a change: no one has pressed it.
-    undone = not typing and any(data.get(name) for name in ("reset", "rows", "json"))
+    undone = not typing and any(data.get(name) for name in ("reset", "rows", "json", "undo"))
     if undone:
         draft = _redrawn(draft, data)
     editor = DraftEditor(document.template, examined(draft))
     tab = _tab("" if typing else data.get("tab", ""), data.get("shown", ""), editor)
     if typing:
         return _form(request, editor, tab, live=True)
+    if data.get("download") and not request.htmx:
+        return _file(editor)
+    if data.get("fill"):
+        return _fill(request, editor, tab, data["fill"])
     if data.get("do") == "run" and not request.htmx:
         unseen = draft.reshaped and not editor.troubles
         return (
@@ -93,12 +100,34 @@ def _posted(request, document: Document):
 
 def _redrawn(draft, data):
     """What a button inside the form does to the draft: a value reset, a row more or less, JSON instead of inputs."""
+    if data.get("undo"):
+        return as_it_was(draft, data.get("before", ""))
     if data.get("reset"):
         return reset(draft, data["reset"])
     if data.get("json"):
         return rewritten(draft, data["json"])
     action, _, path = data["rows"].partition(" ")
     return arranged(draft, action, path)
+
+
+def _file(editor) -> HttpResponse:
+    """The text of the YAML view, to keep and to upload again."""
+    answer = HttpResponse(editor.yaml, content_type="application/yaml; charset=utf-8")
+    name = slugify(editor.template.name) or "configuration"
+    answer["Content-Disposition"] = f'attachment; filename="{name}.yaml"'
+    return answer
+
+
+def _fill(request, editor, tab, source):
+    """The form with the values of another run, or with the runs to choose from."""
+    if source == "choose":
+        return _form(request, editor, tab, offer=offered(request, editor.template))
+    try:
+        draft, filled = fill(request, editor.draft, source)
+    except Refused as error:
+        return _form(request, editor, tab, unfilled=str(error))
+    again = DraftEditor(editor.template, examined(with_sealed(draft, sealer(editor.template))))
+    return _form(request, again, tab, filled=filled, summarize=bool(again.troubles))
 
 
 def _queue(request, editor, tab):

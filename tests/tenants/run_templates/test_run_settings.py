@@ -66,7 +66,7 @@ def faults(document):
         ("retry.max_retries", "0", "Enter a whole number from 1 to 100."),
         ("steps.train.retry.max_retries", "101", "Enter a whole number from 1 to 100."),
         ("steps.train.retry.delay", "-1", "Enter a whole number that is at least 0."),
-        ("steps.train.settings.resources.memory", "much", "Enter text that matches ^[0-9]+([KMGTP]i?B|B)$"),
+        ("steps.train.settings.resources.memory", "much", "Enter a size such as 16GB or 500MiB."),
         ("settings.resources.cpu_count", "0", "Enter a number that is above 0."),
         ("tags", "x" * 251, "Enter at most 250 characters."),
         ("model.name", "${HOME}", "“${” is not allowed: environment variables are not filled in here."),
@@ -157,7 +157,9 @@ def test_a_form_that_no_one_touched_changes_nothing(run, step):
 
 
 def test_form_and_yaml_are_one_document():
-    document = submitted(**{path: text for path, (text, _) in BY_HAND.items() if path != "enable_cache"}).document
+    document = submitted(
+        **{path: text for path, (text, _) in BY_HAND.items() if path != "enable_cache"}
+    ).document
     read = load_yaml(dump_yaml(document))
     assert same(read, document)
     assert same(submitted(read).document, document)

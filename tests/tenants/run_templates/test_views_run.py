@@ -348,6 +348,27 @@ def test_form_begins_like_an_earlier_run(form, operator):
     assert form.get(**{"from": "x"}).status_code == 200
 
 
+def test_the_yaml_is_downloaded_as_it_is_and_uploaded_again(form, operator):
+    type(form.template).objects.update(name='night "1"\r\n/../x')
+    text = "# mine\nsteps: {train: {parameters: {rounds: 7}}}\n"
+    answer = form.post(shown="yaml", yaml=text, download="1")
+    assert (answer.content.decode(), answer["Content-Disposition"]) == (
+        text,
+        'attachment; filename="night-1-x.yaml"',
+    )
+    upload = SimpleUploadedFile("c.yaml", answer.content)
+    editor = form.post(file=upload, tab="yaml").context["editor"]
+    assert (editor.yaml, [change.after for change in editor.changes]) == (text, [7])
+    assert TemplateRun.objects.count() == 0
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00" * 9, b"a: &a [*a]", b"[" * 500, b"x" * 300_000])
+def test_a_hostile_file_is_told_and_may_be_downloaded(content, form):
+    response = form.post(file=SimpleUploadedFile("c.yaml", content), tab="yaml")
+    assert response.context["editor"].draft.unread
+    assert form.post(file=SimpleUploadedFile("c.yaml", content), download="1").status_code == 200
+
+
 # -- running
 
 
