@@ -86,9 +86,12 @@ class StepView:
 
     @cached_property
     def leaves(self) -> list[FieldView]:
-        """Every input of the step."""
-        inside = [leaf for view in self.fields for leaf in (view.leaves if is_node(view) else [view])]
-        return [*inside, *self.more]
+        """Every input of its parameters."""
+        return [leaf for view in self.fields for leaf in (view.leaves if is_node(view) else [view])]
+
+    @property
+    def inputs(self) -> list[FieldView]:
+        return [*self.leaves, *self.more]
 
     @cached_property
     def boxes(self) -> list[NodeView]:
@@ -112,7 +115,7 @@ class StepView:
 
     @cached_property
     def to_fix(self) -> int:
-        return len([view for view in [*self.leaves, *self.boxes] if view.error])
+        return len([view for view in [*self.inputs, *self.boxes] if view.error])
 
     @property
     def parts(self) -> list[tuple[FieldView | NodeView, bool]]:
@@ -319,7 +322,7 @@ class DraftEditor:
     @property
     def is_short(self) -> bool:
         """May every step lie open? Otherwise only those that someone has to look at."""
-        return len(self.views) - sum(len(step.more) for step in self.groups) <= SHORT
+        return len(self.views) <= SHORT
 
     @property
     def not_shown(self) -> int:
@@ -336,8 +339,13 @@ class DraftEditor:
 
     @cached_property
     def views(self) -> list[FieldView]:
-        """Every input, also those inside of values."""
-        return [leaf for step in self.groups for leaf in step.leaves]
+        """Every input of a parameter, also those inside of values."""
+        return [leaf for step in self.steps for leaf in step.leaves]
+
+    @property
+    def inputs(self) -> list[FieldView]:
+        """Those, and every input of what can be set besides."""
+        return [view for step in self.groups for view in step.inputs]
 
     # -- what is wrong
 

@@ -78,9 +78,9 @@ def test_a_setting_out_of_range_is_a_fault_at_its_input(path, text, said, org):
     draft = fresh(Document.of(template), document)
     draft.problems += draft.parsed.faults
     editor = DraftEditor(template, draft)
-    assert [(view.field.path, view.error) for view in editor.views if view.error] == [(path, said)]
+    assert [(view.field.path, view.error) for view in editor.inputs if view.error] == [(path, said)]
     assert [trouble.field_id for trouble in editor.troubles] == [
-        view.id for view in editor.views if view.error
+        view.id for view in editor.inputs if view.error
     ]
 
 
@@ -190,5 +190,5 @@ def test_no_form_has_more_inputs_than_can_be_sent(org):
     steps |= {f"step_{number}": steps["work"] for number in range(400)}
     template = make_template(make_tenant(org), snapshot=snapshot)
     editor = DraftEditor(template, fresh(Document.of(template)))
-    assert len(editor.views) <= MAX_INPUTS
+    assert len(editor.inputs) <= MAX_INPUTS
     assert editor.without_more == 401 - len(editor.steps) > 0

@@ -166,7 +166,7 @@ def test_pipeline_without_parameters(tab, tenant, operator, as_user):
     answer = as_user(operator).get(url("run", template), {"tab": tab})
     assert answer.status_code == 200
     editor = answer.context["editor"]
-    assert (answer.context["tab"], editor.steps, editor.with_values) == (tab, [], 0)
+    assert (answer.context["tab"], editor.steps, editor.views) == (tab, [], [])
 
 
 # -- one document, three views
@@ -205,9 +205,9 @@ def test_what_is_wrong_survives_the_tabs(form):
 
 
 def test_settings_only_yaml_knows_are_kept_by_the_form(form):
-    document = json.dumps({**DEFAULT, "extra": {"ticket": 7}, "steps_to_skip": ["train"]})
-    values = form.post(document=document, **{ROUNDS: "600"}).context["editor"].draft.document
-    assert (values["extra"], values["steps_to_skip"]) == ({"ticket": 7}, ["train"])
+    document = json.dumps({**DEFAULT, "tags": ["night"], "extra": {"ticket": 7}})
+    editor = form.post(document=document, **{ROUNDS: "600"}).context["editor"]
+    assert (editor.draft.document["tags"], editor.draft.document["extra"]) == (["night"], {"ticket": 7})
 
 
 @pytest.mark.parametrize("text", ["steps: [", "- a\n- b", "a: &x 1", "just text"])
