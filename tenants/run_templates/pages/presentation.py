@@ -152,11 +152,17 @@ class ChangeView:
 
     @cached_property
     def before(self) -> str:
-        return shortened(in_words(self.change.before), MAX_CELL)
+        return shortened(self._words(self.change.before), MAX_CELL)
 
     @cached_property
     def after(self) -> str:
-        return shortened(in_words(self.change.after), MAX_CELL)
+        return shortened(self._words(self.change.after), MAX_CELL)
+
+    def _words(self, value: Any) -> str:
+        """Of a setting the parts that it has: "max_retries 2, delay 30"."""
+        inside = value if isinstance(value, dict) and not self.change.is_parameter else {}
+        inside = mapping(inside.get("resources")) or inside if self.change.name == "settings" else inside
+        return ", ".join(f"{key} {in_words(one)}" for key, one in inside.items()) or in_words(value)
 
     @property
     def before_short(self) -> str:

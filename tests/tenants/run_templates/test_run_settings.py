@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tenants.run_templates.document.configuration import (
+    Change,
     Recorded,
     default_configuration,
     dump_yaml,
@@ -20,7 +21,7 @@ from tenants.run_templates.document.run_settings import OF_RUN, OF_STEP, setting
 from tenants.run_templates.document.schema import describe, same
 from tenants.run_templates.document.submissions import parse_form
 from tenants.run_templates.engine.derive import snapshot_body
-from tenants.run_templates.pages.presentation import MAX_INPUTS, DraftEditor
+from tenants.run_templates.pages.presentation import MAX_INPUTS, ChangeView, DraftEditor
 
 from .samples import churn_snapshot, complete, snapshot_of
 
@@ -163,6 +164,21 @@ def test_form_and_yaml_are_one_document():
     read = load_yaml(dump_yaml(document))
     assert same(read, document)
     assert same(submitted(read).document, document)
+
+
+@pytest.mark.parametrize(
+    ("name", "after", "said"),
+    [
+        ("retry", {"max_retries": 2, "delay": 30}, "max_retries 2, delay 30"),
+        ("settings", {"resources": {"cpu_count": 1.5, "memory": "16GB"}}, "cpu_count 1.5, memory 16GB"),
+        ("settings", None, "none"),
+        ("settings", {"resources": ["x"]}, "resources x"),
+        ("tags", ["weekly", "full"], "weekly, full"),
+        ("extra", {}, "{}"),
+    ],
+)
+def test_a_changed_setting_is_said_in_words(name, after, said):
+    assert ChangeView(Change(f"steps.train.{name}", "train", name, None, after)).after == said
 
 
 # -- back to the template
