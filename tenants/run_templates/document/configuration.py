@@ -52,7 +52,7 @@ _RESOURCES = {
         "cpu_count": {"type": ["number", "null"], "exclusiveMinimum": 0},
         "gpu_count": {"type": ["integer", "null"], "minimum": 0},
         "gpu_class": _TEXT,
-        "memory": {"type": ["string", "null"], "pattern": "^[0-9]+([KMGTP]i?B|B)$"},
+        "memory": {"type": ["string", "null"], "format": "zenml-memory"},
     },
 }
 _SETTINGS = {**_OBJECT, "additionalProperties": False, "properties": {"resources": _RESOURCES}}

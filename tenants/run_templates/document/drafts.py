@@ -18,6 +18,7 @@ from tenants.run_templates.document.configuration import (
     MAX_VALUES,
     RUN_SETTINGS,
     STEP_SETTINGS,
+    Change,
     DocumentFault,
     YamlError,
     default_configuration,
@@ -25,7 +26,7 @@ from tenants.run_templates.document.configuration import (
     load_yaml,
 )
 from tenants.run_templates.document.form_data import Raw, as_text
-from tenants.run_templates.document.hidden import Seal, sealed
+from tenants.run_templates.document.hidden import Seal, hidden_places, sealed
 from tenants.run_templates.document.nested import node_at, rearranged
 from tenants.run_templates.document.nodes import KEPT_SHAPES, SHAPE, value_at
 from tenants.run_templates.document.parsed import Document
@@ -131,12 +132,24 @@ def with_paths(draft: Draft, given: Mapping[str, Any]) -> Draft:
 
 
 def link_of(document: Document) -> str:
-    """The query of a link that opens the form with these values; "" when nothing differs."""
-    pairs = [(change.path, json.dumps(change.after)) for change in document.changes]
+    """The query of a link that opens the form with these values; "" when nothing differs. Secrets are left out."""
+    secret = {change.path for change in secret_changes(document)}
+    changes = [change for change in document.changes if change.path not in secret]
+    pairs = [(change.path, json.dumps(change.after)) for change in changes]
     name = document.values.get("run_name")
     if name != document.default.get("run_name"):
         pairs.append(("run_name", json.dumps(name)))
     return urlencode(pairs)
+
+
+def secret_changes(document: Document) -> list[Change]:
+    """Changed values that hold a secret, also one that is sealed."""
+    found = ((change, document.schema.by_path.get(change.path)) for change in document.changes)
+    return [
+        change
+        for change, entry in found
+        if entry and entry.hides and next(hidden_places(entry, change.after), None) is not None
+    ]
 
 
 def _json(text: str) -> Any:
@@ -250,6 +263,11 @@ def _is_said(fault: DocumentFault, seen: list[DocumentFault]) -> bool:
     """What is wrong because a text inside it could not be read needs no second sentence."""
     inside = [one.within for one in seen if one.path == fault.path]
     return any(within[: len(fault.within)] == fault.within or not within for within in inside)
+
+
+def as_it_was(draft: Draft, text: str) -> Draft:
+    """The draft with a document that the page carried beside its own; without one that can be read, as it is."""
+    return Draft(_sent_document(text, draft.parsed))
 
 
 def reset(draft: Draft, path: str) -> Draft:

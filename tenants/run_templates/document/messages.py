@@ -1,5 +1,6 @@
 """From a violated JSON schema to a sentence a person understands."""
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -26,6 +27,7 @@ FORMATS = {
     "email": "Enter an email address.",
     "uuid": "Enter a UUID.",
     "uri": "Enter a URL.",
+    "zenml-memory": "Enter a size such as 16GB or 500MiB.",
 }
 OPEN = ("anyOf", "oneOf")
 
@@ -68,15 +70,21 @@ def place_of(parts: Iterable[str | int]) -> str:
 
 
 def _text(error: ValidationError) -> str:
+    """Never what the library says, which shows values as Python writes them."""
     writer = WRITERS.get(error.validator)
-    return writer(error) if writer else f"{error.message[:1].upper()}{error.message[1:]}."
+    return writer(error) if writer else "This value is not allowed here."
+
+
+def _written(value: Any) -> str:
+    """A value as people write it: a text as it is, anything else as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _type(error: ValidationError) -> str:
     types = error.validator_value if isinstance(error.validator_value, list) else [error.validator_value]
     if types == ["null"]:
         return "Leave it empty."
-    words = [TYPES.get(name, str(name)) for name in types if name != "null"]
+    words = [TYPES.get(name, _written(name)) for name in types if name != "null"]
     limits = _limits(error.schema) if types in (["integer"], ["number"]) else ""
     nothing = " or null" if "null" in types else ""
     return f"Enter {' or '.join(words)}{limits}{nothing}."
@@ -102,13 +110,13 @@ def _range(error: ValidationError) -> str:
 
 def _choices(error: ValidationError) -> str:
     values = error.validator_value if error.validator == "enum" else [error.validator_value]
-    return f"Choose one of {', '.join(map(str, values))}."
+    return f"Choose one of {', '.join(map(_written, values))}."
 
 
-def _count(low: bool, noun: str):
+def _count(low: bool, noun: str, nouns: str = ""):
     def write(error: ValidationError) -> str:
         number = plain(error.validator_value)
-        plural = noun if number == "1" else f"{noun}s"
+        plural = noun if number == "1" else nouns or f"{noun}s"
         return f"Enter {'at least' if low else 'at most'} {number} {plural}."
 
     return write
@@ -136,6 +144,9 @@ WRITERS = {
     "maxLength": _count(False, "character"),
     "minItems": _count(True, "value"),
     "maxItems": _count(False, "value"),
+    "minProperties": _count(True, "entry", "entries"),
+    "maxProperties": _count(False, "entry", "entries"),
+    "contains": lambda error: "None of these values is one that has to be there.",
     "uniqueItems": lambda error: "Enter each value only once.",
     "pattern": lambda error: f"Enter text that matches {error.validator_value}",
     "format": lambda error: FORMATS.get(error.validator_value, f"Enter a valid {error.validator_value}."),

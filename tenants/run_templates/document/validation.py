@@ -31,6 +31,7 @@ INSTRUCTION, UNCOMPILED = (
 DEEPEST = 60  # schemas inside schemas
 MOST = 5  # sentences
 LONGEST_PATTERN, PATTERN_MEMORY = 2000, 1 << 18
+MEMORY = re.compile("[0-9]{1,20}([KMGTP]i?B|B)")
 NOT_ALLOWED = "This value is not allowed here"
 
 
@@ -339,6 +340,7 @@ FORMATS: dict[str, Callable[[str], Any]] = {
     "email": lambda text: "@" in text,
     "uuid": UUID,
     "ipv4": lambda text: ip_address(text).version == 4,
+    "zenml-memory": lambda text: MEMORY.fullmatch(text) is not None,
     "ipv6": lambda text: ip_address(text).version == 6,
 }
 

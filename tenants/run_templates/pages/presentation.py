@@ -27,7 +27,7 @@ from tenants.run_templates.document.configuration import (
     summary,
     values_of,
 )
-from tenants.run_templates.document.drafts import Draft, line_of, link_of, tree_of
+from tenants.run_templates.document.drafts import Draft, line_of, link_of, secret_changes, tree_of
 from tenants.run_templates.document.field_rules import (
     FieldRule,
     FieldRules,
@@ -66,6 +66,7 @@ from zenpro_site.common.ui import duration
 BARS = 20
 ROWS = 8
 CHIPS = 3
+SAID_LINE = re.compile(r"\(line ([0-9]{1,9}), column")
 MAX_INPUTS = 900  # Django takes 1,000 of a form
 MOST_SETTINGS = 420  # of all steps together, what is beside their parameters
 SHORT = 40  # inputs of a form whose steps all lie open
@@ -89,9 +90,12 @@ class StepView:
 
     @cached_property
     def leaves(self) -> list[FieldView]:
-        """Every input of the step."""
-        inside = [leaf for view in self.fields for leaf in (view.leaves if is_node(view) else [view])]
-        return [*inside, *self.more]
+        """Every input of its parameters."""
+        return [leaf for view in self.fields for leaf in (view.leaves if is_node(view) else [view])]
+
+    @property
+    def inputs(self) -> list[FieldView]:
+        return [*self.leaves, *self.more]
 
     @cached_property
     def boxes(self) -> list[NodeView]:
@@ -115,7 +119,7 @@ class StepView:
 
     @cached_property
     def to_fix(self) -> int:
-        return len([view for view in [*self.leaves, *self.boxes] if view.error])
+        return len([view for view in [*self.inputs, *self.boxes] if view.error])
 
     @property
     def parts(self) -> list[tuple[FieldView | NodeView, bool]]:
@@ -132,6 +136,12 @@ class ListedFault:
     field_id: str = ""
     line: int | None = None
 
+    @property
+    def at_line(self) -> int | None:
+        """Where it stands in the text, also where only the sentence says so."""
+        said = SAID_LINE.search(self.message)
+        return self.line or (int(said[1]) if said else None)
+
 
 @dataclass(frozen=True)
 class ChangeView:
@@ -146,11 +156,17 @@ class ChangeView:
 
     @cached_property
     def before(self) -> str:
-        return shortened(in_words(self.change.before), MAX_CELL)
+        return shortened(self._words(self.change.before), MAX_CELL)
 
     @cached_property
     def after(self) -> str:
-        return shortened(in_words(self.change.after), MAX_CELL)
+        return shortened(self._words(self.change.after), MAX_CELL)
+
+    def _words(self, value: Any) -> str:
+        """Of a setting the parts that it has: "max_retries 2, delay 30"."""
+        inside = value if isinstance(value, dict) and not self.change.is_parameter else {}
+        inside = mapping(inside.get("resources")) or inside if self.change.name == "settings" else inside
+        return ", ".join(f"{key} {in_words(one)}" for key, one in inside.items()) or in_words(value)
 
     @property
     def before_short(self) -> str:
@@ -316,7 +332,7 @@ class DraftEditor:
     @property
     def is_short(self) -> bool:
         """May every step lie open? Otherwise only those that someone has to look at."""
-        return len(self.views) - sum(len(step.more) for step in self.groups) <= SHORT
+        return len(self.views) <= SHORT
 
     @property
     def not_shown(self) -> int:
@@ -334,8 +350,13 @@ class DraftEditor:
 
     @cached_property
     def views(self) -> list[FieldView]:
-        """Every input, also those inside of values."""
-        return [leaf for step in self.groups for leaf in step.leaves]
+        """Every input of a parameter, also those inside of values."""
+        return [leaf for step in self.steps for leaf in step.leaves]
+
+    @property
+    def inputs(self) -> list[FieldView]:
+        """Those, and every input of what can be set besides."""
+        return [view for step in self.groups for view in step.inputs]
 
     # -- what is wrong
 
@@ -410,6 +431,13 @@ class DraftEditor:
         """Query of the link that opens the form filled like this; None when no address can be that long."""
         link = link_of(self.draft.parsed)
         return link if len(link) <= LONGEST_LINK else None
+
+    @property
+    def link_note(self) -> str:
+        """What the link can't carry."""
+        if self.link is None:
+            return "Too much for a link: download the YAML."
+        return "Secrets are not in the link." if secret_changes(self.draft.parsed) else ""
 
     # -- what differs
 

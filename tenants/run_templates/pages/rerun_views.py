@@ -3,9 +3,10 @@
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import Http404
+from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
+from django.utils.text import slugify
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from orgs.access.gate import refuse
@@ -18,6 +19,7 @@ from tenants.run_templates.continuing import base_of
 from tenants.run_templates.document.drafts import (
     TABS,
     arranged,
+    as_it_was,
     examined,
     fresh,
     from_post,
@@ -37,6 +39,7 @@ from tenants.run_templates.pages.continue_page import (
     previewed,
     run_before,
 )
+from tenants.run_templates.pages.filling import fill, offered
 from tenants.run_templates.pages.presentation import (
     DraftEditor,
     HistoryRow,
@@ -100,7 +103,7 @@ def _posted(request, document: Document):
     before = run_before(document.template, data)
     draft = from_post(document, data, {} if typing else request.FILES, sealer(document.template))
     # htmx sends the button that has the focus along with a change: no one has pressed it.
-    undone = not typing and any(data.get(name) for name in ("reset", "rows", "json"))
+    undone = not typing and any(data.get(name) for name in ("reset", "rows", "json", "undo"))
     if undone:
         draft = _redrawn(draft, data)
     editor = DraftEditor(document.template, examined(draft))
@@ -108,6 +111,10 @@ def _posted(request, document: Document):
     if typing:
         seen = previewed(before, data.get("past", ""), draft.parsed) if before else None
         return _form(request, editor, tab, live=True, going_on=seen)
+    if data.get("download") and not request.htmx:
+        return _file(editor)
+    if data.get("fill"):
+        return _fill(request, editor, tab, data["fill"], before)
     seen = _going_on(request, before, editor)
     if data.get("do") == "run" and not request.htmx:
         unseen = draft.reshaped and not editor.troubles
@@ -126,12 +133,37 @@ def _going_on(request, before, editor) -> GoingOn | None:
 
 def _redrawn(draft, data):
     """What a button inside the form does to the draft: a value reset, a row more or less, JSON instead of inputs."""
+    if data.get("undo"):
+        return as_it_was(draft, data.get("before", ""))
     if data.get("reset"):
         return reset(draft, data["reset"])
     if data.get("json"):
         return rewritten(draft, data["json"])
     action, _, path = data["rows"].partition(" ")
     return arranged(draft, action, path)
+
+
+def _file(editor) -> HttpResponse:
+    """The text of the YAML view, to keep and to upload again."""
+    answer = HttpResponse(editor.yaml, content_type="application/yaml; charset=utf-8")
+    name = slugify(editor.template.name) or "configuration"
+    answer["Content-Disposition"] = f'attachment; filename="{name}.yaml"'
+    return answer
+
+
+def _fill(request, editor, tab, source, before):
+    """The form with the values of another run, or with the runs to choose from."""
+    if source == "choose":
+        offer, seen = offered(request, editor.template), _going_on(request, before, editor)
+        return _form(request, editor, tab, offer=offer, going_on=seen)
+    try:
+        draft, filled = fill(request, editor.draft, source)
+    except Refused as error:
+        seen = _going_on(request, before, editor)
+        return _form(request, editor, tab, unfilled=str(error), going_on=seen)
+    again = DraftEditor(editor.template, examined(with_sealed(draft, sealer(editor.template))))
+    seen = _going_on(request, before, again)
+    return _form(request, again, tab, filled=filled, summarize=bool(again.troubles), going_on=seen)
 
 
 def _queue(request, editor, tab, seen):

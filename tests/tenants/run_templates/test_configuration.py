@@ -121,7 +121,7 @@ def test_a_value_is_refused_at_its_field(path, value, message):
         (
             {"settings": {"resources": {"memory": "lots"}}},
             "settings",
-            "“resources”, “memory”: Enter text that matches ^[0-9]+([KMGTP]i?B|B)$",
+            "“resources”, “memory”: Enter a size such as 16GB or 500MiB.",
         ),
         (
             {"steps": {"train": {"cache_policy": {}}}},

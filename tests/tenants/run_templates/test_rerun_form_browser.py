@@ -72,7 +72,7 @@ def test_search_finds_by_name_step_and_value_and_forgets_nothing(large, visit): 
 
 CHANGED = 'run/?steps.train.parameters.rounds=600&retry={"max_retries":2}&tags=["weekly","full"]'
 CHANGED += '&steps.train.settings={"resources":{"memory":"much"}}'
-STATES = {"form": CHANGED}
+STATES = {"form": CHANGED, "yaml": f"{CHANGED}&tab=yaml", "diff": f"{CHANGED}&tab=diff"}
 
 
 @pytest.mark.parametrize(("width", "scheme"), LOOKS)
@@ -84,5 +84,51 @@ def test_every_state_is_accessible_and_fits(template, server, live_server, brows
         if PICTURES:
             page.screenshot(path=f"{PICTURES}/{name}-{scheme}-{width}.png", full_page=True)
         assert problems(page) == [], name
+    page.get_by_role("button", name="Fill from", exact=True).click()
+    page.get_by_role("button", name="Another run of").click()
+    expect(page.get_by_role("heading", name="Fill from a run of")).to_be_focused()
+    assert problems(page) == []
+    page.get_by_role("button", name="Fill from churn", exact=False).first.click()
+    expect(page.get_by_role("status").filter(has_text="gave way")).to_be_focused()
+    if PICTURES:
+        page.screenshot(path=f"{PICTURES}/filled-{scheme}-{width}.png", full_page=True)
+    assert problems(page) == []
+    page.get_by_role("button", name="Undo", exact=True).click()
+    expect(page.locator("#bar")).to_contain_text("4 of 22 values changed")
     visits.end()
     assert visits.errors == []
+
+
+def writer(page, editor):
+    """write("one line", "another"): in place of all there is."""
+
+    def write(*lines):
+        editor.press("Control+a")
+        page.keyboard.press("Delete")
+        for number, line in enumerate(lines):
+            page.keyboard.press("Enter") if number else None
+            page.keyboard.type(line)
+
+    return write
+
+
+def test_the_editor_keeps_to_the_policy_marks_lines_and_is_one_with_the_form(visit):  # noqa: F811
+    page = visit("run/?tab=yaml")
+    editor = page.get_by_label("Configuration as YAML").and_(page.locator(".cm-content"))
+    write = writer(page, editor)
+    write("# mine", "steps: {train: {parameters: {rounds: 0}}}")
+    expect(page.locator("#bar")).to_contain_text("line 2")
+    expect(page.locator(".cm-lint-marker-error")).to_have_count(1)
+    write("steps: [")
+    expect(page.locator("#bar")).to_contain_text("Did not find expected node content")
+    expect(page.locator(".cm-lint-marker-error")).to_have_count(1)
+    write("# mine", "steps: {train: {parameters: {rounds: 7}}}")
+    expect(page.locator("#bar")).to_contain_text("1 of 19 values changed")
+    with page.expect_download() as started:
+        page.get_by_role("button", name="Download").click()
+    assert started.value.suggested_filename == "nightly.yaml"
+    assert started.value.path().read_text().startswith("# mine\nsteps:")
+    editor.press("Tab")
+    expect(editor).not_to_be_focused()
+    page.get_by_role("button", name="Form", exact=True).click()
+    expect(page.get_by_label("rounds", exact=True)).to_have_value("7")

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tenants.run_templates.document.configuration import (
+    Change,
     Recorded,
     default_configuration,
     dump_yaml,
@@ -20,7 +21,7 @@ from tenants.run_templates.document.run_settings import OF_RUN, OF_STEP, setting
 from tenants.run_templates.document.schema import describe, same
 from tenants.run_templates.document.submissions import parse_form
 from tenants.run_templates.engine.derive import snapshot_body
-from tenants.run_templates.pages.presentation import MAX_INPUTS, DraftEditor
+from tenants.run_templates.pages.presentation import MAX_INPUTS, ChangeView, DraftEditor
 
 from .samples import churn_snapshot, complete, snapshot_of
 
@@ -66,7 +67,7 @@ def faults(document):
         ("retry.max_retries", "0", "Enter a whole number from 1 to 100."),
         ("steps.train.retry.max_retries", "101", "Enter a whole number from 1 to 100."),
         ("steps.train.retry.delay", "-1", "Enter a whole number that is at least 0."),
-        ("steps.train.settings.resources.memory", "much", "Enter text that matches ^[0-9]+([KMGTP]i?B|B)$"),
+        ("steps.train.settings.resources.memory", "much", "Enter a size such as 16GB or 500MiB."),
         ("settings.resources.cpu_count", "0", "Enter a number that is above 0."),
         ("tags", "x" * 251, "Enter at most 250 characters."),
         ("model.name", "${HOME}", "“${” is not allowed: environment variables are not filled in here."),
@@ -78,9 +79,9 @@ def test_a_setting_out_of_range_is_a_fault_at_its_input(path, text, said, org):
     draft = fresh(Document.of(template), document)
     draft.problems += draft.parsed.faults
     editor = DraftEditor(template, draft)
-    assert [(view.field.path, view.error) for view in editor.views if view.error] == [(path, said)]
+    assert [(view.field.path, view.error) for view in editor.inputs if view.error] == [(path, said)]
     assert [trouble.field_id for trouble in editor.troubles] == [
-        view.id for view in editor.views if view.error
+        view.id for view in editor.inputs if view.error
     ]
 
 
@@ -165,6 +166,21 @@ def test_form_and_yaml_are_one_document():
     assert same(submitted(read).document, document)
 
 
+@pytest.mark.parametrize(
+    ("name", "after", "said"),
+    [
+        ("retry", {"max_retries": 2, "delay": 30}, "max_retries 2, delay 30"),
+        ("settings", {"resources": {"cpu_count": 1.5, "memory": "16GB"}}, "cpu_count 1.5, memory 16GB"),
+        ("settings", None, "none"),
+        ("settings", {"resources": ["x"]}, "resources x"),
+        ("tags", ["weekly", "full"], "weekly, full"),
+        ("extra", {}, "{}"),
+    ],
+)
+def test_a_changed_setting_is_said_in_words(name, after, said):
+    assert ChangeView(Change(f"steps.train.{name}", "train", name, None, after)).after == said
+
+
 # -- back to the template
 
 
@@ -190,5 +206,5 @@ def test_no_form_has_more_inputs_than_can_be_sent(org):
     steps |= {f"step_{number}": steps["work"] for number in range(400)}
     template = make_template(make_tenant(org), snapshot=snapshot)
     editor = DraftEditor(template, fresh(Document.of(template)))
-    assert len(editor.views) <= MAX_INPUTS
+    assert len(editor.inputs) <= MAX_INPUTS
     assert editor.without_more == 401 - len(editor.steps) > 0

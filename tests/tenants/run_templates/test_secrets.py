@@ -116,7 +116,8 @@ def test_a_secret_in_a_text_or_a_link_is_sealed_as_well(shown, form):
         answer = client.get(address, {f"{P}token": json.dumps(NEW)})
     editor = answer.context["editor"]
     assert [change.name for change in editor.changes] == ["token"]
-    assert NEW not in editor.document_json + editor.yaml + editor.link
+    assert NEW not in editor.document_json + editor.yaml
+    assert (editor.link, editor.link_note) == ("", "Secrets are not in the link.")
 
 
 def test_a_secret_in_a_default_is_sealed_and_in_no_row(form, member):

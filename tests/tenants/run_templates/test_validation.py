@@ -257,3 +257,20 @@ def test_many_large_regular_expressions_are_given_up_within_the_budget(monkeypat
     patterns = {f"{LARGE}{number}": {} for number in range(300)}
     assert faults({"patternProperties": patterns}, {"key": 1}) == []
     assert len(tried) <= validation.UNITS // validation.UNCOMPILED + 1
+
+
+@pytest.mark.parametrize(
+    ("schema", "value", "said"),
+    [
+        ({"enum": [True, None, 1.5, "a"]}, "b", "Choose one of true, null, 1.5, a."),
+        ({"const": False}, 1, "Choose one of false."),
+        ({"minProperties": 2}, {"a": None}, "Enter at least 2 entries."),
+        ({"maxProperties": 1}, {"a": True, "b": None}, "Enter at most 1 entry."),
+        ({"contains": {"const": True}}, [None], "None of these values is one that has to be there."),
+        ({"dependentRequired": {"a": ["b"]}}, {"a": None}, "This value is not allowed here."),
+        ({"properties": {"a": False}}, {"a": None}, "This value is not allowed here."),
+        ({"items": False}, [None, True], "This value is not allowed here."),
+    ],
+)
+def test_a_sentence_writes_values_as_people_do(schema, value, said):
+    assert faults(schema, value) == [said]

@@ -166,7 +166,7 @@ def test_pipeline_without_parameters(tab, tenant, operator, as_user):
     answer = as_user(operator).get(url("run", template), {"tab": tab})
     assert answer.status_code == 200
     editor = answer.context["editor"]
-    assert (answer.context["tab"], editor.steps, editor.with_values) == (tab, [], 0)
+    assert (answer.context["tab"], editor.steps, editor.views) == (tab, [], [])
 
 
 # -- one document, three views
@@ -205,9 +205,9 @@ def test_what_is_wrong_survives_the_tabs(form):
 
 
 def test_settings_only_yaml_knows_are_kept_by_the_form(form):
-    document = json.dumps({**DEFAULT, "extra": {"ticket": 7}, "steps_to_skip": ["train"]})
-    values = form.post(document=document, **{ROUNDS: "600"}).context["editor"].draft.document
-    assert (values["extra"], values["steps_to_skip"]) == ({"ticket": 7}, ["train"])
+    document = json.dumps({**DEFAULT, "tags": ["night"], "extra": {"ticket": 7}})
+    editor = form.post(document=document, **{ROUNDS: "600"}).context["editor"]
+    assert (editor.draft.document["tags"], editor.draft.document["extra"]) == (["night"], {"ticket": 7})
 
 
 @pytest.mark.parametrize("text", ["steps: [", "- a\n- b", "a: &x 1", "just text"])
@@ -346,6 +346,27 @@ def test_form_begins_like_an_earlier_run(form, operator):
     assert "From run #1" in texts(response)
     assert form.get(**{"from": "2"}).status_code == 404
     assert form.get(**{"from": "x"}).status_code == 200
+
+
+def test_the_yaml_is_downloaded_as_it_is_and_uploaded_again(form, operator):
+    type(form.template).objects.update(name='night "1"\r\n/../x')
+    text = "# mine\nsteps: {train: {parameters: {rounds: 7}}}\n"
+    answer = form.post(shown="yaml", yaml=text, download="1")
+    assert (answer.content.decode(), answer["Content-Disposition"]) == (
+        text,
+        'attachment; filename="night-1-x.yaml"',
+    )
+    upload = SimpleUploadedFile("c.yaml", answer.content)
+    editor = form.post(file=upload, tab="yaml").context["editor"]
+    assert (editor.yaml, [change.after for change in editor.changes]) == (text, [7])
+    assert TemplateRun.objects.count() == 0
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00" * 9, b"a: &a [*a]", b"[" * 500, b"x" * 300_000])
+def test_a_hostile_file_is_told_and_may_be_downloaded(content, form):
+    response = form.post(file=SimpleUploadedFile("c.yaml", content), tab="yaml")
+    assert response.context["editor"].draft.unread
+    assert form.post(file=SimpleUploadedFile("c.yaml", content), download="1").status_code == 200
 
 
 # -- running
