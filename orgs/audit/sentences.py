@@ -98,6 +98,7 @@ SENTENCES = {
     "code.push_allowed": "{actor} made a command that pushes code of pipeline {after.pipeline} to {target} until {after.until}",
     "code.added": "{actor} added code v{after.number} of pipeline {after.pipeline} from {after.origin}",
     "code.laid_out": "{actor} changed where code v{after.number} of pipeline {after.pipeline} is started",
+    "run.stop_asked": "{actor} asked {target} to stop run {after.run}",
     "run.tagged": "{actor} changed the tags of run {after.run} in {target}",
     "template_run.queued": "{actor} ran template {target}",
     "template_run.cancelled": "{actor} stopped {target}",
