@@ -20,6 +20,7 @@ from tenants.runs import columns
 from tenants.runs.actions import change_tags
 from tenants.runs.artifacts import model_of, open_artifacts
 from tenants.runs.forms import FILTERS, RunFilterForm, TagsForm, sort_heads, tidy
+from tenants.runs.log_files import stores_here
 from tenants.runs.metadata import logged
 from tenants.runs.reading import (
     PAGE_SIZE,
@@ -235,7 +236,7 @@ def run_output(request, run):
 
 
 def _look(request, client) -> SharedClient:
-    return SharedClient(client, circle_of(request.user, request.tenant))
+    return SharedClient(client, circle_of(request.user, request.tenant), stores_here(request.tenant))
 
 
 def _printed(rerun) -> dict:
@@ -285,7 +286,7 @@ def _with_frame(request, response, frame: str):
 @tenant_view(TenantPermission.VIEW)
 def step_log(request, run, step):
     """The whole output of a step as a file."""
-    answer, trouble = _ask(request, lambda client: _output(client, run, step))
+    answer, trouble = _ask(request, lambda client: _output(_look(request, client), run, step))
     if trouble:
         return HttpResponse(f"{trouble.title}. {trouble.text}\n", content_type="text/plain", status=503)
     name, text = answer
@@ -295,6 +296,5 @@ def step_log(request, run, step):
 
 
 def _output(client, run, step) -> tuple[str, str]:
-    known = client.run(run)
-    lines = client.step_logs(step)
-    return file_name(known.name, str(step)[:8]) + ".log", "".join(f"{line.message}\n" for line in lines)
+    name = file_name(client.run(run).name, str(step)[:8])
+    return f"{name}.log", "".join(f"{line.message}\n" for line in client.step_logs(step))

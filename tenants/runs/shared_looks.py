@@ -8,9 +8,10 @@ kept longer than KEPT seconds, and only in this process.
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -19,6 +20,7 @@ from tenants.hosting.base import TenantUnreachable
 from tenants.models import Tenant
 from tenants.runs.client import Json, LogLine, Run, Step, TenantClient
 from tenants.runs.connection import mark_of
+from tenants.runs.log_files import read_file
 
 KEPT = 1.5  # seconds; pages ask every two
 PATIENCE = 10.0  # seconds to wait for who is asking; a call takes eight at most
@@ -81,8 +83,14 @@ LOOKS = SharedLooks()
 class SharedClient:
     """The calls of a TenantClient that pages of runs repeat, answered from what was just said to the same circle."""
 
-    def __init__(self, client: TenantClient, circle: Hashable, looks: SharedLooks = LOOKS):
-        self.client, self.circle, self.looks = client, circle, looks
+    def __init__(
+        self,
+        client: TenantClient,
+        circle: Hashable,
+        stores: Path | None = None,
+        looks: SharedLooks = LOOKS,
+    ):
+        self.client, self.circle, self.stores, self.looks = client, circle, stores, looks
 
     def run(self, run_id: UUID) -> Run:
         return self._get(self.client.run, run_id)
@@ -93,8 +101,13 @@ class SharedClient:
     def steps(self, run_id: UUID, project: UUID | None = None) -> list[Step]:
         return self._get(self.client.steps, run_id, project)
 
-    def step_logs(self, step_id: UUID) -> list[LogLine]:
-        return self._get(self.client.step_logs, step_id)
+    def step_logs(self, step_id: UUID) -> Sequence[LogLine]:
+        """From its file where that is on this machine, else from the server."""
+        return self._get(self._log, step_id)
+
+    def _log(self, step_id: UUID) -> Sequence[LogLine]:
+        found = read_file(self.stores, self.client.step(step_id)) if self.stores else None
+        return self.client.step_logs(step_id) if found is None else found
 
     def _get(self, call: Callable, *args: Any) -> Any:
         return self.looks.get((self.circle, call.__name__, *args), partial(call, *args))

@@ -143,7 +143,7 @@ def _log(read, step, original: UUID | None, choice: LogChoice) -> LogPane:
         return _cached_log(read, original or step.id, choice)
     empty = "No output yet." if step.status == "running" else "No output."
     lines = read(step.id)
-    return window(lines, choice, step.id) if lines else LogPane(note=empty)
+    return window(lines, choice, step.id, getattr(lines, "note", "")) if lines else LogPane(note=empty)
 
 
 def _cached_log(read, original: UUID, choice: LogChoice) -> LogPane:
