@@ -139,7 +139,8 @@ def log_of(server, count):
 @pytest.mark.parametrize(("width", "scheme"), LOOKS)
 def test_the_log_is_in_order(visits, world, server, width, scheme):
     log_of(server, 50_000)
-    page = visits.open(f"{world[0]}?q=epoch+4990&line=49903", world[1], width, scheme)
+    page = visits.open(f"{world[0]}?q=epoch+4990&line=49903#hit", world[1], width, scheme)
+    assert in_sight(page, "#log-lines", "#hit")
     expect(page.get_by_text("5 of 11")).to_be_visible()
     assert problems(page) == []
     picture(page, f"log-{scheme}-{width}")
