@@ -30,6 +30,7 @@ from tenants.runs import columns
 from tenants.runs.actions import change_tags
 from tenants.runs.artifacts import model_of, open_artifacts
 from tenants.runs.forms import FILTERS, RunFilterForm, TagsForm, sort_heads, tidy
+from tenants.runs.log_files import stores_here
 from tenants.runs.metadata import logged
 from tenants.runs.reading import (
     PAGE_SIZE,
@@ -40,15 +41,16 @@ from tenants.runs.reading import (
     open_run,
     rows_of,
 )
-from tenants.runs.run_graph import shown
+from tenants.runs.run_context import artifacts_context, steps_context
 from tenants.runs.saved_views import views_of
+from tenants.runs.seen import digest, seen_of
+from tenants.runs.shared_looks import SharedClient, circle_of
+from tenants.runs.step_logs import LogChoice
 from zenpro_site.common.htmx import render_partial, wants
 
 VIEWS = ("graph", "configuration", "metrics", "artifacts")
 MAX_PAGE = 100_000
 BACK_LENGTH = 4000  # of the query of a list
-OPENED = 50  # groups of steps named in an address
-KEPT = ("graph", "open", "wrap", "level")  # of the address of a run, when another step is chosen
 PEOPLE = 200  # in the filter; anyone else can be named in the address
 
 
@@ -213,32 +215,71 @@ def _rights(request) -> dict[str, bool]:
 @require_safe
 @tenant_view(TenantPermission.VIEW)
 def run_detail(request, run):
+    """One run: two to four calls to the server, shared with all who look at it at the same time. 204 for htmx that has
+    seen all of it."""
     view = request.GET.get("view", "graph")
     view = view if view in VIEWS else "graph"
     rerun = rerun_of(request.tenant, run)
     ended = rerun.state if rerun and rerun.has_ended else ""
-    answer, trouble = _ask(request, lambda client: _shown(client, run, view, ended, request.GET))
+    answer, trouble = _ask(request, lambda client: _shown(request, client, run, view, ended))
     context = {"tenant": request.tenant, "run_id": run, "trouble": trouble, "view": view, **_rights(request)}
     if answer:
         answer["page"] = with_origins(answer["page"], rerun)
-        context["changes"] = recorded_changes(rerun) if rerun else []
-        doors = doors_of(request.tenant, run, rerun, request.user, request.tenant_permissions)
-        context |= {"rerun": rerun, "output": output_of(rerun), "doors": doors, **_run(request, **answer)}
-        context["can_continue"] = doors.can_run and can_continue(request.tenant, rerun, answer["page"])
+        seen = seen_of(answer["page"], rerun, view, request.tenant_permissions)
+        if wants(request, "run") and request.GET.get("seen") == seen:
+            return HttpResponse(status=204)
+        context |= {"rerun": rerun, "seen": seen, **_printed(rerun), **_run(request, **answer)}
+        context |= _next_steps(request, run, rerun, answer["page"])
+    context["here"] = tidy(request.GET, "seen")
     response = render_partial(request, "runs/run.html#run", context)
     return _with_frame(request, response, context.get("frame", ""))
 
 
-def _shown(client, run, view: str, ended: str, asked) -> dict:
+@require_safe
+@tenant_view(TenantPermission.VIEW)
+def run_output(request, run):
+    """What the process of a re-run has printed, live. One call to the server, shared as above: whoever may see the run
+    may see it. 204 for who has seen all of it."""
+    if not wants(request, "output"):
+        return redirect("tenants:run_detail", request.org.slug, request.tenant.slug, run)
+    answer, _ = _ask(request, lambda client: _look(request, client).run(run))
+    printed = _printed(rerun_of(request.tenant, run)) if answer else {"output": None}
+    if printed["output"] is None or request.GET.get("seen") == printed["output_seen"]:
+        return HttpResponse(status=204)
+    context = {"tenant": request.tenant, "run_id": run, **printed}
+    return render_partial(request, "runs/_run_output.html#output", context)
+
+
+def _look(request, client) -> SharedClient:
+    return SharedClient(client, circle_of(request.user, request.tenant), stores_here(request.tenant))
+
+
+def _printed(rerun) -> dict:
+    output = output_of(rerun)
+    live = output is not None and not rerun.has_ended
+    return {"output": output, "output_seen": digest(output, live), "output_live": live}
+
+
+def _next_steps(request, run, rerun, page) -> dict[str, object]:
+    """What the person who looks can do with the run, and what had been changed for it."""
+    doors = doors_of(request.tenant, run, rerun, request.user, request.tenant_permissions)
+    can_go_on = doors.can_run and can_continue(request.tenant, rerun, page)
+    changes = recorded_changes(rerun) if rerun else []
+    return {"doors": doors, "can_continue": can_go_on, "changes": changes}
+
+
+def _shown(request, client, run, view: str, ended: str) -> dict:
     """What the chosen view is about, beside the run itself."""
+    look, asked = _look(request, client), request.GET
     step = asked.get("step", "")
     if view == "artifacts":
-        page = open_run(client, run, step, details=True, ended=ended, output=False)
+        page = open_run(look, run, step, details=True, ended=ended, output=False)
         return {
             "page": page,
             "artifacts": open_artifacts(client, page, step, asked.get("artifact", ""), asked.get("show", "")),
         }
-    page = open_run(client, run, step, details=view == "metrics", ended=ended)
+    log = LogChoice.of(asked)
+    page = open_run(look, run, step, details=view == "metrics", ended=ended, output=view == "graph", log=log)
     return {
         "page": page,
         "configuration": configuration_of(client, page, with_masks()) if view == "configuration" else [],
@@ -252,45 +293,10 @@ def _run(request, page, artifacts=None, **more) -> dict:
         "run": page.run,
         "model": model_of(page.run),
         "who": rows_of(request.tenant, [page.run])[0].person,
-        **_graph(request.GET, page),
-        **(_artifacts(request, page.run, artifacts) if artifacts else {}),
+        **steps_context(request.GET, page),
+        **(artifacts_context(request, page.run, artifacts) if artifacts else {}),
         **more,
     }
-
-
-def _graph(asked: QueryDict, page) -> dict:
-    """Steps, grouped unless the address says otherwise, and their drawing unless it is large and no one asked."""
-    chosen = page.chosen.name if page.chosen else ""
-    opened = asked.getlist("open")[:OPENED]
-    steps = shown(page.steps, page.edges, chosen, grouped=asked.get("graph") != "all", opened=opened)
-    draws = not steps.too_large or "graph" in asked
-    graph = steps.graph() if draws else None
-    return {
-        "steps": steps,
-        "graph": graph,
-        "next_failed": steps.failed_after(chosen),
-        "undrawable": draws and graph is None and page.steps,
-        "kept": _kept(asked, *KEPT),
-        "kept_closed": _kept(asked, *(name for name in KEPT if name != "open")),
-        "kept_plain": _kept(asked, *(name for name in KEPT if name not in ("open", "graph"))),
-        "all_steps": asked.get("graph") == "all",
-    }
-
-
-def _kept(asked: QueryDict, *names: str) -> str:
-    """What stays of the address when something else of it changes, "&…"."""
-    left = tidy(asked, *(name for name in asked if name not in names)).removeprefix("?")
-    return f"&{left}" if left else ""
-
-
-def _artifacts(request, run, artifacts) -> dict:
-    details, shown = artifacts.details, artifacts.visualization
-    args = [request.org.slug, request.tenant.slug, run.id]
-    known = {"artifacts": artifacts, "logged": logged([("", details.metadata)] if details else [])}
-    if shown and not shown.fault and shown.kind in ("html", "image"):
-        frame = reverse("tenants:artifact_frame", args=[*args, artifacts.chosen.id, artifacts.index])
-        known["picture" if shown.kind == "image" else "frame"] = frame
-    return known
 
 
 def _with_frame(request, response, frame: str):
@@ -303,7 +309,7 @@ def _with_frame(request, response, frame: str):
 @tenant_view(TenantPermission.VIEW)
 def step_log(request, run, step):
     """The whole output of a step as a file."""
-    answer, trouble = _ask(request, lambda client: _output(client, run, step))
+    answer, trouble = _ask(request, lambda client: _output(_look(request, client), run, step))
     if trouble:
         return HttpResponse(f"{trouble.title}. {trouble.text}\n", content_type="text/plain", status=503)
     name, text = answer
@@ -313,6 +319,5 @@ def step_log(request, run, step):
 
 
 def _output(client, run, step) -> tuple[str, str]:
-    known = client.run(run)
-    lines = client.step_logs(step)
-    return file_name(known.name, str(step)[:8]) + ".log", "".join(f"{line.message}\n" for line in lines)
+    name = file_name(client.run(run).name, str(step)[:8])
+    return f"{name}.log", "".join(f"{line.message}\n" for line in client.step_logs(step))

@@ -107,6 +107,7 @@ SENTENCES = {
     "code.added": "{actor} added code v{after.number} of pipeline {after.pipeline} from {after.origin}",
     "code.laid_out": "{actor} changed where code v{after.number} of pipeline {after.pipeline} is started",
     "code.tried": "{actor} tried code v{after.number} of pipeline {after.pipeline}",
+    "run.stop_asked": "{actor} asked {target} to stop run {after.run}",
     "run.tagged": "{actor} changed the tags of run {after.run} in {target}",
     "template_run.queued": "{actor} ran template {target}",
     "template_run.continued": "{actor} continued {after.continues} from {after.from} as {target}",

@@ -179,6 +179,12 @@ on("click", "[data-follow-toggle]", (button) => {
   button.setAttribute("aria-pressed", String(button.getAttribute("aria-pressed") !== "true"));
   if (following()) toEnd();
 });
+// Who scrolls up reads; who comes back to the end follows again
+document.addEventListener("scroll", ({ target }) => {
+  const button = document.querySelector("[data-follow-toggle]");
+  if (!button || !target.matches?.("[data-follow]")) return;
+  button.setAttribute("aria-pressed", String(target.scrollHeight - target.scrollTop - target.clientHeight < 30));
+}, true);
 
 // What is scrolled inside a polled fragment stays where it was
 const places = new Map();

@@ -95,6 +95,43 @@ function goToChosen() {
   reveal(document.getElementById("steps-list"), document.querySelector("#steps-list [aria-current]"));
   shown = name;
 }
-const tend = () => { if (scale !== 1) apply(); else graph()?.classList.add("pans"); goToChosen(); };
+
+// -- the line that the address names: found in the window, or asked for
+function goToLine() {
+  const number = /^#L(\d{1,10})$/.exec(location.hash)?.[1], lines = document.getElementById("log-lines");
+  if (!number || !lines) return;
+  const line = document.getElementById(`L${number}`), query = new URLSearchParams(location.search);
+  lines.querySelectorAll(".current").forEach((one) => one.classList.remove("current"));
+  line?.classList.add("current");
+  if (line || query.get("line") === number) return;
+  query.set("line", number);
+  location.replace(`?${query}${location.hash}`);
+}
+document.addEventListener("click", (event) => {
+  const link = event.target.closest?.("#log-lines li > a");
+  if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
+  event.preventDefault();
+  history.replaceState(history.state, "", link.href);
+  goToLine();
+});
+addEventListener("hashchange", goToLine);
+
+// -- what was folded or unfolded stays so; the output of a process stays at its end
+const unfolded = new Map(), ends = new Set();
+document.addEventListener("htmx:beforeSwap", ({ target }) => {
+  target.querySelectorAll?.("details[id]").forEach((one) => unfolded.set(one.id, one.open));
+  target.querySelectorAll?.("[data-keeps-end]").forEach((one) => {
+    ends[one.scrollHeight - one.scrollTop - one.clientHeight < 30 ? "add" : "delete"](one.id);
+  });
+});
+function restore() {
+  unfolded.forEach((open, id) => { const one = document.getElementById(id); if (one) one.open = open; });
+  unfolded.clear();
+  ends.forEach((id) => { const one = document.getElementById(id); if (one) one.scrollTop = one.scrollHeight; });
+}
+document.querySelectorAll("[data-keeps-end]").forEach((one) => { one.scrollTop = one.scrollHeight; });
+
+const tend = () => { if (scale !== 1) apply(); else graph()?.classList.add("pans"); goToChosen(); restore(); };
 document.addEventListener("htmx:afterSwap", () => queueMicrotask(tend)); // after what is scrolled is where it was
 tend();
+goToLine();

@@ -176,6 +176,12 @@ def allowed_ids(
     return False, rights.answer.ids(rights.type, project)
 
 
+def reads_everything(user_id: UUID, tenant: Tenant) -> bool:
+    """Can the person read all objects of every type, so that they see what everyone sees who can? One statement."""
+    answer = _ask(user_id, tenant, READ, set(RESOURCES))
+    return all(answer.covers(kind) for kind in RESOURCES)
+
+
 def may_connect(user, tenant: Tenant) -> bool:
     """Can the person open a session with the tenant, by any role or any object shared with them? One statement.
 

@@ -226,6 +226,9 @@ class Hosting(Protocol):
     def places(self, tenant: Tenant) -> list[Path]:
         """Folders on this machine that hold them and count as the tenant's."""
 
+    def stores(self, tenant: Tenant) -> Path | None:
+        """The folder on this machine that holds the artifact stores of this tenant, and of no other."""
+
     def tail_log(self, tenant: Tenant, lines: int = 200) -> list[str]:
         """Last lines of the server's log, oldest first; before its first start, of what provisioning it said."""
 

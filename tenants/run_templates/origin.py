@@ -19,7 +19,7 @@ BULKY_OF_TEMPLATE = ("snapshot", "default_configuration", "previous_configuratio
 BULKY = ("configuration", "changes", *(f"template__{name}" for name in BULKY_OF_TEMPLATE))
 LOOKED_FOR = 150  # runs of a template: their ids go into an address, which proxies cut at 8 KiB
 SKIPPED = "skipped"  # ZenML's word for a step that hands on what an earlier run saved
-OUTPUT_LINES, OUTPUT_LENGTH = 100, 1000  # of the process of a failed re-run, and characters of a line
+OUTPUT_LINES, OUTPUT_LENGTH = 100, 1000  # of the process of a re-run, and characters of a line
 
 
 def rerun_of(tenant: Tenant, run_id: UUID) -> TemplateRun | None:
@@ -109,8 +109,14 @@ def runs_of_template(tenant: Tenant, template: str) -> list[UUID]:
     return list(runs.order_by("-number").values_list("zenml_run_id", flat=True)[:LOOKED_FOR])
 
 
-def output_of(rerun: TemplateRun | None) -> list[str]:
-    """The last lines that the process of a failed re-run printed, which no step's log may hold; [] for others."""
-    if rerun is None or rerun.state != TemplateRun.State.FAILED:
-        return []
+def prints(rerun: TemplateRun | None) -> bool:
+    """Is what its process prints worth showing: while it runs, and when it failed?"""
+    return rerun is not None and (not rerun.has_ended or rerun.state == TemplateRun.State.FAILED)
+
+
+def output_of(rerun: TemplateRun | None) -> list[str] | None:
+    """The last lines that the process of a re-run has printed, which no step's log may hold; None where `prints` says
+    no. Reads at most 64 KB of a file, and asks no server."""
+    if not prints(rerun):
+        return None
     return [line(text, OUTPUT_LENGTH) for text in runner.chosen().output(rerun.pk, OUTPUT_LINES)]

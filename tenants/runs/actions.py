@@ -34,3 +34,14 @@ def change_tags(
         after={"run": run.name, "tags": ", ".join(added)},
     )
     return run
+
+
+def stop(client: TenantClient, *, tenant: Tenant, run: Run, by: Actor) -> None:
+    """Ask the tenant's server to stop a run, wherever it was started. `client` acts as the same person.
+
+    Raises TenantRefused when they may not change it, or when the server cannot stop it, with its reason.
+    """
+    client.stop_run(run.id)
+    AuditEvent.objects.record(
+        "run.stop_asked", tenant, by=by, organization=tenant.organization, after={"run": run.name}
+    )

@@ -386,6 +386,15 @@ class TenantClient:
         """
         return run_of(self.call("PUT", f"/runs/{checked_id(run_id)}", json=body))
 
+    def stop_run(self, run_id: Id) -> None:
+        """Ask for a run's end: it is `stopping`, gets no further step, and is `stopped` once its steps are (0.98).
+
+        Gracefully: without, a server whose stack cannot end steps by force answers 501 and leaves it `stopping`.
+        TenantRefused for a run that ended, or that its orchestrator does not know yet; TenantNotFound by servers
+        that stop none.
+        """
+        self.call("POST", f"/runs/{checked_id(run_id)}/stop", graceful=True)
+
     def update_step(self, step_id: Id, body: Json) -> Step:
         """{status, end_time, exception_info: {message, traceback}}."""
         return step_of(self.call("PUT", f"/steps/{checked_id(step_id)}", json=body))

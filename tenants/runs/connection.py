@@ -46,6 +46,10 @@ def _token(user, tenant: Tenant) -> str:
     )
 
 
-def _key(user, tenant: Tenant) -> tuple:
+def mark_of(tenant: Tenant) -> str:
     """New secrets mean a new server, to which no old session belongs."""
-    return user.pk, tenant.pk, hashlib.sha256(tenant.sealed_secrets.encode()).hexdigest()
+    return hashlib.sha256(tenant.sealed_secrets.encode()).hexdigest()
+
+
+def _key(user, tenant: Tenant) -> tuple:
+    return user.pk, tenant.pk, mark_of(tenant)

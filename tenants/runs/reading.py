@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
-from itertools import accumulate, islice
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
 from django.utils import timezone
 
 from tenants.hosting.answers import identifier, is_number, line, listing, mapping, moment
@@ -23,16 +22,13 @@ from tenants.hosting.base import (
     TenantUnreachable,
 )
 from tenants.models import Tenant
-from tenants.runs.client import STATE_LENGTH, UNDER_WAY, ListPage, LogLine, Run, Step, TenantClient
+from tenants.runs.client import STATE_LENGTH, UNDER_WAY, ListPage, Run, Step, TenantClient
 from tenants.runs.connection import connect
 from tenants.runs.fan_outs import in_natural_order
-from zenpro_site.common.names import without_odd
+from tenants.runs.step_logs import LogChoice, LogPane, read_log
 from zenpro_site.common.ui import duration
 
 PAGE_SIZE = 20
-COLORS = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
-LINE_LENGTH = 10_000  # characters of one line of a log
-LOG_LINES, LOG_LENGTH = 500, 300_000  # lines and characters; more are in the download
 STEPS, LINKS = 1000, 20_000  # of one run that are looked at; servers may send any number
 METRICS, PARAMETERS = 1000, 2000  # values shown on one page
 VALUE_LENGTH = 2000  # characters of one value
@@ -187,20 +183,6 @@ class StepRow:
 
 
 @dataclass(frozen=True)
-class LogPane:
-    """Output of the chosen step; `note` says why there is none or not all."""
-
-    lines: list[LogLine] = field(default_factory=list)
-    note: str = ""
-    first: int = 1  # number of the first line shown
-    step_id: UUID | None = None  # whose output it is: that of the original for a cached step
-
-    @property
-    def text(self) -> str:
-        return "\n".join(line.message for line in self.lines)
-
-
-@dataclass(frozen=True)
 class RunPage:
     """Everything the page of one run shows, from two to four answers of its server."""
 
@@ -265,13 +247,14 @@ def open_run(
     details: bool = False,
     ended: str = "",
     output: bool = True,
+    log: LogChoice | None = None,
 ) -> RunPage:
     """Ask for a run, its steps and the chosen step's output. Raises TenantNotFound for an unknown run.
 
     `chosen` names a step; without it the first failed, running or last started one. `details` adds
     parameters and metrics of the steps; they are fetched anyway when a step failed. `ended`: in which state a
     re-run of ours has; nothing of it goes on, whatever the server believes of a run whose process is dead.
-    Without `output` the log is not asked for.
+    Without `output` the log is not asked for; `log` is which part of it is shown.
     """
     run, dag = client.run(run_id), client.run_dag(run_id)
     unseen, dag = max(len(step_nodes(dag)) - STEPS, 0), readable(dag)
@@ -286,8 +269,8 @@ def open_run(
     edges = step_edges(dag, known.values())
     rows = _in_order(rows, edges)
     step = _chosen(rows, chosen)
-    log = _readable_log(client, step, known) if output else LogPane()
-    return RunPage(run, rows, edges, known, step, log, dag["status"] or run.status, unseen)
+    pane = read_log(client.step_logs, step, _original(known, step), log) if output else LogPane()
+    return RunPage(run, rows, edges, known, step, pane, dag["status"] or run.status, unseen)
 
 
 def _in_order(rows: list[StepRow], edges: tuple[tuple[str, str], ...]) -> list[StepRow]:
@@ -399,71 +382,10 @@ def _is_step(nodes: dict, node_id: str) -> bool:
     return node_id in nodes and nodes[node_id]["type"] == "step"
 
 
-# -- output
-
-
-def _readable_log(client: TenantClient, step: StepRow | None, known: dict[str, Step]) -> LogPane:
-    """The log, or why there is none: one that the server cannot reach must not take the page with it (rerun §9)."""
-    try:
-        return _log(client, step, known)
-    except TenantRefused as refused:
-        if "outside of artifact store" in refused.reason:
-            return LogPane(note="The log stayed on the computer where the pipeline was run.")
-        return _unreadable(refused)
-    except (TenantUnreachable, TenantBusy) as silent:
-        return _unreadable(silent)
-
-
-def _unreadable(error: TenantError) -> LogPane:
-    """The server names its own files by their whole path."""
-    return LogPane(note=f"The log cannot be read: {error.reason.replace(str(settings.ZENPRO_DATA), '…')}")
-
-
-def _log(client: TenantClient, step: StepRow | None, known: dict[str, Step]) -> LogPane:
-    if step is None:
-        return LogPane(note="This run has no steps.")
-    if step.id is None:
-        note = "This step has not started yet." if step.status == "waiting" else "This step was not run."
-        return LogPane(note=note)
-    if step.status == "cached":
-        return _cached_log(client, _original(known.get(step.name)) or step.id)
-    return _pane(
-        client.step_logs(step.id), step.id, "No output yet." if step.status == "running" else "No output."
-    )
-
-
-def _cached_log(client: TenantClient, original: UUID) -> LogPane:
-    lines = client.step_logs(original)
-    if not lines:
-        return LogPane(note="Cached: the result comes from an earlier run, so there is no output.")
-    return replace(
-        _pane(lines, original), note="Cached: this is the output of the step that produced the result."
-    )
-
-
-def _original(step: Step | None) -> UUID | None:
+def _original(known: dict[str, Step], row: StepRow | None) -> UUID | None:
+    """The step of an earlier run whose result a cached one took."""
+    step = known.get(row.name) if row else None
     return identifier(mapping(step.raw.get("metadata")).get("original_step_run_id")) if step else None
-
-
-def _pane(lines: list[LogLine], step_id: UUID, empty: str = "") -> LogPane:
-    tail = [replace(one, message=_shown(one.message)) for one in lines[-LOG_LINES:]]
-    shown = _last_that_fit(tail)
-    skipped = len(lines) - shown
-    note = f"Download the log to see the first {skipped} lines." if skipped else ""
-    return LogPane(tail[len(tail) - shown :], note if lines else empty, skipped + 1, step_id)
-
-
-def _shown(message: str) -> str:
-    """Without colors, and without what would make the page say something else; the download has all of it."""
-    text = message[:LINE_LENGTH]
-    text = text if text.isprintable() else without_odd(COLORS.sub("", text))
-    return f"{text}…" if len(message) > LINE_LENGTH else text
-
-
-def _last_that_fit(lines: list[LogLine]) -> int:
-    """How many lines at the end go onto a page."""
-    lengths = accumulate(len(one.message) + 1 for one in reversed(lines))
-    return sum(length <= LOG_LENGTH for length in lengths)
 
 
 # -- configuration

@@ -205,6 +205,10 @@ def robot_is_inactive(world):
     world.robot.save()
 
 
+def run_goes_on(world):
+    runs.connect(world.admin, world.tenant).half_way()
+
+
 def another_session(world):
     other = Client(HTTP_USER_AGENT="Firefox/150 Linux")
     other.force_login(world.admin)
@@ -277,6 +281,7 @@ DEEDS = {
     "tenants:person_roles": Deed(lambda w: {"role": role_on_tenant(w)}),
     "tenants:team_roles": Deed(lambda w: {"role": role_on_tenant(w)}),
     "tenants:join": Deed(lambda w: {"role": role_on_tenant(w)}, lambda w: w.grant.delete()),
+    "tenants:run_stop": Deed(before=run_goes_on, values=lambda w: {"run": RUN_ID}),
     "tenants:run_tags": Deed(lambda w: {"tags": "best"}, values=lambda w: {"run": RUN_ID}),
     "enrollment:correct": Deed(
         lambda w: {"server_url": "https://zenml.example.org", "version": "0.98.0"},

@@ -5,6 +5,7 @@ from factories import make_tenant
 
 from tenants.hosting.local.hosting import LocalHosting
 from tenants.runs import reading as runs
+from tenants.runs import shared_looks
 from tests.tenants.runs.fakes import PROJECT, FakeTenantClient, connect_to
 
 
@@ -13,6 +14,7 @@ def server(monkeypatch):
     """Every tenant answers the pages with this client."""
     client = FakeTenantClient()
     monkeypatch.setattr(runs, "connect", connect_to(client))
+    monkeypatch.setattr(shared_looks, "KEPT", 0)  # tests change what it says from one look to the next
     lines = ["INFO: first line", "INFO: last line"]
     monkeypatch.setattr(LocalHosting, "tail_log", lambda hosting, tenant, count=200: lines)
     return client

@@ -99,6 +99,9 @@ class ElsewhereHosting:
     def places(self, tenant: Tenant) -> list[Path]:
         return []
 
+    def stores(self, tenant: Tenant) -> Path | None:
+        return None
+
     def tail_log(self, tenant: Tenant, lines: int = 200) -> list[str]:
         return []
 

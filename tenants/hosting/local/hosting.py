@@ -112,10 +112,13 @@ class LocalHosting:
 
     def places(self, tenant: Tenant) -> list[Path]:
         """Its folder, and its stores where they lie elsewhere."""
-        own, stores = folder_of(tenant), local_stores_of(tenant)
-        # One folder for all tenants is no one's: then only the disk's own end counts.
-        is_shared = str(stores) == settings.ZENPRO_LOCAL_STORES
-        return [own] if is_shared or stores.is_relative_to(own) else [own, stores]
+        own, stores = folder_of(tenant), self.stores(tenant)
+        return [own] if stores is None or stores.is_relative_to(own) else [own, stores]
+
+    def stores(self, tenant: Tenant) -> Path | None:
+        """One folder for all tenants is no one's: then only the disk's own end counts."""
+        stores = local_stores_of(tenant)
+        return None if str(stores) == settings.ZENPRO_LOCAL_STORES else stores
 
     def tail_log(self, tenant: Tenant, lines: int = 200) -> list[str]:
         return self.machine.tail_log(local_spec_of(tenant), lines) if tenant.port else []

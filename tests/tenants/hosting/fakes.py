@@ -96,6 +96,9 @@ class FakeHosting:
     def places(self, tenant):
         return []
 
+    def stores(self, tenant):
+        return None
+
     def tail_log(self, tenant, lines=200):
         return []
 

@@ -245,6 +245,11 @@ class FakeTenantClient:
         ]
         return run_of(self._known(self.run_answers, run_id))
 
+    def stop_run(self, run_id):
+        self._asked("stop_run")
+        self._known(self.run_answers, run_id)
+        self.run_answers[str(run_id)]["body"]["status"] = self.dags[str(run_id)]["status"] = "stopping"
+
     def update_step(self, step_id, body):
         self._asked("update_step")
         steps = [step for answer in self.step_answers.values() for step in answer["items"]]

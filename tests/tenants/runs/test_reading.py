@@ -8,6 +8,7 @@ from factories import make_member, make_template, make_template_run, make_tenant
 from tenants.hosting.base import TenantNotFound, TenantRefused, TenantUnreachable
 from tenants.run_templates import origin
 from tenants.runs import reading as runs
+from tenants.runs import step_logs
 from tenants.runs.client import LogLine, TenantClient, run_of, step_of
 from tests.tenants.runs.fakes import RUN_ID, FakeTenantClient, churn, connect_to
 
@@ -212,7 +213,7 @@ def test_a_log_steers_no_page_and_a_line_is_as_long_as_anybody_reads(client):
     said = ["\x1b[31mred\x1b[0m \u202etxt.exe\x07", "x" * 3_000_000, "a\tb — ü"]
     client.logs[step] = [LogLine(message, 20, datetime.now(UTC)) for message in said]
     shown = [line.message for line in runs.open_run(client, RUN_ID, "load_customers").log.lines]
-    assert shown == ["red txt.exe", "x" * runs.LINE_LENGTH + "…", "a\tb — ü"]
+    assert shown == ["red txt.exe", "x" * step_logs.LINE_LENGTH + "…", "a\tb — ü"]
 
 
 def test_long_log_is_cut_at_its_beginning(client):

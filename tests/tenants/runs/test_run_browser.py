@@ -2,6 +2,7 @@
 
 import os
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -122,3 +123,70 @@ def test_without_scripts_the_graph_scrolls_and_links_work(visits, world, server)
     expect(page.locator("#log-h")).to_contain_text("train_fold_37")
     page.get_by_role("link", name="All 54").click()
     expect(page.locator("svg.dag .node")).to_have_count(54)
+
+
+def log_of(server, count):
+    """The run is half way, and a step of it has so many lines."""
+    server.half_way("train")
+    step = next(node["id"] for node in server.dags[str(RUN_ID)]["nodes"] if node["name"] == "train")
+    server.logs[step] = [
+        LogLine(f"epoch {n}: loss {1 / n:.4f}", 40 if n % 100 == 0 else 20, datetime.now(UTC))
+        for n in range(1, count + 1)
+    ]
+    return server.logs[step]
+
+
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
+def test_the_log_is_in_order(visits, world, server, width, scheme):
+    log_of(server, 50_000)
+    page = visits.open(f"{world[0]}?q=epoch+4990&line=49903#hit", world[1], width, scheme)
+    assert in_sight(page, "#log-lines", "#hit")
+    expect(page.get_by_text("5 of 11")).to_be_visible()
+    assert problems(page) == []
+    picture(page, f"log-{scheme}-{width}")
+    page.goto(f"{page.url.partition('?')[0]}?level=error&wrap=off")
+    assert problems(page) == []
+    picture(page, f"errors-{scheme}-{width}")
+
+
+def test_the_log_follows_unless_somebody_reads(visits, world, server):
+    log = log_of(server, 900)
+    page = visits.open(f"{world[0]}?step=train", world[1])
+    follow, lines = page.get_by_role("button", name="Follow"), page.locator("#log-lines")
+    expect(follow).to_have_attribute("aria-pressed", "true")
+    page.get_by_role("link", name="Create template").evaluate("() => scrollTo(0, document.body.scrollHeight)")
+    log.append(LogLine("epoch 901: at the end", 20, None))
+    expect(page.get_by_text("epoch 901: at the end")).to_be_in_viewport()
+    lines.evaluate("log => { log.scrollTop = 4000 }")
+    expect(follow).to_have_attribute("aria-pressed", "false")
+    log.append(LogLine("epoch 902: unseen", 20, None))
+    expect(page.get_by_text("epoch 902: unseen")).to_be_attached()
+    expect(lines).to_have_js_property("scrollTop", 4000)
+    follow.click()
+    expect(page.get_by_text("epoch 902: unseen")).to_be_in_viewport()
+    assert visits.errors == []
+
+
+def test_a_line_has_an_address(visits, world, server):
+    log_of(server, 50_000)
+    page = visits.open(f"{world[0]}?step=train#L120", world[1])
+    expect(page).to_have_url(re.compile(r"line=120#L120$"))
+    expect(page.locator("#L120")).to_be_in_viewport()
+    expect(page.locator("#L120")).to_have_class(re.compile("current"))
+    page.locator("#L130 a").click()
+    expect(page).to_have_url(re.compile(r"line=130#L130$"))
+    expect(page.locator("#L130")).to_have_class(re.compile("current"))
+
+
+def test_the_log_needs_no_scripts(visits, world, server):
+    log_of(server, 5000)
+    page = visits.open(f"{world[0]}?step=train", world[1], java_script_enabled=False)
+    page.get_by_label("Search the log").fill("epoch 4200")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("1 of 1", exact=True)).to_be_visible()
+    expect(page.locator("#hit mark")).to_have_text("epoch 4200")
+    page.get_by_role("link", name="Errors").click()
+    expect(page.locator("#log-lines li")).to_have_count(50)
+    page.goto(f"{page.url.partition('?')[0]}?step=train")
+    page.get_by_role("link", name="Earlier lines").click()
+    expect(page.locator("#L4001")).to_be_attached()

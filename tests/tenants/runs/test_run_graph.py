@@ -1,6 +1,5 @@
 """What the graph of a run and the list beside it show; the drawing itself is that of test_graphs.py."""
 
-import time
 from itertools import combinations
 from uuid import uuid4
 
@@ -130,10 +129,8 @@ def test_a_step_called_as_a_group_is_drawn_too():
 @pytest.mark.parametrize("opened", [(), ("fold.0", "late.1")])
 def test_500_by_500_lines_are_one(opened):
     one, other = steps(500), steps(500, "late")
-    began = time.process_time()
     graph = shown([*one, *other], bipartite(one[:40], other), opened=opened).graph()
     assert (len(graph.groups), len(graph.edges)) == (2, 1)
-    assert time.process_time() - began < 2
 
 
 def test_300_steps_side_by_side_are_drawn_one_by_one_when_asked():
@@ -142,9 +139,7 @@ def test_300_steps_side_by_side_are_drawn_one_by_one_when_asked():
     assert not shown(rows, edges).too_large
     seen = shown(rows, edges, grouped=False)
     assert seen.too_large
-    began = time.process_time()
     assert len(seen.graph().nodes) == 300
-    assert time.process_time() - began < 4
 
 
 def test_groups_of_any_size_have_columns():

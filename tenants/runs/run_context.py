@@ -1,0 +1,66 @@
+"""What the templates of a run need beside the run: its steps as they are shown, and the addresses of its links."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.http import QueryDict
+from django.urls import reverse
+
+from tenants.runs.client import Run
+from tenants.runs.metadata import logged
+from tenants.runs.reading import RunPage
+from tenants.runs.run_graph import shown
+from tenants.runs.step_logs import LogChoice
+
+OPENED = 50  # groups of steps named in an address
+KEPT = ("graph", "open", "wrap", "level")  # of the address of a run, when another step is chosen
+
+
+def steps_context(asked: QueryDict, page: RunPage) -> dict[str, Any]:
+    """Steps, grouped unless the address says otherwise, and their drawing unless it is large and no one asked."""
+    chosen = page.chosen.name if page.chosen else ""
+    opened, all_steps = asked.getlist("open")[:OPENED], asked.get("graph") == "all"
+    steps = shown(page.steps, page.edges, chosen, grouped=not all_steps, opened=opened)
+    draws = not steps.too_large or "graph" in asked
+    graph = steps.graph() if draws else None
+    return {
+        "steps": steps,
+        "graph": graph,
+        "next_failed": steps.failed_after(chosen),
+        "undrawable": draws and graph is None and page.steps,
+        "all_steps": all_steps,
+        "opened": opened,
+        "choice": LogChoice.of(asked),
+        "follows": page.live and not page.log.later and not asked.get("line"),
+        **_links(asked),
+    }
+
+
+def _links(asked: QueryDict) -> dict[str, str]:
+    """What stays of the address, "&…", when another step is chosen, and when one thing of it changes."""
+    return {
+        "kept": _kept(asked, KEPT),
+        "kept_closed": _kept(asked, KEPT, "open"),
+        "kept_plain": _kept(asked, KEPT, "open", "graph"),
+        "kept_log": _kept(asked, (*KEPT, "q")),
+        "kept_level": _kept(asked, (*KEPT, "q"), "level"),
+        "kept_wrap": _kept(asked, (*KEPT, "q", "line"), "wrap"),
+    }
+
+
+def _kept(asked: QueryDict, names: Sequence[str], *without: str) -> str:
+    left = asked.copy()
+    for name in [name for name in left if name not in names or name in without]:
+        del left[name]
+    return f"&{left.urlencode()}" if left else ""
+
+
+def artifacts_context(request, run: Run, artifacts) -> dict[str, Any]:
+    """The chosen artifact's metadata, and where its frame or picture is."""
+    details, shown_as = artifacts.details, artifacts.visualization
+    args = [request.org.slug, request.tenant.slug, run.id]
+    known = {"artifacts": artifacts, "logged": logged([("", details.metadata)] if details else [])}
+    if shown_as and not shown_as.fault and shown_as.kind in ("html", "image"):
+        frame = reverse("tenants:artifact_frame", args=[*args, artifacts.chosen.id, artifacts.index])
+        known["picture" if shown_as.kind == "image" else "frame"] = frame
+    return known

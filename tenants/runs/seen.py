@@ -1,0 +1,33 @@
+"""What a page has shown, in one word: a page that asks again and has seen everything is told so, and stays as it is."""
+
+import hashlib
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from tenants.runs.reading import RunPage, StepRow
+
+TICK = 5  # seconds after which times that go on are shown anew
+
+
+def digest(*parts: Any) -> str:
+    """Equal for equal values that Python writes in one way: texts, numbers, times, tuples and lists of these."""
+    return hashlib.sha256(repr(parts).encode(errors="replace")).hexdigest()[:20]
+
+
+def seen_of(page: RunPage, rerun, view: str, rights: Iterable[str]) -> str:
+    """Of all that a page about a run shows and that may change while it is open: states, messages, output, buttons.
+
+    `rerun` is the TemplateRun that made it, or None.
+    """
+    ours = (rerun.state, rerun.cancel_requested_at, rerun.state_reason, rerun.stop_reason) if rerun else ()
+    log, tick = page.log, int(time.time() // TICK) if page.live else 0
+    output = (log.step_id, log.total, log.passing, log.hits, log.note, log.lines[-1:])
+    return digest(
+        view, tick, page.status, page.run.reason, page.live, page.chosen and page.chosen.name, page.unseen,
+        [_said(step) for step in page.steps], output, page.run.tags, ours, sorted(map(str, rights)),
+    )  # fmt: skip
+
+
+def _said(step: StepRow) -> tuple:
+    return step.name, step.status, step.id, step.message

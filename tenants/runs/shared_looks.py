@@ -1,0 +1,121 @@
+"""What a server said a moment ago, for everyone who may see the same: five people who watch a run are one look.
+
+Who may see what is decided for each person, each time, by our own rules, which are those that the server asks for:
+people who may read everything in a tenant get equal answers and share them; everybody else's are their own. Nothing is
+kept longer than KEPT seconds, and only in this process.
+"""
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from tenants.access.decisions import reads_everything
+from tenants.hosting.base import TenantUnreachable
+from tenants.models import Tenant
+from tenants.runs.client import Json, LogLine, Run, Step, TenantClient
+from tenants.runs.connection import mark_of
+from tenants.runs.log_files import read_file
+
+KEPT = 1.5  # seconds; pages ask every two
+PATIENCE = 10.0  # seconds to wait for who is asking; a call takes eight at most
+SIZE = 200  # answers
+
+
+@dataclass
+class _Look:
+    """One answer, and who is asking for it."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    ends: float = 0.0
+    answer: Any = None
+    error: TenantUnreachable | None = None
+
+
+class SharedLooks:
+    """Answers by their keys, for a moment; one reader at a time asks for each, the others wait for what they hear."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic):
+        self.clock = clock
+        self._looks: OrderedDict[Hashable, _Look] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: Hashable, ask: Callable[[], Any]) -> Any:
+        """The answer, or what `ask` says now. A server that does not answer is silent for all who wait for it; a
+        refusal is only for who was refused. Raises what `ask` raises, and TenantUnreachable."""
+        look = self._look(key)
+        if not look.lock.acquire(timeout=PATIENCE):
+            raise TenantUnreachable("The server does not answer in time.")
+        try:
+            if self.clock() >= look.ends:
+                self._ask(look, ask)
+            if look.error:
+                raise look.error
+            return look.answer
+        finally:
+            look.lock.release()
+
+    def _ask(self, look: _Look, ask: Callable[[], Any]) -> None:
+        look.answer = look.error = None
+        try:
+            look.answer = ask()
+        except TenantUnreachable as silent:
+            look.error = silent
+        look.ends = self.clock() + KEPT
+
+    def _look(self, key: Hashable) -> _Look:
+        with self._lock:
+            look = self._looks.setdefault(key, _Look())
+            self._looks.move_to_end(key)
+            while len(self._looks) > SIZE:
+                self._looks.popitem(last=False)
+            return look
+
+
+LOOKS = SharedLooks()
+
+
+class SharedClient:
+    """The calls of a TenantClient that pages of runs repeat, answered from what was just said to the same circle."""
+
+    def __init__(
+        self,
+        client: TenantClient,
+        circle: Hashable,
+        stores: Path | None = None,
+        looks: SharedLooks = LOOKS,
+    ):
+        self.client, self.circle, self.stores, self.looks = client, circle, stores, looks
+
+    def run(self, run_id: UUID) -> Run:
+        return self._get(self.client.run, run_id)
+
+    def run_dag(self, run_id: UUID) -> Json:
+        return self._get(self.client.run_dag, run_id)
+
+    def steps(self, run_id: UUID, project: UUID | None = None) -> list[Step]:
+        return self._get(self.client.steps, run_id, project)
+
+    def step_logs(self, step_id: UUID) -> Sequence[LogLine]:
+        """From its file where that is on this machine, else from the server."""
+        return self._get(self._log, step_id)
+
+    def _log(self, step_id: UUID) -> Sequence[LogLine]:
+        found = read_file(self.stores, self.client.step(step_id)) if self.stores else None
+        return self.client.step_logs(step_id) if found is None else found
+
+    def _get(self, call: Callable, *args: Any) -> Any:
+        return self.looks.get((self.circle, call.__name__, *args), partial(call, *args))
+
+
+def circle_of(user, tenant: Tenant) -> Hashable:
+    """Equal for people who get equal answers from the server. One query, and none is saved: a right that was taken is
+    gone at the next look."""
+    if reads_everything(user.pk, tenant):
+        return tenant.pk, mark_of(tenant)
+    return tenant.pk, mark_of(tenant), user.pk

@@ -1,0 +1,234 @@
+"""One look at a server for all who watch, never for who may see less; and pages that have seen everything."""
+
+import threading
+from uuid import uuid4
+
+import pytest
+from django.urls import reverse
+from factories import make_grant, make_member, make_role, make_template, make_template_run
+
+from tenants.hosting.base import TenantRefused, TenantUnreachable
+from tenants.run_templates.engine import runner
+from tenants.runs import seen, shared_looks
+from tenants.runs.shared_looks import SharedLooks, circle_of
+from tests.tenants.runs.fakes import RUN_ID
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """What the looks take for the time: tests set its `now`."""
+
+    class Clock:
+        now = 100.0
+
+        def __call__(self):
+            return self.now
+
+    made = Clock()
+    monkeypatch.setattr(shared_looks, "KEPT", 1.5)
+    monkeypatch.setattr(shared_looks.LOOKS, "clock", made)
+    monkeypatch.setattr(seen, "TICK", 10**12)
+    shared_looks.LOOKS._looks.clear()
+    return made
+
+
+@pytest.fixture
+def watch(tenant, as_user, server, clock):
+    """watch(person, seen=…): what a poll of the run's page answers; server.calls starts anew."""
+    server.half_way()
+
+    def poll(person, name="run_detail", target="run", **query):
+        address = reverse(f"tenants:{name}", args=[tenant.organization.slug, tenant.slug, RUN_ID])
+        return as_user(person).get(address, query, HTTP_HX_REQUEST="true", HTTP_HX_TARGET=target)
+
+    return poll
+
+
+def people(org, tenant, *roles):
+    made = [make_member(org) for _ in roles]
+    for person, role in zip(made, roles, strict=True):
+        make_grant(tenant, person, role)
+    return made
+
+
+def mark(answer, of="seen"):
+    """What the page will say it has seen."""
+    return answer.content.decode().partition(f"{of}=")[2].partition('"')[0]
+
+
+# -- who shares
+
+
+def test_people_who_read_everything_are_one_circle(org, tenant):
+    circles = {circle_of(person, tenant) for person in people(org, tenant, "viewer", "developer", "admin")}
+    assert len(circles) == 1
+
+
+def test_who_may_read_less_is_alone(org, tenant):
+    make_role(org, rights=["pipeline_run:read", "pipeline:read"])
+    one, other = people(org, tenant, "reviewer", "reviewer")
+    nobody = make_member(org)
+    circles = {circle_of(person, tenant) for person in (one, other, nobody, *people(org, tenant, "viewer"))}
+    assert len(circles) == 4
+
+
+def test_a_right_that_is_taken_is_gone_at_the_next_look(org, tenant, watch):
+    one, other = people(org, tenant, "viewer", "viewer")
+    assert circle_of(one, tenant) == circle_of(other, tenant)
+    tenant.grants.get(membership__user=other).delete()
+    assert circle_of(one, tenant) != circle_of(other, tenant)
+    watch(one)
+    assert watch(other).status_code == 404
+
+
+# -- what it costs
+
+
+def test_twenty_watchers_are_one_look(org, tenant, watch, server):
+    watchers = people(org, tenant, *["viewer", "developer"] * 10)
+    for person in watchers:
+        assert "every 2s" in watch(person).content.decode()
+    assert server.calls == ["run", "run_dag", "step_logs"]
+
+
+def test_a_look_is_short(org, tenant, watch, server, clock):
+    one, other = people(org, tenant, "viewer", "viewer")
+    watch(one)
+    clock.now += 1.6
+    watch(other)
+    assert server.calls == ["run", "run_dag", "step_logs"] * 2
+
+
+def test_who_may_read_less_asks_alone(org, tenant, watch, server):
+    make_role(org, rights=["pipeline_run:read", "pipeline:read"])
+    for person in people(org, tenant, "reviewer", "viewer"):
+        watch(person)
+    assert server.calls == ["run", "run_dag", "step_logs"] * 2
+
+
+# -- unchanged
+
+
+def test_an_unchanged_poll_is_204(org, tenant, watch):
+    (person,) = people(org, tenant, "viewer")
+    first = watch(person)
+    assert first.status_code == 200
+    again = watch(person, seen=mark(first))
+    assert (again.status_code, again.content) == (204, b"")
+
+
+def test_what_changed_is_sent(org, tenant, watch, server, clock):
+    (person,) = people(org, tenant, "viewer")
+    first = mark(watch(person))
+    server.dags[str(RUN_ID)]["nodes"][0]["metadata"]["status"] = "failed"
+    clock.now += 2
+    assert watch(person, seen=first).status_code == 200
+
+
+def test_other_rights_are_other_buttons(org, tenant, watch):
+    viewer, admin = people(org, tenant, "viewer", "admin")
+    assert watch(admin, seen=mark(watch(viewer))).status_code == 200
+
+
+def test_a_whole_page_is_always_sent(org, tenant, watch, as_user):
+    (person,) = people(org, tenant, "viewer")
+    address = reverse("tenants:run_detail", args=[org.slug, tenant.slug, RUN_ID])
+    assert as_user(person).get(address, {"seen": mark(watch(person))}).status_code == 200
+
+
+def test_times_that_go_on_are_shown_anew(org, tenant, watch, monkeypatch):
+    (person,) = people(org, tenant, "viewer")
+    first = mark(watch(person))
+    monkeypatch.setattr(seen, "TICK", 1e-3)
+    assert watch(person, seen=first).status_code == 200
+
+
+# -- the output of our own runner
+
+
+@pytest.fixture
+def rerun(org, tenant, settings, tmp_path):
+    settings.ZENPRO_DATA = tmp_path
+    made = make_template_run(make_template(tenant), zenml_run_id=RUN_ID, state="running")
+    runner.output_file(made.pk).parent.mkdir(parents=True)
+    runner.output_file(made.pk).write_text("Importing\n<b>train</b>\n")
+    return made
+
+
+def test_output_is_for_those_who_see_the_run(org, tenant, watch, rerun, outsider, server):
+    assert watch(outsider, "run_output", "output").status_code == 404
+    (person,) = people(org, tenant, "viewer")
+    server.error = TenantRefused(403, "No.")
+    answer = watch(person, "run_output", "output")
+    assert (answer.status_code, answer.content) == (204, b"")
+
+
+def test_output_of_a_run_is_live_and_asks_once(org, tenant, watch, rerun, server):
+    one, other = people(org, tenant, "viewer", "viewer")
+    page = watch(one).content.decode()
+    assert "&lt;b&gt;train" in page and "every 1s" in page
+    server.calls.clear()
+    first = watch(other, "run_output", "output")
+    assert "&lt;b&gt;train" in first.content.decode() and "<html" not in first.content.decode()
+    assert watch(one, "run_output", "output", seen=mark(first)).status_code == 204
+    with runner.output_file(rerun.pk).open("a") as file:
+        file.write("epoch 2\n")
+    assert "epoch 2" in watch(one, "run_output", "output", seen=mark(first)).content.decode()
+    assert server.calls == []
+
+
+def test_output_without_htmx_is_the_run(org, tenant, as_user, server):
+    (person,) = people(org, tenant, "viewer")
+    args = [org.slug, tenant.slug, RUN_ID]
+    answer = as_user(person).get(reverse("tenants:run_output", args=args))
+    assert (answer.status_code, answer.url) == (302, reverse("tenants:run_detail", args=args))
+
+
+# -- one reader at a time
+
+
+def test_one_asks_and_the_others_wait(monkeypatch):
+    monkeypatch.setattr(shared_looks, "KEPT", 60)
+    looks, asked, begun, go_on = SharedLooks(), [], threading.Event(), threading.Event()
+
+    def ask():
+        asked.append(1)
+        begun.set()
+        assert go_on.wait(30)
+        return "answer"
+
+    heard = []
+    threads = [threading.Thread(target=lambda: heard.append(looks.get("key", ask))) for _ in range(8)]
+    threads[0].start()
+    assert begun.wait(30)
+    for thread in threads[1:]:
+        thread.start()
+    go_on.set()
+    for thread in threads:
+        thread.join(30)
+    assert (heard, asked) == (["answer"] * 8, [1])
+
+
+def test_silence_is_shared_and_a_refusal_is_not(clock):
+    looks, calls = SharedLooks(clock), []
+
+    def raises(error):
+        calls.append(error)
+        raise error
+
+    for error in (TenantUnreachable("Silent."), TenantRefused(403, "No.")):
+        for _ in range(2):
+            with pytest.raises(type(error)):
+                looks.get(type(error), lambda error=error: raises(error))
+    assert [type(error).__name__ for error in calls] == [
+        "TenantUnreachable",
+        "TenantRefused",
+        "TenantRefused",
+    ]
+
+
+def test_few_answers_are_kept(clock):
+    looks = SharedLooks(clock)
+    for _ in range(shared_looks.SIZE + 5):
+        looks.get(uuid4(), lambda: 1)
+    assert len(looks._looks) == shared_looks.SIZE
