@@ -6,7 +6,7 @@ from csp.constants import NONE
 from csp.decorators import csp_update
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.http import Http404, HttpResponse, QueryDict
+from django.http import FileResponse, Http404, HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
@@ -15,8 +15,16 @@ from orgs.permissions import Permission
 from tenants.access.gate import tenant_view
 from tenants.hosting.base import TenantNotFound
 from tenants.models.tenant_permissions import TenantPermission
+from tenants.run_templates.access import may_edit
 from tenants.run_templates.continuing import can_continue
-from tenants.run_templates.origin import output_of, rerun_of, runs_of_template, with_origins
+from tenants.run_templates.origin import (
+    opened_kept,
+    output_of,
+    rerun_of,
+    runs_of_template,
+    why_failed,
+    with_origins,
+)
 from tenants.runs import columns
 from tenants.runs.actions import change_tags
 from tenants.runs.artifacts import model_of, open_artifacts
@@ -207,9 +215,20 @@ def run_detail(request, run):
     if answer:
         answer["page"] = with_origins(answer["page"], rerun)
         context |= {"rerun": rerun, "output": output_of(rerun), **_run(request, **answer)}
-        context["can_continue"] = context["can_run"] and can_continue(request.tenant, rerun, answer["page"])
+        context |= _after_failure(request, rerun, answer["page"], context)
     response = render_partial(request, "runs/run.html#run", context)
     return _with_frame(request, response, context.get("frame", ""))
+
+
+def _after_failure(request, rerun, page, known) -> dict:
+    """Why it failed, and what whoever looks can do about it."""
+    rights = request.tenant_permissions
+    can_see_code = TenantPermission.TEMPLATE_VIEW in rights
+    return {
+        "can_continue": known["can_run"] and can_continue(request.tenant, rerun, page),
+        "can_edit": rerun is not None and may_edit(request.user, rerun.template, rights),
+        "why": why_failed(page, rerun, known["output"], can_see_code),
+    }
 
 
 def _shown(client, run, view: str, ended: str, asked) -> dict:
@@ -270,6 +289,24 @@ def step_log(request, run, step):
     name, text = answer
     response = HttpResponse(text, content_type="text/plain; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response
+
+
+@require_safe
+@tenant_view(TenantPermission.VIEW)
+def run_kept(request, run):
+    """What a failed run wrote in its working directory, for whom the server shows the run: one call."""
+    rerun = rerun_of(request.tenant, run)
+    known, trouble = _ask(request, lambda client: client.run(run))
+    if trouble:
+        return HttpResponse(f"{trouble.title}. {trouble.text}\n", content_type="text/plain", status=503)
+    packed = opened_kept(rerun) if rerun else None
+    if packed is None:
+        raise Http404("Nothing of this run is kept.")
+    response = FileResponse(packed, as_attachment=True, filename=f"{file_name(known.name)}.tar.gz")
+    response["Content-Type"] = "application/octet-stream"
+    response["Content-Security-Policy"] = "sandbox; default-src 'none'"
+    response["Cross-Origin-Resource-Policy"] = "same-origin"
     return response
 
 

@@ -40,5 +40,6 @@ urlpatterns = [
         artifact_views.artifact_frame,
         name="artifact_frame",
     ),
+    path("<slug:tenant>/runs/<uuid:run>/written/", run_views.run_kept, name="run_kept"),
     path("<slug:tenant>/runs/<uuid:run>/steps/<uuid:step>/log/", run_views.step_log, name="step_log"),
 ]

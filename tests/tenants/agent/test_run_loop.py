@@ -523,7 +523,8 @@ def test_a_runner_that_dies_before_it_begins_says_why(loop, run, server, here):
     ticks(loop, lambda: fresh(run).has_ended)
     assert state(run) == (
         "failed",
-        "The process of the run ended with an error: ModuleNotFoundError: No module named 'x'",
+        "The process of the run ended with an error: The module x is missing. "
+        "(zenml/entrypoints/entrypoint.py, line 15)",
     )
     assert server.only_run.status == "failed"
 

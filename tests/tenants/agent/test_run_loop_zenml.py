@@ -1,6 +1,7 @@
 """Re-runs of the example on a real, unmodified ZenML server, asked and started as the people who click."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -325,6 +326,7 @@ def test_a_failing_step_is_named(template, here):
         done = ended(queue_run(template=template, configuration=configuration, by=Actor(people["dev"])))
     assert done.state == "failed"
     assert done.state_reason.startswith("The step evaluate failed: AUC 0.")
+    assert re.search(r"\(churn/steps\.py, line \d+\)$", done.state_reason)
 
 
 def test_a_failed_run_is_continued_and_what_completed_is_not_run_again(template, here):
