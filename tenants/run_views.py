@@ -6,7 +6,7 @@ from csp.constants import NONE
 from csp.decorators import csp_update
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.http import FileResponse, Http404, HttpResponse, QueryDict
+from django.http import Http404, HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
@@ -18,7 +18,6 @@ from tenants.models.tenant_permissions import TenantPermission
 from tenants.run_templates.access import may_edit
 from tenants.run_templates.continuing import can_continue
 from tenants.run_templates.origin import (
-    opened_kept,
     output_of,
     rerun_of,
     runs_of_template,
@@ -289,24 +288,6 @@ def step_log(request, run, step):
     name, text = answer
     response = HttpResponse(text, content_type="text/plain; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="{name}"'
-    return response
-
-
-@require_safe
-@tenant_view(TenantPermission.VIEW)
-def run_kept(request, run):
-    """What a failed run wrote in its working directory, for whom the server shows the run: one call."""
-    rerun = rerun_of(request.tenant, run)
-    known, trouble = _ask(request, lambda client: client.run(run))
-    if trouble:
-        return HttpResponse(f"{trouble.title}. {trouble.text}\n", content_type="text/plain", status=503)
-    packed = opened_kept(rerun) if rerun else None
-    if packed is None:
-        raise Http404("Nothing of this run is kept.")
-    response = FileResponse(packed, as_attachment=True, filename=f"{file_name(known.name)}.tar.gz")
-    response["Content-Type"] = "application/octet-stream"
-    response["Content-Security-Policy"] = "sandbox; default-src 'none'"
-    response["Cross-Origin-Resource-Policy"] = "same-origin"
     return response
 
 

@@ -2,7 +2,7 @@ from django.urls import path
 
 from tenants import run_views, views
 from tenants.access.pages import grant_views, member_views
-from tenants.run_templates.pages import compare_views
+from tenants.run_templates.pages import compare_views, kept_views
 from tenants.runs import artifact_views, saved_views
 
 app_name = "tenants"
@@ -40,6 +40,6 @@ urlpatterns = [
         artifact_views.artifact_frame,
         name="artifact_frame",
     ),
-    path("<slug:tenant>/runs/<uuid:run>/written/", run_views.run_kept, name="run_kept"),
+    path("<slug:tenant>/runs/<uuid:run>/written/", kept_views.run_kept, name="run_kept"),
     path("<slug:tenant>/runs/<uuid:run>/steps/<uuid:step>/log/", run_views.step_log, name="step_log"),
 ]
