@@ -15,6 +15,7 @@ from orgs.permissions import Permission
 from tenants.access.gate import tenant_view
 from tenants.hosting.base import TenantNotFound
 from tenants.models.tenant_permissions import TenantPermission
+from tenants.run_templates.access import may_edit
 from tenants.run_templates.continuing import can_continue
 from tenants.run_templates.document.hidden import with_masks
 from tenants.run_templates.origin import (
@@ -23,6 +24,7 @@ from tenants.run_templates.origin import (
     repeatable,
     rerun_of,
     runs_of_template,
+    why_failed,
     with_origins,
 )
 from tenants.run_templates.pages.presentation import recorded_changes
@@ -230,6 +232,7 @@ def run_detail(request, run):
             return HttpResponse(status=204)
         context |= {"rerun": rerun, "seen": seen, **_printed(rerun), **_run(request, **answer)}
         context |= _next_steps(request, run, rerun, answer["page"])
+        context["why"] = _why(request, rerun, answer["page"], context["output"])
     context["here"] = tidy(request.GET, "seen")
     response = render_partial(request, "runs/run.html#run", context)
     return _with_frame(request, response, context.get("frame", ""))
@@ -262,10 +265,19 @@ def _printed(rerun) -> dict:
 
 def _next_steps(request, run, rerun, page) -> dict[str, object]:
     """What the person who looks can do with the run, and what had been changed for it."""
-    doors = doors_of(request.tenant, run, rerun, request.user, request.tenant_permissions)
-    can_go_on = doors.can_run and can_continue(request.tenant, rerun, page)
-    changes = recorded_changes(rerun) if rerun else []
-    return {"doors": doors, "can_continue": can_go_on, "changes": changes}
+    rights = request.tenant_permissions
+    doors = doors_of(request.tenant, run, rerun, request.user, rights)
+    return {
+        "doors": doors,
+        "can_continue": doors.can_run and can_continue(request.tenant, rerun, page),
+        "can_edit": rerun is not None and may_edit(request.user, rerun.template, rights),
+        "changes": recorded_changes(rerun) if rerun else [],
+    }
+
+
+def _why(request, rerun, page, output: list[str] | None):
+    """Why it failed, with lines of its code for those who may see them."""
+    return why_failed(page, rerun, output or [], TenantPermission.TEMPLATE_VIEW in request.tenant_permissions)
 
 
 def _shown(request, client, run, view: str, ended: str) -> dict:

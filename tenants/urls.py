@@ -2,7 +2,7 @@ from django.urls import path
 
 from tenants import run_views, views
 from tenants.access.pages import grant_views, member_views
-from tenants.run_templates.pages import compare_views
+from tenants.run_templates.pages import compare_views, kept_views
 from tenants.runs import artifact_views, saved_views, stop_views
 
 app_name = "tenants"
@@ -42,5 +42,6 @@ urlpatterns = [
     ),
     path("<slug:tenant>/runs/<uuid:run>/stop/", stop_views.run_stop, name="run_stop"),
     path("<slug:tenant>/runs/<uuid:run>/output/", run_views.run_output, name="run_output"),
+    path("<slug:tenant>/runs/<uuid:run>/written/", kept_views.run_kept, name="run_kept"),
     path("<slug:tenant>/runs/<uuid:run>/steps/<uuid:step>/log/", run_views.step_log, name="step_log"),
 ]

@@ -67,6 +67,9 @@ ZENPRO_RUN_CPUS = env.float("ZENPRO_RUN_CPUS", default=0.0, least=0, most=4096) 
 ZENPRO_RUN_PORTS = env.ports(
     "ZENPRO_RUN_PORTS"
 )  # where programs of runs may listen, beside what the system chooses
+ZENPRO_KEPT_DAYS = env.int(
+    "ZENPRO_KEPT_DAYS", default=7
+)  # what a failed run wrote can be downloaded; 0: not at all
 ZENPRO_TENANT_DISK = load_size(env, "ZENPRO_TENANT_DISK", "20G")  # bytes on disk of one tenant; 0: no limit
 ADMIN_URL = env.path_prefix("ZENPRO_ADMIN_URL", default="admin/")
 ZENPRO_CODE_ROOTS = load_code_roots(env)  # where templates may take code from

@@ -147,7 +147,7 @@ def places_of(tenant: Tenant) -> Iterator[Path]:
 
 
 def sweep_runs() -> int:
-    """Remove everything but the output of re-runs that have ended, and all of those that exist no more, as those of a
+    """Remove everything but the output, and what is kept, of re-runs that have ended, and all of those that exist no more, as those of a
     template that was deleted. Returns of how many.
 
     What is left of an ended one usually is gone at once; this is for an agent that was killed before it could, and for
@@ -184,15 +184,23 @@ def _folders(runs: Path) -> Iterator[tuple[UUID, Path]]:
 
 
 def _sweep_some(left: dict[UUID, Path]) -> int:
-    known = {run.pk: run for run in TemplateRun.objects.filter(pk__in=left).only("state", "ended_at")}
+    known = {
+        run.pk: run for run in TemplateRun.objects.filter(pk__in=left).only("state", "ended_at", "kept_until")
+    }
     gone = [folder for pk, folder in left.items() if pk not in known and _is_old(folder, SETTLED)]
     for folder in gone:
         _remove(folder)
-    ended = [left[pk] for pk, run in known.items() if _is_settled(run) and _remains(left[pk])]
-    for folder in ended:
-        for name in _remains(folder):
+    ended = [(left[pk], _stays(run)) for pk, run in known.items() if _is_settled(run)]
+    ended = [(folder, stays) for folder, stays in ended if _remains(folder, stays)]
+    for folder, stays in ended:
+        for name in _remains(folder, stays):
             _remove(folder / name)
     return len(gone) + len(ended)
+
+
+def _stays(run: TemplateRun) -> set[str]:
+    """Names in the folder of a re-run that ended."""
+    return {OUTPUT, runner.KEPT} if run.is_kept else {OUTPUT}
 
 
 def _is_settled(run: TemplateRun) -> bool:
@@ -206,10 +214,10 @@ def _is_old(folder: Path, age: timedelta) -> bool:
     return False
 
 
-def _remains(folder: Path) -> set[str]:
-    """What there is beside the output."""
+def _remains(folder: Path, stays: set[str]) -> set[str]:
+    """What there is beside that."""
     try:
-        return set() if folder.is_symlink() else set(os.listdir(folder)) - {OUTPUT}
+        return set() if folder.is_symlink() else set(os.listdir(folder)) - stays
     except OSError:
         return set()
 

@@ -12,6 +12,7 @@ from tenants.hosting.base import TenantNotFound, TenantRefused
 from tenants.run_templates.engine.base import Runner
 from tenants.run_templates.models import TemplateRun
 from tenants.runs.client import UNDER_WAY, Run, Step, TenantClient
+from tenants.runs.step_failures import reason_in, reason_of
 
 State = TemplateRun.State
 REASON_LENGTH = 500
@@ -52,7 +53,9 @@ def read_end(run: TemplateRun, client: TenantClient, runner: Runner, exit_code: 
         return reap(run, client, why_it_died(run, runner, exit_code))
     if seen.status == "failed":
         close_steps(run, client, "failed", "The process of the run has ended.")
-        return End(State.FAILED, why_it_failed(run, client, seen) or last_error(run, runner) or NO_REASON)
+        return End(
+            State.FAILED, why_it_failed(run, client, seen, runner) or last_error(run, runner) or NO_REASON
+        )
     return End(ENDS.get(seen.status, State.FAILED), seen.reason)
 
 
@@ -117,17 +120,18 @@ def stopped_by(run: TemplateRun) -> str:
     return f"Stopped by {run.cancel_requested_by or 'someone'}."
 
 
-def why_it_failed(run: TemplateRun, client: TenantClient, seen: Run) -> str:
-    """From the step that failed first, or the tenant's own reason; "" when there is neither."""
+def why_it_failed(run: TemplateRun, client: TenantClient, seen: Run, runner: Runner) -> str:
+    """From the step that failed first, what the process printed, or the tenant's own reason; "" when there is none.
+
+    Of a step whose module can't be imported the server knows no reason.
+    """
     failed = [step for step in client.steps(run.zenml_run_id, run.template.project_id) if is_failed(step)]
-    if failed:
-        message = failed[0].message.strip() or seen.reason
-        return (
-            f"The step {failed[0].name} failed: {message}"
-            if message
-            else f"The step {failed[0].name} failed."
-        )
-    return seen.reason
+    if not failed:
+        return seen.reason
+    step = failed[0]
+    words = reason_of(step.message, step.traceback).words
+    words = words or reason_in(runner.output(run.pk)).words or seen.reason
+    return f"The step {step.name} failed: {words}" if words else f"The step {step.name} failed."
 
 
 def is_failed(step: Step) -> bool:
@@ -149,8 +153,12 @@ def why_it_died(run: TemplateRun, runner: Runner, exit_code: int | None) -> str:
 
 
 def last_error(run: TemplateRun, runner: Runner) -> str:
-    """The last line of the output that reads like an exception, without its log prefix; "" when there is none."""
-    for line in reversed(runner.output(run.pk)):
+    """What the process printed of its last exception; "" when there is none."""
+    output = runner.output(run.pk)
+    found = reason_in(PREFIX.sub("", line) for line in output)
+    if found.module or found.place:
+        return found.words
+    for line in reversed(output):
         text = answers.line(PREFIX.sub("", line).strip(), LONGEST)
         if EXCEPTION.match(text):
             return text

@@ -1,12 +1,16 @@
 """Rows of re-runs as the agent reads and changes them: whoever was first has changed it."""
 
+from datetime import timedelta
 from uuid import UUID
 
+from django.conf import settings
 from django.utils import timezone
 
 from tenants.agent.run_endings import REASON_LENGTH, End
 from tenants.run_templates.engine.base import Runner, Started
+from tenants.run_templates.engine.code import code_folder
 from tenants.run_templates.models import TemplateRun
+from tenants.usage.disk_budget import machine_is_full, refusal_of_budget
 
 
 def rows():
@@ -57,7 +61,18 @@ def finish(run: TemplateRun, end: End, runner: Runner, **more) -> None:
     """The end of a re-run, unless it has one."""
     values = {"state": end.state, "state_reason": end.reason[:REASON_LENGTH], "ended_at": timezone.now()}
     TemplateRun.objects.unfinished().filter(pk=run.pk).update(**values, **more)
+    if end.state == TemplateRun.State.FAILED:
+        _keep(run, runner)
     runner.tidy(run.pk)
+
+
+def _keep(run: TemplateRun, runner: Runner) -> None:
+    """What it wrote may tell why; a tenant without space keeps nothing."""
+    days = settings.ZENPRO_KEPT_DAYS
+    if run.pid is None or days <= 0 or machine_is_full() or refusal_of_budget(run.template.tenant):
+        return
+    if size := runner.keep(run.pk, code_folder(run.code.code_hash)):
+        write(run, kept_bytes=size, kept_until=timezone.now() + timedelta(days=days))
 
 
 def finish_unsettled(run: TemplateRun, end: End, runner: Runner) -> None:

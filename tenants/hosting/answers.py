@@ -43,6 +43,11 @@ def text(value: Any, limit: int = TEXT_LENGTH) -> str:
     return value[:limit].translate(CONTROLS) if isinstance(value, str) else ""
 
 
+def ending(value: Any, limit: int = TEXT_LENGTH) -> str:
+    """The end of such a text, where a traceback says what was wrong."""
+    return text(value[-limit:], limit) if isinstance(value, str) else ""
+
+
 def whole(value: Any, default: int = 0) -> int:
     """A number of things."""
     return value if type(value) is int and 0 <= value <= LARGEST else default

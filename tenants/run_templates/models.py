@@ -385,6 +385,11 @@ class TemplateRun(models.Model):
         default=False, help_text="It ended, and the tenant has not heard of that yet."
     )
 
+    kept_bytes = models.PositiveBigIntegerField(
+        default=0, help_text="Size of what it wrote in its working directory, while that is kept."
+    )
+    kept_until = models.DateTimeField(null=True, blank=True)
+
     objects = TemplateRunQuerySet.as_manager()
 
     class Meta:
@@ -405,6 +410,11 @@ class TemplateRun(models.Model):
             "run_templates:run_detail",
             args=[tenant.organization.slug, tenant.slug, self.template_id, self.number],
         )
+
+    @property
+    def is_kept(self) -> bool:
+        """Can what it wrote in its working directory be downloaded?"""
+        return self.kept_until is not None and self.kept_until > timezone.now()
 
     @property
     def has_ended(self) -> bool:

@@ -1,7 +1,9 @@
 """Which re-run of a template a run of a tenant is, and what its process printed."""
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import BinaryIO
 from uuid import UUID
 
 from tenants.hosting.answers import line
@@ -9,7 +11,9 @@ from tenants.models import Tenant
 from tenants.models.tenant_permissions import TenantPermission
 from tenants.run_templates.document.parsed import seen_changes
 from tenants.run_templates.engine import runner
+from tenants.run_templates.engine.excerpts import ExcerptLine, excerpt
 from tenants.runs.reading import RunPage
+from tenants.runs.step_failures import Reason, reason_in
 
 from .access import is_runner, may_edit, needed_to_run_again
 from .models import RunTemplate, TemplateRun
@@ -25,7 +29,7 @@ OUTPUT_LINES, OUTPUT_LENGTH = 100, 1000  # of the process of a re-run, and chara
 def rerun_of(tenant: Tenant, run_id: UUID) -> TemplateRun | None:
     """The re-run of a template that made this run, if one did; to be read, its changes are those people may see."""
     runs = TemplateRun.objects.filter(template__tenant=tenant, zenml_run_id=run_id)
-    related = runs.select_related("template__tenant__organization", "created_by", "continues")
+    related = runs.select_related("template__tenant__organization", "created_by", "code", "continues")
     run = related.defer("continues__configuration", "continues__changes").first()
     if run:
         run.changes = seen_changes(run)
@@ -107,6 +111,35 @@ def runs_of_template(tenant: Tenant, template: str) -> list[UUID]:
         return []
     runs = TemplateRun.objects.filter(template__tenant=tenant, template=template).exclude(zenml_run_id=None)
     return list(runs.order_by("-number").values_list("zenml_run_id", flat=True)[:LOOKED_FOR])
+
+
+@dataclass(frozen=True)
+class WhyFailed:
+    """Why a run failed; `lines` of its code, [] for those who may not see them and where there are none."""
+
+    reason: Reason
+    lines: list[ExcerptLine]
+
+
+def why_failed(
+    page: RunPage, rerun: TemplateRun | None, output: list[str], may_see_code: bool
+) -> WhyFailed | None:
+    """What the server knows, or what the process printed; None for a run that did not fail."""
+    if page.status != "failed" and not page.alert:
+        return None
+    reason = page.reason if page.reason.sentence else reason_in(output)
+    shows = may_see_code and rerun is not None and reason.place is not None and reason.place.is_of_run
+    return WhyFailed(reason, excerpt(rerun.code.code_hash, reason.place) if shows else [])
+
+
+def opened_kept(rerun: TemplateRun) -> BinaryIO | None:
+    """The file with what a failed re-run wrote in its working directory, while it is kept."""
+    if not rerun.is_kept:
+        return None
+    try:
+        return open(os.open(runner.kept_file(rerun.pk), os.O_RDONLY | os.O_NOFOLLOW), "rb")
+    except OSError:
+        return None
 
 
 def prints(rerun: TemplateRun | None) -> bool:

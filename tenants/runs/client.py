@@ -21,6 +21,7 @@ import httpx
 
 from tenants.hosting import answers
 from tenants.hosting.answers import (
+    ending,
     identifier,
     item,
     line,
@@ -616,7 +617,7 @@ def step_of(raw: Any) -> Step:
         metadata=mapping(more.get("run_metadata")),
         upstream=tuple(line(name) for name in upstream),
         message=text(failure.get("message")),
-        traceback=text(failure.get("traceback")),
+        traceback=ending(failure.get("traceback")),
         source_code=text(more.get("source_code"), SOURCE_LENGTH),
         doc=text(more.get("docstring")),
         log_sources=log_sources(raw),

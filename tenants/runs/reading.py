@@ -25,6 +25,7 @@ from tenants.models import Tenant
 from tenants.runs.client import STATE_LENGTH, UNDER_WAY, ListPage, Run, Step, TenantClient
 from tenants.runs.connection import connect
 from tenants.runs.fan_outs import in_natural_order
+from tenants.runs.step_failures import Reason, reason_of
 from tenants.runs.step_logs import LogChoice, LogPane, read_log
 from zenpro_site.common.ui import duration
 
@@ -203,6 +204,12 @@ class RunPage:
     def alert(self) -> StepRow | None:
         """The first step that failed."""
         return next((step for step in self.steps if step.status == "failed"), None)
+
+    @cached_property
+    def reason(self) -> Reason:
+        """Of the first step that failed, as far as its server knows it."""
+        step = self.details.get(self.alert.name) if self.alert else None
+        return reason_of(step.message, step.traceback) if step else Reason()
 
     @property
     def traceback(self) -> str:

@@ -237,6 +237,7 @@ MATRIX = {
     "tenants:step_log": reads(READS_SERVER),
     "tenants:artifact_frame": reads(READS_SERVER),
     "tenants:artifact_download": reads(READS_SERVER),
+    "tenants:run_kept": reads(READS_SERVER),
     "enrollment:detail": reads(SEES_TENANT),
     "enrollment:correct": does(ORG_ADMIN_CONNECTS),
     "usage:tenant": reads(TENANT_ADMINS),
@@ -343,6 +344,7 @@ ADDRESSES: dict[str, Callable[[SimpleNamespace], tuple[dict, str]]] = {
     "control_plane:device_authorization": lambda w: ({"home": w.elsewhere.pk}, ""),
     "tenants:artifact_frame": lambda w: ({"run": RUN_ID, "artifact": CUSTOMERS}, ""),
     "tenants:artifact_download": lambda w: ({"run": RUN_ID, "artifact": CUSTOMERS}, ""),
+    "tenants:run_kept": lambda w: ({"run": RUN_ID}, ""),
     "tenants:step_log": lambda w: ({"run": RUN_ID, "step": churn("steps")["items"][0]["id"]}, ""),
 }
 

@@ -73,5 +73,8 @@ class Runner(Protocol):
     def output(self, run_id: UUID, lines: int = 200) -> list[str]:
         """The last lines that it and its steps printed, oldest first; [] before the start."""
 
+    def keep(self, run_id: UUID, code: Path) -> int:
+        """Keep what it wrote beside its code, which was `code`, as one file; its size in bytes, 0 for nothing."""
+
     def tidy(self, run_id: UUID) -> None:
-        """Throw away what only the runner needed; the output stays."""
+        """Throw away what only the runner needed; the output stays, and what was kept."""

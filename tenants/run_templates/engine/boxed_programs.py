@@ -37,14 +37,15 @@ def answer_of(
     place: str,
     read: Sequence[Path] = (),
     secrets: Mapping[str, str] | None = None,
+    places: CallPlaces = PLACES,
 ) -> Any:
     """What a program of boxed/ answers: None or an object. It gets the words, then the limits of code.
 
-    `place`: for whom it reads, a tenant's id. Raises CodeError with its sentence, with the reason it was ended for, or
+    `place`: for whom it reads, a tenant's id, of `places`. Raises CodeError with its sentence, with the reason it was ended for, or
     when others are being read.
     """
     try:
-        with PLACES.one(place):
+        with places.one(place):
             return _answer_of(program, words, folder, seconds, read, secrets)
     except TenantBusy as error:
         raise CodeError(BUSY) from error

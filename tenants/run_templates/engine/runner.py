@@ -7,6 +7,7 @@ is known here is that keeper; what runs the template's code is inside the box, a
 
 import fcntl
 import json
+import math
 import os
 import shutil
 import stat
@@ -17,15 +18,21 @@ from pathlib import Path
 from typing import BinaryIO
 from uuid import UUID
 
+import structlog
 from django.conf import settings
 
 from tenants.hosting.base import StartFailed
+from tenants.hosting.bounded import CallPlaces
 from tenants.hosting.local import box, folders, groups
 from tenants.hosting.local.keep import kill_group
 from tenants.hosting.local.launch import read_record, started_at, write_record
 from tenants.run_templates.engine import marked_processes
 
 from .base import AlreadyRunning, Order, Runner, RunnerFailed, Started
+from .boxed_programs import answer_of
+from .code import CodeError
+
+log = structlog.get_logger("zenpro.agent")
 
 SOURCE = "zenml.zen_server.pipeline_execution.runner_entrypoint_configuration.RunnerEntrypointConfiguration"
 MODULE = "zenml.entrypoints.entrypoint"
@@ -34,6 +41,10 @@ TAIL_BYTES = 64 * 1024
 NICENESS = 5  # pages and permissions come before runs
 CODE = "code"  # a copy of the code that the run may write to, where relative paths of its steps begin
 SCRATCH = ("home", "config", "tmp", CODE)  # all that a run may write beside the tenant's stores
+KEPT = "written.tar.gz"  # what a failed run wrote beside its code
+PACKED = "packed"  # the folder in which that is packed
+PACKING = 40  # seconds for it
+PACKERS = CallPlaces(each=1, together=4, patience=PACKING, credit=math.inf)
 TOLD = "limit"  # the file in which its keeper says which limit ended it
 BURIAL = 5.0  # seconds until a process that ended is gone
 TIDYING = 10.0  # seconds for one of them; what takes longer is the sweeper's, tenants.agent.disk_sweeper
@@ -46,6 +57,11 @@ def folder_of(run_id: UUID) -> Path:
 def output_file(run_id: UUID) -> Path:
     """What the runner and its steps print."""
     return folder_of(run_id) / "output.log"
+
+
+def kept_file(run_id: UUID) -> Path:
+    """What a failed run wrote beside its code, while it is kept."""
+    return folder_of(run_id) / KEPT
 
 
 def command(order: Order) -> list[str]:
@@ -178,6 +194,28 @@ class BoxedRunner:
         except OSError:
             return []
         return text.splitlines()[-lines:] if lines > 0 else []
+
+    def keep(self, run_id: UUID, code: Path) -> int:
+        """Packed in a box. What can't be packed is not kept."""
+        folder = folder_of(run_id)
+        if not (folder / CODE).is_dir():
+            return 0
+        place = folder / PACKED
+        folders.remove(place)
+        place.mkdir(mode=0o700)
+        try:
+            words = [folder / CODE, code, place / KEPT]
+            answer = answer_of(
+                "pack.py", words, place, read=words[:2], seconds=PACKING, place=str(run_id), places=PACKERS
+            )
+            if answer["files"]:
+                os.replace(place / KEPT, folder / KEPT)
+            return answer["bytes"]
+        except (CodeError, OSError) as error:
+            log.info("what a run wrote could not be kept", run=str(run_id), reason=str(error))
+            return 0
+        finally:
+            folders.remove(place)
 
     def tidy(self, run_id: UUID) -> None:
         """Also ends what is left in its control group."""

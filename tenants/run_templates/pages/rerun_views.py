@@ -60,7 +60,7 @@ from zenpro_site.common.refusals import Refused
 TAB_WORDS = {"form": "Form", "yaml": "YAML", "diff": "Diff"}
 OFFERED = 10
 UNSEEN = "You chose another shape of a value: check what is in it now, then run it."
-NOT_VALUES = {"tab", "from", "like", "preset"}
+NOT_VALUES = {"tab", "from", "like", "preset", "continue"}
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

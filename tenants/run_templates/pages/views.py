@@ -1,5 +1,6 @@
 """Templates: lists, one template, creating, editing and deleting it."""
 
+import re
 from uuid import UUID
 
 from django.contrib import messages
@@ -40,6 +41,7 @@ from zenpro_site.common.htmx import render_partial, wants
 
 PAGE_SIZE = 30
 SWEEPS = 5  # shown on a template's page
+PACKAGE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 VERSIONS = 10  # shown on a template's page
 PEOPLE = ("code__created_by", "created_by", "code_chosen_by", "requirements_changed_by")
 
@@ -140,12 +142,21 @@ def create(request):
 def edit(request, template):
     template = _changeable(request, template)
     given = {name: getattr(template, name) for name in ("name", "description", "requirements")}
+    given["requirements"] = _with_package(given["requirements"], request.GET.get("add", ""))
     form = EditForm(request.POST or None, tenant=request.tenant, template=template, initial=given)
     if request.method == "POST" and form.is_valid() and _save(request, form, template):
         messages.success(request, "Saved.")
         return redirect(template)
     context = {"form": form, "template": template, "name": given["name"]}
     return render(request, "run_templates/edit.html", context, status=_status(form))
+
+
+def _with_package(requirements: str, module: str) -> str:
+    """The packages with one for a module that was missing, for the person to look at and save."""
+    package = module.partition(".")[0]
+    if not PACKAGE.fullmatch(package) or package in requirements.split():
+        return requirements
+    return f"{requirements.rstrip()}\n{package}".lstrip()
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

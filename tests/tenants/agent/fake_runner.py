@@ -41,6 +41,10 @@ class FakeRunner:
     def output(self, run_id, lines=200):
         return self.lines[-lines:]
 
+    def keep(self, run_id, code):
+        self.log.append("keep")
+        return 7
+
     def tidy(self, run_id):
         self.log.append("tidy")
 

@@ -123,6 +123,7 @@ class FakeTenant:
         run.status, run.reason = status, reason
         run.finished = status in ("completed", "failed", "stopped")
 
-    def add_step(self, name, status, message=""):
-        row = SimpleNamespace(id=len(self.step_rows), name=name, status=status, message=message)
+    def add_step(self, name, status, message="", traceback=""):
+        said = {"message": message, "traceback": traceback}
+        row = SimpleNamespace(id=len(self.step_rows), name=name, status=status, **said)
         self.step_rows.append(row)

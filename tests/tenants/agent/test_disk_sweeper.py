@@ -318,6 +318,18 @@ def test_of_an_ended_run_the_output_stays(tenant):
     assert TemplateRun.objects.count() == 3
 
 
+def test_what_a_failed_run_wrote_stays_for_some_days(tenant):
+    template, now = make_template(tenant), timezone.now()
+    fields = {"state": "failed", "ended_at": now - timedelta(minutes=2)}
+    kept = make_template_run(template, **fields, kept_until=now + timedelta(days=1))
+    old = make_template_run(template, **fields, kept_until=now - timedelta(days=1))
+    for run in (kept, old):
+        write(runner.kept_file(run.pk), 1)
+    assert sweep_runs() == 1
+    assert [runner.kept_file(run.pk).exists() for run in (kept, old)] == [True, False]
+    assert runner.folder_of(kept.pk) in places_of(tenant)  # and counts as disk space
+
+
 def test_what_runs_is_stopped_once_the_limit_is_far_behind(tenant, data):
     template = make_template(tenant)
     writing = make_template_run(template, state="running", pid=1, pid_started="1/x")

@@ -557,10 +557,8 @@ def test_a_runner_that_dies_before_it_begins_says_why(loop, run, server, here):
     (here / "behaviour").write_text("raise")
     loop.tick()
     ticks(loop, lambda: fresh(run).has_ended)
-    assert state(run) == (
-        "failed",
-        "The process of the run ended with an error: ModuleNotFoundError: No module named 'x'",
-    )
+    reason = "The module x is missing. (zenml/entrypoints/entrypoint.py, line 15)"
+    assert state(run) == ("failed", f"The process of the run ended with an error: {reason}")
     assert server.only_run.status == "failed"
 
 

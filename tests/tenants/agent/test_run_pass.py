@@ -11,6 +11,7 @@ import pytest
 from django.utils import timezone
 
 from tenants.agent import run_pass, run_rows
+from tenants.agent.run_endings import End
 from tenants.agent.run_memory import Memory
 from tenants.agent.run_pass import RunPass
 from tenants.hosting.base import TenantUnreachable
@@ -94,6 +95,20 @@ def test_from_nothing_to_the_end_of_a_runner_that_is_no_process(look, runner, se
     runner.finish(let_in.pk, 0)
     assert look().state == "completed"
     assert runner.log == ["start", "end", "tidy"]
+
+
+def test_what_a_failed_run_wrote_is_kept(look, runner, server, let_in, settings):
+    look()
+    server.set("failed")
+    runner.finish(let_in.pk, 1)
+    settings.ZENPRO_KEPT_DAYS = 3
+    look()
+    assert runner.log == ["start", "end", "keep", "tidy"]
+    let_in.refresh_from_db()
+    assert (let_in.kept_bytes, (let_in.kept_until - timezone.now()).days) == (7, 2)
+    settings.ZENPRO_KEPT_DAYS = 0
+    run_rows.finish(let_in, End("failed"), runner)
+    assert runner.log[4:] == ["tidy"]
 
 
 def test_one_that_no_one_wrote_down_is_adopted(look, runner, let_in):

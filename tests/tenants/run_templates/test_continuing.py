@@ -265,6 +265,7 @@ def test_the_form_says_before_what_is_taken_over(form, server):
     text = page.content.decode()
     assert "Continue nightly-churn #1 with changes" in text
     assert "3 steps taken over" in text
+    assert "also names" not in text
     assert len(server.calls) == 3
     assert not TemplateRun.objects.filter(number=2).exists()
     assert client.get(url, {"continue": "7"}).status_code == 404

@@ -1,8 +1,11 @@
 import inspect
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 from uuid import uuid4
 
@@ -10,7 +13,14 @@ import pytest
 
 from tenants.run_templates.engine import base, marked_processes
 from tenants.run_templates.engine.base import AlreadyRunning, Order, RunnerFailed, Started
-from tenants.run_templates.engine.runner import TOLD, BoxedRunner, chosen, folder_of
+from tenants.run_templates.engine.boxed_programs import PROGRAMS
+from tenants.run_templates.engine.runner import (
+    TOLD,
+    BoxedRunner,
+    chosen,
+    folder_of,
+    kept_file,
+)
 from tests.tenants.hosting.conftest import bury, eventually
 
 
@@ -135,6 +145,71 @@ def test_output_is_kept_and_scratch_thrown_away(runner, order, started):
     end(runner, started)
     runner.tidy(order.run_id)
     assert {path.name for path in folder_of(order.run_id).iterdir()} == {"output.log"}
+
+
+def packed(order):
+    with tarfile.open(kept_file(order.run_id)) as archive:
+        return {one.name: one for one in archive.getmembers()}
+
+
+def worked_in(order) -> Path:
+    """The working directory of a run that has ended."""
+    here = folder_of(order.run_id) / "code"
+    shutil.copytree(order.code, here, dirs_exist_ok=True)
+    return here
+
+
+def test_what_a_run_wrote_beside_its_code_is_kept(runner, order):
+    (order.code / "steps.py").write_text("x = 1")
+    (order.code / "data.csv").write_text("1,2")
+    here = worked_in(order)
+    (here / "data.csv").write_text("1,3")
+    (here / "plots").mkdir()
+    (here / "plots" / "loss ü.txt").write_text("down")
+    size = runner.keep(order.run_id, order.code)
+    assert size == kept_file(order.run_id).stat().st_size > 0
+    members = packed(order)
+    assert members.keys() == {"data.csv", "plots/loss ü.txt"}
+    assert {(one.mode, one.uid, one.gid, one.uname) for one in members.values()} == {(0o644, 0, 0, "")}
+    runner.tidy(order.run_id)
+    assert {path.name for path in folder_of(order.run_id).iterdir()} == {"written.tar.gz"}
+
+
+def test_nothing_is_kept_of_a_run_that_wrote_nothing(runner, order):
+    assert runner.keep(order.run_id, order.code) == 0  # it never began
+    (order.code / "steps.py").write_text("x = 1")
+    worked_in(order)
+    assert runner.keep(order.run_id, order.code) == 0
+    assert not kept_file(order.run_id).exists()
+
+
+def test_what_leads_out_or_is_no_file_is_not_kept(runner, order, tmp_path):
+    (tmp_path / "secret").write_text("secret")
+    here = worked_in(order)
+    (here / "link").symlink_to(tmp_path / "secret")
+    (here / "folder").symlink_to(tmp_path)
+    os.mkfifo(here / "pipe")
+    (here / "closed").write_text("x")
+    (here / "closed").chmod(0)
+    os.close(bury(here / "deep"))
+    (here / "good").write_text("good")
+    assert runner.keep(order.run_id, order.code) > 0
+    found = packed(order).keys()
+    runner.tidy(order.run_id)  # or whoever cleans up after the tests would meet that depth
+    assert "good" in found and found <= {"good", "closed"}
+
+
+def test_only_so_much_is_kept(tmp_path):
+    """The program itself, without a box: what does not fit is left out, smaller files still find room."""
+    for name, size in (("a", 60), ("b", 60), ("c", 30)):
+        (tmp_path / "here").mkdir(exist_ok=True)
+        (tmp_path / "here" / name).write_bytes(b"x" * size)
+    words = [tmp_path / "here", tmp_path / "code", tmp_path / "x.tar.gz", 100, 5]
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", PROGRAMS / "pack.py", *map(str, words)], capture_output=True, check=True
+    )
+    answer = json.loads(done.stdout)
+    assert (answer["files"], answer["left"]) == (2, 1)
 
 
 def test_scratch_of_any_depth_is_thrown_away(runner, order):

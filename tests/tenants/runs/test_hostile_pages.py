@@ -182,6 +182,18 @@ def test_honest_answers_are_shown(server, look):
     assert all("does not answer" not in text and "could not answer" not in text for text in texts.values())
 
 
+def failed_with(exception) -> dict:
+    """A run whose step train failed with this."""
+    found = {"dag": churn("dag"), "steps": churn("steps"), "run": churn("run")}
+    found["run"]["body"]["status"] = found["dag"]["status"] = "failed"
+    for node in found["dag"]["nodes"]:
+        if node["name"] == "train" and node["type"] == "step":
+            node["metadata"]["status"] = "failed"
+    for step in found["steps"]["items"]:
+        step["metadata"]["exception_info"] = exception
+    return found
+
+
 def many_steps(count: int, edges) -> dict:
     nodes = [
         {
@@ -290,6 +302,13 @@ ATTACKS = {
     "metadata that is nested": {"artifact": artifact(run_metadata=nested(80))},
     "a size that is none": {"artifact": artifact(run_metadata={"storage_size": HUGE})},
     "a download that is no token": {"download-token": {"a": 1}},
+    "an exception that is none": failed_with({"message": [BIG], "traceback": {"a": 1}}),
+    "a traceback without end": failed_with(
+        {
+            "message": None,
+            "traceback": f'  File "/runs/{OTHER_ID}/code/../../x.py", line 1, in {BIG}\n{BIG}: ' * 9,
+        }
+    ),
     "30,000 steps": {"dag": many_steps(30_000, [(n, n + 1) for n in range(29_999)])},
     "all steps wait for all": {
         "dag": many_steps(150, [(a, b) for a in range(150) for b in range(a + 1, 150)])

@@ -1,10 +1,12 @@
 """Runs as the person who looks may see them; the server is a fake with recorded answers."""
 
 import re
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 from factories import make_grant, make_member, make_template, make_template_run, make_tenant
 
 from orgs.audit.models import AuditEvent
@@ -562,6 +564,95 @@ def test_a_failed_re_run_is_continued_by_those_who_may_run(looks, tenant, server
     assert form not in as_user(viewer).get(url("run_detail", tenant, RUN_ID)).content.decode()
     Tenant.objects.filter(pk=tenant.pk).update(zenml_version="0.93.0")
     assert "?continue=" not in run_page(looks)
+
+
+TRACE = """  File "/x/runs/{pk}/code/churn/steps.py", line 3, in train
+    import xgboost
+ModuleNotFoundError: No module named 'xgboost'
+"""
+
+
+def failing(server, template, person, trace=TRACE):
+    """A re-run whose step train failed with this traceback."""
+    server.fail()
+    rerun = make_template_run(template, person, zenml_run_id=RUN_ID, state="failed")
+    for step in server.step_answers[str(RUN_ID)]["items"]:
+        if step["name"] == "train":
+            said = {"message": "No module named 'xgboost'", "traceback": trace.format(pk=rerun.pk)}
+            step["metadata"]["exception_info"] = said
+    return rerun
+
+
+def test_a_failure_shows_its_line_of_code_and_what_to_do(
+    looks, tenant, server, org, developer, as_user, settings
+):
+    rerun = failing(server, make_template(tenant, created_by=developer), developer)
+    code = settings.ZENPRO_DATA / "code" / rerun.code.code_hash / "churn"
+    code.mkdir(parents=True)
+    (code / "steps.py").write_text("# one\n# two\nimport xgboost  # <here>\n# four\n# five\n")
+    page = run_page(looks)
+    assert "failed: The module xgboost is missing." in page
+    assert "<code>churn/steps.py</code>, line 3" in page
+    assert "import xgboost  # &lt;here&gt;" in page
+    assert "# four" in page and "# five" not in page
+    edit = reverse("run_templates:edit", args=[org.slug, tenant.slug, rerun.template_id])
+    assert f"{edit}?add=xgboost" in page
+    form = as_user(developer).get(edit, {"add": "xgboost.core"}).context["form"]
+    assert form.initial["requirements"] == "xgboost"
+    assert as_user(developer).get(edit, {"add": "-e ."}).context["form"].initial["requirements"] == ""
+    viewer = make_member(org)
+    make_grant(tenant, viewer, "viewer")
+    page = as_user(viewer).get(url("run_detail", tenant, RUN_ID)).content.decode()
+    assert "The module xgboost is missing." in page
+    assert "?add=" not in page and "?continue=" not in page
+
+
+@pytest.mark.parametrize("path", ["../../secret.py", "link.py", "folder", "x\0y", "/etc/passwd", "steps.py"])
+def test_a_traceback_shows_no_file_beside_the_code(looks, tenant, server, developer, settings, path):
+    """Whoever writes a traceback can name any file; a line beyond the end of one is none."""
+    trace = '  File "/x/runs/{pk}/code/' + path + '", line 2, in f\nValueError: no rows\n'
+    rerun = failing(server, make_template(tenant), developer, trace)
+    code = settings.ZENPRO_DATA / "code" / rerun.code.code_hash
+    (code / "folder").mkdir(parents=True)
+    (settings.ZENPRO_DATA / "secret.py").write_text("one\nsecret\n")
+    (code / "link.py").symlink_to(settings.ZENPRO_DATA / "secret.py")
+    (code / "steps.py").write_text("only one line")
+    page = run_page(looks)
+    assert "secret\n" not in page and "root:" not in page
+    assert 'class="log excerpt"' not in page
+
+
+def test_what_a_failed_run_wrote_is_downloaded_while_it_is_kept(
+    looks, tenant, server, developer, outsider, as_user
+):
+    rerun = failing(server, make_template(tenant), developer)
+    write_output(rerun, "")
+    runner.kept_file(rerun.pk).write_bytes(b"packed")
+    assert looks("run_kept", RUN_ID).status_code == 404
+    assert "Download what the run wrote" not in run_page(looks)
+    until = timezone.now() + timedelta(days=1)
+    TemplateRun.objects.filter(pk=rerun.pk).update(kept_until=until, kept_bytes=6)
+    assert "Download what the run wrote" in run_page(looks)
+    answer = looks("run_kept", RUN_ID)
+    assert b"".join(answer.streaming_content) == b"packed"
+    assert answer["Content-Disposition"].endswith('.tar.gz"')
+    assert answer["Content-Security-Policy"].startswith("sandbox")
+    assert as_user(outsider).get(url("run_kept", tenant, RUN_ID)).status_code == 404
+    server.error = TenantRefused(403, "You have no role on this tenant.")
+    refused = looks("run_kept", RUN_ID)
+    assert (refused.status_code, b"packed" in refused.content) == (503, False)
+    server.error = None
+    runner.kept_file(rerun.pk).unlink()
+    runner.kept_file(rerun.pk).symlink_to("/etc/passwd")
+    assert looks("run_kept", RUN_ID).status_code == 404
+
+
+def test_a_failure_that_the_server_knows_nothing_of_is_read_from_the_output(looks, tenant, server, developer):
+    rerun = failing(server, make_template(tenant), developer)
+    for step in server.step_answers[str(RUN_ID)]["items"]:
+        step["metadata"]["exception_info"] = None
+    write_output(rerun, f"Step failed.\nTraceback (most recent call last):\n{TRACE.format(pk=rerun.pk)}")
+    assert "failed: The module xgboost is missing." in run_page(looks)
 
 
 def test_steps_that_were_taken_over_say_from_which_run(looks, tenant, server, developer):

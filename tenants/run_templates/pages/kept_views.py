@@ -1,0 +1,36 @@
+"""What a failed run wrote in its working directory leaves for a browser here."""
+
+from django.http import FileResponse, Http404, HttpResponse
+from django.views.decorators.http import require_safe
+
+from tenants.access.gate import tenant_view
+from tenants.hosting.base import TenantNotFound
+from tenants.models.tenant_permissions import TenantPermission
+from tenants.run_templates.origin import opened_kept, rerun_of
+from tenants.runs.reading import ask, file_name
+
+
+@require_safe
+@tenant_view(TenantPermission.VIEW)
+def run_kept(request, run):
+    """For whom the server shows the run: one call asks it."""
+    rerun = rerun_of(request.tenant, run)
+    try:
+        known, trouble = ask(request.user, request.tenant, lambda client: client.run(run))
+    except TenantNotFound as error:
+        raise Http404(error.reason) from error
+    if trouble:
+        return HttpResponse(f"{trouble.title}. {trouble.text}\n", content_type="text/plain", status=503)
+    packed = opened_kept(rerun) if rerun else None
+    if packed is None:
+        raise Http404("Nothing of this run is kept.")
+    return _attachment(packed, f"{file_name(known.name)}.tar.gz")
+
+
+def _attachment(packed, name: str) -> FileResponse:
+    response = FileResponse(
+        packed, as_attachment=True, filename=name, content_type="application/octet-stream"
+    )
+    response["Content-Security-Policy"] = "sandbox; default-src 'none'"
+    response["Cross-Origin-Resource-Policy"] = "same-origin"
+    return response
