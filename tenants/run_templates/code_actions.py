@@ -15,6 +15,7 @@ from django.db.models import Max
 from orgs.audit.models import AuditEvent
 from orgs.users.models import Actor
 from tenants.models import Tenant
+from tenants.run_templates.document.packages import takable
 from tenants.run_templates.engine.archives import freeze_archive
 from tenants.run_templates.engine.code import CodeError, freeze
 from tenants.run_templates.engine.git import freeze_commit
@@ -27,7 +28,7 @@ from .models import CodeVersion
 
 Kind = CodeVersion.Kind
 LONGEST_FOLDER = 1024
-ORIGIN = ("kind", "origin", "revision", "commit", "code_hash", "files", "bytes")
+ORIGIN = ("kind", "origin", "revision", "commit", "code_hash", "files", "bytes", "declared")
 
 
 class CodeRefused(Refused):
@@ -136,7 +137,9 @@ def _insert(tenant: Tenant, pipeline: str, facts: dict, by: Actor) -> CodeVersio
 
 def _layout(look: CodeLook) -> dict[str, Any]:
     starts_in = next((each for each in look.folders if len(each) <= LONGEST_FOLDER and storable(each)), "")
-    return {"roots": look.roots, "starts_in": starts_in, "files": look.files, "bytes": look.bytes}
+    declared = {path: takable(lines) for path, lines in look.declared.items() if storable(path)}
+    sizes = {"files": look.files, "bytes": look.bytes}
+    return {"roots": look.roots, "starts_in": starts_in, "declared": declared, **sizes}
 
 
 def lay_out(

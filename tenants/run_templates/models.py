@@ -40,6 +40,9 @@ class CodeVersion(models.Model):
     starts_in = models.CharField(max_length=1024, blank=True)
     files = models.PositiveIntegerField(default=0)
     bytes = models.PositiveBigIntegerField(default=0)
+    declared = models.JSONField(
+        default=dict, help_text="File in it -> the packages it names, as requirements."
+    )
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="code_added"
     )

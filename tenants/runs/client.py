@@ -451,6 +451,10 @@ class TenantClient:
         """The compiled pipeline: metadata.{pipeline_configuration, step_configurations, pipeline_spec, ...}."""
         return item(self.call("GET", f"/pipeline_snapshots/{checked_id(snapshot_id)}"))
 
+    def code_repository(self, repository_id: Id) -> Json:
+        """A registered repository; its own settings, which may hold secrets, are in metadata.config."""
+        return item(self.call("GET", f"/code_repositories/{checked_id(repository_id)}"))
+
     def create_snapshot(self, body: Json) -> Json:
         """Body: rerun.md section 2, step 4. Unknown step parameters are accepted silently: validate before."""
         return item(self.call("POST", "/pipeline_snapshots", json=body))

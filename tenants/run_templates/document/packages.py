@@ -1,12 +1,13 @@
 """Which package has a module that was not found, and requirements with one more package."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from .requirements import RequirementsRefused, lines_of, parsed
+from .requirements import MAX_LINES, RequirementsRefused, lines_of, parsed
 
 # Modules that are called otherwise than the package which has them, as PyPI has them.
 OTHERWISE = {
@@ -44,6 +45,8 @@ OTHERWISE = {
 }
 MODULE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 LONGEST = 100
+MOST_TEXT = 20_000  # characters of all requirements
+OWN = "run"  # key of the list that the run recorded
 
 
 def package_of(module: str, recorded: Sequence[str] = ()) -> str:
@@ -56,19 +59,20 @@ def package_of(module: str, recorded: Sequence[str] = ()) -> str:
     lower = module.lower()
     known = next((OTHERWISE[name] for name in (lower, lower.partition(".")[0]) if name in OTHERWISE), None)
     name = canonicalize_name(known or module.partition(".")[0])
-    return next((line for line in pinned(recorded) if line.partition("==")[0] == name), name)
+    return next((line for line in takable(recorded) if line.partition("==")[0] == name), name)
 
 
-def pinned(recorded: Iterable[str]) -> list[str]:
-    """Those lines of a run's list that can be requirements, in their normal form, each package once."""
+def takable(lines: Iterable[str]) -> list[str]:
+    """Those lines that can be requirements of a template, in their normal form, each package once; not ZenML itself."""
     found: dict[str, str] = {}
-    for line in recorded:
+    for line in lines:
         try:
             normal = parsed(line)
         except RequirementsRefused:
             continue
         for one in normal:
             found.setdefault(Requirement(one).name, one)
+    found.pop("zenml", None)
     return [*found.values()]
 
 
@@ -81,3 +85,32 @@ def with_package(requirements: str, package: str) -> str:
     if not wanted or Requirement(wanted).name in names:
         return requirements
     return "\n".join(filter(None, [requirements.rstrip(), wanted]))
+
+
+@dataclass(frozen=True)
+class PackageList:
+    """Packages that someone may take for a template. `key` names it in a form, `origin` for people."""
+
+    key: str
+    origin: str
+    lines: list[str]
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.lines)
+
+    @property
+    def is_too_long(self) -> bool:
+        return len(self.lines) > MAX_LINES or len(self.text) > MOST_TEXT
+
+
+def proposals(recorded: Iterable[str], declared: Mapping[str, list[str]]) -> list[PackageList]:
+    """Of the run's own list, and of the files of its code: the shortest lists, which say what was meant, first."""
+    files = [PackageList(f"file:{path}", f"{path} in the code", lines) for path, lines in declared.items()]
+    own = PackageList(OWN, "The packages installed where the run came from", takable(recorded))
+    return [one for one in [*files, own] if one.lines and not one.is_too_long]
+
+
+def filled(found: Iterable[PackageList], key: str, otherwise: str) -> str:
+    """The text of the proposal that was taken."""
+    return next((one.text for one in found if one.key == key), otherwise)

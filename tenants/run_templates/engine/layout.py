@@ -39,7 +39,8 @@ class StepLook:
 @dataclass(frozen=True)
 class CodeLook:
     """`roots`: folders that modules are imported from, the first one ZenML's source root; `choices`: all that could be.
-    `folders`: where relative paths in the code begin, the likeliest first. All relative to the code, "" the top."""
+    `folders`: where relative paths in the code begin, the likeliest first. All relative to the code, "" the top.
+    `declared`: file of the code -> packages it names, as they are written there."""
 
     roots: list[str]
     choices: list[str]
@@ -47,6 +48,7 @@ class CodeLook:
     steps: list[StepLook]
     files: int
     bytes: int
+    declared: dict[str, list[str]]
 
     @property
     def missing(self) -> int:
@@ -81,7 +83,7 @@ def look_at(
 def _look(answer: Mapping[str, Any], steps: Mapping[str, Mapping[str, str]]) -> CodeLook:
     found = [StepLook(name, steps[name]["module"], **state) for name, state in answer["steps"].items()]
     begins = [folder for folder, _ in answer["folders"][:MOST_FOLDERS]]
-    sizes = answer["files"], answer["bytes"]
+    sizes = answer["files"], answer["bytes"], answer["declared"]
     return CodeLook(answer["roots"], answer["choices"], begins, found, *sizes)
 
 

@@ -1,7 +1,12 @@
 """What code is handed over for: a run of the tenant, or a template."""
 
+<<<<<<< HEAD
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+=======
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+>>>>>>> tryit
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -33,7 +38,11 @@ class Subject:
     query: str
     run: UUID | None = None
     template: RunTemplate | None = None
+<<<<<<< HEAD
     again: str = ""  # the door of the run that needs the code
+=======
+    reference: Mapping[str, Any] | None = None  # ZenML's own record of the run's commit
+>>>>>>> tryit
     packages: Sequence[str] = ()  # "name==version" of what was installed where the run came from
 
 
@@ -71,7 +80,7 @@ def subject_of_run(person: User, tenant: Tenant, run: UUID) -> tuple[Subject | N
         return None, trouble
     url = reverse("tenants:run_detail", args=[tenant.organization.slug, tenant.slug, run])
     pipeline = source.run.pipeline[:LONGEST_NAME]
-    facts = {"run": run, "packages": source.packages}
+    facts = {"run": run, "packages": source.packages, "reference": source.run.code_reference}
     return Subject(source.run.name, pipeline, source.snapshot, url, urlencode({"run": run}), **facts), None
 
 

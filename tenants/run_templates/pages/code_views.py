@@ -23,6 +23,8 @@ from tenants.run_templates.pages.code_subject import Subject, subject_of
 from tenants.run_templates.pages.presentation import presentable
 from tenants.run_templates.pages.tried import try_of
 from tenants.run_templates.push_keys import make_push_key
+from tenants.run_templates.run_commit import commit_of
+from tenants.runs.reading import ask
 from zenpro_site.common.bodies import on_disk
 
 WAYS = {"push": PushForm, "upload": ArchiveForm, "git": GitForm, "folder": FolderForm}
@@ -38,12 +40,14 @@ WORDS = [
 @tenant_view(TenantPermission.TEMPLATE_CREATE)
 def add(request):
     subject, trouble = subject_of(request)
-    way = request.GET.get("way") if request.GET.get("way") in WAYS else "push"
+    way = _way(request, subject)
     posted = (request.POST, request.FILES) if request.method == "POST" else ()
-    form = WAYS[way](*posted, person=request.user)
+    known = {} if posted or way != "git" else _commit_of(request, subject)
+    form = WAYS[way](*posted, person=request.user, initial=known)
     if subject and posted and form.is_valid() and (where := _onward_from(request, subject, way, form)):
         return redirect(where)
     context = {"subject": subject, "trouble": trouble, "way": way, "ways": WORDS, "form": form}
+    context["known"] = known
     return render(request, "run_templates/code/add.html", context, status=_status(trouble, form))
 
 
@@ -63,6 +67,21 @@ def check(request, code):
     context["refusal"] = refusal
     context["steps"] = [_shown(step) for step in look.steps] if look else []
     return render(request, "run_templates/code/check.html", context, status=_status(trouble or refusal, form))
+
+
+def _way(request, subject: Subject | None) -> str:
+    """The one that was chosen; else git for a run of which ZenML knows the commit."""
+    if request.GET.get("way") in WAYS:
+        return request.GET["way"]
+    return "git" if subject and subject.reference else "push"
+
+
+def _commit_of(request, subject: Subject | None) -> dict[str, str]:
+    """The commit of the run as GitForm has it, {} where nothing is known of it."""
+    if not subject or not subject.reference:
+        return {}
+    found, _ = ask(request.user, request.tenant, lambda client: commit_of(subject.reference, client))
+    return {"url": found.url, "revision": found.commit} if found else {}
 
 
 def _onward_from(request, subject: Subject, way: str, form) -> str:

@@ -8,7 +8,7 @@ from tenants.access.gate import tenant_view
 from tenants.models.tenant_permissions import TenantPermission
 from tenants.run_templates.code_actions import CodeRefused
 from tenants.run_templates.code_tries import try_again
-from tenants.run_templates.document.packages import with_package
+from tenants.run_templates.document.packages import filled, proposals, with_package
 from tenants.run_templates.document.requirements import RequirementsRefused
 from tenants.run_templates.models import CodeTry
 from tenants.run_templates.pages.forms import PackagesForm
@@ -23,13 +23,16 @@ def one_try(request, code_try):
     found = try_of(request, code_try)
     if found is None:
         raise Http404("There is no such try.")
-    posted = _packages(request, found) if request.method == "POST" else None
-    form = PackagesForm(posted, initial={"requirements": found.requirements})
+    offered = proposals(found.recorded, found.code.declared)
+    posted = _packages(request, found) if request.method == "POST" and "fill" not in request.POST else None
+    known = filled(offered, request.POST.get("fill", ""), found.requirements)
+    form = PackagesForm(posted, initial={"requirements": known})
     if posted and form.is_valid() and (other := _again(request, found, form)):
         return redirect(f"{other.get_absolute_url()}?{request.GET.urlencode()}")
     page = TryPage(found)
     steps = page.steps
     context = {"try": found, "page": page, "steps": steps, "form": form, "query": request.GET.urlencode()}
+    context["proposals"] = offered
     context["broken"] = [step for step in steps if not step.loads]
     context["packages"] = list(dict.fromkeys(step.package for step in steps if step.package))
     status = 422 if form.errors else 200

@@ -17,7 +17,12 @@ from tenants.access.gate import tenant_view
 from tenants.hosting.base import TenantError, TenantNotFound
 from tenants.models.tenant_permissions import TenantPermission
 from tenants.run_templates import actions
+<<<<<<< HEAD
 from tenants.run_templates.access import NOT_A_RUNNER, may_edit, may_run
+=======
+from tenants.run_templates.access import may_edit
+from tenants.run_templates.document.packages import filled, proposals
+>>>>>>> tryit
 from tenants.run_templates.engine.run_environments import environment_of
 from tenants.run_templates.pages.forms import EditForm, TemplateForm
 from tenants.run_templates.pages.presentation import (
@@ -127,12 +132,12 @@ def create(request):
     form = _form(request, source) if source else None
     if source and not form.fields["code"].queryset:
         return redirect(_code_url(request, source))
-    if request.method == "POST" and source and form.is_valid() and (made := _make(request, form, source)):
+    if _posted(request) and source and form.is_valid() and (made := _make(request, form, source)):
         messages.success(request, f"Template {made} is ready to run.")
         return redirect(made)
     context = {"form": form, "source": source, "trouble": trouble, "tenant": request.tenant}
     if source:
-        context["code_url"] = _code_url(request, source)
+        context |= {"code_url": _code_url(request, source), "proposals": _offered(request, form, source)}
     context["can_change"] = TenantPermission.CHANGE in request.tenant_permissions
     return render(request, "run_templates/create.html", context, status=503 if trouble else _status(form))
 
@@ -142,12 +147,19 @@ def create(request):
 def edit(request, template):
     template = _changeable(request, template)
     given = {name: getattr(template, name) for name in ("name", "description", "requirements")}
+<<<<<<< HEAD
     given["requirements"] = _with_package(given["requirements"], request.GET.get("add", ""))
     form = EditForm(request.POST or None, tenant=request.tenant, template=template, initial=given)
     if request.method == "POST" and form.is_valid() and _save(request, form, template):
+=======
+    offered = proposals((), template.code.declared)
+    form = EditForm(_posted(request), tenant=request.tenant, template=template, initial=given)
+    form = _fill(request, form, offered)
+    if _posted(request) and form.is_valid() and _save(request, form, template):
+>>>>>>> tryit
         messages.success(request, "Saved.")
         return redirect(template)
-    context = {"form": form, "template": template, "name": given["name"]}
+    context = {"form": form, "template": template, "name": given["name"], "proposals": offered}
     return render(request, "run_templates/edit.html", context, status=_status(form))
 
 
@@ -244,8 +256,30 @@ def _form(request, source) -> TemplateForm:
     if tried := try_of(request, request.GET.get("tried", "")):
         known = {"requirements": tried.requirements}
     initial = {"name": pipeline, **known, **code}
-    data = request.POST if request.method == "POST" else None
-    return TemplateForm(data, tenant=request.tenant, pipeline=pipeline, initial=initial)
+    form = TemplateForm(_posted(request), tenant=request.tenant, pipeline=pipeline, initial=initial)
+    return _fill(request, form, _offered(request, form, source))
+
+
+def _posted(request):
+    """What is to be saved; None also when a list of packages was taken, which is looked at first."""
+    return request.POST if request.method == "POST" and "fill" not in request.POST else None
+
+
+def _fill(request, form, offered):
+    """With what was entered so far, and the packages that were taken."""
+    if "fill" in request.POST:
+        entered = {name: request.POST.get(name, "") for name in form.fields}
+        taken = filled(offered, request.POST["fill"], entered["requirements"])
+        form.initial |= entered | {"requirements": taken}
+    return form
+
+
+def _offered(request, form, source):
+    """Packages of the run, and of the code that is chosen."""
+    chosen = request.POST.get("code") or form.initial.get("code")
+    versions = form.fields["code"].queryset
+    code = next((one for one in versions if str(one.pk) == str(chosen)), versions.first())
+    return proposals(source.packages, code.declared if code else {})
 
 
 def _code_url(request, source) -> str:

@@ -34,9 +34,10 @@ from tenants.run_templates.code_tries import begin_try
 from tenants.run_templates.continuing import continued_with
 from tenants.run_templates.document.hidden import with_masks
 from tenants.run_templates.engine import marked_processes, runner
-from tenants.run_templates.engine.derive import derive
+from tenants.run_templates.engine.derive import derive, snapshot_body
 from tenants.run_templates.engine.run_environments import RunEnvironments
 from tenants.run_templates.models import TemplateRun
+from tenants.run_templates.run_commit import RunCommit, commit_of
 from tenants.runs import columns, connection
 from tenants.runs.actions import change_tags
 from tenants.runs.client import TenantClients
@@ -500,3 +501,20 @@ def test_a_re_run_is_compared_with_the_run_its_template_was_made_from(template, 
     assert previous(client, done.zenml_run_id) is not None
     assert groups["metrics"]["load_customers", "customers.length"].cells[0].text == "1200"  # of the artifact
     assert {run.pipeline for run in read.others} == {"churn"}
+
+
+def test_the_commit_of_a_run_is_found_with_its_repository(template, here):
+    """Where ZenML's answers have it: in the run which repository and commit, in the repository where it is."""
+    client, project = connect(here[1]["ada"], here[0]), str(template.project_id)
+    source = {"module": "repositories", "attribute": "Git", "type": "unknown"}
+    facts = {"name": "churn", "project": project, "source": source}
+    config = {"url": "https://example.org/churn.git", "token": "s3cret"}
+    repository = client.call("POST", "/code_repositories", json={**facts, "config": config})
+    reference = {"commit": "0123456789" * 4, "subdirectory": "", "code_repository": repository["id"]}
+    body = snapshot_body(template, template.default_configuration)
+    snapshot = client.create_snapshot({**body, "source_snapshot": None, "code_reference": reference})
+    asked = {"name": "of-a-commit", "project": project, "snapshot": snapshot["id"], "status": "initializing"}
+    made = client.create_run({**asked, "start_time": "2026-11-26T12:00:00"})
+    client.update_run(made.id, {"status": "failed"})
+    found = commit_of(client.run(made.id).code_reference, client)
+    assert found == RunCommit("https://example.org/churn.git", reference["commit"])

@@ -34,6 +34,7 @@ from tenants.run_templates.document.configuration import default_configuration
 from tenants.run_templates.models import CodeVersion, TemplateRun
 from tenants.usage.models import Quota
 from tests.guards.test_api import packed
+from tests.streams import Endless
 from tests.tenants.runs.fakes import RUN_ID, FakeTenantClient, churn, connect_to
 
 HOUR = timedelta(hours=1)
@@ -363,6 +364,14 @@ class TestTemplates:
         assert call.send(path, b"hello world").status_code == 413
         assert call.patch(f"{self.PATH}/{template.pk}", code=str(uuid4())).status_code == 422
         assert (tenant.code_versions.count(), deeds()) == (1, [])
+
+    def test_200_megabytes_of_code_are_refused_while_they_arrive(self, call, tenant, template):
+        stream, path = Endless(), f"/api/v1/organizations/{call.org.slug}/{self.PATH}/{template.pk}/code"
+        size = {"wsgi.input": stream, "CONTENT_LENGTH": str(200 * 1024**2)}
+        headers = {"Authorization": f"Bearer {call.key.secret}"}
+        answer = call.client.generic("POST", path, b"", "application/gzip", headers=headers, **size)
+        assert (answer.status_code, answer.json()["detail"]) == (413, "This is more than 50 MB.")
+        assert 50 * 1024**2 < stream.given < 52 * 1024**2
 
     @pytest.mark.parametrize("kind", CodeVersion.Kind.values)
     def test_code_of_every_kind_is_shown(self, call, tenant, template, kind):

@@ -124,6 +124,34 @@ def test_devices_and_pipes_are_left_out(archive):
 
 
 @pytest.mark.parametrize("make", [tar_of, zip_of])
+def test_hooks_and_settings_of_git_are_left_out(archive, make):
+    hooks = {
+        ".git/hooks/post-checkout": b"touch /tmp/x",
+        ".git/config": b"[core]\nfsmonitor=id",
+        "a/.git": b"x",
+    }
+    make(archive, [*FILES.items(), *hooks.items()])
+    assert content_of(frozen(archive)) == FILES
+
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+@pytest.mark.parametrize(
+    ("comment", "commit"), [(COMMIT, COMMIT), ("", ""), (COMMIT[:-1], ""), ("<b>", ""), (COMMIT * 2000, "")]
+)
+def test_a_commit_is_forty_digits_and_nothing_else(archive, comment, commit):
+    """As `git archive` writes it: in the first header of a .tar, in the comment of a .zip."""
+    with tarfile.open(archive, "w:gz", format=tarfile.PAX_FORMAT, pax_headers={"comment": comment}) as writer:
+        writer.addfile(tarfile.TarInfo("a.py"))
+    assert freeze_archive(archive)[1] == commit
+    with zipfile.ZipFile(archive, "w") as writer:
+        writer.writestr("a.py", "")
+        writer.comment = comment.encode()[:60_000]
+    assert freeze_archive(archive)[1] == commit
+
+
+@pytest.mark.parametrize("make", [tar_of, zip_of])
 @pytest.mark.parametrize(
     "name", ["../evil.py", "/etc/evil.py", "a/../../evil.py", "..\\evil.py", "C:\\evil.py"]
 )

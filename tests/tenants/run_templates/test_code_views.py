@@ -311,3 +311,75 @@ def test_viewers_see_versions_and_no_way_to_change_them(tenant, as_user, holds, 
     page = text(as_user(holds("viewer")).get(template.get_absolute_url()))
     assert "<b>v1</b>" in page and "<b>v2</b>" in page
     assert "Use this" not in page and "Add code" not in page
+
+
+# -- the commit that ZenML recorded of a run
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+REPOSITORY = str(uuid4())
+GITHUB = {"owner": "acme", "repository": "churn", "token": "s3cret", "url": "https://api.github.com"}
+
+
+@pytest.fixture
+def recorded(connected, tenant, editor):
+    """recorded(config): what the form for git begins with, when the run's commit is of a repository with that config."""
+
+    def look(config, commit=COMMIT, repository=REPOSITORY):
+        body = {"commit": commit, "subdirectory": "", "code_repository": {"id": repository}}
+        connected.run_answers[str(RUN_ID)]["resources"]["code_reference"] = {"body": body}
+        connected.repositories[REPOSITORY] = {"id": REPOSITORY, "metadata": {"config": config}}
+        response = editor.get(url("code_add", tenant, run=RUN_ID))
+        assert (response.status_code, response.context["way"]) == (200, "git")
+        assert "s3cret" not in text(response)
+        return response.context["form"].initial.get("url")
+
+    return look
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        None,
+        [],
+        {"url": 1},
+        {"url": "file:///etc"},
+        {"url": "ext::sh -c id"},
+        {"url": "https://ada:s3cret@example.org/x"},
+        {"owner": "a", "repository": ["b"]},
+        {"owner": "a", "repository": "b", "host": "x y"},
+    ],
+)
+def test_a_repository_that_is_nowhere_is_not_proposed(recorded, config):
+    assert recorded(config) is None
+
+
+@pytest.mark.parametrize("commit", ["main", "", None, COMMIT[:-1], f"{COMMIT}\n", 1])
+def test_what_is_no_commit_is_not_proposed(recorded, commit):
+    assert recorded(GITHUB, commit=commit) is None
+
+
+@pytest.mark.parametrize("repository", [None, "x", "../x", str(uuid4()), {}])
+def test_a_repository_that_is_not_there_is_not_proposed(recorded, repository):
+    assert recorded(GITHUB, repository=repository) is None
+
+
+@pytest.mark.parametrize(
+    ("config", "address"),
+    [
+        (GITHUB, "https://github.com/acme/churn"),
+        ({**GITHUB, "host": "git.acme.org"}, "https://git.acme.org/acme/churn"),
+        ({"group": "a/b", "project": "churn"}, "https://gitlab.com/a/b/churn"),
+        ({"url": "https://example.org/x.git"}, "https://example.org/x.git"),
+    ],
+)
+def test_the_commit_of_a_run_is_proposed(recorded, connected, config, address):
+    connected.calls.clear()
+    assert recorded(config) == address
+    assert connected.calls == ["run", "snapshot", "code_repository"]
+
+
+def test_another_way_is_one_click_away_and_asks_for_no_repository(recorded, connected, editor, tenant):
+    recorded(GITHUB)
+    connected.calls.clear()
+    response = editor.get(url("code_add", tenant, run=RUN_ID, way="push"))
+    assert (response.context["way"], connected.calls) == ("push", ["run", "snapshot"])

@@ -100,6 +100,27 @@ def test_a_submodule(repository, url):
     assert refusal_of(url, "").startswith("“vendor” is a submodule")
 
 
+def test_hooks_filters_and_addresses_in_a_repository_do_nothing(repository, url, tmp_path):
+    """Settings that git itself would follow are files like all others, or left out."""
+    mark = tmp_path / "mark"
+    settings = {
+        ".gitattributes": b"* filter=evil\n",
+        ".gitmodules": f'[submodule "x"]\n\tpath = x\n\turl = ext::touch% {mark}\n'.encode(),
+    }
+    hook = {".git/hooks/post-checkout": (0o100755, f"#!/bin/sh\ntouch {mark}\n".encode())}
+    repository.commit(FILES | settings | hook)
+    assert content_of(freeze_commit(url, "")[0]) == FILES | settings
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["--upload-pack=id", "-x", "../../HEAD", "main:run.py", "main~1", "@{-1}", "*", "\0"]
+)
+def test_names_of_branches_are_only_names(repository, url, name):
+    repository.commit(FILES)
+    assert refusal_of(url, name).endswith(("of this repository.", "name of a branch or tag."))
+
+
 def test_links_that_lead_out(repository, url):
     repository.commit(FILES | {"out": (0o120000, b"/etc/passwd")})
     assert "outside the directory" in refusal_of(url, "")

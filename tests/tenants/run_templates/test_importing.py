@@ -2,7 +2,9 @@
 
 import json
 import os
+import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from tenants.run_templates.engine import importing
 from tenants.run_templates.engine.code import CodeError, code_folder, freeze_folder
 from tenants.run_templates.engine.importing import import_steps
+from tests.tenants.hosting.conftest import eventually
 
 STEP = "def load():\n    pass\n"
 
@@ -68,8 +71,35 @@ def test_code_that_never_ends_is_ended_with_all_it_started(tried, monkeypatch, t
     found = tried({"a.py": STEP, "b.py": code}, first=("a", "load"), second=("b", "load"))
     assert (found["first"].state, found["second"].state) == ("imported", "untried")
     assert found["second"].words == "ZenPro ended the import: it took more than 2 seconds."
-    lines = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
-    assert not [line for line in lines if mark.encode() in line]
+    assert not _is_there(mark)
+
+
+def test_code_ends_with_the_agent_that_imports_it(tmp_path):
+    """A killed agent leaves nothing behind: the next one begins anew."""
+    mark = f"{os.getpid()}.75"
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "a.py").write_text(f"import os\nos.execvp('sleep', ['sleep', '{mark}'])\n")
+    code_hash = freeze_folder(tmp_path / "code")
+    steps = {"load": {"module": "a", "attribute": "load"}}
+    agent = os.fork()
+    if agent == 0:
+        import_steps(Path(sys.executable), code_hash, [""], "", steps, "a-test")
+        os._exit(0)
+    try:
+        eventually(lambda: _is_there(mark))
+    finally:
+        os.kill(agent, signal.SIGKILL)
+        os.waitpid(agent, 0)
+    eventually(lambda: not _is_there(mark))
+
+
+def _is_there(mark: str) -> bool:
+    """Is there a process with this on its command line?"""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            if mark.encode() in path.read_bytes():
+                return True
+    return False
 
 
 def test_memory_is_bounded(tried, monkeypatch):

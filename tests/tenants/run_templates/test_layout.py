@@ -226,3 +226,79 @@ def test_a_missing_step_is_named(frozen):
 def test_steps_say_whether_they_are_there():
     found = StepLook("one", "steps", "steps.py", 1, "edited")
     assert found.is_there and not replace(found, state="gone").is_there
+
+
+# -- packages that the code names
+
+LISTED = """# ours
+pandas>=2,<3  # data
+-r more.txt
+--index-url https://example.org/simple
+scikit-learn==1.5.2 \\
+    --hash=sha256:abc
+-e .
+"""
+PROJECT = """[project]
+name = "fraud"
+dependencies = ["lightgbm>=4", "numpy"]
+[project.optional-dependencies]
+dev = ["pytest"]
+"""
+LOCK = """version = 1
+[[package]]
+name = "fraud"
+version = "0.1"
+source = { virtual = "." }
+[[package]]
+name = "numpy"
+version = "2.1.0"
+source = { registry = "https://pypi.org/simple" }
+wheels = [{ url = "https://x/numpy-2.1.0-cp311-manylinux_x86_64.whl" }, { url = "https://x/numpy-win_amd64.whl" }]
+[[package]]
+name = "pywin32"
+version = "306"
+source = { registry = "https://pypi.org/simple" }
+wheels = [{ url = "https://x/pywin32-306-cp311-win_amd64.whl" }]
+"""
+
+
+def declared(frozen, files) -> dict:
+    return look_at(frozen({"a.py": "", **files}), {}).declared
+
+
+@pytest.mark.parametrize("name", ["pyproject.toml", "uv.lock", "requirements.txt"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\xff\xfe[[[",
+        b"[" * 100_000,
+        b"a = " + b"{a=" * 5000,
+        b"project = 1\npackage = 1",
+        b"[project]\ndependencies = {a = 1}\n[[package]]\nname = 1\nversion = []\nsource = 3\nwheels = {}",
+        b"[project]\ndependencies = [1, [], {}]\n",
+    ],
+)
+def test_files_of_any_content_are_read_without_harm(frozen, name, content):
+    found = declared(frozen, {name: content})
+    assert name == "requirements.txt" or found == {}
+
+
+def test_few_packages_of_one_file_are_read(frozen):
+    lines = [f"p{number}" for number in range(3000)]
+    files = {"requirements.txt": "\n".join([*lines, "x" * 999]), "uv.lock": b" " * (4 * 1024**2 + 1)}
+    assert {path: len(found) for path, found in declared(frozen, files).items()} == {"requirements.txt": 1000}
+
+
+def test_packages_that_the_code_names(frozen):
+    files = {
+        "requirements.txt": LISTED,
+        "back/requirements.txt": "x",
+        "app/pyproject.toml": PROJECT,
+        "uv.lock": LOCK,
+    }
+    assert declared(frozen, files) == {
+        "requirements.txt": ["pandas>=2,<3", "scikit-learn==1.5.2"],
+        "app/pyproject.toml": ["lightgbm>=4", "numpy"],
+        "uv.lock": ["numpy==2.1.0"],
+    }

@@ -1,6 +1,6 @@
 import pytest
 
-from tenants.run_templates.document.packages import package_of, pinned, with_package
+from tenants.run_templates.document.packages import package_of, proposals, takable, with_package
 from tenants.run_templates.document.requirements import RequirementsRefused
 
 
@@ -28,7 +28,7 @@ def test_packages_of_modules(module, package):
 def test_the_version_is_that_of_the_run():
     recorded = ["zenml==0.98.0", "Scikit_Learn==1.5.2", "x @ file:///etc/passwd", "-e .", "a\ud800"]
     assert package_of("sklearn.svm", recorded) == "scikit-learn==1.5.2"
-    assert pinned(recorded) == ["zenml==0.98.0", "scikit-learn==1.5.2"]
+    assert takable(recorded) == ["scikit-learn==1.5.2"]
 
 
 def test_one_more_package():
@@ -43,3 +43,12 @@ def test_what_is_there_already_is_not_added_again():
 def test_what_is_no_package_is_refused():
     with pytest.raises(RequirementsRefused):
         with_package("pandas", "-r /etc/passwd")
+
+
+def test_lists_that_no_template_takes_are_not_proposed():
+    many = [f"p{number}" for number in range(501)]
+    found = proposals(
+        ["a @ file:///x", "zenml==1"], {"requirements.txt": many, "x/uv.lock": [], "pyproject.toml": ["b"]}
+    )
+    assert [(one.key, one.text) for one in found] == [("file:pyproject.toml", "b")]
+    assert proposals(["B==1", "a==2"], {})[0].text == "b==1\na==2"

@@ -22,6 +22,7 @@ from tenants.hosting.base import TenantUnreachable
 from tenants.run_templates.document.configuration import default_configuration
 from tenants.run_templates.models import CodeVersion, PushKey
 from tenants.run_templates.push_keys import text_of
+from tests.streams import Endless
 from tests.tenants.runs.fakes import RUN_ID, churn
 
 CHURN = Path(__file__).parents[3] / "examples" / "churn"
@@ -152,6 +153,17 @@ def test_the_page_is_only_for_its_person(key, org, tenant, as_user):
     other = make_member(org, "member", name="Bo Baker")
     make_grant(tenant, other, "admin")
     assert as_user(other).get(page_of(key)).status_code == 404
+
+
+def test_200_megabytes_are_refused_while_they_arrive(key):
+    """Read in pieces up to the limit and not further; the page says why."""
+    stream = Endless()
+    headers = {"Authorization": f"Bearer {text_of(key)}"}
+    size = {"wsgi.input": stream, "CONTENT_LENGTH": str(200 * 1024**2)}
+    response = Client().generic("POST", "/push/", b"", "application/gzip", headers=headers, **size)
+    assert (response.status_code, "more than 50 MB" in said(response)) == (413, True)
+    assert 50 * 1024**2 < stream.given < 52 * 1024**2
+    assert "more than 50 MB" in PushKey.objects.get().refusal
 
 
 # -- what it does

@@ -35,7 +35,8 @@ def one(transactional_db, settings, tmp_path):
     tenant = make_tenant(org, "production", project_id=PROJECT["id"])
     make_grant(tenant, person, "admin", giver=person)
     fields = {"steps": STEPS, "roots": [""], "requirements": "pandas>=2", "recorded": ["lightgbm==4.5.0"]}
-    return CodeTry.objects.create(code=make_code(tenant, "churn"), person=person, **fields)
+    code = make_code(tenant, "churn", declared={"requirements.txt": ["pandas", "lightgbm"]})
+    return CodeTry.objects.create(code=code, person=person, **fields)
 
 
 @pytest.mark.parametrize(("width", "scheme"), LOOKS)
@@ -52,7 +53,7 @@ def test_looks(visits, one, width, scheme):
     add = page.get_by_role("button", name="Add lightgbm==4.5.0 and try again")
     tab_to(page, add)
     page.keyboard.press("Enter")
-    expect(page.get_by_label("Packages")).to_have_value("pandas>=2\nlightgbm==4.5.0")
+    expect(page.get_by_role("textbox", name="Packages")).to_have_value("pandas>=2\nlightgbm==4.5.0")
     expect(page.get_by_text("Wait for a place")).to_be_visible()
     end_try(CodeTry.objects.latest("asked_at"), "failed", "No version of lightgbm==4.5.0 fits.")
     expect(page.get_by_text("Nothing was imported.")).to_be_visible()

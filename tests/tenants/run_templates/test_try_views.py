@@ -218,6 +218,13 @@ def test_one_click_adds_the_missing_package_in_the_version_of_the_run(begun, edi
     assert (other.steps, other.roots, other.code) == (begun.steps, begun.roots, begun.code)
 
 
+def test_packages_are_proposed_and_taken_before_the_next_try(begun, editor):
+    end_try(begun, "done", results=[FINE])
+    response = editor.post(address(begun), {"requirements": "x", "fill": "run"})
+    assert (response.status_code, CodeTry.objects.count()) == (200, 1)
+    assert response.context["form"]["requirements"].value() == "lightgbm==4.5.0"
+
+
 def test_a_module_the_code_should_have_is_in_no_package(begun, editor):
     lacks = StepImport("load", "churn.steps", "missing", missing="churn.nothing")
     end_try(begun, "done", results=[lacks])

@@ -447,6 +447,35 @@ def test_created_template_keeps_the_run_and_is_recorded(tenant, holds, connected
     assert audit("template.created").get().target_id == str(made.pk)
 
 
+def test_packages_are_proposed_and_taken_without_saving(tenant, holds, connected, code, as_user):
+    environment = connected.run_answers[str(RUN_ID)]["metadata"]["client_environment"]
+    environment["python_packages"] = "zenml==0.98.0\nLightGBM==4.5.0\nthing @ file:///etc/passwd"
+    type(code).objects.update(declared={"app/<b>.txt": ["pandas"]})
+    client = as_user(holds("editor"))
+    page = texts(client.get(new(tenant)))
+    assert "app/&lt;b&gt;.txt in the code" in page and "lightgbm==4.5.0" in page and "/etc/passwd" not in page
+    entered = {"name": "mine", "description": "", "code": code.pk, "requirements": "x"}
+    for taken, text in [("run", "lightgbm==4.5.0"), ("file:app/<b>.txt", "pandas"), ("nothing", "x")]:
+        response = client.post(new(tenant), {**entered, "fill": taken})
+        form = response.context["form"]
+        assert (response.status_code, form["requirements"].value(), form["name"].value()) == (
+            200,
+            text,
+            "mine",
+        )
+    assert not RunTemplate.objects.exists()
+
+
+def test_packages_of_the_code_are_proposed_for_a_template(template, holds, as_user):
+    type(template.code).objects.update(declared={"requirements.txt": ["pandas"]})
+    client, address = as_user(holds("admin")), url("edit", template)
+    assert "requirements.txt in the code" in texts(client.get(address))
+    response = client.post(address, {"name": "n", "requirements": "", "fill": "file:requirements.txt"})
+    assert response.context["form"]["requirements"].value() == "pandas"
+    template.refresh_from_db()
+    assert (template.name, template.requirements) != ("n", "pandas")
+
+
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [

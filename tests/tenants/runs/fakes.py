@@ -52,6 +52,7 @@ class FakeTenantClient:
         self.visualizations: dict[str, dict] = {}  # "id/index": answer
         self.logs: dict[str, list] = {}
         self.created: list[dict] = []
+        self.repositories: dict[str, dict] = {}
 
     # -- for tests
 
@@ -228,6 +229,10 @@ class FakeTenantClient:
         self._asked("step_logs")
         lines = self.logs.get(str(step_id), [])
         return lines if all(isinstance(line, LogLine) for line in lines) else log_lines(lines)
+
+    def code_repository(self, repository_id):
+        self._asked("code_repository")
+        return self._known(self.repositories, repository_id)
 
     def create_run(self, body):
         self._asked("create_run")

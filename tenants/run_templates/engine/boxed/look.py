@@ -6,7 +6,8 @@ they what they were?
  "choices": all folders that have at least one of the modules,
  "folders": folders that relative paths in the code begin at, with how many there are, the best first,
  "steps": {name: {"file", "line", "state", and "digest", of its source, where it is there}},
- "files": how many, "bytes": how large}.
+ "files": how many, "bytes": how large,
+ "declared": {file: the packages it names, as requirements}}.
 A state is "same", "edited", "unknown" where the run recorded no hash, "gone" for a file without the step, or "missing".
 """
 
@@ -16,6 +17,7 @@ import inspect
 import json
 import os
 import sys
+import tomllib
 import warnings
 from collections import Counter
 
@@ -26,6 +28,8 @@ from written import say
 LATER = {"join": 1, "joinpath": 0, "with_name": 0}  # calls, and from which argument on they continue a path
 LARGEST = 1024**2  # bytes of a Python file that is read
 MOST_READ = 20 * 1024**2  # bytes of all of them
+LARGEST_LIST = 4 * 1024**2  # bytes of a file that names packages: locks are long
+MOST_PACKAGES, LONGEST_LINE = 1000, 300
 ENDING = ".py"
 LONGEST_LITERAL = 200  # characters of a text that may be a path
 
@@ -213,6 +217,69 @@ def looks_like_a_path(text):
     )
 
 
+# -- packages that the code says it needs
+
+
+def declared_of(tree):
+    """Of each kind of file the one nearest to the top; {} where nothing can be read."""
+    found = {}
+    for name, reader in READERS.items():
+        paths = [path for path in tree.files if path == name or path.endswith(f"/{name}")]
+        path = min(paths, key=lambda each: (each.count("/"), each), default="")
+        if path and tree.is_file(path) and tree.files[path] <= LARGEST_LIST:
+            found[path] = [*reader(tree, path)][:MOST_PACKAGES]
+    return {path: lines for path, lines in found.items() if lines}
+
+
+def content_of(tree, path):
+    with open(os.path.join(tree.top, path), "rb") as file:
+        return file.read().decode("utf-8-sig", errors="replace")
+
+
+def in_requirements(tree, path):
+    """Its own lines: other files that it names, options and paths are none of them."""
+    for line in content_of(tree, path).splitlines():
+        text = line.partition(" #")[0].partition(" --")[0].strip(" \t\\")
+        if text and text[0] not in "#-" and len(text) <= LONGEST_LINE:
+            yield text
+
+
+def in_project(tree, path):
+    """PEP 621."""
+    listed = mapping(mapping(toml_of(tree, path)).get("project")).get("dependencies")
+    lines = listed if isinstance(listed, list) else []
+    yield from (line for line in lines if isinstance(line, str) and len(line) <= LONGEST_LINE)
+
+
+def in_lock(tree, path):
+    """What uv locked from an index, where there is a file of it for this system."""
+    listed = mapping(toml_of(tree, path)).get("package")
+    for one in listed if isinstance(listed, list) else []:
+        named, version = mapping(one).get("name"), mapping(one).get("version")
+        is_text = isinstance(named, str) and isinstance(version, str)
+        if is_text and "registry" in mapping(mapping(one).get("source")) and fits(mapping(one).get("wheels")):
+            yield f"{named}=={version}"[:LONGEST_LINE]
+
+
+def fits(wheels):
+    urls = [str(mapping(each).get("url")) for each in wheels] if isinstance(wheels, list) else []
+    return not urls or any(url.endswith("any.whl") or "linux" in url for url in urls)
+
+
+def toml_of(tree, path):
+    try:
+        return tomllib.loads(content_of(tree, path))
+    except (ValueError, RecursionError, MemoryError):
+        return {}
+
+
+def mapping(value):
+    return value if isinstance(value, dict) else {}
+
+
+READERS = {"requirements.txt": in_requirements, "pyproject.toml": in_project, "uv.lock": in_lock}
+
+
 def answer_to(code, wanted, *limits):
     warnings.simplefilter("ignore")
     with open(wanted, encoding="utf-8") as file:
@@ -227,6 +294,7 @@ def answer_to(code, wanted, *limits):
         "steps": {name: state_of(tree, roots, step) for name, step in wanted["steps"].items()},
         "files": len(tree.files),
         "bytes": tree.bytes,
+        "declared": declared_of(tree),
     }
 
 
