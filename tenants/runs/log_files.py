@@ -18,8 +18,8 @@ from tenants.hosting.backends import backend_for
 from tenants.models import Tenant
 from tenants.runs.client import LogLine, Step, log_lines, resources
 
-READ = 64 * 1024**2  # bytes from the end; 200,000 lines
-CUT = "The log is larger than 64 MB: this is its last part, and lines are counted from its beginning."
+READ = 32 * 1024**2  # bytes from the end; 100,000 lines
+CUT = "The log is larger than 32 MB: this is its last part, and lines are counted from its beginning."
 OLD = re.compile(r"^\[[0-9: -]{19} UTC\]\s*")  # how older clients begin a line
 
 

@@ -39,11 +39,12 @@ from tenants.run_templates.engine.run_environments import RunEnvironments
 from tenants.run_templates.models import TemplateRun
 from tenants.run_templates.run_commit import RunCommit, commit_of
 from tenants.runs import columns, connection
-from tenants.runs.actions import change_tags
+from tenants.runs.actions import change_tags, stop
 from tenants.runs.client import TenantClients
 from tenants.runs.comparison import compare
 from tenants.runs.connection import connect
 from tenants.runs.forms import RunFilterForm
+from tenants.runs.log_files import read_file, stores_here
 from tenants.runs.reading import list_runs
 from tenants.runs.run_readings import previous, read_runs
 from tests.tenants.hosting.stub_control_plane import free_port
@@ -279,6 +280,25 @@ def test_columns_of_the_list_of_runs_are_read_in_one_call(site, here):
     assert (understood, note) == (True, "")
     assert [value.is_number for value in values[site.source_run]] == [True, True]
     assert set(wanted) <= set(columns.offered(client, runs))
+
+
+def test_logs_are_read_from_their_files_as_the_server_reads_them(site, here):
+    tenant, people = here
+    client, stores = connect(people["ada"], tenant), stores_here(tenant)
+    steps = client.steps(site.source_run)
+    files = [read_file(stores, client.step(step.id)) for step in steps]
+    assert [list(file) for file in files] == [client.step_logs(step.id) for step in steps]
+    assert steps and all(len(file) for file in files)
+
+
+def test_a_run_from_elsewhere_is_stopped_by_its_server(site, here):
+    tenant, people = here
+    client = connect(people["dev"], tenant)
+    body = {"snapshot": str(client.run(site.source_run).snapshot_id), "project": site.project}
+    body |= {"name": "from elsewhere", "status": "running", "orchestrator_run_id": "elsewhere-1"}
+    made = client.create_run(body)
+    stop(client, tenant=tenant, run=made, by=Actor(people["dev"]))
+    assert client.run(made.id).status in ("stopping", "stopped")
 
 
 def test_a_re_run_has_exactly_the_values_and_the_owner(template, here):

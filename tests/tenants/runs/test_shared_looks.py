@@ -232,3 +232,11 @@ def test_few_answers_are_kept(clock):
     for _ in range(shared_looks.SIZE + 5):
         looks.get(uuid4(), lambda: 1)
     assert len(looks._looks) == shared_looks.SIZE
+
+
+def test_what_is_over_is_forgotten(clock):
+    looks = SharedLooks(clock)
+    looks.get("old", lambda: "a log of megabytes")
+    clock.now += 2
+    looks.get("new", lambda: 1)
+    assert list(looks._looks) == ["new"]
