@@ -72,7 +72,9 @@ class SharedLooks:
         """What is over is forgotten: a log may be large, and who is asking for something keeps hold of it."""
         with self._lock:
             now = self.clock()
-            for over in [one for one, look in self._looks.items() if look.ends <= now and not look.lock.locked()]:
+            for over in [
+                one for one, look in self._looks.items() if look.ends <= now and not look.lock.locked()
+            ]:
                 del self._looks[over]
             look = self._looks.setdefault(key, _Look())
             self._looks.move_to_end(key)

@@ -1,12 +1,7 @@
 """What code is handed over for: a run of the tenant, or a template."""
 
-<<<<<<< HEAD
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-=======
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
->>>>>>> tryit
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -38,11 +33,8 @@ class Subject:
     query: str
     run: UUID | None = None
     template: RunTemplate | None = None
-<<<<<<< HEAD
     again: str = ""  # the door of the run that needs the code
-=======
     reference: Mapping[str, Any] | None = None  # ZenML's own record of the run's commit
->>>>>>> tryit
     packages: Sequence[str] = ()  # "name==version" of what was installed where the run came from
 
 

@@ -17,12 +17,8 @@ from tenants.access.gate import tenant_view
 from tenants.hosting.base import TenantError, TenantNotFound
 from tenants.models.tenant_permissions import TenantPermission
 from tenants.run_templates import actions
-<<<<<<< HEAD
 from tenants.run_templates.access import NOT_A_RUNNER, may_edit, may_run
-=======
-from tenants.run_templates.access import may_edit
 from tenants.run_templates.document.packages import filled, proposals
->>>>>>> tryit
 from tenants.run_templates.engine.run_environments import environment_of
 from tenants.run_templates.pages.forms import EditForm, TemplateForm
 from tenants.run_templates.pages.presentation import (
@@ -147,16 +143,11 @@ def create(request):
 def edit(request, template):
     template = _changeable(request, template)
     given = {name: getattr(template, name) for name in ("name", "description", "requirements")}
-<<<<<<< HEAD
     given["requirements"] = _with_package(given["requirements"], request.GET.get("add", ""))
-    form = EditForm(request.POST or None, tenant=request.tenant, template=template, initial=given)
-    if request.method == "POST" and form.is_valid() and _save(request, form, template):
-=======
     offered = proposals((), template.code.declared)
     form = EditForm(_posted(request), tenant=request.tenant, template=template, initial=given)
     form = _fill(request, form, offered)
     if _posted(request) and form.is_valid() and _save(request, form, template):
->>>>>>> tryit
         messages.success(request, "Saved.")
         return redirect(template)
     context = {"form": form, "template": template, "name": given["name"], "proposals": offered}
