@@ -358,7 +358,7 @@ def test_what_is_no_commit_is_not_proposed(recorded, commit):
     assert recorded(GITHUB, commit=commit) is None
 
 
-@pytest.mark.parametrize("repository", [None, "x", "../x", str(uuid4()), {}])
+@pytest.mark.parametrize("repository", [None, "x", "../x", "0d9f6a4e-8a3b-4c38-9a54-3f7d0a3a9c11", {}])
 def test_a_repository_that_is_not_there_is_not_proposed(recorded, repository):
     assert recorded(GITHUB, repository=repository) is None
 
