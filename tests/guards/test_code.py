@@ -1,6 +1,7 @@
 """Layers, sizes and habits of the code, read from its syntax trees."""
 
 import ast
+import re
 import subprocess
 import sys
 from graphlib import CycleError, TopologicalSorter
@@ -126,3 +127,13 @@ def test_no_test_compares_clock_times():
         if path != Path(__file__) and any(clock in path.read_text() for clock in clocks)
     ]
     assert not wrong, wrong
+
+
+def test_names_of_tests_are_the_same_in_every_process():
+    """Parallel processes give out tests by name. An object's name is a number of its own; a text is its own name."""
+    changing = re.compile(r"parametrize\(.*(str\(uuid4\(\)\)|\{uuid4\(\)|secrets\.token|token_urlsafe)")
+    files = [path for path in (ROOT / "tests").rglob("*.py") if path != Path(__file__)]
+    wrong = [
+        f"{path}: {line}" for path in files for line in path.read_text().splitlines() if changing.search(line)
+    ]
+    assert not wrong, "\n".join(wrong)

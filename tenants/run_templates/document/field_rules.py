@@ -248,9 +248,11 @@ def allowed_by(rule: FieldRule | None) -> str:
 
 def place_of(rule: FieldRule) -> tuple[str, ...]:
     """Where in a document the rule's value is: ("steps", "train", "parameters", "booster", "rounds")."""
-    head, _, name = f".{rule.path}".partition(".parameters.")
-    step = head.removeprefix(".steps.")
-    return (*(("steps", step) if head else ()), "parameters", name, *rule.within)
+    kind, _, rest = rule.path.partition(".")
+    if kind == "parameters":
+        return ("parameters", rest, *rule.within)
+    step, _, name = rest.partition(".parameters.")
+    return ("steps", step, "parameters", name, *rule.within)
 
 
 def changed_at(document: dict[str, Any], rule: FieldRule, value: Any, is_removed=False) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from orgs.users.models import Actor
 from tenants.run_templates import actions
 from tenants.run_templates.document.configuration import default_configuration
 from tenants.run_templates.document.drafts import examined, fresh, from_post, from_query, like, link_of
-from tenants.run_templates.document.field_rules import FieldRule, RuleKind
+from tenants.run_templates.document.field_rules import FieldRule, RuleKind, place_of
 from tenants.run_templates.document.parsed import Document
 from tenants.run_templates.models import TemplateRun
 from tenants.run_templates.rules import RulesRefused, rule_places, set_rules
@@ -307,6 +307,18 @@ def test_rules_are_for_whoever_may_edit_the_template(template, operator, as_user
     assert as_user(operator).post(url("rules", template), {}).status_code == 403
     template.refresh_from_db()
     assert len(template.field_rules) == len(ALL)
+
+
+@pytest.mark.parametrize(
+    "path, place",
+    [
+        ("parameters.days", ("parameters", "days")),
+        ("steps.a.b.parameters.c.d", ("steps", "a.b", "parameters", "c.d")),
+        ("steps.parameters.parameters.parameters", ("steps", "parameters", "parameters", "parameters")),
+    ],
+)
+def test_odd_names_have_their_place(path, place):
+    assert place_of(FieldRule(path, RuleKind.HIDDEN, ("x",))) == (*place, "x")
 
 
 def test_places_are_parameters_and_what_is_inside_of_models(template):
