@@ -136,8 +136,9 @@ def link_of(document: Document) -> str:
     secret = {change.path for change in secret_changes(document)}
     changes = [change for change in document.changes if change.path not in secret]
     pairs = [(change.path, json.dumps(change.after)) for change in changes]
-    name = document.values.get("run_name")
-    if name != document.default.get("run_name"):
+    usual = document.default.get("run_name")
+    name = document.values.get("run_name", usual)
+    if name != usual:
         pairs.append(("run_name", json.dumps(name)))
     return urlencode(pairs)
 

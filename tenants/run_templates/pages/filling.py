@@ -97,14 +97,14 @@ def _gave_way(before: Draft, after: Draft) -> list[Change]:
 
 
 @dataclass(frozen=True)
-class Offer:
+class OfferedRuns:
     """Runs of the same pipeline to fill the form from; `trouble` says why there are none to see."""
 
     runs: list
     trouble: Any = None
 
 
-def offered(request, template: RunTemplate) -> Offer:
+def offered(request, template: RunTemplate) -> OfferedRuns:
     """The latest runs of the template's pipeline that this person may see: one call to the tenant."""
     pipeline = identifier(mapping(template.snapshot.get("body")).get("pipeline_id"))
     named = {"pipeline_name": f"equals:{template.pipeline_name}"}
@@ -114,5 +114,5 @@ def offered(request, template: RunTemplate) -> Offer:
             request.user, request.tenant, lambda client: client.runs(template.project_id, **wanted)
         )
     except TenantNotFound:
-        return Offer([])
-    return Offer(found.items if found else [], trouble)
+        return OfferedRuns([])
+    return OfferedRuns(found.items if found else [], trouble)

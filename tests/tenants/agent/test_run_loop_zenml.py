@@ -379,6 +379,36 @@ def test_a_failed_run_is_continued_and_what_completed_is_not_run_again(template,
     assert client.run(done.zenml_run_id).original_run_id == failed.zenml_run_id
 
 
+def test_settings_beside_the_parameters_have_their_effect(template, here):
+    """The run's retries are every step's, a step's own win; the server works them out (0.98.0)."""
+    tenant, people = here
+    resources = {"resources": {"cpu_count": 1, "memory": "1GB"}}
+    configuration = {
+        "retry": {"max_retries": 1, "delay": 0, "backoff": 0},
+        "settings": resources,
+        "model": {"name": "leaver"},
+        "steps": {
+            "train": {"retry": {"max_retries": 2}, "enable_cache": False},
+            "evaluate": {"parameters": {"min_auc": 0.99}},
+        },
+    }
+    with agent():
+        done = ended(queue_run(template=template, configuration=configuration, by=Actor(people["dev"])))
+    client = connect(people["dev"], tenant)
+    kept = client.snapshot(done.zenml_snapshot_id)["metadata"]["step_configurations"]
+    retries = {name: step["config"]["retry"]["max_retries"] for name, step in kept.items()}
+    assert retries == {**dict.fromkeys(retries, 1), "train": 2}
+    assert all(step["config"]["settings"] == resources for step in kept.values())
+    steps = client.steps(done.zenml_run_id)
+    assert [step.status for step in steps if step.name in ("train", "evaluate")] == [
+        "completed",
+        "retried",
+        "failed",
+    ]
+    models = client.call("GET", "/models", project=tenant.project_id)["items"]
+    assert [model["name"] for model in models] == ["leaver"]
+
+
 def test_a_taken_name_fails_and_leaves_no_snapshot(template, here):
     tenant, people = here
     client = connect(people["dev"], tenant)
