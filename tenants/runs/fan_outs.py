@@ -5,6 +5,7 @@ numbers alone, and the longest way to each from the beginning has the same lengt
 to another, and a drawing that takes each kind for one node has no circle that the steps have not.
 """
 
+import hashlib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from tenants.runs.graphs import depths
 LEAST = 9  # so few steps of a kind are one node; fewer are read one by one
 CELL_LABEL = 4  # characters that fit into a cell
 NUMBER = re.compile("([0-9]+)")
+WORD = re.compile("[A-Za-z0-9_-]{1,24}")  # stands in an address as it is
 LAST_NUMBER = re.compile(r"[-_. ]?[0-9]+$")
 
 Edges = Iterable[tuple[str, str]]
@@ -74,4 +76,5 @@ def _kinds(names: Sequence[str], edges: Edges) -> dict[tuple[str, int], list[tup
 
 def _made(key: tuple[str, int], members: list[tuple[int, str]]) -> FanOut:
     kind, depth = key
-    return FanOut(f"{kind}.{depth}", kind, tuple(sorted((name for _, name in members), key=natural)))
+    word = kind if WORD.fullmatch(kind) else hashlib.sha256(kind.encode(errors="replace")).hexdigest()[:8]
+    return FanOut(f"{word}.{depth}", kind, tuple(sorted((name for _, name in members), key=natural)))

@@ -12,14 +12,14 @@ from tenants.runs.reading import RunPage
 from tenants.runs.run_graph import shown
 from tenants.runs.step_logs import LogChoice
 
-OPENED = 50  # groups of steps named in an address
 KEPT = ("graph", "open", "wrap", "level")  # of the address of a run, when another step is chosen
 
 
 def steps_context(asked: QueryDict, page: RunPage) -> dict[str, Any]:
     """Steps, grouped unless the address says otherwise, and their drawing unless it is large and no one asked."""
     chosen = page.chosen.name if page.chosen else ""
-    opened, all_steps = asked.getlist("open")[:OPENED], asked.get("graph") == "all"
+    opened, all_steps = asked.getlist("open"), asked.get("graph") == "all"
+    choice = LogChoice.of(asked)
     steps = shown(page.steps, page.edges, chosen, grouped=not all_steps, opened=opened)
     draws = not steps.too_large or "graph" in asked
     graph = steps.graph() if draws else None
@@ -29,11 +29,22 @@ def steps_context(asked: QueryDict, page: RunPage) -> dict[str, Any]:
         "next_failed": steps.failed_after(chosen),
         "undrawable": draws and graph is None and page.steps,
         "all_steps": all_steps,
-        "opened": opened,
-        "choice": LogChoice.of(asked),
-        "follows": page.live and not page.log.later and not asked.get("line"),
-        **_links(asked),
+        "opened": steps.opened,
+        "choice": choice,
+        "follows": page.live and not page.log.later and not choice.line,
+        **_links(_known(asked, choice, steps.opened)),
     }
+
+
+def _known(asked: QueryDict, choice: LogChoice, opened: Sequence[str]) -> QueryDict:
+    """What a thousand links may repeat: anyone can write anything into an address."""
+    found = QueryDict(mutable=True)
+    said = {"q": choice.q, "level": choice.level, "line": choice.line, "wrap": "" if choice.wrap else "off"}
+    if "graph" in asked:
+        said["graph"] = "all" if asked["graph"] == "all" else "1"
+    found.update({name: value for name, value in said.items() if value})
+    found.setlistdefault("open", list(opened))
+    return found
 
 
 def _links(asked: QueryDict) -> dict[str, str]:
@@ -52,7 +63,8 @@ def _kept(asked: QueryDict, names: Sequence[str], *without: str) -> str:
     left = asked.copy()
     for name in [name for name in left if name not in names or name in without]:
         del left[name]
-    return f"&{left.urlencode()}" if left else ""
+    query = left.urlencode()
+    return f"&{query}" if query else ""
 
 
 def artifacts_context(request, run: Run, artifacts) -> dict[str, Any]:

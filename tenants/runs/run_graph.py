@@ -19,6 +19,7 @@ GRAPH_LIMIT = 150  # nodes; above it the list comes first
 CELL_WIDTH, CELL_HEIGHT, CELL_GAP = 32, 24, 6
 FAN_HEAD, FAN_EDGE = 54, 16  # what stands above the cells of an open group, and the room around them
 FAN_HEIGHT = 60  # of a closed one
+MOST_OPENED = 5  # groups that are opened by hand; every link of the page names them
 COLUMNS = ((63, 7), (300, 14), (1000, 25))  # up to so many cells: in so many columns; seven fit onto a phone
 TITLE_LENGTH = 26  # characters that fit into a group of seven columns
 LETTER = 6  # pixels of width, of the small ones
@@ -206,6 +207,7 @@ class StepsShown:
     steps: Sequence[StepRow]
     edges: tuple[tuple[str, str], ...]
     groups: tuple[StepGroup, ...] = ()
+    opened: tuple[str, ...] = ()  # keys of groups in the address that are there
 
     @cached_property
     def rows(self) -> list[StepGroup | StepRow]:
@@ -300,9 +302,9 @@ def shown(
     of it that is chosen, or failed. Without `grouped` each step stands alone."""
     by_name = {step.name: step for step in steps}
     found = fan_outs(tuple(by_name), edges) if grouped else []
-    known = [fan.key for fan in found if fan.key in opened]
+    known = [fan.key for fan in found if fan.key in opened][:MOST_OPENED]
     groups = [_group(fan, [by_name[name] for name in fan.names], chosen, known) for fan in found]
-    return StepsShown(steps, edges, tuple(groups))
+    return StepsShown(steps, edges, tuple(groups), tuple(known))
 
 
 def _group(fan: FanOut, steps: list[StepRow], chosen: str, opened: list[str]) -> StepGroup:

@@ -71,16 +71,16 @@ class SharedLooks:
     def _look(self, key: Hashable) -> _Look:
         """What is over is forgotten: a log may be large, and who is asking for something keeps hold of it."""
         with self._lock:
-            now = self.clock()
-            for over in [
-                one for one, look in self._looks.items() if look.ends <= now and not look.lock.locked()
-            ]:
+            for over in [one for one, look in self._looks.items() if self._is_over(look)]:
                 del self._looks[over]
             look = self._looks.setdefault(key, _Look())
             self._looks.move_to_end(key)
             while len(self._looks) > SIZE:
                 self._looks.popitem(last=False)
             return look
+
+    def _is_over(self, look: _Look) -> bool:
+        return look.ends <= self.clock() and not look.lock.locked()
 
 
 LOOKS = SharedLooks()

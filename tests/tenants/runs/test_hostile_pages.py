@@ -67,7 +67,11 @@ PAGES = [
     ("overview", [], {"target": "last_runs"}),
     ("run_detail", [RUN_ID], {}),
     ("run_detail", [RUN_ID], {"graph": "all", "step": "train"}),
-    ("run_detail", [RUN_ID], {"graph": "1", "open": ["s.0", "<b>", "….1"] * 30}),
+    (
+        "run_detail",
+        [RUN_ID],
+        {"graph": "1", "open": ["s.0", "<b>", "….1"] * 30, "level": "<b>" * 300, "q": "x"},
+    ),
     ("run_detail", [RUN_ID], {"view": "metrics"}),
     ("run_detail", [RUN_ID], {"view": "configuration"}),
     ("run_detail", [RUN_ID], {"view": "artifacts"}),
