@@ -163,11 +163,11 @@ def change_needs(*, template: RunTemplate, needs: Needs, by: Actor) -> None:
 
 
 def save_as_template(*, template: RunTemplate, name: str, description: str, by: Actor) -> None:
-    """Let the lists show what a run needs to run again, from now on as this person's. Raises TemplateRefused."""
+    """Let the lists show what a run needs to run again. Raises TemplateRefused."""
     _check_name(template.tenant, name)
     try:
         with transaction.atomic():
-            values = {"name": name, "description": description, "is_listed": True, "created_by": by.person}
+            values = {"name": name, "description": description, "is_listed": True}
             found = RunTemplate.objects.filter(pk=template.pk, is_listed=False)
             if not found.update(**values, updated_at=timezone.now()):
                 raise TemplateRefused("This is a template already.")

@@ -60,12 +60,8 @@ class RunDoors:
 
     template: RunTemplate | None
     can_run: bool  # with and without changes
-    can_make: bool  # a template that lists show
-    can_edit: bool  # code and packages
-
-    @property
-    def can_save(self) -> bool:
-        return self.can_make and self.template is not None and not self.template.is_listed
+    can_make: bool  # a template of it
+    can_edit: bool  # what it needs to run again: its code and packages, and whether lists show it
 
     @property
     def more(self) -> bool:
@@ -75,13 +71,11 @@ class RunDoors:
 def doors_of(tenant: Tenant, run_id: UUID, rerun: TemplateRun | None, user, rights) -> RunDoors:
     """`rights`: the person's on the tenant. At most one query, two for a template that names who may run it."""
     template = rerun.template if rerun else prepared_of(tenant, run_id)
+    can_make = TenantPermission.TEMPLATE_CREATE in rights
     is_own = template is not None and not template.is_listed  # it belongs to the run alone
-    return RunDoors(
-        template,
-        can_run=needed_to_run_again(template) <= rights and (template is None or is_runner(user, template)),
-        can_make=TenantPermission.TEMPLATE_CREATE in rights and (is_own or rerun is None),
-        can_edit=is_own and TenantPermission.TEMPLATE_CREATE in rights and may_edit(user, template, rights),
-    )
+    can_edit = is_own and can_make and may_edit(user, template, rights)
+    can_run = needed_to_run_again(template) <= rights and (template is None or is_runner(user, template))
+    return RunDoors(template, can_run, can_make and not rerun and not can_edit, can_edit)
 
 
 def repeatable(tenant: Tenant, run_ids: Iterable[UUID], rights) -> set[UUID]:

@@ -253,7 +253,7 @@ MATRIX = {
     "run_templates:receive": does(SESSION_IS_NOTHING),
     "run_templates:again": does(MAKES_TEMPLATES),  # of a run nobody ran again yet
     "run_templates:prepare": asks(MAKES_TEMPLATES),
-    "run_templates:save": asks(MAKES_TEMPLATES),
+    "run_templates:save": asks(CHANGES_TEMPLATES),
     "run_templates:undo": does(CANCELS_OTHERS_RUNS),
     "run_templates:detail": reads(SEES_TEMPLATES),
     "run_templates:edit": asks(CHANGES_TEMPLATES),

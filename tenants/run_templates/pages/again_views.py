@@ -162,6 +162,8 @@ def save(request, template):
     """Make a template of what one run needed to run again."""
     found = request.tenant.templates.filter(is_listed=False)
     template = get_object_or_404(found, pk=template)
+    if not may_edit(request.user, template, request.tenant_permissions):
+        refuse(request, TenantPermission.TEMPLATE_DELETE, request.tenant)
     initial = {"name": template.pipeline_name[: actions.LONGEST_TITLE]}
     posted = request.POST if request.method == "POST" else None
     form = SaveForm(posted, tenant=request.tenant, template=template, initial=initial)

@@ -134,9 +134,10 @@ class TestWhoMayNot:
         made.refresh_from_db()
         assert (made.state, made.cancel_requested_at) == ("queued", None)
 
-    def test_only_who_makes_templates_saves_one(self, tenant, prepared, known, holds, as_user):
+    def test_nobody_takes_over_what_another_person_prepared(self, tenant, prepared, known, holds, as_user):
         data = {"name": "weekly"}
-        assert as_user(holds("operator")).post(url("save", tenant, prepared.pk), data).status_code == 403
+        for role in ("operator", "editor"):
+            assert as_user(holds(role)).post(url("save", tenant, prepared.pk), data).status_code == 403
         assert as_user(holds("editor")).post(url("save", tenant, known.pk), data).status_code == 404
         prepared.refresh_from_db()
         assert not prepared.is_listed
@@ -362,8 +363,9 @@ class TestNoListShowsIt:
     def test_a_template_may_have_its_name(self, tenant, prepared, editor):
         assert make_template(tenant, "churn-run").name == prepared.name
 
-    def test_saved_it_is_a_template_of_who_saved_it(self, tenant, prepared, holds, as_user):
+    def test_saved_it_is_a_template(self, tenant, code, holds, as_user):
         person = holds("editor")
+        prepared = make_unlisted(tenant, code, created_by=person)
         client = as_user(person)
         page = client.get(url("save", tenant, prepared.pk))
         assert page.context["form"].initial["name"] == "churn"
@@ -374,8 +376,8 @@ class TestNoListShowsIt:
         assert deeds()[-1] == "template.listed"
         assert client.post(url("save", tenant, prepared.pk), {"name": "x"}).status_code == 404
 
-    def test_a_name_that_is_taken(self, tenant, prepared, known, editor):
-        answer = editor.post(url("save", tenant, prepared.pk), {"name": "nightly"})
+    def test_a_name_that_is_taken(self, tenant, prepared, known, holds, as_user):
+        answer = as_user(holds("admin")).post(url("save", tenant, prepared.pk), {"name": "nightly"})
         assert answer.status_code == 422 and answer.context["form"].errors["name"]
 
 
@@ -393,7 +395,11 @@ class TestDoorsOnPages:
     @pytest.mark.parametrize("role, can", [("viewer", False), ("operator", True), ("editor", True)])
     def test_of_a_run_that_was_run_again(self, tenant, prepared, holds, as_user, role, can):
         doors = self.doors(as_user(holds(role)), tenant)
-        assert doors.can_run == can and doors.can_save == (role == "editor") and not doors.can_edit
+        assert (doors.can_run, doors.can_make, doors.can_edit) == (can, role == "editor", False)
+        prepared.created_by = holds("editor")
+        prepared.save()
+        doors = self.doors(as_user(prepared.created_by), tenant)
+        assert (doors.can_make, doors.can_edit) == (False, True)
 
     def test_of_a_rerun(self, tenant, known, holds, as_user, server):
         run = server.add_run()
