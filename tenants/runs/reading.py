@@ -40,6 +40,7 @@ METRICS, PARAMETERS = 1000, 2000  # values shown on one page
 VALUE_LENGTH = 2000  # characters of one value
 LABEL_LENGTH = 19  # letters that fit into a node
 BAR_MINIMUM = 0.8  # per cent, so that a short step is still seen
+EARLIER = {"cached": "Cached", "skipped": "Skipped"}  # steps that hand on what an earlier run saved
 UPSTREAM_FAILED = "not_run"
 
 
@@ -498,19 +499,19 @@ def _log(client: TenantClient, step: StepRow | None, known: dict[str, Step]) -> 
     if step.id is None:
         note = "This step has not started yet." if step.status == "waiting" else "This step was not run."
         return LogPane(note=note)
-    if step.status == "cached":
-        return _cached_log(client, _original(known.get(step.name)) or step.id)
+    if step.status in EARLIER:
+        return _earlier_log(client, _original(known.get(step.name)) or step.id, EARLIER[step.status])
     return _pane(
         client.step_logs(step.id), step.id, "No output yet." if step.status == "running" else "No output."
     )
 
 
-def _cached_log(client: TenantClient, original: UUID) -> LogPane:
+def _earlier_log(client: TenantClient, original: UUID, word: str) -> LogPane:
     lines = client.step_logs(original)
     if not lines:
-        return LogPane(note="Cached: the result comes from an earlier run, so there is no output.")
+        return LogPane(note=f"{word}: the result comes from an earlier run, so there is no output.")
     return replace(
-        _pane(lines, original), note="Cached: this is the output of the step that produced the result."
+        _pane(lines, original), note=f"{word}: this is the output of the step that produced the result."
     )
 
 
