@@ -27,6 +27,7 @@ LEVELS = {"warning": 30, "error": 40}
 COLOURS = ((40, "err"), (30, "wrn"), (20, ""))  # of lines, by their least level
 QUERY_LENGTH = 200
 LARGEST_LINE = 10**9
+EARLIER = {"cached": "Cached", "skipped": "Skipped"}  # steps that hand on what an earlier run saved
 
 Lines = Sequence[LogLine]
 
@@ -139,18 +140,18 @@ def _log(read, step, original: UUID | None, choice: LogChoice) -> LogPane:
     if step.id is None:
         note = "This step has not started yet." if step.status == "waiting" else "This step was not run."
         return LogPane(note=note)
-    if step.status == "cached":
-        return _cached_log(read, original or step.id, choice)
+    if step.status in EARLIER:
+        return _earlier_log(read, original or step.id, choice, EARLIER[step.status])
     empty = "No output yet." if step.status == "running" else "No output."
     lines = read(step.id)
     return window(lines, choice, step.id, getattr(lines, "note", "")) if lines else LogPane(note=empty)
 
 
-def _cached_log(read, original: UUID, choice: LogChoice) -> LogPane:
+def _earlier_log(read, original: UUID, choice: LogChoice, word: str) -> LogPane:
     lines = read(original)
     if not lines:
-        return LogPane(note="Cached: the result comes from an earlier run, so there is no output.")
-    note = "Cached: this is the output of the step that produced the result."
+        return LogPane(note=f"{word}: the result comes from an earlier run, so there is no output.")
+    note = f"{word}: this is the output of the step that produced the result."
     return window(lines, choice, original, note)
 
 
