@@ -111,6 +111,10 @@ def test_a_group_is_opened_and_walked_by_keys(visits, world, server):
     page.keyboard.press("Enter")
     expect(page.locator("#log-h")).to_contain_text("train_fold_17")
     expect(page.locator("#chosen-step")).to_have_attribute("aria-label", re.compile("^17 train_fold_17"))
+    page.get_by_role("link", name="Stop").click()
+    expect(page.get_by_role("button", name="Stop run")).to_be_visible()
+    assert problems(page) == []
+    picture(page, "stop")
 
 
 def test_without_scripts_the_graph_scrolls_and_links_work(visits, world, server):
@@ -138,8 +142,8 @@ def log_of(server, count):
 
 @pytest.mark.parametrize(("width", "scheme"), LOOKS)
 def test_the_log_is_in_order(visits, world, server, width, scheme):
-    log_of(server, 50_000)
-    page = visits.open(f"{world[0]}?q=epoch+4990&line=49903#hit", world[1], width, scheme)
+    log_of(server, 5000)
+    page = visits.open(f"{world[0]}?q=epoch+499&line=4993#hit", world[1], width, scheme)
     assert in_sight(page, "#log-lines", "#hit")
     expect(page.get_by_text("5 of 11")).to_be_visible()
     assert problems(page) == []
