@@ -22,6 +22,7 @@ from tenants.run_templates.models import RunTemplate
 from tenants.run_templates.origin import rerun_of
 from tenants.run_templates.pages.forms import NeedsForm, SaveForm
 from tenants.run_templates.pages.presentation import SourceRun, source_of
+from tenants.run_templates.pages.tried import try_of
 from tenants.run_templates.remembered import Needs, fitting_code, known_needs, last_template, prepared_of
 from tenants.runs.reading import ask
 from zenpro_site.common.refusals import Refused
@@ -135,6 +136,8 @@ def _form(request, made: RunTemplate | None, source: SourceRun | None) -> NeedsF
         known = {"requirements": last.requirements if last else "", **({"code": code.pk} if code else {})}
     if "code" in request.GET:
         known["code"] = request.GET["code"]
+    if tried := try_of(request, request.GET.get("tried", "")):
+        known["requirements"] = tried.requirements
     posted = request.POST if request.method == "POST" else None
     return NeedsForm(posted, tenant=tenant, pipeline=pipeline, initial=known)
 

@@ -16,7 +16,7 @@ from tenants.hosting.base import TenantUnreachable
 from tenants.models import Tenant
 from tenants.run_templates import actions, code_actions
 from tenants.run_templates.document.configuration import default_configuration
-from tenants.run_templates.models import CodeVersion, RunTemplate, TemplateRun
+from tenants.run_templates.models import CodeTry, CodeVersion, RunTemplate, TemplateRun
 from tenants.run_templates.pages import again_views
 from tests.tenants.runs.fakes import RUN_ID, churn
 
@@ -417,3 +417,12 @@ class TestDoorsOnPages:
             assert page.context["repeatable"] == shown
             for run in (RUN_ID, other):
                 assert (url("again", tenant, run) in text(page)) == (run in shown)
+
+
+def test_packages_that_code_was_tried_with_are_filled_in(tenant, code, holds, as_user):
+    eve = holds("editor")
+    tried = CodeTry.objects.create(code=code, person=eve, requirements="pandas==2.2.3")
+    page = as_user(eve).get(url("prepare", tenant, RUN_ID), {"code": code.pk, "tried": tried.pk})
+    assert page.context["form"]["requirements"].value() == "pandas==2.2.3"
+    page = as_user(holds("editor", "Ann")).get(url("prepare", tenant, RUN_ID), {"tried": tried.pk})
+    assert page.context["form"]["requirements"].value() == ""
