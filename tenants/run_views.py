@@ -2,8 +2,6 @@
 
 from functools import partial
 
-from csp.constants import NONE
-from csp.decorators import csp_update
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import Http404, HttpResponse, QueryDict
@@ -15,19 +13,14 @@ from orgs.permissions import Permission
 from tenants.access.gate import tenant_view
 from tenants.hosting.base import TenantNotFound
 from tenants.models.tenant_permissions import TenantPermission
-from tenants.run_templates.access import may_edit
-from tenants.run_templates.continuing import can_continue
 from tenants.run_templates.document.hidden import with_masks
 from tenants.run_templates.origin import (
-    doors_of,
-    output_of,
     repeatable,
     rerun_of,
     runs_of_template,
-    why_failed,
     with_origins,
 )
-from tenants.run_templates.pages.presentation import recorded_changes
+from tenants.run_templates.pages.about_run import next_steps, printed_by, reason_for
 from tenants.runs import columns
 from tenants.runs.actions import change_tags
 from tenants.runs.artifacts import model_of, open_artifacts
@@ -43,9 +36,9 @@ from tenants.runs.reading import (
     open_run,
     rows_of,
 )
-from tenants.runs.run_context import artifacts_context, steps_context
+from tenants.runs.run_context import artifacts_context, steps_context, with_frame
 from tenants.runs.saved_views import views_of
-from tenants.runs.seen import digest, seen_of
+from tenants.runs.seen import seen_of
 from tenants.runs.shared_looks import SharedClient, circle_of
 from tenants.runs.step_logs import LogChoice
 from zenpro_site.common.htmx import render_partial, wants
@@ -230,12 +223,12 @@ def run_detail(request, run):
         seen = seen_of(answer["page"], rerun, view, request.tenant_permissions)
         if wants(request, "run") and request.GET.get("seen") == seen:
             return HttpResponse(status=204)
-        context |= {"rerun": rerun, "seen": seen, **_printed(rerun), **_run(request, **answer)}
-        context |= _next_steps(request, run, rerun, answer["page"])
-        context["why"] = _why(request, rerun, answer["page"], context["output"])
+        context |= {"rerun": rerun, "seen": seen, **printed_by(rerun), **_run(request, **answer)}
+        context |= next_steps(request, run, rerun, answer["page"])
+        context["why"] = reason_for(request, rerun, answer["page"], context["output"])
     context["here"] = tidy(request.GET, "seen")
     response = render_partial(request, "runs/run.html#run", context)
-    return _with_frame(request, response, context.get("frame", ""))
+    return with_frame(request, response, context.get("frame", ""))
 
 
 @require_safe
@@ -246,7 +239,7 @@ def run_output(request, run):
     if not wants(request, "output"):
         return redirect("tenants:run_detail", request.org.slug, request.tenant.slug, run)
     answer, _ = _ask(request, lambda client: _look(request, client).run(run))
-    printed = _printed(rerun_of(request.tenant, run)) if answer else {"output": None}
+    printed = printed_by(rerun_of(request.tenant, run)) if answer else {"output": None}
     if printed["output"] is None or request.GET.get("seen") == printed["output_seen"]:
         return HttpResponse(status=204)
     context = {"tenant": request.tenant, "run_id": run, **printed}
@@ -255,29 +248,6 @@ def run_output(request, run):
 
 def _look(request, client) -> SharedClient:
     return SharedClient(client, circle_of(request.user, request.tenant), stores_here(request.tenant))
-
-
-def _printed(rerun) -> dict:
-    output = output_of(rerun)
-    live = output is not None and not rerun.has_ended
-    return {"output": output, "output_seen": digest(output, live), "output_live": live}
-
-
-def _next_steps(request, run, rerun, page) -> dict[str, object]:
-    """What the person who looks can do with the run, and what had been changed for it."""
-    rights = request.tenant_permissions
-    doors = doors_of(request.tenant, run, rerun, request.user, rights)
-    return {
-        "doors": doors,
-        "can_continue": doors.can_run and can_continue(request.tenant, rerun, page),
-        "can_edit": rerun is not None and may_edit(request.user, rerun.template, rights),
-        "changes": recorded_changes(rerun) if rerun else [],
-    }
-
-
-def _why(request, rerun, page, output: list[str] | None):
-    """Why it failed, with lines of its code for those who may see them."""
-    return why_failed(page, rerun, output or [], TenantPermission.TEMPLATE_VIEW in request.tenant_permissions)
 
 
 def _shown(request, client, run, view: str, ended: str) -> dict:
@@ -309,12 +279,6 @@ def _run(request, page, artifacts=None, **more) -> dict:
         **(artifacts_context(request, page.run, artifacts) if artifacts else {}),
         **more,
     }
-
-
-def _with_frame(request, response, frame: str):
-    """The page may hold this one frame, or none."""
-    allowed = f"{request.get_host()}{frame}" if frame else NONE
-    return csp_update({"frame-src": [allowed]})(lambda request: response)(request)
 
 
 @require_safe

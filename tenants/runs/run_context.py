@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+from csp.constants import NONE
+from csp.decorators import csp_update
 from django.http import QueryDict
 from django.urls import reverse
 
@@ -76,3 +78,9 @@ def artifacts_context(request, run: Run, artifacts) -> dict[str, Any]:
         frame = reverse("tenants:artifact_frame", args=[*args, artifacts.chosen.id, artifacts.index])
         known["picture" if shown_as.kind == "image" else "frame"] = frame
     return known
+
+
+def with_frame(request, response, frame: str):
+    """The page may hold this one frame, or none."""
+    allowed = f"{request.get_host()}{frame}" if frame else NONE
+    return csp_update({"frame-src": [allowed]})(lambda request: response)(request)

@@ -12,6 +12,7 @@ from django.urls import reverse
 
 from tenants.hosting.answers import identifier
 from tenants.hosting.base import TenantNotFound
+from tenants.run_templates.continuing import base_of
 from tenants.run_templates.document.configuration import Change
 from tenants.run_templates.document.drafts import Draft, fresh, like
 from tenants.run_templates.document.schema import mapping, same
@@ -57,7 +58,7 @@ def _sources(request, draft: Draft, kind: str, which: str) -> tuple[Draft, dict[
     parsed = draft.parsed.with_values(dict(draft.parsed.default))
     if kind == "from":
         run = _rerun(template, which)
-        return fresh(parsed, run.configuration), {"name": f"run #{run.number}", "url": run.get_absolute_url()}
+        return fresh(parsed, base_of(run)), {"name": f"run #{run.number}", "url": run.get_absolute_url()}
     if kind == "like":
         other = _other(request, which)
         args = [request.org.slug, request.tenant.slug, other.run.id]

@@ -1,9 +1,7 @@
 """The form that runs a template with other values, and a re-run until its pipeline has started."""
 
-from uuid import UUID
-
 from django.contrib import messages
-from django.http import Http404, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 from django.utils.text import slugify
@@ -11,26 +9,23 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from orgs.access.gate import refuse
 from tenants.access.gate import tenant_view
-from tenants.hosting.base import TenantNotFound
 from tenants.models.tenant_permissions import TenantPermission
 from tenants.run_templates import actions
 from tenants.run_templates.access import may_cancel, may_run, require_runner
-from tenants.run_templates.continuing import base_of
 from tenants.run_templates.document.drafts import (
     TABS,
     arranged,
     as_it_was,
     examined,
-    fresh,
     from_post,
     from_query,
-    like,
     reset,
     rewritten,
     with_sealed,
 )
 from tenants.run_templates.document.parsed import Document
 from tenants.run_templates.engine.sealed_secrets import sealer
+from tenants.run_templates.pages.beginnings import chosen_preset, first_draft, other_run, run_to_start_from
 from tenants.run_templates.pages.continue_page import (
     GoingOn,
     agreed,
@@ -45,16 +40,13 @@ from tenants.run_templates.pages.presentation import (
     HistoryRow,
     recent_runs,
     recorded_changes,
-    source_of,
     stages,
     typical_time,
     url_of,
 )
-from tenants.run_templates.presets import draft_of, presets_for
-from tenants.runs.reading import ask
+from tenants.run_templates.presets import presets_for
 from zenpro_site.common.addresses import full
 from zenpro_site.common.htmx import render_partial, wants
-from zenpro_site.common.identifiers import uuid_or_none
 from zenpro_site.common.refusals import Refused
 
 TAB_WORDS = {"form": "Form", "yaml": "YAML", "diff": "Diff"}
@@ -75,9 +67,9 @@ def run(request, template):
     before = run_before(template, request.GET)
     if before and "step" in request.GET:
         return redirect(at_step(f"{request.path}?continue={before.number}", request.GET["step"], document))
-    start, preset = before or _start(request, template), _preset(request, template)
-    other, trouble = (None, None) if start or preset else _other_run(request)
-    draft = _first_draft(document, preset, start, other)
+    start, preset = before or run_to_start_from(request, template), chosen_preset(request, template)
+    other, trouble = (None, None) if start or preset else other_run(request)
+    draft = first_draft(document, preset, start, other)
     values = {name: request.GET[name] for name in request.GET if name not in NOT_VALUES}
     editor = DraftEditor(template, examined(with_sealed(from_query(draft, values), sealer(template))))
     tab = _tab(request.GET.get("tab", ""), "", editor)
@@ -88,13 +80,6 @@ def run(request, template):
         "going_on": _going_on(request, before, editor),
     }
     return _form(request, editor, tab, summarize=bool(editor.troubles), **more)
-
-
-def _first_draft(document: Document, preset, start, other):
-    """What the form begins with: a preset, an earlier re-run, another run, or the template itself."""
-    if preset:
-        return draft_of(preset, document)
-    return like(document, other.snapshot) if other else fresh(document, base_of(start) if start else None)
 
 
 def _posted(request, document: Document):
@@ -193,40 +178,12 @@ def _tab(wanted: str, shown: str, editor) -> str:
     return next((tab for tab in (wanted, shown) if tab in TABS), "form")
 
 
-def _start(request, template):
-    """The earlier re-run the form begins as, or None for the template's own values."""
-    number = request.GET.get("from", "")
-    if not (number.isdecimal() and len(number) < 9):
-        return None
-    return get_object_or_404(template.runs.all(), number=int(number))
-
-
-def _preset(request, template):
-    """The preset the form began with, or None."""
-    asked = request.POST if request.method == "POST" else request.GET
-    if not asked.get("preset"):
-        return None
-    chosen = uuid_or_none(asked["preset"])
-    return get_object_or_404(presets_for(template, request.user), pk=chosen)
-
-
-def _other_run(request):
-    """A run of the tenant whose values the form begins with, and why they cannot be read; twice None for none."""
-    if "like" not in request.GET:
-        return None, None
-    try:
-        run = UUID(request.GET["like"])
-        return ask(request.user, request.tenant, lambda client: source_of(client, run))
-    except (ValueError, TenantNotFound) as error:
-        raise Http404("There is no such run.") from error
-
-
 def _form(request, editor, tab, status=200, **more):
     earlier = [] if more.get("live") else recent_runs(editor.template)
     presets = [] if more.get("live") else [*presets_for(editor.template, request.user)]
     context = {
         "presets": presets,
-        "preset": None if more.get("live") else _preset(request, editor.template),
+        "preset": None if more.get("live") else chosen_preset(request, editor.template),
         "template": editor.template,
         "editor": editor,
         "tab": tab,

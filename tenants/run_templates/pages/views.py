@@ -1,6 +1,5 @@
 """Templates: lists, one template, creating, editing and deleting it."""
 
-import re
 from uuid import UUID
 
 from django.contrib import messages
@@ -18,7 +17,7 @@ from tenants.hosting.base import TenantError, TenantNotFound
 from tenants.models.tenant_permissions import TenantPermission
 from tenants.run_templates import actions
 from tenants.run_templates.access import NOT_A_RUNNER, may_edit, may_run
-from tenants.run_templates.document.packages import filled, proposals
+from tenants.run_templates.document.packages import filled, package_of, proposals, with_package
 from tenants.run_templates.engine.run_environments import environment_of
 from tenants.run_templates.pages.forms import EditForm, TemplateForm
 from tenants.run_templates.pages.presentation import (
@@ -42,7 +41,6 @@ from zenpro_site.common.htmx import render_partial, wants
 
 PAGE_SIZE = 30
 SWEEPS = 5  # shown on a template's page
-PACKAGE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 VERSIONS = 10  # shown on a template's page
 PEOPLE = ("code__created_by", "created_by", "code_chosen_by", "requirements_changed_by")
 
@@ -156,10 +154,8 @@ def edit(request, template):
 
 def _with_package(requirements: str, module: str) -> str:
     """The packages with one for a module that was missing, for the person to look at and save."""
-    package = module.partition(".")[0]
-    if not PACKAGE.fullmatch(package) or package in requirements.split():
-        return requirements
-    return f"{requirements.rstrip()}\n{package}".lstrip()
+    package = package_of(module)
+    return with_package(requirements, package) if package else requirements
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

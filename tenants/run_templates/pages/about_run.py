@@ -1,0 +1,32 @@
+"""What the page of a run says of the template behind it, and offers the person who looks."""
+
+from tenants.models.tenant_permissions import TenantPermission
+from tenants.run_templates.access import may_edit
+from tenants.run_templates.continuing import can_continue
+from tenants.run_templates.origin import WhyFailed, doors_of, output_of, why_failed
+from tenants.run_templates.pages.presentation import recorded_changes
+from tenants.runs.seen import digest
+
+
+def printed_by(rerun) -> dict:
+    """What the process of a re-run has printed, None where that is not worth showing, and a digest of it."""
+    output = output_of(rerun)
+    live = output is not None and not rerun.has_ended
+    return {"output": output, "output_seen": digest(output, live), "output_live": live}
+
+
+def next_steps(request, run, rerun, page) -> dict[str, object]:
+    """What the person who looks can do with the run, and what had been changed for it."""
+    rights = request.tenant_permissions
+    doors = doors_of(request.tenant, run, rerun, request.user, rights)
+    return {
+        "doors": doors,
+        "can_continue": doors.can_run and can_continue(request.tenant, rerun, page),
+        "can_edit": rerun is not None and may_edit(request.user, rerun.template, rights),
+        "changes": recorded_changes(rerun) if rerun else [],
+    }
+
+
+def reason_for(request, rerun, page, output: list[str] | None) -> WhyFailed | None:
+    """Why it failed, with lines of its code for those who may see them."""
+    return why_failed(page, rerun, output or [], TenantPermission.TEMPLATE_VIEW in request.tenant_permissions)
