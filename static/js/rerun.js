@@ -106,6 +106,8 @@ document.addEventListener("htmx:afterSwap", () => {
 });
 
 function tend() {
+  const script = document.querySelector("textarea[data-script]")?.dataset.script; // only the YAML view needs it
+  if (script) import(script).catch(() => {});
   if (!field() || field().dataset.tended) return;
   field().dataset.tended = "1";
   document.getElementById("finder").hidden = false;

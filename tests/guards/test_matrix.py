@@ -12,17 +12,20 @@ from contextlib import contextmanager
 from datetime import timedelta
 from http.cookies import SimpleCookie
 from types import SimpleNamespace
+from uuid import UUID
 
 import pytest
 from django.conf import settings
 from django.db import transaction
 from django.template.backends.django import Template
 from django.test import Client
-from factories import make_key, make_template, make_tenant
+from django.utils import timezone
+from factories import make_key, make_template, make_template_run, make_tenant
 
 from orgs.users.models import User
 from tenants.credentials.models import AccessToken
 from tenants.hosting.elsewhere.models import Enrollment
+from tenants.run_templates.engine import runner
 from tenants.run_templates.engine.code import freeze
 from tenants.run_templates.models import CodeTry, CodeVersion, PushKey
 from tenants.runs import connection
@@ -300,6 +303,7 @@ MATRIX = {
         for name in ("workspaces", "workspace", "tenants", "tenant", "organizations", "organization")
     },
 }
+KEPT_RUN = UUID(int=9)
 TWO_RUNS = f"?run={RUN_ID}&run=00000000-0000-0000-0000-000000000001"
 # What one page alone needs to be found: values of its parameters, and a query.
 ADDRESSES: dict[str, Callable[[SimpleNamespace], tuple[dict, str]]] = {
@@ -344,7 +348,7 @@ ADDRESSES: dict[str, Callable[[SimpleNamespace], tuple[dict, str]]] = {
     "control_plane:device_authorization": lambda w: ({"home": w.elsewhere.pk}, ""),
     "tenants:artifact_frame": lambda w: ({"run": RUN_ID, "artifact": CUSTOMERS}, ""),
     "tenants:artifact_download": lambda w: ({"run": RUN_ID, "artifact": CUSTOMERS}, ""),
-    "tenants:run_kept": lambda w: ({"run": RUN_ID}, ""),
+    "tenants:run_kept": lambda w: ({"run": KEPT_RUN}, ""),
     "tenants:step_log": lambda w: ({"run": RUN_ID, "step": churn("steps")["items"][0]["id"]}, ""),
 }
 
@@ -354,7 +358,7 @@ def quiet(monkeypatch):
     """Statuses alone count here: templates are not filled in, which would take three times as long."""
     monkeypatch.setattr(settings, "SESSION_ENGINE", "django.contrib.sessions.backends.signed_cookies")
     monkeypatch.setattr(Template, "render", lambda *args, **kwargs: "")
-    monkeypatch.setattr(connection, "_clients", SimpleNamespace(get=lambda *args: FakeTenantClient()))
+    monkeypatch.setattr(connection, "_clients", SimpleNamespace(get=lambda *args: a_server()))
     logging.disable(logging.CRITICAL)
     yield
     logging.disable(logging.NOTSET)
@@ -365,6 +369,7 @@ def everything(quiet, world, foreign, tmp_path, monkeypatch):
     """Both worlds, all people, and what belongs to the Member; the code of the template is really there."""
     monkeypatch.setattr(settings, "ZENPRO_DATA", tmp_path)
     CodeVersion.objects.filter(pk=world.template.code_id).update(code_hash=freeze(str(EXAMPLE)))
+    a_run_with_files(world.template)
     people = people_of(world, foreign)
     clients = clients_of(people)
     own = SimpleNamespace(tenant=world.tenant, admin=people["member"])
@@ -384,6 +389,22 @@ def everything(quiet, world, foreign, tmp_path, monkeypatch):
         values=world.values
         | {"organization": world.org.pk, "workspace": world.tenant.pk, "feature": "pipeline", "rest": "x"},
     )
+
+
+def a_server() -> FakeTenantClient:
+    """It knows the run whose files are kept, too."""
+    client = FakeTenantClient()
+    client.run_answers[str(KEPT_RUN)] = churn("run")
+    return client
+
+
+def a_run_with_files(template) -> None:
+    """What it wrote is kept until tomorrow."""
+    until = timezone.now() + timedelta(days=1)
+    run = make_template_run(template, state="failed", zenml_run_id=KEPT_RUN, kept_until=until, kept_bytes=6)
+    file = runner.kept_file(run.pk)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(b"packed")
 
 
 def session_of(client: Client) -> str:

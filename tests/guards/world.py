@@ -44,15 +44,10 @@ class World:
         self.template_run = make_template_run(self.template, person=self.admin)
         self.code_try = CodeTry.objects.create(code=self.template.code, person=self.admin)
         self.push_key = PushKey.objects.create(tenant=self.tenant, template=self.template, person=self.admin)
-
-    @cached_property
-    def preset(self) -> Preset:
-        facts = {"name": "Quick check", "is_shared": True, "created_by": self.admin}
-        return Preset.objects.create(template=self.template, **facts)
-
-    @cached_property
-    def sweep(self) -> Sweep:
-        return Sweep.objects.create(template=self.template, created_by=self.admin)
+        self.preset = Preset.objects.create(
+            template=self.template, name="Quick check", is_shared=True, created_by=self.admin
+        )
+        self.sweep = Sweep.objects.create(template=self.template, created_by=self.admin)
 
     @cached_property
     def invitation(self) -> Invitation:

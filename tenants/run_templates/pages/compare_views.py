@@ -124,6 +124,7 @@ def _others(choice: CompareChoice, found: RunReadings) -> list:
 def _rights(request) -> dict[str, bool]:
     given = request.tenant_permissions
     return {
+        "can_run": TenantPermission.TEMPLATE_RUN in given,
         "can_make_template": TenantPermission.TEMPLATE_CREATE in given,
         "can_change": TenantPermission.CHANGE in given,
         "can_join": Permission.TENANT_MANAGE_ALL in request.org_permissions
