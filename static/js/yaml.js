@@ -34,7 +34,9 @@ function stateOf(kit, area) {
       kit.history(), kit.indentOnInput(), kit.indentUnit.of("  "), kit.search({ top: true }), kit.yaml(),
       keymap.of([...kit.defaultKeymap, ...kit.historyKeymap, ...kit.searchKeymap]), // Tab leaves the editor
       kit.syntaxHighlighting(colors(kit)), EditorView.theme(LOOK), EditorView.lineWrapping,
-      EditorView.contentAttributes.of({ "aria-label": area.getAttribute("aria-label"), spellcheck: "false", tabindex: "0" }),
+      EditorView.contentAttributes.of({
+        "aria-label": area.getAttribute("aria-label"), spellcheck: "false", tabindex: "0",
+      }),
       EditorView.updateListener.of((update) => { if (update.docChanged) told(area, update.state.doc.toString()); }),
     ],
   });
