@@ -11,7 +11,7 @@ from factories import make_grant, make_member, make_org, make_team, make_tenant,
 from orgs.roles.models import Role
 from orgs.roles.predefined_permissions import RESOURCES, actions_of, nearest
 from tenants.access import decisions
-from tenants.access.decisions import Resource, allowed, allowed_ids, may_connect
+from tenants.access.decisions import Resource, allowed, allowed_ids, may_connect, reads_everything
 from tenants.models import Share, Tenant
 
 # Fixed, because they are part of tests' names, which all processes of a run must agree on.
@@ -230,6 +230,17 @@ def test_both_forms_of_resources_parse():
     assert Resource.parse(f"{one}@server:stack/{two}") == Resource("stack", two, tenant=one)
     assert Resource.parse(f"{one}:pipeline_run") == Resource("pipeline_run", project=one)
     assert Resource.parse("secret") == Resource("secret")
+
+
+def test_who_reads_everything(tenant, member, outsider):
+    """What is shared with someone is not everything, and neither is one kind of things."""
+    share(tenant, member)
+    assert not reads_everything(member.pk, tenant)
+    grant = make_grant(tenant, member, "viewer")
+    assert reads_everything(member.pk, tenant)
+    grant.role.set_rights(["pipeline_run:read"])
+    assert not reads_everything(member.pk, tenant)
+    assert not reads_everything(outsider.pk, tenant)
 
 
 def test_nobody_connects_to_a_tenant_that_is_not_wanted_running(tenant, superuser):
