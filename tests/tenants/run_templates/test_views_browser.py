@@ -151,6 +151,10 @@ def test_waiting_run_moves_to_its_live_page_by_itself(visit, template):
     expect(page.locator("li.now")).to_contain_text("Preparing")
     TemplateRun.objects.update(state="running", zenml_run_id=RUN_ID)
     page.wait_for_url(f"**/runs/{RUN_ID}/")
+    zoom = page.get_by_role("group", name="Zoom")
+    expect(zoom).to_have_css("display", "flex")  # its styles and its script came along
+    zoom.get_by_role("button", name="Zoom in").click()
+    expect(zoom).not_to_contain_text("100 %")
 
 
 def test_everything_works_without_scripts(plain):
