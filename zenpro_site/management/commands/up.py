@@ -26,7 +26,7 @@ from tenants.hosting.base import ServerError, StartFailed, TenantError
 from tenants.hosting.local import box, groups
 from tenants.hosting.local.box import Isolation
 from tenants.hosting.local.supervisor import Supervisor, disk_errors, write_private
-from zenpro_site import demo, programs, running
+from zenpro_site import demo, programs, running, static_files
 from zenpro_site.common import modes
 from zenpro_site.common.addresses import authority, reachable
 from zenpro_site.common.characters import printable
@@ -143,7 +143,7 @@ class Command(BaseCommand):
             call_command("migrate", verbosity=0, interactive=False)
             call_command("createcachetable", verbosity=0)
         with self._step("Pages and styles"):
-            call_command("collectstatic", verbosity=0, interactive=False)
+            static_files.collect()
 
     def _first_account(self, no_demo: bool):
         """(superuser, password) on the very first start; a superuser alone until someone has signed in."""
