@@ -5,7 +5,8 @@ import re
 from pathlib import Path
 
 import pytest
-from factories import make_grant, make_member, make_org, make_template, make_template_run, make_tenant
+from django.urls import reverse
+from factories import make_grant, make_member, make_org, make_template, make_tenant
 from playwright.sync_api import expect
 
 from tenants.run_templates.document.configuration import default_configuration
@@ -22,7 +23,9 @@ def picture(page, name: str) -> None:
         page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
 
 
-def test_charts_are_read_by_eye_and_by_key_and_a_step_is_found(visits, transactional_db, server):
+@pytest.fixture
+def template(transactional_db, server):
+    """With six runs, of which the fourth failed."""
     org = make_org("Acme AI")
     ada = make_member(org, "admin", name="Ada Okafor")
     tenant = make_tenant(org, "production", name="production", project_id=PROJECT["id"])
@@ -32,14 +35,19 @@ def test_charts_are_read_by_eye_and_by_key_and_a_step_is_found(visits, transacti
         "default_configuration": default_configuration(SNAPSHOT),
         "created_by": ada,
     }
-    template = make_template(tenant, "nightly", pipeline_name="churn", project_id=PROJECT["id"], **facts)
+    made = make_template(tenant, "nightly", pipeline_name="churn", project_id=PROJECT["id"], **facts)
     values = [
         {"accuracy": 0.71 + 0.02 * n, "loss": 0.6 - 0.03 * n, "rows": 12000 + 900 * n} for n in range(6)
     ]
-    logged(template, ada, server, *values[:3])
-    logged(template, ada, server, *values[3:4], state="failed")
-    logged(template, ada, server, *values[4:])
+    logged(made, ada, server, *values[:3])
+    logged(made, ada, server, *values[3:4], state="failed")
+    logged(made, ada, server, *values[4:])
     TemplateRun.objects.update(changes=CHANGED)
+    return made
+
+
+def test_charts_are_read_by_eye_and_by_key_and_a_step_is_found(visits, template, server):
+    ada, tenant = template.created_by, template.tenant
     for width, scheme in LOOKS:
         page = visits.open(url(template), ada, width, scheme)
         expect(page.locator(".metric-chart")).to_have_count(3)
@@ -53,8 +61,8 @@ def test_charts_are_read_by_eye_and_by_key_and_a_step_is_found(visits, transacti
 
     server.run_answers[str(RUN_ID)] = churn("run")
     server.wide(["completed"] * 20)
-    run = make_template_run(template, person=ada, state="completed", zenml_run_id=RUN_ID)
-    page = visits.open(run.get_absolute_url().partition("/templates/")[0] + f"/runs/{RUN_ID}/", ada, 1440)
+    run_url = reverse("tenants:run_detail", args=[tenant.organization.slug, tenant.slug, RUN_ID])
+    page = visits.open(run_url, ada)
     field = page.get_by_role("searchbox", name="Find a step")
     field.fill("fold_1")
     field.press("Enter")
