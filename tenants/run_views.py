@@ -14,12 +14,7 @@ from tenants.access.gate import tenant_view
 from tenants.hosting.base import TenantNotFound
 from tenants.models.tenant_permissions import TenantPermission
 from tenants.run_templates.document.hidden import with_masks
-from tenants.run_templates.origin import (
-    repeatable,
-    rerun_of,
-    runs_of_template,
-    with_origins,
-)
+from tenants.run_templates.origin import repeatable, rerun_of, runs_of_template, with_origins
 from tenants.run_templates.pages.about_run import next_steps, printed_by, reason_for
 from tenants.runs import columns
 from tenants.runs.actions import change_tags
@@ -36,7 +31,7 @@ from tenants.runs.reading import (
     open_run,
     rows_of,
 )
-from tenants.runs.run_context import artifacts_context, steps_context, with_frame
+from tenants.runs.run_context import artifacts_context, found_step, steps_context, with_frame
 from tenants.runs.saved_views import views_of
 from tenants.runs.seen import seen_of
 from tenants.runs.shared_looks import SharedClient, circle_of
@@ -219,6 +214,8 @@ def run_detail(request, run):
     answer, trouble = _ask(request, lambda client: _shown(request, client, run, view, ended))
     context = {"tenant": request.tenant, "run_id": run, "trouble": trouble, "view": view, **_rights(request)}
     if answer:
+        if found := found_step(request.GET, answer["page"]):
+            return redirect(f"{request.path}{found}")
         answer["page"] = with_origins(answer["page"], rerun)
         seen = seen_of(answer["page"], rerun, view, request.tenant_permissions)
         if wants(request, "run") and request.GET.get("seen") == seen:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlencode
 
 from csp.constants import NONE
 from csp.decorators import csp_update
@@ -11,9 +12,11 @@ from django.urls import reverse
 from tenants.runs.client import Run
 from tenants.runs.metadata import logged
 from tenants.runs.reading import RunPage
-from tenants.runs.run_graph import shown
+from tenants.runs.run_graph import MOST_OPENED, shown
 from tenants.runs.step_logs import LogChoice
 
+GLANCE = 12  # steps
+FIND_LENGTH = 200
 KEPT = ("graph", "open", "wrap", "level")  # of the address of a run, when another step is chosen
 
 
@@ -34,8 +37,32 @@ def steps_context(asked: QueryDict, page: RunPage) -> dict[str, Any]:
         "opened": steps.opened,
         "choice": choice,
         "follows": page.live and not page.log.later and not choice.line,
+        **_find(asked, page),
         **_links(_known(asked, choice, steps.opened)),
     }
+
+
+def found_step(asked: QueryDict, page: RunPage) -> str:
+    """Where "Find a step" leads, "?…": the next one after the chosen step whose name has the text; "" when none is sought.
+
+    Without a match the chosen step stays, and the page says so.
+    """
+    sought = asked.get("find", "").strip()[:FIND_LENGTH]
+    if not sought:
+        return ""
+    names = [step.name for step in page.steps]
+    at = names.index(page.chosen.name) + 1 if page.chosen else 0
+    match = next((name for name in names[at:] + names[:at] if sought.casefold() in name.casefold()), None)
+    kept = _links(_known(asked, LogChoice.of(asked), asked.getlist("open")[:MOST_OPENED]))["kept"]
+    step = match or (page.chosen.name if page.chosen else "")
+    return f"?{urlencode({'step': step, 'found': sought})}{kept}"
+
+
+def _find(asked: QueryDict, page: RunPage) -> dict[str, Any]:
+    """The field is there for more steps than can be seen at a glance."""
+    found = asked.get("found", "")[:FIND_LENGTH]
+    matches = sum(found.casefold() in step.name.casefold() for step in page.steps) if found else 0
+    return {"can_find": len(page.steps) > GLANCE, "found_text": found, "matches": matches}
 
 
 def _known(asked: QueryDict, choice: LogChoice, opened: Sequence[str]) -> QueryDict:

@@ -2,7 +2,8 @@
 
 Who may see what is decided for each person, each time, by our own rules, which are those that the server asks for:
 people who may read everything in a tenant get equal answers and share them; everybody else's are their own. Nothing is
-kept longer than KEPT seconds, and only in this process.
+kept longer than KEPT seconds, and only in this process; but what runs that have ended had logged is kept for ten minutes,
+for people who may read everything.
 """
 
 import threading
@@ -23,6 +24,9 @@ from tenants.runs.connection import mark_of
 from tenants.runs.log_files import read_file
 
 KEPT = 1.5  # seconds; pages ask every two
+KEPT_ENDED = (
+    600.0  # seconds; runs that have ended change no more, except when someone logs to them afterwards
+)
 PATIENCE = 10.0  # seconds to wait for who is asking; a call takes eight at most
 SIZE = 200  # answers
 
@@ -40,8 +44,8 @@ class _Look:
 class SharedLooks:
     """Answers by their keys, for a moment; one reader at a time asks for each, the others wait for what they hear."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic):
-        self.clock = clock
+    def __init__(self, clock: Callable[[], float] = time.monotonic, kept: float | None = None):
+        self.clock, self.kept = clock, kept
         self._looks: OrderedDict[Hashable, _Look] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -62,11 +66,12 @@ class SharedLooks:
 
     def _ask(self, look: _Look, ask: Callable[[], Any]) -> None:
         look.answer = look.error = None
+        kept = KEPT if self.kept is None else self.kept
         try:
             look.answer = ask()
         except TenantUnreachable as silent:
-            look.error = silent
-        look.ends = self.clock() + KEPT
+            look.error, kept = silent, KEPT
+        look.ends = self.clock() + kept
 
     def _look(self, key: Hashable) -> _Look:
         """What is over is forgotten: a log may be large, and who is asking for something keeps hold of it."""
@@ -84,6 +89,7 @@ class SharedLooks:
 
 
 LOOKS = SharedLooks()
+ENDED = SharedLooks(kept=KEPT_ENDED)
 
 
 class SharedClient:
@@ -125,3 +131,14 @@ def circle_of(user, tenant: Tenant) -> Hashable:
     if reads_everything(user.pk, tenant):
         return tenant.pk, mark_of(tenant)
     return tenant.pk, mark_of(tenant), user.pk
+
+
+def of_ended_runs(user, tenant: Tenant, key: Hashable, ask: Callable[[], Any]) -> Any:
+    """What `ask` says of runs that have ended, kept for those who may read everything and shared with all of them.
+
+    Whoever reads only some of a tenant gets their own answer: nobody here hears when that changes.
+    Raises what `ask` raises.
+    """
+    circle = circle_of(user, tenant)
+    looks = ENDED if circle == (tenant.pk, mark_of(tenant)) else LOOKS
+    return looks.get((circle, key), ask)

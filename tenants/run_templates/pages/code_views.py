@@ -172,9 +172,10 @@ def _packages(request, subject: Subject) -> str:
 
 
 def _use_packages(request, template) -> None:
-    """The template gets the packages the code was tried with."""
+    """The template gets the packages the code was tried with; none only where that was said in so many words."""
     tried = try_of(request, request.POST.get("tried", ""))
-    if tried and tried.requirements != template.requirements:
+    is_meant = tried and (tried.requirements.strip() or request.POST.get("packages") == "none")
+    if is_meant and tried.requirements != template.requirements:
         words = {"name": template.name, "description": template.description}
         actions.update_template(template=template, **words, requirements=tried.requirements, by=request.actor)
 

@@ -620,8 +620,8 @@ class HistoryRow:
         return seen_changes(self.run)
 
     @property
-    def chips(self) -> list[tuple[str, str]]:
-        return [(one["name"], shortened(in_words(one["after"]), 24)) for one in self.changes[:CHIPS]]
+    def chips(self) -> list["ChangeView"]:
+        return recorded_changes(self.run)[:CHIPS]
 
     @property
     def more(self) -> int:

@@ -1,5 +1,7 @@
 """A try of code: how far it is, what came of each step, and another one with other packages."""
 
+from uuid import UUID
+
 from django.http import Http404
 from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods
@@ -10,7 +12,7 @@ from tenants.run_templates.code_actions import CodeRefused
 from tenants.run_templates.code_tries import try_again
 from tenants.run_templates.document.packages import filled, proposals, with_package
 from tenants.run_templates.document.requirements import RequirementsRefused
-from tenants.run_templates.models import CodeTry
+from tenants.run_templates.models import CodeTry, RunTemplate
 from tenants.run_templates.pages.forms import PackagesForm
 from tenants.run_templates.pages.tried import TryPage, try_of
 from zenpro_site.common.htmx import render_partial
@@ -33,10 +35,22 @@ def one_try(request, code_try):
     steps = page.steps
     context = {"try": found, "page": page, "steps": steps, "form": form, "query": request.GET.urlencode()}
     context["proposals"] = offered
+    context["would_clear"] = _cleared(request, found)
     context["broken"] = [step for step in steps if not step.loads]
     context["packages"] = list(dict.fromkeys(step.package for step in steps if step.package))
     status = 422 if form.errors else 200
     return render_partial(request, "run_templates/code/try.html#try", context, status=status)
+
+
+def _cleared(request, found: CodeTry) -> RunTemplate | None:
+    """The template of the address that has packages, where the try had none."""
+    try:
+        wanted = UUID(request.GET.get("template", ""))
+    except ValueError:
+        return None
+    template = request.tenant.templates.defer("snapshot").filter(pk=wanted).first()
+    has_packages = template and template.requirements.strip() and not found.requirements.strip()
+    return template if has_packages else None
 
 
 def _packages(request, found: CodeTry) -> dict[str, str]:

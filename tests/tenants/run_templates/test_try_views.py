@@ -254,6 +254,23 @@ def test_a_template_gets_code_and_packages_at_once(begun, editor, version, tenan
     assert deeds()[-2:] == ["template.code_changed", "template.updated"]
 
 
+@pytest.mark.parametrize(("said", "left"), [({}, "pandas"), ({"packages": "none"}, "")])
+def test_no_packages_take_those_of_a_template_only_when_that_is_said(
+    said, left, begun, editor, version, tenant, eve
+):
+    default = default_configuration(SNAPSHOT)
+    fields = {"snapshot": SNAPSHOT, "default_configuration": default, "created_by": eve}
+    template = make_template(tenant, "nightly", pipeline_name="churn", requirements="pandas", **fields)
+    CodeTry.objects.update(requirements="")
+    end_try(begun, "done", results=[FINE])
+    assert "Remove the packages" in text(editor.get(address(begun), {"template": template.pk}))
+    assert "Remove the packages" not in text(editor.get(address(begun), {"template": "odd"}))
+    data = {**USED, "do": "use", "tried": begun.pk, **said}
+    assert editor.post(code_url(version, template=template.pk), data).url == template.get_absolute_url()
+    template.refresh_from_db()
+    assert (template.code, template.requirements) == (version, left)
+
+
 def test_a_template_is_tried_with_its_own_packages(editor, version, tenant, eve):
     default = default_configuration(SNAPSHOT)
     fields = {"snapshot": SNAPSHOT, "default_configuration": default, "created_by": eve}

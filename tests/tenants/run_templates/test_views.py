@@ -209,13 +209,12 @@ def test_detail_shows_history_and_parameters(template, holds, as_user):
     ran(template, operator, state="failed", train__rounds=600)
     page = texts(as_user(operator).get(url("detail", template)))
     assert "no changes" in page
-    assert "<b>rounds</b> 600" in page
+    assert "<b>rounds</b> 120 → 600" in page
     assert "Run 1, Completed, 12 s" in page
     assert "Run 2, Failed, 4.0 s" in page
     assert "Olga Operator" in page
     assert f"{url('run', template)}?from=2" in page
-    runs = reverse("tenants:runs", args=[template.tenant.organization.slug, template.tenant.slug])
-    assert f'href="{runs}?template={template.pk}"' in page
+    assert f'href="{url("history", template)}"' in page
     assert "logistic, stumps, neighbours" in page
     assert "100 to 5000 or none" in page
 

@@ -10,7 +10,7 @@ from factories import make_grant, make_member, make_role, make_template, make_te
 from tenants.hosting.base import TenantRefused, TenantUnreachable
 from tenants.run_templates.engine import runner
 from tenants.runs import seen, shared_looks
-from tenants.runs.shared_looks import SharedLooks, circle_of
+from tenants.runs.shared_looks import SharedLooks, circle_of, of_ended_runs
 from tests.tenants.runs.fakes import RUN_ID
 
 
@@ -104,6 +104,31 @@ def test_who_may_read_less_asks_alone(org, tenant, watch, server):
     for person in people(org, tenant, "reviewer", "viewer"):
         watch(person)
     assert server.calls == ["run", "run_dag", "step_logs"] * 2
+
+
+def test_ended_runs_are_kept_longer_but_silence_and_the_looks_of_one_person_are_not(org, tenant, monkeypatch):
+    make_role(org, rights=["pipeline_run:read", "pipeline:read"])
+    reviewer, viewer = people(org, tenant, "reviewer", "viewer")
+    now, asked = [100.0], []
+    kept = shared_looks.SharedLooks(lambda: now[0], kept=600)
+    monkeypatch.setattr(shared_looks, "ENDED", kept)
+    monkeypatch.setattr(shared_looks, "LOOKS", shared_looks.SharedLooks(lambda: now[0]))
+
+    def ask():
+        asked.append(now[0])
+        if len(asked) == 1:
+            raise TenantUnreachable("It is silent.")
+        return len(asked)
+
+    with pytest.raises(TenantUnreachable):
+        of_ended_runs(viewer, tenant, "metrics", ask)
+    now[0] += 5
+    assert of_ended_runs(viewer, tenant, "metrics", ask) == 2
+    now[0] += 500
+    assert of_ended_runs(viewer, tenant, "metrics", ask) == 2
+    assert of_ended_runs(reviewer, tenant, "metrics", ask) == 3
+    now[0] += 5
+    assert of_ended_runs(reviewer, tenant, "metrics", ask) == 4
 
 
 # -- unchanged

@@ -752,3 +752,34 @@ def test_metadata_of_the_run_and_of_an_artifact_are_shown(looks, server):
     page = run_page(looks, view="artifacts")
     assert "<code>leaf</code>" in page
     assert "nightly" not in page
+
+
+# -- find a step
+
+
+def test_find_goes_from_match_to_match_and_round(looks, server, tenant):
+    server.wide(["completed"] * 20)
+    page = url("run_detail", tenant, RUN_ID)
+
+    def next_of(step, text):
+        return looks("run_detail", RUN_ID, find=text, step=step, graph="all").url
+
+    assert next_of("make_folds", "FOLD_1") == f"{page}?step=train_fold_10&found=FOLD_1&graph=all"
+    assert next_of("train_fold_19", "fold_1") == f"{page}?step=train_fold_10&found=fold_1&graph=all"
+    assert next_of("report", "<nothing>") == f"{page}?step=report&found=%3Cnothing%3E&graph=all"
+    shown = looks("run_detail", RUN_ID, step="report", found="<nothing>").content.decode()
+    assert "No match" in shown and "&lt;nothing&gt;" in shown and "<nothing>" not in shown
+    assert "10 matches" in looks("run_detail", RUN_ID, step="train_fold_10", found="fold_1").content.decode()
+
+
+def test_few_steps_need_no_field_to_find_one(looks, server):
+    assert 'name="find"' not in looks("run_detail", RUN_ID).content.decode()
+    server.wide(["completed"] * 20)
+    assert 'name="find"' in looks("run_detail", RUN_ID).content.decode()
+
+
+def test_failed_runs_are_one_click_away_and_back(looks, server):
+    here = looks("runs", q="churn", page="2").content.decode()
+    assert 'href="?q=churn&amp;status=failed"' in here
+    there = looks("runs", q="churn", status="failed").content.decode()
+    assert 'href="?q=churn" aria-current="true"' in there
