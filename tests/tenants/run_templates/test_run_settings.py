@@ -70,7 +70,6 @@ def faults(document):
         ("steps.train.settings.resources.memory", "much", "Enter a size such as 16GB or 500MiB."),
         ("settings.resources.cpu_count", "0", "Enter a number that is above 0."),
         ("tags", "x" * 251, "Enter at most 250 characters."),
-        ("model.name", "${HOME}", "“${” is not allowed: environment variables are not filled in here."),
     ],
 )
 def test_a_setting_out_of_range_is_a_fault_at_its_input(path, text, said, org):
