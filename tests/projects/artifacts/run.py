@@ -57,7 +57,7 @@ def make(
         Picture(Path("dot.png").read_bytes()),
         rows,
         {"rows": rows, "nested": {"a": [1, 2.5, None]}},
-        Path(__file__).read_bytes(),
+        bytes(range(256)),
         "0123456789" * 300_000,
     )
 
