@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from .installation import Installation
+from .projects import open_workshop
 
 
 @pytest.hookimpl(trylast=True)
@@ -23,3 +24,9 @@ def installed(tmp_path_factory):
         yield installation
     finally:
         installation.close()
+
+
+@pytest.fixture(scope="session")
+def workshop(installed, tmp_path_factory):
+    """People with roles on the demo's tenant, who run projects there."""
+    return open_workshop(installed, tmp_path_factory.mktemp("projects"))

@@ -164,12 +164,17 @@ def make_laboratory(
     pk = installed.ask(MAKE.format(name=name, version=version))
     made = Laboratory(installed, version, pk, {})
     made.settle("available")
-    asked = PEOPLE.format(pk=pk, name=name, roles=roles, password=PASSWORD)
-    for role, facts in installed.ask(asked).items():
-        http = httpx.Client(base_url=installed.url, follow_redirects=True, trust_env=False, timeout=60)
-        made.people[role] = Person(http=http, **facts)
-        made.people[role].sign_in()
+    let_in(made, name, roles)
     return made
+
+
+def let_in(lab: Laboratory, name: str, roles) -> None:
+    """People of these roles, each with a session; `name`: in their addresses."""
+    asked = PEOPLE.format(pk=lab.pk, name=name, roles=tuple(roles), password=PASSWORD)
+    for role, facts in lab.installed.ask(asked).items():
+        http = httpx.Client(base_url=lab.installed.url, follow_redirects=True, trust_env=False, timeout=60)
+        lab.people[role] = Person(http=http, **facts)
+        lab.people[role].sign_in()
 
 
 def run_churn(computer: Computer, **more) -> subprocess.CompletedProcess:

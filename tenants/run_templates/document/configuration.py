@@ -65,7 +65,9 @@ _MODEL = {
         "version": {"type": ["string", "integer", "null"]},
         "description": _TEXT,
         "license": _TEXT,
+        **dict.fromkeys(("audience", "use_cases", "limitations", "trade_offs", "ethics"), _TEXT),
         "tags": {"type": ["array", "null"], "items": {"type": "string", "minLength": 1}},
+        "save_models_to_registry": {"type": "boolean"},
     },
 }
 _TAGS = {
@@ -338,7 +340,7 @@ def _unsafe(document: dict[str, Any], description: Description, default) -> Iter
     """Values that must not be sent to a server whatever the schema says, unless they were recorded like this."""
     for path, part in _touched(document, description, default):
         for where, value in walk(part, path):
-            message = _danger(value)
+            message = _danger(value, description.is_dynamic)
             if message:
                 yield DocumentFault(where, message)
 
@@ -381,10 +383,11 @@ def _if_touched(path: str, value: Any, recorded: Any) -> Iterator[tuple[str, Any
         yield path, value
 
 
-def _danger(value: Any) -> str:
+def _danger(value: Any, is_dynamic: bool) -> str:
+    """A dynamic pipeline may call another one, into whose values ZenML fills environment variables of the run (0.98)."""
     if isinstance(value, str):
-        if "${" in value:
-            return "“${” is not allowed: environment variables are not filled in here."
+        if is_dynamic and "${" in value:
+            return "“${” is not allowed in a dynamic pipeline: ZenML could fill in an environment variable."
         return "The text contains a character that cannot be stored." if cannot_be_stored(value) else ""
     if isinstance(value, float) and not math.isfinite(value):
         return "Enter a finite number."
@@ -434,11 +437,11 @@ def _check_settings(document, default, schemas, prefix, budget: Budget) -> Itera
         if key not in schemas:
             yield DocumentFault(path, _why_not(key, prefix))
         elif not same(value, default.get(key)):
-            yield from _check_setting(path, schemas[key], value, budget)
+            yield from _check_setting(path, schemas[key], value, default.get(key), budget)
 
 
 def _check_setting(
-    path: str, schema: Mapping[str, Any], value: Any, budget: Budget
+    path: str, schema: Mapping[str, Any], value: Any, recorded: Any, budget: Budget
 ) -> Iterator[DocumentFault]:
     if path.endswith("settings"):
         locked = [key for key in mapping(value) if key != "resources"]
@@ -446,8 +449,32 @@ def _check_setting(
             message = f"“{cut(locked[0])}” cannot be set here; only “resources” can."
             yield DocumentFault(f"{path}.{locked[0]}", message)
             return
-    for within, text in located(schema, value, budget)[:1]:
+    faults = located(schema, _without_recorded(value, recorded, schema), budget)
+    new = (fault for fault in faults if not _is_recorded(fault[0], value, recorded))
+    for within, text in islice(new, 1):
         yield fault_within(path, within, text)
+
+
+def _without_recorded(value: Any, recorded: Any, schema: Mapping[str, Any]) -> Any:
+    """Without what is unknown here and as ZenML recorded it: a model has a dozen keys beside its name."""
+    known = schema.get("properties")
+    if not (known and isinstance(value, dict) and isinstance(recorded, dict)):
+        return value
+    return {
+        key: _without_recorded(inner, recorded.get(key), known.get(key, {}))
+        for key, inner in value.items()
+        if key in known or not (key in recorded and same(inner, recorded[key]))
+    }
+
+
+def _is_recorded(within: tuple[str | int, ...], value: Any, recorded: Any) -> bool:
+    """Is what lies there as it was recorded? The whole is not: something in it has changed."""
+    for key in within:
+        try:
+            value, recorded = value[key], recorded[key]
+        except (KeyError, IndexError, TypeError):
+            return False
+    return bool(within) and same(value, recorded)
 
 
 def _why_not(key: str, prefix: str) -> str:

@@ -28,6 +28,7 @@ Json = dict[str, Any]
 MARK = (
     "zenpro_template_run"  # in the snapshot's client_environment: how we find a snapshot we were killed after
 )
+VERSION_ID = "model_version_id"
 RECENT = 20
 PASSING = frozenset({401, 408, 425, 429})
 
@@ -228,8 +229,18 @@ def _apply(change: Change, metadata: Json) -> None:
             holder["settings"] = {**others, "resources": resources} if resources else others
         elif change.name == "extra":
             holder["extra"] = change.after or {}
+        elif change.name == "model":
+            holder["model"] = _model(change)
         else:
             holder[change.name] = change.after
+
+
+def _model(change: Change) -> Any:
+    """ZenML goes by a recorded version's id before it looks at name and version (0.98)."""
+    before, after = mapping(change.before), mapping(change.after)
+    is_another = any(before.get(key) != after.get(key) for key in ("name", "version"))
+    is_stale = bool(before.get(VERSION_ID)) and after.get(VERSION_ID) == before[VERSION_ID]
+    return {**after, VERSION_ID: None} if is_another and is_stale else change.after
 
 
 def _holders(step: str, metadata: Json) -> list[Json]:

@@ -65,6 +65,16 @@ def test_settings_of_the_run(template):
     assert configuration["settings"] == {"resources": {"cpu_count": 2}}
 
 
+@pytest.mark.parametrize(
+    ("changed", "version"), [({"name": "m"}, None), ({"version": "4"}, None), ({"license": "MIT"}, "7f")]
+)
+def test_another_model_is_not_found_by_the_id_of_the_recorded_one(template, changed, version):
+    recorded = {"name": "churn", "version": "3", "model_version_id": "7f"}
+    template.snapshot["metadata"]["pipeline_configuration"]["model"] = recorded
+    body = body_of(template, {"model": {**recorded, **changed}})
+    assert body["pipeline_configuration"]["model"] == {**recorded, **changed, "model_version_id": version}
+
+
 def test_settings_of_a_step_keep_what_cannot_be_set(template):
     recorded = template.snapshot["metadata"]["step_configurations"]["train"]
     for configuration in (recorded["config"], recorded["step_config_overrides"]):

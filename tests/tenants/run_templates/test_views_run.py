@@ -407,7 +407,7 @@ def test_switched_off_cache_is_sent(form):
         ("steps.load_customers.parameters.signed_up_from", "tomorrow", "Enter a date like"),
         ("steps.load_customers.parameters.regions", "", "at least 1 value"),
         ("steps.train.parameters.class_weights", "{", "This is not JSON"),
-        ("steps.evaluate.parameters.title", "${HOME}", "is not allowed"),
+        ("steps.evaluate.parameters.title", "${HOME}" * 20, "at most 80 characters"),
         ("run_name", "x {nope}", "is not a placeholder"),
     ],
 )

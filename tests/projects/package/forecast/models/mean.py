@@ -1,0 +1,2 @@
+def mean(numbers: list) -> float:
+    return sum(numbers) / len(numbers)

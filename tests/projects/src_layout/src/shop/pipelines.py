@@ -1,0 +1,8 @@
+from zenml import pipeline
+
+from shop.steps import load, total
+
+
+@pipeline
+def shop():
+    total(load())
