@@ -1,6 +1,5 @@
 """A whole ZenPro of its own for a test: `zenpro up` as a process, with its own data, home and mail server."""
 
-import json
 import os
 import re
 import select
@@ -17,6 +16,8 @@ import httpx
 from aiosmtpd.controller import Controller
 
 from tests.tenants.hosting.stub_control_plane import free_port
+
+from .questions import LOOP, Questions
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -44,6 +45,7 @@ class Installation:
     def __post_init__(self):
         self.smtp = Controller(self.mailbox, hostname="127.0.0.1", port=free_port())
         self.smtp.start()
+        self.questions = Questions([sys.executable, "-m", "zenpro_site", "shell", "-v0", "-c", LOOP], ROOT)
         first = free_port(together=21)
         self.ports = (first, first + 20)
 
@@ -114,6 +116,7 @@ class Installation:
             self.process.communicate(timeout=300)
 
     def close(self) -> None:
+        self.questions.close()
         self.stop()
         self.smtp.stop()
 
@@ -136,8 +139,7 @@ class Installation:
 
     def ask(self, code: str):
         """Run Python inside this installation; `answer = ...` in it comes back as JSON."""
-        script = f"import json\n{code}\nprint('ANSWER' + json.dumps(answer, default=str))"
-        return json.loads(self.manage("shell", "-v0", "-c", script).rpartition("ANSWER")[2])
+        return self.questions.ask(code, self.env | {"ZENPRO_URL": self.url})
 
     def program_pid(self, name: str) -> int:
         """Pid of a program under the supervisor."""
