@@ -22,6 +22,8 @@ from tenants.run_templates.pages.compare_page import CompareChoice, ids_of
 from tenants.runs.run_readings import NOT_THERE, PATIENCE, read_runs
 from tests.tenants.runs.fakes import RUN_ID, churn
 
+pytestmark = pytest.mark.any_database
+
 SNAPSHOT = churn("snapshot")
 ROUNDS = "steps.train.parameters.rounds"
 HTMX = {"HX-Request": "true", "HX-Target": "comparison"}

@@ -18,6 +18,8 @@ from tenants.run_templates.rules import RulesRefused, rule_places, set_rules
 
 from .samples import snapshot_of
 
+pytestmark = pytest.mark.any_database
+
 P = "steps.work.parameters"
 BOOSTER = {
     "type": "object",

@@ -22,6 +22,8 @@ from .test_views_run import (  # noqa: F401 - fixtures
     viewer,
 )
 
+pytestmark = pytest.mark.any_database
+
 LIKE = f"like {RUN_ID}"
 
 

@@ -19,6 +19,8 @@ from .test_form_properties import drafted, parameters_of, shown, template_of
 from .test_schema import field
 from .test_views_widgets import FORM, open_form, sent_back  # noqa: F401 - a fixture
 
+pytestmark = pytest.mark.any_database
+
 # As ZenML 0.98 records them.
 SEPARATOR = {"anyOf": [{"type": "string"}, {"type": "null"}], "default": ",", "title": "Separator"}
 JOINED = {"type": "string", "default": "a\rb", "title": "Joined"}

@@ -13,6 +13,8 @@ from tenants.run_templates.models import TemplateRun
 
 from .samples import churn_snapshot, snapshot_of
 
+pytestmark = pytest.mark.any_database
+
 ROUNDS = "steps.train.parameters.rounds"
 
 

@@ -16,6 +16,8 @@ from tenants.run_templates.document.configuration import default_configuration, 
 from tenants.run_templates.models import TemplateRun
 from tests.tenants.runs.fakes import churn
 
+pytestmark = pytest.mark.any_database
+
 NOW = datetime(2026, 11, 23, 14, 5, 6, 7)
 TIME = "14_05_06_000007"
 

@@ -25,6 +25,8 @@ from tenants.run_templates.pages.presentation import MAX_INPUTS, ChangeView, Dra
 
 from .samples import churn_snapshot, complete, snapshot_of
 
+pytestmark = pytest.mark.any_database
+
 CHURN = churn_snapshot()
 DEFAULT = default_configuration(CHURN)
 KNOWN = describe(CHURN)

@@ -22,7 +22,7 @@ from zenpro_site.common.sealing import SecretsUnreadable
 from .samples import snapshot_of
 from .test_views_widgets import FORM, Inputs, open_form, sent_back  # noqa: F401 - a fixture
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
 SECRET = {"type": "string", "format": "password", "writeOnly": True}
 STORE = {"type": "object", "properties": {"url": {"type": "string"}, "password": SECRET}}
 SCHEMAS = {

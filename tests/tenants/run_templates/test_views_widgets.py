@@ -13,6 +13,8 @@ from tenants.run_templates.document.configuration import default_configuration
 
 from .samples import churn_snapshot, dynamic_snapshot, snapshot_of
 
+pytestmark = pytest.mark.any_database
+
 TEXT = {"type": "string"}
 NULL = {"type": "null"}
 KINDS = {

@@ -12,6 +12,8 @@ from tenants.hosting.base import TenantNotFound, TenantRefused, TenantUnreachabl
 from tenants.runs.artifact_views import unlinked
 from tests.tenants.runs.fakes import CUSTOMERS, RUN_ID
 
+pytestmark = pytest.mark.any_database
+
 PICTURE = b"\x89PNG\r\n\x1a\n" + b"\x00" * 20
 HTML = "<h1>Report</h1><LINK rel=preconnect href=//evil.test><linked>"
 
