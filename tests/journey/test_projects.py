@@ -374,7 +374,7 @@ SHOWN = {
     "picture": "<img",
     "number": ', json">3</pre>',
     "values": '"nested": {',
-    "blob": "no visualization",
+    "blob": "/download/",  # bytes that are no text: the page offers them, whatever the server says of them
     "big": "Only the beginning is shown.",
 }
 
