@@ -37,9 +37,17 @@ function stateOf(kit, area) {
       EditorView.contentAttributes.of({
         "aria-label": area.getAttribute("aria-label"), spellcheck: "false", tabindex: "0",
       }),
+      EditorView.domEventHandlers({ beforeinput: typedOver }),
       EditorView.updateListener.of((update) => { if (update.docChanged) told(area, update.state.doc.toString()); }),
     ],
   });
+}
+
+// A browser that types over a selection gives what it types the style of before, which the policy refuses with an error.
+function typedOver(event, view) {
+  if (event.inputType !== "insertText" || view.composing || view.state.selection.main.empty) return false;
+  view.dispatch(view.state.replaceSelection(event.data ?? ""), { userEvent: "input.type", scrollIntoView: true });
+  return true;
 }
 
 function told(area, text) {

@@ -36,7 +36,7 @@ MISSING = {
     "metadata": "not logged",
     "packages": "not installed",
 }
-NO_STEP, NOT_RECORDED = "no such step", "not recorded"
+NO_STEP, NOT_RECORDED, TAKEN_OVER = "no such step", "not recorded", "step was taken over"
 LOWER_WORDS = (
     "loss error err errors rmse mse mae mape smape rmsle msle logloss perplexity latency cost costs wer cer fpr fnr"
     " eer brier divergence regret misclassified overfit"
@@ -205,7 +205,15 @@ def _missing(facts: RunFacts, key: str, step: str) -> str:
         return NO_STEP
     if key == "packages" and not facts.values["packages"]:
         return NOT_RECORDED
+    if key in ("metrics", "metadata") and _is_taken_over(facts, step):
+        return TAKEN_OVER
     return MISSING[key]
+
+
+def _is_taken_over(facts: RunFacts, step: str) -> bool:
+    """Did a run that continues another one leave this step to it, with what it logged?"""
+    state = facts.values["steps"].get((step, ()))
+    return bool(step) and state is not None and state.status == "skipped"
 
 
 def _tone(direction: str, rises: bool) -> str:

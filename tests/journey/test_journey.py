@@ -34,9 +34,10 @@ STEPS = ("load_customers", "build_features", "profile", "train", "evaluate")
 class Visitor:
     """One person with a browser of their own, and everything that went wrong in it."""
 
-    def __init__(self, browser, base: str):
-        size = {"width": 1440, "height": 900}
-        self.context = browser.new_context(base_url=base, viewport=size, reduced_motion="reduce")
+    def __init__(self, browser, base: str, **options):
+        """`options`: of the browser's context, a desktop's unless they say so."""
+        options = {"viewport": {"width": 1440, "height": 900}, "reduced_motion": "reduce"} | options
+        self.context = browser.new_context(base_url=base, **options)
         self.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=base)
         self.page = self.context.new_page()
         self.page.set_default_timeout(60_000)

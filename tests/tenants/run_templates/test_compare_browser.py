@@ -61,6 +61,14 @@ def test_looks(visits, template, address, width, scheme):
     assert problems(page) == []
 
 
+def test_a_phone_shows_the_baseline_and_another_run_side_by_side(visits, template, address):
+    page = visits.open(address.rpartition("&")[0], template.created_by, width=390)
+    expect(page.get_by_role("heading", name="Compare 2 runs")).to_be_visible()
+    box = page.locator("td.differs").first.bounding_box()
+    assert 0 < box["x"] and box["x"] + box["width"] <= 390
+    assert problems(page) == []
+
+
 def test_by_keyboard_the_rows_fold_and_the_baseline_moves(visits, template, address):
     page = visits.open(address, template.created_by)
     fold = page.get_by_role("link", name="Parameters")

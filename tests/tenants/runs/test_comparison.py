@@ -99,6 +99,15 @@ def test_what_is_missing_is_said_and_differs_also_from_none():
     assert differing(made) == {("parameters", "train", "new"), ("metrics", "evaluate", "auc")}
 
 
+def test_what_a_step_logged_that_was_taken_over_is_in_the_run_before():
+    def continued(run, steps, snapshot):
+        without_metric(run, steps, snapshot)
+        step_named(steps, "evaluate")["body"]["status"] = "skipped"
+
+    made = compare([reading(), reading(continued)])
+    assert texts(rows(made, "metrics")["evaluate", "auc"])[1] == "step was taken over"
+
+
 def test_a_step_that_one_run_does_not_have_is_no_missing_value():
     def renamed(run, steps, snapshot):
         snapshot["metadata"]["step_configurations"].pop("profile")

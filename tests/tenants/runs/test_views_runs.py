@@ -441,6 +441,17 @@ def test_failed_run_leads_to_its_first_failing_step(looks, server):
     assert "Traceback" in page
 
 
+@pytest.mark.parametrize("status, said", [("running", True), ("failed", False)])
+def test_a_run_goes_on_without_a_failed_step_only_while_it_runs(looks, server, status, said):
+    """ZenML still calls it in progress for a moment after it has failed."""
+    server.fail("train", "No.")
+    server.dags[str(RUN_ID)]["status"] = status
+    server.run_answers[str(RUN_ID)]["body"] |= {"status": status, "in_progress": True}
+    page = run_page(looks)
+    assert 'hx-trigger="every 2s"' in page
+    assert ("The run continues without it." in page) is said
+
+
 def test_log_has_numbers_levels_and_a_download(looks, server, tenant):
     step = server.dags[str(RUN_ID)]["nodes"][0]["id"]
     server.logs[step] = [LogLine("Loaded 5000 rows", 20, None), LogLine("<b>3 columns</b> dropped", 30, None)]
@@ -564,6 +575,16 @@ def test_a_failed_re_run_is_continued_by_those_who_may_run(looks, tenant, server
     assert form not in as_user(viewer).get(url("run_detail", tenant, RUN_ID)).content.decode()
     Tenant.objects.filter(pk=tenant.pk).update(zenml_version="0.93.0")
     assert "?continue=" not in run_page(looks)
+
+
+@pytest.mark.parametrize("state, asks", [("running", True), ("failed", False)])
+def test_the_page_asks_again_until_the_process_of_a_re_run_has_ended(
+    looks, tenant, server, developer, state, asks
+):
+    """ZenML calls the run failed before that; only afterwards can it be continued."""
+    server.fail()
+    make_template_run(make_template(tenant), developer, zenml_run_id=RUN_ID, state=state)
+    assert ('hx-trigger="every 2s"' in run_page(looks)) is asks
 
 
 TRACE = """  File "/x/runs/{pk}/code/churn/steps.py", line 3, in train
