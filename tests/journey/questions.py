@@ -31,7 +31,7 @@ class Questions:
     def __init__(self, command: list[str], cwd: Path):
         self.command, self.cwd, self.process, self.unread = command, cwd, None, b""
 
-    def ask(self, code: str, env: dict[str, str], limit: float = 300):
+    def ask(self, code: str, env: dict[str, str], limit: float = 1000):
         """What `answer` is after this code; AssertionError with what was said when it fails or takes longer."""
         if self.process is None or self.process.poll() is not None:
             self._start(env, limit)
