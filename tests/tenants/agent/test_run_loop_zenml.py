@@ -301,36 +301,6 @@ def test_a_run_from_elsewhere_is_stopped_by_its_server(site, here):
     assert client.run(made.id).status in ("stopping", "stopped")
 
 
-def test_a_re_run_has_exactly_the_values_and_the_owner(template, here):
-    tenant, people = here
-    configuration = {
-        "run_name": "with-other-values-{time}",
-        "tags": ["nightly"],
-        "extra": {"ticket": "$HOME {x}"},
-        "steps": {
-            "train": {"parameters": {"kind": "neighbours", "k": 9, "class_weights": {"left": 2}}},
-            "load_customers": {"parameters": {"regions": ["north", "east"], "signed_up_from": "2023-06-01"}},
-            "evaluate": {"parameters": {"costs": {"call": 1}}},
-        },
-    }
-    with agent():
-        run = queue_run(template=template, configuration=configuration, by=Actor(people["dev"]))
-        done = ended(run)
-    assert (done.state, done.state_reason) == ("completed", ""), runner.chosen().output(run.pk)
-    client = connect(people["ada"], tenant)
-    seen = client.run(done.zenml_run_id)
-    assert (seen.user, seen.name, seen.status) == ("dev", done.run_name, "completed")
-    assert seen.tags == ("nightly",)
-    assert seen.config["extra"] == {"ticket": "$HOME {x}"}
-    steps = client.steps(done.zenml_run_id)
-    assert {step.name: step.parameters for step in steps} == {
-        name: step["parameters"] for name, step in done.configuration["steps"].items()
-    }
-    print(f"\nclick to process: {process_start(done) - done.queued_at.timestamp():.2f} s")
-    print(f"click to first step: {(min(s.start for s in steps) - done.queued_at).total_seconds():.2f} s")
-    print(f"click to end: {(done.ended_at - done.queued_at).total_seconds():.2f} s")
-
-
 def test_the_same_again_comes_from_the_cache_and_without_it_when_it_is_off(template, here):
     tenant, people = here
     with agent():
