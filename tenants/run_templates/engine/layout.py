@@ -4,7 +4,10 @@ begin, and whether the steps of a run are in it as they were."""
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
+
+from django.core.cache import caches
 
 from tenants.run_templates.document.schema import mapping
 
@@ -15,6 +18,8 @@ SECONDS = 30
 OF_THE_CODE = ("user", "unknown", "code_repository")  # kinds of source that a run takes from its code
 HASH = "step_source"  # ZenML's name for the hash of a step's source, since 0.20
 MOST_FOLDERS = 20
+REMEMBERED = 3600  # seconds that an answer is kept in a process: a person on their way looks several times
+MOST_REMEMBERED = 100_000  # characters of one
 
 
 @dataclass(frozen=True)
@@ -72,12 +77,28 @@ def look_at(
     Nothing of the code is run. `place`: the tenant's id. Raises CodeError for a step from a notebook, and when the code can't be read.
     """
     steps = dict(steps_of(snapshot))
+    wanted = json.dumps({"steps": steps, "roots": [*roots] if roots else None})
+    return _look(_remembered(code_hash, wanted) or _answer(code_hash, wanted, place), steps)
+
+
+def _remembered(code_hash: str, wanted: str) -> Mapping[str, Any] | None:
+    """The answer of an earlier look. The code is frozen, so it is still true as long as the code is there."""
+    return caches["local"].get(_key(code_hash, wanted)) if code_folder(code_hash).is_dir() else None
+
+
+def _answer(code_hash: str, wanted: str, place: str) -> Mapping[str, Any]:
+    code = code_folder(code_hash)
     with scratch("looked") as folder:
-        wanted = folder / "wanted"
-        wanted.write_text(json.dumps({"steps": steps, "roots": [*roots] if roots else None}))
-        code = code_folder(code_hash)
-        answer = answer_of("look.py", [code, wanted], folder, read=[code], seconds=SECONDS, place=place)
-    return _look(answer, steps)
+        asked = folder / "wanted"
+        asked.write_text(wanted)
+        answer = answer_of("look.py", [code, asked], folder, read=[code], seconds=SECONDS, place=place)
+    if len(json.dumps(answer)) <= MOST_REMEMBERED:
+        caches["local"].set(_key(code_hash, wanted), answer, REMEMBERED)
+    return answer
+
+
+def _key(code_hash: str, wanted: str) -> str:
+    return f"look-{code_hash}-{sha256(wanted.encode()).hexdigest()}"
 
 
 def _look(answer: Mapping[str, Any], steps: Mapping[str, Mapping[str, str]]) -> CodeLook:

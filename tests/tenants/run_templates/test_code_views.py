@@ -7,6 +7,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from django.core.cache import caches
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 from factories import make_code, make_grant, make_member, make_template, make_tenant
@@ -239,6 +240,7 @@ def test_an_edited_step_is_shown_as_one(tenant, editor, project, version):
 
 
 def test_code_that_cannot_be_looked_at_now_is_told(tenant, editor, version, monkeypatch):
+    caches["local"].clear()  # what an earlier test has looked at
     monkeypatch.setattr(boxed_programs.PLACES, "patience", 0.01)
     with boxed_programs.PLACES.one(str(tenant.pk)):
         response = editor.get(url("code", tenant, version.pk, run=RUN_ID))

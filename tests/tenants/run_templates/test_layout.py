@@ -1,13 +1,15 @@
 """Looking at code: where its modules and its paths begin, and whether steps are what they were, without running it."""
 
 import hashlib
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tenants.run_templates.code_actions import missing
-from tenants.run_templates.engine.code import CodeError, freeze, freeze_folder
+from tenants.run_templates.engine import layout
+from tenants.run_templates.engine.code import CodeError, code_folder, freeze, freeze_folder
 from tenants.run_templates.engine.layout import StepLook, look_at
 
 from .samples import churn_snapshot
@@ -302,3 +304,44 @@ def test_packages_that_the_code_names(frozen):
         "app/pyproject.toml": ["lightgbm>=4", "numpy"],
         "uv.lock": ["numpy==2.1.0"],
     }
+
+
+@pytest.fixture
+def boxes(monkeypatch) -> list:
+    """The looks that needed a box."""
+    started, answer_of = [], layout.answer_of
+
+    def counted(*args, **kwargs):
+        started.append(args)
+        return answer_of(*args, **kwargs)
+
+    monkeypatch.setattr(layout, "answer_of", counted)
+    return started
+
+
+def test_the_same_is_looked_for_once(boxes, frozen):
+    """By any of the pages on a person's way; other steps, other roots and other code are looked at."""
+    code = frozen(FILES | {"once.py": ""})
+    first = look_at(code, FRAUD)
+    assert look_at(code, FRAUD) == first
+    assert len(boxes) == 1
+    look_at(code, FRAUD, roots=["src"])
+    look_at(code, snapshot(one=step("once", "one")))
+    look_at(frozen(FILES | {"once.py": "# edited"}), FRAUD)
+    assert len(boxes) == 4
+
+
+def test_what_is_gone_is_not_remembered(boxes, frozen):
+    code = frozen(FILES | {"gone.py": ""})
+    look_at(code, FRAUD)
+    shutil.rmtree(code_folder(code))
+    with pytest.raises(CodeError):
+        look_at(code, FRAUD)
+    assert len(boxes) == 2
+
+
+def test_a_long_answer_is_not_kept(boxes, frozen, monkeypatch):
+    monkeypatch.setattr(layout, "MOST_REMEMBERED", 100)
+    code = frozen(FILES | {"long.py": ""})
+    assert look_at(code, FRAUD) == look_at(code, FRAUD)
+    assert len(boxes) == 2
