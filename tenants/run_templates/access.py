@@ -3,6 +3,7 @@
 from django.db.models import Q
 
 from orgs.access.gate import refuse
+from tenants.access.gate import can
 from tenants.models.grants import for_person
 from tenants.models.tenant_permissions import TenantPermission
 from tenants.run_templates.models import Preset, RunTemplate
@@ -10,6 +11,7 @@ from tenants.run_templates.models import Preset, RunTemplate
 NOT_A_RUNNER = (
     "Only some people may run {0}, and you aren't one of them. Ask whoever looks after the template."
 )
+HAS_A_GUARD = "This run's pipeline has a template with rules, {0}. Run that template instead."
 
 
 def may_run(user, template: RunTemplate, rights) -> bool:
@@ -20,18 +22,36 @@ def may_run(user, template: RunTemplate, rights) -> bool:
 def is_runner(user, template: RunTemplate) -> bool:
     """Does the template let this person run it, as far as they have the right at all? One query for a narrowed one.
 
-    By a role they hold on its tenant now, by a team they are in, or by name. A superuser is not narrowed.
+    By a role they hold on its tenant now, by a team they are in, or by name. What one run needs to run again is also
+    a way around the rules of its pipeline's templates: it is open to those alone who could make such a way, and may
+    run any code in the tenant. A superuser is not narrowed.
     """
-    if not template.is_narrowed or user.is_superuser:
+    if user.is_superuser:
+        return True
+    if not template.is_listed:
+        return guard_of(template) is None or can(user, TenantPermission.TEMPLATE_CREATE, template.tenant)
+    if not template.is_narrowed:
         return True
     held = template.tenant.grants.valid().of_person(user).order_by().values("role")
     return template.runners.filter(for_person(user) | Q(role__in=held)).exists()
 
 
+def guard_of(template: RunTemplate) -> RunTemplate | None:
+    """The template with rules, of the same pipeline, for one that no list shows. One query."""
+    same = {"project_id": template.project_id, "pipeline_name": template.pipeline_name}
+    return template.tenant.templates.guarded().filter(**same).order_by("created_at").first()
+
+
+def why_no_runner(template: RunTemplate) -> str:
+    """The sentence for those who may run templates, but not this one."""
+    guard = None if template.is_listed else guard_of(template)
+    return HAS_A_GUARD.format(guard) if guard else NOT_A_RUNNER.format(template)
+
+
 def require_runner(request, template: RunTemplate) -> None:
     """Answer 403 to those who may not run it."""
     if not may_run(request.user, template, request.tenant_permissions):
-        refuse(request, TenantPermission.TEMPLATE_RUN, template, NOT_A_RUNNER.format(template))
+        refuse(request, TenantPermission.TEMPLATE_RUN, template, why_no_runner(template))
 
 
 def may_edit(user, template, rights) -> bool:

@@ -21,7 +21,7 @@ from orgs.users.models import Actor
 from tenants.control_plane.actions import record_usage
 from tenants.credentials.models import ApiKey
 from tenants.models import Tenant
-from tenants.run_templates.access import NOT_A_RUNNER, is_runner
+from tenants.run_templates.access import is_runner, why_no_runner
 from tenants.run_templates.document.configuration import (
     DocumentFault,
     cannot_be_stored,
@@ -419,7 +419,7 @@ def _lock_to_run(template: RunTemplate, by: Actor) -> RunTemplate:
     """The template, once it can be run by this person; the lock numbers its runs one after the other."""
     locked = RunTemplate.objects.select_for_update(of=("self",)).select_related("tenant").get(pk=template.pk)
     if not is_runner(by.person, locked):
-        raise Refused(NOT_A_RUNNER.format(locked))
+        raise Refused(why_no_runner(locked))
     _check_tenant(locked.tenant)
     return locked
 

@@ -70,6 +70,10 @@ class RunTemplateQuerySet(models.QuerySet):
         """Those that people made or saved as templates."""
         return self.filter(is_listed=True)
 
+    def guarded(self):
+        """Those with rules: for a value, or for who may run them."""
+        return self.listed().exclude(is_narrowed=False, field_rules=[])
+
 
 class RunTemplate(PlainNames, models.Model):
     """A recorded run that people run again with another configuration.

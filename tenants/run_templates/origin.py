@@ -85,8 +85,11 @@ def repeatable(tenant: Tenant, run_ids: Iterable[UUID], rights) -> set[UUID]:
         return run_ids
     if not needed_to_run_again(True) <= rights:
         return set()
+    held = tenant.templates.guarded().values("pipeline_name")
     runs = TemplateRun.objects.filter(template__tenant=tenant, zenml_run_id__in=run_ids)
+    runs = runs.exclude(template__is_listed=False, template__pipeline_name__in=held)
     made = tenant.templates.filter(is_listed=False, source_run_id__in=run_ids)
+    made = made.exclude(pipeline_name__in=held)
     return {*runs.values_list("zenml_run_id", flat=True), *made.values_list("source_run_id", flat=True)}
 
 

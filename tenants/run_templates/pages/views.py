@@ -16,7 +16,7 @@ from tenants.access.gate import tenant_view
 from tenants.hosting.base import TenantError, TenantNotFound
 from tenants.models.tenant_permissions import TenantPermission
 from tenants.run_templates import actions
-from tenants.run_templates.access import NOT_A_RUNNER, may_edit, may_run
+from tenants.run_templates.access import may_edit, may_run, why_no_runner
 from tenants.run_templates.document.packages import filled, package_of, proposals, with_package
 from tenants.run_templates.engine.run_environments import environment_of
 from tenants.run_templates.pages.forms import EditForm, TemplateForm
@@ -115,7 +115,7 @@ def _activity(request, template) -> dict:
 def _why_not(request, template) -> str:
     """For those who may not run it."""
     if TenantPermission.TEMPLATE_RUN in request.tenant_permissions:
-        return NOT_A_RUNNER.format(template)
+        return why_no_runner(template)
     return "You can view templates but not run them. An Admin of the tenant can make you an Operator."
 
 

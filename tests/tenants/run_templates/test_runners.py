@@ -1,5 +1,7 @@
 """Who may run a template: a narrowing of those with the right, by role, team or name."""
 
+from uuid import uuid4
+
 import pytest
 from django.urls import reverse
 from factories import (
@@ -20,8 +22,10 @@ from tenants.models.tenant_permissions import TenantPermission
 from tenants.run_templates import actions
 from tenants.run_templates.access import may_run
 from tenants.run_templates.document.configuration import default_configuration
+from tenants.run_templates.document.field_rules import FieldRule, RuleKind
 from tenants.run_templates.models import TemplateRun
-from tenants.run_templates.rules import runners_in_words, set_runners
+from tenants.run_templates.origin import doors_of, repeatable
+from tenants.run_templates.rules import runners_in_words, set_rules, set_runners
 from tests.tenants.runs.fakes import churn
 from zenpro_site.common.refusals import Refused
 
@@ -168,3 +172,80 @@ def test_the_page_sets_them_and_leaves_rows(template, org, admin, operator, as_u
         "role Operator, team night shift, Olga Operator",
         "everyone with the right to run templates",
     ]
+
+
+# -- what no list shows is no way around the rules of its pipeline's templates
+
+
+@pytest.fixture
+def developer(org, tenant):
+    person = make_member(org, "member", name="Dev Developer")
+    make_grant(tenant, person, "developer")
+    return person
+
+
+@pytest.fixture
+def way_around(template):
+    """What the run that the template was made of needs to run again: somebody has clicked there once."""
+    facts = {"snapshot": SNAPSHOT, "default_configuration": template.default_configuration}
+    facts |= {
+        "pipeline_name": template.pipeline_name,
+        "project_id": template.project_id,
+        "code": template.code,
+    }
+    return make_template(template.tenant, "its run", is_listed=False, **facts)
+
+
+def lock_a_value(template, admin):
+    rule = FieldRule("steps.train.parameters.rounds", RuleKind.LOCKED)
+    set_rules(template=template, rules=[rule], by=Actor(admin))
+
+
+@pytest.fixture(params=["a rule for a value", "people who may run it"])
+def guarded(request, template, admin):
+    if request.param == "people who may run it":
+        narrow(template, admin.membership, by=admin)
+    else:
+        lock_a_value(template, admin)
+    return template
+
+
+def test_it_is_open_as_long_as_there_are_no_rules(way_around, operator):
+    assert may_run(operator, way_around, RIGHTS)
+    assert actions.queue_run(template=way_around, configuration={}, by=Actor(operator)).pk
+
+
+def test_rules_close_it_to_those_who_only_run_templates(guarded, way_around, operator, developer):
+    assert not may_run(operator, way_around, RIGHTS)
+    assert may_run(developer, way_around, RIGHTS)
+    with pytest.raises(Refused, match="template with rules, nightly"):
+        actions.queue_run(template=way_around, configuration={}, by=Actor(operator))
+    assert not TemplateRun.objects.exists()
+    assert actions.queue_run(template=way_around, configuration={}, by=Actor(developer)).pk
+
+
+def test_neither_page_nor_list_offers_it(guarded, way_around, operator, developer, as_user):
+    run, tenant = way_around.source_run_id, way_around.tenant
+    assert repeatable(tenant, [run], RIGHTS) == set()
+    assert not doors_of(tenant, run, None, operator, RIGHTS).can_run
+    rights = RIGHTS | {TenantPermission.TEMPLATE_CREATE}
+    assert repeatable(tenant, [run], rights) == {run}
+    assert doors_of(tenant, run, None, developer, rights).can_run
+    again = reverse("run_templates:again", args=[tenant.organization.slug, tenant.slug, run])
+    refused = as_user(operator).post(again, {"do": "run"})
+    assert refused.status_code == 403
+    assert "nightly" in refused.content.decode()
+    assert as_user(operator).get(url("run", way_around)).status_code == 403
+    assert not TemplateRun.objects.exists()
+
+
+def test_runs_of_it_are_closed_as_well(guarded, way_around, operator):
+    made = make_template_run(way_around, state="completed", zenml_run_id=uuid4())
+    assert repeatable(way_around.tenant, [made.zenml_run_id], RIGHTS) == set()
+    assert not doors_of(way_around.tenant, made.zenml_run_id, made, operator, RIGHTS).can_run
+
+
+def test_rules_of_another_pipeline_do_not_close_it(guarded, way_around, operator):
+    guarded.pipeline_name = "another"
+    guarded.save()
+    assert may_run(operator, way_around, RIGHTS)
