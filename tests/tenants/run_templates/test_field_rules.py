@@ -229,6 +229,24 @@ def test_what_is_hidden_is_no_part_of_the_document_and_is_sent_all_the_same(temp
     assert [change["path"] for change in run.changes] == [f"{P}.booster"]
 
 
+def test_the_audit_log_has_nothing_hidden(template, developer):
+    """Whoever reads it may not be one of those who may see the template."""
+    by, other = Actor(developer), values(rounds=60, booster={"rate": 0.2, "stop": {"rounds": 25}})
+    document = Document.of(template).with_values(other)
+    actions.queue_run(template=template, configuration=document, by=by)
+    actions.make_default(template=template, document=document, by=by)
+    template.refresh_from_db()
+    parameters(template.previous_configuration)["bucket"] = "s3://private-bucket-of-before"
+    template.save()
+    actions.undo_default(template=template, by=by)
+    rows = AuditEvent.objects.filter(action__in=("template_run.queued", "template.default_changed"))
+    assert rows.count() == 3
+    for row in rows:
+        assert {change["path"] for change in row.after["changes"]} == {f"{P}.rounds", f"{P}.booster"}
+        told = json.dumps([row.before, row.after])
+        assert not [word for word in SECRETS if word in told], row.action
+
+
 def test_an_earlier_run_shows_nothing_hidden_and_gives_only_what_may_be_given(template, operator, as_user):
     earlier = values(bucket="s3://old-secret", rounds=60, booster={**BOOSTED, "depth": 9})
     change = {
