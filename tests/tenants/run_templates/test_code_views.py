@@ -21,6 +21,8 @@ from tenants.run_templates.engine import boxed_programs
 from tests.tenants.runs.fakes import RUN_ID, churn, connect_to
 from zenpro_site.common import uploads
 
+pytestmark = pytest.mark.any_database
+
 CHURN = Path(__file__).parents[3] / "examples" / "churn"
 SNAPSHOT = churn("snapshot")
 

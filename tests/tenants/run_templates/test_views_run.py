@@ -16,6 +16,8 @@ from tenants.run_templates.document.configuration import default_configuration, 
 from tenants.run_templates.models import TemplateRun
 from tests.tenants.runs.fakes import churn
 
+pytestmark = pytest.mark.any_database
+
 SNAPSHOT = churn("snapshot")
 DEFAULT = default_configuration(SNAPSHOT)
 ROUNDS = "steps.train.parameters.rounds"

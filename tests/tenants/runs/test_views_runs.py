@@ -17,6 +17,8 @@ from tenants.run_templates.models import TemplateRun
 from tenants.runs.client import LogLine
 from tests.tenants.runs.fakes import RUN_ID, churn
 
+pytestmark = pytest.mark.any_database
+
 TROUBLES = [
     (TenantUnreachable("The server cannot be reached."), "does not answer"),
     (TenantRefused(401, "Not authorized to access this server."), "no role inside"),
