@@ -147,6 +147,7 @@ class RunPass:
             stack_id=template.stack_id,
             local_stores=local_stores_of(tenant),
             user_id=tenant.pk,
+            release=tenant.release,
         )
 
     # -- while the process lives

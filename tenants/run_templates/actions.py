@@ -41,6 +41,7 @@ from tenants.run_templates.engine.layout import look_at
 from tenants.run_templates.engine.sealed_secrets import sealer
 from tenants.runs.client import Run
 from tenants.runs.connection import connect
+from tenants.runs.dialects import SKIPS_SINCE, needs, refusal_to_run_again
 from tenants.usage.disk_budget import MACHINE_FULL, machine_is_full, refusal_of_budget
 from tenants.usage.models import Feature
 from tenants.usage.quotas import refusal_of_rerun
@@ -122,7 +123,7 @@ def prepare_template(
     "requirements" or "").
     """
     _check_requirements(needs.requirements)
-    _check_repeatable(run)
+    _check_repeatable(run, tenant)
     _check_storable([run.name, snapshot])
     template = RunTemplate(
         tenant=tenant,
@@ -181,13 +182,15 @@ def save_as_template(*, template: RunTemplate, name: str, description: str, by: 
 def _recorded(tenant: Tenant, run_id: UUID | str, person) -> tuple[Run, dict[str, Any]]:
     client = connect(person, tenant)
     run = client.run(run_id)
-    _check_repeatable(run)
+    _check_repeatable(run, tenant)
     snapshot = client.snapshot(run.snapshot_id)
     _check_storable(snapshot)
     return run, snapshot
 
 
-def _check_repeatable(run: Run) -> None:
+def _check_repeatable(run: Run, tenant: Tenant) -> None:
+    if refusal := refusal_to_run_again(tenant):
+        raise TemplateRefused(refusal)
     if None in (run.snapshot_id, run.stack_id, run.project_id):
         raise TemplateRefused("This run no longer has a snapshot or stack, so it can't be run again.")
 
@@ -395,7 +398,7 @@ def queue_sweep(*, template: RunTemplate, document: Document, fields: list[Sweep
         raise Refused(refusal)
     base = document if _is_as_read(document, locked) else Document.of(locked).with_values(document.values)
     documents = combined(base, fields)
-    if faults := [fault for one in documents for fault in one.faults[:1]]:
+    if faults := [fault for one in documents for fault in one.faults[:1]] or _unknown_to(locked.tenant, base):
         raise InvalidConfiguration(faults)
     _check_disk(locked.tenant)
     sweep = Sweep.objects.create(
@@ -462,7 +465,7 @@ def _runnable(
     if continues and continues.code_id != locked.code_id:
         raise Refused("The template's code was changed a moment ago. Look again at what is taken over.")
     parsed = _parsed(locked, configuration)
-    if faults := [*parsed.faults, *_said_twice(parsed, continues)]:
+    if faults := [*parsed.faults, *_said_twice(parsed, continues), *_unknown_to(locked.tenant, parsed)]:
         raise InvalidConfiguration(faults)
     return parsed
 
@@ -481,6 +484,13 @@ def _said_twice(parsed: Document, continues: Continuation | None) -> list[Docume
     """What is taken over is not chosen in the values as well."""
     named = [key for key in ONCE if continues and mapping(parsed.values).get(key)]
     return [DocumentFault(key, f"“{key}” can’t be set while another run is continued.") for key in named]
+
+
+def _unknown_to(tenant: Tenant, parsed: Document) -> list[DocumentFault]:
+    """What a server of an older version would not do, and not say so."""
+    named = [key for key in ONCE if mapping(parsed.values).get(key)]
+    refusals = [(key, needs("Skipping steps", SKIPS_SINCE, tenant)) for key in named]
+    return [DocumentFault(key, refusal) for key, refusal in refusals if refusal]
 
 
 def _record_queued(run: TemplateRun, by: Actor) -> None:
@@ -510,6 +520,8 @@ def _check_tenant(tenant: Tenant) -> None:
         raise Refused(f"{tenant.name} is deactivated: activate it before you run its templates.")
     if not tenant.is_available:
         raise Refused(f"{tenant.name} is not running at the moment. {tenant.state_reason}".strip())
+    if refusal := refusal_to_run_again(tenant):
+        raise Refused(refusal)
 
 
 def _check_limits(tenant: Tenant) -> None:

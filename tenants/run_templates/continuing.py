@@ -28,12 +28,12 @@ from tenants.run_templates.document.schema import Description, mapping, same
 from tenants.run_templates.engine.code import CodeError
 from tenants.run_templates.engine.layout import StepLook, look_at
 from tenants.runs.client import MAX_PAGE, Step, TenantClient
+from tenants.runs.dialects import SKIPS_SINCE, needs
 from tenants.runs.reading import RunPage
 from zenpro_site.common.refusals import Refused
 
 from .models import CodeVersion, RunTemplate, TemplateRun
 
-SINCE = (0, 94)  # the first version of ZenML that can do it
 ENDED_WELL = ("completed", "cached", "skipped")  # what ZenML takes over (ExecutionStatus.is_successful)
 CONTINUED = (TemplateRun.State.FAILED, TemplateRun.State.STOPPED)
 PAGES = 10  # of steps, 100 on each
@@ -146,7 +146,20 @@ def _nothing(past: Past, found: Continuation) -> str:
 
 def can_continue(tenant: Tenant, rerun: TemplateRun | None, page: RunPage) -> bool:
     """Is it worth offering, for a run that its page shows?"""
-    if rerun is None or rerun.state not in CONTINUED or tenant.release < SINCE:
+    return _is_worth_it(rerun, page) and not refusal_of_version(tenant)
+
+
+def why_not_continued(tenant: Tenant, rerun: TemplateRun | None, page: RunPage) -> str:
+    """For a run that only the version of its tenant's ZenML keeps from being continued; "" for all others."""
+    return refusal_of_version(tenant) if _is_worth_it(rerun, page) else ""
+
+
+def refusal_of_version(tenant: Tenant) -> str:
+    return needs("Continuing a run", SKIPS_SINCE, tenant)
+
+
+def _is_worth_it(rerun: TemplateRun | None, page: RunPage) -> bool:
+    if rerun is None or rerun.state not in CONTINUED:
         return False
     return any(step.status in ENDED_WELL for step in page.steps)
 
@@ -238,11 +251,8 @@ def _check(run: TemplateRun, template: RunTemplate) -> None:
         raise NotContinued(f"{run} completed: there is nothing to continue.")
     if run.zenml_run_id is None:
         raise NotContinued(f"{run} ended before its first step: run it again with changes.")
-    if tenant.release < SINCE:
-        wanted = ".".join(map(str, SINCE))
-        raise NotContinued(
-            f"Continuing a run needs ZenML {wanted}; {tenant.name} has {tenant.zenml_version}."
-        )
+    if refusal := refusal_of_version(tenant):
+        raise NotContinued(refusal)
 
 
 def _steps(client: TenantClient, run: TemplateRun) -> list[Step]:

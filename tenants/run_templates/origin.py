@@ -12,6 +12,7 @@ from tenants.models.tenant_permissions import TenantPermission
 from tenants.run_templates.document.parsed import seen_changes
 from tenants.run_templates.engine import runner
 from tenants.run_templates.engine.excerpts import ExcerptLine, excerpt
+from tenants.runs.dialects import refusal_to_run_again
 from tenants.runs.reading import RunPage
 from tenants.runs.step_failures import Reason, reason_in
 
@@ -62,6 +63,7 @@ class RunDoors:
     can_run: bool  # with and without changes
     can_make: bool  # a template of it
     can_edit: bool  # what it needs to run again: its code and packages, and whether lists show it
+    refusal: str = ""  # why there is no door, for whoever could use one
 
     @property
     def more(self) -> bool:
@@ -75,12 +77,16 @@ def doors_of(tenant: Tenant, run_id: UUID, rerun: TemplateRun | None, user, righ
     is_own = template is not None and not template.is_listed  # it belongs to the run alone
     can_edit = is_own and can_make and may_edit(user, template, rights)
     can_run = needed_to_run_again(template) <= rights and (template is None or is_runner(user, template))
+    if refusal := refusal_to_run_again(tenant):
+        return RunDoors(template, False, False, False, refusal if can_run else "")
     return RunDoors(template, can_run, can_make and not rerun and not can_edit, can_edit)
 
 
 def repeatable(tenant: Tenant, run_ids: Iterable[UUID], rights) -> set[UUID]:
     """Those of these runs that a person with these rights can run again. Two queries at most."""
     run_ids = {*run_ids}
+    if refusal_to_run_again(tenant):
+        return set()
     if needed_to_run_again(None) <= rights:
         return run_ids
     if not needed_to_run_again(True) <= rights:

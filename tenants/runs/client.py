@@ -53,6 +53,8 @@ from tenants.hosting.bounded import (
     json_of,
     make_http,
 )
+from tenants.runs import dialects
+from tenants.runs.dialects import Release
 
 TIMEOUT = 8.0  # seconds for a whole call, from the first byte of its login to the last of its answer
 DOWNLOAD_TIME = (
@@ -207,7 +209,9 @@ class TenantClient:
         timeout: float = TIMEOUT,
         http: httpx.Client | None = None,
         places: CallPlaces = PLACES,
+        release: Release = dialects.NEWEST,
     ):
+        self.release = release  # of the server's ZenML, which decides what some things are called
         self.api = f"{server_url.rstrip('/')}/api/v1"
         self.token_source = token_source
         self.timeout = timeout
@@ -315,6 +319,7 @@ class TenantClient:
         Hydrated, because start and end are missing otherwise (about 2 ms per run).
         """
         filters = {"sort_by": "desc:created", "hydrate": True} | filters
+        filters = dialects.run_filters(filters, self.release)
         answer = self.call("GET", "/runs", project=project, page=page, size=min(size, MAX_PAGE), **filters)
         return page_of(answer, run_of)
 
@@ -373,11 +378,11 @@ class TenantClient:
         return log_lines(answer)
 
     def create_run(self, body: Json) -> Run:
-        """A run without a process: {name, snapshot, project, status: "initializing", start_time, tags}.
+        """A run without a process: {name, snapshot, pipeline, project, status: "initializing", start_time, tags}.
 
         TenantConflict when a run of that name exists (rerun.md section 2, step 5).
         """
-        made = listing(self.call("POST", "/runs", json=body))
+        made = listing(self.call("POST", "/runs", json=dialects.new_run(body, self.release)))
         return run_of(made[0] if made else None)
 
     def update_run(self, run_id: Id, body: Json) -> Run:
@@ -449,7 +454,14 @@ class TenantClient:
 
     def snapshot(self, snapshot_id: Id) -> Json:
         """The compiled pipeline: metadata.{pipeline_configuration, step_configurations, pipeline_spec, ...}."""
-        return item(self.call("GET", f"/pipeline_snapshots/{checked_id(snapshot_id)}"))
+        path = f"{dialects.snapshots_path(self.release)}/{checked_id(snapshot_id)}"
+        return dialects.snapshot_read(item(self.call("GET", path)))
+
+    def newest_snapshots(self, project: Id, pipeline: Id | None, size: int) -> list[Json]:
+        """The newest ones, hydrated; of one pipeline, or of all of them."""
+        path, order = dialects.snapshots_path(self.release), "desc:created"
+        wanted = {"project": project, "pipeline": pipeline, "sort_by": order, "hydrate": True}
+        return [dialects.snapshot_read(one) for one in self.pages(path, 1, size, **wanted).items]
 
     def code_repository(self, repository_id: Id) -> Json:
         """A registered repository; its own settings, which may hold secrets, are in metadata.config."""
@@ -457,10 +469,10 @@ class TenantClient:
 
     def create_snapshot(self, body: Json) -> Json:
         """Body: rerun.md section 2, step 4. Unknown step parameters are accepted silently: validate before."""
-        return item(self.call("POST", "/pipeline_snapshots", json=body))
+        return item(self.call("POST", dialects.snapshots_path(self.release), json=body))
 
     def delete_snapshot(self, snapshot_id: Id) -> None:
-        self.call("DELETE", f"/pipeline_snapshots/{checked_id(snapshot_id)}")
+        self.call("DELETE", f"{dialects.snapshots_path(self.release)}/{checked_id(snapshot_id)}")
 
 
 class TenantClients:
@@ -475,12 +487,18 @@ class TenantClients:
         self._clients: OrderedDict[Hashable, TenantClient] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, key: Hashable, server_url: str, token_source: Callable[[], str]) -> TenantClient:
+    def get(
+        self,
+        key: Hashable,
+        server_url: str,
+        token_source: Callable[[], str],
+        release: Release = dialects.NEWEST,
+    ) -> TenantClient:
         with self._lock:
             client = self._clients.get(key)
             if client is None or not client.api.startswith(f"{server_url.rstrip('/')}/api/"):
                 client = TenantClient(server_url, token_source, self.timeout, self.http)
-            client.token_source = token_source
+            client.token_source, client.release = token_source, release
             self._clients[key] = client
             self._clients.move_to_end(key)
             while len(self._clients) > self.size:
@@ -579,7 +597,7 @@ def plain(one: Any) -> Json:
 
 def run_of(raw: Any) -> Run:
     """Raises TenantUnreadable for what has no id; all else may be missing or nonsense."""
-    run_id, raw = own_id(raw), mapping(raw)
+    run_id, raw = own_id(raw), dialects.run_read(mapping(raw))
     body, more, linked = mapping(raw.get("body")), meta(raw), resources(raw)
     return Run(
         id=run_id,

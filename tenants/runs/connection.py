@@ -37,7 +37,7 @@ def connect(user, tenant: Tenant) -> TenantClient:
         raise TenantUnreachable("The tenant's server has not been started yet.")
     if not may_connect(user, tenant):
         raise TenantRefused(403, "You have no role on this tenant.")
-    return _clients.get(_key(user, tenant), address, partial(_token, user, tenant))
+    return _clients.get(_key(user, tenant), address, partial(_token, user, tenant), tenant.release)
 
 
 def _token(user, tenant: Tenant) -> str:

@@ -24,6 +24,7 @@ from tenants.hosting.base import (
 from tenants.models import Tenant
 from tenants.runs.client import STATE_LENGTH, UNDER_WAY, ListPage, Run, Step, TenantClient
 from tenants.runs.connection import connect
+from tenants.runs.dialects import GRAPHS_SINCE
 from tenants.runs.fan_outs import in_natural_order
 from tenants.runs.step_failures import Reason, reason_of
 from tenants.runs.step_logs import LogChoice, LogPane, read_log
@@ -61,7 +62,7 @@ def told(tenant: Tenant, question: Callable[[], Any]) -> tuple[Any, Trouble | No
     """The same for a question that has its client already. Asks nothing of our database."""
     if not tenant.is_available:
         return None, _not_running(tenant)
-    if not tenant.has_projects:
+    if tenant.release < GRAPHS_SINCE:
         return None, _too_old(tenant)
     try:
         return question(), None
@@ -79,8 +80,11 @@ def told(tenant: Tenant, question: Callable[[], Any]) -> tuple[Any, Trouble | No
 
 
 def _too_old(tenant: Tenant) -> Trouble:
-    text = "Use the client to see its runs: zenml pipeline runs list. Pages and templates need ZenML 0.80 or later."
-    return Trouble("old", f"ZenML {tenant.zenml_version} has no projects", text)
+    since = ".".join(map(str, GRAPHS_SINCE))
+    text = (
+        f"Use the client to see its runs: zenml pipeline runs list. These pages need ZenML {since} or later."
+    )
+    return Trouble("old", f"ZenML {tenant.zenml_version} is too old for these pages", text)
 
 
 def _not_running(tenant: Tenant) -> Trouble:

@@ -12,6 +12,7 @@ from tenants.hosting.base import TenantNotFound
 from tenants.models.tenant_permissions import TenantPermission
 from tenants.runs.actions import stop
 from tenants.runs.client import Run
+from tenants.runs.dialects import STOPPED_SINCE
 from tenants.runs.reading import Trouble, ask
 from zenpro_site.common.htmx import render_partial
 
@@ -27,7 +28,9 @@ NONE_STOPPED = Trouble(
 def run_stop(request, run):
     """What stopping does, and doing it: one call to the server to say the first, two for the second."""
     found, trouble = _asked(request, lambda client: client.run(run))
-    if request.method == "POST" and found and not found.finished:
+    if found and request.tenant.release < STOPPED_SINCE:
+        trouble = NONE_STOPPED
+    if request.method == "POST" and found and not (trouble or found.finished):
         trouble = _stop(request, found)
         if trouble is None:
             messages.success(request, f"Stopping {found.name}. No further steps will start.")

@@ -152,6 +152,7 @@ class Description:
     parameters: tuple[Field, ...]  # of the pipeline; only dynamic pipelines have any
     is_dynamic: bool
     left_out: int = 0  # recorded values that are too large or too odd for a page: they stay as they are
+    is_guessed: bool = False  # no types were recorded: all that is known is of which kind each value was
 
     @cached_property
     def fields(self) -> tuple[Field, ...]:
@@ -181,7 +182,15 @@ def describe(snapshot: Mapping[str, Any]) -> Description:
         parameters=parameters,
         is_dynamic=is_dynamic,
         left_out=room.refused,
+        is_guessed=any(map(_lacks_types, configurations.values())),
     )
+
+
+def _lacks_types(configuration: Any) -> bool:
+    """Has a step parameters of which nothing but the values is known? ZenML records types since 0.94.1."""
+    configuration = mapping(configuration)
+    recorded = mapping(mapping(configuration.get("config")).get("parameters"))
+    return bool(recorded) and not mapping(mapping(configuration.get("spec")).get("parameter_spec"))
 
 
 @dataclass
@@ -312,7 +321,7 @@ def _pipeline_fields(metadata: Mapping[str, Any], room: Room) -> tuple[Field, ..
 
 
 def _completed(root: dict[str, Any], recorded: Mapping[str, Any]) -> dict[str, Any]:
-    """The schema with its definitions, also with what was recorded without one (servers before 0.98 write none)."""
+    """The schema with its definitions, also with what was recorded without one (servers before 0.94.1 write none)."""
     known = mapping(root.get("properties"))
     guessed = {name: guess(value) for name, value in recorded.items() if name not in known}
     return {**root, "properties": {**known, **guessed}, "$defs": mapping(root.get("$defs"))}

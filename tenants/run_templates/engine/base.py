@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 from uuid import UUID
 
+from tenants.runs.dialects import NEWEST, Release
+
 
 class AlreadyRunning(Exception):
     """A runner of this re-run is alive: adopt it."""
@@ -36,6 +38,7 @@ class Order:
     stack_id: UUID
     local_stores: Path
     user_id: UUID  # one per tenant, or nothing would ever be cached (rerun §8)
+    release: Release = NEWEST  # of ZenML, whose runner it is
 
 
 class Started(NamedTuple):

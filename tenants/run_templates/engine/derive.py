@@ -69,16 +69,8 @@ def _save(run: TemplateRun, **values) -> None:
 def _find_snapshot(run: TemplateRun, client: TenantClient) -> UUID | None:
     """The snapshot of an attempt that was killed before it could write down the id."""
     template = run.template
-    found = client.pages(
-        "/pipeline_snapshots",
-        1,
-        RECENT,
-        project=template.project_id,
-        pipeline=_pipeline_id(template.snapshot),
-        sort_by="desc:created",
-        hydrate=True,
-    )
-    for snapshot in found.items:
+    pipeline = _pipeline_id(template.snapshot)
+    for snapshot in client.newest_snapshots(template.project_id, pipeline, RECENT):
         marked = mapping(mapping(snapshot.get("metadata")).get("client_environment")).get(MARK)
         if marked == str(run.pk):
             return identifier(snapshot.get("id"))
@@ -144,6 +136,7 @@ def run_body(run: TemplateRun) -> Json:
     body = {
         "name": run.run_name,
         "snapshot": str(run.zenml_snapshot_id),
+        "pipeline": _pipeline_id(template.snapshot),
         "project": str(template.project_id),
         "status": "initializing",
         "start_time": datetime.now(UTC).replace(tzinfo=None).isoformat(),

@@ -27,6 +27,7 @@ from tenants.hosting.local import box, folders, groups
 from tenants.hosting.local.keep import kill_group
 from tenants.hosting.local.launch import read_record, started_at, write_record
 from tenants.run_templates.engine import marked_processes
+from tenants.runs.dialects import runner_arguments
 
 from .base import AlreadyRunning, Order, Runner, RunnerFailed, Started
 from .boxed_programs import answer_of
@@ -34,7 +35,6 @@ from .code import CodeError
 
 log = structlog.get_logger("zenpro.agent")
 
-SOURCE = "zenml.zen_server.pipeline_execution.runner_entrypoint_configuration.RunnerEntrypointConfiguration"
 MODULE = "zenml.entrypoints.entrypoint"
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 TAIL_BYTES = 64 * 1024
@@ -66,9 +66,8 @@ def kept_file(run_id: UUID) -> Path:
 
 def command(order: Order) -> list[str]:
     """ZenML's runner for one placeholder run."""
-    source = ["--entrypoint_config_source", SOURCE]
-    ids = ["--snapshot_id", str(order.snapshot_id), "--run_id", str(order.zenml_run_id)]
-    return [str(order.python), "-m", MODULE, *source, *ids]
+    told = runner_arguments(order.release, order.snapshot_id, order.zenml_run_id)
+    return [str(order.python), "-m", MODULE, *told]
 
 
 def environment(order: Order) -> dict[str, str]:

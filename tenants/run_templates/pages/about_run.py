@@ -2,7 +2,7 @@
 
 from tenants.models.tenant_permissions import TenantPermission
 from tenants.run_templates.access import may_edit
-from tenants.run_templates.continuing import can_continue
+from tenants.run_templates.continuing import can_continue, why_not_continued
 from tenants.run_templates.origin import WhyFailed, doors_of, output_of, why_failed
 from tenants.run_templates.pages.presentation import recorded_changes
 from tenants.runs.seen import digest
@@ -22,6 +22,7 @@ def next_steps(request, run, rerun, page) -> dict[str, object]:
     return {
         "doors": doors,
         "can_continue": doors.can_run and can_continue(request.tenant, rerun, page),
+        "cannot_continue": why_not_continued(request.tenant, rerun, page) if doors.can_run else "",
         "can_edit": rerun is not None and may_edit(request.user, rerun.template, rights),
         "changes": recorded_changes(rerun) if rerun else [],
     }

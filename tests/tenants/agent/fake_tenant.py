@@ -49,10 +49,10 @@ class FakeTenant:
             raise self.lost
         return value
 
-    def pages(self, path, page, size, **params):
+    def newest_snapshots(self, project, pipeline, size):
         if self.down:
             raise self.down
-        return ListPage(list(self.snapshots.values()), len(self.snapshots))
+        return list(self.snapshots.values())
 
     def runs(self, project, page=1, size=20, **filters):
         if self.down:

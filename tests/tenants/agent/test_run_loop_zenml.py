@@ -66,8 +66,8 @@ def eventually(check, limit=600.0, every=0.05):
 class Site:
     """One tenant server for this module. Its rows are made anew for each test, always the same."""
 
-    def __init__(self, data, url):
-        self.data, self.url, self.process = data, url, None
+    def __init__(self, data, url, version):
+        self.data, self.url, self.version, self.process = data, url, version, None
         self.ids = {name: uuid4() for name in ("org", "tenant", "ada", "dev", "viewer")}
         self.secrets = new_secrets()
         self.port, self.project, self.source_run = free_port(), None, None
@@ -84,7 +84,7 @@ class Site:
             "real",
             id=self.ids["tenant"],
             workspace_name="real",
-            zenml_version=VERSION,
+            zenml_version=self.version,
             port=self.port,
             server_url=f"http://127.0.0.1:{self.port}",
             sealed_secrets=self.secrets,
@@ -105,7 +105,7 @@ class Site:
         pytest.fail((self.data / "server.log").read_text()[-3000:])
 
     def _spawn(self, tenant):
-        python = Environments(self.data).python(VERSION)
+        python = Environments(self.data).python(self.version)
         spec = local_spec_of(tenant)
         (spec.folder / "config").mkdir(parents=True, exist_ok=True)
         command = [python, "-m", "uvicorn", "zenml.zen_server.zen_server_api:app", "--port", str(self.port)]
@@ -142,7 +142,7 @@ class Site:
             "ZENML_USER_ID": str(tenant.pk),
             "ZENML_ANALYTICS_OPT_IN": "false",
         }
-        python = Environments(self.data).python(VERSION)
+        python = Environments(self.data).python(self.version)
         done = subprocess.run(
             [python, "run.py"], cwd=CHURN, env=env, check=False, capture_output=True, text=True, timeout=600
         )
@@ -151,11 +151,12 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory, live_server):
-    data = tmp_path_factory.mktemp("zenpro")
-    Environments(data, sys.executable).install(VERSION)
-    RunEnvironments(data).prepare(VERSION, "")
-    site = Site(data, live_server.url)
+def site(request, tmp_path_factory, live_server):
+    """With the version of the module that asks."""
+    data, version = tmp_path_factory.mktemp("zenpro"), request.module.VERSION
+    Environments(data, sys.executable).install(version)
+    RunEnvironments(data).prepare(version, "")
+    site = Site(data, live_server.url, version)
     yield site
     site.stop()
 

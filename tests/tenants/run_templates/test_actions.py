@@ -82,6 +82,13 @@ def test_create_is_refused_at_its_field_and_writes_nothing(
     assert events() == ["code.added"]
 
 
+def test_a_version_whose_runs_cannot_run_again_gets_no_template(tenant, member, server):
+    tenant.zenml_version = "0.84.3"
+    with pytest.raises(TemplateRefused, match=r"needs ZenML 0\.85 or later; prod has 0\.84\.3\."):
+        create(tenant, member)
+    assert not RunTemplate.objects.exists()
+
+
 def test_create_takes_only_code_that_every_step_is_in(tenant, member, server):
     """A folder too deep: what is below it cannot be found by its name."""
     version = added(tenant, member, CHURN / "churn")
@@ -217,9 +224,25 @@ def test_an_invalid_configuration_queues_nothing(template, member):
 
 
 @pytest.mark.parametrize(
+    "values", [{"skip_successful_steps": True}, {"steps_to_skip": ["train"]}], ids=["all", "one"]
+)
+def test_a_version_that_skips_no_steps_is_not_asked_to(template, tenant, member, values):
+    """It would run them all and not say so."""
+    tenant.zenml_version = "0.93.3"
+    tenant.save()
+    with pytest.raises(InvalidConfiguration) as refusal:
+        actions.queue_run(template=template, configuration=values, by=Actor(member))
+    [problem] = refusal.value.problems
+    assert {problem.path} == values.keys()
+    assert problem.message == "Skipping steps needs ZenML 0.94 or later; prod has 0.93.3."
+    assert not TemplateRun.objects.exists()
+
+
+@pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"desired_state": "deactivated", "status": "deactivated"}, "prod is deactivated: activate it"),
+        ({"zenml_version": "0.84.3"}, "Running a run again needs ZenML 0.85 or later; prod has 0.84.3."),
         (
             {"status": "failed", "state_reason": "The disk is full."},
             "prod is not running at the moment. The disk",

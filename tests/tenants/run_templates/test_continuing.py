@@ -88,7 +88,7 @@ def test_only_a_run_that_ended_early_is_continued(failed, server, state, sentenc
 
 def test_older_servers_cannot(failed, server):
     failed.template.tenant.zenml_version = "0.93.3"
-    with pytest.raises(Refused, match="needs ZenML 0.94; production has 0.93.3"):
+    with pytest.raises(Refused, match="needs ZenML 0.94 or later; production has 0.93.3"):
         look_back(failed, failed.template, server)
 
 

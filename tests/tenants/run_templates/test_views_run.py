@@ -52,6 +52,14 @@ def form(operator, template, as_user):
     return Form(as_user(operator), template)
 
 
+def test_the_form_says_when_no_types_were_recorded(form, template):
+    assert "no-types" not in form.get().content.decode()
+    for step in template.snapshot["metadata"]["step_configurations"].values():
+        step["spec"].pop("parameter_spec")
+    template.save()
+    assert 'id="no-types"' in form.get().content.decode()
+
+
 class Form:
     def __init__(self, client, template):
         self.client, self.template = client, template

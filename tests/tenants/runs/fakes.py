@@ -286,6 +286,10 @@ class FakeTenantClient:
         self._asked("snapshot")
         return self._known(self.snapshots, snapshot_id)
 
+    def newest_snapshots(self, project, pipeline, size):
+        self._asked("newest_snapshots")
+        return copy.deepcopy([*self.snapshots.values()][:size])
+
     def create_snapshot(self, body):
         self._asked("create_snapshot")
         self.created.append(body)

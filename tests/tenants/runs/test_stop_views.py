@@ -6,6 +6,7 @@ from factories import make_grant, make_member
 
 from orgs.audit.models import AuditEvent
 from tenants.hosting.base import TenantNotFound, TenantRefused
+from tenants.models import Tenant
 from tests.tenants.runs.fakes import RUN_ID
 
 
@@ -41,6 +42,15 @@ def test_viewers_stop_nothing(org, tenant, address, as_user, server):
 def test_outsiders_find_nothing(outsider, address, as_user, server):
     assert as_user(outsider).post(address).status_code == 404
     assert server.calls == []
+
+
+def test_a_version_that_stops_no_runs_says_so_before_it_is_tried(person, tenant, address, as_user, server):
+    server.half_way()
+    Tenant.objects.filter(pk=tenant.pk).update(zenml_version="0.83.1")
+    for answer in (as_user(person).get(address), as_user(person).post(address)):
+        assert "This server can&#x27;t stop runs" in answer.content.decode()
+        assert "Stop run" not in answer.content.decode()
+    assert "stop_run" not in server.calls
 
 
 @pytest.mark.parametrize(

@@ -575,8 +575,23 @@ def test_a_failed_re_run_is_continued_by_those_who_may_run(looks, tenant, server
     viewer = make_member(org)
     make_grant(tenant, viewer, "viewer")
     assert form not in as_user(viewer).get(url("run_detail", tenant, RUN_ID)).content.decode()
+
+
+def test_a_version_that_continues_no_runs_says_so_where_the_way_would_be(looks, tenant, server, developer):
+    server.fail()
+    make_template_run(make_template(tenant), developer, zenml_run_id=RUN_ID, state="failed")
     Tenant.objects.filter(pk=tenant.pk).update(zenml_version="0.93.0")
-    assert "?continue=" not in run_page(looks)
+    page = run_page(looks)
+    assert "Continuing a run needs ZenML 0.94 or later; production has 0.93.0." in page
+    assert "?continue=" not in page
+
+
+def test_a_version_whose_runs_cannot_run_again_says_so_instead_of_the_doors(looks, tenant, server):
+    assert "Run again" in run_page(looks)
+    Tenant.objects.filter(pk=tenant.pk).update(zenml_version="0.84.3")
+    page = run_page(looks)
+    assert "Running a run again needs ZenML 0.85 or later; production has 0.84.3." in page
+    assert "Run again" not in page
 
 
 @pytest.mark.parametrize("state, asks", [("running", True), ("failed", False)])
