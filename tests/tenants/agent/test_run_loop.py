@@ -260,7 +260,8 @@ def test_the_runner_gets_the_exact_environment_and_nothing_of_ours(loop, run, se
     assert f"ZENML_USER_ID={tenant.pk}" in lines
     assert f"ZENML_STORE_URL={tenant.server_url}" in lines
     now = fresh(run)
-    assert lines[0].endswith(f"--snapshot_id {now.zenml_snapshot_id} --run_id {now.zenml_run_id}")
+    both = f"--run_id {now.zenml_run_id} --placeholder_run_id {now.zenml_run_id}"  # of all versions
+    assert lines[0].endswith(f"--snapshot_id {now.zenml_snapshot_id} {both}")
 
 
 def test_no_more_at_once_than_the_limit(loop, template, member, server, settings):
