@@ -1,7 +1,4 @@
-import json
-
 import pytest
-from django.urls import reverse
 from factories import make_user
 
 from orgs.users.first_sign_in import make_path
@@ -50,24 +47,6 @@ def test_every_page_has_a_strict_policy_and_varies_on_htmx(client, db):
 def test_an_expired_session_moves_the_browser_instead_of_filling_a_fragment(client, org):
     response = client.get(f"/o/{org.slug}/members/", headers={"HX-Request": "true", "HX-Target": "people"})
     assert response.headers["HX-Redirect"].startswith("/accounts/login/")
-
-
-def test_a_move_to_another_page_loads_it_whole(as_user, owner, org):
-    """With styles, scripts and content policy of its own; a page stays itself when it leads to itself."""
-    form = f"/o/{org.slug}/teams/new/"
-    fragment = {"HX-Request": "true", "HX-Target": "form"}
-    headers = fragment | {"HX-Current-URL": f"http://testserver{form}"}
-    made = as_user(owner).post(form, {"label": "fraud"}, headers=headers)
-    team = org.teams.get()
-    assert made.headers["HX-Redirect"] == team.get_absolute_url()
-    assert "HX-Location" not in made.headers
-
-    here = team.get_absolute_url()
-    edit = reverse("teams:edit", args=[org.slug, team.uuid])
-    headers = fragment | {"HX-Current-URL": f"http://testserver{here}?page=2#people"}
-    kept = as_user(owner).post(edit, {"label": "frauds"}, headers=headers)
-    assert json.loads(kept.headers["HX-Location"]) == {"path": here}
-    assert "HX-Redirect" not in kept.headers
 
 
 class TestFirstSignIn:

@@ -1,10 +1,9 @@
 """The only place that knows htmx's headers."""
 
-from urllib.parse import urlsplit
-
+from django.conf import settings
 from django.contrib.messages import get_messages
 from django.http import HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect, render, resolve_url
 from django.template.context_processors import csrf
 from django.template.loader import render_to_string
 from django_htmx.http import (
@@ -49,14 +48,11 @@ def reload_page() -> HttpResponse:
 
 
 def _leave(request, response):
-    """A redirect under htmx becomes a move of the browser, not a swap of the target page into a fragment.
-
-    Another page is loaded whole: a swap would keep the styles, scripts and content policy of the one before. The
-    page it came from has them already, and would not be loaded again for another "#" alone.
-    """
-    here, there = (urlsplit(url or "").path for url in (request.htmx.current_url, response.url))
-    move = HttpResponseLocation if here == there else HttpResponseClientRedirect
-    return move(response.url)
+    """A redirect under htmx becomes a move of the browser, not a swap of the target page into a fragment."""
+    login = resolve_url(settings.LOGIN_URL)
+    if response.url.partition("?")[0] == login:
+        return HttpResponseClientRedirect(response.url)
+    return HttpResponseLocation(response.url)
 
 
 def shaped(request, response) -> HttpResponse:

@@ -128,7 +128,7 @@ def test_a_change_is_refused_and_recorded(as_user, asking, headers):
     client = as_user(admin)
     form = reverse("teams:create", args=[asking.slug])
     answer = client.post(form, {"label": "fraud"}, HTTP_REFERER=f"http://testserver{form}", **headers)
-    assert (answer.get("Location") or answer.get("HX-Redirect", "")).find(NEEDED) >= 0
+    assert (answer.get("Location") or answer.get("HX-Location", "")).find(NEEDED) >= 0
     assert not asking.teams.exists()
     event = AuditEvent.objects.get()
     assert (event.action, event.outcome, event.actor) == ("access.refused", "refused", admin)

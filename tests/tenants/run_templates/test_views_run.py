@@ -471,7 +471,7 @@ def test_run_leads_to_its_live_page_as_soon_as_there_is_one(template, viewer, as
     assert client.get(run.get_absolute_url()).url == live
     headers = {"HX-Request": "true", "HX-Target": "status"}
     moved = client.get(run.get_absolute_url(), headers=headers)
-    assert moved["HX-Redirect"] == live
+    assert json.loads(moved["HX-Location"])["path"] == live
 
 
 def test_failed_run_says_why_and_leads_back_to_the_filled_form(template, operator, as_user):
