@@ -228,10 +228,18 @@ class TenantClient:
             return self._login(bearer, Deadline(self.timeout))
 
     def _login(self, bearer: str, deadline: Deadline) -> str:
-        answer = self._send("POST", "/login", bearer, deadline)
+        answer = self._exchange(bearer, deadline)
         self._jwt, lifetime = session_of(json_of(answer), answer.status_code)
         self._jwt_ends = time.monotonic() + lifetime - JWT_LEEWAY
         return self._jwt
+
+    def _exchange(self, bearer: str, deadline: Deadline) -> httpx.Response:
+        """A server makes the account of somebody it has not seen before, and two logins at once both want to: the
+        later one is a 409 (it looks, then creates: zenml/zen_server/auth.py, 0.98). By then the account is there."""
+        try:
+            return self._send("POST", "/login", bearer, deadline)
+        except TenantConflict:
+            return self._send("POST", "/login", bearer, deadline)
 
     def session(self) -> str:
         """The current JWT, renewed when it is about to end."""

@@ -111,7 +111,8 @@ def signed_in(visitor: Visitor, person: dict) -> Visitor:
 
 
 @pytest.fixture(scope="module")
-def colleague(installed, browser, people):
+def colleague(installed, browser, people, inside):
+    """In the browser after `inside`: a server takes two first logins of somebody at the same moment badly."""
     visitor = signed_in(Visitor(browser, installed.url), people["developer"])
     yield visitor
     visitor.context.close()

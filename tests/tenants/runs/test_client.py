@@ -101,6 +101,35 @@ def test_login_that_answers_with_a_redirect_url_is_a_refusal():
         client_of(server).call("GET", "/current-user")
 
 
+def server_with_logins(*answers):
+    """A server that gives these answers to logins, the last one for ever. Returns it and the bearers it was shown."""
+    left, shown = list(answers), []
+
+    def server(request):
+        if not request.url.path.endswith("/login"):
+            return ok({"name": "ada"})
+        shown.append(request.headers["Authorization"])
+        return left.pop(0) if len(left) > 1 else left[0]
+
+    return server, shown
+
+
+TAKEN = (409, "EntityExistsError", "Unable to create user with name 'ada': Found an existing user account")
+
+
+def test_first_login_at_the_same_moment_as_another_one_is_tried_again():
+    server, shown = server_with_logins(refused(*TAKEN), ok({"access_token": "jwt", "expires_in": 3600}))
+    assert client_of(server).call("GET", "/current-user") == {"name": "ada"}
+    assert shown == ["Bearer user-token"] * 2
+
+
+def test_a_name_that_stays_taken_is_a_conflict():
+    server, shown = server_with_logins(refused(*TAKEN))
+    with pytest.raises(TenantConflict, match="Unable to create user"):
+        client_of(server).call("GET", "/current-user")
+    assert len(shown) == 2
+
+
 # -- errors
 
 
