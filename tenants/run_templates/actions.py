@@ -30,9 +30,8 @@ from tenants.run_templates.document.configuration import (
     expand_run_name,
 )
 from tenants.run_templates.document.drafts import ONCE
-from tenants.run_templates.document.field_rules import FieldRules
 from tenants.run_templates.document.hidden import sealed
-from tenants.run_templates.document.parsed import Document, seen_changes
+from tenants.run_templates.document.parsed import Document, seen_changes, told
 from tenants.run_templates.document.requirements import RequirementsRefused, check_requirements
 from tenants.run_templates.document.schema import mapping, walk
 from tenants.run_templates.document.sweeps import MOST_FIELDS, SweepField, combined
@@ -342,7 +341,7 @@ def _set_default(template: RunTemplate, configuration: dict[str, Any], by: Actor
         raise TemplateRefused("These values are the default already.")
     template.default_configuration, template.previous_configuration = configuration, before
     template.save(update_fields=["default_configuration", "previous_configuration", "updated_at"])
-    differences = FieldRules.read(template.field_rules).seen(change.as_json() for change in found)
+    differences = told(template, [change.as_json() for change in found])
     _record("template.default_changed", template, by, after={"changes": differences})
 
 

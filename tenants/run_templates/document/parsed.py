@@ -4,7 +4,7 @@ A page asks many things of one document: what may be set, what differs, what is 
 its first use and kept as long as the document is, which is one request.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -23,7 +23,7 @@ from tenants.run_templates.document.configuration import (
     values_of,
 )
 from tenants.run_templates.document.field_rules import FieldRules
-from tenants.run_templates.document.hidden import unknown_secrets
+from tenants.run_templates.document.hidden import plainly, unknown_secrets
 from tenants.run_templates.document.nodes import FormNode, trees
 from tenants.run_templates.document.schema import Description, mapping, measure
 from tenants.run_templates.models import RunTemplate, TemplateRun
@@ -143,9 +143,14 @@ def _kept(template: RunTemplate) -> dict[str, Any]:
 # -- what was sent, as people see it who may only run the template
 
 
+def told(template: RunTemplate, found: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Changes for people and for the audit log: without what the template hides now, and words for sealed secrets."""
+    return plainly(FieldRules.read(template.field_rules).seen(found))
+
+
 def seen_changes(run: TemplateRun) -> list[dict[str, Any]]:
-    """What differed from the template in a re-run, without what the template hides now."""
-    return FieldRules.read(run.template.field_rules).seen(run.changes)
+    """What differed from the template in a re-run, as told to people who may only run it."""
+    return told(run.template, run.changes)
 
 
 def seen_configuration(run: TemplateRun) -> dict[str, Any]:

@@ -55,6 +55,7 @@ ITEM_KINDS = frozenset(PLURALS)
 NONE, AS_JSON = ".none", ".json"  # endings of the names of inputs, see form_data
 ENDINGS = (NONE, AS_JSON)
 MOST_LOOKS = 50_000  # at the values and schemas of one parameter, for its secrets
+DEEPEST_LOOK = 4 * MAX_DEPTH  # unions inside unions take several for one value
 MOST_LOOKS_OF_A_PAGE = 100_000  # of a second or so
 MASK, SEALED = "**********", "sealed:"  # pydantic writes the same mask for a secret
 ALONE = {"\t": "(tab)", "\n": "(line break)", "\r\n": "(line break, CR LF)", "\r": "(line break, CR)"}
@@ -350,7 +351,7 @@ def _fields(prefix, step: str, root: dict[str, Any], recorded: Mapping[str, Any]
             path, hides = f"{prefix}.{name}", has_secrets and _hides(default, schema, root)
             default, masks = _masked(default, schema, root) if hides else (default, frozenset())
             entry = field_of(path, step, name, schema, root, default, name in required, room)
-            hides = hides or (has_secrets and entry.kind == Kind.JSON)
+            hides = hides or (has_secrets and entry.kind in (Kind.JSON, Kind.LIST))
             fields.append(replace(entry, hides=hides, masks=masks))
     return tuple(fields)
 
@@ -386,23 +387,32 @@ def at_secrets(value: Any, schema: Mapping[str, Any], root: Mapping[str, Any], c
 
 
 class _SecretWalk:
-    """Looks at a value together with its schema, so many times at most."""
+    """Looks at a value together with its schema, so many times at most.
+
+    Of a union every option has its say: the first that hides something need not be the one that hides everything.
+    Where there is no time to look, and inside what is a secret as a whole, every text is one. `change` may meet what it
+    made itself, and leaves that as it is.
+    """
 
     def __init__(self, root: Mapping[str, Any], change):
         self.root, self.change, self.left = root, change, MOST_LOOKS
+        # (place, id of a schema) -> that schema, which must live as long as its id is known.
+        self.seen: dict[tuple, Mapping[str, Any]] = {}
 
     def walk(self, value: Any, schema: Mapping[str, Any], place: tuple, deep: int = 0) -> Any:
-        self.left -= 1
-        if self.left < 0 or deep > 2 * MAX_DEPTH or not isinstance(value, str | dict | list):
+        known = (place, id(schema))
+        if known in self.seen or not isinstance(value, str | dict | list):
             return value
+        self.seen[known] = schema
+        self.left -= 1
+        if self.left < 0 or deep > DEEPEST_LOOK:
+            return self._every_text(value, place)
         flat, _ = flatten(schema, self.root)
-        for option in options_of(flat, "anyOf") or options_of(flat, "oneOf"):
-            found = self.walk(value, option, place, deep + 1)
-            if found != value:
-                return found
-        if isinstance(value, str):
-            return self.change(value, place) if _is_secret(flat) else value
-        return self._inside(value, flat, place, deep)
+        for option in _all_options(flat):
+            value = self.walk(value, option, place, deep + 1)
+        if _is_secret(flat):
+            return self._every_text(value, place)
+        return value if isinstance(value, str) else self._inside(value, flat, place, deep)
 
     def _inside(self, value: Any, flat: Mapping[str, Any], place: tuple, deep: int) -> Any:
         pairs = value.items() if isinstance(value, dict) else enumerate(value)
@@ -413,6 +423,17 @@ class _SecretWalk:
             for part, one in pairs
         }
         return found if isinstance(value, dict) else [*found.values()]
+
+    def _every_text(self, value: Any, place: tuple) -> Any:
+        if isinstance(value, str):
+            return self.change(value, place)
+        if len(place) > DEEPEST_LOOK:
+            return MASK
+        if isinstance(value, list):
+            return [self._every_text(one, (*place, at)) for at, one in enumerate(value)]
+        if isinstance(value, dict):
+            return {key: self._every_text(one, (*place, key)) for key, one in value.items()}
+        return value
 
 
 class SecretHider:
@@ -433,7 +454,7 @@ class SecretHider:
         walk = _SecretWalk({**root, "$defs": mapping(root.get("$defs"))}, self._hide)
         walk.left = self.left
         for name, value in values.items():
-            hidden = walk.walk(value, mapping(known.get(name)), ())
+            hidden = walk.walk(value, mapping(known.get(name)), (name,))
             found[name] = MASK if walk.left < 0 else hidden
         self.left = walk.left
         return found
@@ -444,10 +465,23 @@ class SecretHider:
 
 def _schema_at(flat: Mapping[str, Any], part: str | int) -> dict[str, Any]:
     if isinstance(part, str):
-        return mapping(mapping(flat.get("properties")).get(part)) or mapping(flat.get("additionalProperties"))
+        return mapping(mapping(flat.get("properties")).get(part)) or _schema_of_keys(flat)
     given = flat.get("prefixItems")
     is_given = isinstance(given, list) and part < len(given)
     return mapping(given[part]) if is_given else mapping(flat.get("items"))
+
+
+def _schema_of_keys(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a key without a schema of its own: any pattern may be meant, which come from a server and are not tried."""
+    others = mapping(flat.get("additionalProperties"))
+    patterns = [mapping(one) for one in mapping(flat.get("patternProperties")).values()]
+    return {"anyOf": [*patterns, *([others] if others else [])]} if patterns else others
+
+
+def _all_options(flat: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Also those that are too many for a form."""
+    found = [flat.get(key) for key in ("anyOf", "oneOf", "allOf")]
+    return [mapping(option) for options in found if isinstance(options, list) for option in options]
 
 
 def _is_secret(flat: Mapping[str, Any]) -> bool:
@@ -556,7 +590,8 @@ def _kind(flat: Mapping[str, Any], default: Any, room: Room) -> tuple[Kind, tupl
     kind, choices = _scalar_kind(flat, room)
     if kind is None and _is_plain_list(flat):
         item_kind, choices = _scalar_kind(flat["items"], room)
-        if item_kind in ITEM_KINDS and (default is None or isinstance(default, list)):
+        is_open = not _is_secret(flat["items"])  # each secret has a field of its own
+        if is_open and item_kind in ITEM_KINDS and (default is None or isinstance(default, list)):
             return Kind.LIST, choices, item_kind
         choices = ()
     return kind or Kind.JSON, choices, None

@@ -11,9 +11,9 @@ from factories import make_grant, make_template, make_template_run
 from orgs.audit.models import AuditEvent
 from orgs.users.models import Actor
 from tenants.run_templates.actions import InvalidConfiguration, make_default, queue_run
-from tenants.run_templates.document.hidden import with_marks, with_masks
+from tenants.run_templates.document.hidden import revealed, sealed, with_marks, with_masks
 from tenants.run_templates.document.parsed import Document
-from tenants.run_templates.document.schema import MASK, SEALED
+from tenants.run_templates.document.schema import MASK, SEALED, describe
 from tenants.run_templates.engine.derive import DeriveFailed, snapshot_body
 from tenants.run_templates.engine.sealed_secrets import opener, sealer
 from tenants.run_templates.models import RunTemplate, TemplateRun
@@ -250,15 +250,35 @@ def test_a_schema_that_is_none_hides_nothing_and_breaks_nothing(root):
 
 
 def test_what_there_is_no_time_to_look_at_is_hidden():
-    """One budget for all steps of a page: schemas may branch without end."""
-    loop = {"anyOf": [{"$ref": "#/$defs/a"}, {"$ref": "#/$defs/a"}, {"type": "integer"}]}
-    root = {"properties": {"x": {"$ref": "#/$defs/a"}, "y": SECRET}, "$defs": {"a": loop}}
+    """One budget for all steps of a page: values may be many."""
+    texts = {"type": "array", "items": {"type": "string"}}
+    root = {"properties": {"x": texts, "y": SECRET}, "$defs": {}}
     hide = with_masks()
     before = hide.left
     assert hide({"y": "hunter2"}, root) == {"y": MASK}
     for _ in range(50):
-        assert hide({"x": "a", "y": "hunter2"}, root)["y"] == MASK
+        assert hide({"x": ["a"] * 3000, "y": "hunter2"}, root)["y"] == MASK
     assert hide.left < 0 < before
+
+
+def test_a_schema_that_branches_without_end_is_looked_at_once():
+    loop = {"anyOf": [{"$ref": "#/$defs/a"}, {"$ref": "#/$defs/a"}, SECRET]}
+    hide = with_masks()
+    before = hide.left
+    root = {"properties": {"x": {"$ref": "#/$defs/a"}}, "$defs": {"a": loop}}
+    assert hide({"x": "hunter2"}, root) == {"x": MASK}
+    assert before - hide.left < 1000
+
+
+def test_too_many_values_to_look_at_are_all_sealed_and_all_opened():
+    """A secret is never left in clear for want of time; the tenant gets every text as it was."""
+    many = {"type": "array", "items": {"type": "object", "properties": {"a": {"anyOf": [STORE, SECRET]}}}}
+    value = [{"a": f"hunter2-{at}"} for at in range(20_000)]
+    schema = describe(snapshot_of({"many": many}, {"many": []}))
+    document = sealed({"steps": {"work": {"parameters": {"many": value}}}}, schema, str.upper)
+    kept = document["steps"]["work"]["parameters"]["many"]
+    assert "hunter2" not in json.dumps(kept)
+    assert revealed(schema.by_path[f"{P}many"], kept, [], str.lower) == value
 
 
 def a_run_with_a_secret(server, text: str):
