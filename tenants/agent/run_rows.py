@@ -4,12 +4,14 @@ from datetime import timedelta
 from uuid import UUID
 
 from django.conf import settings
+from django.db import transaction
 from django.utils import timezone
 
 from tenants.agent.run_endings import REASON_LENGTH, End
 from tenants.run_templates.engine.base import Runner, Started
 from tenants.run_templates.engine.code import code_folder
 from tenants.run_templates.models import TemplateRun
+from tenants.run_templates.notices import tell_of_end
 from tenants.usage.disk_budget import machine_is_full, refusal_of_budget
 
 
@@ -58,9 +60,12 @@ def note(run: TemplateRun, reason: str) -> None:
 
 
 def finish(run: TemplateRun, end: End, runner: Runner, **more) -> None:
-    """The end of a re-run, unless it has one."""
-    values = {"state": end.state, "state_reason": end.reason[:REASON_LENGTH], "ended_at": timezone.now()}
-    TemplateRun.objects.unfinished().filter(pk=run.pk).update(**values, **more)
+    """The end of a re-run, unless it has one, and in the same transaction the mails about it."""
+    reason = end.reason[:REASON_LENGTH]
+    values = {"state": end.state, "state_reason": reason, "ended_at": timezone.now()}
+    with transaction.atomic():
+        if TemplateRun.objects.unfinished().filter(pk=run.pk).update(**values, **more):
+            tell_of_end(run=run, state=end.state, reason=reason)
     if end.state == TemplateRun.State.FAILED:
         _keep(run, runner)
     runner.tidy(run.pk)

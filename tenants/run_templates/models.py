@@ -433,3 +433,55 @@ class TemplateRun(models.Model):
         if self.state != self.State.QUEUED or self.start_after is None:
             return 0
         return max(0, ceil((self.start_after - timezone.now()).total_seconds()))
+
+
+class NoticeWhen(models.TextChoices):
+    """Of which ends of re-runs a person is told."""
+
+    ALWAYS = "always", "When they end"
+    FAILED = "failed", "Only when they fail"
+    NEVER = "never", "Never"
+
+
+class RunNotice(models.Model):
+    """Whether a person wants to be told when this re-run ends. It decides alone, whatever else they chose."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    run = models.ForeignKey(TemplateRun, on_delete=models.CASCADE, related_name="notices")
+    person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="run_notices")
+    is_wanted = models.BooleanField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["run", "person"], name="run_notice_once")]
+
+    def __str__(self) -> str:
+        return f"notice of {self.run}"
+
+
+class TemplateNotice(models.Model):
+    """Of which runs of a template a person is told, whoever starts them; no row for none."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    template = models.ForeignKey(RunTemplate, on_delete=models.CASCADE, related_name="notices")
+    person = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="template_notices"
+    )
+    when = models.CharField(max_length=10, choices=NoticeWhen)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["template", "person"], name="template_notice_once")]
+
+    def __str__(self) -> str:
+        return f"notices of {self.template}"
+
+
+class NoticeDefault(models.Model):
+    """Of which runs that they start themselves a person is told, in every tenant; no row for none."""
+
+    person = models.OneToOneField(
+        settings.AUTH_USER_MODEL, primary_key=True, on_delete=models.CASCADE, related_name="notice_default"
+    )
+    when = models.CharField(max_length=10, choices=NoticeWhen)
+
+    def __str__(self) -> str:
+        return "notices of their own runs"

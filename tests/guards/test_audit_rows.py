@@ -41,6 +41,9 @@ CLIENT_QUESTIONS = ("workspaces", "workspace", "tenants", "tenant", "organizatio
 # URLs that take a POST and change nothing people need to know of later, each with its reason.
 WITHOUT_ROW = {
     "tenants:saved_views": "a person's own way to look at a list",
+    "run_templates:run_notice": "which mails a person wants for themselves",
+    "run_templates:template_notice": "which mails a person wants for themselves",
+    "run_templates:notice_default": "which mails a person wants for themselves",
     "theme": "a cookie in the person's own browser",
     "first_sign_in": "a sign-in",
     "invitations:bulk": "shows what sending would do",

@@ -142,6 +142,7 @@ MATRIX = {
     "users:passkey_add": asks(SIGNED_IN),
     "users:passkey_rename": asks(SIGNED_IN),  # all are asked for their password first
     "users:passkey_remove": asks(SIGNED_IN),
+    "run_templates:notice_default": asks(SIGNED_IN),
     "control_plane:device_list": reads(SIGNED_IN),
     "control_plane:device_sign_out": does(OWN),
     "control_plane:device_verify": {"GET": SIGNED_IN, "POST": UNKNOWN_LINK | NOBODY},
@@ -269,6 +270,8 @@ MATRIX = {
     "run_templates:preset_run": does(RUNS_TEMPLATES),
     "run_templates:preset_delete": does(CHANGES_TEMPLATES),
     "run_templates:history": reads(SEES_TEMPLATES),
+    "run_templates:run_notice": does(SEES_TEMPLATES),
+    "run_templates:template_notice": does(SEES_TEMPLATES),
     "run_templates:sweep_new": asks(RUNS_TEMPLATES),
     "run_templates:sweep": reads(SEES_TEMPLATES),
     "run_templates:run": asks(RUNS_TEMPLATES),

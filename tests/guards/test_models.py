@@ -16,6 +16,7 @@ FREE = {
     "users.User": "a person may be in many organizations; usernames are never given again",
     "users.User_groups": "Django's own table between a person and their teams; ends with the team",
     "users.User_user_permissions": "Django's own table, unused: rights come from roles",
+    "run_templates.NoticeDefault": "of a person, in all their organizations; ends with them",
     "audit.AuditEvent": "outlives what it tells of",
     "audit.AuditHead": "one row for the whole installation",
     "control_plane.DeviceLogin": "of a person, once they have answered; ends with them, or expires",

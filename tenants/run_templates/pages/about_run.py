@@ -3,6 +3,8 @@
 from tenants.models.tenant_permissions import TenantPermission
 from tenants.run_templates.access import may_edit
 from tenants.run_templates.continuing import can_continue, why_not_continued
+from tenants.run_templates.models import NoticeWhen
+from tenants.run_templates.notices import choice_of
 from tenants.run_templates.origin import WhyFailed, doors_of, output_of, why_failed
 from tenants.run_templates.pages.presentation import recorded_changes
 from tenants.runs.seen import digest
@@ -25,7 +27,14 @@ def next_steps(request, run, rerun, page) -> dict[str, object]:
         "cannot_continue": why_not_continued(request.tenant, rerun, page) if doors.can_run else "",
         "can_edit": rerun is not None and may_edit(request.user, rerun.template, rights),
         "changes": recorded_changes(rerun) if rerun else [],
+        "told": told_of(request, rerun),
     }
+
+
+def told_of(request, rerun) -> NoticeWhen | None:
+    """When the person who looks gets an email about it; None where they can't choose."""
+    may_choose = rerun is not None and TenantPermission.TEMPLATE_VIEW in request.tenant_permissions
+    return choice_of(request.user, rerun) if may_choose and not rerun.has_ended else None
 
 
 def reason_for(request, rerun, page, output: list[str] | None) -> WhyFailed | None:

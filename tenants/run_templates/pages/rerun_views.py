@@ -25,6 +25,7 @@ from tenants.run_templates.document.drafts import (
 )
 from tenants.run_templates.document.parsed import Document
 from tenants.run_templates.engine.sealed_secrets import sealer
+from tenants.run_templates.notices import choice_of
 from tenants.run_templates.pages.beginnings import chosen_preset, first_draft, other_run, run_to_start_from
 from tenants.run_templates.pages.continue_page import (
     GoingOn,
@@ -223,6 +224,7 @@ def run_detail(request, template, number):
         "cancel_url": _url(request, "cancel", made.template.pk, made.number),
         "undo_url": _url(request, "undo", made.template.pk, made.number),
         "can_run": may_run(request.user, made.template, request.tenant_permissions),
+        "told": choice_of(request.user, made),
         "can_cancel": _may_cancel(request, made) and not (made.has_ended or made.cancel_requested_at),
     }
     return render_partial(request, "run_templates/rerun.html#status", context)

@@ -20,6 +20,7 @@ from tenants.run_templates.access import may_edit, may_run, why_no_runner
 from tenants.run_templates.document.packages import filled, package_of, proposals, with_package
 from tenants.run_templates.engine.run_environments import environment_of
 from tenants.run_templates.pages.forms import EditForm, TemplateForm
+from tenants.run_templates.pages.notice_forms import options_for
 from tenants.run_templates.pages.presentation import (
     ROWS,
     HistoryRow,
@@ -84,6 +85,7 @@ def detail(request, template):
         "can_edit": _may_edit(request, template),
         "sweeps": [(one, fields_shown(one)) for one in template.sweeps.select_related("created_by")[:SWEEPS]],
         "presets": preset_rows(template, request.user, request.tenant_permissions),
+        "notices": options_for(request.user, template),
     }
     if context["can_edit"]:
         context["ci_line"] = line_for_ci(template)

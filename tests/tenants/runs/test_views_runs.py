@@ -10,10 +10,12 @@ from django.utils import timezone
 from factories import make_grant, make_member, make_template, make_template_run, make_tenant
 
 from orgs.audit.models import AuditEvent
+from orgs.users.models import Actor
 from tenants.hosting.base import TenantConflict, TenantRefused, TenantUnreachable
 from tenants.models import Tenant
 from tenants.run_templates.engine import runner
 from tenants.run_templates.models import TemplateRun
+from tenants.run_templates.notices import choose_default, choose_for_run
 from tenants.runs.client import LogLine
 from tests.tenants.runs.fakes import RUN_ID, churn
 
@@ -517,6 +519,20 @@ def test_rerun_names_its_template_its_changes_and_can_be_stopped(looks, tenant, 
     assert "/cancel/" in page
     assert "1 changed" in page
     assert "train.rounds" in run_page(looks, view="configuration")
+
+
+def test_a_re_run_that_goes_on_offers_to_tell_how_it_ends(looks, tenant, server, developer, settings):
+    settings.MAIL_IS_SET_UP = True
+    server.half_way()
+    assert 'name="tell"' not in run_page(looks)  # a run from elsewhere: the agent learns of no end
+    rerun = make_template_run(make_template(tenant), person=developer, zenml_run_id=RUN_ID, state="running")
+    assert re.search(r'name="tell"\s+value="on"\s+title="By email"', run_page(looks))
+    choose_default(when="failed", by=Actor(developer))
+    assert "only if it fails" in run_page(looks)
+    choose_for_run(run=rerun, wanted=True, by=Actor(developer))
+    assert 'name="tell" value="off"' in run_page(looks)
+    TemplateRun.objects.filter(pk=rerun.pk).update(state="failed")
+    assert 'name="tell"' not in run_page(looks)
 
 
 def test_what_is_left_of_a_re_run_whose_process_died_does_not_go_on(looks, tenant, server, developer):
