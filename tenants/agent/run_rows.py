@@ -4,6 +4,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from django.conf import settings
+from django.db import transaction
 from django.utils import timezone
 
 from tenants.agent.run_endings import REASON_LENGTH, End
@@ -11,6 +12,7 @@ from tenants.run_templates.engine.base import Runner, Started
 from tenants.run_templates.engine.code import code_folder
 from tenants.run_templates.models import TemplateRun
 from tenants.usage.disk_budget import machine_is_full, refusal_of_budget
+from tenants.webhooks.outbox import queue_end
 
 
 def rows():
@@ -58,9 +60,12 @@ def note(run: TemplateRun, reason: str) -> None:
 
 
 def finish(run: TemplateRun, end: End, runner: Runner, **more) -> None:
-    """The end of a re-run, unless it has one."""
-    values = {"state": end.state, "state_reason": end.reason[:REASON_LENGTH], "ended_at": timezone.now()}
-    TemplateRun.objects.unfinished().filter(pk=run.pk).update(**values, **more)
+    """The end of a re-run, unless it has one, and in the same transaction the news of it."""
+    now = timezone.now()
+    values = {"state": end.state, "state_reason": end.reason[:REASON_LENGTH], "ended_at": now}
+    with transaction.atomic():
+        if TemplateRun.objects.unfinished().filter(pk=run.pk).update(**values, **more):
+            queue_end(run=run, state=end.state, ended_at=now)
     if end.state == TemplateRun.State.FAILED:
         _keep(run, runner)
     runner.tidy(run.pk)

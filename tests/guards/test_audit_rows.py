@@ -41,6 +41,7 @@ CLIENT_QUESTIONS = ("workspaces", "workspace", "tenants", "tenant", "organizatio
 # URLs that take a POST and change nothing people need to know of later, each with its reason.
 WITHOUT_ROW = {
     "tenants:saved_views": "a person's own way to look at a list",
+    "webhooks:retry": "sends what was to be sent anyway",
     "theme": "a cookie in the person's own browser",
     "first_sign_in": "a sign-in",
     "invitations:bulk": "shows what sending would do",
@@ -311,6 +312,10 @@ DEEDS = {
     "run_templates:preset_edit": Deed(lambda w: {"name": "Weekly"}),
     "run_templates:preset_run": Deed(),
     "run_templates:preset_delete": Deed(),
+    "webhooks:detail": Deed(lambda w: {"address": "https://hooks.example.org/x", "when": "failed"}),
+    "webhooks:secret": Deed(),
+    "webhooks:test": Deed(),
+    "webhooks:remove": Deed(),
     "run_templates:sweep_new": Deed(a_sweep),
     "run_templates:run": Deed(lambda w: {"do": "run"}),
     "run_templates:cancel": Deed(),

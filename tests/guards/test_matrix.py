@@ -268,6 +268,11 @@ MATRIX = {
     "run_templates:preset_edit": asks(CHANGES_TEMPLATES),  # a shared one
     "run_templates:preset_run": does(RUNS_TEMPLATES),
     "run_templates:preset_delete": does(CHANGES_TEMPLATES),
+    "webhooks:detail": asks(CHANGES_TEMPLATES),
+    "webhooks:secret": does(CHANGES_TEMPLATES),
+    "webhooks:test": does(CHANGES_TEMPLATES),
+    "webhooks:remove": does(CHANGES_TEMPLATES),
+    "webhooks:retry": does(CHANGES_TEMPLATES),
     "run_templates:sweep_new": asks(RUNS_TEMPLATES),
     "run_templates:sweep": reads(SEES_TEMPLATES),
     "run_templates:run": asks(RUNS_TEMPLATES),
