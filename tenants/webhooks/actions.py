@@ -11,10 +11,10 @@ from tenants.run_templates.models import RunTemplate
 from zenpro_site.common.refusals import Refused
 from zenpro_site.common.sealing import SecretsUnreadable
 
-from .addresses import checked, host_of
+from .destinations import checked, host_of
 from .models import Webhook, WebhookDelivery
 from .outbox import send_sample
-from .sending import Answer
+from .sending import Reply
 
 NEEDED = "Enter the address that is told."
 
@@ -70,7 +70,7 @@ def remove_webhook(*, hook: Webhook, by: Actor) -> None:
     _record("template.webhook_removed", hook.template, by, before)
 
 
-def try_webhook(*, hook: Webhook, by: Actor) -> Answer:
+def try_webhook(*, hook: Webhook, by: Actor) -> Reply:
     """Send a sample now, and say what the other side answered. Never inside a transaction: it takes seconds."""
     answer = send_sample(hook)
     said = {"host": hook.host, "answer": answer.status or answer.error}

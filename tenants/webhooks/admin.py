@@ -11,6 +11,7 @@ class WebhookAdmin(ReadOnlyAdmin):
 
     list_display = ["template", "host", "when", "set_by", "set_at"]
     list_select_related = ["template", "set_by"]
+    list_filter = ["when"]
     search_fields = ["template__name", "host"]
     hidden = ("sealed",)
 

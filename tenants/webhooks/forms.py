@@ -2,7 +2,7 @@ from django import forms
 
 from zenpro_site.common.refusals import Refused
 
-from .addresses import LONGEST, checked
+from .destinations import LONGEST, checked
 from .models import Webhook
 
 

@@ -26,7 +26,7 @@ from zenpro_site.common.addresses import full
 from zenpro_site.common.sealing import SecretsUnreadable
 
 from .models import LEASE, PAUSES, Webhook, WebhookDelivery
-from .sending import Answer, send, send_test
+from .sending import Reply, send, send_test
 
 ENDED, TEST = "run.ended", "test"
 AT_ONCE = 100  # webhooks in one round
@@ -80,13 +80,13 @@ def _time(moment: datetime | None) -> str | None:
     return moment and moment.isoformat(timespec="seconds")
 
 
-def send_sample(hook: Webhook) -> Answer:
+def send_sample(hook: Webhook) -> Reply:
     """Send what tells of no run, now, and return what came of it. No secret or body is in the answer."""
     body = {"event": TEST, "template": {"id": str(hook.template_id), "name": hook.template.name}}
     try:
         target = hook.read()
     except SecretsUnreadable:
-        return Answer(None, UNREADABLE, is_final=True)
+        return Reply(None, UNREADABLE, is_final=True)
     return send_test(hook.host, **target, event=TEST, delivery=str(hook.pk), body=json.dumps(body))
 
 
@@ -140,15 +140,15 @@ def _take(delivery: WebhookDelivery) -> bool:
     return bool(taken)
 
 
-def _send(delivery: WebhookDelivery) -> Answer:
+def _send(delivery: WebhookDelivery) -> Reply:
     try:
         target = delivery.webhook.read()
     except SecretsUnreadable:
-        return Answer(None, UNREADABLE, is_final=True)
+        return Reply(None, UNREADABLE, is_final=True)
     return send(**target, event=ENDED, delivery=str(delivery.pk), body=delivery.body)
 
 
-def _note(delivery: WebhookDelivery, answer: Answer) -> None:
+def _note(delivery: WebhookDelivery, answer: Reply) -> None:
     now = timezone.now()
     said = {"status": answer.status, "error": answer.error[:300]}
     if answer.ok:

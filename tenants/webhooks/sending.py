@@ -13,7 +13,7 @@ from tenants.hosting.base import TenantBusy
 from tenants.hosting.bounded import AddressRefused, CallPlaces, Deadline, TooMuch, make_http, status_of
 from zenpro_site.common.refusals import Refused
 
-from .addresses import INNER, checked, may_reach
+from .destinations import INNER, checked, may_reach
 
 SECONDS = 8.0  # the whole call
 SIGNATURE, DELIVERY, EVENT = "ZenPro-Signature", "ZenPro-Delivery", "ZenPro-Event"
@@ -24,7 +24,7 @@ BUSY = "Another test is under way. Try again in a moment."
 
 
 @dataclass(frozen=True)
-class Answer:
+class Reply:
     """`status` is None when there was no answer; `error` is a sentence, "" when it was taken; `is_final`: the same
     would happen again."""
 
@@ -43,12 +43,12 @@ def signature(secret: str, body: bytes, timestamp: int) -> str:
     return f"t={timestamp},v1={signed.hexdigest()}"
 
 
-def send(*, address: str, secret: str, event: str, delivery: str, body: str) -> Answer:
+def send(*, address: str, secret: str, event: str, delivery: str, body: str) -> Reply:
     """POST the body, signed at this moment. Never raises for what the other side is or does."""
     try:
         url = checked(address).geturl()
     except Refused as error:  # the setting has been changed since it was saved
-        return Answer(None, str(error), is_final=True)
+        return Reply(None, str(error), is_final=True)
     content = body.encode()
     headers = {
         "Content-Type": "application/json",
@@ -60,31 +60,31 @@ def send(*, address: str, secret: str, event: str, delivery: str, body: str) -> 
         with make_http(admits=may_reach) as http:
             return _told(status_of(http, "POST", url, Deadline(SECONDS), content=content, headers=headers))
     except AddressRefused:
-        return Answer(None, INNER, is_final=True)
+        return Reply(None, INNER, is_final=True)
     except TooMuch:
-        return Answer(None, "The other side's answer is too long.")
+        return Reply(None, "The other side's answer is too long.")
     except httpx.TimeoutException:
-        return Answer(None, f"The other side did not answer within {SECONDS:.0f} seconds.")
+        return Reply(None, f"The other side did not answer within {SECONDS:.0f} seconds.")
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        return Answer(None, _words(error))
+        return Reply(None, _words(error))
 
 
-def send_test(host: str, **delivery: str) -> Answer:
+def send_test(host: str, **delivery: str) -> Reply:
     """The same for a person who waits. Few at once, and one to a host."""
     try:
         with TEST_PLACES.one(host):
             return send(**delivery)
     except TenantBusy:
-        return Answer(None, BUSY)
+        return Reply(None, BUSY)
 
 
-def _told(status: int) -> Answer:
+def _told(status: int) -> Reply:
     if 200 <= status < 300:
-        return Answer(status)
+        return Reply(status)
     if 300 <= status < 400:
         text = f"The other side answered with a redirect ({status}), which is not followed."
-        return Answer(status, text, is_final=True)
-    return Answer(status, f"The other side answered with status {status}.", is_final=status == GONE)
+        return Reply(status, text, is_final=True)
+    return Reply(status, f"The other side answered with status {status}.", is_final=status == GONE)
 
 
 def _words(error: Exception) -> str:

@@ -8,8 +8,8 @@ import time
 import pytest
 
 from tenants.hosting import lookup
-from tenants.webhooks import addresses, sending
-from tenants.webhooks.addresses import INNER
+from tenants.webhooks import destinations, sending
+from tenants.webhooks.destinations import INNER
 from tests.certificates import company_in
 
 SECRET = "whsec_of-this-test"
@@ -29,7 +29,7 @@ def named(monkeypatch, settings):
         return names.get(host, [host])
 
     monkeypatch.setattr(lookup, "addresses", addresses_of)
-    monkeypatch.setattr(addresses, "is_own", lambda address: False)
+    monkeypatch.setattr(destinations, "is_own", lambda address: False)
     names["asked"] = asked
     return names
 

@@ -5,7 +5,7 @@ from django.urls import reverse
 from factories import make_grant, make_member, make_template_run
 
 from orgs.audit.models import AuditEvent
-from tenants.webhooks.addresses import INNER
+from tenants.webhooks.destinations import INNER
 from tenants.webhooks.models import Webhook, WebhookDelivery
 
 ADDRESS = "https://hooks.example.org/in/T0KEN-IN-ADDRESS"

@@ -4,15 +4,15 @@ import socket
 
 import pytest
 
-from tenants.webhooks import addresses
-from tenants.webhooks.addresses import INNER, NO_ADDRESS, NO_HTTPS, NO_PASSWORD, checked, host_of
+from tenants.webhooks import destinations
+from tenants.webhooks.destinations import INNER, NO_ADDRESS, NO_HTTPS, NO_PASSWORD, checked, host_of
 from zenpro_site.common.refusals import Refused
 
 
 @pytest.fixture(autouse=True)
 def inner_host(settings, monkeypatch):
     settings.ZENPRO_WEBHOOK_HOSTS = ["hooks.lan", "10.1.2.3"]
-    monkeypatch.setattr(addresses, "is_own", lambda address: address == "93.184.216.34")
+    monkeypatch.setattr(destinations, "is_own", lambda address: address == "93.184.216.34")
 
 
 @pytest.mark.parametrize(
@@ -81,19 +81,19 @@ def test_addresses_that_are_refused(text, sentence):
     ],
 )
 def test_addresses_of_machines_and_networks_are_inner(address):
-    assert addresses.is_inner(address)
+    assert destinations.is_inner(address)
 
 
 @pytest.mark.parametrize("address", ["1.1.1.1", "2606:4700::1111", "64:ff9b::1.1.1.1"])
 def test_addresses_of_the_internet_are_not(address):
-    assert not addresses.is_inner(address)
+    assert not destinations.is_inner(address)
 
 
 def test_only_named_hosts_lead_inside():
-    assert addresses.may_reach("hooks.lan", "127.0.0.1")
-    assert not addresses.may_reach("hooks.example.org", "127.0.0.1")
-    assert addresses.may_reach("hooks.example.org", "1.1.1.1")
-    assert not addresses.may_reach("hooks.example.org", "93.184.216.34")
+    assert destinations.may_reach("hooks.lan", "127.0.0.1")
+    assert not destinations.may_reach("hooks.example.org", "127.0.0.1")
+    assert destinations.may_reach("hooks.example.org", "1.1.1.1")
+    assert not destinations.may_reach("hooks.example.org", "93.184.216.34")
 
 
 class FarAway(socket.socket):
@@ -108,7 +108,7 @@ class FarAway(socket.socket):
 
 def test_an_address_of_this_machine_is_its_own(monkeypatch):
     monkeypatch.undo()
-    assert addresses.is_own("127.0.0.1")
-    monkeypatch.setattr(addresses.socket, "socket", FarAway)
-    assert addresses.is_own("192.0.2.7")
-    assert not addresses.is_own("192.0.2.1")
+    assert destinations.is_own("127.0.0.1")
+    monkeypatch.setattr(destinations.socket, "socket", FarAway)
+    assert destinations.is_own("192.0.2.7")
+    assert not destinations.is_own("192.0.2.1")
