@@ -58,6 +58,8 @@ LOOK_ONLY = [
     "tenants.TenantGrant",
     "tenants.TenantGroupObjectPermission",
     "tenants.TenantUserObjectPermission",
+    "webhooks.Webhook",
+    "webhooks.WebhookDelivery",
 ]
 
 

@@ -93,6 +93,10 @@ class Env(environ.FileAwareEnv):
             text if text == "*" else bracketed(as_host(var, text, text.removeprefix("."))) for text in found
         ]
 
+    def host_names(self, var) -> list[str]:
+        """Host names and IP addresses by commas, as `urlsplit` gives them: in lower case and without brackets."""
+        return [as_host(var, text).strip("[]").lower() for text in self.list(var, default=[])]
+
     def folder(self, var, default: str) -> Path:
         path = Path(self(var, default=default)).expanduser().resolve()
         odd = "".join(sorted(set(FOLDER.sub("", str(path)))))

@@ -71,6 +71,8 @@ ZENPRO_KEPT_DAYS = env.int(
     "ZENPRO_KEPT_DAYS", default=7
 )  # what a failed run wrote can be downloaded; 0: not at all
 ZENPRO_TENANT_DISK = load_size(env, "ZENPRO_TENANT_DISK", "20G")  # bytes on disk of one tenant; 0: no limit
+# Hosts inside this network that webhooks may go to, also without TLS
+ZENPRO_WEBHOOK_HOSTS = env.host_names("ZENPRO_WEBHOOK_HOSTS")
 ADMIN_URL = env.path_prefix("ZENPRO_ADMIN_URL", default="admin/")
 ZENPRO_CODE_ROOTS = load_code_roots(env)  # where templates may take code from
 ZENPRO_SHIPPED_CODE = BASE_DIR / "examples"  # code that came with ZenPro itself
@@ -96,6 +98,7 @@ INSTALLED_APPS = [
     "tenants.credentials",
     "tenants.usage",
     "tenants.run_templates",
+    "tenants.webhooks",
     "zenpro_site.admin_config.ZenProAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",

@@ -24,6 +24,7 @@ urlpatterns = [
     path("o/<slug:org>/audit/", include("orgs.audit.urls")),
     path("", include("tenants.run_templates.pages.urls")),
     path("", include("tenants.usage.urls")),
+    path("", include("tenants.webhooks.urls")),
     path("", include("tenants.hosting.elsewhere.urls")),
     path("", include("tenants.access.matrix.urls")),
     path("o/<slug:org>/t/", include("tenants.urls")),

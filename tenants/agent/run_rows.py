@@ -13,6 +13,7 @@ from tenants.run_templates.engine.code import code_folder
 from tenants.run_templates.models import TemplateRun
 from tenants.run_templates.notices import tell_of_end
 from tenants.usage.disk_budget import machine_is_full, refusal_of_budget
+from tenants.webhooks.outbox import queue_end
 
 
 def rows():
@@ -60,12 +61,13 @@ def note(run: TemplateRun, reason: str) -> None:
 
 
 def finish(run: TemplateRun, end: End, runner: Runner, **more) -> None:
-    """The end of a re-run, unless it has one, and in the same transaction the mails about it."""
-    reason = end.reason[:REASON_LENGTH]
-    values = {"state": end.state, "state_reason": reason, "ended_at": timezone.now()}
+    """The end of a re-run, unless it has one, and in the same transaction the news of it."""
+    reason, now = end.reason[:REASON_LENGTH], timezone.now()
+    values = {"state": end.state, "state_reason": reason, "ended_at": now}
     with transaction.atomic():
         if TemplateRun.objects.unfinished().filter(pk=run.pk).update(**values, **more):
             tell_of_end(run=run, state=end.state, reason=reason)
+            queue_end(run=run, state=end.state, ended_at=now)
     if end.state == TemplateRun.State.FAILED:
         _keep(run, runner)
     runner.tidy(run.pk)

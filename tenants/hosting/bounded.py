@@ -13,7 +13,7 @@ import ssl
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -58,6 +58,10 @@ class TooMuch(Exception):
     """More bytes, or more pieces, than anyone wants to read."""
 
 
+class AddressRefused(Exception):
+    """The host leads to an IP address that it may not lead to. Nothing has been sent."""
+
+
 class Deadline:
     """When a call must be over, whatever it consists of; and how many bytes it may still receive."""
 
@@ -95,6 +99,12 @@ def fetch(
         deadline.expect(limit + HEAD_LIMIT, math.inf)
         content = _body(answer, limit)
         return httpx.Response(answer.status_code, headers=answer.headers, content=content)
+
+
+def status_of(http: httpx.Client, method: str, url: str, deadline: Deadline, **request: Any) -> int:
+    """The status of the answer, whose body is not read. Raises httpx.HTTPError, TooMuch and AddressRefused."""
+    with http.stream(method, url, extensions={"timeout": _timeouts(deadline)}, **request) as answer:
+        return answer.status_code
 
 
 def _timeouts(deadline: Deadline) -> dict[str, Any]:
@@ -160,11 +170,18 @@ def _body(answer: httpx.Response, limit: int) -> bytes:
     return b"".join(pieces)
 
 
-def make_http(transport: httpx.BaseTransport | None = None, **options: Any) -> httpx.Client:
+Admits = Callable[[str, str], bool]
+
+
+def make_http(
+    transport: httpx.BaseTransport | None = None, admits: Admits | None = None, **options: Any
+) -> httpx.Client:
     """Connections that keep to the deadline of each call, and without memory of cookies: a server sets its session
     cookie at every login, and a shared client would send one person's session with another's request.
 
-    `trust_env=True` goes through this machine's proxy where there is one.
+    `trust_env=True` goes through this machine's proxy where there is one. `admits` is asked with the host and each of
+    its IP addresses, which are looked up once: what it was asked about is what is connected to. A no to one of them
+    raises AddressRefused.
     """
     options = {"trust_env": False, **options}
     client = httpx.Client(
@@ -179,7 +196,7 @@ def make_http(transport: httpx.BaseTransport | None = None, **options: Any) -> h
     for used in (client._transport, *client._mounts.values()):
         if isinstance(used, httpx.HTTPTransport):
             # httpx has no way to say this; test_hostile_server.py fails should it stop working.
-            used._pool._network_backend = _Network()
+            used._pool._network_backend = _Network(admits)
     return client
 
 
@@ -192,10 +209,16 @@ def _certificates(trust_env: bool) -> ssl.SSLContext:
 class _Network(httpcore.SyncBackend):
     """Connections whose every step asks the deadline, which arrives in place of the number of seconds."""
 
+    def __init__(self, admits: Admits | None = None):
+        self.admits = admits
+
     def connect_tcp(self, host, port, timeout=None, local_address=None, socket_options=None):
         ends = Deadline(timeout.left(httpcore.ConnectTimeout, CONNECT_TIMEOUT))
         trouble: Exception = httpcore.ConnectError("no address")
-        for address in _addresses(host, port, ends.left(httpcore.ConnectTimeout)):
+        found = _addresses(host, port, ends.left(httpcore.ConnectTimeout))
+        if self.admits and not all(self.admits(host, address) for address in found):
+            raise AddressRefused
+        for address in found:
             try:
                 left = ends.left(httpcore.ConnectTimeout)
                 return _Stream(super().connect_tcp(address, port, left, local_address, socket_options))

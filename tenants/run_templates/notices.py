@@ -111,8 +111,7 @@ def tell_of_end(*, run: TemplateRun, state: str, reason: str) -> None:
     """Write a mail for everyone who wants to know that the re-run ended and may read it at this moment.
 
     Call it in the transaction that gives the run its end, and only when that gave it one: either both are kept or
-    neither. `state`: one of TemplateRun.ENDED; `reason`: a sentence, "" for none. Whatever else is to be told of ends
-    belongs here too.
+    neither. `state`: one of TemplateRun.ENDED; `reason`: a sentence, "" for none.
     """
     if not settings.MAIL_IS_SET_UP or not (causes := _causes(run, state)):
         return

@@ -23,6 +23,7 @@ ROOMS = [
     "tenants.runs",
     "tenants.control_plane",
     "tenants.run_templates",
+    "tenants.webhooks",
     "tenants.api",
     "tenants.agent",
     "zenpro_site.pages",
@@ -63,6 +64,7 @@ MODEL_ORDER = [
     "tenants.credentials",
     "tenants.usage",
     "tenants.run_templates",
+    "tenants.webhooks",
 ]
 MOST_AT_THE_TOP = 4  # modules beside the rooms of tenants
 

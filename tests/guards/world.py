@@ -19,6 +19,7 @@ from factories import (
 from orgs.invitations.models import Invitation
 from tenants.run_templates.document.configuration import default_configuration
 from tenants.run_templates.models import CodeTry, Preset, PushKey, Sweep
+from tenants.webhooks.models import Webhook, WebhookDelivery
 from tests.tenants.runs.fakes import churn
 
 SNAPSHOT = churn("snapshot")
@@ -48,6 +49,17 @@ class World:
             template=self.template, name="Quick check", is_shared=True, created_by=self.admin
         )
         self.sweep = Sweep.objects.create(template=self.template, created_by=self.admin)
+        self.webhook = self._webhook()
+        self.delivery = WebhookDelivery.objects.create(
+            webhook=self.webhook, run=self.template_run, body="{}", state="failed"
+        )
+
+    def _webhook(self) -> Webhook:
+        """It leads inside, so nothing is ever sent."""
+        hook = Webhook(template=self.template, host="127.0.0.1", set_by=self.admin)
+        hook.write("https://127.0.0.1/", "whsec_of-the-world")
+        hook.save()
+        return hook
 
     @cached_property
     def invitation(self) -> Invitation:
@@ -79,6 +91,7 @@ class World:
             "push": self.push_key.pk,
             "preset": self.preset.pk,
             "sweep": self.sweep.pk,
+            "delivery": self.delivery.pk,
             "number": self.template_run.number,
             "run": uuid4(),
             "step": uuid4(),

@@ -1,4 +1,4 @@
-"""The agent: looks after tenants, re-runs and mails until it is told to stop. One per data folder."""
+"""The agent: looks after tenants, re-runs, mails and webhooks until it is told to stop. One per data folder."""
 
 import fcntl
 import signal
@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from orgs.mails import delivery
 from tenants.agent import chores, run_loop, try_loop
 from tenants.agent.tenant_loop import TenantLoop
+from tenants.webhooks import outbox
 from zenpro_site.common import modes
 
 LAST_WORDS = 10.0  # seconds for what is under way; the supervisor kills after 15
@@ -35,6 +36,7 @@ class Command(BaseCommand):
             chores.run_slow,
             *chores.cutting(),
             delivery.run_forever,
+            outbox.run_forever,
         )
         threads = [threading.Thread(target=loop, args=(stop,), daemon=True) for loop in loops]
         for thread in threads:

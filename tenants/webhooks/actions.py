@@ -1,0 +1,100 @@
+"""Changes to the webhook of a template. Each is atomic and leaves one audit row, without the address and the secret."""
+
+import secrets
+
+from django.db import transaction
+from django.utils import timezone
+
+from orgs.audit.models import AuditEvent
+from orgs.users.models import Actor
+from tenants.run_templates.models import RunTemplate
+from zenpro_site.common.refusals import Refused
+from zenpro_site.common.sealing import SecretsUnreadable
+
+from .destinations import checked, host_of
+from .models import Webhook, WebhookDelivery
+from .outbox import send_sample
+from .sending import Reply
+
+NEEDED = "Enter the address that is told."
+
+
+@transaction.atomic
+def set_webhook(*, template: RunTemplate, address: str, when: str, by: Actor) -> str:
+    """Tell this address from now on. Returns the secret if one was made, to be shown once, else "".
+
+    `address` "" keeps the one there is; `when`: a Webhook.When. Raises Refused with a sentence for the address.
+    """
+    RunTemplate.objects.select_for_update(of=("self",)).only("pk").get(pk=template.pk)
+    hook = Webhook.objects.filter(template=template).first()
+    before = _words(hook) if hook else None
+    known = _known(hook)
+    if not (address or known):
+        raise Refused(NEEDED)
+    parts = checked(address or known["address"])
+    made = "" if known else _new_secret()
+    hook = hook or Webhook(template=template)
+    hook.host, hook.when, hook.set_by, hook.set_at = host_of(parts), when, by.person, timezone.now()
+    hook.write(parts.geturl(), known["secret"] if known else made)
+    hook.save()
+    _record("template.webhook_set", template, by, before, _words(hook))
+    return made
+
+
+def _known(hook: Webhook | None) -> dict[str, str]:
+    """Address and secret; empty when there are none, or none that can be read any more."""
+    try:
+        return hook.read() if hook else {}
+    except SecretsUnreadable:
+        return {}
+
+
+@transaction.atomic
+def replace_secret(*, hook: Webhook, by: Actor) -> str:
+    """Sign with another secret from now on, which is returned to be shown once. Raises Refused."""
+    known = _known(Webhook.objects.select_for_update(of=("self",)).get(pk=hook.pk))
+    if not known:
+        raise Refused("Enter the address anew: it can't be read with the configured keys.")
+    made = _new_secret()
+    hook.write(known["address"], made)
+    hook.save(update_fields=["sealed"])
+    _record("template.webhook_secret_replaced", hook.template, by, after={"host": hook.host})
+    return made
+
+
+@transaction.atomic
+def remove_webhook(*, hook: Webhook, by: Actor) -> None:
+    """Tell no one any more, also not of runs that have ended."""
+    before = _words(hook)
+    hook.delete()
+    _record("template.webhook_removed", hook.template, by, before)
+
+
+def try_webhook(*, hook: Webhook, by: Actor) -> Reply:
+    """Send a sample now, and say what the other side answered. Never inside a transaction: it takes seconds."""
+    answer = send_sample(hook)
+    said = {"host": hook.host, "answer": answer.status or answer.error}
+    _record("template.webhook_tested", hook.template, by, after=said)
+    return answer
+
+
+def retry_delivery(delivery: WebhookDelivery) -> bool:
+    """Queue a failed delivery once more, from the first attempt on. False when it is too late."""
+    if not delivery.can_be_retried:
+        return False
+    fresh = {"state": WebhookDelivery.State.QUEUED, "attempts": 0, "settled_at": None}
+    failed = WebhookDelivery.objects.filter(pk=delivery.pk, state=WebhookDelivery.State.FAILED)
+    return bool(failed.update(**fresh, next_try_at=timezone.now()))
+
+
+def _new_secret() -> str:
+    return f"whsec_{secrets.token_urlsafe(32)}"
+
+
+def _words(hook: Webhook) -> dict[str, str]:
+    return {"host": hook.host, "when": Webhook.When(hook.when).label.lower()}
+
+
+def _record(action: str, template: RunTemplate, by: Actor, before=None, after=None) -> None:
+    organization = template.tenant.organization
+    AuditEvent.objects.record(action, template, by=by, organization=organization, before=before, after=after)

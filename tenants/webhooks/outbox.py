@@ -1,0 +1,197 @@
+"""The way of the news of a run: written with its end, sent by the agent. Level-triggered, so a kill loses nothing.
+
+A delivery is taken by moving its next attempt past LEASE. Whoever dies with it lets the lease run out and it is sent
+again: written once, sent at least once, always under the same id.
+"""
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from typing import Any
+
+import structlog
+from django.db import close_old_connections
+from django.db.models import Exists, F, OuterRef
+from django.utils import timezone
+
+from orgs.access.gate import admits
+from tenants.access.gate import tenant_permissions_of
+from tenants.models import Tenant
+from tenants.run_templates.access import may_edit
+from tenants.run_templates.models import TemplateRun
+from zenpro_site.common.addresses import full
+from zenpro_site.common.sealing import SecretsUnreadable
+
+from .models import LEASE, PAUSES, Webhook, WebhookDelivery
+from .sending import Reply, send, send_test
+
+ENDED, TEST = "run.ended", "test"
+AT_ONCE = 100  # webhooks in one round
+SENDERS = 4  # threads: a slow receiver holds up one of them
+UNREADABLE = "The address and the secret can't be read with the configured keys. Set the webhook up anew."
+log = structlog.get_logger("zenpro.webhooks")
+State = WebhookDelivery.State
+
+
+def queue_end(*, run: TemplateRun, state: str, ended_at: datetime) -> WebhookDelivery | None:
+    """Write the news that the re-run ended, for the webhook of its template; None when there is none to tell.
+
+    Call it in the transaction that gives the run its end, and only when that gave it one: either both are kept or
+    neither. `state`: one of TemplateRun.ENDED.
+    """
+    hook = Webhook.objects.filter(template=run.template_id, template__is_listed=True).first()
+    if hook is None or (hook.when == Webhook.When.FAILED and state != TemplateRun.State.FAILED):
+        return None
+    delivery = WebhookDelivery(webhook=hook, run=run)
+    delivery.body = json.dumps({"event": ENDED, "delivery": str(delivery.pk), **_news(run, state, ended_at)})
+    delivery.save(force_insert=True)
+    return delivery
+
+
+def _news(run: TemplateRun, state: str, ended_at: datetime) -> dict[str, Any]:
+    """What is told of a run: neither its values nor the reason of a failure, which may quote one."""
+    template, person = run.template, run.created_by
+    return {
+        "organization": {
+            "slug": template.tenant.organization.slug,
+            "name": template.tenant.organization.name,
+        },
+        "tenant": {"slug": template.tenant.slug, "name": template.tenant.name},
+        "template": {"id": str(template.pk), "name": template.name},
+        "run": {
+            "number": run.number,
+            "name": run.run_name,
+            "zenml_id": run.zenml_run_id and str(run.zenml_run_id),
+            "state": str(state),
+            "asked_at": _time(run.queued_at),
+            "started_at": _time(run.started_at),
+            "ended_at": _time(ended_at),
+            "seconds": run.started_at and round((ended_at - run.started_at).total_seconds(), 3),
+            "link": full(run.get_absolute_url()),
+        },
+        "started_by": person and {"username": person.username, "name": str(person)},
+    }
+
+
+def _time(moment: datetime | None) -> str | None:
+    return moment and moment.isoformat(timespec="seconds")
+
+
+def send_sample(hook: Webhook) -> Reply:
+    """Send what tells of no run, now, and return what came of it. No secret or body is in the answer."""
+    body = {"event": TEST, "template": {"id": str(hook.template_id), "name": hook.template.name}}
+    try:
+        target = hook.read()
+    except SecretsUnreadable:
+        return Reply(None, UNREADABLE, is_final=True)
+    return send_test(hook.host, **target, event=TEST, delivery=str(hook.pk), body=json.dumps(body))
+
+
+def why_silent(hook: Webhook) -> str:
+    """Why nothing may be sent at this moment, as a sentence; "" when it may."""
+    tenant = Tenant.objects.live().select_related("organization").filter(pk=hook.template.tenant_id).first()
+    if tenant is None:
+        return "The tenant has been deleted."
+    if _may_still(hook, tenant):
+        return ""
+    who = hook.set_by or "Whoever set this up"
+    return f"{who} can no longer change this template. Someone who can has to save the webhook again."
+
+
+def _may_still(hook: Webhook, tenant: Tenant) -> bool:
+    person = hook.set_by
+    if person is None or not person.is_active or not admits(person, tenant.organization):
+        return False
+    return may_edit(person, hook.template, tenant_permissions_of(person, tenant))
+
+
+# -- sending
+
+
+def deliver_due(each: Callable = map) -> int:
+    """Try what is due, one delivery of each webhook. Returns how many were tried. `each`: map, or that of a pool."""
+    due = WebhookDelivery.objects.due().order_by().filter(webhook=OuterRef("pk"))
+    hooks = Webhook.objects.filter(Exists(due)).order_by("pk").values_list("pk", flat=True)
+    return sum(each(_deliver_next, list(hooks[:AT_ONCE])))
+
+
+def _deliver_next(hook) -> int:
+    related = ("webhook__set_by", "webhook__template")
+    bulky = ("snapshot", "default_configuration", "previous_configuration", "field_rules")
+    due = WebhookDelivery.objects.due().filter(webhook=hook).select_related(*related)
+    delivery = due.defer(*(f"webhook__template__{name}" for name in bulky)).first()
+    if delivery is None or not _take(delivery):
+        return 0
+    if reason := why_silent(delivery.webhook):
+        _settle(delivery, state=State.CANCELLED, error=reason[:300], settled_at=timezone.now())
+    else:
+        _note(delivery, _send(delivery))
+    return 1
+
+
+def _take(delivery: WebhookDelivery) -> bool:
+    """One conditional UPDATE: of two agents exactly one gets it."""
+    seen = WebhookDelivery.objects.due().filter(pk=delivery.pk, attempts=delivery.attempts).order_by()
+    taken = seen.update(attempts=F("attempts") + 1, next_try_at=timezone.now() + LEASE)
+    delivery.attempts += 1
+    return bool(taken)
+
+
+def _send(delivery: WebhookDelivery) -> Reply:
+    try:
+        target = delivery.webhook.read()
+    except SecretsUnreadable:
+        return Reply(None, UNREADABLE, is_final=True)
+    return send(**target, event=ENDED, delivery=str(delivery.pk), body=delivery.body)
+
+
+def _note(delivery: WebhookDelivery, answer: Reply) -> None:
+    now = timezone.now()
+    said = {"status": answer.status, "error": answer.error[:300]}
+    if answer.ok:
+        _settle(delivery, **said, state=State.SENT, settled_at=now)
+        return
+    log.warning("webhook was not delivered", delivery=str(delivery.pk), attempt=delivery.attempts)
+    if answer.is_final or delivery.attempts > len(PAUSES):
+        _settle(delivery, **said, state=State.FAILED, settled_at=now)
+    else:
+        _settle(delivery, **said, next_try_at=now + PAUSES[delivery.attempts - 1])
+
+
+def _settle(delivery: WebhookDelivery, **values) -> None:
+    """Unless someone else has taken it meanwhile."""
+    ours = WebhookDelivery.objects.filter(pk=delivery.pk, state=State.QUEUED, attempts=delivery.attempts)
+    ours.update(**values)
+
+
+def run_forever(stop: threading.Event, interval: float = 2) -> None:
+    """Send what is due until told to stop; once a minute, forget what is of no use any more. Never raises."""
+    tidied = 0.0
+    with ThreadPoolExecutor(SENDERS, "webhooks") as pool:
+        while not stop.is_set():
+            close_old_connections()
+            try:
+                deliver_due(lambda step, hooks: pool.map(_alone(step), hooks))
+                if time.monotonic() > tidied + 60:
+                    WebhookDelivery.objects.tidy()
+                    tidied = time.monotonic()
+            except Exception:
+                log.exception("webhooks were not looked at")
+            stop.wait(interval)
+
+
+def _alone(step: Callable) -> Callable:
+    """In a thread of the pool: its own connection, and its faults stay with it."""
+
+    def go(hook) -> int:
+        close_old_connections()
+        try:
+            return step(hook)
+        except Exception:
+            log.exception("a webhook was not looked at", webhook=str(hook))
+            return 0
+
+    return go
