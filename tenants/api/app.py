@@ -12,6 +12,7 @@ from . import (
     runs,
     service_accounts,
     teams,
+    template_presets,
     templates,
     tenants,
     tokens,
@@ -21,7 +22,18 @@ from .problems import add_handlers
 ABOUT = """Everything the pages do, for scripts. Send a key as `Authorization: Bearer ZENPROKEY_...`: a personal token \
 (Settings, Your keys) or a service account's key. It can do what its account can do, or less when it is bound to one \
 organization or tenant. Organizations and tenants are named by id or by slug."""
-ROUTERS = (organizations, members, invitations, teams, roles, tenants, grants, templates, runs)
+ROUTERS = (
+    organizations,
+    members,
+    invitations,
+    teams,
+    roles,
+    tenants,
+    grants,
+    templates,
+    template_presets,
+    runs,
+)
 
 
 class Api(NinjaAPI):

@@ -79,7 +79,7 @@ def shown(run: TemplateRun) -> dict:
     }
 
 
-def _detail(run: TemplateRun) -> dict:
+def in_full(run: TemplateRun) -> dict:
     return {**shown(run), "configuration": seen_configuration(run)}
 
 
@@ -114,12 +114,12 @@ def run_start(request, organization: str, tenant: str, template: UUID, body: Run
     run = actions.queue_run(
         template=found, configuration=values, by=request.actor, key=request.key, continues=continues
     )
-    return _detail(run)
+    return in_full(run)
 
 
 @router.get(RUN, auth=needs(TenantPermission.TEMPLATE_VIEW), response=RunDetail)
 def run_get(request, organization: str, tenant: str, template: UUID, number: Number):
-    return _detail(_run(request, template, number))
+    return in_full(_run(request, template, number))
 
 
 @router.post(RUN + "/cancel", auth=needs(TenantPermission.TEMPLATE_RUN), response=RunDetail)
@@ -129,4 +129,4 @@ def run_cancel(request, organization: str, tenant: str, template: UUID, number: 
     if not may_cancel(request.user, found, request.tenant_permissions):
         refuse(request, TenantPermission.CHANGE, request.tenant)
     actions.cancel_run(run=found, by=request.actor)
-    return _detail(found)
+    return in_full(found)

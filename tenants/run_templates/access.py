@@ -10,6 +10,7 @@ from tenants.run_templates.models import Preset, RunTemplate
 NOT_A_RUNNER = (
     "Only some people may run {0}, and you aren't one of them. Ask whoever looks after the template."
 )
+NOT_AN_EDITOR = "Only those who may edit the template change its shared presets."
 
 
 def may_run(user, template: RunTemplate, rights) -> bool:
