@@ -13,6 +13,7 @@ from . import (
     service_accounts,
     teams,
     template_presets,
+    template_rules,
     templates,
     tenants,
     tokens,
@@ -32,6 +33,7 @@ ROUTERS = (
     grants,
     templates,
     template_presets,
+    template_rules,
     runs,
 )
 
