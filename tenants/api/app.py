@@ -12,6 +12,8 @@ from . import (
     runs,
     service_accounts,
     teams,
+    template_presets,
+    template_rules,
     templates,
     tenants,
     tokens,
@@ -21,7 +23,19 @@ from .problems import add_handlers
 ABOUT = """Everything the pages do, for scripts. Send a key as `Authorization: Bearer ZENPROKEY_...`: a personal token \
 (Settings, Your keys) or a service account's key. It can do what its account can do, or less when it is bound to one \
 organization or tenant. Organizations and tenants are named by id or by slug."""
-ROUTERS = (organizations, members, invitations, teams, roles, tenants, grants, templates, runs)
+ROUTERS = (
+    organizations,
+    members,
+    invitations,
+    teams,
+    roles,
+    tenants,
+    grants,
+    templates,
+    template_presets,
+    template_rules,
+    runs,
+)
 
 
 class Api(NinjaAPI):

@@ -11,6 +11,7 @@ from tenants.models.tenant_permissions import TenantPermission
 from tenants.run_templates import actions
 from tenants.run_templates.access import may_cancel, require_runner
 from tenants.run_templates.continuing import continued_with
+from tenants.run_templates.document.hidden import without_sealed
 from tenants.run_templates.document.parsed import seen_changes, seen_configuration
 from tenants.run_templates.models import TemplateRun
 from tenants.runs.connection import connect
@@ -44,7 +45,7 @@ class RunOut(Schema):
 
 class RunDetail(RunOut):
     configuration: dict[str, Any] = Field(
-        description="What was sent, without values that the template hides."
+        description="What was sent, without values that the template hides and with a mask for each new secret."
     )
 
 
@@ -79,8 +80,8 @@ def shown(run: TemplateRun) -> dict:
     }
 
 
-def _detail(run: TemplateRun) -> dict:
-    return {**shown(run), "configuration": seen_configuration(run)}
+def in_full(run: TemplateRun) -> dict:
+    return {**shown(run), "configuration": without_sealed(seen_configuration(run))}
 
 
 def _template(request, pk: UUID):
@@ -114,12 +115,12 @@ def run_start(request, organization: str, tenant: str, template: UUID, body: Run
     run = actions.queue_run(
         template=found, configuration=values, by=request.actor, key=request.key, continues=continues
     )
-    return _detail(run)
+    return in_full(run)
 
 
 @router.get(RUN, auth=needs(TenantPermission.TEMPLATE_VIEW), response=RunDetail)
 def run_get(request, organization: str, tenant: str, template: UUID, number: Number):
-    return _detail(_run(request, template, number))
+    return in_full(_run(request, template, number))
 
 
 @router.post(RUN + "/cancel", auth=needs(TenantPermission.TEMPLATE_RUN), response=RunDetail)
@@ -129,4 +130,4 @@ def run_cancel(request, organization: str, tenant: str, template: UUID, number: 
     if not may_cancel(request.user, found, request.tenant_permissions):
         refuse(request, TenantPermission.CHANGE, request.tenant)
     actions.cancel_run(run=found, by=request.actor)
-    return _detail(found)
+    return in_full(found)

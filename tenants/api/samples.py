@@ -7,6 +7,8 @@ from orgs.teams.access import teams_visible_to
 from tenants.access.gate import tenant_permissions_of, tenants_visible_to
 from tenants.credentials import keys
 from tenants.models.tenant_permissions import TenantPermission
+from tenants.run_templates.access import may_run
+from tenants.run_templates.presets import presets_for
 
 
 def samples_of(user) -> dict:
@@ -33,8 +35,11 @@ def _of_organization(organization):
 
 def _of_tenant(user, tenant, rights) -> dict:
     found = {"tenant": tenant.slug, "grant": tenant.grants.valid().values_list("pk", flat=True).first()}
-    if TenantPermission.TEMPLATE_VIEW in tenant_permissions_of(user, tenant, rights):
+    held = tenant_permissions_of(user, tenant, rights)
+    if TenantPermission.TEMPLATE_VIEW in held:
         template = tenant.templates.listed().defer("snapshot").first()
         number = template and template.runs.values_list("number", flat=True).first()
         found |= {"template": template and template.pk, "number": number}
+        if template and may_run(user, template, held):
+            found["preset"] = presets_for(template, user).values_list("pk", flat=True).first()
     return found

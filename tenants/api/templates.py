@@ -156,7 +156,8 @@ def shown_code(version: CodeVersion) -> dict:
     }
 
 
-def _changeable(request, pk: UUID) -> RunTemplate:
+def changeable(request, pk: UUID) -> RunTemplate:
+    """The template, for those who may edit it."""
     template = get_object_or_404(request.tenant.templates, pk=pk)
     if not may_edit(request.user, template, request.tenant_permissions):
         refuse(request, TenantPermission.TEMPLATE_DELETE, request.tenant)
@@ -220,7 +221,7 @@ def template_get(request, organization: str, tenant: str, template: UUID):
 @router.patch(TEMPLATE, auth=needs(TenantPermission.TEMPLATE_VIEW), response=TemplateDetail)
 def template_update(request, organization: str, tenant: str, template: UUID, body: TemplateChange):
     """Change name, description, requirements or code: of your own templates, or of any if you can delete templates."""
-    found = _changeable(request, template)
+    found = changeable(request, template)
     now = {name: getattr(found, name) for name in ("name", "description", "requirements")}
     new = body.dict(exclude={"code"}, exclude_none=True)
     values = checked(EditForm(now | new, tenant=request.tenant, template=found))
@@ -259,7 +260,7 @@ def code_add(request, organization: str, tenant: str, template: UUID, use: bool 
 
     With `use=true`, its runs use the code from now on, if every step of the template is in it.
     """
-    found = _changeable(request, template)
+    found = changeable(request, template)
     version = _received(request, found)
     if use and version != found.code:
         actions.change_code(template=found, code=version, by=request.actor)
@@ -280,4 +281,4 @@ def _received(request, template: RunTemplate) -> CodeVersion:
 @router.delete(TEMPLATE, auth=needs(TenantPermission.TEMPLATE_VIEW), response={204: None})
 def template_delete(request, organization: str, tenant: str, template: UUID):
     """Delete a template and the record of its re-runs; the runs inside ZenML stay."""
-    actions.delete_template(template=_changeable(request, template), by=request.actor)
+    actions.delete_template(template=changeable(request, template), by=request.actor)

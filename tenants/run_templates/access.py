@@ -12,6 +12,7 @@ NOT_A_RUNNER = (
     "Only some people may run {0}, and you aren't one of them. Ask whoever looks after the template."
 )
 HAS_A_GUARD = "This run's pipeline has a template with rules, {0}. Run that template instead."
+NOT_AN_EDITOR = "Only those who may edit the template change its shared presets."
 
 
 def may_run(user, template: RunTemplate, rights) -> bool:

@@ -15,7 +15,7 @@ from orgs.audit.models import AuditEvent
 from orgs.users.models import Actor
 from tenants.run_templates.document.configuration import DocumentFault
 from tenants.run_templates.document.drafts import ONCE, Draft, fresh, with_paths
-from tenants.run_templates.document.hidden import sealed
+from tenants.run_templates.document.hidden import sealed, without_sealed
 from tenants.run_templates.document.parsed import Document
 from tenants.run_templates.engine.sealed_secrets import sealer
 from zenpro_site.common.refusals import Refused
@@ -24,6 +24,7 @@ from .models import Preset, RunTemplate
 
 MOST_PRESETS = 100  # of one template for one person, shared ones among them
 NAME_TAKEN = "There is already a preset with that name."
+NO_LONGER_FITS = "Nothing was started: the preset “{0}” no longer fits."
 
 
 class PresetRefused(Refused):
@@ -49,6 +50,12 @@ def draft_of(preset: Preset, unchanged: Document) -> Draft:
         problem = f"The preset “{preset}” also sets {what} can’t be set any more. Replace the preset."
         draft.problems.append(DocumentFault("", problem))
     return draft
+
+
+def seen_configuration_of(preset: Preset, unchanged: Document) -> dict[str, Any]:
+    """What it sets, as a document of nothing else, without what is hidden or gone; secrets are not shown."""
+    found = with_paths(Draft(unchanged.with_values({})), preset.values)
+    return without_sealed(unchanged.rules.without_hidden(found.document))
 
 
 def values_set(document: Document) -> dict[str, Any]:
@@ -80,6 +87,20 @@ def rename_preset(*, preset: Preset, name: str, is_shared: bool, by: Actor) -> P
     """Another name, and whether others see it. Raises PresetRefused."""
     preset.name, preset.is_shared = name, is_shared
     return _saved(preset, lambda: _record("preset.renamed", preset, by, after=_words(preset)))
+
+
+@transaction.atomic
+def change_preset(
+    *, preset: Preset, name: str, is_shared: bool, document: Document | None, by: Actor
+) -> None:
+    """Name, who sees it and what it sets, all or nothing; `document` None leaves the values. What is the same already
+    leaves no row. Raises PresetRefused.
+    """
+    before = (preset.name, preset.is_shared)
+    if document is not None and _checked(preset.template, document) != preset.values:
+        replace_preset(preset=preset, document=document, by=by)
+    if before != (name, is_shared):
+        rename_preset(preset=preset, name=name, is_shared=is_shared, by=by)
 
 
 @transaction.atomic

@@ -61,6 +61,7 @@ from .walk import modules
 pytestmark = pytest.mark.thorough
 
 PARAMETER = re.compile(r"{(\w+)}")
+ROUNDS = "steps.train.parameters.rounds"
 OWN_KEY = everybody(GONE) | {"anonymous": LOGIN, "disabled": LOGIN, "member": OK}
 MATRIX = {
     "organization_list": SIGNED_IN,
@@ -111,6 +112,16 @@ MATRIX = {
     "template_delete": CHANGES_TEMPLATES,
     "code_list": SEES_TEMPLATES,
     "code_add": CHANGES_TEMPLATES,
+    "rules_get": CHANGES_TEMPLATES,
+    "rules_replace": CHANGES_TEMPLATES,
+    "runners_get": CHANGES_TEMPLATES,
+    "runners_replace": CHANGES_TEMPLATES,
+    "preset_list": RUNS_TEMPLATES,
+    "preset_create": RUNS_TEMPLATES,
+    "preset_get": RUNS_TEMPLATES,
+    "preset_update": CHANGES_TEMPLATES,  # a shared one
+    "preset_delete": CHANGES_TEMPLATES,
+    "preset_run": RUNS_TEMPLATES,
     "run_list": SEES_TEMPLATES,
     "run_start": RUNS_TEMPLATES,
     "run_get": SEES_TEMPLATES,
@@ -189,6 +200,12 @@ DEEDS = {
     "template_update": Deed(lambda w: {"name": "weekly"}),
     "template_delete": Deed(before=lambda w: w.template.runs.all().delete()),
     "code_add": Deed(lambda w: packed(EXAMPLE)),
+    "rules_replace": Deed(lambda w: {"rules": [{"path": ROUNDS, "kind": "locked"}]}),
+    "runners_replace": Deed(lambda w: {"narrowed": True, "roles": ["viewer"]}),
+    "preset_create": Deed(lambda w: {"name": "Weekly"}),
+    "preset_update": Deed(lambda w: {"name": "Weekly"}),
+    "preset_delete": Deed(),
+    "preset_run": Deed(),
     "run_start": Deed(),
     "run_cancel": Deed(),
     "service_account_create": Deed(lambda w: {"name": "nightly"}),

@@ -23,6 +23,7 @@ from tenants.run_templates.document.schema import (
 )
 
 Seal = Callable[[str], str]
+NOT_SHOWN = f"{MASK} (not shown)"  # the mask of no recorded secret: sent back, it has to be entered again
 
 
 def sealed(document: dict[str, Any], description: Description, seal: Seal) -> dict[str, Any]:
@@ -128,3 +129,12 @@ def plainly(value: Any) -> Any:
     if isinstance(value, list):
         return [plainly(one) for one in value]
     return {key: plainly(one) for key, one in value.items()}
+
+
+def without_sealed(value: Any) -> Any:
+    """A value for programs to read: what is sealed is not shown, and can't be sent back by mistake."""
+    if isinstance(value, list):
+        return [without_sealed(one) for one in value]
+    if isinstance(value, dict):
+        return {key: without_sealed(one) for key, one in value.items()}
+    return NOT_SHOWN if isinstance(value, str) and value.startswith(SEALED) else value

@@ -13,7 +13,7 @@ from tenants.access.gate import tenant_view
 from tenants.hosting.base import TenantNotFound
 from tenants.models.tenant_permissions import TenantPermission
 from tenants.run_templates import actions, presets
-from tenants.run_templates.access import may_change_preset, may_edit, require_runner
+from tenants.run_templates.access import NOT_AN_EDITOR, may_change_preset, may_edit, require_runner
 from tenants.run_templates.document.drafts import ONCE, examined, fresh, from_post, like
 from tenants.run_templates.document.parsed import Document
 from tenants.run_templates.engine.sealed_secrets import sealer
@@ -95,7 +95,7 @@ def run(request, template, preset):
     chosen = get_object_or_404(presets.presets_for(template, request.user), pk=preset)
     draft = examined(presets.draft_of(chosen, Document.of(template)))
     if draft.problems:
-        messages.error(request, f"Nothing was started: the preset “{chosen}” no longer fits.")
+        messages.error(request, presets.NO_LONGER_FITS.format(chosen))
         return redirect(f"{_url(request, 'run', template.pk)}?preset={chosen.pk}")
     try:
         made = actions.queue_run(template=template, configuration=draft.parsed, by=request.actor)
@@ -152,7 +152,7 @@ def _template(request, pk):
 def _changeable(request, template, pk) -> Preset:
     preset = get_object_or_404(presets.presets_for(template, request.user), pk=pk)
     if not _may_change(request, preset):
-        raise PermissionDenied("Only those who may edit the template change its shared presets.")
+        raise PermissionDenied(NOT_AN_EDITOR)
     return preset
 
 
