@@ -53,6 +53,8 @@ class FakeTenantClient:
         self.logs: dict[str, list] = {}
         self.created: list[dict] = []
         self.repositories: dict[str, dict] = {}
+        self.stacks: dict[str, dict] = {}
+        self.flavors: dict[str, dict] = {}  # "type.name": answer
 
     # -- for tests
 
@@ -285,6 +287,14 @@ class FakeTenantClient:
     def snapshot(self, snapshot_id):
         self._asked("snapshot")
         return self._known(self.snapshots, snapshot_id)
+
+    def stack(self, stack_id):
+        self._asked("stack")
+        return self._known(self.stacks, stack_id)
+
+    def flavor(self, kind, name):
+        self._asked("flavor")
+        return self.flavors.get(f"{kind}.{name}", {})
 
     def create_snapshot(self, body):
         self._asked("create_snapshot")
