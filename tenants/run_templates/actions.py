@@ -47,6 +47,7 @@ from tenants.usage.quotas import refusal_of_rerun
 from zenpro_site.common.refusals import Refused
 
 from .code_actions import missing
+from .component_schemas import with_components
 from .continuing import Continuation
 from .models import CodeVersion, RunTemplate, Sweep, TemplateRun
 from .remembered import Needs, prepared_of
@@ -182,7 +183,7 @@ def _recorded(tenant: Tenant, run_id: UUID | str, person) -> tuple[Run, dict[str
     client = connect(person, tenant)
     run = client.run(run_id)
     _check_repeatable(run, tenant)
-    snapshot = client.snapshot(run.snapshot_id)
+    snapshot = with_components(client, run, client.snapshot(run.snapshot_id))
     _check_storable(snapshot)
     return run, snapshot
 

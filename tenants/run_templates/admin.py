@@ -6,10 +6,13 @@ from . import actions
 from .models import (
     CodeTry,
     CodeVersion,
+    NoticeDefault,
     Preset,
     PushKey,
+    RunNotice,
     RunTemplate,
     Sweep,
+    TemplateNotice,
     TemplateRun,
     TemplateRunner,
 )
@@ -132,6 +135,36 @@ class PresetAdmin(ReadOnlyAdmin):
     list_filter = ["is_shared", "template__tenant__organization"]
     list_select_related = ["template", "created_by"]
     search_fields = ["name", "template__name", "created_by__email"]
+
+
+@admin.register(RunNotice)
+class RunNoticeAdmin(ReadOnlyAdmin):
+    """People choose for themselves whether they are told."""
+
+    list_display = ["run", "person", "is_wanted"]
+    list_filter = ["is_wanted"]
+    list_select_related = ["run__template", "person"]
+    search_fields = ["run__template__name", "person__email"]
+
+
+@admin.register(TemplateNotice)
+class TemplateNoticeAdmin(ReadOnlyAdmin):
+    """The same for all runs of a template."""
+
+    list_display = ["template", "person", "when"]
+    list_filter = ["when"]
+    list_select_related = ["template", "person"]
+    search_fields = ["template__name", "person__email"]
+
+
+@admin.register(NoticeDefault)
+class NoticeDefaultAdmin(ReadOnlyAdmin):
+    """The same for the runs a person starts."""
+
+    list_display = ["person", "when"]
+    list_filter = ["when"]
+    list_select_related = ["person"]
+    search_fields = ["person__email"]
 
 
 @admin.register(CodeTry)

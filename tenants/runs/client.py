@@ -475,6 +475,15 @@ class TenantClient:
         """A registered repository; its own settings, which may hold secrets, are in metadata.config."""
         return item(self.call("GET", f"/code_repositories/{checked_id(repository_id)}"))
 
+    def stack(self, stack_id: Id) -> Json:
+        """A stack with its components by their types, in metadata.components."""
+        return item(self.call("GET", f"/stacks/{checked_id(stack_id)}"))
+
+    def flavor(self, kind: str, name: str) -> Json:
+        """The flavor of this type and name, with its schema in metadata.config_schema; {} when there is none."""
+        found = self.pages("/flavors", 1, 1, type=kind, name=name, hydrate=True)
+        return next((one for one in found.items if one.get("name") == name), {})
+
     def create_snapshot(self, body: Json) -> Json:
         """Body: rerun.md section 2, step 4. Unknown step parameters are accepted silently: validate before."""
         return item(self.call("POST", dialects.snapshots_path(self.release), json=body))

@@ -15,6 +15,7 @@ from itertools import islice
 from typing import Any
 
 from tenants.run_templates.document import run_names
+from tenants.run_templates.document.components import StackComponent, allowed_settings, components_of
 from tenants.run_templates.document.hidden import hidden_places
 from tenants.run_templates.document.messages import place_of
 from tenants.run_templates.document.schema import (
@@ -41,6 +42,7 @@ MAX_PROBLEMS = 50
 LONGEST_TEXT = 80  # of what someone wrote, in a sentence about it
 MAX_INTEGER = 2**63 - 1
 PLACEHOLDERS = ("date", "time")
+FILLED_IN = "“${” is not allowed here: ZenML could fill in an environment variable."
 
 _TEXT = {"type": ["string", "null"], "maxLength": 250}
 _SWITCH = {"type": ["boolean", "null"]}
@@ -176,7 +178,12 @@ class Recorded:
     @cached_property
     def default(self) -> dict[str, Any]:
         """The document that repeats the run; to be read, not to be changed."""
-        return default_configuration(self.snapshot, self.schema)
+        return default_configuration(self.snapshot, self.schema, self.components)
+
+    @cached_property
+    def components(self) -> tuple[StackComponent, ...]:
+        """Stack components that have something to set."""
+        return components_of(self.snapshot)
 
     @cached_property
     def words(self) -> dict[str, str]:
@@ -185,15 +192,18 @@ class Recorded:
 
 
 def default_configuration(
-    snapshot: Mapping[str, Any], description: Description | None = None
+    snapshot: Mapping[str, Any],
+    description: Description | None = None,
+    components: tuple[StackComponent, ...] | None = None,
 ) -> dict[str, Any]:
     """The document that repeats the recorded run, every parameter written out.
 
-    What is too large for a page is left out, as what a document leaves out is as in the template.
+    `components`: those of the template, for a snapshot that is none of a template. What is too large for a page is left out, as what a document leaves out is as in the template.
     """
     metadata = mapping(snapshot.get("metadata"))
     pipeline = mapping(metadata.get("pipeline_configuration"))
     description = description or describe(snapshot)
+    components = components_of(snapshot) if components is None else components
     room = Room(SETTINGS_VALUES, SETTINGS_CHARACTERS)
     tags, extra = tag_names(pipeline.get("tags")), mapping(pipeline.get("extra"))
     document: dict[str, Any] = {
@@ -201,7 +211,7 @@ def default_configuration(
         "enable_cache": pipeline.get("enable_cache"),
         "tags": tags if room.takes(tags) else [],
         "extra": extra if room.takes(extra) else {},
-        **_given(pipeline, ("model", "settings", "retry"), room),
+        **_given(pipeline, ("model", "settings", "retry"), components, room),
     }
     if description.is_dynamic:
         document["parameters"] = {entry.name: entry.default for entry in description.parameters}
@@ -209,18 +219,23 @@ def default_configuration(
     document["steps"] = {
         step.name: {
             "parameters": {entry.name: entry.default for entry in step.fields},
-            **_given(mapping(mapping(configurations.get(step.name)).get("config")), STEP_SETTINGS, room),
+            **_given(_config(configurations, step.name), STEP_SETTINGS, components, room),
         }
         for step in description.steps
     }
     return document
 
 
-def _given(recorded: Mapping[str, Any], keys: Iterable[str], room: Room) -> dict[str, Any]:
-    """Those settings that were set in the recorded run; of `settings` only the resources."""
+def _config(configurations: Mapping[str, Any], step: str) -> dict[str, Any]:
+    return mapping(mapping(configurations.get(step)).get("config"))
+
+
+def _given(recorded, keys: Iterable[str], components, room: Room) -> dict[str, Any]:
+    """Those settings that were set in the recorded run; of `settings` the resources, and what components allow."""
     found = {key: recorded.get(key) for key in keys}
     resources = mapping(found.get("settings")).get("resources")
-    found["settings"] = {"resources": resources} if resources else None
+    own = allowed_settings(found.get("settings"), components)
+    found["settings"] = {**({"resources": resources} if resources else {}), **own}
     return {key: value for key, value in found.items() if _nothing(value) is not None and room.takes(value)}
 
 
@@ -316,11 +331,12 @@ def problems_of(document: Any, recorded: Recorded) -> list[DocumentFault]:
 
 def _problems(document, recorded: Recorded) -> Iterator[DocumentFault]:
     budget, description, default = Budget(), recorded.schema, recorded.default
+    components = {one.key: one for one in recorded.components}
     yield from _unsafe(document, description, default)
     yield from _check_run_name(document, recorded)
-    yield from _check_settings(document, default, RUN_SETTINGS, "", budget)
+    yield from _check_settings(document, default, RUN_SETTINGS, "", components, budget)
     yield from _check_pipeline_parameters(document, description, budget)
-    yield from _check_steps(document, description, default, budget)
+    yield from _check_steps(document, description, default, components, budget)
     yield from _check_skipped(document, description)
 
 
@@ -427,7 +443,9 @@ def _misused_placeholder(name: str, known: list[str]) -> str:
     return ""
 
 
-def _check_settings(document, default, schemas, prefix, budget: Budget) -> Iterator[DocumentFault]:
+def _check_settings(
+    document, default, schemas, prefix, components, budget: Budget
+) -> Iterator[DocumentFault]:
     """The allowlisted keys of the run or of one step; all others are refused by name."""
     structure = ("parameters",) if prefix else ("run_name", "parameters", "steps")
     for key, value in document.items():
@@ -437,16 +455,38 @@ def _check_settings(document, default, schemas, prefix, budget: Budget) -> Itera
         if key not in schemas:
             yield DocumentFault(path, _why_not(key, prefix))
         elif not same(value, default.get(key)):
-            yield from _check_setting(path, schemas[key], value, default.get(key), budget)
+            recorded = default.get(key)
+            if key == "settings" and isinstance(value, dict):
+                yield from _check_components(path, value, mapping(recorded), components, budget)
+                value = {name: one for name, one in value.items() if name not in components}
+            yield from _check_setting(path, schemas[key], value, recorded, components, budget)
+
+
+def _check_components(path: str, settings, default, components, budget: Budget) -> Iterator[DocumentFault]:
+    """What is known of a component by its schema may be set, each to what the schema allows or to nothing."""
+    for key, component in components.items():
+        given, recorded = settings.get(key), mapping(default.get(key))
+        if given is not None and not isinstance(given, dict):
+            yield fault_within(path, [key], "Enter keys and values.")
+        for name, value in mapping(given).items():
+            entry = component.by_name.get(name)
+            if entry is None:
+                yield fault_within(path, [key, name], f"“{cut(name)}” cannot be set here.")
+            elif isinstance(value, str) and "${" in value and value != recorded.get(name):
+                yield fault_within(path, [key, name], FILLED_IN)
+            elif value is not None and not same(value, recorded.get(name)):
+                for within, text in located(entry.schema, value, budget)[:1]:
+                    yield fault_within(path, [key, name, *within], text)
 
 
 def _check_setting(
-    path: str, schema: Mapping[str, Any], value: Any, recorded: Any, budget: Budget
+    path: str, schema: Mapping[str, Any], value: Any, recorded: Any, components, budget: Budget
 ) -> Iterator[DocumentFault]:
     if path.endswith("settings"):
         locked = [key for key in mapping(value) if key != "resources"]
         if locked:
-            message = f"“{cut(locked[0])}” cannot be set here; only “resources” can."
+            known = " and ".join(f"“{cut(key)}”" for key in ("resources", *components))
+            message = f"“{cut(locked[0])}” cannot be set here; only {known} can."
             yield DocumentFault(f"{path}.{locked[0]}", message)
             return
     faults = located(schema, _without_recorded(value, recorded, schema), budget)
@@ -499,7 +539,9 @@ def _check_pipeline_parameters(document, description: Description, budget: Budge
         yield from _check_parameters(parameters, "parameters", description, "the pipeline", budget)
 
 
-def _check_steps(document, description: Description, default, budget: Budget) -> Iterator[DocumentFault]:
+def _check_steps(
+    document, description: Description, default, components, budget: Budget
+) -> Iterator[DocumentFault]:
     steps = document.get("steps")
     if steps is not None and not isinstance(steps, dict):
         yield DocumentFault("steps", "Enter the steps as keys and values.")
@@ -512,7 +554,8 @@ def _check_steps(document, description: Description, default, budget: Budget) ->
         elif step is not None and not isinstance(step, dict):
             yield DocumentFault(path, "Enter keys and values, such as “parameters:”.")
         elif step:
-            yield from _check_settings(step, default["steps"][name], STEP_SETTINGS, f"{path}.", budget)
+            recorded = default["steps"][name]
+            yield from _check_settings(step, recorded, STEP_SETTINGS, f"{path}.", components, budget)
             if step.get("parameters") is not None:
                 yield from _check_parameters(
                     step["parameters"], f"{path}.parameters", description, f"step “{name}”", budget

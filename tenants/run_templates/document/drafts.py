@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 
 import yaml
 
+from tenants.run_templates.document.component_settings import settings_of
 from tenants.run_templates.document.configuration import (
     DEEPEST_DOCUMENT,
     MAX_VALUES,
@@ -76,7 +77,8 @@ ONCE = ("skip_successful_steps", "steps_to_skip")  # how one run continued anoth
 def like(unchanged: Document, snapshot: Mapping[str, Any]) -> Draft:
     """A draft with what a run was set to, of which this is the snapshot; values the template has no place for are
     only remembered. What the run did not set is not set either."""
-    given, default = default_configuration(snapshot), unchanged.default
+    default, components = unchanged.default, unchanged.recorded.components
+    given = default_configuration(snapshot, components=components)
     steps, kept = mapping(given.get("steps")), mapping(default.get("steps"))
     values = {**default, **_settings_like(default, given, RUN_SETTINGS)}
     if "parameters" in default:
@@ -220,7 +222,7 @@ def _from_post(unchanged: Document, data, files: Mapping[str, Any]) -> Draft:
     if data.get("shown") == "yaml":
         return _from_yaml(base, data.get("yaml", "").replace("\r\n", "\n"))
     shown = unchanged.schema if data.get("shown") == "form" else NOTHING
-    read = parse_form(shown, data, base.values)
+    read = parse_form(shown, data, base.values, unchanged.recorded.components)
     draft = Draft(unchanged.with_values(read.document), read.raw, list(read.problems))
     draft.reshaped = read.reshaped
     return draft
@@ -282,7 +284,7 @@ def reset(draft: Draft, path: str) -> Draft:
         _parameters(document, entry.step)[entry.name] = _parameters(original, entry.step)[entry.name]
     elif parameter := _parameter_around(parsed, path):
         _put(document, parameter, _with_default_at(parsed, parameter, path))
-    elif found := setting_at(path, parsed.schema.by_step):
+    elif found := setting_at(path, parsed.schema.by_step, settings_of(parsed.recorded.components)):
         step, setting = found
         where = ("steps", step) if step else ()
         setting.assign(_holder(document, *where), setting.value(_holder(original, *where)))

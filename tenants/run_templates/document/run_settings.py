@@ -5,7 +5,7 @@ An input that is empty says that nothing is set. A value stays as it is written 
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -23,6 +23,7 @@ class SettingField(Field):
     """The input of a setting; `range` says in what it is counted."""
 
     about: str = ""
+    group: str = ""  # of the settings of a stack component, for people
 
     @property
     def range(self) -> str:
@@ -155,10 +156,13 @@ OF_STEP = (Setting(("enable_cache",), "Cache", Kind.ENUM, choices=CACHE), *SHARE
 _BY_PATH = {setting.path: setting for setting in OF_RUN}
 
 
-def setting_at(path: str, steps: Mapping[str, Any]) -> tuple[str, Setting] | None:
-    """(step or "" for the run, setting) that a path means; `steps`: by their names."""
-    if path in _BY_PATH:
-        return "", _BY_PATH[path]
+def setting_at(
+    path: str, steps: Mapping[str, Any], more: Iterable[Setting] = ()
+) -> tuple[str, Setting] | None:
+    """(step or "" for the run, setting) that a path means; `steps`: by their names; `more`: others of the run."""
+    of_run = {**_BY_PATH, **{setting.path: setting for setting in more}}
+    if path in of_run:
+        return "", of_run[path]
     for setting in OF_STEP:
         name = path.removeprefix("steps.").removesuffix(f".{setting.path}")
         if path == f"steps.{name}.{setting.path}" and name in steps:

@@ -3,11 +3,13 @@
 What a form does not post stays as in the document it began with.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
+from tenants.run_templates.document.component_settings import settings_of
+from tenants.run_templates.document.components import StackComponent
 from tenants.run_templates.document.configuration import DocumentFault, values_of
 from tenants.run_templates.document.form_data import (
     OFF,
@@ -34,7 +36,12 @@ class Submission:
     reshaped: list[str] = field(default_factory=list)  # paths that have other inputs than the form had
 
 
-def parse_form(description: Description, data: Mapping[str, Any], base: Mapping[str, Any]) -> Submission:
+def parse_form(
+    description: Description,
+    data: Mapping[str, Any],
+    base: Mapping[str, Any],
+    components: Iterable[StackComponent] = (),
+) -> Submission:
     """The document a form makes of `base`, the document it was filled from (the template's default, or YAML).
 
     `data` is a QueryDict or a plain mapping. Never raises; whether values are in range is for problems_of().
@@ -43,7 +50,7 @@ def parse_form(description: Description, data: Mapping[str, Any], base: Mapping[
     reading, inside = Reading(_texts(data)), trees(description, before)
     for path, read in GENERAL:
         _take(path, read, reading, document)
-    _take_settings(reading, document)
+    _take_settings(reading, document, components)
     for entry in description.fields:
         node, was = inside.get(entry.path), before[entry.path]
         value = read_node(node, reading) if node else read_leaf(entry, (), was, reading, entry.path)
@@ -84,8 +91,8 @@ def _take(path, read, reading: Reading, document) -> None:
         document[path] = value
 
 
-def _take_settings(reading: Reading, document) -> None:
-    for setting in OF_RUN:
+def _take_settings(reading: Reading, document, components: Iterable[StackComponent]) -> None:
+    for setting in [*OF_RUN, *settings_of(components)]:
         _take_setting(setting, setting.path, document, reading)
     for name, step in mapping(document.get("steps")).items():
         for setting in OF_STEP if isinstance(step, dict) else ():

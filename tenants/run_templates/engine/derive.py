@@ -14,6 +14,7 @@ from uuid import UUID
 
 from tenants.hosting.answers import identifier
 from tenants.hosting.base import TenantConflict, TenantNotFound, TenantRefused
+from tenants.run_templates.document.components import StackComponent, components_of, merged_settings
 from tenants.run_templates.document.configuration import Change, changes, default_configuration
 from tenants.run_templates.document.hidden import revealed
 from tenants.run_templates.document.schema import Description, describe, mapping
@@ -157,8 +158,9 @@ def snapshot_body(template: RunTemplate, document: Mapping[str, Any]) -> Json:
     snapshot = deepcopy(template.snapshot)
     metadata = snapshot["metadata"]
     default, description = default_configuration(snapshot), describe(snapshot)
+    components = components_of(snapshot)
     for change in changes(default, document):
-        _apply(_in_clear(change, template, description, metadata), metadata)
+        _apply(_in_clear(change, template, description, metadata), metadata, components)
     _apply_cache_switch(default, document, metadata)
     return {
         "project": str(template.project_id),
@@ -210,16 +212,13 @@ def _code_reference(snapshot: Mapping[str, Any]) -> Json | None:
     return {**known, "code_repository": mapping(repository).get("id", repository)}
 
 
-def _apply(change: Change, metadata: Json) -> None:
+def _apply(change: Change, metadata: Json, components: tuple[StackComponent, ...]) -> None:
     for holder in _holders(change.step, metadata):
         if change.is_parameter:
             holder["parameters"] = {**mapping(holder.get("parameters")), change.name: change.after}
         elif change.name == "settings":
-            resources = mapping(change.after).get("resources")
-            others = {
-                key: value for key, value in mapping(holder.get("settings")).items() if key != "resources"
-            }
-            holder["settings"] = {**others, "resources": resources} if resources else others
+            wanted = (change.before, change.after, components)
+            holder["settings"] = merged_settings(holder.get("settings"), *wanted)
         elif change.name == "extra":
             holder["extra"] = change.after or {}
         elif change.name == "model":

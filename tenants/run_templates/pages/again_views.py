@@ -1,5 +1,6 @@
 """The two doors of every run: run it again, or run it again with changes; and what that asks for once."""
 
+from dataclasses import replace
 from datetime import timedelta
 from urllib.parse import urlencode
 from uuid import UUID
@@ -16,6 +17,7 @@ from tenants.hosting.base import TenantNotFound
 from tenants.models.tenant_permissions import TenantPermission
 from tenants.run_templates import actions
 from tenants.run_templates.access import may_edit, needed_to_run_again, require_runner
+from tenants.run_templates.component_schemas import with_components
 from tenants.run_templates.document.drafts import ONCE
 from tenants.run_templates.document.parsed import Document
 from tenants.run_templates.models import RunTemplate
@@ -24,6 +26,7 @@ from tenants.run_templates.pages.forms import NeedsForm, SaveForm
 from tenants.run_templates.pages.presentation import SourceRun, source_of
 from tenants.run_templates.pages.tried import try_of
 from tenants.run_templates.remembered import Needs, fitting_code, known_needs, last_template, prepared_of
+from tenants.runs.client import TenantClient
 from tenants.runs.reading import ask
 from zenpro_site.common.refusals import Refused
 
@@ -36,7 +39,8 @@ DOORS = ("run", "change")
 def again(request, run):
     """One click: the run once more as it was or, with `do=change`, the form with its values.
 
-    A run that no template made needs one that no list shows. Making it takes two calls to the tenant's server.
+    A run that no template made needs one that no list shows. Making it takes three calls to the tenant's server,
+    and one for each stack component that has settings.
     """
     rerun = rerun_of(request.tenant, run)
     template = rerun.template if rerun else prepared_of(request.tenant, run)
@@ -191,9 +195,15 @@ def _save(request, form: SaveForm, template: RunTemplate) -> bool:
 
 def _source(request, run: UUID):
     try:
-        return ask(request.user, request.tenant, lambda client: source_of(client, run))
+        return ask(
+            request.user, request.tenant, lambda client: _with_components(client, source_of(client, run))
+        )
     except TenantNotFound as error:
         raise Http404(error.reason) from error
+
+
+def _with_components(client: TenantClient, source: SourceRun) -> SourceRun:
+    return replace(source, snapshot=with_components(client, source.run, source.snapshot))
 
 
 def _pipeline(source: SourceRun) -> str:

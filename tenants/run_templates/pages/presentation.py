@@ -20,6 +20,7 @@ from django.utils import timezone
 from tenants.hosting.base import TenantNotFound
 from tenants.models import Tenant
 from tenants.run_templates.access import may_change_preset
+from tenants.run_templates.document.component_settings import settings_of
 from tenants.run_templates.document.configuration import (
     Change,
     DocumentFault,
@@ -165,7 +166,9 @@ class ChangeView:
     def _words(self, value: Any) -> str:
         """Of a setting the parts that it has: "max_retries 2, delay 30"."""
         inside = value if isinstance(value, dict) and not self.change.is_parameter else {}
-        inside = mapping(inside.get("resources")) or inside if self.change.name == "settings" else inside
+        if self.change.name == "settings":
+            groups = [one if isinstance(one, dict) else {key: one} for key, one in inside.items()]
+            inside = {key: one for group in groups for key, one in group.items()}
         return ", ".join(f"{key} {in_words(one)}" for key, one in inside.items()) or in_words(value)
 
     @property
@@ -243,7 +246,11 @@ class DraftEditor:
     @cached_property
     def general(self) -> StepView:
         """What can be set for the whole run."""
-        return StepView("more", "", [], self._settings("more", "", OF_RUN))
+        return StepView("more", "", [], self._settings("more", "", self._of_run))
+
+    @cached_property
+    def _of_run(self) -> list[Setting]:
+        return [*OF_RUN, *settings_of(self.draft.parsed.recorded.components)]
 
     @property
     def groups(self) -> list[StepView]:
@@ -271,7 +278,7 @@ class DraftEditor:
     @cached_property
     def _with_more(self) -> frozenset[str]:
         """Steps whose settings find room in the form."""
-        room = min(MAX_INPUTS - self._needed - len(OF_RUN), MOST_SETTINGS) // len(OF_STEP)
+        room = min(MAX_INPUTS - self._needed - len(self._of_run), MOST_SETTINGS) // len(OF_STEP)
         return frozenset(step.name for step in self.description.steps[: max(room, 0)])
 
     @property
@@ -293,7 +300,7 @@ class DraftEditor:
         """The path of the setting a problem belongs to, or ""."""
         if not problem.path or self._field_of(problem):
             return ""
-        places = [setting.entry("").path for setting in OF_RUN]
+        places = [setting.entry("").path for setting in self._of_run]
         step = self._step_of(problem.path)
         if step:
             places = [setting.entry(step).path for setting in OF_STEP]

@@ -163,7 +163,7 @@ class TestOneClick:
         assert (made.created_by, made.changes, made.configuration) == (person, [], DEFAULT)
         assert timedelta(seconds=4) < made.start_after - made.queued_at <= timedelta(seconds=5)
         assert deeds()[-2:] == ["template.prepared", "template_run.queued"]
-        assert server.calls == ["run", "snapshot"]
+        assert server.calls == ["run", "snapshot", "stack"]
 
     def test_it_says_whose_code_and_packages_they_are(self, tenant, known, code, editor):
         again(editor, tenant)

@@ -53,6 +53,8 @@ class FakeTenantClient:
         self.logs: dict[str, list] = {}
         self.created: list[dict] = []
         self.repositories: dict[str, dict] = {}
+        self.stacks: dict[str, dict] = {}
+        self.flavors: dict[str, dict] = {}  # "type.name": answer
 
     # -- for tests
 
@@ -289,6 +291,14 @@ class FakeTenantClient:
     def newest_snapshots(self, project, pipeline, size):
         self._asked("newest_snapshots")
         return copy.deepcopy([*self.snapshots.values()][:size])
+
+    def stack(self, stack_id):
+        self._asked("stack")
+        return self._known(self.stacks, stack_id)
+
+    def flavor(self, kind, name):
+        self._asked("flavor")
+        return self.flavors.get(f"{kind}.{name}", {})
 
     def create_snapshot(self, body):
         self._asked("create_snapshot")
