@@ -29,7 +29,11 @@ class Guard(asyncssh.SSHServer):
 class SshGitServer:
     def __init__(self, repositories, public_key: str):
         self.backend = DictBackend({name: one.repo for name, one in repositories.items()})
-        self.public_key, self.commands, self.key = public_key, [], asyncssh.generate_private_key("ssh-ed25519")
+        self.public_key, self.commands, self.key = (
+            public_key,
+            [],
+            asyncssh.generate_private_key("ssh-ed25519"),
+        )
         self.loop = asyncio.new_event_loop()
         threading.Thread(target=self.loop.run_forever, daemon=True).start()
 

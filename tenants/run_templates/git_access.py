@@ -12,10 +12,10 @@ from zenpro_site.common.sealing import SecretsUnreadable, seal, unseal
 
 from .models import GitAccess
 
-UNREADABLE = (
-    "What was kept to open this repository can't be read with ZenPro's keys. Remove it under Git access and give it again."
+UNREADABLE = "What was kept to open this repository can't be read with ZenPro's keys. Remove it under Git access and give it again."
+NOT_CONFIRMED = (
+    "Nobody has confirmed the key of this repository's host yet. Compare it under Git access first."
 )
-NOT_CONFIRMED = "Nobody has confirmed the key of this repository's host yet. Compare it under Git access first."
 
 
 def access_to(tenant: Tenant, address: Address) -> GitAccess | None:

@@ -109,7 +109,9 @@ def _room_for(tenant: Tenant, address: Address) -> GitAccess | None:
     Tenant.objects.select_for_update().get(pk=tenant.pk)
     found = access_to(tenant, address)
     if found is None and tenant.git_accesses.count() >= MOST:
-        raise CodeRefused(f"A tenant has at most {MOST} repositories with a token or a key. Remove one first.")
+        raise CodeRefused(
+            f"A tenant has at most {MOST} repositories with a token or a key. Remove one first."
+        )
     return found
 
 

@@ -28,7 +28,9 @@ PATH = r"[A-Za-z0-9_.~/+@=,%-]+"
 SHORT = re.compile(rf"({USER})@({HOST}):(?!/)({PATH})")
 LONG = re.compile(rf"ssh://({USER})@({HOST})(:[0-9]{{1,5}})?/({PATH})")
 HOST_KEY = re.compile(r"[a-z0-9@.-]{1,100} [A-Za-z0-9+/]{1,4000}={0,3}")
-NEITHER = "Enter the address of a repository that begins with https://, or with ssh:// or git@ for a deploy key."
+NEITHER = (
+    "Enter the address of a repository that begins with https://, or with ssh:// or git@ for a deploy key."
+)
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,9 @@ def _over_https(url: str) -> Address:
 def _over_ssh(url: str) -> Address:
     short, long = SHORT.fullmatch(url), LONG.fullmatch(url)
     if not short and not long:
-        raise CodeError("An ssh address looks like git@example.org:team/project.git or ssh://git@example.org/project.")
+        raise CodeError(
+            "An ssh address looks like git@example.org:team/project.git or ssh://git@example.org/project."
+        )
     user, host, path = short.groups() if short else long.group(1, 2, 4)
     port = int(long.group(3)[1:]) if long and long.group(3) else None
     if port is not None and not 0 < port < 65536:

@@ -84,7 +84,11 @@ def test_a_token_is_sealed_and_in_no_event(tenant, by):
     assert unseal(access.sealed) == {"place": "https://git.example.org/acme/churn", "secret": "s3cret"}
     event = AuditEvent.objects.get()
     assert event.after == {"address": "https://git.example.org/acme/churn"}
-    assert (event.action, event.organization, event.actor) == ("git_access.token_kept", tenant.organization, by.person)
+    assert (event.action, event.organization, event.actor) == (
+        "git_access.token_kept",
+        tenant.organization,
+        by.person,
+    )
 
 
 def test_another_token_takes_the_place_of_the_first(tenant, by):
@@ -128,11 +132,13 @@ def test_what_was_sealed_for_another_repository_opens_nothing(tenant, by, fetche
 def test_a_deploy_key_opens_when_its_host_is_confirmed(tenant, by, host, fetched):
     assert "needs a deploy key" in str(_refusal(lambda: Opener().secrets(check_address(SSH))))
     access = git_actions.make_deploy_key(tenant=tenant, url=SSH, by=by)
-    assert access.public_key.startswith("ssh-ed25519 ") and access.public_key.endswith(f" zenpro-{tenant.slug}")
+    assert access.public_key.startswith("ssh-ed25519 ") and access.public_key.endswith(
+        f" zenpro-{tenant.slug}"
+    )
     assert "Nobody has confirmed" in fetch(tenant, by, SSH)
     git_actions.confirm_host(access=access, fingerprint=fingerprint_of(HOST_KEY), by=by)
     assert fetch(tenant, by, SSH) == "Nothing is fetched here."
-    (_, opener), = fetched
+    ((_, opener),) = fetched
     assert opener.host_key == HOST_KEY and "OPENSSH PRIVATE KEY" in opener.private_key and not opener.token
     assert deeds() == ["git_access.key_made", "git_access.host_confirmed"]
     assert "PRIVATE" not in str([*AuditEvent.objects.values()])
@@ -150,7 +156,9 @@ def test_one_deploy_key_for_a_repository(tenant, by, host):
     git_actions.make_deploy_key(tenant=tenant, url=SSH, by=by)
     same = "ssh://git@git.example.org/acme/churn"
     assert "Remove it first" in _refusal(lambda: git_actions.make_deploy_key(tenant=tenant, url=same, by=by))
-    assert "begins with ssh://" in _refusal(lambda: git_actions.make_deploy_key(tenant=tenant, url=URL, by=by))
+    assert "begins with ssh://" in _refusal(
+        lambda: git_actions.make_deploy_key(tenant=tenant, url=URL, by=by)
+    )
     assert GitAccess.objects.count() == 1
 
 
@@ -165,7 +173,7 @@ def test_a_host_that_does_not_answer_leaves_nothing(tenant, by, monkeypatch):
 
 def test_only_the_key_that_was_compared_is_confirmed(tenant, by, host):
     access = git_actions.make_deploy_key(tenant=tenant, url=SSH, by=by)
-    confirm = lambda key: git_actions.confirm_host(access=access, fingerprint=fingerprint_of(key), by=by)  # noqa: E731
+    confirm = lambda key: git_actions.confirm_host(access=access, fingerprint=fingerprint_of(key), by=by)
     assert "read again" in _refusal(lambda: confirm(OTHER_KEY))
     access.refresh_from_db()
     assert not access.is_ready
@@ -185,7 +193,10 @@ def test_another_key_of_the_host_has_to_be_confirmed_anew(tenant, by, host):
     access.refresh_from_db()
     assert (access.is_ready, access.host_key, access.host_confirmed_by) == (False, OTHER_KEY, None)
     event = AuditEvent.objects.latest("pk")
-    assert (event.before["host"], event.after["host"]) == (fingerprint_of(HOST_KEY), fingerprint_of(OTHER_KEY))
+    assert (event.before["host"], event.after["host"]) == (
+        fingerprint_of(HOST_KEY),
+        fingerprint_of(OTHER_KEY),
+    )
 
 
 def test_what_is_removed_opens_nothing(tenant, by, fetched):

@@ -21,7 +21,9 @@ OTHER_KEY = (
     "The host shows another key than the one that was confirmed here: it was set up anew, or someone stands in between. "
     "Nothing was sent. Ask whoever runs it, then have the key read again under Git access."
 )
-NOT_LET_IN = "The host does not accept the deploy key. Add the public key to the repository, as Git access shows it."
+NOT_LET_IN = (
+    "The host does not accept the deploy key. Add the public key to the repository, as Git access shows it."
+)
 NOT_HANDED_OUT = "The host accepts the deploy key, but does not hand out this repository. It says: {}"
 NOT_SSH = "There is no ssh server at this address that can be talked with."
 
@@ -38,7 +40,8 @@ class Vendor:
 
     def run_command(self, host, command, username=None, port=None, **others):
         """The command is git's own, with a quoted path; what runs it is the host."""
-        return Connection(self.loop, self._started(host, port or PORT, username, command.decode()))
+        lost = self.ssh.Error
+        return Connection(self.loop, lost, self._started(host, port or PORT, username, command.decode()))
 
     async def _started(self, host, port, username, command):
         line = await self.ssh.connect(
@@ -55,10 +58,10 @@ class Vendor:
 
 
 class Connection:
-    """`read` waits for as many bytes as it is asked for, or for the end."""
+    """`read` waits for as many bytes as it is asked for, or for the end; a line that is cut ends too."""
 
-    def __init__(self, loop, started):
-        self.loop = loop
+    def __init__(self, loop, lost, started):
+        self.loop, self.lost = loop, lost
         self.line, self.process = self._wait(started)
         self.stderr = self
 
@@ -70,6 +73,8 @@ class Connection:
             return self._wait(self.process.stdout.readexactly(size))
         except asyncio.IncompleteReadError as error:
             return error.partial
+        except self.lost:
+            return b""
 
     def write(self, data):
         self._wait(self._written(data))
@@ -85,7 +90,10 @@ class Connection:
 
     def readlines(self):
         """What the host says beside the protocol, when that has ended."""
-        return self._wait(self.process.stderr.read(LONGEST_COMPLAINT)).splitlines()
+        try:
+            return self._wait(self.process.stderr.read(LONGEST_COMPLAINT)).splitlines()
+        except self.lost:
+            return []
 
     def close(self):
         self.loop.call_soon_threadsafe(self.line.abort)
