@@ -33,7 +33,10 @@ def keep_token(*, tenant: Tenant, url: str, token: str, by: Actor) -> GitAccess:
     access, _ = GitAccess.objects.update_or_create(
         tenant=tenant, place=address.place, defaults=given | {"used_at": None}
     )
-    _record("git_access.token_replaced" if before else "git_access.token_kept", access, by)
+    if before:
+        _record("git_access.token_replaced", access, by)
+    else:
+        _record("git_access.token_kept", access, by)
     return access
 
 

@@ -6,8 +6,11 @@ asyncssh does the talking, in a thread of its own; dulwich reads and writes as i
 import asyncio
 import os
 import socket
+import sys
 import threading
 from importlib import import_module
+
+sys.path.insert(0, os.path.dirname(__file__))
 
 from written import shown
 
@@ -99,7 +102,7 @@ class Connection:
         self.loop.call_soon_threadsafe(self.line.abort)
 
 
-def words(error):
+def words_over_ssh(error):
     """Why a host was not talked with, for people; "" where it is something else."""
     ssh, dulwich = import_module("asyncssh"), import_module("dulwich.errors")
     if isinstance(error, ssh.HostKeyNotVerifiable | ssh.KeyExchangeFailed):

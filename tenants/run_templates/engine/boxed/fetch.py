@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 sys.path.insert(0, os.path.dirname(__file__))
 
+from by_ssh import Vendor, without_a_home, words_over_ssh
 from written import COMMIT, Unpacked, Unwanted, say, shown
 
 TIMEOUT = 30.0  # seconds without an answer
@@ -27,7 +28,7 @@ class Git:
     """What is used of dulwich, which lies in a folder that the command names."""
 
     def __init__(self):
-        self.ssh = None
+        self.by_ssh = False
         self.client = import_module("dulwich.client")
         self.errors = import_module("dulwich.errors")
         self.repo = import_module("dulwich.repo")
@@ -49,9 +50,9 @@ class Git:
     def _client(self, parts, store):
         """And the path of the repository there."""
         if parts.scheme == "ssh":
-            self.ssh = import_module("by_ssh")
-            self.ssh.without_a_home(store)
-            vendor = self.ssh.Vendor(**secrets())
+            self.by_ssh = True
+            without_a_home(store)
+            vendor = Vendor(**secrets())
             client = self.client.SSHGitClient(parts.hostname, parts.port, parts.username, vendor=vendor)
             return client, parts.path.removeprefix("/./")
         sent = password(secrets().get("token", ""))
@@ -70,7 +71,7 @@ class Git:
 
     def words(self, error):
         """Why nothing was fetched, for people."""
-        if self.ssh and (sentence := self.ssh.words(error)):
+        if self.by_ssh and (sentence := words_over_ssh(error)):
             return sentence
         if isinstance(error, self.client.HTTPUnauthorized):
             return "The repository asks for a token, or does not accept this one."
