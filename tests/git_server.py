@@ -83,11 +83,37 @@ def guarded(app, token: str):
     return answer
 
 
-@contextmanager
 def git_server(repositories, tls: ssl.SSLContext, token: str = ""):
     """Address of a server with these repositories: {"/name": Repository}."""
     app = make_wsgi_chain(DictBackend({name: one.repo for name, one in repositories.items()}))
-    server = make_server("127.0.0.1", 0, guarded(app, token), server_class=Server, handler_class=Quiet)
+    return serving(guarded(app, token), tls)
+
+
+def leading_to(address: str, tls: ssl.SSLContext, token: str):
+    """Address of a server that sends whoever has the token to the same path of another address."""
+
+    def answer(environ, start_response):
+        where = f"{address}{environ['PATH_INFO']}?{environ['QUERY_STRING']}"
+        start_response("302 Found", [("Location", where)])
+        return [b""]
+
+    return serving(guarded(answer, token), tls)
+
+
+def noting(repositories, headers: list):
+    """A WSGI application with these repositories that notes what each request brings along to be let in."""
+    app = make_wsgi_chain(DictBackend({name: one.repo for name, one in repositories.items()}))
+
+    def answer(environ, start_response):
+        headers.append(environ.get("HTTP_AUTHORIZATION"))
+        return app(environ, start_response)
+
+    return answer
+
+
+@contextmanager
+def serving(app, tls: ssl.SSLContext):
+    server = make_server("127.0.0.1", 0, app, server_class=Server, handler_class=Quiet)
     server.socket = tls.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()

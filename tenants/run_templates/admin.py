@@ -6,6 +6,7 @@ from . import actions
 from .models import (
     CodeTry,
     CodeVersion,
+    GitAccess,
     NoticeDefault,
     Preset,
     PushKey,
@@ -165,6 +166,17 @@ class NoticeDefaultAdmin(ReadOnlyAdmin):
     list_filter = ["when"]
     list_select_related = ["person"]
     search_fields = ["person__email"]
+
+
+@admin.register(GitAccess)
+class GitAccessAdmin(ReadOnlyAdmin):
+    """Given on the page “Git access” of a tenant; what opens a repository is shown nowhere."""
+
+    list_display = ["place", "tenant", "given_by", "given_at", "host_confirmed_by", "used_at"]
+    list_filter = ["tenant__organization"]
+    list_select_related = ["tenant", "given_by", "host_confirmed_by"]
+    search_fields = ["place", "tenant__name", "given_by__email"]
+    hidden = ("sealed",)
 
 
 @admin.register(CodeTry)

@@ -18,8 +18,9 @@ from tenants.models import Tenant
 from tenants.run_templates.document.packages import takable
 from tenants.run_templates.engine.archives import freeze_archive
 from tenants.run_templates.engine.code import CodeError, freeze
-from tenants.run_templates.engine.git import freeze_commit
+from tenants.run_templates.engine.git import check_address, freeze_commit
 from tenants.run_templates.engine.layout import CodeLook, look_at
+from tenants.run_templates.git_access import access_to, note_use, opener_of
 from tenants.usage.disk_budget import MACHINE_FULL, machine_is_full, refusal_of_budget
 from zenpro_site.common.characters import storable
 from zenpro_site.common.refusals import Refused
@@ -45,7 +46,7 @@ def add_folder(*, tenant: Tenant, pipeline: str, snapshot: Mapping[str, Any], lo
     `snapshot`: of the run whose steps are looked for in it. Raises CodeRefused.
     """
     check_space(tenant)
-    with _refused_at("location"):
+    with refused_at("location"):
         code_hash = freeze(location)
     facts = {"kind": Kind.FOLDER, "origin": location, "code_hash": code_hash}
     return _add(tenant, pipeline, snapshot, facts, by)
@@ -56,7 +57,7 @@ def add_archive(
 ):
     """What is in a .zip or .tar.gz; `name` is what its sender called it. Returns a CodeVersion. Raises CodeRefused."""
     check_space(tenant)
-    with _refused_at("archive"):
+    with refused_at("archive"):
         code_hash, commit = freeze_archive(archive, str(tenant.pk))
     facts = {"kind": Kind.ARCHIVE, "origin": name[-500:], "commit": commit, "code_hash": code_hash}
     return _add(tenant, pipeline, snapshot, facts, by)
@@ -67,7 +68,7 @@ def add_pushed(
 ) -> CodeVersion:
     """What came from a terminal, a .zip or .tar.gz as well. Raises CodeRefused."""
     check_space(tenant)
-    with _refused_at(""):
+    with refused_at(""):
         code_hash, commit = freeze_archive(archive, str(tenant.pk))
     facts = {"kind": Kind.PUSH, "origin": "a terminal", "commit": commit, "code_hash": code_hash}
     return _add(tenant, pipeline, snapshot, facts, by)
@@ -85,17 +86,23 @@ def add_commit(
 ):
     """One commit of a git repository: of a branch, a tag, by its whole id, or "" for the main branch.
 
-    `token` is used once and kept nowhere. Returns a CodeVersion. Raises CodeRefused.
+    `token` is used once and kept nowhere; without one, what the tenant keeps for the repository is used. Returns a
+    CodeVersion. Raises CodeRefused.
     """
     check_space(tenant)
-    with _refused_at("url"):
-        code_hash, commit = freeze_commit(url, revision, token, str(tenant.pk))
+    with refused_at("url"):
+        access = access_to(tenant, check_address(url))
+        opener = opener_of(access, token)
+        code_hash, commit = freeze_commit(url, revision, opener, str(tenant.pk))
+    if access and not token:
+        note_use(access)
     facts = {"kind": Kind.GIT, "origin": url, "revision": revision, "commit": commit, "code_hash": code_hash}
     return _add(tenant, pipeline, snapshot, facts, by)
 
 
 @contextmanager
-def _refused_at(field: str):
+def refused_at(field: str):
+    """What can't be read becomes a CodeRefused at this field of a form."""
     try:
         yield
     except CodeError as error:
@@ -112,7 +119,7 @@ def check_space(tenant: Tenant) -> None:
 
 def _add(tenant: Tenant, pipeline: str, snapshot: Mapping[str, Any], facts: dict, by: Actor) -> CodeVersion:
     """The newest version of the pipeline; the last one again when this is the same from the same place."""
-    with _refused_at(""):
+    with refused_at(""):
         look = look_at(facts["code_hash"], snapshot, place=str(tenant.pk))
     layout = _layout(look)
     if not storable([pipeline, layout["roots"]]):
@@ -168,7 +175,7 @@ def lay_out(
 
 def check_layout(version: CodeVersion, snapshot: Mapping[str, Any], roots: list[str], starts_in: str) -> None:
     """Raises CodeRefused for what is no folder of the code, and when a step is not found from them."""
-    with _refused_at("roots"):
+    with refused_at("roots"):
         look = look_at(version.code_hash, snapshot, roots, str(version.tenant_id))
     if not set(roots) <= {"", *look.choices, *version.roots}:
         raise CodeRefused("Modules can only be imported from a folder of the code.", "roots")

@@ -243,6 +243,48 @@ class PushKey(models.Model):
         return f"push of {self.person}"
 
 
+class GitAccess(models.Model):
+    """How a tenant reads one private git repository: with a token, or over ssh with a deploy key made here.
+
+    `sealed` is read by tenants.run_templates.git_access alone, and never shown. Over ssh, nothing is sent before someone
+    has confirmed the key that the host showed first.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="git_accesses")
+    place = models.CharField(max_length=550, help_text="Address of the repository, always written one way.")
+    sealed = models.TextField()
+    public_key = models.CharField(max_length=300, blank=True, help_text="Of a deploy key; empty for a token.")
+    host_key = models.TextField(blank=True, help_text="What the ssh host showed.")
+    host_confirmed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    host_confirmed_at = models.DateTimeField(null=True, blank=True)
+    given_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    given_at = models.DateTimeField(default=timezone.now)
+    used_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["place"]
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "place"], name="git_access_once_per_repository")
+        ]
+
+    def __str__(self) -> str:
+        return self.place
+
+    def get_absolute_url(self) -> str:
+        tenant = self.tenant
+        return reverse("run_templates:git_detail", args=[tenant.organization.slug, tenant.slug, self.pk])
+
+    @property
+    def is_ready(self) -> bool:
+        """A token is at once; a deploy key when the host is confirmed."""
+        return not self.public_key or self.host_confirmed_at is not None
+
+
 class CodeTry(models.Model):
     """Imports every step from code before anything uses it, in the environment and the box of a run.
 

@@ -26,6 +26,7 @@ from tenants.hosting.elsewhere.models import Enrollment
 from tenants.models import Tenant
 from tenants.run_templates import actions as template_actions
 from tenants.run_templates.engine.code import freeze
+from tenants.run_templates.engine.deploy_keys import fingerprint_of
 from tenants.run_templates.models import TemplateRun
 from tenants.run_templates.pages.rule_forms import RulesForm
 from tenants.runs import reading as runs
@@ -62,6 +63,7 @@ WITHOUT_ROW = {
     "control_plane:usage_event": "stored as a usage event, which is its own record",
     "control_plane:device_authorization": "a computer asks; the person's answer leaves the row",
     **{f"control_plane:api_{name}": "a question" for name in CLIENT_QUESTIONS},
+    "run_templates:git_read": "asks an ssh server; tests of git access look at the row",
     "run_templates:receive": "its body is an archive; tests of pushing look at the row",
     "control_plane:missing": "answers that there is nothing",
     "control_plane:resource_members": "its body comes from a server; tests of the control plane count the rows",
@@ -298,6 +300,9 @@ DEEDS = {
     "run_templates:code": Deed(
         lambda w: {"roots": ["."], "starts_in": "."}, values=other_code, query=f"?run={RUN_ID}"
     ),
+    "run_templates:git_list": Deed(lambda w: {"url": "https://git.example.org/churn", "token": "x"}),
+    "run_templates:git_confirm": Deed(lambda w: {"fingerprint": fingerprint_of(w.git_access.host_key)}),
+    "run_templates:git_remove": Deed(),
     "run_templates:try": Deed(lambda w: {"add": "pandas"}),
     "run_templates:use_code": Deed(values=other_code),
     "run_templates:again": Deed(values=prepared_run),

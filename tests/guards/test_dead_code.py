@@ -27,6 +27,9 @@ CALLED_FOR = {
     "get_full_name": "Django: the history in admin",
     "max_mem": "re2: an option",
     "log_errors": "re2: an option",
+    "run_command": "dulwich: a connection over ssh",
+    "can_read": "dulwich: of a connection over ssh",
+    "readlines": "dulwich: of a connection over ssh",
 }
 SETTINGS = "zenpro_site.settings"  # read by name, by Django and others
 WORD = re.compile(r"\w+")

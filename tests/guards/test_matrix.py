@@ -254,6 +254,11 @@ MATRIX = {
     "run_templates:use_code": does(CHANGES_TEMPLATES),
     "run_templates:push": reads(OWN_PUSH),
     "run_templates:try": asks(OWN_PUSH),
+    "run_templates:git_list": asks(CHANGES_TEMPLATES),
+    "run_templates:git_detail": reads(CHANGES_TEMPLATES),
+    "run_templates:git_confirm": does(CHANGES_TEMPLATES),
+    "run_templates:git_read": does(CHANGES_TEMPLATES),
+    "run_templates:git_remove": asks(CHANGES_TEMPLATES),
     "run_templates:receive": does(SESSION_IS_NOTHING),
     "run_templates:again": does(MAKES_TEMPLATES),  # of a run nobody ran again yet
     "run_templates:prepare": asks(MAKES_TEMPLATES),

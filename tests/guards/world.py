@@ -18,11 +18,14 @@ from factories import (
 
 from orgs.invitations.models import Invitation
 from tenants.run_templates.document.configuration import default_configuration
-from tenants.run_templates.models import CodeTry, Preset, PushKey, Sweep
+from tenants.run_templates.models import CodeTry, GitAccess, Preset, PushKey, Sweep
 from tenants.webhooks.models import Webhook, WebhookDelivery
 from tests.tenants.runs.fakes import churn
 
 SNAPSHOT = churn("snapshot")
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMvFVw6gxHMqy6tUsnYAHrPEf0mkCqqLPQUNm0WGFVbc"
+# Nothing listens there: who asks the host for its key is told so.
+DEPLOY_KEY = {"place": "ssh://git@127.0.0.1:1/churn", "sealed": "-", "public_key": KEY, "host_key": KEY}
 
 
 class World:
@@ -45,6 +48,7 @@ class World:
         self.template_run = make_template_run(self.template, person=self.admin)
         self.code_try = CodeTry.objects.create(code=self.template.code, person=self.admin)
         self.push_key = PushKey.objects.create(tenant=self.tenant, template=self.template, person=self.admin)
+        self.git_access = GitAccess.objects.create(tenant=self.tenant, **DEPLOY_KEY)
         self.preset = Preset.objects.create(
             template=self.template, name="Quick check", is_shared=True, created_by=self.admin
         )
@@ -89,6 +93,7 @@ class World:
             "code": self.template.code.pk,
             "code_try": self.code_try.pk,
             "push": self.push_key.pk,
+            "access": self.git_access.pk,
             "preset": self.preset.pk,
             "sweep": self.sweep.pk,
             "delivery": self.delivery.pk,

@@ -13,6 +13,15 @@ from zenpro_site.common.characters import storable
 PLAIN = {"spellcheck": "false", "autocomplete": "off", "class": "mono"}
 
 
+def clean_address(url: str) -> str:
+    """For a field of a form. Raises ValidationError."""
+    try:
+        check_address(url)
+    except CodeError as error:
+        raise forms.ValidationError(error.reason, code="address") from error
+    return url
+
+
 class PushForm(forms.Form):
     """Nothing to fill in: sending it makes the command."""
 
@@ -72,18 +81,15 @@ class GitForm(forms.Form):
         required=False,
         max_length=500,
         widget=forms.PasswordInput({"autocomplete": "off"}),
-        help_text="For a private repository: a token that can read it, or name:token. Used once and not stored.",
+        help_text="For a private repository: a token that can read it, or name:token. Used once and not stored. Left "
+        "empty, what is kept under Git access is used.",
     )
 
     def __init__(self, *args, person=None, **kwargs):
         super().__init__(*args, **kwargs)
 
     def clean_url(self) -> str:
-        try:
-            check_address(self.cleaned_data["url"])
-        except CodeError as error:
-            raise forms.ValidationError(error.reason, code="address") from error
-        return self.cleaned_data["url"]
+        return clean_address(self.cleaned_data["url"])
 
 
 class LayoutForm(forms.Form):

@@ -47,7 +47,7 @@ def add(request):
     if subject and posted and form.is_valid() and (where := _onward_from(request, subject, way, form)):
         return redirect(where)
     context = {"subject": subject, "trouble": trouble, "way": way, "ways": WORDS, "form": form}
-    context["known"] = known
+    context |= {"known": known, "manages_git": way == "git" and _manages(request)}
     return render(request, "run_templates/code/add.html", context, status=_status(trouble, form))
 
 
@@ -74,6 +74,10 @@ def _way(request, subject: Subject | None) -> str:
     if request.GET.get("way") in WAYS:
         return request.GET["way"]
     return "git" if subject and subject.reference else "push"
+
+
+def _manages(request) -> bool:
+    return TenantPermission.TEMPLATE_DELETE in request.tenant_permissions
 
 
 def _commit_of(request, subject: Subject | None) -> dict[str, str]:

@@ -4,6 +4,7 @@ from tenants.run_templates.pages import (
     again_views,
     code_views,
     default_views,
+    git_views,
     history_views,
     notice_views,
     preset_views,
@@ -17,6 +18,7 @@ from tenants.run_templates.pages import (
 
 app_name = "run_templates"
 ONE = "o/<slug:org>/t/<slug:tenant>/templates/<uuid:template>/"
+KEPT = "o/<slug:org>/t/<slug:tenant>/git/<uuid:access>/"
 urlpatterns = [
     path("o/<slug:org>/templates/", views.org_list, name="org_list"),
     path("o/<slug:org>/t/<slug:tenant>/templates/", views.list, name="list"),
@@ -28,6 +30,11 @@ urlpatterns = [
     path("o/<slug:org>/t/<slug:tenant>/runs/<uuid:run>/prepare/", again_views.prepare, name="prepare"),
     path("o/<slug:org>/t/<slug:tenant>/code/tries/<uuid:code_try>/", try_views.one_try, name="try"),
     path("settings/notices/", notice_views.notice_default, name="notice_default"),
+    path("o/<slug:org>/t/<slug:tenant>/git/", git_views.git_list, name="git_list"),
+    path(KEPT, git_views.git_detail, name="git_detail"),
+    path(f"{KEPT}confirm/", git_views.git_confirm, name="git_confirm"),
+    path(f"{KEPT}read/", git_views.git_read, name="git_read"),
+    path(f"{KEPT}remove/", git_views.git_remove, name="git_remove"),
     path("push/", push_views.receive, name="receive"),
     path(ONE, views.detail, name="detail"),
     path(f"{ONE}history/", history_views.history, name="history"),

@@ -67,6 +67,7 @@ def list(request):
         "templates": [*page],
         "page": page,
         "can_create": TenantPermission.TEMPLATE_CREATE in request.tenant_permissions,
+        "manages_git": TenantPermission.TEMPLATE_DELETE in request.tenant_permissions,
         "runs_url": reverse("tenants:runs", args=[request.org.slug, request.tenant.slug]),
     }
     return render(request, "run_templates/list.html", context)

@@ -4,9 +4,9 @@ import pytest
 
 from tenants.run_templates.engine import boxed_programs
 from tenants.run_templates.engine.code import CodeError, code_folder
-from tenants.run_templates.engine.git import check_address, freeze_commit
+from tenants.run_templates.engine.git import Opener, check_address, freeze_commit
 from tests.certificates import company_in
-from tests.git_server import Repository, git_server
+from tests.git_server import Repository, git_server, leading_to, noting, serving
 
 FILES = {"run.py": b"print(1)\n", "src/app/__init__.py": b"", "src/app/steps.py": b"x = 1\n"}
 pytestmark = pytest.mark.enable_socket
@@ -75,9 +75,21 @@ def test_a_private_repository(repository, company):
     repository.commit(FILES)
     with git_server({"/project": repository}, company, token="s3cret") as address:
         assert "asks for a token" in refusal_of(f"{address}/project", "")
-        assert "asks for a token" in refusal_of(f"{address}/project", "", "wrong")
-        assert content_of(freeze_commit(f"{address}/project", "", "s3cret")[0]) == FILES
-        assert content_of(freeze_commit(f"{address}/project", "", "git:s3cret")[0]) == FILES
+        assert "asks for a token" in refusal_of(f"{address}/project", "", Opener("wrong"))
+        assert content_of(freeze_commit(f"{address}/project", "", Opener("s3cret"))[0]) == FILES
+        assert content_of(freeze_commit(f"{address}/project", "", Opener("git:s3cret"))[0]) == FILES
+
+
+def test_a_token_does_not_follow_to_another_host(repository, company):
+    """Another port is another host: it may be someone else who listens there."""
+    repository.commit(FILES)
+    brought = []
+    with (
+        serving(noting({"/project": repository}, brought), company) as elsewhere,
+        leading_to(elsewhere, company, "s3cret") as first,
+    ):
+        assert content_of(freeze_commit(f"{first}/project", "", Opener("s3cret"))[0]) == FILES
+    assert len(brought) > 1 and set(brought) == {None}
 
 
 def test_what_is_not_there(repository, url):
@@ -149,6 +161,11 @@ def test_a_repository_that_is_too_large(repository, url, monkeypatch):
 ADDRESSES = [
     "", "project", "/srv/project", "file:///srv/project", "ext::sh -c id", "git://example.org/x", "http://example.org/x",
     "-u https://example.org", "https://", "https://example.org:port/x", "https://[::1/x", "ssh://example.org/x",
+    "git@-oProxyCommand=id:x", "ssh://git@-oProxyCommand=id/x", "ssh://-oProxyCommand=id@example.org/x", "git@example.org",
+    "ssh://git@example.org:22:33/x", "ssh://git@example.org:0/x", "ssh://git@example.org:65536/x", "ssh://git@example.org/",
+    "ssh://git:secret@example.org/x", "git@example.org:--upload-pack=id", "git@example.org:x/-oProxyCommand=id",
+    "git@example.org:x';id;'", "git@example.org:$(id)", "git@exa_mple.org:x", "git@example.org\\@evil.org:x", "ext::git@x:y",
+    "ssh+ext://git@example.org/x", "git@example.org::x", "git@example.org:/x", "ssh://git@[::1/x", "ssh://git@example.org/x#y",
     "https://ada:secret@example.org/x", "https://example.org/x?a=b", "https://example.org/x y", "https://example.org/\nx",
     "https://example.org/" + "x" * 600, "https+ext://example.org/x",
 ]  # fmt: skip

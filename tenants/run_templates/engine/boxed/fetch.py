@@ -1,20 +1,22 @@
 """Fetches one commit of a git repository into one empty folder, without a checkout: no hook, filter or setting of the
-repository is ever looked at. `python -I -S fetch.py libraries url revision folder bytes files`.
+repository is ever looked at. `python -I -S fetch.py libraries url revision store folder bytes files`; `libraries` are
+folders with a colon between.
 
-Its last line is JSON: {"commit": ...}, or the sentence that tells a person why not. The password comes through the pipe
-of the box's secrets, or the private key of an ssh address.
+Its last line is JSON: {"commit": ...}, or the sentence that tells a person why not. What opens the repository comes
+through the pipe of the box's secrets: a token, or for an ssh address a private key with the host's public one.
 """
 
-import importlib
 import io
 import json
 import os
 import stat
 import sys
+from importlib import import_module
 from urllib.parse import urlsplit
 
 sys.path.insert(0, os.path.dirname(__file__))
 
+from by_ssh import Vendor, without_a_home, words_over_ssh
 from written import COMMIT, Unpacked, Unwanted, say, shown
 
 TIMEOUT = 30.0  # seconds without an answer
@@ -25,18 +27,16 @@ NOT_FOUND = "{} is neither a branch, a tag nor a whole commit id (40 characters)
 class Git:
     """What is used of dulwich, which lies in a folder that the command names."""
 
-    def __init__(self, libraries):
-        sys.path.append(libraries)
-        self.client = importlib.import_module("dulwich.client")
-        self.errors = importlib.import_module("dulwich.errors")
-        self.repo = importlib.import_module("dulwich.repo")
-        self.urllib3 = importlib.import_module("urllib3.exceptions")
+    def __init__(self):
+        self.by_ssh = False
+        self.client = import_module("dulwich.client")
+        self.errors = import_module("dulwich.errors")
+        self.repo = import_module("dulwich.repo")
+        self.urllib3 = import_module("urllib3.exceptions")
 
     def fetched(self, url, revision, store):
         """(repository, id of the commit). Only that commit is asked for; where the server refuses, all branches."""
-        parts = urlsplit(url)
-        client = self.client.HttpGitClient(f"https://{parts.netloc}", **password(), timeout=TIMEOUT)
-        path = parts.path
+        client, path = self._client(urlsplit(url), store)
         repository = self.repo.Repo.init_bare(store)
         commit = self._found(client.get_refs(path).refs, revision)
         try:
@@ -46,6 +46,17 @@ class Git:
         if commit not in repository.object_store:
             raise Unwanted(NOT_FOUND.format(shown(revision)))
         return repository, commit
+
+    def _client(self, parts, store):
+        """And the path of the repository there."""
+        if parts.scheme == "ssh":
+            self.by_ssh = True
+            without_a_home(store)
+            vendor = Vendor(**secrets())
+            client = self.client.SSHGitClient(parts.hostname, parts.port, parts.username, vendor=vendor)
+            return client, parts.path.removeprefix("/./")
+        sent = password(secrets().get("token", ""))
+        return self.client.HttpGitClient(f"https://{parts.netloc}", **sent, timeout=TIMEOUT), parts.path
 
     def _found(self, refs, revision):
         """Id of the commit or annotated tag. Branches come before tags."""
@@ -60,6 +71,8 @@ class Git:
 
     def words(self, error):
         """Why nothing was fetched, for people."""
+        if self.by_ssh and (sentence := words_over_ssh(error)):
+            return sentence
         if isinstance(error, self.client.HTTPUnauthorized):
             return "The repository asks for a token, or does not accept this one."
         if isinstance(error, self.errors.NotGitRepository):
@@ -70,13 +83,18 @@ class Git:
         return f"The repository can't be read: {shown(str(error) or type(error).__name__)}"
 
 
-def password():
-    """What the box was handed, once."""
+def secrets():
+    """What the box was handed, once; {} for nothing."""
     number = os.environ.pop(SECRETS_FD, "")
     if not number:
         return {}
     with os.fdopen(int(number)) as pipe:
-        token = json.load(pipe)["token"]
+        return json.load(pipe)
+
+
+def password(token):
+    if not token:
+        return {}
     name, colon, secret = token.partition(":")
     return {"username": name, "password": secret} if colon else {"username": "git", "password": token}
 
@@ -109,7 +127,8 @@ def write(repository, tree, unpacked, above=""):
 
 
 def answer_to(libraries, url, revision, store, folder, most_bytes, most_files):
-    git = Git(libraries)
+    sys.path.extend(libraries.split(":"))
+    git = Git()
     unpacked = Unpacked(folder, int(most_bytes), int(most_files))
     try:
         repository, found = git.fetched(url, revision, store)
