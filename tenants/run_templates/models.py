@@ -79,7 +79,7 @@ class RunTemplate(PlainNames, models.Model):
     """A recorded run that people run again with another configuration.
 
     `snapshot` is the stored copy of the ZenML snapshot (rerun §2.2), so the template survives its deletion; beside what
-    ZenML wrote, `stack_components` says what its stack's components may be set to (ADR 29).
+    ZenML wrote, `stack_components` says what its stack's components may be set to (ADR 28).
     Runs that were asked for before `code` was changed keep the version they began with. One that is not listed is
     what a run needs to run again: made by the first click there, named like the run, and no template to people
     until someone saves it as one.
