@@ -233,6 +233,9 @@ class PushKey(models.Model):
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="push_keys")
     run_id = models.UUIDField(null=True)
     template = models.ForeignKey(RunTemplate, null=True, on_delete=models.CASCADE, related_name="push_keys")
+    again = models.CharField(
+        max_length=6, blank=True, help_text="The door of the run that asked for code, where it goes on."
+    )
     person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="push_keys")
     made_at = models.DateTimeField(auto_now_add=True)
     received = models.ForeignKey(CodeVersion, null=True, on_delete=models.SET_NULL, related_name="+")

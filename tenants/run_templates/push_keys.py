@@ -24,11 +24,21 @@ KEPT = timedelta(days=1)  # for the page of whoever made it
 
 @transaction.atomic
 def make_push_key(
-    *, tenant: Tenant, pipeline: str, run_id: UUID | None, template: RunTemplate | None, by: Actor
+    *,
+    tenant: Tenant,
+    pipeline: str,
+    run_id: UUID | None,
+    template: RunTemplate | None,
+    again: str = "",
+    by: Actor,
 ) -> PushKey:
-    """A key for code of a run or, where it is given, of a template. Leaves an audit row."""
+    """A key for code of a run or, where it is given, of a template. Leaves an audit row.
+
+    `again`: the door of the run that asked for the code, "run" or "change"; what comes leads back to it.
+    """
     PushKey.objects.filter(person=by.person, made_at__lt=timezone.now() - KEPT).delete()
-    key = PushKey.objects.create(tenant=tenant, run_id=run_id, template=template, person=by.person)
+    facts = {"run_id": run_id, "template": template, "again": again}
+    key = PushKey.objects.create(tenant=tenant, person=by.person, **facts)
     after = {"pipeline": pipeline, "until": expiry_of(key).isoformat(timespec="minutes")}
     AuditEvent.objects.record(
         "code.push_allowed", tenant, by=by, organization=tenant.organization, after=after

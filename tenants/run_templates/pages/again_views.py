@@ -22,6 +22,7 @@ from tenants.run_templates.document.drafts import ONCE
 from tenants.run_templates.document.parsed import Document
 from tenants.run_templates.models import RunTemplate
 from tenants.run_templates.origin import rerun_of
+from tenants.run_templates.pages.code_subject import DOORS
 from tenants.run_templates.pages.forms import NeedsForm, SaveForm
 from tenants.run_templates.pages.presentation import SourceRun, source_of
 from tenants.run_templates.pages.tried import try_of
@@ -31,7 +32,6 @@ from tenants.runs.reading import ask
 from zenpro_site.common.refusals import Refused
 
 WAIT = timedelta(seconds=5)  # in which a click can be undone
-DOORS = ("run", "change")
 
 
 @require_POST

@@ -1,7 +1,7 @@
 """What code is handed over for: a run of the tenant, or a template."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -20,6 +20,8 @@ from tenants.run_templates.actions import LONGEST_NAME
 from tenants.run_templates.models import RunTemplate
 from tenants.run_templates.pages.presentation import source_of
 from tenants.runs.reading import ask
+
+DOORS = ("run", "change")  # of a run: once more as it was, and with changes
 
 
 @dataclass(frozen=True)
@@ -43,16 +45,10 @@ def subject_of(request) -> tuple[Subject | None, object]:
     if "template" in request.GET:
         return subject_of_template(_template(request)), None
     try:
-        subject, trouble = subject_of_run(request.user, request.tenant, UUID(request.GET.get("run", "")))
-        return subject and _at_its_door(subject, request.GET.get("again", "")), trouble
+        run, door = UUID(request.GET.get("run", "")), request.GET.get("again", "")
+        return subject_of_run(request.user, request.tenant, run, door if door in DOORS else "")
     except (ValueError, TenantNotFound) as error:
         raise Http404("There is no such run.") from error
-
-
-def _at_its_door(subject: Subject, door: str) -> Subject:
-    if door not in ("run", "change"):
-        return subject
-    return replace(subject, again=door, query=f"{subject.query}&{urlencode({'again': door})}")
 
 
 def _template(request) -> RunTemplate:
@@ -65,17 +61,26 @@ def _template(request) -> RunTemplate:
     return template
 
 
-def subject_of_run(person: User, tenant: Tenant, run: UUID) -> tuple[Subject | None, object]:
+def query_for(run: UUID | None, template: RunTemplate | None, again: str = "") -> str:
+    """What leads on to pages about the same run, at the same door of it, or about the same template."""
+    if template:
+        return urlencode({"template": template.pk})
+    return urlencode({"run": run} | ({"again": again} if again else {}))
+
+
+def subject_of_run(person: User, tenant: Tenant, run: UUID, again: str = "") -> tuple[Subject | None, object]:
     """The run as the person sees it, or why the tenant doesn't say. Raises TenantNotFound."""
     source, trouble = ask(person, tenant, lambda client: source_of(client, run))
     if source is None:
         return None, trouble
     url = reverse("tenants:run_detail", args=[tenant.organization.slug, tenant.slug, run])
     pipeline = source.run.pipeline[:LONGEST_NAME]
-    facts = {"run": run, "packages": source.packages, "reference": source.run.code_reference}
-    return Subject(source.run.name, pipeline, source.snapshot, url, urlencode({"run": run}), **facts), None
+    facts = {"run": run, "again": again}
+    facts |= {"packages": source.packages, "reference": source.run.code_reference}
+    query = query_for(run, None, again)
+    return Subject(source.run.name, pipeline, source.snapshot, url, query, **facts), None
 
 
 def subject_of_template(template: RunTemplate) -> Subject:
-    query, url = urlencode({"template": template.pk}), template.get_absolute_url()
+    query, url = query_for(None, template), template.get_absolute_url()
     return Subject(template.name, template.pipeline_name, template.snapshot, url, query, template=template)

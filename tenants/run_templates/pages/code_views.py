@@ -92,8 +92,8 @@ def _onward_from(request, subject: Subject, way: str, form) -> str:
     """Where what was given can be checked, or pushed first; "" when it was refused, and the form says why."""
     if way == "push":
         facts = {"pipeline": subject.pipeline, "run_id": subject.run, "template": subject.template}
-        key = make_push_key(tenant=request.tenant, by=request.actor, **facts)
-        return _url(request, "push", key.pk) + (f"?again={subject.again}" if subject.again else "")
+        key = make_push_key(tenant=request.tenant, again=subject.again, by=request.actor, **facts)
+        return _url(request, "push", key.pk)
     version = _taken(request, subject, way, form)
     return f"{_url(request, 'code', version.pk)}?{subject.query}" if version else ""
 

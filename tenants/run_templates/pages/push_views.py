@@ -17,7 +17,12 @@ from tenants.run_templates import code_actions
 from tenants.run_templates.access import may_edit
 from tenants.run_templates.engine.archives import LARGEST
 from tenants.run_templates.models import CodeVersion, PushKey
-from tenants.run_templates.pages.code_subject import Subject, subject_of_run, subject_of_template
+from tenants.run_templates.pages.code_subject import (
+    Subject,
+    query_for,
+    subject_of_run,
+    subject_of_template,
+)
 from tenants.run_templates.pages.push_lines import lines_of
 from tenants.run_templates.push_keys import expiry_of, is_alive, key_of, note_received, note_refusal
 from zenpro_site.common.addresses import full
@@ -35,9 +40,8 @@ def push(request, push):
     """The command of a key, and what has come with it; only its person sees it."""
     keys = request.tenant.push_keys.select_related("person", "template", "received")
     key = get_object_or_404(keys, pk=push, person=request.user)
-    query = f"template={key.template_id}" if key.template else f"run={key.run_id}"
-    query += f"&again={request.GET['again']}" if request.GET.get("again") in ("run", "change") else ""
-    context = {"key": key, "alive": is_alive(key), "until": expiry_of(key), "query": query}
+    context = {"key": key, "alive": is_alive(key), "until": expiry_of(key)}
+    context["query"] = query_for(key.run_id, key.template, key.again)
     context |= {"commands": lines_of(key)} if context["alive"] else {}
     return render_partial(request, "run_templates/code/push.html#push", context)
 
@@ -83,7 +87,7 @@ def _subject(key: PushKey) -> Subject | None:
     if key.template:
         return subject_of_template(key.template)
     try:
-        return subject_of_run(key.person, key.tenant, key.run_id)[0]
+        return subject_of_run(key.person, key.tenant, key.run_id, key.again)[0]
     except (TenantNotFound, Http404, PermissionDenied):
         return None
 

@@ -7,8 +7,9 @@ import shutil
 import subprocess
 import tarfile
 from datetime import timedelta
-from html import unescape
+from html import escape, unescape
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from django.test import Client
@@ -182,6 +183,47 @@ def test_what_comes_is_a_version_and_the_page_leads_on(key, as_user):
     assert f'href="{address}?run={RUN_ID}"' in page and "every 2s" not in page
     row = AuditEvent.objects.get(action="code.added")
     assert (row.actor, row.after["pipeline"]) == (key.person, "churn")
+
+
+@pytest.mark.parametrize("door", ["run", "change"])
+def test_a_push_leads_back_to_the_door_it_was_asked_for_at(door, key, as_user):
+    """In the terminal and on the page, up to the run that is asked for; whoever pastes it has no address of the page."""
+    client, tenant = as_user(key.person), key.tenant
+    args = [tenant.organization.slug, tenant.slug]
+    add = f"{reverse('run_templates:code_add', args=args)}?run={RUN_ID}&again={door}"
+    page = client.post(f"{add}&way=push").url
+    mine = PushKey.objects.exclude(pk=key.pk).get()
+    assert page == page_of(mine)
+    printed = said(push(text_of(mine), packed())).split()[-1]
+    version = tenant.code_versions.get()
+    assert printed.endswith(f"/code/{version.pk}/?run={RUN_ID}&again={door}")
+    path = f"/{printed.partition('//')[2].partition('/')[2]}"
+    assert f'href="{escape(path)}"' in said(client.get(page))
+    layout = {"roots": [root or "." for root in version.roots], "starts_in": "."}
+    onward = client.post(path, {**layout, "do": "use"}).url
+    prepare = reverse("run_templates:prepare", args=[*args, RUN_ID])
+    assert onward == f"{prepare}?do={door}&code={version.pk}"
+    assert client.get(onward).context["door"] == door
+
+
+def test_a_command_that_ended_leads_to_a_new_one_for_the_same_door(key, as_user):
+    PushKey.objects.update(again="change", made_at=timezone.now() - timedelta(minutes=31))
+    page = said(as_user(key.person).get(page_of(key)))
+    assert f"?run={RUN_ID}&amp;again=change" in page
+
+
+def test_the_printed_address_survives_signing_in(key, client):
+    PushKey.objects.update(again="change")
+    printed = said(push(text_of(key), packed())).split()[-1]
+    path = f"/{printed.partition('//')[2].partition('/')[2]}"
+    asked = client.get(path)
+    assert parse_qs(urlsplit(asked.url).query)["next"] == [path]
+
+
+def test_a_door_that_is_none_is_none(key, as_user):
+    add = reverse("run_templates:code_add", args=[key.tenant.organization.slug, key.tenant.slug])
+    as_user(key.person).post(f"{add}?run={RUN_ID}&again=//evil.example&way=push")
+    assert {*PushKey.objects.values_list("again", flat=True)} == {""}
 
 
 def test_a_refusal_is_forgotten_when_the_next_one_fits(key, as_user):
