@@ -182,7 +182,7 @@ def _shown(request) -> list:
 def _tenant_navigation(request, slug, tenant) -> list[Item]:
     match = request.resolver_match
     page = {"tenants:run_detail": "tenants:runs"}.get(match.view_name, match.view_name)
-    sections = {"run_templates": "run_templates:list", "usage": "usage:tenant"}
+    sections = dict.fromkeys(["run_templates", "webhooks"], "run_templates:list") | {"usage": "usage:tenant"}
     page = sections.get(match.app_name, page)
     return [
         Item(label, icon, reverse(name, args=[slug, tenant.slug]), active=page == name)

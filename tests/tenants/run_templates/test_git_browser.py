@@ -44,7 +44,7 @@ def test_looks(visits, key, width, scheme):
     page = visits.open(address, **look)
     assert problems(page) == []
     picture(page, f"key-{width}-{scheme}")
-    tab_to(page, page.get_by_role("button", name="It is the host’s: confirm"))
+    tab_to(page, page.get_by_role("button", name="It matches: confirm"))
     page.keyboard.press("Enter")
     expect(page.get_by_text("A host that shows another key gets nothing.")).to_be_visible()
     assert problems(page) == []

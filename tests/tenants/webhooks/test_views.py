@@ -40,6 +40,11 @@ def test_the_first_save_shows_the_secret_and_the_page_never_again(template, memb
     assert event == ("set", {}, {"host": "hooks.example.org", "when": "only when they fail"})
 
 
+def test_the_page_belongs_to_the_templates_of_the_tenant(template, member, as_user):
+    frame = as_user(member).get(url(template)).context["shell"]
+    assert [item.label for tenant in frame.tenants for item in tenant.nav if item.active] == ["Templates"]
+
+
 def test_saving_without_an_address_keeps_address_and_secret(template, hook, member, as_user):
     before = hook.read()
     response = as_user(member).post(url(template), {"address": "", "when": "failed"})
