@@ -525,8 +525,7 @@ def _check_tenant(tenant: Tenant) -> None:
 
 
 def _check_limits(tenant: Tenant) -> None:
-    waiting = TemplateRun.objects.unfinished().filter(zenml_run_id=None)
-    if sentence := refusal_of_rerun(tenant, waiting):
+    if sentence := refusal_of_rerun(tenant, TemplateRun.objects.unreported()):
         raise LimitReached(sentence)
 
 

@@ -358,6 +358,10 @@ class TemplateRunQuerySet(models.QuerySet):
         """Re-runs the agent still has to look after."""
         return self.filter(state__in=TemplateRun.UNFINISHED)
 
+    def unreported(self):
+        """Re-runs that will make a run which no server has reported yet."""
+        return self.unfinished().filter(zenml_run_id=None)
+
     def unsettled(self):
         """Re-runs that ended, of whose end their tenants have not heard."""
         return self.filter(is_unsettled=True)

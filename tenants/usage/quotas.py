@@ -57,6 +57,20 @@ def refusal_of_rerun(tenant: Tenant, waiting) -> str:
     return _refusal(tenant, of_templates) or _refusal(tenant, of_runs, coming=waiting)
 
 
+def room_for_reruns(tenant: Tenant, waiting) -> int | None:
+    """How many templates can still be run, None without a limit. Locks nothing: it is for people to know beforehand.
+
+    `waiting`: as for `refusal_of_rerun`.
+    """
+    limits = Quota.objects.over(tenant, Feature.TEMPLATE_RUN, Feature.RUN)
+    rooms = []
+    for quota in limits:
+        used = _used(tenant, quota.feature, begins=False)["tenant" if quota.tenant_id else "organization"]
+        coming = _coming(quota, tenant, waiting) if quota.feature == Feature.RUN else 0
+        rooms.append(max(0, quota.limit - used - coming))
+    return min(rooms, default=None)
+
+
 def _refusal(tenant: Tenant, quotas: list[Quota], *, coming=None, begins: bool = False) -> str:
     """`quotas`: all of one feature."""
     if not quotas:

@@ -85,6 +85,25 @@ def test_what_the_tenants_limit_has_no_room_for_is_refused_whole(template, opera
     assert sweep_of(template, operator, 7, 8, 9).runs.count() == 3
 
 
+def test_what_the_limits_leave_is_said_before(template, operator, as_user):
+    """Of all limits the one that leaves least; what waits to be made counts."""
+    org, page = template.tenant.organization, url("sweep_new", template)
+    client, data = as_user(operator), {"field-1": ROUNDS, "values-1": "7\n8\n9", "do": "count"}
+    assert client.get(page).context["room"] is None
+    Quota.objects.create(organization=org, feature=Feature.RUN, limit=4)
+    Quota.objects.create(organization=org, tenant=template.tenant, feature=Feature.TEMPLATE_RUN, limit=40)
+    sweep_of(template, operator, 5, 6)
+    told = client.post(page, data)
+    assert "and 2 within" in " ".join(told.content.decode().split())
+    assert "Use fewer values." in told.content.decode()
+    assert "Start 3 runs" not in told.content.decode()
+    fewer = client.post(page, data | {"values-1": "7\n8"}).content.decode()
+    assert "Start 2 runs" in fewer and "Use fewer" not in fewer
+    refused = client.post(page, data | {"do": "run", "count": "3"})
+    assert refused.status_code == 422 and "has reached its limit of 4" in refused.content.decode()
+    assert Sweep.objects.count() == 1
+
+
 def test_one_value_that_cannot_be_run_refuses_all(template, operator):
     with pytest.raises(actions.InvalidConfiguration):
         sweep_of(template, operator, 7, 0)
