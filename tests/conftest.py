@@ -127,11 +127,13 @@ def visits(browser, live_server):
 
 @pytest.fixture(scope="session")
 def browser_type_launch_args(browser_type_launch_args):
-    executable = os.environ.get("CHROMIUM") or shutil.which("chromium")
+    # The one without a window needs a third less of a processor.
+    names = ("chromium-headless-shell", "chromium")
+    executable = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
     if not executable:
         if os.environ.get("REQUIRE_BROWSER"):
             pytest.fail("REQUIRE_BROWSER is set and there is no Chromium.")
-        pytest.skip("Chromium is not installed: apt-get install chromium")
+        pytest.skip("Chromium is not installed: apt-get install chromium-headless-shell")
     expect.set_options(timeout=BROWSER_PATIENCE)
     flags = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
     return {**browser_type_launch_args, "executable_path": executable, "args": flags}

@@ -15,9 +15,9 @@ def pytest_collection_modifyitems(items):
     items[:] = [item for item in items if not item.path.is_relative_to(here)] + ours
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def installed(tmp_path_factory):
-    """A running ZenPro with its demo, shared by the tests of this folder."""
+    """A running ZenPro with its demo, shared by the tests of this folder. It ends with them: its servers cost time."""
     installation = Installation(tmp_path_factory.mktemp("zenpro"))
     try:
         installation.up()
@@ -26,7 +26,7 @@ def installed(tmp_path_factory):
         installation.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def workshop(installed, tmp_path_factory):
     """People with roles on the demo's tenant, who run projects there."""
     return open_workshop(installed, tmp_path_factory.mktemp("projects"))

@@ -1,15 +1,13 @@
 """Sign-in, account and error pages, and what static/js/app.js adds, as a browser shows them."""
 
-from pathlib import Path
-
 import pytest
 from django.test import Client
 from factories import make_member, make_org, make_tenant
 from playwright.sync_api import expect
 
+from tests.browsing import violations
+
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-AXE = (Path(__file__).resolve().parents[1] / "vendor" / "axe.min.js").read_text()
-RULES = ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"]
 VIEWS = [(1440, "dark"), (320, "light")]
 SIGNED_OUT = [
     "/accounts/login/",
@@ -64,8 +62,7 @@ def problems(page, path) -> dict:
         page.set_viewport_size({"width": width, "height": 900})
         page.emulate_media(color_scheme=scheme)
         page.goto(path)
-        page.evaluate(f"{AXE};0")
-        broken = page.evaluate("async rules => (await axe.run(document, {runOnly: rules})).violations", RULES)
+        broken = violations(page)
         wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
         words = [(rule["id"], rule["nodes"][0]["html"]) for rule in broken]
         found[width, scheme] = words + ([("too wide", wide)] if wide > 0 else [])

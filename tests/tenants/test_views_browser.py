@@ -14,12 +14,10 @@ from tenants.agent import progress
 from tenants.hosting.local.hosting import LocalHosting
 from tenants.models import Tenant
 from tenants.runs.client import LogLine
-from tests.browsing import LOOKS, problems, settled
+from tests.browsing import LOOKS, problems, settled, violations
 from tests.tenants.runs.fakes import PROJECT, RUN_ID, churn
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-AXE = Path(__file__).resolve().parents[1] / "vendor" / "axe.min.js"
-RULES = ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa"]
 
 
 @pytest.fixture
@@ -174,7 +172,6 @@ def test_pages_are_accessible_and_fit(open_page, page, width, theme):
         open_page(path)
         expect(page.get_by_text("Loading runs")).to_have_count(0)
         settled(page)
-        page.evaluate(f"{AXE.read_text()};0")
-        found = page.evaluate("async rules => (await axe.run(document, {runOnly: rules})).violations", RULES)
+        found = violations(page)
         assert [(path, one["id"], one["nodes"][0]["html"]) for one in found] == []
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path

@@ -7,12 +7,10 @@ from playwright.sync_api import expect
 
 from tenants.run_templates.document.configuration import default_configuration
 from tenants.run_templates.models import TemplateRun
-from tests.browsing import LOOKS, settled
+from tests.browsing import LOOKS, settled, violations
 
 from .parameter_corpus import corpus_snapshot
 from .test_views_browser import (  # noqa: F401 - fixtures
-    AXE,
-    RULES,
     signed_in,
     template,
     visit,
@@ -35,8 +33,7 @@ def of_steps(template):  # noqa: F811
 
 
 def problems_of(page):
-    page.evaluate(f"{AXE.read_text()};0")
-    found = page.evaluate("async rules => (await axe.run(document, {runOnly: rules})).violations", RULES)
+    found = violations(page)
     return [(one["id"], [node["html"] for node in one["nodes"]][:3]) for one in found]
 
 

@@ -1,7 +1,5 @@
 """The form of a re-run in a real browser, with and without scripts."""
 
-from pathlib import Path
-
 import pytest
 from django.test import Client
 from factories import make_grant, make_member, make_org, make_template, make_template_run, make_tenant
@@ -10,14 +8,12 @@ from playwright.sync_api import expect
 from tenants.run_templates.document.configuration import default_configuration
 from tenants.run_templates.engine.run_environments import RunEnvironments, needs_of
 from tenants.run_templates.models import TemplateRun
-from tests.browsing import LOOKS
+from tests.browsing import LOOKS, violations
 from tests.tenants.runs.fakes import PROJECT, RUN_ID, churn
 
 from .samples import snapshot_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-AXE = Path(__file__).resolve().parents[2] / "vendor" / "axe.min.js"
-RULES = ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"]
 SNAPSHOT = churn("snapshot")
 MAXIMUM = "steps.load_customers.parameters.max_customers"
 
@@ -218,8 +214,7 @@ def test_pages_have_no_axe_findings(theme, width, visit, template):
         page.emulate_media(color_scheme=theme)
         # As tall as the form, or what lies half under the bar at the bottom would count as too small to hit.
         page.set_viewport_size({"width": width, "height": 5000})
-        page.evaluate(AXE.read_text() + ";0")
-        found = page.evaluate("async rules => (await axe.run(document, {runOnly: rules})).violations", RULES)
+        found = violations(page)
         assert [(path, one["id"], one["nodes"][0]["html"]) for one in found] == []
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
 
@@ -243,7 +238,6 @@ def test_the_log_of_an_environment_that_failed_can_be_read(visit, template, sett
     expect(section).to_contain_text("“docopt” has no ready-made package (wheel) that fits.")
     expect(section.get_by_label("Last 200 lines of the log")).to_contain_text("line 299")
     expect(section.get_by_role("button", name="Copy log")).to_be_visible()
-    page.evaluate(AXE.read_text() + ";0")
-    found = page.evaluate("async rules => (await axe.run(document, {runOnly: rules})).violations", RULES)
+    found = violations(page)
     assert [(one["id"], one["nodes"][0]["html"]) for one in found] == []
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
