@@ -120,7 +120,7 @@ def test_a_row_says_what_changed_and_leads_on(template, olga, as_user, server):
     assert f'value="{run.zenml_run_id}"' in page and 'name="run"' in page
     template.field_rules = [FieldRule(ROUNDS, RuleKind.HIDDEN).as_json()]
     template.save()
-    assert "600" not in as_user(olga).get(url(template)).content.decode()
+    assert "→ 600" not in as_user(olga).get(url(template)).content.decode()
 
 
 def test_secrets_are_masked(template, olga, as_user):
