@@ -43,7 +43,7 @@ from tenants.runs.connection import connect
 from tenants.runs.dialects import SKIPS_SINCE, needs, refusal_to_run_again
 from tenants.usage.disk_budget import MACHINE_FULL, machine_is_full, refusal_of_budget
 from tenants.usage.models import Feature
-from tenants.usage.quotas import refusal_of_rerun
+from tenants.usage.quotas import refusal_of_rerun, room_for_reruns
 from zenpro_site.common.refusals import Refused
 
 from .code_actions import missing
@@ -522,6 +522,12 @@ def _check_tenant(tenant: Tenant) -> None:
         raise Refused(f"{tenant.name} is not running at the moment. {tenant.state_reason}".strip())
     if refusal := refusal_to_run_again(tenant):
         raise Refused(refusal)
+
+
+def room_of_sweep(tenant: Tenant) -> int | None:
+    """How many runs the limits on use leave; None where they leave as many as a sweep may have."""
+    room = room_for_reruns(tenant, TemplateRun.objects.unreported())
+    return room if room is not None and room < settings.ZENPRO_SWEEP_RUNS else None
 
 
 def _check_limits(tenant: Tenant) -> None:

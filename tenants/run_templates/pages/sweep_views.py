@@ -13,7 +13,6 @@ from tenants.run_templates.access import may_run, require_runner
 from tenants.run_templates.document.drafts import examined, fresh, from_post
 from tenants.run_templates.document.parsed import Document
 from tenants.run_templates.engine.sealed_secrets import sealer
-from tenants.run_templates.models import TemplateRun
 from tenants.run_templates.pages.presentation import DraftEditor
 from tenants.run_templates.pages.sweep_page import (
     HIGHER,
@@ -27,7 +26,6 @@ from tenants.run_templates.pages.sweep_page import (
 )
 from tenants.runs.comparison import FEWEST, MOST
 from tenants.runs.reading import ask
-from tenants.usage.quotas import room_for_reruns
 from zenpro_site.common.htmx import render_partial
 from zenpro_site.common.refusals import Refused
 
@@ -43,7 +41,10 @@ def new(request, template):
         draft = from_post(Document.of(template), request.POST, request.FILES, sealer(template))
     editor = DraftEditor(template, examined(draft))
     form, refused = SweepForm(draft.parsed, request.POST), ""
-    is_told, room = request.POST.get("count") == str(len(form.documents)), _room(request.tenant)
+    is_told, room = (
+        request.POST.get("count") == str(len(form.documents)),
+        actions.room_of_sweep(request.tenant),
+    )
     if request.POST.get("do") == "run" and is_told and form.can_run and not editor.troubles:
         try:
             return redirect(_queued(request, template, form))
@@ -55,12 +56,6 @@ def new(request, template):
     is_wrong = refused or (form.is_typed and not form.can_run)
     status = 422 if is_wrong else 200
     return render(request, "run_templates/sweeps/new.html", context, status=status)
-
-
-def _room(tenant) -> int | None:
-    """How many runs the limits on use leave, None where they leave as many as a sweep may have."""
-    room = room_for_reruns(tenant, TemplateRun.objects.unreported())
-    return room if room is not None and room < settings.ZENPRO_SWEEP_RUNS else None
 
 
 def _queued(request, template, form: SweepForm):
