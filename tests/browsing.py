@@ -1,5 +1,6 @@
 """A person's browser on the test's server, and what is wrong with a page in it."""
 
+import os
 from pathlib import Path
 
 from django.test import Client
@@ -82,6 +83,12 @@ class Visits:
     def end(self) -> None:
         for context in self.contexts:
             context.close()
+
+
+def picture(page, name: str) -> None:
+    """For those who want to look, in the folder that ZENPRO_SCREENSHOTS names."""
+    if folder := os.environ.get("ZENPRO_SCREENSHOTS"):
+        page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
 
 
 def violations(page) -> list[dict]:

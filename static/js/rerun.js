@@ -92,6 +92,21 @@ function reveal(there) {
   for (let one = there.closest("details"); one; one = one.parentElement.closest("details")) one.open = true;
 }
 
+// A click waits while values are checked. Should the answer draw its button anew, the click goes on with the new one
+let waiting = null;
+const isReset = (element) => element?.matches?.("#editor button[name=reset]");
+document.addEventListener("click", ({ target }) => {
+  const button = target.closest?.("button");
+  waiting = isReset(button) ? button : null;
+});
+document.addEventListener("htmx:beforeRequest", ({ target }) => { if (target === waiting) waiting = null; });
+document.addEventListener("htmx:afterSettle", () => {
+  if (!waiting || waiting.isConnected) return;
+  const lost = waiting;
+  waiting = null;
+  [...(form()?.querySelectorAll("button[name=reset]") ?? [])].find((one) => one.value === lost.value)?.click();
+});
+
 // A form that is drawn again looks as it did: what the server opens is open besides
 document.addEventListener("htmx:beforeSwap", ({ target }) => {
   if (target.id === "editor" && steps().length) drawn = { open: wasOpen ?? openSteps(), text: field()?.value ?? "" };

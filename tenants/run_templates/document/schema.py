@@ -56,7 +56,7 @@ NONE, AS_JSON = ".none", ".json"  # endings of the names of inputs, see form_dat
 ENDINGS = (NONE, AS_JSON)
 MOST_LOOKS = 50_000  # at the values and schemas of one parameter, for its secrets
 DEEPEST_LOOK = 4 * MAX_DEPTH  # unions inside unions take several for one value
-MOST_LOOKS_OF_A_PAGE = 100_000  # of a second or so
+MOST_LOOKS_OF_A_PAGE = 50_000  # half a second or so
 MASK, SEALED = "**********", "sealed:"  # pydantic writes the same mask for a secret
 ALONE = {"\t": "(tab)", "\n": "(line break)", "\r\n": "(line break, CR LF)", "\r": "(line break, CR)"}
 SWALLOWED = re.compile("^ +| +$| {2,}")
@@ -398,10 +398,11 @@ class _SecretWalk:
         self.root, self.change, self.left = root, change, MOST_LOOKS
         # (place, id of a schema) -> that schema, which must live as long as its id is known.
         self.seen: dict[tuple, Mapping[str, Any]] = {}
+        self.whole: set[tuple] = set()  # places in which every text was taken for a secret
 
     def walk(self, value: Any, schema: Mapping[str, Any], place: tuple, deep: int = 0) -> Any:
         known = (place, id(schema))
-        if known in self.seen or not isinstance(value, str | dict | list):
+        if known in self.seen or place in self.whole or not isinstance(value, str | dict | list):
             return value
         self.seen[known] = schema
         self.left -= 1
@@ -410,7 +411,9 @@ class _SecretWalk:
         flat, _ = flatten(schema, self.root)
         for option in _all_options(flat):
             value = self.walk(value, option, place, deep + 1)
-        if _is_secret(flat):
+            if self.left < 0:
+                break
+        if _is_secret(flat) or self.left < 0:
             return self._every_text(value, place)
         return value if isinstance(value, str) else self._inside(value, flat, place, deep)
 
@@ -425,6 +428,7 @@ class _SecretWalk:
         return found if isinstance(value, dict) else [*found.values()]
 
     def _every_text(self, value: Any, place: tuple) -> Any:
+        self.whole.add(place)
         if isinstance(value, str):
             return self.change(value, place)
         if len(place) > DEEPEST_LOOK:
@@ -454,7 +458,7 @@ class SecretHider:
         walk = _SecretWalk({**root, "$defs": mapping(root.get("$defs"))}, self._hide)
         walk.left = self.left
         for name, value in values.items():
-            hidden = walk.walk(value, mapping(known.get(name)), (name,))
+            hidden = walk.walk(value, mapping(known.get(name)), (name,)) if walk.left >= 0 else MASK
             found[name] = MASK if walk.left < 0 else hidden
         self.left = walk.left
         return found

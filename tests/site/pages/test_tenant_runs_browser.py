@@ -1,15 +1,12 @@
 """Runs of all tenants in a browser: on the home page, and searched on their own."""
 
-import os
-from pathlib import Path
-
 import pytest
 from factories import make_grant, make_member, make_org, make_tenant
 from playwright.sync_api import expect
 
 from tenants.hosting.base import TenantUnreachable
 from tenants.runs import reading
-from tests.browsing import LOOKS, problems
+from tests.browsing import LOOKS, picture, problems
 from tests.tenants.runs.fakes import PROJECT, FakeTenantClient
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -44,8 +41,3 @@ def test_home_shows_runs_of_all_tenants_and_leads_to_their_search(visits, ada, w
     expect(page.get_by_role("link", name="Search and filter")).to_have_count(0)
     assert problems(page) == []
     picture(page, f"org-runs-{scheme}-{width}")
-
-
-def picture(page, name):
-    if folder := os.environ.get("ZENPRO_SCREENSHOTS"):
-        page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)

@@ -1,25 +1,16 @@
 """The pages “Git access” in a real browser: they fit, they can be read, and a host is confirmed with the keyboard."""
 
-import os
-from pathlib import Path
-
 import pytest
 from factories import make_grant, make_member, make_org, make_tenant
 from playwright.sync_api import expect
 
 from orgs.users.models import Actor
 from tenants.run_templates import git_actions
-from tests.browsing import LOOKS, problems, tab_to
+from tests.browsing import LOOKS, picture, problems, tab_to
 
 from .test_git_actions import HOST_KEY, SSH, URL
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-
-
-def picture(page, name: str) -> None:
-    """For those who want to look, in the folder PICTURES names."""
-    if folder := os.environ.get("PICTURES"):
-        page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
 
 
 @pytest.fixture

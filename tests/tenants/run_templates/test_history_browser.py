@@ -1,8 +1,6 @@
 """Charts of a template's history, and the field that finds a step, in a real browser."""
 
-import os
 import re
-from pathlib import Path
 
 import pytest
 from django.urls import reverse
@@ -11,16 +9,11 @@ from playwright.sync_api import expect
 
 from tenants.run_templates.document.configuration import default_configuration
 from tenants.run_templates.models import TemplateRun
-from tests.browsing import LOOKS, problems, tab_to
+from tests.browsing import LOOKS, picture, problems, tab_to
 from tests.tenants.run_templates.test_history import CHANGED, SNAPSHOT, logged, url
 from tests.tenants.runs.fakes import PROJECT, RUN_ID, churn
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-
-
-def picture(page, name: str) -> None:
-    if folder := os.environ.get("ZENPRO_SCREENSHOTS"):
-        page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
 
 
 @pytest.fixture

@@ -2,18 +2,16 @@
 
 import pytest
 from django.urls import reverse
-from django.utils import timezone
 from factories import make_grant, make_member, make_template, make_template_run, make_tenant, make_user
 
 from orgs.mails.models import Mail
-from orgs.members.actions import remove_member
 from orgs.users.models import Actor
 from tenants.agent import run_rows
 from tenants.agent.run_endings import End
-from tenants.models import Tenant
 from tenants.run_templates import notices
 from tenants.run_templates.document.schema import MASK, SEALED
 from tenants.run_templates.models import NoticeDefault, NoticeWhen, RunNotice, TemplateNotice, TemplateRun
+from tests import losing
 from zenpro_site.common.refusals import Refused
 
 from ..agent.fake_runner import FakeRunner
@@ -123,31 +121,7 @@ def test_a_run_that_ended_takes_no_choice(run, member):
 # -- who may no longer read it
 
 
-def role_ends(person, tenant):
-    tenant.grants.filter(membership__user=person).delete()
-
-
-def is_removed(person, tenant):
-    remove_member(membership=person.membership, by=Actor(make_member(tenant.organization, "admin")))
-
-
-def is_deactivated(person, tenant):
-    person.is_active = False
-    person.save()
-
-
-def tenant_is_deleted(person, tenant):
-    Tenant.objects.filter(pk=tenant.pk).update(desired_state="deleted", deleted_at=timezone.now())
-
-
-def two_factor_is_required(person, tenant):
-    tenant.organization.requires_two_factor = True
-    tenant.organization.save()
-
-
-@pytest.mark.parametrize(
-    "lose", [role_ends, is_removed, is_deactivated, tenant_is_deleted, two_factor_is_required]
-)
+@pytest.mark.parametrize("lose", losing.WAYS)
 def test_who_lost_access_gets_no_mail(run, member, lose):
     chooses(member, run=(run, True), template=(run.template, "always"), own="always")
     read_before = run_rows.load(run.pk)
@@ -162,7 +136,7 @@ def test_one_who_lost_access_hides_no_other(run, member, owner):
     make_grant(run.template.tenant, owner, "viewer")
     for person in (member, owner):
         chooses(person, run=(run, True))
-    role_ends(member, run.template.tenant)
+    losing.role_ends(member, run.template.tenant)
     ends(run)
     assert told() == [owner.email]
 

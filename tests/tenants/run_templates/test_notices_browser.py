@@ -1,21 +1,12 @@
 """Where people choose whether they are told of ends, in a real browser."""
 
-import os
-from pathlib import Path
-
 import pytest
 from factories import make_grant, make_template, make_template_run, make_tenant
 from playwright.sync_api import expect
 
-from tests.browsing import LOOKS, problems, tab_to
+from tests.browsing import LOOKS, picture, problems, tab_to
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-
-
-def picture(page, name: str) -> None:
-    """For those who want to look, in the folder PICTURES names."""
-    if folder := os.environ.get("PICTURES"):
-        page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
 
 
 @pytest.mark.parametrize(("width", "scheme"), LOOKS)

@@ -71,6 +71,24 @@ def test_search_finds_by_name_step_and_value_and_forgets_nothing(large, visit): 
     expect(page.locator("#s5")).to_have_attribute("open", "")
 
 
+def test_a_reset_that_waits_for_a_check_is_not_lost(large, visit):  # noqa: F811
+    """The answer to the check draws the button anew while its click waits: as on any slow connection."""
+    page = visit("run/")
+    settled(page)
+    depth, held = page.locator("[name='steps.fan_9.parameters.depth']"), []
+    page.get_by_role("button", name="Expand all").click()
+    depth.fill("77")
+    expect(page.locator("#bar")).to_contain_text("1 of 300 values changed")
+    settled(page)
+    page.route("**/run/", lambda route: route.continue_() if held else held.append(route))
+    with page.expect_request("**/run/"):
+        depth.fill("78")
+    page.get_by_role("button", name="Undo depth").click()
+    held[0].continue_()
+    expect(page.locator("#bar")).to_contain_text("0 of 300 values changed")
+    expect(depth).to_have_value("900")
+
+
 CHANGED = 'run/?steps.train.parameters.rounds=600&retry={"max_retries":2}&tags=["weekly","full"]'
 CHANGED += '&steps.train.settings={"resources":{"memory":"much"}}'
 STATES = {"form": CHANGED, "yaml": f"{CHANGED}&tab=yaml", "diff": f"{CHANGED}&tab=diff"}

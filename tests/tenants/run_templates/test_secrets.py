@@ -13,7 +13,13 @@ from orgs.users.models import Actor
 from tenants.run_templates.actions import InvalidConfiguration, make_default, queue_run
 from tenants.run_templates.document.hidden import revealed, sealed, with_marks, with_masks
 from tenants.run_templates.document.parsed import Document
-from tenants.run_templates.document.schema import MASK, SEALED, describe
+from tenants.run_templates.document.schema import (
+    MASK,
+    MOST_LOOKS_OF_A_PAGE,
+    SEALED,
+    SecretHider,
+    describe,
+)
 from tenants.run_templates.engine.derive import DeriveFailed, snapshot_body
 from tenants.run_templates.engine.sealed_secrets import opener, sealer
 from tenants.run_templates.models import RunTemplate, TemplateRun
@@ -259,6 +265,19 @@ def test_what_there_is_no_time_to_look_at_is_hidden():
     for _ in range(50):
         assert hide({"x": ["a"] * 3000, "y": "hunter2"}, root)["y"] == MASK
     assert hide.left < 0 < before
+
+
+def test_what_is_hidden_for_want_of_time_costs_none():
+    """A mark is worth more than a look, and a server may send as many texts as it likes."""
+    marked = []
+    hide = SecretHider(lambda text: marked.append(text) or MASK)
+    loop = {"anyOf": [{"$ref": "#/$defs/a"}, {"items": {"$ref": "#/$defs/a"}}, SECRET]}
+    root = {"properties": {"x": {"$ref": "#/$defs/a"}, "y": SECRET}, "$defs": {"a": loop}}
+    while hide.left >= 0:
+        hide({"x": ["y"] * 900}, root)
+    before = len(marked)
+    assert hide({"x": ["y"] * 900, "y": "hunter2"}, root) == {"x": MASK, "y": MASK}
+    assert len(marked) == before < MOST_LOOKS_OF_A_PAGE
 
 
 def test_a_schema_that_branches_without_end_is_looked_at_once():

@@ -1,14 +1,12 @@
 """The list of runs in a browser: searching while typing, filters, ticks."""
 
-import os
 import re
-from pathlib import Path
 
 import pytest
 from factories import make_grant, make_member, make_org, make_template, make_tenant
 from playwright.sync_api import expect
 
-from tests.browsing import LOOKS, problems, settled
+from tests.browsing import LOOKS, picture, problems, settled
 from tests.tenants.runs.fakes import PROJECT
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -33,11 +31,6 @@ def many(server):
     for number in range(4, 25):
         server.add_run(name=f"churn-{number}", status="failed" if number % 5 == 0 else "completed")
     return server
-
-
-def picture(page, name):
-    if folder := os.environ.get("ZENPRO_SCREENSHOTS"):
-        page.screenshot(path=Path(folder) / f"{name}.png")
 
 
 @pytest.mark.parametrize(("width", "scheme"), LOOKS)

@@ -1,9 +1,7 @@
 """A run in a real browser: its graph is moved and enlarged, and how it looks."""
 
-import os
 import re
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 from django.urls import reverse
@@ -11,7 +9,7 @@ from factories import make_grant, make_member, make_org, make_tenant
 from playwright.sync_api import expect
 
 from tenants.runs.client import LogLine
-from tests.browsing import LOOKS, problems, settled
+from tests.browsing import LOOKS, picture, problems, settled
 from tests.tenants.runs.fakes import PROJECT, RUN_ID
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -25,11 +23,6 @@ def world(transactional_db, server):
     tenant = make_tenant(org, "production", name="production", project_id=PROJECT["id"])
     make_grant(tenant, owner, "admin", giver=owner)
     return reverse("tenants:run_detail", args=[org.slug, tenant.slug, RUN_ID]), owner
-
-
-def picture(page, name: str) -> None:
-    if folder := os.environ.get("ZENPRO_SCREENSHOTS"):
-        page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
 
 
 def scrolled(page, place="#graph"):

@@ -5,16 +5,15 @@ from datetime import timedelta
 
 import pytest
 from django.utils import timezone
-from factories import make_grant, make_member, make_template_run
+from factories import make_grant, make_template_run
 
-from orgs.members.actions import remove_member
 from orgs.users.models import Actor
 from tenants.agent import run_rows
 from tenants.agent.run_endings import End
-from tenants.models import Tenant
 from tenants.run_templates.models import RunTemplate, TemplateRun
 from tenants.webhooks import actions, outbox
 from tenants.webhooks.models import KEEP, LEASE, PAUSES, Webhook, WebhookDelivery
+from tests import losing
 
 from ..agent.fake_runner import FakeRunner
 
@@ -182,31 +181,7 @@ def test_keys_that_were_lost_end_it(run, hook, receiver, settings):
 # -- rights are asked again
 
 
-def role_ends(person, tenant):
-    tenant.grants.filter(membership__user=person).delete()
-
-
-def is_removed(person, tenant):
-    remove_member(membership=person.membership, by=Actor(make_member(tenant.organization, "admin")))
-
-
-def is_deactivated(person, tenant):
-    person.is_active = False
-    person.save()
-
-
-def tenant_is_deleted(person, tenant):
-    Tenant.objects.filter(pk=tenant.pk).update(desired_state="deleted", deleted_at=timezone.now())
-
-
-def two_factor_is_required(person, tenant):
-    tenant.organization.requires_two_factor = True
-    tenant.organization.save()
-
-
-@pytest.mark.parametrize(
-    "lose", [role_ends, is_removed, is_deactivated, tenant_is_deleted, two_factor_is_required]
-)
+@pytest.mark.parametrize("lose", losing.WAYS)
 def test_nothing_is_sent_for_who_may_no_longer_change_the_template(run, hook, receiver, member, lose):
     ends(run)
     lose(member, run.template.tenant)
@@ -216,7 +191,7 @@ def test_nothing_is_sent_for_who_may_no_longer_change_the_template(run, hook, re
 
 
 def test_whoever_saves_it_answers_for_it(run, hook, receiver, member, owner):
-    role_ends(member, run.template.tenant)
+    losing.role_ends(member, run.template.tenant)
     make_grant(run.template.tenant, owner, "admin")
     actions.set_webhook(template=run.template, address="", when="always", by=Actor(owner))
     ends(run)

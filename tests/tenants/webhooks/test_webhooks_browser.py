@@ -1,8 +1,6 @@
 """The page of a webhook in a real browser: it fits, it can be read, and a secret is copied when it is shown."""
 
-import os
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from django.utils import timezone
@@ -10,17 +8,11 @@ from factories import make_template_run
 from playwright.sync_api import expect
 
 from tenants.webhooks.models import Webhook, WebhookDelivery
-from tests.browsing import LOOKS, problems
+from tests.browsing import LOOKS, picture, problems
 
 from .test_views import url
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-
-
-def picture(page, name: str) -> None:
-    """For those who want to look, in the folder PICTURES names."""
-    if folder := os.environ.get("PICTURES"):
-        page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
 
 
 def with_deliveries(hook: Webhook) -> None:
