@@ -58,7 +58,7 @@ from .test_matrix import (
 )
 from .walk import modules
 
-pytestmark = pytest.mark.thorough
+pytestmark = [pytest.mark.thorough, pytest.mark.any_database]
 
 PARAMETER = re.compile(r"{(\w+)}")
 ROUNDS = "steps.train.parameters.rounds"

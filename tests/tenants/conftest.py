@@ -6,6 +6,7 @@ from factories import make_tenant
 from tenants.hosting.local.hosting import LocalHosting
 from tenants.runs import reading as runs
 from tenants.runs import shared_looks
+from tests.tenants.hosting.conftest import VERSION, backend
 from tests.tenants.runs.fakes import PROJECT, FakeTenantClient, connect_to
 
 
@@ -36,3 +37,22 @@ def count_queries():
         return len(captured)
 
     return count
+
+
+@pytest.fixture(scope="session")
+def zen_data(tmp_path_factory):
+    """Data folder with ZenML installed, shared by all slow tests. Not to be imported: each import installs it anew."""
+    data = tmp_path_factory.mktemp("zenpro")
+    backend(data).install(VERSION)
+    return data
+
+
+@pytest.fixture
+def supervised(zen_data):
+    """A LocalBackend whose supervisor runs; everything is stopped afterwards."""
+    made = backend(zen_data)
+    child = made.supervisor.spawn()
+    yield made
+    if made.supervisor.running():
+        made.supervisor.shutdown()
+    child.wait(120)

@@ -16,7 +16,7 @@ from pathlib import Path
 import uv
 
 from tenants.hosting.base import EnvironmentFailed, NoSpace
-from tenants.hosting.local import box, folders
+from tenants.hosting.local import box, bytecode, folders
 from tenants.hosting.local.index import PackageIndex, without_credentials
 from tenants.hosting.local.space import shortage
 from tenants.hosting.local.variables import PASSED_ON, certificate_paths
@@ -175,15 +175,23 @@ class Environments:
             raise failure(end_of(build.log, before))
 
     def _compile(self, build: Build) -> None:
-        """Costs 3 s here, once, and saves 7 s of each first start. Not by uv, which would start the environment's
-        own Python: a package may have put code there that runs at each start, or another program in its place.
+        """Costs some seconds, once, and saves 7 s of each first start; less where an environment of servers has the
+        same packages. Not by uv, which would start the environment's own Python: a package may have put code there
+        that runs at each start, or another program in its place.
 
         A file that does not compile is none of a package's that works, so the result is not looked at.
         """
+        if not build.alone:
+            self._take_over(build)
         workers = "0" if self._kind() is box.IsolationKind.BUBBLEWRAP else "1"  # several need shared memory
         command = [str(self.base), "-I", "-S", "-m", "compileall", "-qq", "-j", workers]
         walls = box.Walls(read=self._bases(), write=[build.place], limits=limits_of(build))
         self._boxed(build, [*command, str(build.place / "lib")], walls, {"PATH": "/usr/bin:/bin"})
+
+    def _take_over(self, build: Build) -> None:
+        """Only from what servers use: what people ask for may bring compiled files of its own for others' packages."""
+        for made in self.folder.glob("server-*/lib"):
+            bytecode.take_over(made, build.place / "lib")
 
     def _boxed(self, build: Build, command: list[str], walls: box.Walls, env: dict[str, str]) -> int:
         """Exit code. Its keeper inherits the lock, so that a build that outlives us still keeps others out."""

@@ -18,7 +18,7 @@ from tenants.runs.client import TenantClients
 from tenants.runs.connection import connect
 from tests.tenants.agent.test_device_cuts import sign_in
 from tests.tenants.control_plane.test_real_server import tenant  # noqa: F401 - the fixture
-from tests.tenants.hosting.conftest import eventually, supervised, zen_data  # noqa: F401 - fixtures
+from tests.tenants.hosting.conftest import eventually
 
 pytestmark = pytest.mark.zenml
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -151,11 +152,13 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def site(request, tmp_path_factory, live_server):
+def site(request, tmp_path_factory, live_server, zen_data):
     """With the version of the module that asks."""
     data, version = tmp_path_factory.mktemp("zenpro"), request.module.VERSION
-    Environments(data, sys.executable).install(version)
-    RunEnvironments(data).prepare(version, "")
+    Environments(zen_data, sys.executable).install(version)
+    RunEnvironments(zen_data).prepare(version, "")
+    for made in (*zen_data.glob("envs/server-*"), *zen_data.glob("envs/run-*")):
+        shutil.copytree(made, data / "envs" / made.name, symlinks=True, copy_function=os.link)
     site = Site(data, live_server.url, version)
     yield site
     site.stop()

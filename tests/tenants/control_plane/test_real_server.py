@@ -15,7 +15,7 @@ from tenants.runs import connection
 from tenants.runs.client import TenantClient, TenantClients
 from tenants.runs.connection import connect
 from tenants.usage.models import UsageEvent
-from tests.tenants.hosting.conftest import eventually, supervised, zen_data  # noqa: F401 - fixtures
+from tests.tenants.hosting.conftest import eventually
 from tests.tenants.hosting.stub_control_plane import free_port
 
 pytestmark = pytest.mark.zenml
@@ -31,7 +31,7 @@ def clients(monkeypatch):
 
 
 @pytest.fixture
-def tenant(live_server, supervised, settings):  # noqa: F811 - the fixture
+def tenant(live_server, supervised, settings):
     """A running ZenML server that has us as its control plane."""
     settings.ZENPRO_URL, settings.ZENPRO_API_URL = live_server.url, f"{live_server.url}/api"
     settings.ZENPRO_DATA = supervised.data

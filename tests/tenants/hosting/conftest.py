@@ -77,24 +77,5 @@ def control_plane():
     plane.close()
 
 
-@pytest.fixture(scope="session")
-def zen_data(tmp_path_factory):
-    """Data folder with ZenML installed, shared by all slow tests."""
-    data = tmp_path_factory.mktemp("zenpro")
-    backend(data).install(VERSION)
-    return data
-
-
-@pytest.fixture
-def supervised(zen_data):
-    """A LocalBackend whose supervisor runs; everything is stopped afterwards."""
-    made = backend(zen_data)
-    child = made.supervisor.spawn()
-    yield made
-    if made.supervisor.running():
-        made.supervisor.shutdown()
-    child.wait(120)
-
-
 def backend(data: Path) -> LocalBackend:
     return LocalBackend(data, (20000, 20100), python=sys.executable)

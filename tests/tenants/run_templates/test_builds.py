@@ -7,6 +7,7 @@ import pytest
 from package_index import running_index
 
 from tenants.hosting.base import EnvironmentFailed
+from tenants.hosting.local.environments import Environments
 from tenants.hosting.local.index import PackageIndex
 from tenants.run_templates.engine.run_environments import RunEnvironments
 
@@ -185,3 +186,25 @@ def test_what_was_built_reaches_nobody_through_the_cache_of_uv(environments, ind
 
 def test_without_requirements_there_is_nothing_to_build(environments):
     assert environments.key("0.98.0", "# none", ORGANIZATION) == environments.key("0.98.0", "")
+
+
+def compiled_in(python, name: str) -> Path:
+    [found] = python.parent.parent.glob(f"lib/*/site-packages/__pycache__/{name}.*.pyc")
+    return found
+
+
+def test_what_is_compiled_for_servers_is_not_compiled_again(unboxed, index):
+    index.wheel("zenml", "0.98.0", needs=["shared"])
+    index.wheel("shared", shared_py="x = 1\n")
+    servers = Environments(unboxed.folder.parent, index=unboxed.index, isolation="none")
+    servers.install("0.98.0")
+    python = unboxed.prepare("0.98.0", "")
+    assert compiled_in(python, "shared").samefile(compiled_in(servers.python("0.98.0"), "shared"))
+
+
+def test_nothing_compiled_is_taken_from_what_people_asked_for(unboxed, index):
+    """A wheel can bring compiled files for whatever lies beside it."""
+    index.wheel("shared", shared_py="x = 1\n")
+    index.wheel("planting", planting_py="")
+    first, second = (unboxed.prepare("0.98.0", wanted) for wanted in ("planting\nshared", "shared"))
+    assert not compiled_in(first, "shared").samefile(compiled_in(second, "shared"))

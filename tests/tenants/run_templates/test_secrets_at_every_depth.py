@@ -23,7 +23,7 @@ from tenants.run_templates.rules import set_rules
 from .samples import snapshot_of
 from .test_views_widgets import open_form  # noqa: F401 - a fixture
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
 SECRET = {"type": "string", "format": "password", "writeOnly": True}
 BASIC = {"type": "object", "properties": {"password": SECRET}, "required": ["password"]}
 FULL = {

@@ -11,7 +11,7 @@ from tenants.credentials.models import AccessToken
 from tenants.hosting.backends import api_url_of
 from tenants.hosting.elsewhere.actions import enroll
 from tenants.models import Tenant
-from tests.tenants.hosting.conftest import VERSION, backend, zen_data  # noqa: F401 - fixtures
+from tests.tenants.hosting.conftest import VERSION, backend
 
 from .clients import Machine, Stub
 
@@ -44,7 +44,7 @@ def world(live_server, settings, stubs):
 
 
 @pytest.fixture
-def machine(zen_data, tmp_path):  # noqa: F811 - the fixture
+def machine(zen_data, tmp_path):
     return Machine(backend(zen_data).environments.python(VERSION), tmp_path)
 
 

@@ -20,7 +20,7 @@ from tenants.runs import connection
 from tenants.runs.client import TenantClients
 from tenants.runs.connection import connect
 from tenants.usage.models import Feature, Quota, UsageEvent
-from tests.tenants.hosting.conftest import VERSION, backend, eventually, zen_data  # noqa: F401 - fixtures
+from tests.tenants.hosting.conftest import VERSION, backend, eventually
 from tests.tenants.hosting.fakes import FakeHosting, in_place
 from tests.tenants.hosting.stub_control_plane import free_port
 from tests.tenants.runs.fakes import PROJECT
@@ -50,7 +50,7 @@ def world(live_server, settings):
 
 
 @pytest.fixture
-def start(tmp_path, zen_data):  # noqa: F811 - the fixture
+def start(tmp_path, zen_data):
     """start(lines, url): a server with these lines in its environment, read by a shell; ends with the test."""
     python, started = backend(zen_data).environments.python(VERSION), []
 
@@ -84,7 +84,7 @@ def lines_on_the_page(as_user, tenant, person) -> str:
     return unescape(after.partition("</pre>")[0])
 
 
-def test_it_turns_green_and_keeps_to_our_answers(world, start, as_user, tmp_path, zen_data):  # noqa: F811
+def test_it_turns_green_and_keeps_to_our_answers(world, start, as_user, tmp_path, zen_data):
     tenant, ada = world
     loop = TenantLoop(in_place(FakeHosting()))
 
@@ -128,7 +128,7 @@ def check_one_of_their_own(tenant, start, look):
     alone.wait(120)
 
 
-def check_signs_in(tenant, ada, folder, zen_data):  # noqa: F811
+def check_signs_in(tenant, ada, folder, zen_data):
     """`zenml login` as the page shows it; what the server got opens this tenant alone."""
     (folder / "laptop").mkdir()
     laptop = Machine(backend(zen_data).environments.python(VERSION), folder / "laptop")
@@ -171,7 +171,7 @@ limited()
 """
 
 
-def check_runs(tenant, ada, folder, zen_data):  # noqa: F811
+def check_runs(tenant, ada, folder, zen_data):
     """The run that takes the last place runs to its end, though its server asks twice; the next one is refused."""
     Quota.objects.filter(feature=Feature.PIPELINE).delete()
     Quota.objects.create(organization=tenant.organization, feature=Feature.RUN, limit=1)
