@@ -135,5 +135,5 @@ def browser_type_launch_args(browser_type_launch_args):
             pytest.fail("REQUIRE_BROWSER is set and there is no Chromium.")
         pytest.skip("Chromium is not installed: apt-get install chromium-headless-shell")
     expect.set_options(timeout=BROWSER_PATIENCE)
-    flags = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
+    flags = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--disable-software-rasterizer"]
     return {**browser_type_launch_args, "executable_path": executable, "args": flags}
