@@ -396,7 +396,7 @@ def _is_step(nodes: dict, node_id: str) -> bool:
 def _original(known: dict[str, Step], row: StepRow | None) -> UUID | None:
     """The step of an earlier run whose result a cached or skipped one hands on."""
     step = known.get(row.name) if row else None
-    return identifier(mapping(step.raw.get("metadata")).get("original_step_run_id")) if step else None
+    return step.original_id if step else None
 
 
 # -- configuration
