@@ -169,5 +169,6 @@ def preset_run(request, organization: str, tenant: str, template: UUID, preset: 
     if draft.problems:
         said = DocumentFault("", presets.NO_LONGER_FITS.format(chosen))
         raise actions.InvalidConfiguration([said, *draft.problems])
-    run = actions.queue_run(template=found, configuration=draft.parsed, by=request.actor, key=request.key)
+    facts = {"by": request.actor, "key": request.key, "preset": chosen}
+    run = actions.queue_run(template=found, configuration=draft.parsed, **facts)
     return in_full(run)

@@ -49,7 +49,8 @@ from zenpro_site.common.refusals import Refused
 from .code_actions import missing
 from .component_schemas import with_components
 from .continuing import Continuation
-from .models import CodeVersion, RunTemplate, Sweep, TemplateRun
+from .models import CodeVersion, Preset, RunTemplate, Sweep, TemplateRun
+from .presets import with_its_values
 from .remembered import Needs, prepared_of
 
 State = TemplateRun.State
@@ -368,6 +369,7 @@ def queue_run(
     key: ApiKey | None = None,
     wait: timedelta | None = None,
     continues: Continuation | None = None,
+    preset: Preset | None = None,
 ) -> TemplateRun:
     """Ask for a re-run; the agent starts it as this person. `key`: the one they asked with; the run ends with it.
 
@@ -375,16 +377,19 @@ def queue_run(
 
     `configuration` is a document; what it leaves out is as in the template. Only one without faults is run: raises
     InvalidConfiguration, Refused when the tenant is not running or the disk is nearly full, and LimitReached.
-    `continues`: worked out for these very values; the run then takes over what it says.
+    `continues`: worked out for these very values; the run then takes over what it says. `preset`: what they began
+    with; the run keeps it when nothing was changed.
     """
     locked = _lock_to_run(template, by)
-    document = _sealed(_runnable(locked, configuration, continues))
+    parsed = _runnable(locked, configuration, continues)
+    document = _sealed(parsed)
     if wait and (same := _waiting(locked, document, by)):
         return same
     _check_limits(locked.tenant)
     _check_disk(locked.tenant)
-    start_after = timezone.now() + wait if wait else None
-    return _queue(locked, document, by, asked_with=key, start_after=start_after, **_taken_over(continues))
+    more = {"asked_with": key, "start_after": timezone.now() + wait if wait else None}
+    more["preset"] = with_its_values(preset, parsed)
+    return _queue(locked, document, by, **more, **_taken_over(continues))
 
 
 @transaction.atomic

@@ -399,6 +399,14 @@ class TemplateRun(models.Model):
     )
     taken_over = models.JSONField(default=list, blank=True, help_text="Names of the steps it takes over.")
     sweep = models.ForeignKey(Sweep, null=True, blank=True, on_delete=models.SET_NULL, related_name="runs")
+    preset = models.ForeignKey(
+        Preset,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="runs",
+        help_text="Whose values it was sent unchanged.",
+    )
     number = models.PositiveIntegerField()
     run_name = models.CharField(max_length=250)
     configuration = models.JSONField()

@@ -13,7 +13,7 @@ from django.db.models import Q, QuerySet
 
 from orgs.audit.models import AuditEvent
 from orgs.users.models import Actor
-from tenants.run_templates.document.configuration import DocumentFault
+from tenants.run_templates.document.configuration import DocumentFault, changes
 from tenants.run_templates.document.drafts import ONCE, Draft, fresh, with_paths
 from tenants.run_templates.document.hidden import sealed, without_sealed
 from tenants.run_templates.document.parsed import Document
@@ -50,6 +50,21 @@ def draft_of(preset: Preset, unchanged: Document) -> Draft:
         problem = f"The preset “{preset}” also sets {what} can’t be set any more. Replace the preset."
         draft.problems.append(DocumentFault("", problem))
     return draft
+
+
+def with_its_values(preset: Preset | None, document: Document) -> Preset | None:
+    """The preset, when this document is what it makes of the document's template and it is still there; else None.
+
+    To be called in a transaction: until it ends, the preset can't be deleted.
+    """
+    if preset is None:
+        return None
+    kept = document.template.presets.select_for_update().filter(pk=preset.pk).first()
+    if kept is None:
+        return None
+    own = draft_of(kept, Document.of(document.template))
+    is_same = not own.problems and not changes(own.parsed.complete, document.complete)
+    return kept if is_same else None
 
 
 def seen_configuration_of(preset: Preset, unchanged: Document) -> dict[str, Any]:

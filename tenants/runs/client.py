@@ -184,6 +184,11 @@ class Step:
     def seconds(self) -> float | None:
         return duration(self.start, self.end, self.status == "running")
 
+    @property
+    def original_id(self) -> UUID | None:
+        """The step of an earlier run whose result a cached or skipped one hands on."""
+        return identifier(meta(self.raw).get("original_step_run_id"))
+
 
 @dataclass(frozen=True)
 class LogLine:

@@ -1,13 +1,14 @@
 """Runs side by side: what differs between them, by how much, and which is best.
 
 The first run is the baseline. A row differs when any two of its values do, so that the order of the runs decides what
-a cell is measured against and nothing else.
+a cell is measured against and nothing else. What a step logged that took its result from an earlier run is what that
+one logged; where nobody can say what that was, it differs from nothing.
 """
 
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -36,6 +37,7 @@ MISSING = {
     "metadata": "not logged",
     "packages": "not installed",
 }
+LOGGED = ("metrics", "metadata")  # by steps, or for what they saved
 NO_STEP, NOT_RECORDED, TAKEN_OVER = "no such step", "not recorded", "step was taken over"
 LOWER_WORDS = (
     "loss error err errors rmse mse mae mape smape rmsle msle logloss perplexity latency cost costs wer cer fpr fnr"
@@ -51,7 +53,10 @@ PARTS = re.compile(r"[A-Z]?[a-z]+\d*|[A-Z]+(?![a-z])\d*")
 
 @dataclass(frozen=True)
 class CompareCell:
-    """A value of one run, or in `missing` why there is none; `tone` says whether its change is good or bad."""
+    """A value of one run, or in `missing` why there is none; `tone` says whether its change is good or bad.
+
+    `taken`: how a step that did not run came to it, "taken over" or "cached".
+    """
 
     value: RunValue | None
     missing: str = ""
@@ -61,6 +66,7 @@ class CompareCell:
     rises: bool = False
     tone: str = ""
     best: bool = False
+    taken: str = ""
 
     @property
     def text(self) -> str:
@@ -163,11 +169,14 @@ def _row(facts, key: str, source: str, place: Place, directions: Mapping[str, st
     values = [one.values[source].get(place) for one in facts]
     direction = _direction(key, name, directions)
     best = _best(values, direction) if key == "metrics" else None
-    cells = tuple(
+    cells = [
         _cell(one, key, step, value, values[0], direction, best)
         for one, value in zip(facts, values, strict=True)
-    )
-    return CompareRow(key, step, name, cells, _any_differ(key, values), direction)
+    ]
+    known = [cell.value for cell in cells if cell.missing != TAKEN_OVER]
+    if cells[0].missing == TAKEN_OVER:
+        cells = [replace(cell, differs=False) for cell in cells]
+    return CompareRow(key, step, name, tuple(cells), _any_differ(key, known), direction)
 
 
 def _direction(key: str, name: str, directions: Mapping[str, str]) -> str:
@@ -192,12 +201,14 @@ def _cell(
     facts: RunFacts, key: str, step: str, value: RunValue | None, base: RunValue | None, direction: str, best
 ) -> CompareCell:
     if value is None:
-        return CompareCell(None, _missing(facts, key, step), differs=base is not None)
+        missing = _missing(facts, key, step)
+        return CompareCell(None, missing, differs=base is not None and missing != TAKEN_OVER)
     differs = _differ(key, value, base)
     change, share, rises = _change(key, value, base) if differs else ("", "", False)
     tone = _tone(direction, rises) if change or share else ""
     is_best = best is not None and value.number == best
-    return CompareCell(value, "", differs, change, share, rises, tone, is_best)
+    taken = facts.handed_on.get(step, "") if key in LOGGED else ""
+    return CompareCell(value, "", differs, change, share, rises, tone, is_best, taken)
 
 
 def _missing(facts: RunFacts, key: str, step: str) -> str:
@@ -205,15 +216,7 @@ def _missing(facts: RunFacts, key: str, step: str) -> str:
         return NO_STEP
     if key == "packages" and not facts.values["packages"]:
         return NOT_RECORDED
-    if key in ("metrics", "metadata") and _is_taken_over(facts, step):
-        return TAKEN_OVER
-    return MISSING[key]
-
-
-def _is_taken_over(facts: RunFacts, step: str) -> bool:
-    """Did a run that continues another one leave this step to it, with what it logged?"""
-    state = facts.values["steps"].get((step, ()))
-    return bool(step) and state is not None and state.status == "skipped"
+    return TAKEN_OVER if key in LOGGED and step in facts.unknown else MISSING[key]
 
 
 def _tone(direction: str, rises: bool) -> str:

@@ -22,7 +22,7 @@ from tenants.hosting.base import (
     TenantUnreachable,
 )
 from tenants.models import Tenant
-from tenants.runs.client import STATE_LENGTH, UNDER_WAY, ListPage, Run, Step, TenantClient
+from tenants.runs.client import FINISHED, STATE_LENGTH, UNDER_WAY, ListPage, Run, Step, TenantClient
 from tenants.runs.connection import connect
 from tenants.runs.dialects import GRAPHS_SINCE
 from tenants.runs.fan_outs import in_natural_order
@@ -203,6 +203,12 @@ class RunPage:
     @property
     def live(self) -> bool:
         return self.run.in_progress
+
+    @property
+    def is_over(self) -> bool:
+        """Is nothing left to stop? It ended in ZenML, and no other branch of it goes on."""
+        has_ended = self.run.finished or self.status in FINISHED
+        return has_ended and not any(step.status in UNDER_WAY for step in self.steps)
 
     @property
     def alert(self) -> StepRow | None:
@@ -396,7 +402,7 @@ def _is_step(nodes: dict, node_id: str) -> bool:
 def _original(known: dict[str, Step], row: StepRow | None) -> UUID | None:
     """The step of an earlier run whose result a cached or skipped one hands on."""
     step = known.get(row.name) if row else None
-    return identifier(mapping(step.raw.get("metadata")).get("original_step_run_id")) if step else None
+    return step.original_id if step else None
 
 
 # -- configuration

@@ -4,10 +4,11 @@ Nothing here asks a server, and nothing that a server said is trusted: sizes are
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
+from uuid import UUID
 
 from tenants.hosting.answers import is_number, line, listing, mapping
 from tenants.runs.client import Json, Run, Step, meta, name_of, resources
@@ -19,6 +20,11 @@ STEPS = 1000  # of one run
 SHOWN = 140  # characters of a value on a page
 PACKAGES = 2000
 VERSIONS = 20  # of one output of a step
+HANDED_ON = {
+    "skipped": "taken over",
+    "cached": "cached",
+}  # states of a step that took its result from an earlier run
+LINKS = 5  # from a step that was taken over to the one that did the work
 MISREAD = 40  # characters; longer text is taken for nothing else
 RUN_KEYS = ("enable_cache", "retry", "model", "settings", "extra")
 STEP_KEYS = ("enable_cache", "retry", "model", "settings", "extra", "step_operator", "experiment_tracker")
@@ -30,13 +36,14 @@ Place = tuple[str, Path]  # step ("" for the whole run) and path inside
 @dataclass(frozen=True)
 class RunReading:
     """The answers of a server about one run: `logged` is the metadata of its artifacts by their ids; `unseen`: there
-    are steps that were not asked for."""
+    are steps that were not asked for; `origins`: steps of earlier runs, by their ids, that this one took over."""
 
     run: Run
     steps: tuple[Step, ...] = ()
     snapshot: Json = field(default_factory=dict)
     logged: dict[str, Json] = field(default_factory=dict)
     unseen: bool = False
+    origins: Mapping[UUID, Step] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -57,12 +64,18 @@ class RunValue:
 
 @dataclass(frozen=True)
 class RunFacts:
-    """All values of one run by group and place, and where its steps come in its order."""
+    """All values of one run by group and place, and where its steps come in its order.
+
+    `handed_on`: how a step came to its result, "taken over" or "cached", for those that did not run; what those of
+    `unknown` logged is not known.
+    """
 
     run: Run
     values: dict[str, dict[Place, RunValue]]
     positions: dict[str, int]
     unseen: bool = False
+    handed_on: dict[str, str] = field(default_factory=dict)
+    unknown: frozenset[str] = frozenset()
 
 
 def facts_of(reading: RunReading) -> RunFacts:
@@ -78,7 +91,26 @@ def facts_of(reading: RunReading) -> RunFacts:
         "packages": _packages(reading.run),
     }
     known = dict.fromkeys([*configurations, *steps])
-    return RunFacts(reading.run, values, {name: place for place, name in enumerate(known)}, reading.unseen)
+    places = {name: place for place, name in enumerate(known)}
+    handed_on = {name: HANDED_ON[step.status] for name, step in steps.items() if step.status in HANDED_ON}
+    unknown = frozenset(name for name in handed_on if is_handed_on(_line_of(reading, steps[name])[-1]))
+    return RunFacts(reading.run, values, places, reading.unseen, handed_on, unknown)
+
+
+def is_handed_on(step: Step) -> bool:
+    """Did it take its result from an earlier run instead of running?"""
+    return step.status in HANDED_ON
+
+
+def _line_of(reading: RunReading, step: Step) -> list[Step]:
+    """The step, the one it took over, and so on: to the one that did the work, or as far as is known."""
+    found = [step]
+    while is_handed_on(found[-1]) and len(found) <= LINKS:
+        origin = reading.origins.get(found[-1].original_id)
+        if origin is None:
+            break
+        found.append(origin)
+    return found
 
 
 # -- single values
@@ -220,7 +252,14 @@ def _packages(run: Run) -> dict[Place, RunValue]:
 
 def _steps(run: Run, steps: dict[str, Step]) -> dict[Place, RunValue]:
     found = {("", ()): _state(run.status, run.seconds)}
-    return found | {(name, ()): _state(step.status, step.seconds) for name, step in steps.items()}
+    return found | {(name, ()): _step_state(step) for name, step in steps.items()}
+
+
+def _step_state(step: Step) -> RunValue:
+    """One that did not run took no time; in its place stands how it came to its result."""
+    if is_handed_on(step):
+        return RunValue(HANDED_ON[step.status], ("state", step.status), None, step.status)
+    return _state(step.status, step.seconds)
 
 
 def _state(status: str, seconds: float | None) -> RunValue:
@@ -232,12 +271,20 @@ def _metadata(reading: RunReading, steps: dict[str, Step]) -> dict[Place, RunVal
     def found():
         yield from _values("", reading.run.metadata)
         for name, step in steps.items():
-            yield from _values(name, step.metadata)
+            yield from _values(name, _logged_by(_line_of(reading, step)))
             for output, version in _versions(step):
                 logged = reading.logged.get(line(version.get("id")))
                 yield from _values(name, {output: logged} if logged else {})
 
     return _bounded(found())
+
+
+def _logged_by(steps: list[Step]) -> Json:
+    """Servers hand on only what was logged for an artifact: the rest is what the step logged that did the work."""
+    found: Json = {}
+    for step in reversed(steps):
+        found |= step.metadata
+    return found
 
 
 def _versions(step: Step) -> Iterator[tuple[str, Json]]:

@@ -39,6 +39,11 @@ def chosen_preset(request, template):
     return get_object_or_404(presets_for(template, request.user), pk=chosen)
 
 
+def sent_preset(request, template):
+    """The preset a form that is sent began with, if it is still there."""
+    return presets_for(template, request.user).filter(pk=uuid_or_none(request.POST.get("preset", ""))).first()
+
+
 def other_run(request):
     """A run of the tenant whose values the form begins with, and why they cannot be read; twice None for none."""
     if "like" not in request.GET:

@@ -256,7 +256,7 @@ def _said(one: CompareCell) -> str:
     """The whole value, of a step with its state; in brackets why there is none."""
     if one.value is None:
         return f"({one.missing})"
-    said = " ".join(filter(None, (one.value.status, one.value.full)))
+    said = " ".join(filter(None, dict.fromkeys((one.value.status, one.value.full))))
     return said[:CSV_CELL].replace("\x00", "")
 
 

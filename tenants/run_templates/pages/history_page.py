@@ -16,6 +16,7 @@ from orgs.users.models import User
 from tenants.run_templates.models import RunTemplate, TemplateRun
 from tenants.run_templates.pages.field_presentation import shortened
 from tenants.run_templates.pages.presentation import url_of
+from tenants.run_templates.presets import presets_for
 from tenants.runs import columns
 from tenants.runs.client import TenantClient
 from tenants.runs.columns import METRIC, RunColumn
@@ -28,7 +29,7 @@ TITLE_LENGTH = 60  # characters
 WHOLE = 1e9  # whole numbers below it are written with all their digits
 LARGEST = 1e300  # the difference of two such numbers is still one
 ME, UNDER_WAY, NO_SWEEP = "me", "unfinished", "none"
-FILTERS = ("state", "person", "sweep")
+FILTERS = ("state", "person", "sweep", "preset")
 SWEEPS = 50  # that are offered
 
 
@@ -38,13 +39,15 @@ class HistoryFilterForm(forms.Form):
     state = forms.ChoiceField(required=False)
     person = forms.ChoiceField(required=False)
     sweep = forms.ChoiceField(required=False)
+    preset = forms.ChoiceField(required=False)
 
-    def __init__(self, data: QueryDict, template: RunTemplate):
+    def __init__(self, data: QueryDict, template: RunTemplate, user: User):
         super().__init__(data, auto_id="filter-%s")
         ended = [(state.value, state.label) for state in map(TemplateRun.State, TemplateRun.ENDED)]
         self.fields["state"].choices = [("", "Any state"), (UNDER_WAY, "Under way"), *ended]
         self.fields["person"].choices = [("", "Anyone"), (ME, "Me"), *_people(template)]
         self.fields["sweep"].choices = [("", "All runs"), (NO_SWEEP, "Not in a sweep"), *_sweeps(template)]
+        self.fields["preset"].choices = [("", "Any preset"), *_presets(template, user)]
         self.is_valid()
         self.chosen = {name: value for name, value in self.cleaned_data.items() if value}
 
@@ -54,13 +57,15 @@ class HistoryFilterForm(forms.Form):
 
     def apply(self, runs: QuerySet[TemplateRun], user) -> QuerySet[TemplateRun]:
         """The re-runs of these that the address asks for; `user` is whose runs "me" are."""
-        state, person, sweep = (self.chosen.get(name) for name in FILTERS)
+        state, person, sweep, preset = (self.chosen.get(name) for name in FILTERS)
         if state:
             runs = runs.unfinished() if state == UNDER_WAY else runs.filter(state=state)
         if person:
             runs = runs.filter(created_by=user) if person == ME else runs.filter(created_by__username=person)
         if sweep:
             runs = runs.filter(sweep=None if sweep == NO_SWEEP else sweep)
+        if preset:
+            runs = runs.filter(preset=preset)
         return runs
 
 
@@ -73,6 +78,12 @@ def _people(template: RunTemplate) -> list[tuple[str, str]]:
 def _sweeps(template: RunTemplate) -> list[tuple[str, str]]:
     newest = template.sweeps.all()[:SWEEPS]
     return [(str(one.pk), f"Sweep of {one.created_at:%d %b %Y, %H:%M}") for one in newest]
+
+
+def _presets(template: RunTemplate, user: User) -> list[tuple[str, str]]:
+    """Those this person may use; whose the others are, and which runs were made with them, is not for them."""
+    words = {True: "", False: " (only you)"}
+    return [(str(one.pk), f"{one.name}{words[one.is_shared]}") for one in presets_for(template, user)]
 
 
 # -- metrics, from the tenant

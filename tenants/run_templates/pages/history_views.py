@@ -34,7 +34,7 @@ def history(request, template):
     """Without a call to the server; its metrics come in a fragment of their own, or with `charts=1`: three calls, kept
     for all who may read everything."""
     template = get_object_or_404(request.tenant.templates.listed().defer("snapshot"), pk=template)
-    chosen = HistoryFilterForm(request.GET, template)
+    chosen = HistoryFilterForm(request.GET, template, request.user)
     runs = chosen.apply(template.runs.select_related("created_by").defer("configuration"), request.user)
     context = {"template": template, "filter": chosen, "metrics_url": _metrics_url(request)}
     if wants(request, "metrics"):

@@ -98,7 +98,9 @@ def run(request, template, preset):
         messages.error(request, presets.NO_LONGER_FITS.format(chosen))
         return redirect(f"{_url(request, 'run', template.pk)}?preset={chosen.pk}")
     try:
-        made = actions.queue_run(template=template, configuration=draft.parsed, by=request.actor)
+        made = actions.queue_run(
+            template=template, configuration=draft.parsed, by=request.actor, preset=chosen
+        )
     except Refused as error:
         messages.error(request, f"Nothing was started. {error}")
         return redirect(template)

@@ -26,7 +26,13 @@ from tenants.run_templates.document.drafts import (
 from tenants.run_templates.document.parsed import Document
 from tenants.run_templates.engine.sealed_secrets import sealer
 from tenants.run_templates.notices import choice_of
-from tenants.run_templates.pages.beginnings import chosen_preset, first_draft, other_run, run_to_start_from
+from tenants.run_templates.pages.beginnings import (
+    chosen_preset,
+    first_draft,
+    other_run,
+    run_to_start_from,
+    sent_preset,
+)
 from tenants.run_templates.pages.continue_page import (
     GoingOn,
     agreed,
@@ -162,6 +168,7 @@ def _queue(request, editor, tab, seen):
             configuration=editor.draft.parsed,
             by=request.actor,
             continues=agreed(seen, request.POST) if seen else None,
+            preset=sent_preset(request, editor.template),
         )
     except actions.InvalidConfiguration as error:
         editor.draft.problems.extend(error.problems)

@@ -305,7 +305,16 @@ def test_a_run_from_elsewhere_is_stopped_by_its_server(site, here):
     assert client.run(made.id).status in ("stopping", "stopped")
 
 
-def test_the_same_again_comes_from_the_cache_and_without_it_when_it_is_off(template, here):
+def metrics_of(client, *run_ids) -> tuple[set, set]:
+    """Which metrics of these runs differ, and how the last of them came to those of steps that did not run."""
+    rows = next(
+        group for group in compare(read_runs(client, run_ids).found).groups if group.key == "metrics"
+    ).rows
+    assert {"load_customers", "build_features", "train"} <= {row.step for row in rows}
+    return {row.name for row in rows if row.differs}, {row.cells[-1].taken for row in rows}
+
+
+def test_the_same_again_comes_from_the_cache_and_without_it_when_it_is_off(site, template, here):
     tenant, people = here
     with agent():
         cached = ended(queue_run(template=template, configuration={}, by=Actor(people["dev"])))
@@ -315,6 +324,7 @@ def test_the_same_again_comes_from_the_cache_and_without_it_when_it_is_off(templ
     client = connect(people["dev"], tenant)
     assert {step.status for step in client.steps(cached.zenml_run_id)} == {"cached"}
     assert {step.status for step in client.steps(fully.zenml_run_id)} == {"completed"}
+    assert metrics_of(client, site.source_run, cached.zenml_run_id) == (set(), {"cached"})
 
 
 def test_a_failed_run_is_continued_and_what_completed_is_not_run_again(template, here):
@@ -351,6 +361,8 @@ def test_a_failed_run_is_continued_and_what_completed_is_not_run_again(template,
     saved = [one["train"].raw["resources"]["outputs"]["model"][0]["id"] for one in (before, after)]
     assert saved[0] == saved[1]
     assert client.run(done.zenml_run_id).original_run_id == failed.zenml_run_id
+    differing, came = metrics_of(client, failed.zenml_run_id, done.zenml_run_id)
+    assert "taken over" in came and not {"customers", "columns", "test_rows", "training_auc"} & differing
 
 
 def test_settings_beside_the_parameters_have_their_effect(template, here):

@@ -193,6 +193,7 @@ def test_life(call, operator, call_as, template, path):
     assert (run.status_code, run.json()["created_by"]["name"]) == (201, "Olga Operator")
     assert [(one["path"], one["after"]) for one in run.json()["changes"]] == [(ROUNDS, 12)]
     assert template.runs.get().asked_with == operator.api_keys.get()
+    assert template.runs.get().preset.name == "Weekly"
     assert call.delete(preset).status_code == 204
     assert call.delete(preset).status_code == 404
     wanted = ["preset.saved", "preset.replaced", "preset.renamed", "template_run.queued", "preset.deleted"]

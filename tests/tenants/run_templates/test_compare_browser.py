@@ -66,6 +66,10 @@ def test_a_phone_shows_the_baseline_and_another_run_side_by_side(visits, templat
     expect(page.get_by_role("heading", name="Compare 2 runs")).to_be_visible()
     box = page.locator("td.differs").first.bounding_box()
     assert 0 < box["x"] and box["x"] + box["width"] <= 390
+    heads = [page.locator(row).bounding_box()["height"] for row in (".compare thead", ".compare .about")]
+    assert sum(heads) < 260, "Half a screen before the first value."
+    page.get_by_role("button", name="More for").first.click()
+    expect(page.get_by_role("link", name="Save as preset")).to_be_visible()
     assert problems(page) == []
 
 
@@ -90,7 +94,8 @@ def test_without_scripts_a_run_is_added_and_another_is_made_the_default(visits, 
     page.get_by_label("Run of this pipeline").select_option(index=1)
     page.locator("#add-run").get_by_role("button", name="Add run").click()
     expect(page.get_by_role("heading", name="Compare 4 runs")).to_be_visible()
-    page.get_by_role("link", name="Make it the default").nth(2).click()
+    page.get_by_role("button", name="More for").nth(2).click()
+    page.get_by_role("link", name="Make it the default").click()
     page.get_by_role("button", name="Make it the default").click()
     expect(page.get_by_text("now begins with the values of that run")).to_be_visible()
     page.get_by_role("button", name="Undo").click()

@@ -278,6 +278,38 @@ def test_a_snapshot_that_may_not_be_read_leaves_what_the_steps_say(server, monke
     assert read.gaps == []
 
 
+def taking_over(server, *, hidden=False):
+    """A run that took the step with the metrics over from the recorded one; its server does not hand them on."""
+    made, step_id = server.add_run(index=2), str(uuid4())
+    for step in server.step_answers[str(made)]["items"]:
+        if step["name"] == "evaluate":
+            step["metadata"] |= {
+                "original_step_run_id": str(uuid4()) if hidden else step["id"],
+                "run_metadata": {},
+            }
+            step["body"]["status"], step["id"] = "skipped", step_id
+    return made
+
+
+def test_what_was_taken_over_is_said_and_is_no_difference(look, server):
+    made, each = taking_over(server), ["run", "steps", "snapshot", "GET /artifact_versions"]
+    answer = look(RUN_ID, made)
+    assert {group.key for group in answer.context["groups"]} == {"steps"}
+    assert server.calls == [*each, "run", "steps", each[-1], "runs"]
+    page = look(RUN_ID, made, q="evaluate auc", rows="all").content.decode()
+    assert page.count(">0.8398<") == 2 and '<span class="tag">taken over</span>' in page
+    assert 'class="differs"' not in page
+
+
+def test_steps_that_were_taken_over_from_runs_beside_are_asked_for_once(look, server):
+    made, more = taking_over(server), taking_over(server)
+    groups = look(made, more, rows="all", q="auc").context["groups"]
+    assert ["0.8398"] * 2 in [[cell.text for cell in row.row.cells] for group in groups for row in group.rows]
+    assert server.calls.count("GET /steps") == 1
+    lost = taking_over(server, hidden=True)
+    assert "step was taken over" in look(made, lost, rows="all", q="auc").content.decode()
+
+
 # -- file
 
 

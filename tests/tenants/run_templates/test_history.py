@@ -1,6 +1,7 @@
 """The history of a template: who may see it, its filters, and charts of what hostile servers say was logged."""
 
 import copy
+import re
 
 import pytest
 from django.urls import reverse
@@ -9,7 +10,7 @@ from factories import make_grant, make_member, make_org, make_template, make_tem
 from tenants.hosting.base import TenantUnreachable
 from tenants.run_templates.document.configuration import default_configuration
 from tenants.run_templates.document.field_rules import FieldRule, RuleKind
-from tenants.run_templates.models import Sweep, TemplateRun
+from tenants.run_templates.models import Preset, Sweep, TemplateRun
 from tenants.run_templates.pages import history_page
 from tenants.run_templates.pages.history_page import MetricHistory, charts_of, number_words
 from tenants.runs.columns import METRIC, RunColumn
@@ -109,6 +110,33 @@ def test_filters_are_in_the_address(template, olga, owner, tenant, as_user):
     assert found(sweep=str(sweep.pk)) == [2]
     assert found(sweep="none", person="me") == [1]
     assert "No run matches these filters" in client.get(url(template), {"state": "stopped"}).content.decode()
+
+
+def test_runs_are_found_by_the_preset_they_were_made_with(template, olga, org, as_user):
+    """A preset of someone else is not offered, and no one learns by its id which runs were made with it."""
+    facts, dana = {"template": template, "values": {ROUNDS: 7}}, make_member(org, "member")
+    make_grant(template.tenant, dana, "operator")
+    shared = Preset.objects.create(name="Weekly", is_shared=True, created_by=dana, **facts)
+    mine = Preset.objects.create(name="Quick", created_by=olga, **facts)
+    theirs = Preset.objects.create(name="Secret plan", created_by=dana, **facts)
+    for preset in (shared, mine, theirs, None):
+        ran(template, dana, preset=preset)
+    client = as_user(olga)
+
+    def found(preset, **query):
+        return client.get(url(template), {"preset": preset, **query})
+
+    assert [numbers(found(one.pk)) for one in (shared, mine)] == [[1], [2]]
+    assert numbers(found(shared.pk, person="me")) == []
+    page = found(theirs.pk)
+    assert page.context["filter"].ignored == ["preset"]
+    assert numbers(page) == numbers(client.get(url(template))) == [4, 3, 2, 1]
+    assert re.findall(r"<option value[^>]*>(Weekly|Quick|Secret plan)", page.content.decode()) == [
+        "Weekly",
+        "Quick",
+    ]
+    assert f"preset={shared.pk}" in found(shared.pk).context["metrics_url"]
+    assert numbers(as_user(dana).get(url(template), {"preset": theirs.pk})) == [3]
 
 
 def test_a_row_says_what_changed_and_leads_on(template, olga, as_user, server):

@@ -186,6 +186,23 @@ def test_one_click_runs_it_on_top_of_the_default_of_today(template, operator, as
     assert run.created_by == operator
 
 
+def test_a_run_knows_the_preset_whose_values_it_was_sent_unchanged(template, operator, admin, as_user):
+    mine, theirs, client = saved(template, operator), saved(template, admin, "Theirs"), as_user(operator)
+    client.post(url("preset_run", template, mine.pk))
+    shown = client.get(url("run", template), {"preset": mine.pk}).context["editor"]
+    sent = {"shown": "diff", "document": shown.document_json, "do": "run", "preset": mine.pk}
+    assert client.post(url("run", template), sent).status_code == 302
+    typed = {"shown": "yaml", "yaml": shown.yaml.replace("rounds: 7", "rounds: 8")}
+    assert client.post(url("run", template), {**sent, **typed}).status_code == 302
+    for other in (theirs.pk, "odd"):
+        assert client.post(url("run", template), {**sent, "preset": other}).status_code == 302
+    runs = template.runs.order_by("number")
+    assert [rounds_of(run.configuration) for run in runs] == [7, 7, 8, 7, 7]
+    assert [run.preset for run in runs] == [mine, mine, None, None, None]
+    presets.delete_preset(preset=mine, by=Actor(operator))
+    assert [*template.runs.values_list("preset", flat=True)] == [None] * 5
+
+
 def test_one_of_an_earlier_run_and_one_of_the_default(template, operator, as_user):
     make_template_run(template, operator, configuration=changed(rounds=11), state="completed")
     page = as_user(operator).get(url("preset_new", template), {"from": "1"})

@@ -173,7 +173,10 @@ class FakeTenantClient:
 
     def pages(self, path, page, size, **params):
         self._asked(f"GET {path}")
-        return ListPage([], 0)
+        wanted = params.get("id", "") if path == "/steps" else ""
+        steps = [step for answer in self.step_answers.values() for step in answer["items"]]
+        found = {step["id"]: step for step in steps if step["id"] in wanted}
+        return ListPage(copy.deepcopy([*found.values()]), len(found))
 
     def projects(self):
         self._asked("projects")

@@ -1,6 +1,7 @@
 """What a comparison says of runs, whatever their server said of them."""
 
 from copy import deepcopy
+from dataclasses import replace
 from itertools import permutations
 from uuid import UUID, uuid4
 
@@ -99,12 +100,78 @@ def test_what_is_missing_is_said_and_differs_also_from_none():
     assert differing(made) == {("parameters", "train", "new"), ("metrics", "evaluate", "auc")}
 
 
-def test_what_a_step_logged_that_was_taken_over_is_in_the_run_before():
-    def continued(run, steps, snapshot):
-        without_metric(run, steps, snapshot)
-        step_named(steps, "evaluate")["body"]["status"] = "skipped"
+def taken_over(status="skipped", auc=None):
+    """The step that logs metrics is one of an earlier run; its server says what it logged, or as a rule does not."""
 
-    made = compare([reading(), reading(continued)])
+    def change(run, steps, snapshot):
+        without_metric(run, steps, snapshot)
+        step = step_named(steps, "evaluate")
+        step["id"], step["body"]["status"] = str(uuid4()), status
+        step["metadata"] |= {"original_step_run_id": step_named(churn("steps")["items"], "evaluate")["id"]}
+        if auc is not None:
+            step["metadata"]["run_metadata"]["auc"] = auc
+
+    return change
+
+
+def origins(*readings):
+    """Every step of these runs by its id."""
+    return {step.id: step for one in readings for step in one.steps}
+
+
+@pytest.mark.parametrize("status, word", [("skipped", "taken over"), ("cached", "cached")])
+def test_what_a_step_logged_that_was_taken_over_is_what_the_run_before_logged(status, word):
+    base = reading()
+    made = compare([base, replace(reading(taken_over(status)), origins=origins(base))])
+    assert not {key for key, step, name in differing(made)} & {"metrics", "metadata"}
+    row = rows(made, "metrics")["evaluate", "auc"]
+    assert [(cell.value.number, cell.taken) for cell in row.cells] == [(0.8398, ""), (0.8398, word)]
+    assert not any(cell.differs or cell.change or cell.best for cell in row.cells)
+    assert [cell.text for cell in rows(made, "steps")["evaluate", "evaluate"].cells][1] == word
+
+
+def test_a_step_taken_over_of_one_taken_over_hands_on_the_same():
+    base = reading()
+    second = replace(reading(taken_over()), origins=origins(base))
+
+    def again(run, steps, snapshot):
+        taken_over()(run, steps, snapshot)
+        mine = next(step for step in second.steps if step.name == "evaluate")
+        step_named(steps, "evaluate")["metadata"]["original_step_run_id"] = str(mine.id)
+
+    third = replace(reading(again), origins=origins(base, second))
+    row = rows(compare([base, second, third]), "metrics")["evaluate", "auc"]
+    assert (texts(row), row.differs) == (["0.8398"] * 3, False)
+
+
+def test_what_a_step_taken_over_logged_still_differs_from_another_number():
+    base, other = reading(), reading(logged("evaluate", auc=0.9))
+    row = rows(compare([other, replace(reading(taken_over()), origins=origins(base))]), "metrics")[
+        "evaluate", "auc"
+    ]
+    assert (row.differs, row.cells[1].differs, row.cells[1].change) == (True, True, "−0.0602")
+    own = replace(reading(taken_over(auc=0.7)), origins=origins(base))
+    assert texts(rows(compare([base, own]), "metrics")["evaluate", "auc"]) == ["0.8398", "0.7"]
+
+
+def test_what_is_not_known_of_a_step_taken_over_differs_from_nothing():
+    unknown = reading(taken_over())
+    for pair in ([reading(), unknown], [unknown, reading()]):
+        row = rows(compare(pair), "metrics")["evaluate", "auc"]
+        assert "step was taken over" in texts(row)
+        assert not row.differs and not any(cell.differs for cell in row.cells)
+    row = rows(compare([unknown, reading(), reading(logged("evaluate", auc=0.9))]), "metrics")[
+        "evaluate", "auc"
+    ]
+    assert row.differs
+
+
+def test_steps_that_are_each_the_origin_of_the_other_end():
+    one, step = reading(taken_over()), uuid4()
+    mine = next(found for found in one.steps if found.name == "evaluate")
+    other = replace(mine, id=step, raw={**mine.raw, "metadata": {"original_step_run_id": str(mine.id)}})
+    first = UUID(mine.raw["metadata"]["original_step_run_id"])
+    made = compare([reading(), replace(one, origins={first: other, mine.id: mine})])
     assert texts(rows(made, "metrics")["evaluate", "auc"])[1] == "step was taken over"
 
 

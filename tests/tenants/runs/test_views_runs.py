@@ -521,6 +521,37 @@ def test_rerun_names_its_template_its_changes_and_can_be_stopped(looks, tenant, 
     assert "train.rounds" in run_page(looks, view="configuration")
 
 
+def ended_in_zenml(server, status="failed"):
+    """The run has ended for its server, which leaves it in progress as long as its process has not."""
+    server.half_way()
+    server.run_answers[str(RUN_ID)]["body"]["status"] = server.dags[str(RUN_ID)]["status"] = status
+    for node in (one for one in server.dags[str(RUN_ID)]["nodes"] if one["type"] == "step"):
+        if node["metadata"].get("status") == "running":
+            node["metadata"]["status"] = status
+            return node
+
+
+@pytest.mark.parametrize("status", ["failed", "completed"])
+def test_what_has_ended_is_not_stopped_while_its_process_ends(looks, tenant, server, developer, status):
+    ended_in_zenml(server, status)
+    assert "/stop/" not in run_page(looks), "Of a run from elsewhere."
+    rerun = make_template_run(make_template(tenant), person=developer, zenml_run_id=RUN_ID, state="running")
+    page = run_page(looks)
+    assert "/cancel/" not in page and "Ending" in page
+    assert 'hx-trigger="every 2s"' in page
+    TemplateRun.objects.filter(pk=rerun.pk).update(state=status)
+    assert "Ending" not in run_page(looks)
+
+
+def test_what_failed_can_be_stopped_while_other_branches_run(looks, tenant, server, developer):
+    node = ended_in_zenml(server)
+    rerun = make_template_run(make_template(tenant), person=developer, zenml_run_id=RUN_ID, state="running")
+    node["metadata"]["status"] = "running"
+    assert "/cancel/" in run_page(looks) and "Ending" not in run_page(looks)
+    TemplateRun.objects.filter(pk=rerun.pk).update(state="stopping", cancel_requested_at=timezone.now())
+    assert "/cancel/" not in run_page(looks)
+
+
 def test_a_re_run_that_goes_on_offers_to_tell_how_it_ends(looks, tenant, server, developer, settings):
     settings.MAIL_IS_SET_UP = True
     server.half_way()
