@@ -105,14 +105,14 @@ def with_packages(requirements: str, wanted: Iterable[str]) -> str:
 class PackageList:
     """Packages that someone may take for a template. `key` names it in a form, `origin` for people.
 
-    One that `adds` leaves what is there; `note` is what else there is to know, "" for nothing.
+    One that `adds` leaves what is there; `command` lists in a terminal what is not known here, "" for nothing.
     """
 
     key: str
     origin: str
     lines: list[str]
     adds: bool = False
-    note: str = ""
+    command: str = ""
 
     @property
     def text(self) -> str:
@@ -128,13 +128,13 @@ class PackageList:
 
     @property
     def is_worth_showing(self) -> bool:
-        return bool(self.lines or self.note) and not self.is_too_long
+        return bool(self.lines or self.command) and not self.is_too_long
 
 
 def of_stack(integrations: Sequence[str], lines: list[str], unread: Sequence[str]) -> PackageList:
     """What the components of the run's stack need. `unread`: integrations whose packages are not known here."""
-    note = f"To see what else it needs: zenml integration requirements {' '.join(unread)}" if unread else ""
-    return PackageList(STACK, f"The stack: {', '.join(integrations)}", lines, adds=True, note=note)
+    command = f"zenml integration export-requirements {' '.join(unread)}" if unread else ""
+    return PackageList(STACK, f"The stack: {', '.join(integrations)}", lines, adds=True, command=command)
 
 
 def proposals(

@@ -165,7 +165,7 @@ def test_the_stack_is_one_more_proposal_that_adds_what_is_missing():
     found = proposals(["pandas==2"], {"requirements.txt": ["x"]}, stack)
     assert [one.key for one in found] == ["file:requirements.txt", "stack", "run"]
     assert (found[1].origin, found[1].adds) == ("The stack: kubernetes, s3, mlflow", True)
-    assert "zenml integration requirements mlflow" in found[1].note
+    assert found[1].command == "zenml integration export-requirements mlflow"
     assert filled(found, "stack", "Kubernetes==25 # ours\nnumpy") == "Kubernetes==25 # ours\nnumpy\nboto3"
     assert filled(found, "stack", "") == "kubernetes<26\nboto3"
     assert filled(found, "run", "numpy") == "pandas==2"

@@ -503,7 +503,7 @@ def test_a_stack_of_which_nothing_is_known_is_said(
     on_s3(connected, settings)
     settings.ZENPRO_DATA = tmp_path / "empty"
     page = as_user(holds("editor")).get(new(tenant))
-    assert "zenml integration requirements s3" in texts(page) and 'value="stack"' not in texts(page)
+    assert "zenml integration export-requirements s3" in texts(page) and 'value="stack"' not in texts(page)
 
 
 def test_packages_of_the_code_are_proposed_for_a_template(template, holds, as_user):
