@@ -6,17 +6,14 @@ system), nothing is guessed: that integration counts as unread.
 """
 
 import ast
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from django.conf import settings
-
 from tenants.hosting.base import EnvironmentFailed
-from tenants.hosting.local.environments import Environments
 from tenants.run_templates.document.packages import together
 from tenants.run_templates.document.stack_integrations import NAME
-from tenants.run_templates.engine.run_environments import RunEnvironments
+from tenants.run_templates.engine.run_environments import places_with
 
 WHERE = "lib/python*/site-packages/zenml/integrations"
 PACKAGE = "zenml.integrations."
@@ -53,16 +50,9 @@ def packages_of(version: str, names: Iterable[str]) -> IntegrationPackages:
 def _folder(version: str) -> Path | None:
     """The integrations of the first environment of that version."""
     try:
-        return next((found for place in _environments(version) for found in place.glob(WHERE)), None)
+        return next((found for place in places_with(version) for found in place.glob(WHERE)), None)
     except (EnvironmentFailed, OSError):
         return None
-
-
-def _environments(version: str) -> Iterator[Path]:
-    """That of servers, then that of runs without packages: of a server elsewhere there is only the latter."""
-    yield Environments(settings.ZENPRO_DATA).path(version)
-    runs = RunEnvironments()
-    yield runs.path(runs.key(version, ""))
 
 
 def _read(folder: Path | None, name: str, deep: int = 0) -> list[str]:
