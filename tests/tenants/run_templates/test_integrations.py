@@ -9,6 +9,7 @@ from tenants.run_templates.component_schemas import integrations_at, with_compon
 from tenants.run_templates.document.packages import filled, of_stack, proposals
 from tenants.run_templates.document.stack_integrations import KEY, integrations_in, integrations_of
 from tenants.run_templates.engine.integration_packages import IntegrationPackages, packages_of
+from tenants.run_templates.engine.run_environments import RunEnvironments
 from tests.tenants.runs.fakes import RUN_ID, FakeTenantClient
 
 from .samples import DATA, churn_snapshot
@@ -136,6 +137,18 @@ def test_packages_of_an_integration(installed, text, lines):
     installed(text)
     installed(HEAD + "    REQUIREMENTS = ['c>=2']\n", "other")
     assert packages_of("0.98.0", ["x"]) == IntegrationPackages(lines, [])
+
+
+def test_of_a_server_elsewhere_the_environment_of_its_runs_is_read(installed):
+    """Not one with packages of its own, in which others' code may have run."""
+    runs = RunEnvironments()
+    for requirements, package in [("numpy", "wrong"), ("", "boto3")]:
+        place = (
+            runs.path(runs.key("0.94.0", requirements)) / "lib/python3.11/site-packages/zenml/integrations/x"
+        )
+        place.mkdir(parents=True)
+        (place / "__init__.py").write_text(f"{HEAD}    REQUIREMENTS = ['{package}']\n")
+    assert packages_of("0.94.0", ["x"]) == IntegrationPackages(["boto3"], [])
 
 
 def test_what_two_integrations_want_of_a_package_is_one_line(installed):
