@@ -34,7 +34,7 @@ from tenants.run_templates.document.hidden import sealed
 from tenants.run_templates.document.parsed import Document, seen_changes, told
 from tenants.run_templates.document.requirements import RequirementsRefused, check_requirements
 from tenants.run_templates.document.schema import mapping, walk
-from tenants.run_templates.document.sweeps import MOST_FIELDS, SweepField, combined
+from tenants.run_templates.document.sweeps import MOST_FIELDS, SweepField, combined, sweepable
 from tenants.run_templates.engine.code import CodeError
 from tenants.run_templates.engine.layout import look_at
 from tenants.run_templates.engine.sealed_secrets import sealer
@@ -405,6 +405,8 @@ def queue_sweep(*, template: RunTemplate, document: Document, fields: list[Sweep
     documents = combined(base, fields)
     if faults := [fault for one in documents for fault in one.faults[:1]] or _unknown_to(locked.tenant, base):
         raise InvalidConfiguration(faults)
+    if not {one.key for one in fields} <= {one.key for one in sweepable(base)}:
+        raise Refused("One of these parameters can't be swept.")
     _check_disk(locked.tenant)
     sweep = Sweep.objects.create(
         template=locked, fields=[one.as_json() for one in fields], created_by=by.person
@@ -417,7 +419,7 @@ def queue_sweep(*, template: RunTemplate, document: Document, fields: list[Sweep
 
 def refusal_of_sweep(fields: list[SweepField]) -> str:
     """Why a sweep of these can't be made, "" when it can as far as its size goes."""
-    if not 0 < len(fields) <= MOST_FIELDS or len({one.field.path for one in fields}) < len(fields):
+    if not 0 < len(fields) <= MOST_FIELDS or len({one.key for one in fields}) < len(fields):
         return f"Choose 1 to {MOST_FIELDS} different parameters."
     count = prod(len(one.values) for one in fields)
     most = settings.ZENPRO_SWEEP_RUNS

@@ -20,6 +20,7 @@ from .models import CodeTry, CodeVersion
 State = CodeTry.State
 KEPT = timedelta(days=1)
 STEP = ("module", "attribute")
+KEPT_AGAIN = ("code", "steps", "roots", "starts_in", "recorded", "integrations")
 MOST_STEPS = 1000
 MOST_RECORDED = 2000  # packages
 NEWER = "A newer try took its place."
@@ -33,11 +34,13 @@ def begin_try(
     starts_in: str,
     requirements: str,
     recorded: Sequence[str],
+    integrations: Sequence[str] = (),
     by: Actor,
 ) -> CodeTry:
     """Ask for a try of the steps of a snapshot; the person's earlier one that imports nothing yet is over.
 
-    `roots`, `starts_in`: as of a CodeVersion; `recorded`: packages of the run. Leaves an audit row. Raises CodeRefused.
+    `roots`, `starts_in`: as of a CodeVersion; `recorded`: packages of the run; `integrations`: names, of its stack.
+    Leaves an audit row. Raises CodeRefused.
     """
     check_layout(code, snapshot, roots, starts_in)
     steps = {name: {key: step[key] for key in STEP} for name, step in steps_of(snapshot)}
@@ -46,12 +49,13 @@ def begin_try(
     if not storable([steps, *recorded]):
         raise CodeRefused("A name in this pipeline has characters that can't be stored.")
     facts = {"roots": roots, "starts_in": starts_in, "recorded": [*recorded][:MOST_RECORDED]}
+    facts |= {"integrations": [*integrations]}
     return _begin(CodeTry(code=code, steps=steps, requirements=requirements, **facts), by)
 
 
 def try_again(*, earlier: CodeTry, requirements: str, by: Actor) -> CodeTry:
     """The same with other packages. Raises CodeRefused."""
-    facts = {name: getattr(earlier, name) for name in ("code", "steps", "roots", "starts_in", "recorded")}
+    facts = {name: getattr(earlier, name) for name in KEPT_AGAIN}
     return _begin(CodeTry(**facts, requirements=requirements), by)
 
 

@@ -292,7 +292,8 @@ class CodeTry(models.Model):
     """Imports every step from code before anything uses it, in the environment and the box of a run.
 
     The agent takes it through its states. `steps`: name -> {"module", "attribute"}; `roots`, `starts_in`: as of a
-    CodeVersion; `recorded`: packages of the run, "name==version"; `results`: StepImport.as_json() of each step.
+    CodeVersion; `recorded`: packages of the run, "name==version"; `integrations`: names, of its stack; `results`:
+    StepImport.as_json() of each step.
     """
 
     class State(models.TextChoices):
@@ -312,6 +313,7 @@ class CodeTry(models.Model):
     requirements = models.TextField(blank=True)
     steps = models.JSONField(default=dict)
     recorded = models.JSONField(default=list)
+    integrations = models.JSONField(default=list)
     state = models.CharField(max_length=10, choices=State, default=State.WAITING, db_index=True)
     reason = models.CharField(max_length=700, blank=True, help_text="Why it failed.")
     results = models.JSONField(default=list)

@@ -144,9 +144,13 @@ class FieldRules:
         rule = self.by_place.get((path, within))
         return rule if rule and rule.kind == RuleKind.LOCKED else None
 
-    def hides(self, path: str) -> bool:
-        """Is the whole parameter hidden?"""
-        return any(rule.path == path and not rule.within for rule in self.hidden)
+    def locks(self, path: str, within: tuple[str, ...]) -> bool:
+        """Is this place locked, or what it is in?"""
+        return any(self.lock_of(path, within[:end]) for end in range(len(within) + 1))
+
+    def hides(self, path: str, within: tuple[str, ...] = ()) -> bool:
+        """Is the whole parameter hidden, or what is at this place inside of it?"""
+        return any(rule.path == path and rule.within == within[: len(rule.within)] for rule in self.hidden)
 
     # -- what is seen
 
@@ -263,6 +267,11 @@ def changed_at(document: dict[str, Any], rule: FieldRule, value: Any, is_removed
     return _changed(document, place_of(rule), value, is_removed)
 
 
+def changed_inside(value: Any, within: tuple[str, ...], new: Any) -> Any:
+    """A copy of the value of a parameter with another one at a place inside; the rest is shared."""
+    return _changed(value, within, new, False) if within else new
+
+
 def _changed(holder: Any, place: tuple[str, ...], value: Any, is_removed: bool) -> Any:
     part, *rest = place
     if not isinstance(holder, dict) or (is_removed and part not in holder):
@@ -289,7 +298,7 @@ def _narrowed(entry: Field, rule: FieldRule) -> Field:
     default = _without(entry.default, [rule]) if rule.kind == RuleKind.HIDDEN else entry.default
     room = Room(0, 0, choices=MAX_CHOICES)
     made = field_of(entry.path, entry.step, entry.name, schema, root, default, entry.required, room)
-    return replace(made, hides=entry.hides)
+    return replace(made, hides=entry.hides, masks=entry.masks)
 
 
 def _at_place(schema: Mapping[str, Any], root, within: tuple[str, ...], rule: FieldRule) -> dict[str, Any]:
@@ -336,6 +345,11 @@ class RulePlace:
     @property
     def key(self) -> tuple[str, tuple]:
         return self.parameter.path, self.within
+
+    @property
+    def name(self) -> str:
+        """Of the parameter and the way inside: "booster.stop.rounds"."""
+        return ".".join([self.parameter.name, *self.within])
 
     @property
     def kinds(self) -> list[RuleKind]:

@@ -4,16 +4,25 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
-from itertools import product
+from itertools import islice, product
 from typing import Any
 
 from tenants.run_templates.document.drafts import Draft, with_paths
-from tenants.run_templates.document.field_rules import CHOSEN_OF, NUMBERS, one_value
+from tenants.run_templates.document.field_rules import (
+    CHOSEN_OF,
+    NUMBERS,
+    RulePlace,
+    changed_inside,
+    one_value,
+    places_of,
+)
 from tenants.run_templates.document.form_data import Unreadable
+from tenants.run_templates.document.nodes import value_at
 from tenants.run_templates.document.parsed import Document
 from tenants.run_templates.document.schema import Field, Kind
 
 MOST_FIELDS = 2
+MOST_PLACES = 1000  # that are offered
 MOST_VALUES = 1000  # of one field, whatever the setting says
 LONGEST_VALUES = 20_000  # characters
 NUMBER = r"[-+]?[0-9]{1,15}(?:\.[0-9]{1,15})?"
@@ -23,24 +32,40 @@ TOO_MANY = f"That is more than {MOST_VALUES} values."
 
 @dataclass(frozen=True)
 class SweepField:
-    """A parameter and the values it takes, each in its own run."""
+    """A parameter, or a value `within` it, and the values it takes, each in its own run."""
 
     field: Field
     values: tuple[Any, ...]
+    within: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> tuple[str, tuple[str, ...]]:
+        return self.field.path, self.within
+
+    @property
+    def name(self) -> str:
+        return ".".join([self.field.name, *self.within])
 
     def as_json(self) -> dict[str, Any]:
-        return {"path": self.field.path, "step": self.field.step, "name": self.field.name}
+        """As a sweep keeps it; `name` is for people."""
+        inside = {"parameter": self.field.name, "within": [*self.within]} if self.within else {}
+        return {"path": self.field.path, "step": self.field.step, "name": self.name, **inside}
+
+    def value_in(self, document: Document) -> Any:
+        return value_at(document.by_path[self.field.path], self.within)
 
 
-def sweepable(document: Document) -> list[Field]:
-    """Parameters with one plain value that is neither locked, hidden nor secret."""
-    return [
-        entry
-        for entry in document.schema.fields
-        if entry.kind in {*CHOSEN_OF, Kind.BOOLEAN}
-        and not entry.secret
-        and not document.rules.lock_of(entry.path)
-    ]
+def sweepable(document: Document) -> list[RulePlace]:
+    """Plain values that are neither locked, hidden nor secret: parameters, and what is inside of models.
+
+    Rows, keys and what may have another shape come and go with the value: they are none.
+    """
+    places = islice(places_of(document.schema, document.by_path), MOST_PLACES)
+    return [one for one in places if _is_plain(one.field) and not document.rules.locks(*one.key)]
+
+
+def _is_plain(entry: Field) -> bool:
+    return entry.kind in {*CHOSEN_OF, Kind.BOOLEAN} and not entry.secret
 
 
 def read_values(entry: Field, text: str) -> tuple[Any, ...]:
@@ -75,13 +100,19 @@ def combined(document: Document, fields: Iterable[SweepField]) -> list[Document]
     """One document for each combination, in the order of the values; each with a run name of its own."""
     fields = [*fields]
     return [
-        _named(with_paths(Draft(document), _by_path(fields, values)).parsed, at)
+        _named(with_paths(Draft(document), _by_path(document, fields, values)).parsed, at)
         for at, values in enumerate(product(*[one.values for one in fields]), start=1)
     ]
 
 
-def _by_path(fields: list[SweepField], values: tuple[Any, ...]) -> dict[str, Any]:
-    return {one.field.path: value for one, value in zip(fields, values, strict=True)}
+def _by_path(document: Document, fields: list[SweepField], values: tuple[Any, ...]) -> dict[str, Any]:
+    """The parameters' new values; two fields may be inside of the same one."""
+    found: dict[str, Any] = {}
+    for one, value in zip(fields, values, strict=True):
+        path = one.field.path
+        whole = found[path] if path in found else document.by_path.get(path)
+        found[path] = changed_inside(whole, one.within, value)
+    return found
 
 
 def _named(document: Document, at: int) -> Document:

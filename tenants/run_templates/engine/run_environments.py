@@ -9,6 +9,7 @@ import fcntl
 import hashlib
 import os
 import platform
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -67,6 +68,14 @@ def needs(version: str, requirements: str, allows_builds: bool, organization: UU
 def environment_of(template: RunTemplate) -> EnvironmentState:
     """Where the environment of a template stands, looked up on the disk. Never raises."""
     return RunEnvironments().state_of(*needs_of(template))
+
+
+def places_with(version: str) -> Iterator[Path]:
+    """Where this version of ZenML may be installed as the package index has it: the environment of servers, then that of
+    runs without packages, which is all there is for a server elsewhere. Raises EnvironmentFailed."""
+    yield Environments(settings.ZENPRO_DATA).path(version)
+    runs = RunEnvironments()
+    yield runs.path(runs.key(version, ""))
 
 
 class RunEnvironments(Environments):

@@ -38,6 +38,7 @@ class Subject:
     again: str = ""  # the door of the run that needs the code
     reference: Mapping[str, Any] | None = None  # ZenML's own record of the run's commit
     packages: Sequence[str] = ()  # "name==version" of what was installed where the run came from
+    stack: UUID | None = None  # of the run
 
 
 def subject_of(request) -> tuple[Subject | None, object]:
@@ -76,7 +77,11 @@ def subject_of_run(person: User, tenant: Tenant, run: UUID, again: str = "") -> 
     url = reverse("tenants:run_detail", args=[tenant.organization.slug, tenant.slug, run])
     pipeline = source.run.pipeline[:LONGEST_NAME]
     facts = {"run": run, "again": again}
-    facts |= {"packages": source.packages, "reference": source.run.code_reference}
+    facts |= {
+        "packages": source.packages,
+        "reference": source.run.code_reference,
+        "stack": source.run.stack_id,
+    }
     query = query_for(run, None, again)
     return Subject(source.run.name, pipeline, source.snapshot, url, query, **facts), None
 

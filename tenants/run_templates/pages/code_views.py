@@ -14,6 +14,8 @@ from tenants.access.gate import tenant_view
 from tenants.models.tenant_permissions import TenantPermission
 from tenants.run_templates import actions, code_actions
 from tenants.run_templates.code_tries import begin_try
+from tenants.run_templates.component_schemas import integrations_at
+from tenants.run_templates.document.stack_integrations import integrations_of
 from tenants.run_templates.engine.archives import LARGEST
 from tenants.run_templates.engine.code import CodeError
 from tenants.run_templates.engine.layout import StepLook, look_at
@@ -160,11 +162,20 @@ def _tried(request, version: CodeVersion, subject: Subject, form) -> CodeTry | N
             starts_in=_path(form.cleaned_data["starts_in"]),
             requirements=_packages(request, subject),
             recorded=subject.packages,
+            integrations=_integrations(request, subject),
             by=request.actor,
         )
     except code_actions.CodeRefused as error:
         form.add_error(error.field if error.field in form.fields else None, error.reason)
         return None
+
+
+def _integrations(request, subject: Subject) -> list[str]:
+    """Of the stack, as the template keeps it or as the run's server tells now; [] where it tells nothing."""
+    if subject.template:
+        return integrations_of(subject.template.snapshot)
+    found, _ = ask(request.user, request.tenant, lambda client: integrations_at(client, subject.stack))
+    return found or []
 
 
 def _packages(request, subject: Subject) -> str:

@@ -9,11 +9,10 @@ from uuid import UUID
 
 from tenants.hosting.answers import identifier, is_number, mapping
 from tenants.run_templates.actions import refusal_of_sweep
-from tenants.run_templates.document.field_rules import FieldRules, text_of
+from tenants.run_templates.document.field_rules import FieldRules, RulePlace, text_of
 from tenants.run_templates.document.form_data import Unreadable
 from tenants.run_templates.document.nodes import value_at
 from tenants.run_templates.document.parsed import Document, seen_configuration
-from tenants.run_templates.document.schema import Field
 from tenants.run_templates.document.sweeps import MOST_FIELDS, SweepField, combined, read_values, sweepable
 from tenants.run_templates.models import Sweep, TemplateRun
 from tenants.run_templates.pages.field_presentation import in_words, shortened
@@ -36,14 +35,15 @@ class SweepSlot:
     error: str = ""
     chosen: SweepField | None = None
 
-    def read(self, fields: Mapping[str, Field]) -> None:
+    def read(self, places: Mapping[str, RulePlace]) -> None:
         if not self.path:
             return
-        if self.path not in fields:
+        place = places.get(self.path)
+        if place is None:
             self.error = "Choose one of these parameters."
             return
         try:
-            self.chosen = SweepField(fields[self.path], read_values(fields[self.path], self.text))
+            self.chosen = SweepField(place.parameter, read_values(place.field, self.text), place.within)
         except Unreadable as error:
             self.error = str(error)
 
@@ -53,13 +53,13 @@ class SweepForm:
 
     def __init__(self, document: Document, data: Mapping[str, str]):
         self.document, self.choices = document, sweepable(document)
-        fields = {entry.path: entry for entry in self.choices}
+        places = {one.field.path: one for one in reversed(self.choices)}
         self.slots = [
             SweepSlot(number, data.get(f"field-{number}", ""), data.get(f"values-{number}", ""))
             for number in range(1, MOST_FIELDS + 1)
         ]
         for slot in self.slots:
-            slot.read(fields)
+            slot.read(places)
         self.is_typed = any(slot.path for slot in self.slots)
 
     @property
@@ -90,7 +90,7 @@ class SweepForm:
     @property
     def combinations(self) -> list[list[str]]:
         """The values of each run, as they are shown before."""
-        return [[text_of(one.by_path[each.field.path]) for each in self.fields] for one in self.documents]
+        return [[text_of(each.value_in(one)) for each in self.fields] for one in self.documents]
 
 
 # -- results
@@ -176,10 +176,10 @@ def rows_of_sweep(
     return [*marked, *(row for row in rows if row.metric is None)]
 
 
-def fields_shown(sweep: Sweep) -> list[dict[str, str]]:
+def fields_shown(sweep: Sweep) -> list[dict[str, Any]]:
     """Its parameters, without those that the template hides by now."""
     rules = FieldRules.read(sweep.template.field_rules)
-    return [one for one in sweep.fields if not rules.hides(one["path"])]
+    return [one for one in sweep.fields if not rules.hides(one["path"], tuple(one.get("within", ())))]
 
 
 def _shown(sweep: Sweep, run: TemplateRun) -> list[tuple[str, str]]:
@@ -187,6 +187,6 @@ def _shown(sweep: Sweep, run: TemplateRun) -> list[tuple[str, str]]:
     return [(one["name"], shortened(in_words(_value(configuration, one)), 60)) for one in fields_shown(sweep)]
 
 
-def _value(configuration: Mapping[str, Any], place: Mapping[str, str]) -> Any:
+def _value(configuration: Mapping[str, Any], place: Mapping[str, Any]) -> Any:
     where = ("steps", place["step"], "parameters") if place["step"] else ("parameters",)
-    return value_at(configuration, (*where, place["name"]))
+    return value_at(configuration, (*where, place.get("parameter", place["name"]), *place.get("within", ())))

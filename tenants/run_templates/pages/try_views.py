@@ -10,10 +10,11 @@ from tenants.access.gate import tenant_view
 from tenants.models.tenant_permissions import TenantPermission
 from tenants.run_templates.code_actions import CodeRefused
 from tenants.run_templates.code_tries import try_again
-from tenants.run_templates.document.packages import filled, proposals, with_package
+from tenants.run_templates.document.packages import filled, with_package
 from tenants.run_templates.document.requirements import RequirementsRefused
 from tenants.run_templates.models import CodeTry, RunTemplate
 from tenants.run_templates.pages.forms import PackagesForm
+from tenants.run_templates.pages.package_lists import lists_of_try, posted_of
 from tenants.run_templates.pages.tried import TryPage, try_of
 from zenpro_site.common.htmx import render_partial
 
@@ -25,9 +26,10 @@ def one_try(request, code_try):
     found = try_of(request, code_try)
     if found is None:
         raise Http404("There is no such try.")
-    offered = proposals(found.recorded, found.code.declared)
-    posted = _packages(request, found) if request.method == "POST" and "fill" not in request.POST else None
-    known = filled(offered, request.POST.get("fill", ""), found.requirements)
+    offered = lists_of_try(found)
+    posted = _packages(request, found) if posted_of(request) is not None else None
+    typed = request.POST.get("requirements", found.requirements)
+    known = filled(offered, request.POST.get("fill", ""), typed)
     form = PackagesForm(posted, initial={"requirements": known})
     if posted and form.is_valid() and (other := _again(request, found, form)):
         return redirect(f"{other.get_absolute_url()}?{request.GET.urlencode()}")

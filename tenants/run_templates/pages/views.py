@@ -1,5 +1,6 @@
 """Templates: lists, one template, creating, editing and deleting it."""
 
+from dataclasses import replace
 from uuid import UUID
 
 from django.contrib import messages
@@ -17,13 +18,22 @@ from tenants.hosting.base import TenantError, TenantNotFound
 from tenants.models.tenant_permissions import TenantPermission
 from tenants.run_templates import actions
 from tenants.run_templates.access import may_edit, may_run, why_no_runner
-from tenants.run_templates.document.packages import filled, package_of, proposals, with_package
+from tenants.run_templates.component_schemas import integrations_at
+from tenants.run_templates.document.packages import package_of, with_package
+from tenants.run_templates.document.stack_integrations import KEY as INTEGRATIONS
 from tenants.run_templates.engine.run_environments import environment_of
 from tenants.run_templates.pages.forms import EditForm, TemplateForm
 from tenants.run_templates.pages.notice_forms import options_for
+from tenants.run_templates.pages.package_lists import (
+    fill_packages,
+    lists_of_run,
+    lists_of_template,
+    posted_of,
+)
 from tenants.run_templates.pages.presentation import (
     ROWS,
     HistoryRow,
+    SourceRun,
     chart,
     figures,
     listed,
@@ -37,6 +47,7 @@ from tenants.run_templates.pages.push_lines import line_for_ci
 from tenants.run_templates.pages.sweep_page import fields_shown
 from tenants.run_templates.pages.tried import try_of
 from tenants.run_templates.rules import runners_in_words
+from tenants.runs.client import TenantClient
 from tenants.runs.reading import ask
 from zenpro_site.common.htmx import render_partial, wants
 
@@ -129,12 +140,12 @@ def create(request):
     form = _form(request, source) if source else None
     if source and not form.fields["code"].queryset:
         return redirect(_code_url(request, source))
-    if _posted(request) and source and form.is_valid() and (made := _make(request, form, source)):
+    if posted_of(request) and source and form.is_valid() and (made := _make(request, form, source)):
         messages.success(request, f"Template {made} is ready to run.")
         return redirect(made)
     context = {"form": form, "source": source, "trouble": trouble, "tenant": request.tenant}
     if source:
-        context |= {"code_url": _code_url(request, source), "proposals": _offered(request, form, source)}
+        context |= {"code_url": _code_url(request, source), "proposals": lists_of_run(request, form, source)}
     context["can_change"] = TenantPermission.CHANGE in request.tenant_permissions
     return render(request, "run_templates/create.html", context, status=503 if trouble else _status(form))
 
@@ -145,10 +156,10 @@ def edit(request, template):
     template = _changeable(request, template)
     given = {name: getattr(template, name) for name in ("name", "description", "requirements")}
     given["requirements"] = _with_package(given["requirements"], request.GET.get("add", ""))
-    offered = proposals((), template.code.declared)
-    form = EditForm(_posted(request), tenant=request.tenant, template=template, initial=given)
-    form = _fill(request, form, offered)
-    if _posted(request) and form.is_valid() and _save(request, form, template):
+    offered = lists_of_template(template)
+    form = EditForm(posted_of(request), tenant=request.tenant, template=template, initial=given)
+    form = fill_packages(request, form, offered)
+    if posted_of(request) and form.is_valid() and _save(request, form, template):
         messages.success(request, "Saved.")
         return redirect(template)
     context = {"form": form, "template": template, "name": given["name"], "proposals": offered}
@@ -230,11 +241,17 @@ def _source(request):
     """The run of the address with its snapshot, and why there is none. Raises Http404 for an unknown run."""
     try:
         run = UUID(request.GET.get("run", ""))
-        return ask(request.user, request.tenant, lambda client: source_of(client, run))
+        return ask(request.user, request.tenant, lambda client: _with_stack(client, source_of(client, run)))
     except ValueError as error:
         raise Http404("No run was named.") from error
     except TenantNotFound as error:
         raise Http404(error.reason) from error
+
+
+def _with_stack(client: TenantClient, source: SourceRun) -> SourceRun:
+    """Which integrations its stack is from, as a template keeps it."""
+    found = {INTEGRATIONS: integrations_at(client, source.run.stack_id)}
+    return replace(source, snapshot={**source.snapshot, **found})
 
 
 def _form(request, source) -> TemplateForm:
@@ -246,30 +263,8 @@ def _form(request, source) -> TemplateForm:
     if tried := try_of(request, request.GET.get("tried", "")):
         known = {"requirements": tried.requirements}
     initial = {"name": pipeline, **known, **code}
-    form = TemplateForm(_posted(request), tenant=request.tenant, pipeline=pipeline, initial=initial)
-    return _fill(request, form, _offered(request, form, source))
-
-
-def _posted(request):
-    """What is to be saved; None also when a list of packages was taken, which is looked at first."""
-    return request.POST if request.method == "POST" and "fill" not in request.POST else None
-
-
-def _fill(request, form, offered):
-    """With what was entered so far, and the packages that were taken."""
-    if "fill" in request.POST:
-        entered = {name: request.POST.get(name, "") for name in form.fields}
-        taken = filled(offered, request.POST["fill"], entered["requirements"])
-        form.initial |= entered | {"requirements": taken}
-    return form
-
-
-def _offered(request, form, source):
-    """Packages of the run, and of the code that is chosen."""
-    chosen = request.POST.get("code") or form.initial.get("code")
-    versions = form.fields["code"].queryset
-    code = next((one for one in versions if str(one.pk) == str(chosen)), versions.first())
-    return proposals(source.packages, code.declared if code else {})
+    form = TemplateForm(posted_of(request), tenant=request.tenant, pipeline=pipeline, initial=initial)
+    return fill_packages(request, form, lists_of_run(request, form, source))
 
 
 def _code_url(request, source) -> str:

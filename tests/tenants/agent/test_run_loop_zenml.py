@@ -32,10 +32,13 @@ from tenants.models import new_secrets
 from tenants.run_templates.actions import cancel_run, create_template, queue_run
 from tenants.run_templates.code_actions import add_folder
 from tenants.run_templates.code_tries import begin_try
+from tenants.run_templates.component_schemas import integrations_at
 from tenants.run_templates.continuing import continued_with
 from tenants.run_templates.document.hidden import with_masks
+from tenants.run_templates.document.packages import together
 from tenants.run_templates.engine import marked_processes, runner
 from tenants.run_templates.engine.derive import derive, snapshot_body
+from tenants.run_templates.engine.integration_packages import IntegrationPackages, packages_of
 from tenants.run_templates.engine.run_environments import RunEnvironments
 from tenants.run_templates.models import TemplateRun
 from tenants.run_templates.run_commit import RunCommit, commit_of
@@ -509,6 +512,30 @@ def test_a_try_imports_the_steps_with_the_packages_of_a_run(template, here):
     one.refresh_from_db()
     assert {each["name"] for each in one.results} == set(template.default_configuration["steps"])
     assert [each for each in one.results if each["state"] != "imported"] == []
+
+
+def test_the_packages_of_a_stack_are_those_that_zenml_itself_names(here, site):
+    tenant, people = here
+    client = connect(people["ada"], tenant)
+    remote = {"name": "remote", "type": "artifact_store", "flavor": "s3"}
+    store = client.call("POST", "/components", json={**remote, "configuration": {"path": "s3://bucket"}})
+    local = client.call("GET", "/components", type="orchestrator")["items"][0]
+    chosen = {"artifact_store": [store["id"]], "orchestrator": [local["id"]]}
+    stack = client.call("POST", "/stacks", json={"name": "remote", "components": chosen})
+    names = integrations_at(client, stack["id"])
+    assert names == ["s3"]
+    python = Environments(site.data).python(site.version)
+    words = "from zenml.integrations.s3 import S3Integration as S3; print('\\n'.join(S3.get_requirements()))"
+    env = {
+        "PATH": os.defpath,
+        "ZENML_CONFIG_PATH": str(site.data / "scratch"),
+        "ZENML_ANALYTICS_OPT_IN": "false",
+    }
+    said = subprocess.run(
+        [python, "-c", words], env=env, check=True, capture_output=True, text=True, timeout=600
+    )
+    assert "boto3" in said.stdout
+    assert packages_of(site.version, names) == IntegrationPackages(together(said.stdout.splitlines()), [])
 
 
 def test_a_re_run_is_compared_with_the_run_its_template_was_made_from(template, here):

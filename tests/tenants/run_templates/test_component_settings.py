@@ -14,6 +14,7 @@ from tenants.run_templates.document.configuration import Recorded, default_confi
 from tenants.run_templates.document.drafts import fresh, like, reset
 from tenants.run_templates.document.parsed import Document
 from tenants.run_templates.document.schema import describe
+from tenants.run_templates.document.stack_integrations import KEY as INTEGRATIONS
 from tenants.run_templates.document.submissions import parse_form
 from tenants.run_templates.engine.derive import snapshot_body
 from tenants.run_templates.pages.presentation import DraftEditor
@@ -148,7 +149,7 @@ def test_a_server_that_tells_nothing_leaves_nothing_to_set(break_it):
     break_it(client)
     found = asked(client, {**churn_snapshot(), KEY: [{"type": "orchestrator", "name": "x"}]})
     assert components_of(found) == ()
-    assert {key: value for key, value in found.items() if key != KEY} == churn_snapshot()
+    assert {**found, KEY: None, INTEGRATIONS: None} == {**churn_snapshot(), KEY: None, INTEGRATIONS: None}
 
 
 def test_a_server_that_does_not_answer_is_said():

@@ -48,6 +48,7 @@ DEEP_LOCK = FieldRule(f"{P}.booster", RuleKind.LOCKED, ("stop", "rounds"))
 DEEP_HIDDEN = FieldRule(f"{P}.booster", RuleKind.HIDDEN, ("depth",))
 DEEP_RANGE = FieldRule(f"{P}.booster", RuleKind.RANGE, ("rate",), minimum=0, maximum=0.5)
 ALL = (LOCKED, HIDDEN, FEW, RANGE, DEEP_LOCK, DEEP_HIDDEN, DEEP_RANGE)
+TOKEN = {"type": "string", "format": "password", "writeOnly": True}
 SECRETS = ("private-bucket", "bucket", "depth")
 
 
@@ -90,6 +91,17 @@ def said(template, given) -> list:
 def url(name, template, *args) -> str:
     tenant = template.tenant
     return reverse(f"run_templates:{name}", args=[tenant.organization.slug, tenant.slug, template.pk, *args])
+
+
+def test_a_rule_beside_a_secret_leaves_the_secret_as_it_was_recorded(tenant):
+    model = {"type": "object", "properties": {"rate": {"type": "number"}, "token": TOKEN}}
+    snapshot = snapshot_of({"store": model}, {"store": {"rate": 0.1, "token": "t"}})
+    rules = [FieldRule(f"{P}.store", RuleKind.RANGE, ("rate",), minimum=0, maximum=1).as_json()]
+    default = default_configuration(snapshot)
+    document = Document.of(
+        make_template(tenant, snapshot=snapshot, default_configuration=default, field_rules=rules)
+    )
+    assert document.faults == []
 
 
 # -- refusals

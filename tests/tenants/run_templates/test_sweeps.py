@@ -19,6 +19,8 @@ from tenants.usage.models import Feature, Quota
 from tests.tenants.runs.fakes import PROJECT, RUN_ID, churn
 from zenpro_site.common.refusals import Refused
 
+from .samples import dynamic_snapshot, snapshot_of
+
 SNAPSHOT = churn("snapshot")
 ROUNDS = "steps.train.parameters.rounds"
 CUSTOMERS = "steps.load_customers.parameters.max_customers"
@@ -153,8 +155,8 @@ def test_values_are_a_list_or_a_range(template, text, values):
 
 
 def test_steps_of_a_range_are_exact(template):
-    rate = next(one for one in sweepable(Document.of(template)) if one.kind == "number")
-    assert read_values(rate, "0.1 to 0.3 step 0.1") == (0.1, 0.2, 0.3)
+    rate = next(one for one in sweepable(Document.of(template)) if one.field.kind == "number")
+    assert read_values(rate.field, "0.1 to 0.3 step 0.1") == (0.1, 0.2, 0.3)
 
 
 @pytest.mark.parametrize(
@@ -176,10 +178,190 @@ def test_odd_values_are_a_sentence(template, text, said):
 
 def test_locked_values_are_not_offered_and_fixed_names_differ(template):
     template.field_rules = [FieldRule(ROUNDS, RuleKind.LOCKED).as_json()]
-    assert ROUNDS not in [one.path for one in sweepable(Document.of(template))]
+    assert ROUNDS not in [one.field.path for one in sweepable(Document.of(template))]
     document = Document.of(template).with_values({"run_name": "try"})
     names = [one.values["run_name"] for one in combined(document, [SweepField(entry(template), (1, 2))])]
     assert names == ["try-1", "try-2"]
+
+
+# -- values inside of a model, and of the pipeline
+
+P, BOOSTER = "steps.work.parameters", "steps.work.parameters.booster"
+SECRET = {"type": "string", "format": "password", "writeOnly": True}
+STOP = {"type": "object", "properties": {"rounds": {"type": "integer", "minimum": 1}}}
+MODEL = {
+    "type": "object",
+    "properties": {
+        "rate": {"type": "number", "exclusiveMinimum": 0},
+        "kind": {"type": "string"},
+        "token": SECRET,
+        "stop": STOP,
+        "maybe": {"anyOf": [STOP, {"type": "null"}]},
+        "rows": {"type": "array", "items": STOP},
+    },
+}
+BOOSTED = {
+    "rate": 0.1,
+    "kind": "tree",
+    "token": "t",
+    "stop": {"rounds": 25},
+    "maybe": {"rounds": 1},
+    "rows": [{"rounds": 1}],
+}
+NESTED = [("rate",), ("kind",), ("stop", "rounds")]
+
+
+@pytest.fixture
+def nested(tenant):
+    """A template whose parameters are an integer and a model with another one inside."""
+    properties = {"limit": {"type": "integer", "default": 3}, "booster": MODEL}
+    snapshot = snapshot_of(properties, {"booster": BOOSTED})
+    facts = {"snapshot": snapshot, "default_configuration": default_configuration(snapshot)}
+    return make_template(tenant, "nested", pipeline_name="work", project_id=PROJECT["id"], **facts)
+
+
+def rule(template, kind, *within, **more):
+    template.field_rules = [FieldRule(BOOSTER, kind, within, **more).as_json()]
+    template.save()
+
+
+def places(template):
+    return [one.within for one in sweepable(Document.of(template)) if one.parameter.path == BOOSTER]
+
+
+def nested_sweep(template, person, **values):
+    """Of "stop__rounds" or "rate", by their values."""
+    field = Document.of(template).schema.by_path[BOOSTER]
+    fields = [SweepField(field, tried, tuple(name.split("__"))) for name, tried in values.items()]
+    facts = {"template": template, "document": Document.of(template), "fields": fields}
+    return actions.queue_sweep(**facts, by=Actor(person))
+
+
+@pytest.mark.parametrize(
+    ("kind", "within", "left"),
+    [
+        (RuleKind.LOCKED, ("rate",), [("kind",), ("stop", "rounds")]),
+        (RuleKind.LOCKED, ("stop",), [("rate",), ("kind",)]),
+        (RuleKind.LOCKED, (), []),
+        (RuleKind.HIDDEN, ("stop",), [("rate",), ("kind",)]),
+        (RuleKind.HIDDEN, ("stop", "rounds"), [("rate",), ("kind",)]),
+        (RuleKind.HIDDEN, (), []),
+    ],
+)
+def test_what_is_locked_or_hidden_inside_is_neither_offered_nor_swept(
+    nested, operator, as_user, kind, within, left
+):
+    field = entry(nested, BOOSTER)
+    rule(nested, kind, *within)
+    assert places(nested) == left
+    gone = next(place for place in NESTED if place not in left)
+    data = {"field-1": f"{BOOSTER}/{'/'.join(gone)}", "values-1": "1\n2", "do": "run", "count": "2"}
+    page = as_user(operator).post(url("sweep_new", nested), data)
+    assert page.status_code == 422 and "Choose one of these parameters." in page.content.decode()
+    facts = {"document": Document.of(nested), "fields": [SweepField(field, (7, 8), gone)]}
+    with pytest.raises((Refused, actions.InvalidConfiguration)):
+        actions.queue_sweep(template=nested, by=Actor(operator), **facts)
+    assert nothing_made()
+
+
+@pytest.mark.parametrize(
+    ("kind", "more", "name", "values"),
+    [
+        (RuleKind.CHOICES, {"values": ("tree", "line")}, "kind", ("line", "other")),
+        (RuleKind.RANGE, {"minimum": 0.1, "maximum": 0.5}, "rate", (0.2, 0.6)),
+    ],
+)
+def test_choices_and_ranges_inside_hold_for_each_value(nested, operator, as_user, kind, more, name, values):
+    rule(nested, kind, name, **more)
+    with pytest.raises(actions.InvalidConfiguration):
+        nested_sweep(nested, operator, **{name: values})
+    text = "\n".join(map(str, values))
+    data = {"field-1": f"{BOOSTER}/{name}", "values-1": text, "do": "run", "count": "2"}
+    assert as_user(operator).post(url("sweep_new", nested), data).status_code == 422
+    assert nothing_made()
+    nested_sweep(nested, operator, **{name: values[:1]})
+    assert (
+        TemplateRun.objects.get().configuration["steps"]["work"]["parameters"]["booster"][name] == values[0]
+    )
+
+
+def test_secrets_rows_and_shapes_that_may_be_others_are_not_offered(nested):
+    assert places(nested) == NESTED
+
+
+@pytest.mark.parametrize("within", [("gone",), ("stop", "gone"), ("rate", "gone"), ("stop",), ("token",)])
+def test_a_place_that_is_none_is_refused(nested, operator, within):
+    with pytest.raises((Refused, actions.InvalidConfiguration)):
+        nested_sweep(nested, operator, **{"__".join(within): (7, 8)})
+    assert nothing_made()
+
+
+@pytest.mark.parametrize(
+    "value", ["5", "null", '{"stop": 5}', '{"stop": [{"rounds": 1}], "rate": {}}', "[[]]"]
+)
+def test_odd_values_of_a_model_are_no_error(nested, operator, as_user, value):
+    document = f'{{"steps": {{"work": {{"parameters": {{"booster": {value}}}}}}}}}'
+    data = {"field-1": f"{BOOSTER}/stop/rounds", "values-1": "7\n8", "do": "run", "count": "2"}
+    data |= {"shown": "diff", "document": document}
+    assert as_user(operator).post(url("sweep_new", nested), data).status_code == 422
+    assert nothing_made()
+
+
+def test_values_of_the_wrong_type_inside_are_refused(nested, operator):
+    with pytest.raises(actions.InvalidConfiguration):
+        nested_sweep(nested, operator, stop__rounds=(7, 0))
+    with pytest.raises(Refused, match="different parameters"):
+        field = SweepField(Document.of(nested).schema.by_path[BOOSTER], (7,), ("rate",))
+        actions.queue_sweep(
+            template=nested, document=Document.of(nested), fields=[field, field], by=Actor(operator)
+        )
+    assert nothing_made()
+
+
+def test_two_values_of_one_model_are_swept_together_and_shown(nested, operator, as_user, server):
+    client, page = as_user(operator), url("sweep_new", nested)
+    data = {"field-1": f"{BOOSTER}/stop/rounds", "values-1": "10 to 20 step 10"}
+    data |= {"field-2": f"{BOOSTER}/rate", "values-2": "0.1\n0.2", "do": "count"}
+    told = client.post(page, data)
+    assert "work, booster.stop.rounds (" in " ".join(told.content.decode().split())
+    assert told.context["form"].combinations == [["10", "0.1"], ["10", "0.2"], ["20", "0.1"], ["20", "0.2"]]
+    assert client.post(page, {**data, "do": "run", "count": "4"}).status_code == 302
+    sweep = Sweep.objects.get()
+    made = [
+        run.configuration["steps"]["work"]["parameters"]["booster"] for run in sweep.runs.order_by("number")
+    ]
+    assert [(one["stop"]["rounds"], one["rate"]) for one in made] == [
+        (10, 0.1),
+        (10, 0.2),
+        (20, 0.1),
+        (20, 0.2),
+    ]
+    assert all(one["kind"] == "tree" and one["maybe"] == {"rounds": 1} for one in made)
+    table = client.get(sweep.get_absolute_url())
+    assert table.context["rows"][0].values == [("booster.stop.rounds", "10"), ("booster.rate", "0.1")]
+    rule(nested, RuleKind.HIDDEN, "stop")
+    for address in (sweep.get_absolute_url(), nested.get_absolute_url()):
+        shown = client.get(address).content.decode()
+        assert "booster.rate" in shown and "stop.rounds" not in shown
+
+
+def test_parameters_of_a_pipeline_are_swept_too(tenant, operator):
+    snapshot = dynamic_snapshot()
+    metadata = snapshot["metadata"]
+    metadata["pipeline_spec"]["input_schema"]["properties"]["model"] = STOP
+    metadata["pipeline_configuration"]["parameters"]["model"] = {"rounds": 5}
+    facts = {"snapshot": snapshot, "default_configuration": default_configuration(snapshot)}
+    template = make_template(tenant, "dynamic", pipeline_name="d", project_id=PROJECT["id"], **facts)
+    found = sweepable(Document.of(template))
+    assert [(one.parameter.path, one.within) for one in found] == [
+        ("parameters.days", ()),
+        ("parameters.model", ("rounds",)),
+    ]
+    days, rounds = (SweepField(one.parameter, (2, 4), one.within) for one in found)
+    facts = {"template": template, "document": Document.of(template), "fields": [days, rounds]}
+    sweep = actions.queue_sweep(**facts, by=Actor(operator))
+    made = [run.configuration["parameters"] for run in sweep.runs.order_by("number")]
+    assert [(one["days"], one["model"]["rounds"]) for one in made] == [(2, 2), (2, 4), (4, 2), (4, 4)]
 
 
 # -- the pages

@@ -66,6 +66,9 @@ def begun(editor, version, connected):
     """A try that the button of the page began."""
     run = connected.run_answers[str(RUN_ID)]
     run["metadata"]["client_environment"]["python_packages"] = "zenml==0.98.0\nLightGBM==4.5.0"
+    store = {"name": "store", "body": {"integration": "s3"}}
+    stack = {"metadata": {"components": {"artifact_store": [store]}}}
+    connected.stacks[run["resources"]["stack"]["id"]] = stack
     response = editor.post(code_url(version, run=RUN_ID), {**USED, "do": "try"})
     found = CodeTry.objects.get()
     assert response.url == f"{found.get_absolute_url()}?run={RUN_ID}"
@@ -183,7 +186,7 @@ def test_names_and_errors_of_hostile_code_are_text(begun, editor):
 def test_a_try_has_all_that_the_agent_needs(begun, version, eve):
     assert (begun.state, begun.roots, begun.starts_in, begun.requirements) == ("waiting", [""], "", "")
     assert begun.steps["train"] == {"module": "churn.steps", "attribute": "train"}
-    assert begun.recorded == ["LightGBM==4.5.0"]
+    assert (begun.recorded, begun.integrations) == (["LightGBM==4.5.0"], ["s3"])
     row = AuditEvent.objects.get(action="code.tried")
     assert (row.actor, row.after["number"]) == (eve, version.number)
 
@@ -197,6 +200,17 @@ def test_the_page_asks_again_until_it_is_over(begun, editor):
     end_try(begun, "failed", "No version of a==9.")
     page = text(editor.get(address(begun), headers=fragment))
     assert "every 2s" not in page and "<b>Nothing was imported.</b> No version of a==9." in page
+
+
+def test_a_try_for_a_template_knows_the_stack_it_was_made_with(
+    begun, editor, version, tenant, connected, eve
+):
+    snapshot = {**SNAPSHOT, "stack_integrations": ["gcp"]}
+    facts = {"snapshot": snapshot, "default_configuration": default_configuration(SNAPSHOT), "code": version}
+    template = make_template(tenant, "nightly", pipeline_name="churn", created_by=eve, **facts)
+    connected.calls.clear()
+    assert editor.post(code_url(version, template=template.pk), {**USED, "do": "try"}).status_code == 302
+    assert (CodeTry.objects.exclude(pk=begun.pk).get().integrations, connected.calls) == (["gcp"], [])
 
 
 def test_a_page_asks_no_tenant(begun, editor, connected):
@@ -216,6 +230,7 @@ def test_one_click_adds_the_missing_package_in_the_version_of_the_run(begun, edi
     assert response.url == address(other)
     assert (other.requirements, other.state) == ("pandas\nlightgbm==4.5.0", "waiting")
     assert (other.steps, other.roots, other.code) == (begun.steps, begun.roots, begun.code)
+    assert other.integrations == ["s3"]
 
 
 def test_packages_are_proposed_and_taken_before_the_next_try(begun, editor):
@@ -223,6 +238,7 @@ def test_packages_are_proposed_and_taken_before_the_next_try(begun, editor):
     response = editor.post(address(begun), {"requirements": "x", "fill": "run"})
     assert (response.status_code, CodeTry.objects.count()) == (200, 1)
     assert response.context["form"]["requirements"].value() == "lightgbm==4.5.0"
+    assert "The stack: s3" in text(response)
 
 
 def test_a_module_the_code_should_have_is_in_no_package(begun, editor):

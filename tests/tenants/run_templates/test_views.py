@@ -466,6 +466,46 @@ def test_packages_are_proposed_and_taken_without_saving(tenant, holds, connected
     assert not RunTemplate.objects.exists()
 
 
+def on_s3(connected, settings):
+    """The recorded run has an artifact store of S3, and ZenML is there to be read."""
+    place = settings.ZENPRO_DATA / "envs/server-0.98.0/lib/python3.11/site-packages/zenml/integrations/s3"
+    place.mkdir(parents=True)
+    (place / "__init__.py").write_text(
+        "class S3(Integration):\n    REQUIREMENTS = ['s3fs>2022.3.0', 'boto3']\n"
+    )
+    store = {"name": "store", "body": {"flavor_name": "s3", "integration": "s3"}}
+    odd = {"name": "odd", "body": {"integration": "../<b>"}}
+    stack = connected.run_answers[str(RUN_ID)]["resources"]["stack"]["id"]
+    connected.stacks[stack] = {"metadata": {"components": {"artifact_store": [store, odd]}}}
+
+
+def test_packages_of_the_stack_are_added_to_what_is_there(tenant, holds, connected, code, settings, as_user):
+    on_s3(connected, settings)
+    client = as_user(holds("admin"))
+    page = client.get(new(tenant))
+    assert [one.origin for one in page.context["proposals"]] == ["The stack: s3"]
+    assert "Add these: The stack: s3" in texts(page)
+    entered = {"name": "mine", "description": "", "code": code.pk, "requirements": "boto3==1.35\nnumpy"}
+    form = client.post(new(tenant), {**entered, "fill": "stack"}).context["form"]
+    assert form["requirements"].value() == "boto3==1.35\nnumpy\ns3fs>2022.3.0"
+    assert not RunTemplate.objects.exists()
+    client.post(new(tenant), {**entered, "requirements": form["requirements"].value()})
+    made = RunTemplate.objects.get()
+    connected.calls.clear()
+    response = client.post(url("edit", made), {"name": "n", "requirements": "x", "fill": "stack"})
+    assert response.context["form"]["requirements"].value() == "x\ns3fs>2022.3.0\nboto3"
+    assert connected.calls == []
+
+
+def test_a_stack_of_which_nothing_is_known_is_said(
+    tenant, holds, connected, code, settings, tmp_path, as_user
+):
+    on_s3(connected, settings)
+    settings.ZENPRO_DATA = tmp_path / "empty"
+    page = as_user(holds("editor")).get(new(tenant))
+    assert "zenml integration export-requirements s3" in texts(page) and 'value="stack"' not in texts(page)
+
+
 def test_packages_of_the_code_are_proposed_for_a_template(template, holds, as_user):
     type(template.code).objects.update(declared={"requirements.txt": ["pandas"]})
     client, address = as_user(holds("admin")), url("edit", template)
