@@ -231,9 +231,14 @@ def test_two_values_change_and_the_run_is_followed(admin, remembered, installed)
 
 
 def test_the_way_of_the_run_is_in_its_record(remembered, installed):
+    """Which has the end a little later than the tenant, whose state the page shows: once the process is gone."""
     state, times, steps = installed.ask(
-        "from tenants.run_templates.models import TemplateRun\nfrom tenants.runs.connection import connect\n"
+        "import time\nfrom tenants.run_templates.models import TemplateRun\n"
+        "from tenants.runs.connection import connect\n"
         f"run = TemplateRun.objects.get(zenml_run_id='{remembered['rerun']}')\n"
+        "deadline = time.monotonic() + 120\n"
+        "while not run.has_ended and time.monotonic() < deadline:\n"
+        "    time.sleep(0.1)\n    run.refresh_from_db()\n"
         "client = connect(run.created_by, run.template.tenant)\n"
         "answer = [run.state, [run.queued_at, run.started_at, run.ended_at],"
         " [[step.name, step.status, step.start, step.end] for step in client.steps(run.zenml_run_id)]]"

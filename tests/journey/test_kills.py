@@ -35,6 +35,7 @@ while {until} and found["state"] not in TemplateRun.ENDED and time.monotonic() <
     time.sleep(0.05)
     found = TemplateRun.objects.values("state", "state_reason", "pid", "zenml_run_id").get(pk=answer)
 victims = {{"agent": programs.status("agent").pid, "runner": found.get("pid")}}
+victims["server"] = programs.status(f"tenant-{{t.tenant_id}}").pid
 for name in {victims!r}:
     os.kill(victims[name], signal.SIGKILL)
 answer = found | victims | {{"pk": answer}}
@@ -43,7 +44,7 @@ RUNS = "not (found['state'] == 'running' and found['pid'])"
 
 
 def queued_and_killed(installed, *victims: str, until: str = RUNS) -> dict:
-    """Ask for a long run, and kill `victims` (agent, runner) as soon as it runs. Returns its row at that moment."""
+    """Ask for a long run, and kill `victims` (agent, runner, server) as soon as it runs. Returns its row then."""
     found = installed.ask(QUEUE + KILL.format(victims=victims, until=until))
     assert found["state"] not in ("completed", "failed", "stopped"), found
     return found
@@ -84,13 +85,16 @@ def processes_with(words: str) -> list[int]:
     return found
 
 
-def test_a_killed_tenant_server_comes_back_by_itself(installed):
+def test_a_tenant_server_killed_during_a_re_run_comes_back_and_the_run_completes(installed):
     tenant = installed.ask(TENANT + "answer = {'pk': str(t.pk), 'url': t.server_url}")
-    old = installed.program_pid(f"tenant-{tenant['pk']}")
-    os.kill(old, signal.SIGKILL)
-    wait_for(lambda: installed.program_pid(f"tenant-{tenant['pk']}") not in (None, old))
+    found = queued_and_killed(installed, "server")
+    wait_for(lambda: installed.program_pid(f"tenant-{tenant['pk']}") not in (None, found["server"]))
     wait_for(lambda: healthy(tenant["url"]))
     wait_for(lambda: installed.ask(TENANT + "answer = t.status") == "available")
+    result = wait_for(lambda: ended(installed, found["pk"]))
+    assert (result["state"], result["pid"]) == ("completed", found["pid"]), result
+    about = zenml_run(installed, result["zenml_run_id"])
+    assert (about["status"], {*about["steps"]}) == ("completed", {"completed"})
 
 
 def healthy(url: str) -> bool:

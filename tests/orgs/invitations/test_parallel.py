@@ -30,6 +30,7 @@ def press_at_once(ports, path, fields) -> list[httpx.Response]:
 
 
 @pytest.mark.zenml
+@pytest.mark.postgres
 def test_of_50_accepts_at_once_exactly_one_works(processes, org, send, team):  # noqa: F811
     result = send(teams=[team])
     path = f"/invite/{result.token}/"

@@ -70,6 +70,7 @@ def answers(port) -> bool:
 
 
 @pytest.mark.zenml
+@pytest.mark.postgres
 def test_no_answer_of_a_thousand_is_stale(processes):
     org = make_org()
     tenant, user = make_tenant(org), make_member(org)
