@@ -16,7 +16,8 @@ from orgs.models import Membership, Organization
 from orgs.permissions import DEEDS, Permission
 from orgs.roles.models import Role, RolePermission
 from orgs.teams.models import Team
-from orgs.users.models import Actor
+from orgs.users.models import Actor, User
+from zenpro_site.common.prepared import Given, Prepared
 from zenpro_site.common.refusals import Refused
 from zenpro_site.common.sql import Joined
 
@@ -133,7 +134,8 @@ def enter(request, slug: str) -> None:
 
     One statement: all the person's memberships, which the frame of the page lists anyway, with their rights here.
     """
-    request.memberships = list(_memberships(request, slug))
+    asked = _FRAMED if request.method == "GET" and not request.htmx else _ENTERED
+    request.memberships = asked(user=request.user.pk, slug=slug)
     here = [one for one in request.memberships if one.organization.slug == slug]
     request.membership = here[0] if here else None
     if request.membership:
@@ -145,23 +147,27 @@ def enter(request, slug: str) -> None:
         _record_refusal(request, "two_factor", request.org)
         raise NeedsTwoFactor(request.org)
     if not (request.htmx and request.method == "GET"):  # a page left open polls, which is no activity
-        get_user_model().objects.saw(request.user)
+        User.objects.saw(request.user)
 
 
-def _memberships(request, slug: str):
-    """The person's by name; the one here with `rights` and, for a whole page, with the numbers its frame shows."""
-    rows = _rights(request.user, slug, OuterRef("role"))
-    wanted = {"rights": Joined(rows.values(text=Concat("resource", Value(":"), "action")))}
-    if request.method == "GET" and not request.htmx:
-        wanted |= {"people": _count(Membership), "team_count": _count(Team)}
+def _memberships(**more):
+    """The person's by name; the one here with `rights` and what `more` it is asked for."""
+    user, slug = Given("user", User._meta.pk), Given("slug", Organization._meta.get_field("slug"))
+    rows = _rights(user, slug, OuterRef("role"))
+    wanted = {"rights": Joined(rows.values(text=Concat("resource", Value(":"), "action"))), **more}
     here = {name: Case(When(organization__slug=slug, then=value)) for name, value in wanted.items()}
-    mine = request.user.memberships.select_related("organization").order_by("organization__name")
-    return mine.annotate(**here)
+    mine = Membership.objects.filter(user=user).select_related("organization")
+    return mine.order_by("organization__name").annotate(**here)
 
 
 def _count(model) -> Subquery:
     rows = model.objects.order_by().filter(organization=OuterRef("organization")).values("organization")
     return Subquery(rows.annotate(number=Count("pk")).values("number"))
+
+
+_ENTERED = Prepared(_memberships)
+# For a whole page: with the numbers that its frame shows.
+_FRAMED = Prepared(lambda: _memberships(people=_count(Membership), team_count=_count(Team)))
 
 
 def _rights_here(request) -> frozenset[Permission]:

@@ -78,7 +78,7 @@ class RunLoop:
 
     def tick(self) -> None:
         """Let waiting re-runs in, and begin a pass for every other one that has none under way."""
-        runs = list(run_rows.rows().unfinished().order_by("queued_at", "pk"))
+        runs = run_rows.unfinished()
         self._forget(runs)
         now_and_then = time.monotonic() - self.settled >= SETTLE_EVERY
         if now_and_then:

@@ -14,6 +14,7 @@ from tenants.run_templates.models import TemplateRun
 from tenants.run_templates.notices import tell_of_end
 from tenants.usage.disk_budget import machine_is_full, refusal_of_budget
 from tenants.webhooks.outbox import queue_end
+from zenpro_site.common.prepared import Prepared
 
 
 def rows():
@@ -28,6 +29,10 @@ def rows():
     )
     bulky = ("snapshot", "default_configuration", "previous_configuration")
     return related.defer("configuration", "changes", *(f"template__{name}" for name in bulky))
+
+
+# All that have not ended, the oldest first.
+unfinished = Prepared(lambda: rows().unfinished().order_by("queued_at", "pk"))
 
 
 def load(pk: UUID) -> TemplateRun | None:

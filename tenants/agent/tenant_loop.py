@@ -35,6 +35,7 @@ from tenants.hosting.base import (
 from tenants.models import Tenant
 from tenants.run_templates.engine.derive import is_passing
 from tenants.runs.connection import connect
+from zenpro_site.common.prepared import Prepared
 from zenpro_site.common.sealing import SecretsUnreadable
 
 from . import progress
@@ -69,6 +70,10 @@ RESTART_WANTED = Q(restart_requested_at__isnull=False) & (
 )
 
 
+def _to_look_at() -> QuerySet[Tenant]:
+    return Tenant.objects.exclude(RETIRED).select_related(*READ_WITH).order_by()
+
+
 class Superseded(Exception):
     """The row wants something else by now: end this pass, the next one sees the new wish."""
 
@@ -80,6 +85,7 @@ class TenantLoop:
         """`hostings`: the backend of each kind of tenant, if not those of this installation."""
         self.hostings = hostings or backends()
         self.clock = clock
+        self.urgent = Prepared(lambda: _to_look_at().filter(self._urgent()))
         # What may take minutes and waits for its turn keeps no place of those that run.
         self.pool = ThreadPoolExecutor(max_workers=32, thread_name_prefix="start")
         self.quick = ThreadPoolExecutor(max_workers=8, thread_name_prefix="tenant")
@@ -113,11 +119,11 @@ class TenantLoop:
         self.looked = {pk: at for pk, at in self.looked.items() if pk in there}
         self.met = now
 
-    def candidates(self, now: float) -> QuerySet[Tenant]:
+    def candidates(self, now: float) -> list[Tenant]:
         """Those whose next look is due, and those whose rows say that it cannot wait; _due() decides."""
-        by_time = Q(pk__in=[pk for pk, at in self.look_at.items() if at <= now])
-        rows = Tenant.objects.exclude(RETIRED).filter(by_time | self._urgent())
-        return rows.select_related(*READ_WITH).order_by()
+        urgent = self.urgent()
+        due = {pk for pk, at in self.look_at.items() if at <= now}.difference(one.pk for one in urgent)
+        return [*urgent, *_to_look_at().filter(pk__in=due)] if due else urgent
 
     def _urgent(self) -> Q:
         followed = [kind for kind, hosting in self.hostings.items() if not hosting.steps]

@@ -23,6 +23,7 @@ from tenants.run_templates.engine.code import CodeError
 from tenants.run_templates.engine.importing import StepImport, import_steps
 from tenants.run_templates.engine.run_environments import RunEnvironments, needs_in
 from tenants.run_templates.models import CodeTry
+from zenpro_site.common.prepared import Prepared
 
 log = structlog.get_logger("zenpro.agent")
 State = CodeTry.State
@@ -62,7 +63,7 @@ class TryLoop:
     def tick(self) -> None:
         """Begin those whose turn it is: one of each tenant, the oldest first."""
         self.under_way = {key: pair for key, pair in self.under_way.items() if not pair[1].done()}
-        for pk, tenant in _waiting():
+        for pk, tenant in _WAITING():
             if tenant not in self.under_way and len(self.under_way) < INSTALLS:
                 self.under_way[tenant] = (pk, self.pool.submit(self._in_thread, pk))
 
@@ -97,10 +98,13 @@ class TryLoop:
             end_try(one, State.DONE, results=results)
 
 
-def _waiting() -> list[tuple[UUID, UUID]]:
+def _waiting():
     """(try, tenant), the oldest first."""
     rows = CodeTry.objects.filter(state__in=CodeTry.UNFINISHED).order_by("asked_at", "pk")
-    return [*rows.values_list("pk", "code__tenant")]
+    return rows.values_list("pk", "code__tenant")
+
+
+_WAITING = Prepared(_waiting)
 
 
 def _allowed(pk: UUID) -> CodeTry | None:

@@ -27,9 +27,9 @@ NOTICE = timedelta(days=7)  # how long before it expires a role is announced
 
 
 class TenantGrantQuerySet(models.QuerySet):
-    def valid(self):
-        """Grants that have not expired."""
-        return self.filter(lasting())
+    def valid(self, at=None):
+        """Grants that have not expired; `at` another time than now."""
+        return self.filter(lasting(at=at))
 
     def ending_soon(self):
         """Grants that expire within a week."""

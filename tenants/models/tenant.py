@@ -60,13 +60,15 @@ class TenantQuerySet(models.QuerySet):
 
         Guardian's rows know no expiry: an expired role gives nothing, even before the agent has removed it.
         """
-        if user.is_superuser and user.is_active:
-            return self.live()
+        return self.live() if user.is_superuser and user.is_active else self.held_with(user, codename)
+
+    def held_with(self, user, codename: str, at=None):
+        """Live ones on which the user's own roles give this right, be they a superuser or not; `at` another time than now."""
         own, shared = (
             models.Q(pk__in=rows.filter(permission__codename=codename).values("content_object"))
             for rows in held_rows(user)
         )
-        lasting = _grants().valid().of_person(user).giving(NEEDS[codename])
+        lasting = _grants().valid(at).of_person(user).giving(NEEDS[codename])
         return self.live().filter(own | shared, pk__in=lasting.order_by().values("tenant"))
 
     def hosted(self):

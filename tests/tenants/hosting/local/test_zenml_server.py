@@ -6,7 +6,7 @@ import signal
 import socket
 import sqlite3
 import subprocess
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
@@ -81,6 +81,13 @@ def walled(request, house, control_plane):
     spec = make_spec(hosting.data, control_plane.url)
     hosting.start(spec)
     eventually(lambda: hosting.healthy(spec))
+    with signed_in(spec) as client:
+        yield spec, client
+    hosting.remove(spec)
+
+
+def signed_in(spec) -> httpx.Client:
+    """Of Ada, at the server's API."""
     login = httpx.post(
         f"{spec.server_url}/api/v1/login",
         data={"grant_type": "zenml-external"},
@@ -88,11 +95,7 @@ def walled(request, house, control_plane):
         trust_env=False,
     )
     bearer = {"Authorization": f"Bearer {login.json()['access_token']}"}
-    with httpx.Client(
-        base_url=f"{spec.server_url}/api/v1", headers=bearer, trust_env=False, timeout=30
-    ) as client:
-        yield spec, client
-    hosting.remove(spec)
+    return httpx.Client(base_url=f"{spec.server_url}/api/v1", headers=bearer, trust_env=False, timeout=30)
 
 
 def a_project(spec) -> dict:
@@ -213,12 +216,35 @@ def test_life(supervised, control_plane, spec):
 def test_killed_server_comes_back_with_its_data(supervised, up):
     project = a_project(up)
     before = supervised.state(up).pid
+    cut_short = {"Idempotency-Key": begun_and_never_answered(up)}
+    assert tag_of_ada(up, cut_short).status_code == 429
 
     os.kill(before, signal.SIGKILL)
 
     eventually(lambda: supervised.healthy(up) and supervised.state(up).pid != before)
     assert project["id"] in [one["id"] for one in as_user(up).projects()]
     assert len(servers_of(up)) == 1
+    assert tag_of_ada(up, cut_short).status_code == 200
+
+
+def begun_and_never_answered(spec) -> str:
+    """The key of a request in which a server was killed, as it leaves it in its database."""
+    key = uuid4()
+    with closing(sqlite3.connect(spec.database, timeout=30)) as database, database:
+        (user,) = database.execute("SELECT id FROM user WHERE name = 'ada'").fetchone()
+        values = (key.hex, "POST", f"{spec.server_url}/api/v1/tags", user)
+        database.execute(
+            "INSERT INTO api_transaction (id, created, updated, method, url, completed, user_id)"
+            " VALUES (?, datetime(), datetime(), ?, ?, 0, ?)",
+            values,
+        )
+    return str(key)
+
+
+def tag_of_ada(spec, headers) -> httpx.Response:
+    """Ada asks for it to be made."""
+    with signed_in(spec) as client:
+        return client.post("/tags", headers=headers, json={"name": "late", "color": "blue"})
 
 
 def test_killed_supervisor_leaves_no_server_and_the_next_has_one(supervised, up):
