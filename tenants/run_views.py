@@ -29,6 +29,7 @@ from tenants.runs.reading import (
     file_name,
     list_runs,
     open_run,
+    page_with_earlier_results,
     rows_of,
 )
 from tenants.runs.run_context import artifacts_context, found_step, steps_context, with_frame
@@ -259,6 +260,7 @@ def _shown(request, client, run, view: str, ended: str) -> dict:
         }
     log = LogChoice.of(asked)
     page = open_run(look, run, step, details=view == "metrics", ended=ended, output=view == "graph", log=log)
+    page = page_with_earlier_results(look, page) if view == "metrics" else page
     return {
         "page": page,
         "configuration": configuration_of(client, page, with_masks()) if view == "configuration" else [],

@@ -9,6 +9,7 @@ from uuid import UUID
 from tenants.hosting.answers import identifier, is_number, line, mapping
 from tenants.hosting.base import TenantError
 from tenants.runs.client import MAX_PAGE, Run, Step, TenantClient, meta
+from tenants.runs.earlier_steps import with_earlier_results
 from tenants.runs.reading import Hide, numbers
 
 METRIC, PARAMETER = "metric", "parameter"
@@ -58,7 +59,8 @@ def _column(key: str) -> RunColumn | None:
 def values(
     client: TenantClient, runs: list[Run], columns: list[RunColumn], hide: Hide
 ) -> tuple[dict[UUID, list], str]:
-    """{run: [ColumnValue]} in the order of the columns, and why there are none. One call for all runs of a page.
+    """{run: [ColumnValue]} in the order of the columns, and why there are none. One call for all runs of a page,
+    and one or more where steps were taken over from others.
 
     `hide` takes the secrets out of the parameters of a step.
     """
@@ -73,7 +75,8 @@ def values(
 def numbers_of(
     client: TenantClient, runs: list[Run], metrics: list[RunColumn]
 ) -> dict[UUID, dict[RunColumn, int | float]]:
-    """What each run logged of these metrics, at most MOST of them. One call for up to 20 runs."""
+    """What each run logged of these metrics, at most MOST of them. One call for up to 20 runs, and one or more where
+    steps were taken over."""
     steps = _steps(client, runs, sorted({column.step for column in metrics} - {""}))
     return {run.id: dict(_numbers_of(run, steps, metrics)) for run in runs}
 
@@ -94,7 +97,8 @@ def _steps(client: TenantClient, runs: list[Run], names: list[str]) -> dict[tupl
     if not runs or not names:
         return {}
     found = client.steps_of_runs([run.id for run in runs], runs[0].project_id, names)
-    return {(run, step.name): step for step in found if (run := _run_of(step))}
+    ran = with_earlier_results(client, runs[0].project_id, found)
+    return {(run, step.name): step for step in ran if (run := _run_of(step))}
 
 
 def _run_of(step: Step) -> UUID | None:
@@ -129,7 +133,8 @@ def offered(client: TenantClient, runs: list[Run]) -> list[RunColumn]:
         return []
     steps = client.steps_of_runs([run.id for run in runs], runs[0].project_id)
     found = {column for run in runs for column in _columns("", run.metadata, {})}
-    found |= {column for step in steps for column in _columns(step.name, step.metadata, step.parameters)}
+    ran = with_earlier_results(client, runs[0].project_id, steps)
+    found |= {column for step in ran for column in _columns(step.name, step.metadata, step.parameters)}
     return sorted(column for column in found if _column(column.key) == column)[:OFFERED]
 
 

@@ -25,6 +25,7 @@ from tenants.models import Tenant
 from tenants.runs.client import FINISHED, STATE_LENGTH, UNDER_WAY, ListPage, Run, Step, TenantClient
 from tenants.runs.connection import connect
 from tenants.runs.dialects import GRAPHS_SINCE
+from tenants.runs.earlier_steps import is_handed_on, with_earlier_results
 from tenants.runs.fan_outs import in_natural_order
 from tenants.runs.step_failures import Reason, reason_of
 from tenants.runs.step_logs import LogChoice, LogPane, read_log
@@ -250,10 +251,21 @@ class RunPage:
         return list(islice(found, METRICS))
 
     @property
+    def earlier(self) -> set[str]:
+        """Steps whose result is an earlier run's, with all that was logged for it."""
+        return {name for name, step in self.details.items() if is_handed_on(step)}
+
+    @property
     def logged(self) -> list[tuple[str, dict]]:
         """Metadata of the run, under no name, and of its steps."""
         known = [(row.name, self.details[row.name]) for row in self.steps if row.name in self.details]
         return [("", self.run.metadata), *((name, step.metadata) for name, step in known)]
+
+
+def page_with_earlier_results(client: TenantClient, page: RunPage) -> RunPage:
+    """The page with what was logged for steps that took their result from an earlier run; no call where all ran."""
+    steps = with_earlier_results(client, page.run.project_id, list(page.details.values()))
+    return replace(page, details={step.name: step for step in steps})
 
 
 def open_run(

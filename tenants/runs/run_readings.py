@@ -5,20 +5,19 @@ added; and one for every 100 steps that were taken over from runs that are not c
 300 steps that all ran.
 """
 
-import json
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from uuid import UUID
 
 from tenants.hosting.answers import line, mapping
 from tenants.hosting.base import TenantNotFound, TenantRefused, TenantUnreachable, TenantUnreadable
-from tenants.runs.client import MAX_PAGE, TOO_LATE, Json, Run, Step, TenantClient, meta, step_of
-from tenants.runs.run_values import LINKS, RunReading, is_handed_on
+from tenants.runs.client import MAX_PAGE, TOO_LATE, Json, Run, Step, TenantClient, meta
+from tenants.runs.earlier_steps import origins_of
+from tenants.runs.run_values import RunReading
 
 STEP_PAGES = 3  # of MAX_PAGE steps each
-ORIGINS = 300  # steps of earlier runs that are asked for at a time
 PATIENCE = 40.0  # seconds for all calls together
 NEWEST = 20  # runs of a pipeline that are offered
 NOT_THERE = "There is no such run in this tenant, or you can't see it."
@@ -64,7 +63,7 @@ def read_runs(
                 raise
             reason = NOT_THERE if refused.status in HIDDEN else refused.reason
             read.gaps.append(RunGap(run_id, reason))
-    origins = origins_of(client, read.found, lambda: clock() < ends)
+    origins = _origins(client, read.found, lambda: clock() < ends)
     read.found[:] = [replace(one, origins=origins) for one in read.found]
     if read.found and clock() < ends:
         read.others.extend(siblings(client, read.found[0].run))
@@ -110,40 +109,14 @@ def _logged(client: TenantClient, run: Run) -> dict[str, Json]:
     return {line(one.get("id")): mapping(meta(one).get("run_metadata")) for one in found.items}
 
 
-def origins_of(
+def _origins(
     client: TenantClient, readings: Sequence[RunReading], has_time: Callable[[], bool]
 ) -> dict[UUID, Step]:
-    """The steps that steps of these runs took over, by their ids, and what those had taken over in their turn.
-
-    A call for every MAX_PAGE of them that none of these runs has; what the server does not say is left out.
-    """
-    found = {step.id: step for one in readings for step in one.steps}
-    for project in dict.fromkeys(one.run.project_id for one in readings if one.run.project_id):
+    """What the steps of these runs took over. No call for those that another of these runs has."""
+    known, found = [step for one in readings for step in one.steps], {}
+    for project in dict.fromkeys(one.run.project_id for one in readings):
         steps = [step for one in readings if one.run.project_id == project for step in one.steps]
-        for _ in range(LINKS):
-            wanted = _missing(steps, found)
-            if not (wanted and has_time()):
-                break
-            steps = _by_ids(client, project, wanted)
-            found |= {step.id: step for step in steps}
-    return found
-
-
-def _missing(steps: Iterable[Step], found: dict[UUID, Step]) -> list[UUID]:
-    wanted = dict.fromkeys(step.original_id for step in steps if is_handed_on(step))
-    return [one for one in wanted if one and one not in found][:ORIGINS]
-
-
-def _by_ids(client: TenantClient, project: UUID, ids: list[UUID]) -> list[Step]:
-    """Those of these steps that the server shows; it takes a JSON list (zenml/models/v2/base/filter.py)."""
-    found: list[Step] = []
-    for start in range(0, len(ids), MAX_PAGE):
-        among = json.dumps([str(one) for one in ids[start : start + MAX_PAGE]])
-        try:
-            page = client.pages("/steps", 1, MAX_PAGE, id=f"oneof:{among}", project=project, hydrate=True)
-            found += map(step_of, page.items)
-        except (TenantRefused, TenantUnreachable, TenantUnreadable):
-            break
+        found |= origins_of(client, project, steps, known, has_time)
     return found
 
 

@@ -4,14 +4,14 @@ Nothing here asks a server, and nothing that a server said is trusted: sizes are
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
-from uuid import UUID
 
 from tenants.hosting.answers import is_number, line, listing, mapping
 from tenants.runs.client import Json, Run, Step, meta, name_of, resources
+from tenants.runs.earlier_steps import HANDED_ON, Origins, is_handed_on, line_of, logged_by
 from zenpro_site.common.ui import duration
 
 DEEPEST = 12  # levels of a nested value that get rows of their own
@@ -20,11 +20,6 @@ STEPS = 1000  # of one run
 SHOWN = 140  # characters of a value on a page
 PACKAGES = 2000
 VERSIONS = 20  # of one output of a step
-HANDED_ON = {
-    "skipped": "taken over",
-    "cached": "cached",
-}  # states of a step that took its result from an earlier run
-LINKS = 5  # from a step that was taken over to the one that did the work
 MISREAD = 40  # characters; longer text is taken for nothing else
 RUN_KEYS = ("enable_cache", "retry", "model", "settings", "extra")
 STEP_KEYS = ("enable_cache", "retry", "model", "settings", "extra", "step_operator", "experiment_tracker")
@@ -43,7 +38,7 @@ class RunReading:
     snapshot: Json = field(default_factory=dict)
     logged: dict[str, Json] = field(default_factory=dict)
     unseen: bool = False
-    origins: Mapping[UUID, Step] = field(default_factory=dict)
+    origins: Origins = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -93,24 +88,8 @@ def facts_of(reading: RunReading) -> RunFacts:
     known = dict.fromkeys([*configurations, *steps])
     places = {name: place for place, name in enumerate(known)}
     handed_on = {name: HANDED_ON[step.status] for name, step in steps.items() if step.status in HANDED_ON}
-    unknown = frozenset(name for name in handed_on if is_handed_on(_line_of(reading, steps[name])[-1]))
+    unknown = frozenset(name for name in handed_on if is_handed_on(line_of(steps[name], reading.origins)[-1]))
     return RunFacts(reading.run, values, places, reading.unseen, handed_on, unknown)
-
-
-def is_handed_on(step: Step) -> bool:
-    """Did it take its result from an earlier run instead of running?"""
-    return step.status in HANDED_ON
-
-
-def _line_of(reading: RunReading, step: Step) -> list[Step]:
-    """The step, the one it took over, and so on: to the one that did the work, or as far as is known."""
-    found = [step]
-    while is_handed_on(found[-1]) and len(found) <= LINKS:
-        origin = reading.origins.get(found[-1].original_id)
-        if origin is None:
-            break
-        found.append(origin)
-    return found
 
 
 # -- single values
@@ -271,20 +250,12 @@ def _metadata(reading: RunReading, steps: dict[str, Step]) -> dict[Place, RunVal
     def found():
         yield from _values("", reading.run.metadata)
         for name, step in steps.items():
-            yield from _values(name, _logged_by(_line_of(reading, step)))
+            yield from _values(name, logged_by(line_of(step, reading.origins)))
             for output, version in _versions(step):
                 logged = reading.logged.get(line(version.get("id")))
                 yield from _values(name, {output: logged} if logged else {})
 
     return _bounded(found())
-
-
-def _logged_by(steps: list[Step]) -> Json:
-    """Servers hand on only what was logged for an artifact: the rest is what the step logged that did the work."""
-    found: Json = {}
-    for step in reversed(steps):
-        found |= step.metadata
-    return found
 
 
 def _versions(step: Step) -> Iterator[tuple[str, Json]]:

@@ -113,6 +113,9 @@ class SharedClient:
     def steps(self, run_id: UUID, project: UUID | None = None) -> list[Step]:
         return self._get(self.client.steps, run_id, project)
 
+    def steps_by_ids(self, step_ids: tuple[UUID, ...], project: UUID) -> list[Step]:
+        return self._get(self.client.steps_by_ids, step_ids, project)
+
     def step_logs(self, step_id: UUID) -> Sequence[LogLine]:
         """From its file where that is on this machine, else from the server."""
         return self._get(self._log, step_id)

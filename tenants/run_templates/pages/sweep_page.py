@@ -7,7 +7,6 @@ from functools import cached_property
 from typing import Any
 from uuid import UUID
 
-from tenants.hosting.answers import identifier, is_number, mapping
 from tenants.run_templates.actions import refusal_of_sweep
 from tenants.run_templates.document.field_rules import FieldRules, RulePlace, text_of
 from tenants.run_templates.document.form_data import Unreadable
@@ -18,9 +17,8 @@ from tenants.run_templates.models import Sweep, TemplateRun
 from tenants.run_templates.pages.field_presentation import in_words, shortened
 from tenants.run_templates.pages.presentation import seconds_of, url_of
 from tenants.runs.client import Run, TenantClient
-from tenants.runs.columns import METRIC, RunColumn, offered
+from tenants.runs.columns import METRIC, RunColumn, numbers_of, offered
 from tenants.runs.comparison import usual_direction
-from tenants.runs.reading import numbers
 
 HIGHER, LOWER = "higher", "lower"
 
@@ -128,7 +126,7 @@ class SweepMetrics:
 
 
 def read_metrics(client: TenantClient, project: UUID, ids: list[str], wanted: str) -> SweepMetrics:
-    """Three calls for all runs of a sweep; none while none of them has begun. `wanted`: key of a metric, or ""."""
+    """Three calls for all runs of a sweep, and one or more where steps were taken over; none while none of them has begun. `wanted`: key of a metric, or ""."""
     if not ids:
         return SweepMetrics()
     found = client.runs(project, size=len(ids), id=f"oneof:{json.dumps(ids)}").items
@@ -145,15 +143,8 @@ def _likely(known: list[RunColumn]) -> RunColumn | None:
 
 
 def _values(client: TenantClient, runs: list[Run], column: RunColumn) -> dict[UUID, int | float]:
-    logged = {run.id: run.metadata for run in runs}
-    if column.step:
-        steps = client.steps_of_runs([*logged], runs[0].project_id, [column.step])
-        by_run = {
-            identifier(mapping(step.raw.get("metadata")).get("pipeline_run_id")): step for step in steps
-        }
-        logged = {run: by_run[run].metadata for run in logged if run in by_run}
-    named = {run: dict(numbers(metadata)).get(column.name) for run, metadata in logged.items()}
-    return {run: value for run, value in named.items() if is_number(value)}
+    found = numbers_of(client, runs, [column])
+    return {run: logged[column] for run, logged in found.items() if column in logged}
 
 
 def direction_of(metrics: SweepMetrics, wanted: str) -> str:

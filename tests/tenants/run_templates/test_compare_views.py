@@ -305,7 +305,7 @@ def test_steps_that_were_taken_over_from_runs_beside_are_asked_for_once(look, se
     made, more = taking_over(server), taking_over(server)
     groups = look(made, more, rows="all", q="auc").context["groups"]
     assert ["0.8398"] * 2 in [[cell.text for cell in row.row.cells] for group in groups for row in group.rows]
-    assert server.calls.count("GET /steps") == 1
+    assert server.calls.count("steps_by_ids") == 1
     lost = taking_over(server, hidden=True)
     assert "step was taken over" in look(made, lost, rows="all", q="auc").content.decode()
 

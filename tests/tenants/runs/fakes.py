@@ -58,6 +58,13 @@ class FakeTenantClient:
 
     # -- for tests
 
+    def take_over(self, run_id, name, status="cached"):
+        """That step of the run took the result of the step of RUN_ID: all the server says of it is which one that is."""
+        step = next(one for one in self.step_answers[str(run_id)]["items"] if one["name"] == name)
+        origin = next(one for one in self.step_answers[str(RUN_ID)]["items"] if one["name"] == name)
+        step["id"], step["body"]["status"] = str(uuid4()), status
+        step["metadata"] |= {"run_metadata": {}, "original_step_run_id": origin["id"]}
+
     def add_run(self, **body) -> UUID:
         """One more recorded run under a new id; `body` overrides what the list shows."""
         raw, new = churn("run"), uuid4()
@@ -173,10 +180,13 @@ class FakeTenantClient:
 
     def pages(self, path, page, size, **params):
         self._asked(f"GET {path}")
-        wanted = params.get("id", "") if path == "/steps" else ""
+        return ListPage([], 0)
+
+    def steps_by_ids(self, step_ids, project):
+        self._asked("steps_by_ids")
         steps = [step for answer in self.step_answers.values() for step in answer["items"]]
-        found = {step["id"]: step for step in steps if step["id"] in wanted}
-        return ListPage(copy.deepcopy([*found.values()]), len(found))
+        found = {step["id"]: step for step in steps if step["id"] in map(str, step_ids)}
+        return [step_of(copy.deepcopy(step)) for step in found.values()]
 
     def projects(self):
         self._asked("projects")

@@ -16,6 +16,7 @@ from tenants.models import Tenant
 from tenants.run_templates.engine import runner
 from tenants.run_templates.models import TemplateRun
 from tenants.run_templates.notices import choose_default, choose_for_run
+from tenants.runs import columns
 from tenants.runs.client import LogLine
 from tests.tenants.runs.fakes import RUN_ID, churn
 
@@ -213,6 +214,18 @@ def test_metrics_and_parameters_are_columns_for_one_more_call(looks, server):
     page = looks("runs", columns=wanted).content.decode()
     assert cells(page) == ["0.8492", "120", "null", "–", "–", "120", "null", "–"]
     assert server.calls == ["projects", "runs", "steps_of_runs"]
+
+
+def test_a_column_shows_what_an_earlier_run_logged_for_a_step_that_was_taken_over(server):
+    second = server.add_run(name="second")
+    server.take_over(second, "train")
+    column = columns.RunColumn("metric", "train", "training_auc")
+    run = server.run(second)
+    assert columns.numbers_of(server, [run], [column]) == {second: {column: 0.8492}}
+    assert server.calls[-2:] == ["steps_of_runs", "steps_by_ids"]
+    assert column in columns.offered(server, [run])
+    found, note = columns.values(server, [run], [column], lambda values, spec: values)
+    assert ([one.text for one in found[second]], note) == (["0.8492"], "")
 
 
 def test_metrics_of_the_whole_run_need_no_call(looks, server):
@@ -486,7 +499,34 @@ def test_configuration_shows_parameters_of_every_step(looks, server):
 
 
 def test_metrics_are_listed(looks, server):
-    assert "auc_by_region.north" in run_page(looks, view="metrics")
+    page = run_page(looks, view="metrics")
+    assert "auc_by_region.north" in page
+    assert "in an earlier run" not in page
+    assert "steps_by_ids" not in server.calls
+
+
+@pytest.mark.parametrize("status", ["cached", "skipped"])
+def test_metrics_of_a_step_that_was_taken_over_are_those_of_the_earlier_run(looks, server, status):
+    second = server.add_run(name="second")
+    server.take_over(second, "train", status)
+    page = looks("run_detail", second, view="metrics").content.decode()
+    assert re.findall(r"training_auc.*?</tr>", page, re.DOTALL)[0].count("in an earlier run") == 1
+    assert "0.8492" in page
+    assert page.count("in an earlier run") == page.count("<code>train</code>") > 1
+    assert server.calls.count("steps_by_ids") == 1
+
+
+def test_metrics_whose_step_is_not_to_be_seen_are_not_shown(looks, server, monkeypatch):
+    second = server.add_run(name="second")
+    server.take_over(second, "train")
+
+    def refuse(ids, project):
+        raise TenantRefused(403, "Not yours.")
+
+    monkeypatch.setattr(server, "steps_by_ids", refuse)
+    page = looks("run_detail", second, view="metrics")
+    assert page.status_code == 200
+    assert "training_auc" not in page.content.decode()
 
 
 def test_large_graph_is_drawn_on_demand(looks, server, monkeypatch):
