@@ -45,16 +45,18 @@ def end_tokens_of_the_gone() -> int:
     """
     tokens = AccessToken.objects.filter(kind=AccessToken.Kind.USER)
     ended = tokens.filter(user__is_active=False).delete()[0]
-    for tenant in ("tenant", "device__tenant"):
-        ended += _of_strangers(tokens, tenant).delete()[0]
-    keys = _of_strangers(ApiKey.objects.filter(revoked_at=None), "tenant")
-    return ended + keys.update(revoked_at=timezone.now())
+    for bound in ("tenant__organization", "device__tenant__organization", "api_key__organization"):
+        ended += _of_strangers(tokens, bound).delete()[0]
+    for bound in ("organization", "tenant__organization"):
+        keys = _of_strangers(ApiKey.objects.filter(revoked_at=None), bound)
+        ended += keys.update(revoked_at=timezone.now())
+    return ended
 
 
-def _of_strangers(rows, tenant: str):
-    """Those bound to a tenant whose organization the person doesn't belong to."""
-    here = Membership.objects.filter(user=OuterRef("user"), organization=OuterRef(f"{tenant}__organization"))
-    return rows.filter(~Exists(here), **{f"{tenant}__isnull": False, "user__is_superuser": False})
+def _of_strangers(rows, organization: str):
+    """Those bound to an organization, or to a tenant of one, that the person doesn't belong to."""
+    here = Membership.objects.filter(user=OuterRef("user"), organization=OuterRef(organization))
+    return rows.filter(~Exists(here), **{f"{organization}__isnull": False, "user__is_superuser": False})
 
 
 class Cuts:

@@ -13,6 +13,7 @@ from tenants.run_templates import actions
 from tenants.run_templates.access import may_edit
 from tenants.run_templates.code_actions import CodeRefused, add_folder, add_pushed
 from tenants.run_templates.document.field_rules import FieldRules
+from tenants.run_templates.document.hidden import without_sealed
 from tenants.run_templates.engine.archives import LARGEST
 from tenants.run_templates.engine.run_environments import environment_of
 from tenants.run_templates.models import CodeVersion, RunTemplate
@@ -143,7 +144,8 @@ def _detail(request, template: RunTemplate) -> dict:
 
 def _configuration(template: RunTemplate, can_edit: bool) -> dict:
     kept = template.default_configuration
-    return kept if can_edit else FieldRules.read(template.field_rules).without_hidden(kept)
+    shown = kept if can_edit else FieldRules.read(template.field_rules).without_hidden(kept)
+    return without_sealed(shown)
 
 
 def shown_code(version: CodeVersion) -> dict:

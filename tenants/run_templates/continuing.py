@@ -22,7 +22,7 @@ from tenants.hosting.base import TenantNotFound
 from tenants.hosting.local.locations import local_stores_of
 from tenants.models import Tenant
 from tenants.run_templates.document.configuration import values_of
-from tenants.run_templates.document.drafts import ONCE
+from tenants.run_templates.document.drafts import draft_after
 from tenants.run_templates.document.parsed import Document, filled
 from tenants.run_templates.document.schema import Description, mapping, same
 from tenants.run_templates.engine.code import CodeError
@@ -82,11 +82,6 @@ class Continuation:
     code_id: UUID | None = None
 
 
-def base_of(run: TemplateRun) -> dict[str, Any]:
-    """The values of a run as the next one begins with them: how it continued another itself is not among them."""
-    return {key: value for key, value in run.configuration.items() if key not in ONCE}
-
-
 def continuation(past: Past, document: Document) -> Continuation:
     """What a run with these values takes over. Raises NotContinued when that is nothing."""
     found = foreseen(past, document)
@@ -103,8 +98,7 @@ def continued_with(
     None for a document with faults, of which nothing can be said. Raises NotContinued, TenantError.
     """
     unchanged = Document.of(template)
-    base = {**unchanged.default, **base_of(run), "run_name": unchanged.default["run_name"]}
-    document = unchanged.with_values(filled(values, base))
+    document = unchanged.with_values(filled(values, draft_after(unchanged, run).document))
     past = look_back(run, template, client)
     return document, None if document.faults else continuation(past, document)
 

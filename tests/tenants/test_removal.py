@@ -127,8 +127,21 @@ def test_tokens_of_before_stay_dead_when_they_come_back(client, org, tenant, per
     make_grant(tenant, person)
     assert (enter(client, token, tenant), enter(client, own, tenant)) == (401, 401)
     assert keys.exchange(secret=key.secret) is None
-    assert keys.exchange(secret=elsewhere.secret), "A key that is bound to no tenant stays the person's own."
+    assert keys.exchange(secret=elsewhere.secret), "A key that is bound to nothing stays the person's own."
     assert DeviceLogin.objects.count() == 1
+
+
+def test_a_key_of_an_organization_stays_dead_when_its_person_comes_back(client, org, tenant, person, owner):
+    key = make_key(person, organization=org)
+    token = keys.exchange(secret=key.secret)[0]
+    assert enter(client, token, tenant) == 200
+    assert chores.end_tokens_of_the_gone() == 0
+    remove(person, owner)
+    assert chores.end_tokens_of_the_gone() == 2
+    make_member(org, user=person)
+    make_grant(tenant, person)
+    assert enter(client, token, tenant) == 401
+    assert keys.exchange(secret=key.secret) is None
 
 
 def test_tokens_of_a_deactivated_person_are_deleted_and_others_stay(tenant, person, owner, superuser):

@@ -35,6 +35,7 @@ from tenants.run_templates.document.run_settings import setting_at
 from tenants.run_templates.document.schema import AS_JSON, NONE, Description, Field, mapping, measure
 from tenants.run_templates.document.submissions import parse_form
 from tenants.run_templates.document.yaml_text import check_events
+from tenants.run_templates.models import TemplateRun
 
 TABS = ("form", "yaml", "diff")
 NOTHING = Description(steps=(), parameters=(), is_dynamic=False)
@@ -69,9 +70,15 @@ def fresh(unchanged: Document, configuration: Mapping[str, Any] | None = None) -
     return Draft(unchanged.recalled({**default, **configuration, "run_name": default.get("run_name")}))
 
 
-# -- from a run that no template made
-
 ONCE = ("skip_successful_steps", "steps_to_skip")  # how one run continued another, and nothing of the next
+
+
+def draft_after(unchanged: Document, run: TemplateRun) -> Draft:
+    """A draft with the values of an earlier run of the template; what the template hides is as it is by now."""
+    return fresh(unchanged, {key: one for key, one in run.configuration.items() if key not in ONCE})
+
+
+# -- from a run that no template made
 
 
 def like(unchanged: Document, snapshot: Mapping[str, Any]) -> Draft:

@@ -1,7 +1,7 @@
 """What the page of a run says of the template behind it, and offers the person who looks."""
 
 from tenants.models.tenant_permissions import TenantPermission
-from tenants.run_templates.access import may_edit
+from tenants.run_templates.access import may_cancel, may_edit
 from tenants.run_templates.continuing import can_continue, why_not_continued
 from tenants.run_templates.models import NoticeWhen
 from tenants.run_templates.notices import choice_of
@@ -25,6 +25,7 @@ def next_steps(request, run, rerun, page) -> dict[str, object]:
         "doors": doors,
         "can_continue": doors.can_run and can_continue(request.tenant, rerun, page),
         "cannot_continue": why_not_continued(request.tenant, rerun, page) if doors.can_run else "",
+        "can_cancel": rerun is not None and may_cancel(request.user, rerun, rights),
         "can_edit": rerun is not None and may_edit(request.user, rerun.template, rights),
         "changes": recorded_changes(rerun) if rerun else [],
         "told": told_of(request, rerun),

@@ -18,7 +18,7 @@ from tenants.models.tenant_permissions import TenantPermission
 from tenants.run_templates import actions
 from tenants.run_templates.access import may_edit, needed_to_run_again, require_runner
 from tenants.run_templates.component_schemas import with_components
-from tenants.run_templates.document.drafts import ONCE
+from tenants.run_templates.document.drafts import draft_after
 from tenants.run_templates.document.parsed import Document
 from tenants.run_templates.models import RunTemplate
 from tenants.run_templates.origin import rerun_of
@@ -97,11 +97,10 @@ def _through(request, door: str, template: RunTemplate, rerun=None):
         return redirect(_run_url(request, rerun.zenml_run_id if rerun else template.source_run_id))
 
 
-def _values(template: RunTemplate, rerun) -> dict:
+def _values(template: RunTemplate, rerun) -> Document:
     """Those of the run, under a name of its own; how it continued another one is not repeated."""
-    default = Document.of(template).default
-    kept = {key: value for key, value in rerun.configuration.items() if key not in ONCE} if rerun else {}
-    return {**default, **kept, "run_name": default["run_name"]}
+    unchanged = Document.of(template)
+    return draft_after(unchanged, rerun).parsed if rerun else unchanged
 
 
 # -- what is missing

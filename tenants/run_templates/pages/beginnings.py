@@ -6,8 +6,7 @@ from django.http import Http404
 from django.shortcuts import get_object_or_404
 
 from tenants.hosting.base import TenantNotFound
-from tenants.run_templates.continuing import base_of
-from tenants.run_templates.document.drafts import fresh, like
+from tenants.run_templates.document.drafts import draft_after, fresh, like
 from tenants.run_templates.document.parsed import Document
 from tenants.run_templates.pages.presentation import source_of
 from tenants.run_templates.presets import draft_of, presets_for
@@ -19,7 +18,9 @@ def first_draft(document: Document, preset, start, other):
     """What the form begins with: a preset, an earlier re-run, another run, or the template itself."""
     if preset:
         return draft_of(preset, document)
-    return like(document, other.snapshot) if other else fresh(document, base_of(start) if start else None)
+    if other:
+        return like(document, other.snapshot)
+    return draft_after(document, start) if start else fresh(document)
 
 
 def run_to_start_from(request, template):

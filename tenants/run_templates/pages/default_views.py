@@ -14,7 +14,7 @@ from tenants.hosting.base import TenantNotFound
 from tenants.models.tenant_permissions import TenantPermission
 from tenants.run_templates import actions
 from tenants.run_templates.access import may_edit
-from tenants.run_templates.document.drafts import ONCE, examined, fresh, like
+from tenants.run_templates.document.drafts import draft_after, examined, like
 from tenants.run_templates.document.parsed import Document
 from tenants.run_templates.pages.presentation import DraftEditor, source_of
 from tenants.runs.reading import ask
@@ -52,8 +52,7 @@ def _draft(request, template):
     run_id, document = _run_id(request), Document.of(template)
     rerun = template.runs.filter(zenml_run_id=run_id).first()
     if rerun:
-        kept = {key: value for key, value in rerun.configuration.items() if key not in ONCE}
-        return fresh(document, kept), None
+        return draft_after(document, rerun), None
     try:
         found, trouble = ask(request.user, request.tenant, lambda client: source_of(client, run_id))
     except TenantNotFound as error:

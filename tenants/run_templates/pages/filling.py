@@ -12,9 +12,8 @@ from django.urls import reverse
 
 from tenants.hosting.answers import identifier
 from tenants.hosting.base import TenantNotFound
-from tenants.run_templates.continuing import base_of
 from tenants.run_templates.document.configuration import Change
-from tenants.run_templates.document.drafts import Draft, fresh, like
+from tenants.run_templates.document.drafts import Draft, draft_after, fresh, like
 from tenants.run_templates.document.schema import mapping, same
 from tenants.run_templates.models import RunTemplate
 from tenants.run_templates.pages.presentation import SourceRun, source_of
@@ -58,7 +57,7 @@ def _sources(request, draft: Draft, kind: str, which: str) -> tuple[Draft, dict[
     parsed = draft.parsed.with_values(dict(draft.parsed.default))
     if kind == "from":
         run = _rerun(template, which)
-        return fresh(parsed, base_of(run)), {"name": f"run #{run.number}", "url": run.get_absolute_url()}
+        return draft_after(parsed, run), {"name": f"run #{run.number}", "url": run.get_absolute_url()}
     if kind == "like":
         other = _other(request, which)
         args = [request.org.slug, request.tenant.slug, other.run.id]

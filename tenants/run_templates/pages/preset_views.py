@@ -14,7 +14,7 @@ from tenants.hosting.base import TenantNotFound
 from tenants.models.tenant_permissions import TenantPermission
 from tenants.run_templates import actions, presets
 from tenants.run_templates.access import NOT_AN_EDITOR, may_change_preset, may_edit, require_runner
-from tenants.run_templates.document.drafts import ONCE, examined, fresh, from_post, like
+from tenants.run_templates.document.drafts import draft_after, examined, fresh, from_post, like
 from tenants.run_templates.document.parsed import Document
 from tenants.run_templates.engine.sealed_secrets import sealer
 from tenants.run_templates.models import Preset
@@ -56,7 +56,7 @@ def _draft(request, template):
     if number := request.GET.get("from", ""):
         is_number = number.isascii() and number.isdecimal() and len(number) < 9
         run = get_object_or_404(template.runs.all(), number=int(number) if is_number else 0)
-        return fresh(document, {key: one for key, one in run.configuration.items() if key not in ONCE}), None
+        return draft_after(document, run), None
     if "like" not in request.GET:
         return fresh(document), None
     found, trouble = _recorded(request)

@@ -31,6 +31,8 @@ from tenants.hosting.base import TenantRefused
 from tenants.models import Tenant
 from tenants.run_templates import actions as template_actions
 from tenants.run_templates.document.configuration import default_configuration
+from tenants.run_templates.document.field_rules import FieldRule, RuleKind
+from tenants.run_templates.document.hidden import NOT_SHOWN, SEALED
 from tenants.run_templates.models import CodeVersion, TemplateRun
 from tenants.usage.models import Quota
 from tests.guards.test_api import packed
@@ -433,6 +435,13 @@ class TestTemplates:
         assert deeds() == ["template_run.queued", "template_run.cancelled"]
         assert values and step
 
+    def test_what_is_sealed_in_the_default_is_not_told(self, call, template):
+        template.default_configuration["steps"]["train"]["parameters"]["kind"] = f"{SEALED}gAAAAhunter"
+        template.save()
+        told = call.get(f"{self.PATH}/{template.pk}")
+        assert told.json()["configuration"]["steps"]["train"]["parameters"]["kind"] == NOT_SHOWN
+        assert SEALED not in told.content.decode()
+
     def test_continue_a_re_run(self, call, template, monkeypatch):
         """Values that are left out are those of the run before, not the template's."""
         server = FakeTenantClient()
@@ -451,11 +460,17 @@ class TestTemplates:
         assert made.json()["continues"] == 1
         assert set(made.json()["taken_over"]) == {"load_customers", "build_features", "profile"}
         assert template.runs.get(number=2).configuration["enable_cache"] is False
+        hidden = FieldRule("steps.load_customers.parameters.include_free_plan", RuleKind.HIDDEN)
+        template.field_rules = [hidden.as_json()]
+        template.save()
+        again = call.post(path, continues=1)
+        assert again.status_code == 201, again.content
+        assert "include_free_plan" not in again.content.decode()
         assert call.post(path, continues=9).status_code == 404
         assert call.post(path, configuration={"build": "x"}, continues=1).status_code == 422
         TemplateRun.objects.filter(number=1).update(state="completed")
         refused = call.post(path, continues=1)
-        assert (refused.status_code, template.runs.count()) == (409, 2)
+        assert (refused.status_code, template.runs.count()) == (409, 3)
         assert "nothing to continue" in refused.json()["detail"]
 
     @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The two doors of every run: who may not, what is asked for once, what one click does, and taking it back."""
 
 import shutil
+from copy import deepcopy
 from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
@@ -16,6 +17,7 @@ from tenants.hosting.base import TenantUnreachable
 from tenants.models import Tenant
 from tenants.run_templates import actions, code_actions
 from tenants.run_templates.document.configuration import default_configuration
+from tenants.run_templates.document.field_rules import FieldRule, RuleKind
 from tenants.run_templates.models import CodeTry, CodeVersion, RunTemplate, TemplateRun
 from tenants.run_templates.pages import again_views
 from tests.tenants.runs.fakes import RUN_ID, churn
@@ -164,6 +166,20 @@ class TestOneClick:
         assert timedelta(seconds=4) < made.start_after - made.queued_at <= timedelta(seconds=5)
         assert deeds()[-2:] == ["template.prepared", "template_run.queued"]
         assert server.calls == ["run", "snapshot", "stack"]
+
+    def test_a_hidden_value_is_not_one_that_somebody_entered(self, tenant, holds, as_user):
+        hidden = FieldRule(ROUNDS, RuleKind.HIDDEN).as_json()
+        template = make_template(
+            tenant, snapshot=SNAPSHOT, default_configuration=DEFAULT, field_rules=[hidden]
+        )
+        before = deepcopy(DEFAULT)
+        before["steps"]["train"]["parameters"] |= {"rounds": 5, "kind": "stumps"}
+        make_template_run(template, zenml_run_id=RUN_ID, state="completed", configuration=before)
+        answer = again(as_user(holds("operator")), tenant)
+        made = template.runs.get(number=2)
+        assert answer["Location"] == made.get_absolute_url()
+        found = made.configuration["steps"]["train"]["parameters"]
+        assert (found["kind"], found["rounds"]) == ("stumps", 120), "what is hidden is the template's"
 
     def test_it_says_whose_code_and_packages_they_are(self, tenant, known, code, editor):
         again(editor, tenant)

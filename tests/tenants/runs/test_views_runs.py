@@ -797,6 +797,18 @@ def test_steps_that_were_taken_over_say_from_which_run(looks, tenant, server, de
     assert "2 steps taken over" in page
 
 
+def test_an_operator_stops_their_own_runs_alone(tenant, server, org, as_user, developer):
+    server.half_way()
+    operator = make_member(org)
+    make_grant(tenant, operator, "operator")
+    made = make_template_run(make_template(tenant), developer, zenml_run_id=RUN_ID, state="running")
+    page = as_user(operator).get(url("run_detail", tenant, RUN_ID)).content.decode()
+    assert f"/{made.number}/cancel/" not in page
+    TemplateRun.objects.update(created_by=operator)
+    page = as_user(operator).get(url("run_detail", tenant, RUN_ID)).content.decode()
+    assert f"/{made.number}/cancel/" in page
+
+
 def test_viewer_cannot_stop(tenant, server, org, as_user):
     server.half_way()
     make_template_run(make_template(tenant), zenml_run_id=RUN_ID, state="running")
