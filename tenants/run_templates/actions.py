@@ -281,15 +281,24 @@ def _require(template: RunTemplate, requirements: str, person) -> None:
     template.save(update_fields=["requirements", "requirements_changed_by", "requirements_changed_at"])
 
 
-def change_code(*, template: RunTemplate, code: CodeVersion, by: Actor) -> None:
+def change_code(
+    *, template: RunTemplate, code: CodeVersion, by: Actor, requirements: str | None = None
+) -> None:
     """Let runs from now on use another version of the code, newer or earlier; those asked for before keep theirs.
 
-    Raises TemplateRefused for code of another pipeline, and for code that a step of the template is not in. That is
-    looked at before anything is locked: code can make a look at it slow.
+    `requirements`: packages that the code needs in place of those of now. Raises TemplateRefused, and then nothing has
+    changed: for such packages, for code of another pipeline, and for code that a step of the template is not in. That
+    is looked at before anything is locked: code can make a look at it slow.
     """
+    if requirements is not None:
+        _check_requirements(requirements)
     fitting = _fitting(code, template.tenant, template.pipeline_name, template.snapshot)
     with transaction.atomic():
         _change_code(template, fitting, by)
+        if requirements not in (None, template.requirements):
+            before = _words(template)
+            _require(template, requirements, by.person)
+            _record("template.updated", template, by, before, _words(template))
 
 
 def _change_code(template: RunTemplate, code: CodeVersion, by: Actor) -> None:

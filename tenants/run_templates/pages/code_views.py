@@ -186,13 +186,11 @@ def _packages(request, subject: Subject) -> str:
     return before.values_list("requirements", flat=True).first() or ""
 
 
-def _use_packages(request, template) -> None:
-    """The template gets the packages the code was tried with; none only where that was said in so many words."""
+def _tried_packages(request) -> str | None:
+    """Those the code was tried with, for its template to have; none of them only where that was said in so many words."""
     tried = try_of(request, request.POST.get("tried", ""))
     is_meant = tried and (tried.requirements.strip() or request.POST.get("packages") == "none")
-    if is_meant and tried.requirements != template.requirements:
-        words = {"name": template.name, "description": template.description}
-        actions.update_template(template=template, **words, requirements=tried.requirements, by=request.actor)
+    return tried.requirements if is_meant else None
 
 
 def _saved(request, version: CodeVersion, subject: Subject, form) -> CodeVersion | None:
@@ -203,8 +201,8 @@ def _saved(request, version: CodeVersion, subject: Subject, form) -> CodeVersion
         layout = {"roots": roots, "starts_in": starts_in}
         version = code_actions.lay_out(version=version, snapshot=subject.snapshot, by=request.actor, **layout)
         if subject.template:
-            actions.change_code(template=subject.template, code=version, by=request.actor)
-            _use_packages(request, subject.template)
+            wanted = {"code": version, "requirements": _tried_packages(request)}
+            actions.change_code(template=subject.template, **wanted, by=request.actor)
     except (code_actions.CodeRefused, actions.TemplateRefused) as error:
         form.add_error(error.field if error.field in form.fields else None, error.reason)
         return None

@@ -145,6 +145,21 @@ def test_a_template_goes_over_to_new_code_and_back_and_runs_keep_theirs(add, pro
     assert deeds() == ["code.added", "code.added", "template.code_changed", "template.code_changed"]
 
 
+def test_a_template_keeps_its_code_when_packages_that_come_with_it_are_refused(add, project, tenant, by):
+    template = make_template(tenant, pipeline_name="churn", snapshot=SNAPSHOT, code=add())
+    change(project)
+    with pytest.raises(TemplateRefused) as refusal:
+        actions.change_code(template=template, code=add(), by=by, requirements="-r /etc/passwd")
+    template.refresh_from_db()
+    assert (refusal.value.field, template.code.number, template.requirements) == ("requirements", 1, "")
+    RunTemplate.objects.update(name="renamed meanwhile")
+    actions.change_code(template=template, code=add(), by=by, requirements="lightgbm")
+    template.refresh_from_db()
+    assert (template.code.number, template.requirements) == (2, "lightgbm")
+    assert template.name == "renamed meanwhile"
+    assert deeds()[-2:] == ["template.code_changed", "template.updated"]
+
+
 def test_a_template_keeps_its_code_when_the_new_one_lacks_a_step(add, project, tenant, by, org):
     template = make_template(tenant, pipeline_name="churn", snapshot=SNAPSHOT, code=add())
     (project / "churn" / "steps.py").write_text("x = 1\n")
