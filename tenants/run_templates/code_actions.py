@@ -11,6 +11,7 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import Max
+from django.utils import timezone
 
 from orgs.audit.models import AuditEvent
 from orgs.users.models import Actor
@@ -128,8 +129,16 @@ def _add(tenant: Tenant, pipeline: str, snapshot: Mapping[str, Any], facts: dict
         Tenant.objects.select_for_update().get(pk=tenant.pk)  # numbers follow one another
         versions = tenant.code_versions.filter(pipeline_name=pipeline)
         if (same := versions.filter(**facts).first()) and same == versions.first():
+            _begin_again(same)
             return same
         return _insert(tenant, pipeline, facts | layout, by)
+
+
+def _begin_again(version: CodeVersion) -> None:
+    """The day for which code waits for somebody to take it begins when it was handed over last."""
+    waiting = CodeVersion.objects.filter(pk=version.pk, templates=None, runs=None)
+    if waiting.update(created_at=(now := timezone.now())):
+        version.created_at = now
 
 
 def _insert(tenant: Tenant, pipeline: str, facts: dict, by: Actor) -> CodeVersion:

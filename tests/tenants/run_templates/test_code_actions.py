@@ -1,9 +1,11 @@
 """Versions of a pipeline's code: what is refused, what is kept, and what a template runs."""
 
 import shutil
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from django.utils import timezone
 from factories import make_code, make_member, make_template, make_template_run, make_tenant
 
 from orgs.audit.models import AuditEvent
@@ -128,6 +130,18 @@ def test_a_layout_changes_a_version_only_until_somebody_uses_it(add, by, tenant)
     assert (version.starts_in, other.starts_in, other.number) == ("data", "", 3)
     assert (other.code_hash, other.files, other.created_by) == (version.code_hash, version.files, by.person)
     assert deeds() == ["code.added", "code.laid_out", "code.added"]
+
+
+def test_a_version_that_is_handed_over_again_waits_for_another_day(add, tenant):
+    first = add()
+    long_ago = timezone.now() - timedelta(days=3)
+    CodeVersion.objects.update(created_at=long_ago)
+    assert add() == first
+    assert tenant.code_versions.get().created_at > long_ago + timedelta(days=2)
+    make_template(tenant, pipeline_name="churn", snapshot=SNAPSHOT, code=first)
+    CodeVersion.objects.update(created_at=long_ago)
+    assert add() == first
+    assert tenant.code_versions.get().created_at == long_ago, "One that is used waits for nobody."
 
 
 def test_a_template_goes_over_to_new_code_and_back_and_runs_keep_theirs(add, project, tenant, by):
