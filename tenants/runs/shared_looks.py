@@ -136,6 +136,11 @@ def circle_of(user, tenant: Tenant) -> Hashable:
     return tenant.pk, mark_of(tenant), user.pk
 
 
+def of_runs(user, tenant: Tenant, key: Hashable, ask: Callable[[], Any]) -> Any:
+    """What `ask` says of runs that may go on, shared for a moment by all who get the same. Raises what `ask` raises."""
+    return LOOKS.get((circle_of(user, tenant), key), ask)
+
+
 def of_ended_runs(user, tenant: Tenant, key: Hashable, ask: Callable[[], Any]) -> Any:
     """What `ask` says of runs that have ended, kept for those who may read everything and shared with all of them.
 

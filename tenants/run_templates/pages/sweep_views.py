@@ -26,6 +26,7 @@ from tenants.run_templates.pages.sweep_page import (
 )
 from tenants.runs.comparison import FEWEST, MOST
 from tenants.runs.reading import ask
+from tenants.runs.shared_looks import of_ended_runs, of_runs
 from zenpro_site.common.htmx import render_partial
 from zenpro_site.common.refusals import Refused
 
@@ -66,7 +67,8 @@ def _queued(request, template, form: SweepForm):
 @require_safe
 @tenant_view(TenantPermission.TEMPLATE_VIEW)
 def sweep(request, template, sweep):
-    """All its runs, the best on top by a metric that is chosen in the address: three calls to the tenant."""
+    """All its runs, the best on top by a metric that is chosen in the address: three calls to the tenant, shared by
+    all who look."""
     template = get_object_or_404(request.tenant.templates.defer("snapshot"), pk=template)
     found = get_object_or_404(template.sweeps.select_related("created_by"), pk=sweep)
     runs = [*found.runs.order_by("number")]
@@ -88,11 +90,12 @@ def sweep(request, template, sweep):
 def _metrics(request, template, runs):
     """What the server says, and why it says nothing."""
     ids, wanted = [str(run.zenml_run_id) for run in runs if run.zenml_run_id], request.GET.get("metric", "")
+    about, facts = (request.user, request.tenant), (template.project_id, ids, wanted)
+    shared = of_ended_runs if all(run.has_ended for run in runs) else of_runs
+    key = ("sweep", template.project_id, *ids, wanted)
     try:
         answer, trouble = ask(
-            request.user,
-            request.tenant,
-            lambda client: read_metrics(client, template.project_id, ids, wanted),
+            *about, lambda client: shared(*about, key, lambda: read_metrics(client, *facts))
         )
     except TenantNotFound as error:
         raise Http404(error.reason) from error

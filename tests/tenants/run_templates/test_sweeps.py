@@ -15,6 +15,7 @@ from tenants.run_templates.document.form_data import Unreadable
 from tenants.run_templates.document.parsed import Document
 from tenants.run_templates.document.sweeps import SweepField, combined, read_values, sweepable
 from tenants.run_templates.models import Sweep, TemplateRun
+from tenants.runs import shared_looks
 from tenants.usage.models import Feature, Quota
 from tests.tenants.runs.fakes import PROJECT, RUN_ID, churn
 from zenpro_site.common.refusals import Refused
@@ -422,6 +423,19 @@ def test_the_best_is_on_top_either_way(measured, operator, as_user, server):
     assert answer.context["compared"] == [row.run.zenml_run_id for row in rows[:2]]
     lower = client.get(measured.get_absolute_url(), {"better": "lower"}).context["rows"]
     assert [row.metric for row in lower] == [0.5, 0.9, None]
+
+
+def test_who_looks_at_the_same_moment_shares_the_answer(
+    measured, operator, org, as_user, server, monkeypatch
+):
+    monkeypatch.setattr(shared_looks, "KEPT", 60)
+    TemplateRun.objects.filter(zenml_run_id=None).update(state="running")
+    other = make_member(org)
+    make_grant(measured.template.tenant, other, "operator")
+    for person in (operator, other):
+        rows = as_user(person).get(measured.get_absolute_url()).context["rows"]
+        assert [row.metric for row in rows] == [0.9, 0.5, None]
+    assert len(server.calls) == 3
 
 
 def test_hostile_answers_and_a_silent_server_are_no_error(measured, operator, as_user, server):
