@@ -18,8 +18,9 @@ from tenants.hosting.backends import backend_for
 from tenants.models import Tenant
 from tenants.runs.client import LogLine, Step, log_lines, resources
 
-READ = 32 * 1024**2  # bytes from the end; 100,000 lines
-CUT = "The log is larger than 32 MB: this is its last part, and lines are counted from its beginning."
+READ = 32 * 1024**2  # bytes from the end
+LINES = 100_000  # of these: code that writes empty ones could fill a disk with as many as it likes
+CUT = "The log is longer than 32 MB or 100,000 lines: this is its last part, and lines are counted from its beginning."
 OLD = re.compile(r"^\[[0-9: -]{19} UTC\]\s*")  # how older clients begin a line
 
 
@@ -28,8 +29,9 @@ class LogFile(Sequence[LogLine]):
     is asked for."""
 
     def __init__(self, data: bytes, is_cut: bool = False):
-        found = data.split(b"\n")[1 if is_cut else 0 :]
-        self.lines = [one for one in found if one.strip()]
+        found = data.rsplit(b"\n", LINES)  # the first of them is all before the others
+        is_cut = is_cut or b"\n" in found[0]
+        self.lines = [one for one in found[is_cut:] if one.strip()]
         self.note = CUT if is_cut else ""
 
     def __len__(self) -> int:

@@ -160,12 +160,7 @@ def _earlier_log(read, original: UUID, choice: LogChoice, word: str) -> LogPane:
 
 def window(lines: Lines, choice: LogChoice, step_id: UUID | None = None, note: str = "") -> LogPane:
     """The part of a log that the page shows. Without a search and a level only that part is looked at."""
-    numbers: Sequence[int] = range(len(lines))
-    hits: list[int] = []
-    if choice.level or choice.q:
-        lines = list(lines)
-        numbers = [number for number in numbers if choice.passes(lines[number])]
-        hits = _hits(lines, numbers, choice)
+    numbers, hits = _chosen(lines, choice) if choice.level or choice.q else (range(len(lines)), [])
     wanted = choice.line - 1 if choice.line else next(iter(hits), len(lines) - 1)
     start, rows = _around(lines, numbers, wanted, choice)
     before, after = numbers[:start], numbers[start + len(rows) :]
@@ -181,14 +176,17 @@ def window(lines: Lines, choice: LogChoice, step_id: UUID | None = None, note: s
     )
 
 
-def _hits(lines: Lines, numbers: Sequence[int], choice: LogChoice) -> list[int]:
-    found: list[int] = []
-    for number in numbers:
-        if choice.finds(lines[number]):
-            found.append(number)
-            if len(found) == HITS:
-                break
-    return found
+def _chosen(lines: Lines, choice: LogChoice) -> tuple[list[int], list[int]]:
+    """(lines of the chosen level, the first of them with what is looked for). Each is read once, and none is kept."""
+    numbers: list[int] = []
+    hits: list[int] = []
+    for number in range(len(lines)):
+        line = lines[number]
+        if choice.passes(line):
+            numbers.append(number)
+            if len(hits) < HITS and choice.finds(line):
+                hits.append(number)
+    return numbers, hits
 
 
 def _place_among(hits: list[int], wanted: int) -> dict[str, int]:

@@ -11,6 +11,7 @@ from tenants.hosting.local.locations import local_stores_of
 from tenants.runs import log_files
 from tenants.runs.client import step_of
 from tenants.runs.log_files import LogFile, read_file, stores_here
+from tenants.runs.step_logs import LogChoice, window
 from tests.tenants.runs.fakes import RUN_ID, churn
 
 RAW = churn("steps")["items"][0]
@@ -100,7 +101,7 @@ def test_of_a_large_log_the_end_is_read(place, monkeypatch):
     place.write_text("".join(entry(f"row {n}") for n in range(100)))
     lines = read(place)
     assert lines[-1].message == "row 99" and 5 < len(lines) < 20
-    assert "larger than" in lines.note
+    assert lines.note == log_files.CUT
 
 
 def test_stores_of_all_tenants_are_nobodys(tenant, settings, tmp_path):
@@ -127,3 +128,26 @@ def test_the_page_and_the_download_read_the_file(tenant, org, server, as_user, s
     file = as_user(person).get(reverse("tenants:step_log", args=[*args, RAW["id"]]))
     assert file.content.count(b"\n") == 60_000
     assert server.calls == ["run", "step"]
+
+
+def test_millions_of_short_lines_are_their_last_ones(monkeypatch):
+    monkeypatch.setattr(log_files, "LINES", 3)
+    made = LogFile(b"a\nb\n\nc\nd\n")
+    assert ([line.message for line in made], made.note) == (["c", "d"], log_files.CUT)
+    whole = LogFile(b"a\nb\nc\n")
+    assert ([line.message for line in whole], whole.note) == (["a", "b", "c"], "")
+    assert len(LogFile(b"\n" * 1000)) == 0
+
+
+def test_a_search_keeps_no_line_and_reads_each_once():
+    class Counted(LogFile):
+        read = 0
+
+        def __getitem__(self, place):
+            Counted.read += 1
+            return super().__getitem__(place)
+
+    lines = Counted(b"".join(b"line %d\n" % number for number in range(5000)))
+    pane = window(lines, LogChoice(q="line 4"))
+    assert pane.hits == 1 + 10 + 100 + 1000
+    assert len(lines) <= Counted.read < len(lines) + 1000, "and those of the page once more"
