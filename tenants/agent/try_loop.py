@@ -13,6 +13,7 @@ from uuid import UUID
 import structlog
 from django.db import close_old_connections
 
+from orgs.access.gate import admits
 from tenants.access.gate import tenant_permissions_of
 from tenants.hosting.base import ServerError
 from tenants.hosting.bounded import CallPlaces
@@ -121,6 +122,7 @@ def _allowed(pk: UUID) -> CodeTry | None:
 def _may_still(one: CodeTry) -> bool:
     tenant = one.code.tenant
     there = tenant.desired_state != Tenant.DesiredState.DELETED and one.person.is_active
+    there = there and admits(one.person, tenant.organization)
     return there and TenantPermission.TEMPLATE_CREATE in tenant_permissions_of(one.person, tenant)
 
 

@@ -14,6 +14,7 @@ from zenpro_site.common.addresses import bracketed
 from zenpro_site.common.refusals import Refused
 
 LONGEST = 500
+PUBLIC = ip_network("2000::/3")  # all that is given to anybody (RFC 4291)
 TRANSLATED = ip_network("64:ff9b::/96")  # IPv4 inside IPv6 (RFC 6052)
 NO_ADDRESS = "Enter an address such as https://hooks.example.org/runs."
 NO_HTTPS = "The address must begin with https://."
@@ -68,7 +69,14 @@ def may_reach(host: str, address: str) -> bool:
 def is_inner(address: str) -> bool:
     """Is it anything but an address of the public internet? Also those that only wrap one that is not."""
     found = ip_address(address.partition("%")[0])
-    return not all(one.is_global and not one.is_multicast for one in (found, *_wrapped(found)))
+    return not all(one.is_global and not one.is_multicast for one in (found, *_wrapped(found))) or _is_odd(
+        found
+    )
+
+
+def _is_odd(found: IPv4Address | IPv6Address) -> bool:
+    """Of IPv6, is it outside of what is given to the internet? Old forms and those of one network are no one's there."""
+    return found.version == 6 and not (found in PUBLIC or found in TRANSLATED or found.ipv4_mapped)
 
 
 def _wrapped(found: IPv4Address | IPv6Address) -> list[IPv4Address]:

@@ -28,6 +28,7 @@ from tenants.run_templates.document.nodes import FormNode, trees
 from tenants.run_templates.document.schema import Description, mapping, measure
 from tenants.run_templates.models import RunTemplate, TemplateRun
 
+RUNS_WHOLE = "This template has rules about its values, so all its steps run."
 NOT_RECORDED = "ZenML recorded a mask instead of this secret, so it has to be entered again."
 
 
@@ -98,9 +99,15 @@ class Document:
             found = [*found, *self._missing_secrets()]
         if not self.rules or not isinstance(self.values, dict):
             return found
-        broken = [*self.rules.broken(self.values, self.by_path, self._default_by_path)]
+        broken = [*self.rules.broken(self.values, self.by_path, self._default_by_path), *self._left_out()]
         places = {(fault.path, fault.within) for fault in broken}
         return [*broken, *(fault for fault in found if (fault.path, fault.within) not in places)]
+
+    def _left_out(self) -> Iterator[DocumentFault]:
+        """A step that is left out has the result of a run for which other values may have been chosen."""
+        for key in ("skip_successful_steps", "steps_to_skip"):
+            if self.values.get(key) and self.values[key] != self.default.get(key):
+                yield DocumentFault(key, RUNS_WHOLE)
 
     def _missing_secrets(self) -> Iterator[DocumentFault]:
         """A recorded value is right by definition, but for a secret of which only its mask was recorded."""

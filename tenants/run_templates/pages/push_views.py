@@ -9,9 +9,10 @@ from django.urls import reverse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST, require_safe
 
-from orgs.access.gate import act_as
+from orgs.access.gate import act_as, admits
 from tenants.access.gate import tenant_permissions_of, tenant_view
 from tenants.hosting.base import TenantNotFound
+from tenants.models import Tenant
 from tenants.models.tenant_permissions import TenantPermission
 from tenants.run_templates import code_actions
 from tenants.run_templates.access import may_edit
@@ -65,6 +66,10 @@ def receive(request):
 
 
 def _may_still(key: PushKey) -> bool:
+    if key.tenant.desired_state == Tenant.DesiredState.DELETED or not admits(
+        key.person, key.tenant.organization
+    ):
+        return False
     rights = tenant_permissions_of(key.person, key.tenant)
     allowed = TenantPermission.TEMPLATE_CREATE in rights
     return allowed and (key.template is None or may_edit(key.person, key.template, rights))

@@ -7,6 +7,7 @@ import pytest
 from django.utils import timezone
 from factories import make_code, make_grant, make_member, make_tenant
 
+from orgs.models import Organization
 from orgs.users.models import Actor
 from tenants.agent import try_loop
 from tenants.agent.try_loop import TryLoop
@@ -107,7 +108,11 @@ def tenant_is_deleted(one):
     Tenant.objects.update(desired_state="deleted", deleted_at=timezone.now())
 
 
-@pytest.mark.parametrize("loss", [lost_role, was_deactivated, tenant_is_deleted])
+def two_factors_are_required(one):
+    Organization.objects.update(requires_two_factor=True)
+
+
+@pytest.mark.parametrize("loss", [lost_role, was_deactivated, tenant_is_deleted, two_factors_are_required])
 @pytest.mark.parametrize("during", [False, True])
 def test_nothing_of_whoever_no_longer_may_is_imported(loop, asked, loss, during):
     one = asked()

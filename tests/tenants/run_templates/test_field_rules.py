@@ -12,7 +12,7 @@ from tenants.run_templates import actions
 from tenants.run_templates.document.configuration import default_configuration
 from tenants.run_templates.document.drafts import examined, fresh, from_post, from_query, like, link_of
 from tenants.run_templates.document.field_rules import FieldRule, RuleKind, place_of
-from tenants.run_templates.document.parsed import Document
+from tenants.run_templates.document.parsed import RUNS_WHOLE, Document
 from tenants.run_templates.models import TemplateRun
 from tenants.run_templates.rules import RulesRefused, rule_places, set_rules
 
@@ -91,6 +91,18 @@ def said(template, given) -> list:
 def url(name, template, *args) -> str:
     tenant = template.tenant
     return reverse(f"run_templates:{name}", args=[tenant.organization.slug, tenant.slug, template.pk, *args])
+
+
+@pytest.mark.parametrize("key, value", [("steps_to_skip", ["work"]), ("skip_successful_steps", True)])
+def test_a_step_with_rules_is_not_left_out(template, operator, key, value):
+    """It would have the result of the run the template was made of, whatever values are asked for."""
+    assert said(template, {key: value}) == [(key, (), RUNS_WHOLE)]
+    with pytest.raises(actions.InvalidConfiguration):
+        actions.queue_run(template=template, configuration={key: value}, by=Actor(operator))
+    assert template.runs.count() == 0
+    template.field_rules = []
+    template.save()
+    assert said(template, {key: value}) == []
 
 
 def test_a_rule_beside_a_secret_leaves_the_secret_as_it_was_recorded(tenant):

@@ -18,8 +18,10 @@ from django.utils import timezone
 from factories import make_grant, make_key, make_member, make_template
 
 from orgs.audit.models import AuditEvent
+from orgs.models import Organization
 from orgs.users.models import User
 from tenants.hosting.base import TenantUnreachable
+from tenants.models import Tenant
 from tenants.run_templates.document.configuration import default_configuration
 from tenants.run_templates.models import CodeVersion, PushKey
 from tenants.run_templates.push_keys import text_of
@@ -114,6 +116,17 @@ def test_a_key_ends_with_the_sessions_of_its_person(change, key):
 
 def test_whoever_lost_the_right_is_refused(key):
     key.tenant.grants.all().delete()
+    response = push(text_of(key), packed())
+    assert (response.status_code, said(response)) == (403, "You can no longer add code here.\n")
+    assert not CodeVersion.objects.exists()
+
+
+@pytest.mark.parametrize("change", ["two-factor", "deleted"])
+def test_a_key_opens_no_more_than_its_person_may_enter(key, change):
+    if change == "two-factor":
+        Organization.objects.update(requires_two_factor=True)
+    else:
+        Tenant.objects.update(desired_state="deleted", deleted_at=timezone.now())
     response = push(text_of(key), packed())
     assert (response.status_code, said(response)) == (403, "You can no longer add code here.\n")
     assert not CodeVersion.objects.exists()

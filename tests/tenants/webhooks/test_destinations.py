@@ -77,6 +77,10 @@ def test_addresses_that_are_refused(text, sentence):
         "::ffff:127.0.0.1",
         "::ffff:10.0.0.1",
         "64:ff9b::10.0.0.1",
+        "64:ff9b:1::7f00:1",
+        "fec0::2",
+        "::7f00:1",
+        "::ffff:0:7f00:1",
         "2002:7f00:1::",
     ],
 )
