@@ -21,9 +21,13 @@ class Permission(StrEnum):
     TENANT_MANAGE_ALL = "tenant:manage_all"
     AUDIT_VIEW = "audit:view"
 
+    @property
+    def deed(self) -> str:
+        """What it allows, to go after "You can't", with {} for where."""
+        return DEEDS[self]
 
-# "You can't …": what someone without the right is told, with the organization in place of {}.
-DEEDS: dict[str, str] = {
+
+DEEDS: dict[Permission, str] = {
     Permission.ORGANIZATION_VIEW: "open {}",
     Permission.ORGANIZATION_CHANGE: "change the settings of {}",
     Permission.ORGANIZATION_DELETE: "delete {}",

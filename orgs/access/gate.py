@@ -13,7 +13,7 @@ from django.utils.functional import SimpleLazyObject
 
 from orgs.audit.models import AuditEvent
 from orgs.models import Membership, Organization
-from orgs.permissions import DEEDS, Permission
+from orgs.permissions import Permission
 from orgs.roles.models import Role, RolePermission
 from orgs.teams.models import Team
 from orgs.users.models import Actor, User
@@ -181,7 +181,7 @@ def refuse(request, permission: str, target: Model, reason: str = "") -> NoRetur
     _record_refusal(request, permission, target)
     if reason:
         raise PermissionDenied(reason)
-    what = DEEDS.get(permission, "").format(target)
+    what = getattr(permission, "deed", "").format(target)
     sentence = f"You can't {what}." if what else f"You need the right “{permission}” in {target}."
     raise PermissionDenied(f"{sentence} Ask an Admin of {target} for access.")
 

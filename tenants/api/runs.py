@@ -9,7 +9,7 @@ from pydantic import Field
 from orgs.access.gate import refuse
 from tenants.models.tenant_permissions import TenantPermission
 from tenants.run_templates import actions
-from tenants.run_templates.access import may_cancel, require_runner
+from tenants.run_templates.access import NOT_THEIRS, may_cancel, require_runner
 from tenants.run_templates.continuing import continued_with
 from tenants.run_templates.document.hidden import without_sealed
 from tenants.run_templates.document.parsed import seen_changes, seen_configuration
@@ -128,6 +128,6 @@ def run_cancel(request, organization: str, tenant: str, template: UUID, number: 
     """Stop a re-run: your own, or anyone's if you manage the tenant."""
     found = _run(request, template, number)
     if not may_cancel(request.user, found, request.tenant_permissions):
-        refuse(request, TenantPermission.CHANGE, request.tenant)
+        refuse(request, TenantPermission.CHANGE, request.tenant, NOT_THEIRS)
     actions.cancel_run(run=found, by=request.actor)
     return in_full(found)

@@ -16,6 +16,23 @@ class TenantPermission(StrEnum):
     TEMPLATE_RUN = "run_template"
     TEMPLATE_DELETE = "delete_template"
 
+    @property
+    def deed(self) -> str:
+        """What it allows, to go after "You can't", with {} for the tenant."""
+        return DEEDS[self]
+
+
+DEEDS: dict[TenantPermission, str] = {
+    TenantPermission.VIEW: "open {}",
+    TenantPermission.CHANGE: "change the settings of {}",
+    TenantPermission.DELETE: "delete {}",
+    TenantPermission.ACCESS: "manage who can do what in {}",
+    TenantPermission.TEMPLATE_VIEW: "see templates in {}",
+    TenantPermission.TEMPLATE_CREATE: "create templates in {}",
+    TenantPermission.TEMPLATE_RUN: "run templates in {}",
+    TenantPermission.TEMPLATE_DELETE: "change or delete other people's templates in {}",
+}
+
 
 # One right each, so that two roles together give what their rights together give.
 NEEDS: dict[TenantPermission, frozenset[str]] = {

@@ -12,6 +12,9 @@ NOT_A_RUNNER = (
     "Only some people may run {0}, and you aren't one of them. Ask whoever looks after the template."
 )
 HAS_A_GUARD = "This run's pipeline has a template with rules, {0}. Run that template instead."
+NOT_THEIRS = (
+    "This is someone else's run. They can stop it, and so can whoever changes the settings of the tenant."
+)
 NOT_AN_EDITOR = "Only those who may edit the template change its shared presets."
 
 

@@ -11,7 +11,7 @@ from orgs.access.gate import refuse
 from tenants.access.gate import tenant_view
 from tenants.models.tenant_permissions import TenantPermission
 from tenants.run_templates import actions
-from tenants.run_templates.access import may_cancel, may_run, require_runner
+from tenants.run_templates.access import NOT_THEIRS, may_cancel, may_run, require_runner
 from tenants.run_templates.document.drafts import (
     TABS,
     arranged,
@@ -246,7 +246,7 @@ def cancel(request, template, number):
 def _cancellable(request, template, number):
     made = _run_of(request, template, number)
     if not _may_cancel(request, made):
-        refuse(request, TenantPermission.CHANGE, request.tenant)
+        refuse(request, TenantPermission.CHANGE, request.tenant, NOT_THEIRS)
     return made
 
 

@@ -6,6 +6,7 @@ from factories import make_member, make_org, make_team, make_user
 from orgs.access.gate import act_as, can, people_who_can, permissions_of
 from orgs.permissions import Permission
 from orgs.users.models import Actor, Origin
+from tenants.models.tenant_permissions import TenantPermission
 
 
 @pytest.fixture
@@ -59,3 +60,9 @@ def test_who_signs_in_on_the_way_acts_as_themselves(request_from_here, owner, me
     assert request_from_here.actor.person == member
     act_as(request_from_here, owner)
     assert request_from_here.actor.person == owner
+
+
+@pytest.mark.parametrize("permission", [*Permission, *TenantPermission])
+def test_a_refusal_says_in_words_what_is_refused(permission):
+    assert permission.deed.format("Acme").endswith(" Acme") or " in Acme" in permission.deed.format("Acme")
+    assert "_" not in permission.deed and ":" not in permission.deed

@@ -109,7 +109,10 @@ def test_whoever_may_not_run_the_template_has_no_presets(
     make_grant(tenant, viewer, "viewer")
     template.is_narrowed = True
     template.save()
-    for person, said in ((viewer, "You need the right"), (operator, "Only some people may run weekly")):
+    for person, said in (
+        (viewer, "You can't run templates in"),
+        (operator, "Only some people may run weekly"),
+    ):
         other = call_as(person)
         for answer in (other.get(path), other.get(shared), other.delete(shared), other.post(f"{shared}/run")):
             assert (answer.status_code, answer.json()["detail"].startswith(said)) == (403, True)

@@ -708,6 +708,15 @@ def failing(server, template, person, trace=TRACE):
     return rerun
 
 
+def test_what_to_do_about_a_failure_leads_to_the_form(looks, tenant, server, developer):
+    rerun = failing(server, make_template(tenant), developer)
+    why = run_page(looks).partition('id="why"')[2].partition("</section>")[0]
+    form = reverse("run_templates:run", args=[tenant.organization.slug, tenant.slug, rerun.template_id])
+    assert f'href="{form}?from={rerun.number}"' in why
+    assert f'href="{form}?continue={rerun.number}&amp;step=' in why
+    assert 'href="?' not in why
+
+
 def test_a_failure_shows_its_line_of_code_and_what_to_do(
     looks, tenant, server, org, developer, as_user, settings
 ):
@@ -824,6 +833,7 @@ def test_artifacts_are_listed_by_step_and_opened(looks, server):
     page = run_page(looks, view="artifacts", step="build_features")
     assert "Saved by build_features" in page
     assert "Read by build_features" in page
+    assert re.search(r"from load_customers|From load_customers", page)
     assert "Output of <code>build_features</code>" in page
     assert "2.0\xa0KB" in page
     assert "step_logs" not in server.calls
