@@ -157,5 +157,5 @@ def make_template(tenant: Tenant, name: str | None = None, **fields) -> RunTempl
 def make_template_run(template: RunTemplate, person=None, **fields) -> TemplateRun:
     number = template.runs.count() + 1
     defaults = {"number": number, "run_name": f"{template.name}-{number}", "configuration": {}}
-    defaults["code"] = template.code
+    defaults |= {"code": template.code, "requirements": template.requirements}
     return TemplateRun.objects.create(template=template, created_by=person, **{**defaults, **fields})

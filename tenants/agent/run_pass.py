@@ -137,7 +137,7 @@ class RunPass:
             run_id=run.pk,
             zenml_run_id=run.zenml_run_id,
             snapshot_id=run.zenml_snapshot_id,
-            python=self.environments.prepare(*needs_of(template)),
+            python=self.environments.prepare(*needs_of(run)),
             code=code,
             roots=run.code.roots,
             starts_in=run.code.starts_in,

@@ -38,7 +38,7 @@ def look(run: TemplateRun, environments: RunEnvironments, runner: Runner) -> Nex
     elif run.template.tenant.desired_state == Tenant.DesiredState.DELETED:
         finish(run, End(State.FAILED, "The tenant has been deleted."), runner)
     else:
-        ready = environments.ready(*needs_of(run.template))
+        ready = environments.ready(*needs_of(run))
         return Next.PLACE if ready else Next.ENVIRONMENT
     return Next.NOTHING
 
@@ -55,7 +55,7 @@ def build(run: TemplateRun, environments: RunEnvironments, runner: Runner) -> No
     if run.has_ended:
         return
     try:
-        environments.prepare(*needs_of(run.template))
+        environments.prepare(*needs_of(run))
     except ServerError as error:
         finish(run, End(State.FAILED, error.reason), runner)
 

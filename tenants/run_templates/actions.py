@@ -456,6 +456,7 @@ def _queue(template: RunTemplate, document: dict[str, Any], by: Actor, **more) -
     run = TemplateRun.objects.create(
         template=template,
         code_id=template.code_id,
+        requirements=template.requirements,
         number=last + 1,
         run_name=expand_run_name(document["run_name"], template.snapshot, timezone.now().astimezone(UTC)),
         configuration=document,

@@ -388,6 +388,9 @@ class TemplateRun(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     template = models.ForeignKey(RunTemplate, on_delete=models.CASCADE, related_name="runs")
     code = models.ForeignKey(CodeVersion, on_delete=models.RESTRICT, related_name="runs")
+    requirements = models.TextField(
+        blank=True, help_text="Packages, as the template had them when it was asked for."
+    )
     continues = models.ForeignKey(
         "self",
         null=True,

@@ -21,7 +21,7 @@ from tenants.hosting.base import EnvironmentFailed, NoSpace
 from tenants.hosting.local.environments import LOG_TAIL, NOT_BUILT, Environments, check_version
 from tenants.models import Tenant
 from tenants.run_templates.document.requirements import RequirementsRefused, parsed
-from tenants.run_templates.models import RunTemplate
+from tenants.run_templates.models import RunTemplate, TemplateRun
 
 RULES = "wheels only"  # what was made under earlier rules may hold anything, and is not used any more
 LINES = 200  # of a log, as the template's page shows it
@@ -45,9 +45,9 @@ class EnvironmentState:
 BUILDS = ("allows_package_builds", "pk")  # what needs() asks of an organization
 
 
-def needs_of(template: RunTemplate) -> tuple[str, str, str]:
-    """What the environment of a template is made of: the arguments of RunEnvironments.prepare()."""
-    return needs_in(template.tenant, template.requirements)
+def needs_of(run: TemplateRun) -> tuple[str, str, str]:
+    """What the environment of a re-run is made of: the arguments of RunEnvironments.prepare()."""
+    return needs_in(run.template.tenant, run.requirements)
 
 
 def needs_in(tenant: Tenant, requirements: str) -> tuple[str, str, str]:
@@ -67,7 +67,7 @@ def needs(version: str, requirements: str, allows_builds: bool, organization: UU
 
 def environment_of(template: RunTemplate) -> EnvironmentState:
     """Where the environment of a template stands, looked up on the disk. Never raises."""
-    return RunEnvironments().state_of(*needs_of(template))
+    return RunEnvironments().state_of(*needs_in(template.tenant, template.requirements))
 
 
 def places_with(version: str) -> Iterator[Path]:

@@ -22,6 +22,7 @@ from tenants.hosting.base import EnvironmentFailed, TenantRefused, TenantUnreach
 from tenants.hosting.local import space
 from tenants.hosting.local.keep import family
 from tenants.models import Tenant
+from tenants.run_templates import actions
 from tenants.run_templates.actions import undo_run
 from tenants.run_templates.document.configuration import default_configuration
 from tenants.run_templates.engine import derive as derivation
@@ -218,6 +219,26 @@ def test_a_queued_run_is_derived_and_started_once(loop, run, server):
     assert marked_processes.alive(now.pid, now.pid_started)
     assert now.zenml_run_id == server.only_run.id
     assert server.log == ["create_snapshot", "create_run", "workload_token"]
+
+
+def test_it_runs_with_the_packages_it_was_asked_for_with(loop, template, member):
+    """Somebody else's choice of packages is no code that this person agreed to run."""
+    template.requirements = "pandas==2.2"
+    template.save()
+    configuration = default_configuration(template.snapshot)
+    run = actions.queue_run(template=template, configuration=configuration, by=Actor(member))
+    words = {"name": template.name, "description": ""}
+    actions.update_template(template=template, **words, requirements="evil==1", by=Actor(member))
+    loop.environments.made = False
+    loop.tick()
+    loop.tick()
+    assert fresh(run).state == "starting"
+    assert {asked[1] for asked in loop.environments.asked} == {"pandas==2.2", "evil==1"}, (
+        "the other one ahead"
+    )
+    assert [asked[1] for asked in loop.environments.asked].count("pandas==2.2") == 2
+    again = actions.queue_run(template=template, configuration=configuration, by=Actor(member))
+    assert (fresh(run).requirements, again.requirements) == ("pandas==2.2", "evil==1")
 
 
 def test_it_runs_when_the_tenant_says_so_and_ends_with_its_process(loop, run, server):
