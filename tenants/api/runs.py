@@ -111,7 +111,7 @@ def run_start(request, organization: str, tenant: str, template: UUID, body: Run
     if body.continues:
         before = get_object_or_404(found.runs.select_related("code"), number=body.continues)
         client = connect(request.user, request.tenant)
-        values, continues = continued_with(values, before, found, client)
+        values, continues = continued_with(values, before, found, client, request.user)
     run = actions.queue_run(
         template=found, configuration=values, by=request.actor, key=request.key, continues=continues
     )

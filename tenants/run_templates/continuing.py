@@ -91,14 +91,14 @@ def continuation(past: Past, document: Document) -> Continuation:
 
 
 def continued_with(
-    values: Mapping[str, Any], run: TemplateRun, template: RunTemplate, client: TenantClient
+    values: Mapping[str, Any], run: TemplateRun, template: RunTemplate, client: TenantClient, person
 ) -> tuple[Document, Continuation | None]:
-    """A document with what these values leave out as in the run before, and what a run with it takes over.
+    """A document with what these values leave out as in the run before, and what a run of `person` with it takes over.
 
     None for a document with faults, of which nothing can be said. Raises NotContinued, TenantError.
     """
     unchanged = Document.of(template)
-    document = unchanged.with_values(filled(values, draft_after(unchanged, run).document))
+    document = unchanged.with_values(filled(values, draft_after(unchanged, run, person).document))
     past = look_back(run, template, client)
     return document, None if document.faults else continuation(past, document)
 

@@ -27,7 +27,7 @@ from tenants.run_templates.document.configuration import (
     load_yaml,
 )
 from tenants.run_templates.document.form_data import Raw, as_text
-from tenants.run_templates.document.hidden import Seal, hidden_places, sealed
+from tenants.run_templates.document.hidden import Seal, hidden_places, sealed, sealed_texts, without_sealed
 from tenants.run_templates.document.nested import node_at, rearranged
 from tenants.run_templates.document.nodes import KEPT_SHAPES, SHAPE, value_at
 from tenants.run_templates.document.parsed import Document
@@ -73,9 +73,15 @@ def fresh(unchanged: Document, configuration: Mapping[str, Any] | None = None) -
 ONCE = ("skip_successful_steps", "steps_to_skip")  # how one run continued another, and nothing of the next
 
 
-def draft_after(unchanged: Document, run: TemplateRun) -> Draft:
-    """A draft with the values of an earlier run of the template; what the template hides is as it is by now."""
-    return fresh(unchanged, {key: one for key, one in run.configuration.items() if key not in ONCE})
+def draft_after(unchanged: Document, run: TemplateRun, person) -> Draft:
+    """A draft with the values of an earlier run of the template; what the template hides is as it is by now.
+
+    A secret that somebody else entered is theirs: to `person` it is not shown, and has to be entered again.
+    """
+    sent = {key: one for key, one in run.configuration.items() if key not in ONCE}
+    if run.created_by_id != person.pk:
+        sent = without_sealed(sent, but=sealed_texts(unchanged.whole_default))
+    return fresh(unchanged, sent)
 
 
 # -- from a run that no template made

@@ -6,6 +6,7 @@ stands for it; one that someone entered is sealed by a function that the caller 
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from django.utils.crypto import salted_hmac
@@ -131,10 +132,18 @@ def plainly(value: Any) -> Any:
     return {key: plainly(one) for key, one in value.items()}
 
 
-def without_sealed(value: Any) -> Any:
-    """A value for programs to read: what is sealed is not shown, and can't be sent back by mistake."""
+def without_sealed(value: Any, but: AbstractSet[str] = frozenset()) -> Any:
+    """A value for programs to read: what is sealed is not shown, and can't be sent back by mistake; `but` these texts."""
     if isinstance(value, list):
-        return [without_sealed(one) for one in value]
+        return [without_sealed(one, but) for one in value]
     if isinstance(value, dict):
-        return {key: without_sealed(one) for key, one in value.items()}
-    return NOT_SHOWN if isinstance(value, str) and value.startswith(SEALED) else value
+        return {key: without_sealed(one, but) for key, one in value.items()}
+    return NOT_SHOWN if isinstance(value, str) and value.startswith(SEALED) and value not in but else value
+
+
+def sealed_texts(value: Any) -> set[str]:
+    """All sealed texts inside of a value."""
+    if isinstance(value, str):
+        return {value} if value.startswith(SEALED) else set()
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return set().union(*map(sealed_texts, inner))

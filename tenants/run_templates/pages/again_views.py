@@ -84,7 +84,7 @@ def _through(request, door: str, template: RunTemplate, rerun=None):
     form = _url(request, "run", template.pk) + (f"?from={rerun.number}" if rerun else "")
     if door == "change":
         return redirect(form)
-    values = _values(template, rerun)
+    values = _values(template, rerun, request.user)
     try:
         return redirect(
             actions.queue_run(template=template, configuration=values, by=request.actor, wait=WAIT)
@@ -97,10 +97,10 @@ def _through(request, door: str, template: RunTemplate, rerun=None):
         return redirect(_run_url(request, rerun.zenml_run_id if rerun else template.source_run_id))
 
 
-def _values(template: RunTemplate, rerun) -> Document:
+def _values(template: RunTemplate, rerun, person) -> Document:
     """Those of the run, under a name of its own; how it continued another one is not repeated."""
     unchanged = Document.of(template)
-    return draft_after(unchanged, rerun).parsed if rerun else unchanged
+    return draft_after(unchanged, rerun, person).parsed if rerun else unchanged
 
 
 # -- what is missing

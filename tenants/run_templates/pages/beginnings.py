@@ -14,13 +14,13 @@ from tenants.runs.reading import ask
 from zenpro_site.common.identifiers import uuid_or_none
 
 
-def first_draft(document: Document, preset, start, other):
+def first_draft(document: Document, preset, start, other, person):
     """What the form begins with: a preset, an earlier re-run, another run, or the template itself."""
     if preset:
         return draft_of(preset, document)
     if other:
         return like(document, other.snapshot)
-    return draft_after(document, start) if start else fresh(document)
+    return draft_after(document, start, person) if start else fresh(document)
 
 
 def run_to_start_from(request, template):

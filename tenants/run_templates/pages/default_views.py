@@ -52,7 +52,7 @@ def _draft(request, template):
     run_id, document = _run_id(request), Document.of(template)
     rerun = template.runs.filter(zenml_run_id=run_id).first()
     if rerun:
-        return draft_after(document, rerun), None
+        return draft_after(document, rerun, request.user), None
     try:
         found, trouble = ask(request.user, request.tenant, lambda client: source_of(client, run_id))
     except TenantNotFound as error:

@@ -57,7 +57,10 @@ def _sources(request, draft: Draft, kind: str, which: str) -> tuple[Draft, dict[
     parsed = draft.parsed.with_values(dict(draft.parsed.default))
     if kind == "from":
         run = _rerun(template, which)
-        return draft_after(parsed, run), {"name": f"run #{run.number}", "url": run.get_absolute_url()}
+        return draft_after(parsed, run, request.user), {
+            "name": f"run #{run.number}",
+            "url": run.get_absolute_url(),
+        }
     if kind == "like":
         other = _other(request, which)
         args = [request.org.slug, request.tenant.slug, other.run.id]

@@ -56,7 +56,7 @@ def _draft(request, template):
     if number := request.GET.get("from", ""):
         is_number = number.isascii() and number.isdecimal() and len(number) < 9
         run = get_object_or_404(template.runs.all(), number=int(number) if is_number else 0)
-        return draft_after(document, run), None
+        return draft_after(document, run, request.user), None
     if "like" not in request.GET:
         return fresh(document), None
     found, trouble = _recorded(request)

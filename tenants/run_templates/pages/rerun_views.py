@@ -76,7 +76,7 @@ def run(request, template):
         return redirect(at_step(f"{request.path}?continue={before.number}", request.GET["step"], document))
     start, preset = before or run_to_start_from(request, template), chosen_preset(request, template)
     other, trouble = (None, None) if start or preset else other_run(request)
-    draft = first_draft(document, preset, start, other)
+    draft = first_draft(document, preset, start, other, request.user)
     values = {name: request.GET[name] for name in request.GET if name not in NOT_VALUES}
     editor = DraftEditor(template, examined(with_sealed(from_query(draft, values), sealer(template))))
     tab = _tab(request.GET.get("tab", ""), "", editor)

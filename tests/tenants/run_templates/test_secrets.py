@@ -6,11 +6,12 @@ from uuid import uuid4
 
 import pytest
 from django.urls import reverse
-from factories import make_grant, make_template, make_template_run
+from factories import make_grant, make_member, make_template, make_template_run
 
 from orgs.audit.models import AuditEvent
 from orgs.users.models import Actor
 from tenants.run_templates.actions import InvalidConfiguration, make_default, queue_run
+from tenants.run_templates.document.drafts import draft_after
 from tenants.run_templates.document.hidden import revealed, sealed, with_marks, with_masks
 from tenants.run_templates.document.parsed import Document
 from tenants.run_templates.document.schema import (
@@ -344,3 +345,25 @@ def test_the_changes_of_a_rerun_are_shown_in_words(member, tenant, server, as_us
     address = reverse("tenants:run_detail", args=[tenant.organization.slug, tenant.slug, run])
     page = as_user(member).get(f"{address}?view=configuration").content.decode()
     assert SEALED not in page and "a new secret" in page
+
+
+def test_a_secret_that_somebody_else_entered_is_not_used_for_them(org, tenant):
+    """It could be sent to a destination of their choice, though they never read it."""
+    ada, olga = make_member(org), make_member(org)
+    for person in (ada, olga):
+        make_grant(tenant, person, "operator")
+    template = make_template(tenant, snapshot=snapshot_of(SCHEMAS, RECORDED))
+    values = {"steps": {"work": {"parameters": {"token": NEW, "store": {"url": "u", "password": NEW}}}}}
+    run = queue_run(template=template, configuration=values, by=Actor(ada))
+    own = draft_after(Document.of(template), run, ada)
+    assert own.parsed.faults == [] and SEALED in json.dumps(own.document)
+    others = draft_after(Document.of(template), run, olga)
+    assert SEALED not in json.dumps(others.document)
+    assert [(fault.path, fault.within) for fault in others.parsed.faults] == [
+        (f"{P}token", ()),
+        (f"{P}store", ("password",)),
+    ]
+    make_default(template=template, document=own.parsed, by=Actor(ada))
+    again = queue_run(template=template, configuration={}, by=Actor(ada))
+    template.refresh_from_db()
+    assert draft_after(Document.of(template), again, olga).parsed.faults == [], "The default is everybody's."

@@ -25,7 +25,7 @@ from orgs.users.models import Actor
 from tenants.hosting.base import TenantUnreachable
 from tenants.run_templates import actions, code_actions
 from tenants.run_templates.document.configuration import changes, default_configuration
-from tenants.run_templates.engine.run_environments import RunEnvironments, needs_of
+from tenants.run_templates.engine.run_environments import RunEnvironments, needs_in
 from tenants.run_templates.models import RunTemplate, TemplateRun
 from tenants.runs.client import Run
 from tests.tenants.runs.fakes import RUN_ID, churn, connect_to
@@ -303,7 +303,7 @@ def built(settings, tmp_path, template):
 
     def leave(log="", reason="", ready=False):
         environments = RunEnvironments()
-        key = environments.key(*needs_of(template))
+        key = environments.key(*needs_in(template.tenant, template.requirements))
         environments.folder.mkdir(exist_ok=True)
         environments.log(key).write_text(log)
         if reason:

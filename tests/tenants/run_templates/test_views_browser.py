@@ -6,7 +6,7 @@ from factories import make_grant, make_member, make_org, make_template, make_tem
 from playwright.sync_api import expect
 
 from tenants.run_templates.document.configuration import default_configuration
-from tenants.run_templates.engine.run_environments import RunEnvironments, needs_of
+from tenants.run_templates.engine.run_environments import RunEnvironments, needs_in
 from tenants.run_templates.models import TemplateRun
 from tests.browsing import LOOKS, violations
 from tests.tenants.runs.fakes import PROJECT, RUN_ID, churn
@@ -239,7 +239,7 @@ def test_the_log_of_an_environment_that_failed_can_be_read(visit, template, sett
     )
     template.refresh_from_db()
     environments = RunEnvironments()
-    key = environments.key(*needs_of(template))
+    key = environments.key(*needs_in(template.tenant, template.requirements))
     environments.folder.mkdir()
     environments.log(key).write_text("".join(f"line {number} {'x' * 200}\n" for number in range(300)))
     environments._note(key, "“docopt” has no ready-made package (wheel) that fits.")
