@@ -2,6 +2,7 @@
 
 import copy
 import re
+from datetime import UTC, datetime
 
 import pytest
 from django.urls import reverse
@@ -110,6 +111,14 @@ def test_filters_are_in_the_address(template, olga, owner, tenant, as_user):
     assert found(sweep=str(sweep.pk)) == [2]
     assert found(sweep="none", person="me") == [1]
     assert "No run matches these filters" in client.get(url(template), {"state": "stopped"}).content.decode()
+
+
+def test_the_filter_names_sweeps_by_the_clock_of_the_installation(template, olga, as_user, settings):
+    settings.TIME_ZONE = "Asia/Kathmandu"
+    sweep = Sweep.objects.create(template=template, fields=[], created_by=olga)
+    Sweep.objects.update(created_at=datetime(2026, 3, 1, 20, 30, tzinfo=UTC))
+    offered = dict(as_user(olga).get(url(template)).context["filter"].fields["sweep"].choices)
+    assert offered[str(sweep.pk)] == "Sweep of 02 Mar 2026, 02:15"
 
 
 def test_runs_are_found_by_the_preset_they_were_made_with(template, olga, org, as_user):
