@@ -2,10 +2,11 @@
 
 import copy
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 from factories import make_grant, make_member, make_org, make_template, make_template_run, make_tenant
 
 from tenants.hosting.base import TenantUnreachable
@@ -111,6 +112,24 @@ def test_filters_are_in_the_address(template, olga, owner, tenant, as_user):
     assert found(sweep=str(sweep.pk)) == [2]
     assert found(sweep="none", person="me") == [1]
     assert "No run matches these filters" in client.get(url(template), {"state": "stopped"}).content.decode()
+
+
+@pytest.mark.parametrize(
+    "state, hours, said",
+    [
+        ("completed", 1, "1 h ago"),
+        ("running", 1, "1 h ago"),
+        ("queued", None, "waiting"),
+        ("stopped", None, "not started"),
+    ],
+)
+def test_started_is_when_it_started(state, hours, said, template, olga, as_user):
+    now = timezone.now()
+    run = ran(template, olga, state=state, started_at=hours and now - timedelta(hours=hours))
+    TemplateRun.objects.filter(pk=run.pk).update(queued_at=now - timedelta(hours=9))
+    page = as_user(olga).get(url(template)).content.decode()
+    [cell] = re.findall(r'<td data-label="Started"[^>]*>(.*?)</td>', page, re.DOTALL)
+    assert re.sub("<[^>]*>", "", cell).strip() == said
 
 
 def test_the_filter_names_sweeps_by_the_clock_of_the_installation(template, olga, as_user, settings):
