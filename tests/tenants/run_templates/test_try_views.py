@@ -193,7 +193,7 @@ def test_a_try_has_all_that_the_agent_needs(begun, version, eve):
 
 def test_the_page_asks_again_until_it_is_over(begun, editor):
     fragment = {"HX-Request": "true", "HX-Target": "try"}
-    for state, words in [("waiting", "Wait for a place"), ("installing", "Install the packages")]:
+    for state, words in [("waiting", "Waiting for a free slot"), ("installing", "Install the packages")]:
         CodeTry.objects.update(state=state)
         page = text(editor.get(address(begun), headers=fragment))
         assert "every 2s" in page and words in page and "<title>" not in page
