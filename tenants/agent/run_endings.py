@@ -29,6 +29,7 @@ EXCEPTION = re.compile(r"^(?:[\w.]+\.)?\w*(?:Error|Exception|Interrupt|Exit|Kill
 NO_REASON = "The run failed without giving a reason."
 LONGEST = 2000  # characters of a reason
 SIGNALLED = 128  # a box whose program was killed by signal N ends with 128 + N
+LAST_SIGNAL = 64
 PREFIX = re.compile(r"^(?:\[[^\]]*\]\s*)+")
 
 
@@ -142,14 +143,22 @@ def why_it_died(run: TemplateRun, runner: Runner, exit_code: int | None) -> str:
     """The process is gone, and the run was not over."""
     if limit := runner.limit(run.pk):
         return limit
-    if exit_code is not None and (exit_code < 0 or exit_code > SIGNALLED):
-        return f"The process of the run was killed (signal {abs(exit_code) % SIGNALLED})."
+    if signal := _signal_of(exit_code):
+        return f"The process of the run was killed (signal {signal})."
     error = last_error(run, runner)
     if error:
         return f"The process of the run ended with an error: {error}"
     if exit_code is not None:
         return f"The process of the run ended with exit code {exit_code} before the run was complete."
     return "The process of the run was killed, or the machine was restarted."
+
+
+def _signal_of(exit_code: int | None) -> int | None:
+    """What ended it, None for a code of its own: `sys.exit(-1)` is 255."""
+    if exit_code is None or exit_code < 0:
+        return exit_code and -exit_code
+    signal = exit_code - SIGNALLED
+    return signal if 0 < signal <= LAST_SIGNAL else None
 
 
 def last_error(run: TemplateRun, runner: Runner) -> str:

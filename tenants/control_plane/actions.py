@@ -99,6 +99,11 @@ def record_usage(*, tenant: Tenant, feature: str, total: int, resource_id: str) 
         UsageEvent.objects.bulk_create([event], ignore_conflicts=True)
 
 
+def forget_usage(*, tenant: Tenant, feature: str, resource_id: str) -> None:
+    """Take back all that was kept of an object that came to nothing: it counts towards no limit."""
+    UsageEvent.objects.filter(tenant=tenant, feature=feature, resource_id=resource_id).delete()
+
+
 @transaction.atomic
 def share(*, tenant: Tenant, resource: Resource, holder, actions: Iterable[str], by: Actor | None) -> None:
     """Make `actions` all that is shared of one object with `holder` (Membership or Team); an empty list ends the share.

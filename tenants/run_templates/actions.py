@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from orgs.audit.models import AuditEvent
 from orgs.users.models import Actor
-from tenants.control_plane.actions import record_usage
+from tenants.control_plane.actions import forget_usage, record_usage
 from tenants.credentials.models import ApiKey
 from tenants.models import Tenant
 from tenants.run_templates.access import is_runner, why_no_runner
@@ -577,7 +577,9 @@ def cancel_run(*, run: TemplateRun, by: Actor) -> None:
 
 @transaction.atomic
 def undo_run(*, run: TemplateRun, by: Actor) -> bool:
-    """Take a re-run back as long as it waits: nothing of it will ever start. False when it is too late for that.
+    """Take a re-run back as long as it waits: nothing of it will ever start, and it counts towards no limit.
+
+    False when it is too late for that.
 
     The agent starts no run before its time and none that is not queued, so that one of the two comes first.
     """
@@ -588,6 +590,7 @@ def undo_run(*, run: TemplateRun, by: Actor) -> bool:
     if not waiting.update(**ended, **asked):
         return False
     vars(run).update(ended)
+    forget_usage(tenant=run.template.tenant, feature=Feature.TEMPLATE_RUN, resource_id=str(run.pk))
     _record("template_run.undone", run, by, after={"run": run.run_name})
     return True
 

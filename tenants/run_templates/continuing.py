@@ -40,7 +40,7 @@ PAGES = 10  # of steps, 100 on each
 OUTPUTS = 100  # of one step that are looked at
 CHANGED = 3  # names of changed values in a sentence
 DIGESTS_KEPT = 3600  # seconds; of immutable code, so only room is saved by forgetting them
-DECIDES = "This pipeline decides while it runs which steps there are, so steps that are taken over keep what they made of"
+DECIDES = "This pipeline decides while it runs which steps there are, so steps that are taken over were computed with"
 
 
 class NotContinued(Refused):

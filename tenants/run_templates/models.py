@@ -384,6 +384,7 @@ class TemplateRun(models.Model):
 
     UNFINISHED = (State.QUEUED, State.PREPARING, State.STARTING, State.RUNNING, State.STOPPING)
     ENDED = (State.COMPLETED, State.FAILED, State.STOPPED)
+    AWAITED = (State.QUEUED, State.PREPARING, State.STARTING)
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     template = models.ForeignKey(RunTemplate, on_delete=models.CASCADE, related_name="runs")
@@ -489,6 +490,11 @@ class TemplateRun(models.Model):
     @property
     def has_ended(self) -> bool:
         return self.state in self.ENDED
+
+    @property
+    def wait_reason(self) -> str:
+        """Why it has not begun, a sentence; "" when nothing is in its way, or it is not to begin any more."""
+        return self.state_reason if self.state in self.AWAITED and not self.cancel_requested_at else ""
 
     @property
     def seconds_to_undo(self) -> int:

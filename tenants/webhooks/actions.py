@@ -16,7 +16,7 @@ from .models import Webhook, WebhookDelivery
 from .outbox import send_sample
 from .sending import Reply
 
-NEEDED = "Enter the address that is told."
+NEEDED = "Enter the address to notify."
 
 
 @transaction.atomic
@@ -54,7 +54,7 @@ def replace_secret(*, hook: Webhook, by: Actor) -> str:
     """Sign with another secret from now on, which is returned to be shown once. Raises Refused."""
     known = _known(Webhook.objects.select_for_update(of=("self",)).get(pk=hook.pk))
     if not known:
-        raise Refused("Enter the address anew: it can't be read with the configured keys.")
+        raise Refused("Enter the address again: it can't be read with the configured keys.")
     made = _new_secret()
     hook.write(known["address"], made)
     hook.save(update_fields=["sealed"])

@@ -5,6 +5,11 @@ from zenpro_site.common.refusals import Refused
 from .destinations import LONGEST, checked
 from .models import Webhook
 
+ABOUT = [
+    (Webhook.When.ALWAYS, "Every run of this template"),
+    (Webhook.When.FAILED, "Only runs that fail"),
+]
+
 
 class WebhookForm(forms.Form):
     """Where a webhook goes, and of which runs. An empty address keeps the one there is."""
@@ -13,9 +18,7 @@ class WebhookForm(forms.Form):
         max_length=LONGEST,
         widget=forms.URLInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
     )
-    when = forms.ChoiceField(
-        label="Tell it about runs of this template", choices=Webhook.When.choices, widget=forms.RadioSelect
-    )
+    when = forms.ChoiceField(label="Notify about", choices=ABOUT, widget=forms.RadioSelect)
 
     def __init__(self, data=None, *, hook: Webhook | None = None):
         super().__init__(data, initial={"when": hook.when if hook else Webhook.When.ALWAYS})

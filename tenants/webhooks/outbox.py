@@ -31,7 +31,7 @@ from .sending import Reply, send, send_test
 ENDED, TEST = "run.ended", "test"
 AT_ONCE = 100  # webhooks in one round
 SENDERS = 4  # threads: a slow receiver holds up one of them
-UNREADABLE = "The address and the secret can't be read with the configured keys. Set the webhook up anew."
+UNREADABLE = "The address and the secret can't be read with the configured keys. Set the webhook up again."
 log = structlog.get_logger("zenpro.webhooks")
 State = WebhookDelivery.State
 

@@ -83,7 +83,7 @@ def retry(request, template, delivery):
     template = _changeable(request, template)
     delivery = get_object_or_404(_hook_or_404(template).deliveries, pk=delivery)
     if actions.retry_delivery(delivery):
-        messages.success(request, "It is sent again in a moment.")
+        messages.success(request, "It will be sent again shortly.")
     else:
         messages.error(request, "This can't be sent any more.")
     return _back(request, template)

@@ -22,6 +22,8 @@ from tenants.run_templates.document.schema import (
     Kind,
     PipelineStep,
     Room,
+    as_json,
+    choices_of,
     field_of,
     flatten,
     mapping,
@@ -87,7 +89,7 @@ class FieldRule:
     def allowed(self) -> str:
         """The values it leaves, in a few words."""
         if self.kind == RuleKind.CHOICES:
-            words = [visible(one) if isinstance(one, str) else str(one) for one in self.values[:MOST_NAMED]]
+            words = [one.label for one in choices_of(self.values)[:MOST_NAMED]]
             more = len(self.values) - MOST_NAMED
             return ", ".join(words) + (f" and {more} more" if more > 0 else "")
         return f"a number {bounds_in_words(self.minimum, self.maximum)}"
@@ -398,7 +400,7 @@ def _of_the_values(rule: FieldRule, place: RulePlace) -> str:
     """What is wrong with choices or a range, seen from the schema and from the value the template has."""
     for value in rule.values:
         if not same(value, place.value) and (found := faults(place.field.schema, value)):
-            return f"{visible(value) if isinstance(value, str) else value}: {found[0]}"
+            return f"{visible(value) if isinstance(value, str) else as_json(value)}: {found[0]}"
     if place.value is not None and not rule.takes(place.value):
         return "The template's own value is not among these. Change the default first."
     return ""

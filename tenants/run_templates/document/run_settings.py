@@ -94,7 +94,7 @@ class Setting:
         if not text:
             return [] if self.kind == Kind.LIST else None
         if self.kind == Kind.LIST:
-            return [*dict.fromkeys(filter(None, (one.strip() for one in re.split(r"[,\n]", text))))]
+            return [*dict.fromkeys(filter(None, (one.strip() for one in text.split("\n"))))]
         if self.keys == ("model", "version") and DIGITS.fullmatch(text):
             return int(text)
         return parse(self.entry(""), text)

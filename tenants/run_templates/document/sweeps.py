@@ -79,7 +79,9 @@ def read_values(entry: Field, text: str) -> tuple[Any, ...]:
         found += [one_value(entry, one) for one in texts]
         if len(found) > MOST_VALUES:
             raise Unreadable(TOO_MANY)
-    values = {(type(value), repr(value)): value for value in found}
+    values: dict[tuple[bool, Any], Any] = {}
+    for value in found:  # they are plain; as in JSON 1 is 1.0, but true is not 1
+        values.setdefault((isinstance(value, bool), value), value)
     if not values:
         raise Unreadable("Enter at least one value.")
     return tuple(values.values())

@@ -1,7 +1,7 @@
 """Code from a git repository: one commit, fetched in a box and frozen; and what a box needs to be let in.
 
 A repository has an address over https, or over ssh as `ssh://git@host/path` or `git@host:path`. Nothing else is one: no
-other way that git knows, no option, no name of a host that begins like one. docs/adr/0030-git-access-is-kept.md.
+other way that git knows, no option, no name of a host that begins like one. docs/adr/0029-git-access-is-kept.md.
 """
 
 import re

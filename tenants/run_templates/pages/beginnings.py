@@ -32,11 +32,15 @@ def run_to_start_from(request, template):
 
 
 def chosen_preset(request, template):
-    """The preset the form began with, or None."""
-    asked = request.POST if request.method == "POST" else request.GET
-    if not asked.get("preset"):
+    """The preset the form began with, or None.
+
+    One that an address names has to be there. One of a form that is sent may be gone: what was typed is not.
+    """
+    if request.method == "POST":
+        return sent_preset(request, template)
+    if not request.GET.get("preset"):
         return None
-    chosen = uuid_or_none(asked["preset"])
+    chosen = uuid_or_none(request.GET["preset"])
     return get_object_or_404(presets_for(template, request.user), pk=chosen)
 
 

@@ -11,6 +11,7 @@ from uuid import UUID
 from django import forms
 from django.db.models import QuerySet
 from django.http import QueryDict
+from django.utils.timezone import localtime
 
 from orgs.users.models import User
 from tenants.run_templates.models import RunTemplate, TemplateRun
@@ -77,7 +78,7 @@ def _people(template: RunTemplate) -> list[tuple[str, str]]:
 
 def _sweeps(template: RunTemplate) -> list[tuple[str, str]]:
     newest = template.sweeps.all()[:SWEEPS]
-    return [(str(one.pk), f"Sweep of {one.created_at:%d %b %Y, %H:%M}") for one in newest]
+    return [(str(one.pk), f"Sweep of {localtime(one.created_at):%d %b %Y, %H:%M}") for one in newest]
 
 
 def _presets(template: RunTemplate, user: User) -> list[tuple[str, str]]:

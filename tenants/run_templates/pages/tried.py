@@ -11,7 +11,7 @@ from tenants.run_templates.pages.presentation import presentable
 
 State = CodeTry.State
 STAGES = (
-    (State.WAITING, "Wait for a place", "Few tries run at once."),
+    (State.WAITING, "Waiting for a free slot", "Few tries run at once."),
     (
         State.INSTALLING,
         "Install the packages",

@@ -16,7 +16,7 @@ print("runner started", *sys.argv[1:], flush=True)
 if "environment" in behaviour:
     print("\\n".join(f"{key}={value}" for key, value in sorted(os.environ.items())), flush=True)
 if "stubborn" in behaviour:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: os.write(1, b"told to stop\\n"))
 if "child" in behaviour:
     import subprocess
     print("child", subprocess.Popen(["sleep", "600"]).pid, flush=True)

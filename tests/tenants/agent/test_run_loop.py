@@ -706,9 +706,8 @@ def test_a_runner_that_does_not_listen_is_killed(loop, run, server, owner, here,
     server.set("running")
     cancel(run, owner)
     loop.tick()
-    time.sleep(0.1)
-    loop.tick()
-    assert not fresh(run).has_ended
+    ticks(loop, lambda: "told to stop" in runner.chosen().output(run.pk))
+    assert not (dead(run) or fresh(run).has_ended)
     monkeypatch.setattr(run_pass, "STOP_GRACE", 0)
     ticks(loop, lambda: fresh(run).has_ended)
     assert fresh(run).state == "stopped"

@@ -162,6 +162,23 @@ def test_the_runner_says_how_it_ended(look, runner, server, let_in):
     )
 
 
+@pytest.mark.parametrize("code, signal", [(137, 9), (129, 1), (192, 64), (-15, 15)])
+def test_a_signal_is_told_from_an_exit_code(code, signal, look, runner, server, let_in):
+    look()
+    runner.finish(let_in.pk, code)
+    look()
+    assert state(let_in) == ("failed", f"The process of the run was killed (signal {signal}).")
+
+
+@pytest.mark.parametrize("code", [255, 193, 128, 3])
+def test_an_exit_code_that_is_no_signal_is_told_as_it_is(code, look, runner, server, let_in):
+    look()
+    runner.finish(let_in.pk, code)
+    look()
+    said = f"The process of the run ended with exit code {code} before the run was complete."
+    assert state(let_in) == ("failed", said)
+
+
 def test_a_limit_that_the_runner_tells_comes_first(look, runner, server, let_in):
     look()
     runner.sentence = "ZenPro ended this run: it took too long."

@@ -81,10 +81,12 @@ class TestExchange:
     def test_an_inactive_account(self, robot, key):
         type(robot).objects.filter(pk=robot.pk).update(is_active=False)
         assert log_in(key.secret).status_code == 401
+        assert not AccessToken.objects.exists()
 
     def test_an_account_taken_out_of_its_organization(self, robot, key):
         robot.membership.delete()
         assert log_in(key.secret).status_code == 401
+        assert not AccessToken.objects.exists()
 
     def test_what_is_stored_is_no_key(self, key):
         row = ApiKey.objects.get()
@@ -210,9 +212,12 @@ class TestEnds:
         assert AccessToken.objects.get().expires_at <= timezone.now() + timedelta(minutes=10)
 
     def test_a_second_rotation_ends_the_first_secret(self, owner, robot, key):
-        for _ in range(2):
-            keys.rotate_key(key=key, grace=HOUR, account=robot.membership, by=Actor(owner))
-        assert log_in(key.secret).status_code == 401
+        first = key.secret
+        second, third = (
+            keys.rotate_key(key=key, grace=HOUR, account=robot.membership, by=Actor(owner)) for _ in range(2)
+        )
+        assert [log_in(secret).status_code for secret in (first, second, third)] == [401, 200, 200]
+        assert AccessToken.objects.count() == 2
 
     def test_an_ended_key_is_not_rotated(self, owner, robot, key):
         ApiKey.objects.update(revoked_at=timezone.now())

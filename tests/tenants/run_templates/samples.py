@@ -66,7 +66,7 @@ def inputs_of(description, document):
     sent = {
         "run_name": document.get("run_name") or "",
         "enable_cache": "false" if document.get("enable_cache") is False else "true",
-        "tags": ", ".join(document.get("tags") or []),
+        "tags": "\n".join(document.get("tags") or []),
         "extra": json.dumps(document.get("extra") or {}),
     }
     values = values_of(document, description)

@@ -13,6 +13,7 @@ from factories import make_code, make_grant, make_member, make_template, make_te
 
 from orgs.audit.models import AuditEvent
 from orgs.users.models import Actor
+from tenants.control_plane.actions import record_usage
 from tenants.hosting.base import TenantUnreachable
 from tenants.models import Tenant
 from tenants.run_templates import actions, code_actions
@@ -20,6 +21,7 @@ from tenants.run_templates.document.configuration import default_configuration
 from tenants.run_templates.document.field_rules import FieldRule, RuleKind
 from tenants.run_templates.models import CodeTry, CodeVersion, RunTemplate, TemplateRun
 from tenants.run_templates.pages import again_views
+from tenants.usage.models import Feature, Quota, UsageEvent
 from tests.tenants.runs.fakes import RUN_ID, churn
 
 CHURN = Path(__file__).parents[3] / "examples" / "churn"
@@ -352,11 +354,24 @@ class TestUndo:
         made.refresh_from_db()
         assert (made.state, deeds()) == ("completed", ["code.added"])
 
+    def test_what_is_undone_uses_up_no_limit(self, tenant, prepared, holds):
+        by, kept = Actor(holds("operator")), uuid4()
+        record_usage(tenant=tenant, feature=Feature.TEMPLATE_RUN, total=1, resource_id=str(kept))
+        limit = {"organization": tenant.organization, "tenant": tenant, "feature": Feature.TEMPLATE_RUN}
+        Quota.objects.create(**limit, limit=2)
+        for _ in range(2):
+            facts = {"template": prepared, "configuration": DEFAULT, "wait": timedelta(minutes=1)}
+            made = actions.queue_run(**facts, by=by)
+            assert actions.undo_run(run=made, by=by)
+        assert [*UsageEvent.objects.values_list("resource_id", flat=True)] == [str(kept)]
+
     def test_started_meanwhile_is_not_undone(self, prepared, member):
         made = waiting(prepared, member, state="starting")
+        facts = {"tenant": prepared.tenant, "feature": Feature.TEMPLATE_RUN, "total": 1}
+        record_usage(**facts, resource_id=str(made.pk))
         assert not actions.undo_run(run=made, by=Actor(member))
         made.refresh_from_db()
-        assert made.state == "starting"
+        assert (made.state, UsageEvent.objects.count()) == ("starting", 1)
 
 
 class TestNoListShowsIt:

@@ -592,7 +592,7 @@ def test_what_the_form_does_not_show_stays_as_it_was():
 
 
 def test_the_settings_of_the_run_are_read():
-    data = posted(run_name=" x-{time} ", enable_cache="false", tags="a, b\na", extra='{"k": 1}')
+    data = posted(run_name=" x-{time} ", enable_cache="false", tags="a\nb\na", extra='{"k": 1}')
     data["steps.train.enable_cache"] = "false"
     document = submit(data).document
     assert document["run_name"] == "x-{time}"

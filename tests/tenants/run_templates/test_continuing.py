@@ -202,7 +202,7 @@ def test_steps_of_a_pipeline_that_decides_as_it_runs(org, tenant, operator):
     plan = continuation(past, document.with_values({**document.default, "parameters": {"days": 9}}))
     assert plan.taken == ("other",)
     assert why(plan) == {"load": "its days changed", "load_2": "it follows load, which runs"}
-    assert "keep what they made of the old days" in plan.warnings[0]
+    assert "so steps that are taken over were computed with the old days." in plan.warnings[0]
 
 
 def test_nothing_at_all_can_be_foreseen(failed):

@@ -1,6 +1,7 @@
 """Who may change what: every way to a run refuses what the template forbids, and nothing tells what it hides."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from django.urls import reverse
@@ -404,6 +405,22 @@ def test_rules_that_make_no_sense_are_refused(template, developer, rule, wanted)
     assert refused.value.problems == {(rule.path, rule.within): wanted}
     template.refresh_from_db()
     assert len(template.field_rules) == len(ALL)
+
+
+def test_sentences_have_values_as_the_form_shows_them(tenant, developer):
+    odd = [True, 1e-05, "a b"]
+    snapshot = snapshot_of({"x": {"enum": [*odd, 2]}}, {"x": "a b"})
+    default = default_configuration(snapshot)
+    template = make_template(tenant, "odd", snapshot=snapshot, default_configuration=default)
+    rule = FieldRule(f"{P}.x", RuleKind.CHOICES, values=(None, *odd))
+    assert rule.sentence == "Choose one of null, true, 1e-05, a b."
+    template.field_rules = [replace(rule, values=tuple(odd)).as_json()]
+    shown = [choice.label for choice in Document.of(template).schema.by_path[f"{P}.x"].choices]
+    assert shown == ["true", "1e-05", "a b"]
+    with pytest.raises(RulesRefused) as refused:
+        bad = FieldRule(f"{P}.x", RuleKind.CHOICES, values=("a b", False))
+        set_rules(template=template, rules=[bad], by=Actor(developer))
+    assert refused.value.problems[f"{P}.x", ()].startswith("false: ")
 
 
 def test_rules_are_set_on_their_page_and_leave_a_row(template, developer, as_user):

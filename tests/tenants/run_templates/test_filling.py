@@ -82,7 +82,9 @@ def test_a_server_that_refuses_fills_nothing(error, form, server):  # noqa: F811
 def test_a_hostile_snapshot_is_filled_in_without_harm(steps, form, server):  # noqa: F811
     [snapshot] = server.snapshots.values()
     snapshot["metadata"]["step_configurations"] = steps
-    assert form.post(fill=LIKE).status_code == 200
+    filled = form.post(fill=LIKE, **{ROUNDS: "7"})
+    assert (changes(filled), [one.after for one in filled.context["filled"].replaced]) == ({}, [7])
+    assert "7" in filled.context["filled"].before
 
 
 def test_yaml_that_cannot_be_read_is_not_lost(form, earlier):  # noqa: F811

@@ -2,9 +2,11 @@
 
 import copy
 import re
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 from factories import make_grant, make_member, make_org, make_template, make_template_run, make_tenant
 
 from tenants.hosting.base import TenantUnreachable
@@ -110,6 +112,32 @@ def test_filters_are_in_the_address(template, olga, owner, tenant, as_user):
     assert found(sweep=str(sweep.pk)) == [2]
     assert found(sweep="none", person="me") == [1]
     assert "No run matches these filters" in client.get(url(template), {"state": "stopped"}).content.decode()
+
+
+@pytest.mark.parametrize(
+    "state, hours, said",
+    [
+        ("completed", 1, "1 h ago"),
+        ("running", 1, "1 h ago"),
+        ("queued", None, "waiting"),
+        ("stopped", None, "not started"),
+    ],
+)
+def test_started_is_when_it_started(state, hours, said, template, olga, as_user):
+    now = timezone.now()
+    run = ran(template, olga, state=state, started_at=hours and now - timedelta(hours=hours))
+    TemplateRun.objects.filter(pk=run.pk).update(queued_at=now - timedelta(hours=9))
+    page = as_user(olga).get(url(template)).content.decode()
+    [cell] = re.findall(r'<td data-label="Started"[^>]*>(.*?)</td>', page, re.DOTALL)
+    assert re.sub("<[^>]*>", "", cell).strip() == said
+
+
+def test_the_filter_names_sweeps_by_the_clock_of_the_installation(template, olga, as_user, settings):
+    settings.TIME_ZONE = "Asia/Kathmandu"
+    sweep = Sweep.objects.create(template=template, fields=[], created_by=olga)
+    Sweep.objects.update(created_at=datetime(2026, 3, 1, 20, 30, tzinfo=UTC))
+    offered = dict(as_user(olga).get(url(template)).context["filter"].fields["sweep"].choices)
+    assert offered[str(sweep.pk)] == "Sweep of 02 Mar 2026, 02:15"
 
 
 def test_runs_are_found_by_the_preset_they_were_made_with(template, olga, org, as_user):

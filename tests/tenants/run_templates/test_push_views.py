@@ -166,7 +166,9 @@ def test_a_tenant_that_does_not_answer_is_told(key, server):
 def test_the_page_is_only_for_its_person(key, org, tenant, as_user):
     other = make_member(org, "member", name="Bo Baker")
     make_grant(tenant, other, "admin")
-    assert as_user(other).get(page_of(key)).status_code == 404
+    response = as_user(other).get(page_of(key))
+    assert (response.status_code, text_of(key) in said(response)) == (404, False)
+    assert text_of(key) in said(as_user(key.person).get(page_of(key)))
 
 
 def test_200_megabytes_are_refused_while_they_arrive(key):

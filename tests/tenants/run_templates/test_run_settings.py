@@ -39,7 +39,7 @@ BY_HAND = {
     "settings.resources.gpu_count": ("1", 1),
     "model.name": ("churn", "churn"),
     "model.version": ("7", 7),
-    "tags": ("weekly\nfull, weekly", ["weekly", "full"]),
+    "tags": ("weekly\nfull, or not\n weekly ", ["weekly", "full, or not"]),
     "enable_cache": ("false", False),
 }
 
@@ -84,6 +84,12 @@ def test_a_setting_out_of_range_is_a_fault_at_its_input(path, text, said, org):
     assert [trouble.field_id for trouble in editor.troubles] == [
         view.id for view in editor.inputs if view.error
     ]
+
+
+def test_a_tag_with_a_comma_stays_whole_when_another_is_edited():
+    base = {**DEFAULT, "tags": ["team a, team b", "night"]}
+    text = untouched(base)["tags"]
+    assert submitted(base, tags=f"{text}\r\nweekly").document["tags"] == ["team a, team b", "night", "weekly"]
 
 
 @pytest.mark.parametrize("path", ["retry.delay", "steps.train.settings.resources.gpu_count"])

@@ -13,6 +13,7 @@ from tenants.run_templates.document.configuration import default_configuration
 from tenants.run_templates.document.field_rules import FieldRule, RuleKind
 from tenants.run_templates.document.form_data import Unreadable
 from tenants.run_templates.document.parsed import Document
+from tenants.run_templates.document.schema import describe
 from tenants.run_templates.document.sweeps import SweepField, combined, read_values, sweepable
 from tenants.run_templates.models import Sweep, TemplateRun
 from tenants.runs import shared_looks
@@ -158,6 +159,23 @@ def test_values_are_a_list_or_a_range(template, text, values):
 def test_steps_of_a_range_are_exact(template):
     rate = next(one for one in sweepable(Document.of(template)) if one.field.kind == "number")
     assert read_values(rate.field, "0.1 to 0.3 step 0.1") == (0.1, 0.2, 0.3)
+
+
+@pytest.mark.parametrize(
+    "kind, text, values",
+    [("number", "1\n1.0\n1e0\n2", (1, 2)), ("integer", "7\n7", (7,)), ("string", "1\n1.0\n1", ("1", "1.0"))],
+)
+def test_a_value_is_taken_once_however_it_is_written(kind, text, values):
+    described = describe(snapshot_of({"x": {"type": kind}}))
+    assert read_values(described.by_path["steps.work.parameters.x"], text) == values
+
+
+def test_true_is_another_value_than_one():
+    odd = [True, 1, 1.0, "true", "1"]
+    described = describe(snapshot_of({"x": {"enum": odd}}))
+    entry = described.by_path["steps.work.parameters.x"]
+    found = read_values(entry, "\n".join(choice.label for choice in entry.choices))
+    assert [*map(repr, found)] == ["True", "1", "'true'", "'1'"]
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ def one(transactional_db, settings, tmp_path):
 @pytest.mark.parametrize(("width", "scheme"), LOOKS)
 def test_looks(visits, one, width, scheme):
     page = visits.open(f"{one.get_absolute_url()}?run={RUN_ID}", one.person, width=width, scheme=scheme)
-    expect(page.get_by_text("Wait for a place")).to_be_visible()
+    expect(page.get_by_text("Waiting for a free slot")).to_be_visible()
     assert problems(page) == []
     end_try(one, "done", results=RESULTS)
     expect(page.get_by_text("3 of 4 steps can't be loaded.")).to_be_visible()
@@ -54,7 +54,7 @@ def test_looks(visits, one, width, scheme):
     tab_to(page, add)
     page.keyboard.press("Enter")
     expect(page.get_by_role("textbox", name="Packages")).to_have_value("pandas>=2\nlightgbm==4.5.0")
-    expect(page.get_by_text("Wait for a place")).to_be_visible()
+    expect(page.get_by_text("Waiting for a free slot")).to_be_visible()
     end_try(CodeTry.objects.latest("asked_at"), "failed", "No version of lightgbm==4.5.0 fits.")
     expect(page.get_by_text("Nothing was imported.")).to_be_visible()
     page.screenshot(path=folder / f"failed-{scheme}-{width}.png", full_page=True)

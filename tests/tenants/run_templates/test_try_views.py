@@ -106,10 +106,13 @@ FINE = StepImport("load", "churn.steps", "imported")
 def test_a_try_is_its_persons_alone(begun, tenant, org, as_user, owner):
     other = make_member(org, "member")
     make_grant(tenant, other, "admin")
-    for person in (other, owner):
-        assert as_user(person).get(address(begun)).status_code in (403, 404)
-        assert as_user(person).post(address(begun), {"add": "x"}).status_code in (403, 404)
-    assert CodeTry.objects.count() == 1
+    before = CodeTry.objects.values().get()
+    for person, status in ((other, 404), (owner, 403)):
+        client = as_user(person)
+        for response in (client.get(address(begun)), client.post(address(begun), {"add": "x"})):
+            assert (response.status_code, "Import every step" in text(response)) == (status, False)
+    assert CodeTry.objects.values().get() == before
+    assert "Import every step" in text(as_user(begun.person).get(address(begun)))
 
 
 def test_a_try_of_another_tenant_is_not_found(begun, editor, org, eve):
@@ -193,7 +196,7 @@ def test_a_try_has_all_that_the_agent_needs(begun, version, eve):
 
 def test_the_page_asks_again_until_it_is_over(begun, editor):
     fragment = {"HX-Request": "true", "HX-Target": "try"}
-    for state, words in [("waiting", "Wait for a place"), ("installing", "Install the packages")]:
+    for state, words in [("waiting", "Waiting for a free slot"), ("installing", "Install the packages")]:
         CodeTry.objects.update(state=state)
         page = text(editor.get(address(begun), headers=fragment))
         assert "every 2s" in page and words in page and "<title>" not in page

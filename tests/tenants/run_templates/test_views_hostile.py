@@ -189,7 +189,9 @@ def test_a_hostile_link_is_answered(value, tab, open_form):  # noqa: F811
         answer = client.get(
             address, {f"{PARAMETERS}{name}": value, "extra": value, "run_name": value, "tab": tab}
         )
-        assert answer.status_code == 200
+        editor = answer.context["editor"]
+        assert {f"{PARAMETERS}x", f"{PARAMETERS}y"} < {view.field.path for view in editor.inputs}
+        assert (answer.context["tab"], 0 < len(editor.troubles) <= 3) == (tab, True)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from django.urls import reverse
 from factories import make_grant, make_member, make_template, make_template_run
 
 from orgs.audit.models import AuditEvent
+from orgs.users.models import Actor
 from tenants.agent import run_endings
 from tenants.models import Tenant
 from tenants.run_templates import actions
@@ -483,6 +484,22 @@ def test_failed_run_says_why_and_leads_back_to_the_filled_form(template, operato
     assert reason in page
     assert f"{url('run', template)}?from={run.number}" in page
     assert "every 1s" not in page
+
+
+@pytest.mark.parametrize("state", ["queued", "preparing", "starting", "running", "completed"])
+def test_a_run_that_waits_says_why_beside_its_state(state, template, operator, as_user):
+    reason = "Waiting for another run to finish."
+    run = make_template_run(template, person=operator, state=state, state_reason=reason)
+    client = as_user(operator)
+    pages = [run.get_absolute_url(), url("detail", template), url("history", template)]
+    is_shown = state in ("queued", "preparing", "starting")
+    assert [reason in texts(client.get(page)) for page in pages] == [is_shown] * 3
+
+
+def test_a_run_that_is_to_stop_waits_for_nothing(template, operator, as_user):
+    run = make_template_run(template, person=operator, state_reason="Waiting: the disk is full.")
+    actions.cancel_run(run=run, by=Actor(operator))
+    assert "Waiting" not in texts(as_user(operator).get(run.get_absolute_url()))
 
 
 def test_a_run_that_was_stopped_by_itself_says_why(template, operator, owner, as_user):

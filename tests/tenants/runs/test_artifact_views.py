@@ -84,7 +84,8 @@ def test_a_picture_is_one_of_its_own_kind(browser_of, server, tenant):
 @pytest.mark.parametrize("kind", ["image", "csv", "json", "markdown", "nonsense"])
 def test_html_under_another_name_is_not_sent(browser_of, server, tenant, kind):
     server.show(kind, base64.b64encode(b"<script>alert(1)</script>").decode())
-    assert browser_of.get(address(tenant)).status_code == 404
+    answer = browser_of.get(address(tenant))
+    assert (answer.status_code, b"alert(1)" in answer.content) == (404, False)
 
 
 @pytest.mark.parametrize("error", [TenantRefused(403, "No."), TenantUnreachable("Away.")])

@@ -24,7 +24,7 @@ def test_a_webhook_is_set_up_and_what_it_sent_is_listed(template, member, visits
     path = template.get_absolute_url() + "webhook/"
     page = visits.open(path, member, 1440, "light")
     page.get_by_label("Address").fill("https://hooks.example.org/in/abc")
-    page.get_by_label("Only when they fail").check()
+    page.get_by_label("Only runs that fail").check()
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_text("copy it now")).to_be_visible()
     assert problems(page) == []
