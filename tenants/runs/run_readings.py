@@ -16,8 +16,9 @@ from tenants.hosting.base import TenantNotFound, TenantRefused, TenantUnreachabl
 from tenants.runs.client import MAX_PAGE, TOO_LATE, Json, Run, Step, TenantClient, meta
 from tenants.runs.earlier_steps import origins_of
 from tenants.runs.run_values import RunReading
+from tenants.runs.step_pages import all_steps
 
-STEP_PAGES = 3  # of MAX_PAGE steps each
+READ_PAGES = 3  # of MAX_PAGE steps each
 PATIENCE = 40.0  # seconds for all calls together
 NEWEST = 20  # runs of a pipeline that are offered
 NOT_THERE = "There is no such run in this tenant, or you can't see it."
@@ -72,21 +73,11 @@ def read_runs(
 
 def _read(client: TenantClient, run_id: UUID, snapshots: dict[UUID, Json]) -> RunReading:
     run = replace(client.run(run_id, packages=True), id=run_id)  # links lead to what was asked for
-    steps = _steps(client, run)
+    steps = all_steps(client, run.id, run.project_id, READ_PAGES)
     if run.snapshot_id and run.snapshot_id not in snapshots:
         snapshots[run.snapshot_id] = _snapshot(client, run.snapshot_id)
-    unseen = len(steps) == STEP_PAGES * MAX_PAGE
+    unseen = len(steps) == READ_PAGES * MAX_PAGE
     return RunReading(run, tuple(steps), snapshots.get(run.snapshot_id, {}), _logged(client, run), unseen)
-
-
-def _steps(client: TenantClient, run: Run) -> list[Step]:
-    found: list[Step] = []
-    for page in range(1, STEP_PAGES + 1):
-        asked = client.steps(run.id, run.project_id, page=page)
-        found += asked
-        if len(asked) < MAX_PAGE:
-            break
-    return found
 
 
 def _snapshot(client: TenantClient, snapshot_id: UUID) -> Json:

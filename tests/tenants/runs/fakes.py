@@ -153,6 +153,19 @@ class FakeTenantClient:
         self.run_answers[str(run_id)]["metadata"] |= {"start_time": begin.isoformat(), "end_time": None}
         return [ids[fold] for fold in folds]
 
+    def many_steps(self, count, run_id=RUN_ID) -> str:
+        """Let the run have so many steps, each of which logged its number as AUC; the name of the last."""
+        step, node = churn("steps")["items"][0], churn("dag")["nodes"][0]
+        names = [f"step_{number:03}" for number in range(1, count + 1)]
+        nodes = [{**node, "node_id": name, "id": str(uuid4()), "name": name} for name in names]
+        self.dags[str(run_id)] |= {"nodes": nodes, "edges": []}
+        said = [{**step["metadata"], "run_metadata": {"auc": number}} for number in range(1, count + 1)]
+        self.step_answers[str(run_id)]["items"] = [
+            {**step, "id": str(uuid4()), "name": name, "metadata": more}
+            for name, more in zip(names, said, strict=True)
+        ]
+        return names[-1]
+
     def _asked(self, what: str) -> None:
         self.calls.append(what)
         if self.error:
