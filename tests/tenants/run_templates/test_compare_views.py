@@ -511,6 +511,22 @@ def test_ids_are_found_in_what_people_paste():
     assert len(ids_of([str(uuid4()) for _ in range(90)])[0]) == 20
 
 
+@pytest.mark.parametrize(
+    "rest",
+    ["/?view=artifacts&artifact={other}", "/steps/{other}/log/", "/#{other}", "?x=/runs/{other}/", ""],
+    ids=["query", "step", "anchor", "query-of-a-run", "plain"],
+)
+def test_of_the_address_of_a_run_it_is_the_run(rest):
+    run = uuid4()
+    address = f" https://x.test/o/acme/t/{uuid4()}/runs/{run}{rest.format(other=uuid4())}"
+    assert ids_of([address]) == ((run,), ())
+
+
+def test_an_id_in_a_query_alone_is_no_run():
+    text = f"https://x.test/o/acme/t/production/artifacts/?artifact={uuid4()}"
+    assert ids_of([text]) == ((), (text[:60],))
+
+
 def test_an_address_comes_back_as_it_was(rf):
     one, two = uuid4(), uuid4()
     query = f"run={one}&run={two}&rows=all&q=a+b&turn=steps&higher=x&lower=y"
