@@ -95,7 +95,8 @@ def _found(client, request, chosen: RunFilterForm, page: int = 1):
 @require_safe
 @tenant_view(TenantPermission.VIEW)
 def run_columns(request):
-    """Which metrics and parameters the list shows: those that its newest runs have. Three calls."""
+    """Which metrics and parameters the list shows: those that its newest runs have. Three calls, a few more of large
+    runs."""
     chosen, (ticked, _) = _filter(request), columns.parsed(request.GET.getlist("columns"))
     answer, trouble = _ask(
         request, lambda client: columns.offered(client, _found(client, request, chosen).page.items)

@@ -13,6 +13,7 @@ from tenants.run_templates.engine.base import Runner
 from tenants.run_templates.models import TemplateRun
 from tenants.runs.client import UNDER_WAY, Run, Step, TenantClient
 from tenants.runs.step_failures import reason_in, reason_of
+from tenants.runs.step_pages import all_steps
 
 State = TemplateRun.State
 REASON_LENGTH = 500
@@ -99,7 +100,7 @@ def close_run(run: TemplateRun, client: TenantClient, status: str, reason: str) 
 
 def close_steps(run: TemplateRun, client: TenantClient, status: str, reason: str) -> None:
     """No step of a dead process is running."""
-    for step in client.steps(run.zenml_run_id, run.template.project_id):
+    for step in all_steps(client, run.zenml_run_id, run.template.project_id):
         if step.status in UNDER_WAY:
             body: dict[str, Any] = {"status": status, "end_time": utc_now()}
             if status == "failed":
@@ -126,10 +127,10 @@ def why_it_failed(run: TemplateRun, client: TenantClient, seen: Run, runner: Run
 
     Of a step whose module can't be imported the server knows no reason.
     """
-    failed = [step for step in client.steps(run.zenml_run_id, run.template.project_id) if is_failed(step)]
-    if not failed:
+    steps = all_steps(client, run.zenml_run_id, run.template.project_id)
+    step = next(filter(is_failed, steps), None)
+    if step is None:
         return seen.reason
-    step = failed[0]
     words = reason_of(step.message, step.traceback).words
     words = words or reason_in(runner.output(run.pk)).words or seen.reason
     return f"The step {step.name} failed: {words}" if words else f"The step {step.name} failed."

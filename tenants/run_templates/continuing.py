@@ -27,16 +27,16 @@ from tenants.run_templates.document.parsed import Document, filled
 from tenants.run_templates.document.schema import Description, mapping, same
 from tenants.run_templates.engine.code import CodeError
 from tenants.run_templates.engine.layout import StepLook, look_at
-from tenants.runs.client import MAX_PAGE, Step, TenantClient
+from tenants.runs.client import Step, TenantClient
 from tenants.runs.dialects import SKIPS_SINCE, needs
 from tenants.runs.reading import RunPage
+from tenants.runs.step_pages import all_steps
 from zenpro_site.common.refusals import Refused
 
 from .models import CodeVersion, RunTemplate, TemplateRun
 
 ENDED_WELL = ("completed", "cached", "skipped")  # what ZenML takes over (ExecutionStatus.is_successful)
 CONTINUED = (TemplateRun.State.FAILED, TemplateRun.State.STOPPED)
-PAGES = 10  # of steps, 100 on each
 OUTPUTS = 100  # of one step that are looked at
 CHANGED = 3  # names of changed values in a sentence
 DIGESTS_KEPT = 3600  # seconds; of immutable code, so only room is saved by forgetting them
@@ -217,7 +217,8 @@ def look_back(run: TemplateRun, template: RunTemplate, client: TenantClient) -> 
     """
     _check(run, template)
     try:
-        seen, steps = client.run(run.zenml_run_id), _steps(client, run)
+        seen = client.run(run.zenml_run_id)
+        steps = all_steps(client, run.zenml_run_id, run.template.project_id)
     except TenantNotFound as error:
         raise NotContinued(
             f"{run} was deleted inside the tenant, and with it what its steps saved."
@@ -247,16 +248,6 @@ def _check(run: TemplateRun, template: RunTemplate) -> None:
         raise NotContinued(f"{run} ended before its first step: run it again with changes.")
     if refusal := refusal_of_version(tenant):
         raise NotContinued(refusal)
-
-
-def _steps(client: TenantClient, run: TemplateRun) -> list[Step]:
-    found: list[Step] = []
-    for page in range(1, PAGES + 1):
-        steps = client.steps(run.zenml_run_id, run.template.project_id, page)
-        found += steps
-        if len(steps) < MAX_PAGE:
-            break
-    return found
 
 
 def _upstream(step: Step, schema: Description) -> frozenset[str]:

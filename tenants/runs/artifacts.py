@@ -148,7 +148,7 @@ def open_artifacts(
     them the first there is."""
     known = dict(page.details)
     row = next((row for row in page.steps if row.name == step and row.id), None)
-    if row and row.name not in known:  # the answer with all steps holds a hundred
+    if row and row.name not in known:  # so many are not read for a page
         known[row.name] = client.step(row.id)
     groups = artifacts_of(known.values())
     wanted = identifier(artifact)

@@ -365,9 +365,10 @@ class TenantClient:
         return step_of(self.call("GET", f"/steps/{checked_id(step_id)}"))
 
     def steps_of_runs(
-        self, run_ids: list[Id], project: Id | None, names: list[str] | None = None
+        self, run_ids: list[Id], project: Id | None, names: list[str] | None = None, page: int = 1
     ) -> list[Step]:
-        """Steps of several runs in the order they started, those called `names` or all; at most 100 in one call.
+        """Steps of several runs in the order they started, those called `names` or all; at most 100, more on the next
+        page.
 
         `oneof:` takes a JSON list (zenml/models/v2/base/filter.py, 0.98); a step says its run in
         metadata.pipeline_run_id.
@@ -376,7 +377,7 @@ class TenantClient:
         name = f"oneof:{json.dumps(names)}" if names else None
         answer = self.call(
             "GET", "/steps", pipeline_run_id=f"oneof:{runs}", name=name, project=project, hydrate=True,
-            size=MAX_PAGE, sort_by="asc:start_time",
+            size=MAX_PAGE, sort_by="asc:start_time", page=page,
         )  # fmt: skip
         return page_of(answer, step_of).items
 

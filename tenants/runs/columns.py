@@ -11,10 +11,12 @@ from tenants.hosting.base import TenantError
 from tenants.runs.client import MAX_PAGE, Run, Step, TenantClient, meta
 from tenants.runs.earlier_steps import with_earlier_results
 from tenants.runs.reading import Hide, numbers
+from tenants.runs.step_pages import paged
 
 METRIC, PARAMETER = "metric", "parameter"
 MOST = 5  # columns; with 20 runs a page that is what one call for steps can answer
 LOOKED_AT = 3  # runs whose metrics and parameters are offered
+OFFERED_PAGES = 5  # of their steps, MAX_PAGE on each
 OFFERED = 200
 KEY_LENGTH = 300
 SHOWN_LENGTH = 40  # characters of a value
@@ -127,13 +129,18 @@ def shown(column: RunColumn, value: Any) -> ColumnValue:
 
 
 def offered(client: TenantClient, runs: list[Run]) -> list[RunColumn]:
-    """Metrics and parameters of the first of these runs, in the order of kinds, steps and names. One call."""
+    """Metrics and parameters of the first of these runs, in the order of kinds, steps and names.
+
+    One call where they have up to 99 steps together, and one more for every 100 after that, at most OFFERED_PAGES; and
+    one or more where steps were taken over.
+    """
     runs = runs[:LOOKED_AT]
     if not runs:
         return []
-    steps = client.steps_of_runs([run.id for run in runs], runs[0].project_id)
+    ids, project = [run.id for run in runs], runs[0].project_id
+    steps = paged(lambda page: client.steps_of_runs(ids, project, page=page), OFFERED_PAGES)
     found = {column for run in runs for column in _columns("", run.metadata, {})}
-    ran = with_earlier_results(client, runs[0].project_id, steps)
+    ran = with_earlier_results(client, project, steps)
     found |= {column for step in ran for column in _columns(step.name, step.metadata, step.parameters)}
     return sorted(column for column in found if _column(column.key) == column)[:OFFERED]
 

@@ -29,6 +29,7 @@ from tenants.runs.earlier_steps import is_handed_on, with_earlier_results
 from tenants.runs.fan_outs import in_natural_order
 from tenants.runs.step_failures import Reason, reason_of
 from tenants.runs.step_logs import LogChoice, LogPane, read_log
+from tenants.runs.step_pages import all_steps
 from zenpro_site.common.ui import duration
 
 PAGE_SIZE = 20
@@ -190,7 +191,7 @@ class StepRow:
 
 @dataclass(frozen=True)
 class RunPage:
-    """Everything the page of one run shows, from two to four answers of its server."""
+    """Everything the page of one run shows, from two to four answers of its server, and one more for every 100 steps."""
 
     run: Run
     steps: list[StepRow]
@@ -293,7 +294,7 @@ def open_run(
     failed = any(row.status == "failed" for row in rows)
     known = {}
     if details or failed or not run.in_progress:
-        known = {step.name: step for step in client.steps(run_id, run.project_id)}
+        known = {step.name: step for step in all_steps(client, run_id, run.project_id)}
         rows = [replace(row, message=known[row.name].message) if row.name in known else row for row in rows]
     edges = step_edges(dag, known.values())
     rows = _in_order(rows, edges)

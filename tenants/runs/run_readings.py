@@ -8,6 +8,7 @@ added; and one for every 100 steps that were taken over from runs that are not c
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from uuid import UUID
 
@@ -16,10 +17,12 @@ from tenants.hosting.base import TenantNotFound, TenantRefused, TenantUnreachabl
 from tenants.runs.client import MAX_PAGE, TOO_LATE, Json, Run, Step, TenantClient, meta
 from tenants.runs.earlier_steps import origins_of
 from tenants.runs.run_values import RunReading
+from tenants.runs.step_pages import all_steps
 
-STEP_PAGES = 3  # of MAX_PAGE steps each
+READ_PAGES = 3  # of MAX_PAGE steps each
 PATIENCE = 40.0  # seconds for all calls together
 NEWEST = 20  # runs of a pipeline that are offered
+NONE_BEFORE = "There is no earlier run of this pipeline that you can see. Add a run to compare it with."
 NOT_THERE = "There is no such run in this tenant, or you can't see it."
 HIDDEN = (HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND)
 
@@ -72,21 +75,11 @@ def read_runs(
 
 def _read(client: TenantClient, run_id: UUID, snapshots: dict[UUID, Json]) -> RunReading:
     run = replace(client.run(run_id, packages=True), id=run_id)  # links lead to what was asked for
-    steps = _steps(client, run)
+    steps = all_steps(client, run.id, run.project_id, READ_PAGES)
     if run.snapshot_id and run.snapshot_id not in snapshots:
         snapshots[run.snapshot_id] = _snapshot(client, run.snapshot_id)
-    unseen = len(steps) == STEP_PAGES * MAX_PAGE
+    unseen = len(steps) == READ_PAGES * MAX_PAGE
     return RunReading(run, tuple(steps), snapshots.get(run.snapshot_id, {}), _logged(client, run), unseen)
-
-
-def _steps(client: TenantClient, run: Run) -> list[Step]:
-    found: list[Step] = []
-    for page in range(1, STEP_PAGES + 1):
-        asked = client.steps(run.id, run.project_id, page=page)
-        found += asked
-        if len(asked) < MAX_PAGE:
-            break
-    return found
 
 
 def _snapshot(client: TenantClient, snapshot_id: UUID) -> Json:
@@ -144,9 +137,27 @@ def offered(client: TenantClient, run_id: UUID) -> list[Run]:
 
 
 def previous(client: TenantClient, run_id: UUID) -> UUID | None:
-    """The run it repeats, else the last run of its pipeline before it."""
+    """The run it repeats, else the last run of its pipeline before it; None when the person sees none. Two calls.
+
+    Raises TenantNotFound and what TenantClient.runs raises.
+    """
     run = client.run(run_id)
     if run.original_run_id:
         return run.original_run_id
-    earlier = [one for one in siblings(client, run) if one.index < run.index]
-    return max(earlier, key=lambda one: one.index).id if earlier else None
+    if run.created is None or run.project_id is None or run.pipeline_id is None:
+        return None
+    filters = {"pipeline_id": run.pipeline_id, "created": _until(run.created)}
+    found = client.runs(run.project_id, size=NEWEST, **filters).items
+    earlier = [one for one in found if one.id != run.id and one.created and _place(one) < _place(run)]
+    return max(earlier, key=_place).id if earlier else None
+
+
+def _until(moment: datetime) -> str:
+    """The filter for what was created in this second or before. Servers compare with UTC, and take no fraction of a
+    second (FILTERING_DATETIME_FORMAT in zenml/constants.py, 0.98): runs of one second are told apart by _place."""
+    return f"lt:{moment.astimezone(UTC) + timedelta(seconds=1):%Y-%m-%d %H:%M:%S}"
+
+
+def _place(run: Run) -> tuple[datetime, int]:
+    """Where it is among the runs of its pipeline, by time."""
+    return run.created, run.index

@@ -110,8 +110,8 @@ class SharedClient:
     def run_dag(self, run_id: UUID) -> Json:
         return self._get(self.client.run_dag, run_id)
 
-    def steps(self, run_id: UUID, project: UUID | None = None) -> list[Step]:
-        return self._get(self.client.steps, run_id, project)
+    def steps(self, run_id: UUID, project: UUID | None = None, page: int = 1) -> list[Step]:
+        return self._get(self.client.steps, run_id, project, page)
 
     def steps_by_ids(self, step_ids: tuple[UUID, ...], project: UUID) -> list[Step]:
         return self._get(self.client.steps_by_ids, step_ids, project)

@@ -26,6 +26,8 @@ CHOSEN = 50  # metrics whose direction was chosen
 NAME = 250
 FOLDED = frozenset({"packages"})  # until someone opens it
 UUID_IN = re.compile(r"[0-9a-fA-F]{8}(?:-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}")
+RUN_IN = re.compile(f"/runs/({UUID_IN.pattern})")
+QUERY = re.compile(r"[?#]")
 
 
 @dataclass(frozen=True)
@@ -86,12 +88,18 @@ def ids_of(texts: Iterable[str]) -> tuple[tuple[UUID, ...], tuple[str, ...]]:
     """The ids in these texts, each an id or the address of a run, once each; and texts that hold none."""
     found, wrong = [], []
     for text in [*texts][:READ]:
-        ids = UUID_IN.findall(text[:2000])
-        if ids:
-            found.append(UUID(ids[-1]))
+        if run_id := _run_in(text[:2000]):
+            found.append(run_id)
         elif text.strip():
             wrong.append(line(text, 60))
     return tuple(dict.fromkeys(found)), tuple(wrong)
+
+
+def _run_in(text: str) -> UUID | None:
+    """An address names its run after /runs/; what follows, and the query, may name an artifact or a step."""
+    path = QUERY.split(text, 1)[0]
+    ids = RUN_IN.findall(path)[:1] or UUID_IN.findall(path)[-1:]
+    return UUID(ids[0]) if ids else None
 
 
 # -- secrets

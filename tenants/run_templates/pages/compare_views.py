@@ -22,8 +22,8 @@ from tenants.run_templates.pages.compare_page import (
 )
 from tenants.runs.comparison import FEWEST, MOST
 from tenants.runs.comparison import compare as side_by_side
-from tenants.runs.reading import ask
-from tenants.runs.run_readings import RunReadings, offered, previous, read_runs
+from tenants.runs.reading import Trouble, ask
+from tenants.runs.run_readings import NONE_BEFORE, RunReadings, offered, previous, read_runs
 from zenpro_site.common.htmx import render_partial
 
 
@@ -36,13 +36,18 @@ def compare(request):
         if not wrong:
             return _to(request, choice, (*choice.ids, *more))
         choice = replace(choice, wrong=wrong)
-    if request.GET.get("with") == "previous" and len(choice.ids) == 1:
+    if request.GET.get("with") == "previous" and len(choice.ids) == 1 and not choice.wrong:
         return _with_previous(request, choice)
     refusal = _refusal(choice)
     found, trouble = (None, None) if refusal else _read(request, choice)
+    return _page(request, choice, refusal, found, trouble)
+
+
+def _page(request, choice: CompareChoice, refusal: str, found: RunReadings | None, trouble: Trouble | None):
     context = {"tenant": request.tenant, "choice": choice, "trouble": trouble, **_rights(request)}
     context |= {"refusal": refusal, "fewest": FEWEST, "most": MOST, "compare_url": request.path}
-    context |= _shown(request, choice, found) if found else _offered(request, choice)
+    if not trouble:
+        context |= _shown(request, choice, found) if found else _offered(request, choice)
     status = 400 if choice.wrong or len(choice.ids) > MOST else 200
     return render_partial(request, "run_templates/compare.html#comparison", context, status=status)
 
@@ -133,9 +138,11 @@ def _rights(request) -> dict[str, bool]:
 
 
 def _with_previous(request, choice: CompareChoice):
-    """Beside the run it repeats, or the one before it; alone when there is none or the server does not say."""
-    earlier, _ = _ask(request, lambda client: previous(client, choice.ids[0]))
-    return _to(request, choice, (earlier, *choice.ids) if earlier else choice.ids)
+    """Beside the run it repeats, or the one before it; alone, with the reason, when the server names none."""
+    earlier, trouble = _ask(request, lambda client: previous(client, choice.ids[0]))
+    if earlier:
+        return _to(request, choice, (earlier, *choice.ids))
+    return _page(request, choice, "" if trouble else NONE_BEFORE, None, trouble)
 
 
 def _to(request, choice: CompareChoice, ids):

@@ -108,7 +108,10 @@ def chosen_metrics(keys: Sequence[str]) -> tuple[RunColumn, ...]:
 def read_history(
     client: TenantClient, project: UUID, ids: Sequence[UUID], wanted: Sequence[RunColumn]
 ) -> MetricHistory:
-    """Three calls for up to RUNS runs, newest first; none when there are none. Without `wanted` the likeliest metrics."""
+    """Three calls for up to RUNS runs, newest first, and a few more for large ones; none when there are none.
+
+    Without `wanted` the likeliest metrics.
+    """
     if not ids:
         return MetricHistory()
     among = f"oneof:{json.dumps([str(one) for one in ids])}"

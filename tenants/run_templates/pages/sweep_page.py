@@ -126,7 +126,8 @@ class SweepMetrics:
 
 
 def read_metrics(client: TenantClient, project: UUID, ids: list[str], wanted: str) -> SweepMetrics:
-    """Three calls for all runs of a sweep, and one or more where steps were taken over; none while none of them has begun. `wanted`: key of a metric, or ""."""
+    """Three calls for all runs of a sweep, and a few more for large ones or where steps were taken over; none while
+    none of them has begun. `wanted`: key of a metric, or ""."""
     if not ids:
         return SweepMetrics()
     found = client.runs(project, size=len(ids), id=f"oneof:{json.dumps(ids)}").items

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 from uuid import uuid4
 
 from tenants.hosting.base import TenantConflict, TenantNotFound, TenantRefused
-from tenants.runs.client import ListPage
+from tenants.runs.client import MAX_PAGE, ListPage
 
 # Python finds this module before any installed ZenML, because -m looks into the working directory first.
 RUNNER = """
@@ -105,7 +105,7 @@ class FakeTenant:
     def steps(self, run_id, project=None, page=1):
         if self.down:
             raise self.down
-        return self.step_rows
+        return self.step_rows[(page - 1) * MAX_PAGE : page * MAX_PAGE]
 
     def update_step(self, step_id, body):
         self._called("update_step")

@@ -8,6 +8,7 @@ from concurrent.futures import Executor, Future
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from uuid import uuid4
 
 import pytest
@@ -591,6 +592,18 @@ def test_a_failed_step_is_named(loop, run, server):
     kill(run)
     ticks(loop, lambda: fresh(run).has_ended)
     assert state(run) == ("failed", "The step train failed: AUC is too low.")
+
+
+def test_steps_beyond_the_first_hundred_end_and_say_why_too(run, server):
+    for number in range(100):
+        server.add_step(f"fold_{number}", "completed")
+    server.add_step("report", "running")
+    run_endings.close_steps(run, server, "failed", "It was killed.")
+    assert server.step_rows[100].status == "failed"
+    server.step_rows[100].message = "AUC is too low."
+    seen, silent = SimpleNamespace(reason=""), SimpleNamespace(output=lambda number: [])
+    why = run_endings.why_it_failed(run, server, seen, silent)
+    assert why == "The step report failed: AUC is too low."
 
 
 def test_what_a_step_left_running_is_ended(loop, run, server, here):

@@ -19,7 +19,7 @@ from tenants.run_templates.document.drafts import examined, like
 from tenants.run_templates.document.parsed import Document
 from tenants.run_templates.models import TemplateRun
 from tenants.run_templates.pages.compare_page import CompareChoice, ids_of
-from tenants.runs.run_readings import NOT_THERE, PATIENCE, read_runs
+from tenants.runs.run_readings import NONE_BEFORE, NOT_THERE, PATIENCE, read_runs
 from tests.tenants.runs.fakes import RUN_ID, churn
 
 pytestmark = pytest.mark.any_database
@@ -217,10 +217,33 @@ def test_a_run_is_compared_with_the_one_before_it(look, server, tenant):
     server.add_run(index=3)
     answer = look(made, **{"with": "previous"})
     assert answer.url == f"{page_of(tenant)}?run={RUN_ID}&run={made}"
-    first = look(RUN_ID, **{"with": "previous"})
-    assert first.url == f"{page_of(tenant)}?run={RUN_ID}"
     server.run_answers[str(made)]["resources"]["original_run"] = {"id": str(RUN_ID)}
     assert look(made, **{"with": "previous"}).url == answer.url
+
+
+def test_a_run_that_is_not_among_the_newest_has_one_before_it_too(look, server, tenant):
+    """However many came after it; of runs made in the same second the one with the number before."""
+    made = [other_run(server, name=f"run {n}", created=f"2026-11-01T10:00:{n // 2:02}.5") for n in range(40)]
+    for number, run_id in enumerate(made):
+        server.run_answers[str(run_id)]["body"]["index"] = 10 + number
+    server.run_answers = {str(one): server.run_answers[str(one)] for one in reversed(made)}  # newest first
+    for place in (8, 9):
+        answer = look(made[place], **{"with": "previous"})
+        assert answer.url == f"{page_of(tenant)}?run={made[place - 1]}&run={made[place]}"
+    assert server.filters[-1]["created"] == "lt:2026-11-01 10:00:05"
+    assert server.calls == ["run", "runs"] * 2
+
+
+def test_that_no_run_was_before_it_is_said(look, server):
+    server.add_run(index=2, created="2026-11-27T10:00:00")
+    answer = look(RUN_ID, **{"with": "previous"})
+    assert answer.status_code == 200
+    assert NONE_BEFORE in answer.content.decode()
+    assert "Add run" in answer.content.decode()
+    server.error = TenantUnreachable("It is away.")
+    page = look(RUN_ID, **{"with": "previous"}).content.decode()
+    assert "does not answer" in page
+    assert NONE_BEFORE not in page
 
 
 def test_the_page_of_a_run_leads_here(tenant, developer, as_user, server, template):
@@ -486,6 +509,22 @@ def test_ids_are_found_in_what_people_paste():
     assert found == ((one, two), ())
     assert ids_of(["no", "\x00"]) == ((), ("no", ""))
     assert len(ids_of([str(uuid4()) for _ in range(90)])[0]) == 20
+
+
+@pytest.mark.parametrize(
+    "rest",
+    ["/?view=artifacts&artifact={other}", "/steps/{other}/log/", "/#{other}", "?x=/runs/{other}/", ""],
+    ids=["query", "step", "anchor", "query-of-a-run", "plain"],
+)
+def test_of_the_address_of_a_run_it_is_the_run(rest):
+    run = uuid4()
+    address = f" https://x.test/o/acme/t/{uuid4()}/runs/{run}{rest.format(other=uuid4())}"
+    assert ids_of([address]) == ((run,), ())
+
+
+def test_an_id_in_a_query_alone_is_no_run():
+    text = f"https://x.test/o/acme/t/production/artifacts/?artifact={uuid4()}"
+    assert ids_of([text]) == ((), (text[:60],))
 
 
 def test_an_address_comes_back_as_it_was(rf):

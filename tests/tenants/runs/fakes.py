@@ -153,6 +153,19 @@ class FakeTenantClient:
         self.run_answers[str(run_id)]["metadata"] |= {"start_time": begin.isoformat(), "end_time": None}
         return [ids[fold] for fold in folds]
 
+    def many_steps(self, count, run_id=RUN_ID) -> str:
+        """Let the run have so many steps, each of which logged its number as AUC; the name of the last."""
+        step, node = churn("steps")["items"][0], churn("dag")["nodes"][0]
+        names = [f"step_{number:03}" for number in range(1, count + 1)]
+        nodes = [{**node, "node_id": name, "id": str(uuid4()), "name": name} for name in names]
+        self.dags[str(run_id)] |= {"nodes": nodes, "edges": []}
+        said = [{**step["metadata"], "run_metadata": {"auc": number}} for number in range(1, count + 1)]
+        self.step_answers[str(run_id)]["items"] = [
+            {**step, "id": str(uuid4()), "name": name, "metadata": more}
+            for name, more in zip(names, said, strict=True)
+        ]
+        return names[-1]
+
     def _asked(self, what: str) -> None:
         self.calls.append(what)
         if self.error:
@@ -233,12 +246,13 @@ class FakeTenantClient:
         steps = [step for answer in self.step_answers.values() for step in answer["items"]]
         return step_of(self._known({step["id"]: step for step in steps}, step_id))
 
-    def steps_of_runs(self, run_ids, project, names=None):
+    def steps_of_runs(self, run_ids, project, names=None, page=1):
         self._asked("steps_of_runs")
         answers = [(str(run), step) for run in run_ids for step in self.step_answers[str(run)]["items"]]
         for run, step in answers:
             step["metadata"]["pipeline_run_id"] = run
-        return [step_of(copy.deepcopy(step)) for _, step in answers if not names or step["name"] in names]
+        found = [step for _, step in answers if not names or step["name"] in names]
+        return [step_of(copy.deepcopy(step)) for step in found[(page - 1) * MAX_PAGE : page * MAX_PAGE]]
 
     def step_logs(self, step_id, source="step"):
         self._asked("step_logs")
@@ -324,7 +338,10 @@ class FakeTenantClient:
 
 
 def _matches(raw: dict, filters: dict) -> bool:
-    """By name and status; the other filters are for the real server."""
+    """By name, status and the time before which it was created; the other filters are for the real server."""
+    before = filters.get("created")
+    if before and raw["body"]["created"].replace("T", " ") >= before.removeprefix("lt:"):
+        return False
     status, name = filters.get("status"), filters.get("name", "contains:")
     return status in (None, f"equals:{raw['body']['status']}") and name.partition(":")[2] in raw["name"]
 

@@ -95,8 +95,8 @@ def test_an_artifact_that_is_gone_leaves_the_list(client):
     assert found.group.saved
 
 
-def test_a_step_beyond_the_first_hundred_is_asked_for(client, monkeypatch):
-    monkeypatch.setattr(client, "steps", lambda run, project=None: [])
+def test_a_step_beyond_those_that_were_read_is_asked_for(client, monkeypatch):
+    monkeypatch.setattr(client, "steps", lambda run, project=None, page=1: [])
     found = opened(client, "build_features")
     assert found.group.step == "build_features"
     assert "step" in client.calls

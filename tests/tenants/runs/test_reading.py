@@ -10,6 +10,7 @@ from tenants.run_templates import origin
 from tenants.runs import reading as runs
 from tenants.runs import step_logs
 from tenants.runs.client import LogLine, TenantClient, run_of, step_of
+from tenants.runs.shared_looks import SharedClient, SharedLooks
 from tests.tenants.runs.fakes import RUN_ID, FakeTenantClient, churn, connect_to
 
 
@@ -239,6 +240,15 @@ def test_configuration_lists_every_step_with_its_parameters(client):
 def test_metrics_of_a_real_run(client):
     found = {(step, name) for step, name, _ in runs.open_run(client, RUN_ID, details=True).metrics}
     assert ("evaluate", "auc") in found
+
+
+@pytest.mark.parametrize("count, calls", [(99, 1), (101, 2)])
+def test_all_steps_of_a_long_run_say_what_they_logged(client, count, calls):
+    last = client.many_steps(count)
+    shared = SharedClient(client, "circle", looks=SharedLooks())
+    page = runs.open_run(shared, RUN_ID, output=False)
+    assert page.metrics[-1] == (last, "auc", count)
+    assert client.calls.count("steps") == calls
 
 
 def test_rerun_is_found_in_its_own_tenant_only(org, owner):

@@ -271,6 +271,19 @@ def test_chooser_offers_what_the_newest_runs_have(looks, server):
     assert server.calls == ["projects", "runs", "steps_of_runs"]
 
 
+@pytest.mark.parametrize("steps, calls", [(33, 1), (40, 2), (700, columns.OFFERED_PAGES)])
+def test_metrics_of_the_last_of_many_steps_are_offered(server, steps, calls):
+    others = [server.add_run(name=f"run {number}") for number in range(2)]
+    for run_id in (RUN_ID, *others):
+        server.many_steps(steps, run_id)
+    last = server.step_answers[str(others[-1])]["items"][-1]
+    last["metadata"] = {**last["metadata"], "run_metadata": {"precision": 0.9}}
+    found = columns.offered(server, [server.run(one) for one in (RUN_ID, *others)])
+    wanted = columns.RunColumn("metric", last["name"], "precision")
+    assert (wanted in found) is (steps < 700)
+    assert server.calls.count("steps_of_runs") == calls
+
+
 def test_chooser_says_why_it_is_empty(looks, server):
     server.run_answers = {}
     assert "no metrics and no parameters" in looks("run_columns").content.decode()
