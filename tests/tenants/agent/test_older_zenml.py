@@ -45,7 +45,7 @@ def test_runs_of_an_older_server_are_read_and_run_again(site, here, template):  
     check_values(client, done, site.source_run)
     check_end(client, killed)
     with pytest.raises(NotContinued, match=r"needs ZenML 0\.94 or later; .* has 0\.85\.0"):
-        continued_with({}, killed, template, client)
+        continued_with({}, killed, template, client, by.person)
 
 
 def check_pages(client, tenant):

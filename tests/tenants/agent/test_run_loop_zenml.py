@@ -352,6 +352,7 @@ def test_a_failed_run_is_continued_and_what_completed_is_not_run_again(template,
             failed,
             failed.template,
             client,
+            by.person,
         )
         done = ended(queue_run(template=template, configuration=document, by=by, continues=plan))
     assert (done.state, done.state_reason) == ("completed", ""), runner.chosen().output(done.pk)
