@@ -69,13 +69,12 @@ def may_reach(host: str, address: str) -> bool:
 def is_inner(address: str) -> bool:
     """Is it anything but an address of the public internet? Also those that only wrap one that is not."""
     found = ip_address(address.partition("%")[0])
-    return not all(one.is_global and not one.is_multicast for one in (found, *_wrapped(found))) or _is_odd(
-        found
-    )
+    is_public = all(one.is_global and not one.is_multicast for one in (found, *_wrapped(found)))
+    return _is_odd(found) or not is_public
 
 
 def _is_odd(found: IPv4Address | IPv6Address) -> bool:
-    """Of IPv6, is it outside of what is given to the internet? Old forms and those of one network are no one's there."""
+    """Is it an IPv6 address outside of those that the internet uses, such as an old form or one of a single network?"""
     return found.version == 6 and not (found in PUBLIC or found in TRANSLATED or found.ipv4_mapped)
 
 

@@ -33,8 +33,9 @@ def take_secrets():
 
 
 def forget_interrupted(address):
-    """Requests that the last server of this database was killed in. Whoever repeats one would be told for ever that it is
-    being worked on (ZenML 0.98, zen_server/request_management.py: 429 until it is completed), and their run would fail.
+    """Forget requests during which the last server of this database was killed. Whoever repeats one would be told for
+    ever to try again later (ZenML 0.98, zen_server/request_management.py: 429 until it is completed), and their run
+    would fail.
     """
     path, until = address.removeprefix("sqlite:///"), time.monotonic() + PATIENCE
     if not os.path.isfile(path):
