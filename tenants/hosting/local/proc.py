@@ -23,6 +23,16 @@ def cpu_seconds(pid: int | None) -> float:
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
+def commands() -> dict[int, tuple[int, list[str]]]:
+    """{pid: (its parent, its command line)} of every process we may look at; a kernel's thread has an empty one."""
+    found = {}
+    for pid, (parent, _) in _read_all():
+        with suppress(OSError):
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[:-1]
+            found[pid] = (parent, [os.fsdecode(word) for word in words])
+    return found
+
+
 def _read_all() -> Iterator[tuple[int, tuple[int, int]]]:
     """(pid, (its parent, ticks used)) of every process."""
     for path in Path("/proc").glob("[0-9]*/stat"):

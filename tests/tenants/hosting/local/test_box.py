@@ -197,10 +197,39 @@ while not os.path.exists(sys.argv[1]): time.sleep(0.01)
 """
     beat = place / "mine" / "beat"
     python(kind, walls_of(place), place / "nowhere", script, beat)
+    assert is_still(beat)
+
+
+def test_a_box_that_lost_its_keeper_is_ended_and_one_that_has_it_lives(place):
+    """As when a keeper is killed before bubblewrap asked the kernel to end with it."""
+    beating = "import sys, time\nwhile True:\n    open(sys.argv[1], 'a').write('x'); time.sleep(0.02)"
+    command = [PYTHON, "-I", "-c", beating, str(place / "mine" / "lost")]
+    argv = [
+        word for word in box.bubblewrap(walls_of(place), place / "nowhere") if word != "--die-with-parent"
+    ]
+    with subprocess.Popen(["/bin/sh", "-c", '"$@" & wait', "sh", *argv, *command]) as lost:
+        eventually((place / "mine" / "lost").exists, 60)
+        lost.kill()
+    command[-1] = str(place / "mine" / "kept")
+    order = box.document("", command, {}, place / "nowhere", walls_of(place), IsolationKind.BUBBLEWRAP)
+    with subprocess.Popen(box.launcher("-"), stdin=subprocess.PIPE, env={}, text=True) as kept:
+        kept.stdin.write(json.dumps(order))
+        kept.stdin.close()
+        eventually((place / "mine" / "kept").exists, 60)
+        assert box.end_lost() > 0
+        eventually(lambda: is_still(place / "mine" / "lost"), 60)
+        assert not is_still(place / "mine" / "kept")
+        kept.terminate()
+
+
+def is_still(beat, beats=10):
+    """Whether nobody writes any more; someone who lives would have written several times."""
     size = beat.stat().st_size
-    for _ in range(10):
-        time.sleep(0.03)  # more than one beat each: somebody who lives would have written
-        assert beat.stat().st_size == size
+    for _ in range(beats):
+        time.sleep(0.03)
+        if beat.stat().st_size != size:
+            return False
+    return True
 
 
 @pytest.mark.parametrize("kind", IsolationKind)
