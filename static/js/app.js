@@ -254,6 +254,21 @@ on("click", "[data-reveal]", (button) => {
   swapIcon(button, shown ? "eye-off" : "eye");
 });
 
+// After a redirect htmx exchanges the body alone: the styles and scripts that the new page names come along.
+const names = (part) => part.getAttribute(part.matches("link") ? "href" : "src");
+function takeOver(html) {
+  const has = new Set([...document.head.querySelectorAll("link, script")].map(names));
+  const parts = new DOMParser().parseFromString(html, "text/html").head.querySelectorAll("link[rel=stylesheet], script[src]");
+  for (const part of [...parts].filter((one) => !has.has(names(one)))) {
+    const made = document.createElement(part.localName); // a script that was parsed would never run
+    for (const { name, value } of part.attributes) made.setAttribute(name, value);
+    document.head.append(made);
+  }
+}
+document.addEventListener("htmx:beforeSwap", ({ detail }) => {
+  if (detail.target === document.body) takeOver(detail.serverResponse);
+});
+
 // What the server says below a field is also said by the field
 const markField = (marks) => {
   const field = $(marks.dataset.marks);

@@ -2,6 +2,7 @@
 
 import pytest
 from django.test import Client
+from django.urls import reverse
 from factories import make_member, make_org, make_tenant
 from playwright.sync_api import expect
 
@@ -132,3 +133,20 @@ def test_a_refused_change_says_so(signed_in, ada):
                        "htmx.process(document.querySelector('#try'))")  # fmt: skip
     signed_in.click("#try")
     signed_in.get_by_text("This is gone.").wait_for()
+
+
+HEAD = """() => [...document.head.querySelectorAll("link[rel=stylesheet], script[src]")]
+    .map((part) => part.href || part.src)"""
+MOVE = 'path => htmx.ajax("GET", path, { target: "body" })'  # what htmx does after a redirect
+
+
+def test_a_page_that_htmx_moves_to_brings_its_styles_and_scripts(ada, visits):
+    home, access = reverse("orgs:home", args=["acme-ai"]), reverse("matrix:grid", args=["acme-ai"])
+    straight = visits.open(access, ada)
+    page = visits.open(home, ada)
+    named = set(straight.evaluate(HEAD))
+    assert not named <= set(page.evaluate(HEAD))
+    page.evaluate(MOVE, access)
+    expect(page.get_by_role("heading", name="Access", exact=True)).to_be_visible()
+    assert named <= set(page.evaluate(HEAD))
+    page.wait_for_function("() => [...document.styleSheets].some((one) => one.href?.includes('matrix'))")
