@@ -34,10 +34,10 @@ from tenants.runs.reading import (
 )
 from tenants.runs.run_context import artifacts_context, found_step, steps_context, with_frame
 from tenants.runs.saved_views import views_of
-from tenants.runs.seen import seen_of
+from tenants.runs.seen import list_seen, seen_of
 from tenants.runs.shared_looks import SharedClient, circle_of
 from tenants.runs.step_logs import LogChoice
-from zenpro_site.common.htmx import render_partial, wants
+from zenpro_site.common.htmx import has_seen, render_partial, render_watched, wants
 
 VIEWS = ("graph", "configuration", "metrics", "artifacts")
 MAX_PAGE = 100_000
@@ -77,7 +77,9 @@ def runs(request):
         "repeatable": repeatable(tenant, [run.id for run in shown], request.tenant_permissions),
         **_rights(request),
     }
-    return render_partial(request, "runs/runs.html#runs", context)
+    return render_watched(
+        request, "runs/runs.html#runs", context, list_seen(context, request.tenant_permissions)
+    )
 
 
 def _listed(client, request, chosen: RunFilterForm, wanted):
@@ -220,12 +222,12 @@ def run_detail(request, run):
             return redirect(f"{request.path}{found}")
         answer["page"] = with_origins(answer["page"], rerun)
         seen = seen_of(answer["page"], rerun, view, request.tenant_permissions)
-        if wants(request, "run") and request.GET.get("seen") == seen:
+        if has_seen(request, "run", seen):
             return HttpResponse(status=204)
         context |= {"rerun": rerun, "seen": seen, **printed_by(rerun), **_run(request, **answer)}
         context |= next_steps(request, run, rerun, answer["page"])
         context["why"] = reason_for(request, rerun, answer["page"], context["output"])
-    context["here"] = tidy(request.GET, "seen")
+    context["here"] = tidy(request.GET)
     response = render_partial(request, "runs/run.html#run", context)
     return with_frame(request, response, context.get("frame", ""))
 
@@ -239,7 +241,7 @@ def run_output(request, run):
         return redirect("tenants:run_detail", request.org.slug, request.tenant.slug, run)
     answer, _ = _ask(request, lambda client: _look(request, client).run(run))
     printed = printed_by(rerun_of(request.tenant, run)) if answer else {"output": None}
-    if printed["output"] is None or request.GET.get("seen") == printed["output_seen"]:
+    if printed["output"] is None or request.seen == printed["output_seen"]:
         return HttpResponse(status=204)
     context = {"tenant": request.tenant, "run_id": run, **printed}
     return render_partial(request, "runs/_run_output.html#output", context)

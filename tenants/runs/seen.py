@@ -8,11 +8,18 @@ from typing import Any
 from tenants.runs.reading import RunPage, StepRow
 
 TICK = 5  # seconds after which times that go on are shown anew
+SLOW_TICK = 15  # the same in lists, which are asked for less often
+MINUTE = 60  # "5 min ago" grows old
 
 
 def digest(*parts: Any) -> str:
     """Equal for equal values that Python writes in one way: texts, numbers, times, tuples and lists of these."""
     return hashlib.sha256(repr(parts).encode(errors="replace")).hexdigest()[:20]
+
+
+def tick(live: bool) -> int:
+    """For lists: changes when the times in them are to be shown anew. `live`: does one of them go on?"""
+    return int(time.time() // (SLOW_TICK if live else MINUTE))
 
 
 def seen_of(page: RunPage, rerun, view: str, rights: Iterable[str]) -> str:
@@ -26,6 +33,17 @@ def seen_of(page: RunPage, rerun, view: str, rights: Iterable[str]) -> str:
     return digest(
         view, tick, page.status, page.run.reason, page.live, page.chosen and page.chosen.name, page.unseen,
         [_said(step) for step in page.steps], output, page.run.tags, ours, sorted(map(str, rights)),
+    )  # fmt: skip
+
+
+def list_seen(shown: dict[str, Any], rights: Iterable[str]) -> str:
+    """Of what a page with a list of runs shows: `rows` of (RunRow, values), whether one is `live`, `found`, `repeatable`."""
+    runs, found = [row.run for row, _ in shown["rows"]], shown["found"]
+    lasted = [run.seconds for run in runs if run.finished]
+    again = sorted(map(str, shown["repeatable"]))
+    return digest(
+        tick(shown["live"]), shown["rows"], lasted, found and found.page.total, shown["unread"],
+        shown["trouble"], again, sorted(map(str, rights)),
     )  # fmt: skip
 
 

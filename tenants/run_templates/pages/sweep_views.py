@@ -13,6 +13,7 @@ from tenants.run_templates.access import may_run, require_runner
 from tenants.run_templates.document.drafts import examined, fresh, from_post
 from tenants.run_templates.document.parsed import Document
 from tenants.run_templates.engine.sealed_secrets import sealer
+from tenants.run_templates.pages.polled import runs_seen
 from tenants.run_templates.pages.presentation import DraftEditor
 from tenants.run_templates.pages.sweep_page import (
     HIGHER,
@@ -25,9 +26,10 @@ from tenants.run_templates.pages.sweep_page import (
     rows_of_sweep,
 )
 from tenants.runs.comparison import FEWEST, MOST
+from tenants.runs.forms import tidy
 from tenants.runs.reading import ask
 from tenants.runs.shared_looks import of_ended_runs, of_runs
-from zenpro_site.common.htmx import render_partial
+from zenpro_site.common.htmx import render_watched
 from zenpro_site.common.refusals import Refused
 
 
@@ -84,7 +86,10 @@ def sweep(request, template, sweep):
     context["compared"] = compared if len(compared) >= FEWEST else []
     context["unfinished"] = any(not run.has_ended for run in runs)
     context["can_run"] = may_run(request.user, template, request.tenant_permissions)
-    return render_partial(request, "run_templates/sweeps/detail.html#results", context)
+    context["here"] = tidy(request.GET)
+    rights = sorted(map(str, request.tenant_permissions))
+    seen = runs_seen([row.run for row in rows], metrics, trouble, direction, rights)
+    return render_watched(request, "run_templates/sweeps/detail.html#results", context, seen)
 
 
 def _metrics(request, template, runs):

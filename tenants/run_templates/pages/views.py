@@ -30,6 +30,7 @@ from tenants.run_templates.pages.package_lists import (
     lists_of_template,
     posted_of,
 )
+from tenants.run_templates.pages.polled import activity_seen
 from tenants.run_templates.pages.presentation import (
     ROWS,
     HistoryRow,
@@ -49,7 +50,7 @@ from tenants.run_templates.pages.tried import try_of
 from tenants.run_templates.rules import runners_in_words
 from tenants.runs.client import TenantClient
 from tenants.runs.reading import ask
-from zenpro_site.common.htmx import render_partial, wants
+from zenpro_site.common.htmx import render_watched, wants
 
 PAGE_SIZE = 30
 SWEEPS = 5  # shown on a template's page
@@ -103,9 +104,8 @@ def detail(request, template):
         context["ci_line"] = line_for_ci(template)
     if wants(request, "environment"):
         return render(request, "run_templates/detail.html#environment", context)
-    return render_partial(
-        request, "run_templates/detail.html#activity", context | _activity(request, template)
-    )
+    context |= _activity(request, template)
+    return render_watched(request, "run_templates/detail.html#activity", context, activity_seen(context))
 
 
 def _activity(request, template) -> dict:
