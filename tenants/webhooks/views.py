@@ -1,8 +1,16 @@
-"""The webhook of a template, for those who may change the template. A new secret is in the answer that made it alone."""
+"""The page of a webhook, and that of a template for those who may change it.
+
+A new secret is in the answer that made it alone.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
 
 from django.contrib import messages
 from django.http import Http404
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
@@ -14,79 +22,147 @@ from tenants.run_templates.models import RunTemplate
 from zenpro_site.common.refusals import Refused
 
 from . import actions
-from .forms import WebhookForm
+from .forms import ABOUT, WebhookForm
 from .models import Webhook
-from .outbox import why_silent
+from .outbox import shown_deliveries, why_silent
 
 SHOWN = 20  # deliveries
+
+
+@dataclass(frozen=True)
+class HookPage:
+    """A page of one webhook: whose it is, which is there so far, and how it is saved."""
+
+    url: str
+    html: str
+    hook: Webhook | None
+    about: dict
+    choices: list[tuple[str, str]]
+    when: str
+    save: Callable[..., str]  # (address, when, by) -> the secret, if one was made
+    find: Callable[[], Webhook | None]
+
+    def form(self, data=None) -> WebhookForm:
+        return WebhookForm(data, hook=self.hook, choices=self.choices, when=self.when)
+
+    def answer(self, request, form: WebhookForm, secret: str = ""):
+        context = {
+            **self.about,
+            "hook": self.hook,
+            "own_url": self.url,
+            "form": form,
+            "secret": secret,
+            "silent": why_silent(self.hook) if self.hook and self.hook.template else "",
+            "deliveries": shown_deliveries(self.hook)[:SHOWN] if self.hook else [],
+        }
+        return render(request, self.html, context, status=422 if form.errors else 200)
+
+    def hook_or_404(self) -> Webhook:
+        if self.hook is None:
+            raise Http404("There is no webhook.")
+        return self.hook
+
+
+def saved(request, place: HookPage):
+    form = place.form(request.POST if request.method == "POST" else None)
+    if not form.is_valid():
+        return place.answer(request, form)
+    try:
+        made = place.save(by=request.actor, **form.cleaned_data)
+    except Refused as error:
+        form.add_error("address", str(error))
+        return place.answer(request, form)
+    if not made:
+        messages.success(request, "Saved.")
+        return redirect(place.url)
+    place = replace(place, hook=place.find())
+    return place.answer(request, place.form(), made)
+
+
+def with_new_secret(request, place: HookPage):
+    try:
+        made = actions.replace_secret(hook=place.hook_or_404(), by=request.actor)
+    except Refused as error:
+        messages.error(request, str(error))
+        return redirect(place.url)
+    return place.answer(request, place.form(), made)
+
+
+def tested(request, hook: Webhook, back: str, about=None):
+    """Send a test now, and say what the other side answered. `about`: a run or a template, for a person's own."""
+    answer = actions.try_webhook(hook=hook, by=request.actor, about=about)
+    if answer.ok:
+        messages.success(request, f"The test arrived: the other side answered with status {answer.status}.")
+    else:
+        messages.error(request, f"The test failed. {answer.error}")
+    return redirect(back)
+
+
+def removed(request, place: HookPage):
+    actions.remove_webhook(hook=place.hook_or_404(), by=request.actor)
+    messages.success(request, "The webhook has been removed.")
+    return redirect(place.url)
+
+
+def retried(request, place: HookPage, delivery):
+    delivery = get_object_or_404(shown_deliveries(place.hook_or_404()), pk=delivery)
+    if actions.retry_delivery(delivery):
+        messages.success(request, "It will be sent again shortly.")
+    else:
+        messages.error(request, "This can't be sent any more.")
+    return redirect(place.url)
+
+
+# -- of a template
 
 
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 @tenant_view(TenantPermission.TEMPLATE_VIEW)
 def detail(request, template):
-    template = _changeable(request, template)
-    hook = _hook(template)
-    form = WebhookForm(request.POST if request.method == "POST" else None, hook=hook)
-    if not form.is_valid():
-        return _page(request, template, hook, form)
-    try:
-        made = actions.set_webhook(template=template, by=request.actor, **form.cleaned_data)
-    except Refused as error:
-        form.add_error("address", str(error))
-        return _page(request, template, hook, form)
-    if not made:
-        messages.success(request, "Saved.")
-        return _back(request, template)
-    hook = _hook(template)
-    return _page(request, template, hook, WebhookForm(hook=hook), made)
+    return saved(request, _of(request, template))
 
 
 @never_cache
 @require_POST
 @tenant_view(TenantPermission.TEMPLATE_VIEW)
 def secret(request, template):
-    template = _changeable(request, template)
-    hook = _hook_or_404(template)
-    try:
-        made = actions.replace_secret(hook=hook, by=request.actor)
-    except Refused as error:
-        messages.error(request, str(error))
-        return _back(request, template)
-    return _page(request, template, hook, WebhookForm(hook=hook), made)
+    return with_new_secret(request, _of(request, template))
 
 
 @require_POST
 @tenant_view(TenantPermission.TEMPLATE_VIEW)
 def test(request, template):
-    template = _changeable(request, template)
-    answer = actions.try_webhook(hook=_hook_or_404(template), by=request.actor)
-    if answer.ok:
-        messages.success(request, f"The test arrived: the other side answered with status {answer.status}.")
-    else:
-        messages.error(request, f"The test failed. {answer.error}")
-    return _back(request, template)
+    place = _of(request, template)
+    return tested(request, place.hook_or_404(), place.url)
 
 
 @require_POST
 @tenant_view(TenantPermission.TEMPLATE_VIEW)
 def remove(request, template):
-    template = _changeable(request, template)
-    actions.remove_webhook(hook=_hook_or_404(template), by=request.actor)
-    messages.success(request, "The webhook has been removed.")
-    return _back(request, template)
+    return removed(request, _of(request, template))
 
 
 @require_POST
 @tenant_view(TenantPermission.TEMPLATE_VIEW)
 def retry(request, template, delivery):
+    return retried(request, _of(request, template), delivery)
+
+
+def _of(request, template) -> HookPage:
+    """For those who may edit the template."""
     template = _changeable(request, template)
-    delivery = get_object_or_404(_hook_or_404(template).deliveries, pk=delivery)
-    if actions.retry_delivery(delivery):
-        messages.success(request, "It will be sent again shortly.")
-    else:
-        messages.error(request, "This can't be sent any more.")
-    return _back(request, template)
+    hook = _hook(template)
+    return HookPage(
+        url=reverse("webhooks:detail", args=[request.org.slug, request.tenant.slug, template.pk]),
+        html="webhooks/detail.html",
+        hook=hook,
+        about={"template": template},
+        choices=ABOUT,
+        when=hook.when if hook else Webhook.When.ALWAYS,
+        save=partial(actions.set_webhook, template=template),
+        find=partial(_hook, template),
+    )
 
 
 def _changeable(request, pk) -> RunTemplate:
@@ -103,26 +179,3 @@ def _hook(template: RunTemplate) -> Webhook | None:
     if hook:
         hook.template = template
     return hook
-
-
-def _hook_or_404(template: RunTemplate) -> Webhook:
-    hook = _hook(template)
-    if hook is None:
-        raise Http404("The template has no webhook.")
-    return hook
-
-
-def _page(request, template, hook, form: WebhookForm, secret: str = ""):
-    context = {
-        "template": template,
-        "hook": hook,
-        "form": form,
-        "secret": secret,
-        "silent": why_silent(hook) if hook else "",
-        "deliveries": hook.deliveries.select_related("run")[:SHOWN] if hook else [],
-    }
-    return render(request, "webhooks/detail.html", context, status=422 if form.errors else 200)
-
-
-def _back(request, template: RunTemplate):
-    return redirect("webhooks:detail", request.org.slug, request.tenant.slug, template.pk)

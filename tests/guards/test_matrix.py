@@ -143,6 +143,12 @@ MATRIX = {
     "users:passkey_rename": asks(SIGNED_IN),  # all are asked for their password first
     "users:passkey_remove": asks(SIGNED_IN),
     "run_templates:notice_default": asks(SIGNED_IN),
+    "webhooks:try_default": does(SIGNED_IN),
+    "webhooks:own": asks(SIGNED_IN),
+    "webhooks:own_secret": does(UNKNOWN_LINK | NOBODY),  # nobody here has one
+    "webhooks:own_test": does(UNKNOWN_LINK | NOBODY),
+    "webhooks:own_remove": does(UNKNOWN_LINK | NOBODY),
+    "webhooks:own_retry": does(UNKNOWN_LINK | NOBODY),
     "control_plane:device_list": reads(SIGNED_IN),
     "control_plane:device_sign_out": does(OWN),
     "control_plane:device_verify": {"GET": SIGNED_IN, "POST": UNKNOWN_LINK | NOBODY},
@@ -275,7 +281,9 @@ MATRIX = {
     "run_templates:preset_run": does(RUNS_TEMPLATES),
     "run_templates:preset_delete": does(CHANGES_TEMPLATES),
     "run_templates:history": reads(SEES_TEMPLATES),
-    "run_templates:run_notice": does(SEES_TEMPLATES),
+    "run_templates:run_notice": asks(SEES_TEMPLATES),
+    "webhooks:try_run": does(SEES_TEMPLATES),
+    "webhooks:try_template": does(SEES_TEMPLATES),
     "run_templates:template_notice": does(SEES_TEMPLATES),
     "webhooks:detail": asks(CHANGES_TEMPLATES),
     "webhooks:secret": does(CHANGES_TEMPLATES),

@@ -25,7 +25,7 @@ from tenants.run_templates.document.drafts import (
 )
 from tenants.run_templates.document.parsed import Document
 from tenants.run_templates.engine.sealed_secrets import sealer
-from tenants.run_templates.notices import choice_of
+from tenants.run_templates.notices import told_in_any_way
 from tenants.run_templates.pages.beginnings import (
     chosen_preset,
     first_draft,
@@ -232,7 +232,7 @@ def run_detail(request, template, number):
         "cancel_url": _url(request, "cancel", made.template.pk, made.number),
         "undo_url": _url(request, "undo", made.template.pk, made.number),
         "can_run": may_run(request.user, made.template, request.tenant_permissions),
-        "told": choice_of(request.user, made),
+        "told": told_in_any_way(request.user, made),
         "can_cancel": _may_cancel(request, made) and not (made.has_ended or made.cancel_requested_at),
     }
     beside = (context["told"], request.tenant.is_available, sorted(map(str, request.tenant_permissions)))

@@ -23,7 +23,7 @@ from tenants.run_templates.document.packages import package_of, with_package
 from tenants.run_templates.document.stack_integrations import KEY as INTEGRATIONS
 from tenants.run_templates.engine.run_environments import environment_of
 from tenants.run_templates.pages.forms import EditForm, TemplateForm
-from tenants.run_templates.pages.notice_forms import options_for
+from tenants.run_templates.pages.notice_forms import ways_for_template
 from tenants.run_templates.pages.package_lists import (
     fill_packages,
     lists_of_run,
@@ -98,7 +98,7 @@ def detail(request, template):
         "can_edit": _may_edit(request, template),
         "sweeps": [(one, fields_shown(one)) for one in template.sweeps.select_related("created_by")[:SWEEPS]],
         "presets": preset_rows(template, request.user, request.tenant_permissions),
-        "notices": options_for(request.user, template),
+        "ways": ways_for_template(request.user, template),
     }
     if context["can_edit"]:
         context["ci_line"] = line_for_ci(template)
