@@ -77,9 +77,7 @@ def runs(request):
         "repeatable": repeatable(tenant, [run.id for run in shown], request.tenant_permissions),
         **_rights(request),
     }
-    return render_watched(
-        request, "runs/runs.html#runs", context, list_seen(context, request.tenant_permissions)
-    )
+    return render_watched(request, "runs/runs.html#runs", context, list_seen(context))
 
 
 def _listed(client, request, chosen: RunFilterForm, wanted):

@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tenants.runs.reading import RunPage, StepRow
@@ -36,15 +36,15 @@ def seen_of(page: RunPage, rerun, view: str, rights: Iterable[str]) -> str:
     )  # fmt: skip
 
 
-def list_seen(shown: dict[str, Any], rights: Iterable[str]) -> str:
-    """Of what a page with a list of runs shows: `rows` of (RunRow, values), whether one is `live`, `found`, `repeatable`."""
+def list_seen(shown: Mapping[str, Any]) -> str:
+    """Of a list of runs, as its template gets it: `rows` of (RunRow, values), whether one is `live`, and so on."""
     runs, found = [row.run for row, _ in shown["rows"]], shown["found"]
     lasted = [run.seconds for run in runs if run.finished]
-    again = sorted(map(str, shown["repeatable"]))
+    allowed = shown["can_run"], sorted(map(str, shown["repeatable"]))
+    total = found and found.page.total
     return digest(
-        tick(shown["live"]), shown["rows"], lasted, found and found.page.total, shown["unread"],
-        shown["trouble"], again, sorted(map(str, rights)),
-    )  # fmt: skip
+        tick(shown["live"]), shown["rows"], lasted, total, shown["unread"], shown["trouble"], allowed
+    )
 
 
 def _said(step: StepRow) -> tuple:

@@ -57,7 +57,7 @@ def _set(hook: Webhook, address: str, when: str, by: Actor) -> str:
     hook.host, hook.when, hook.set_by, hook.set_at = host_of(parts), when, by.person, timezone.now()
     hook.write(parts.geturl(), known["secret"] if known else made)
     hook.save()
-    _record("webhook_set", hook, by, before, _words(hook))
+    _record("template.webhook_set", "person.webhook_set", hook, by, before, _words(hook))
     return made
 
 
@@ -78,7 +78,13 @@ def replace_secret(*, hook: Webhook, by: Actor) -> str:
     made = _new_secret()
     hook.write(known["address"], made)
     hook.save(update_fields=["sealed"])
-    _record("webhook_secret_replaced", hook, by, after={"host": hook.host})
+    _record(
+        "template.webhook_secret_replaced",
+        "person.webhook_secret_replaced",
+        hook,
+        by,
+        after={"host": hook.host},
+    )
     return made
 
 
@@ -87,7 +93,7 @@ def remove_webhook(*, hook: Webhook, by: Actor) -> None:
     """Tell no one any more, also not of runs that have ended; a person's choices about it go with it."""
     if hook.person:
         forget_webhook(person=hook.person)
-    _record("webhook_removed", hook, by, _words(hook))
+    _record("template.webhook_removed", "person.webhook_removed", hook, by, _words(hook))
     hook.delete()
 
 
@@ -98,7 +104,7 @@ def try_webhook(*, hook: Webhook, by: Actor, about: TemplateRun | RunTemplate | 
     """
     answer = send_sample(hook, about)
     said = {"host": hook.host, "answer": answer.status or answer.error}
-    _record("webhook_tested", hook, by, after=said)
+    _record("template.webhook_tested", "person.webhook_tested", hook, by, after=said)
     return answer
 
 
@@ -121,11 +127,11 @@ def _words(hook: Webhook) -> dict[str, str]:
     return {"host": hook.host, "when": Webhook.When(hook.when).label.lower()}
 
 
-def _record(action: str, hook: Webhook, by: Actor, before=None, after=None) -> None:
+def _record(of_template: str, of_person: str, hook: Webhook, by: Actor, before=None, after=None) -> None:
     """In the log of the template's organization; of a person's own in that of the installation."""
     facts = {"by": by, "before": before, "after": after}
     if hook.person:
-        AuditEvent.objects.record(f"person.{action}", hook.person, **facts)
+        AuditEvent.objects.record(of_person, hook.person, **facts)
         return
     organization = hook.template.tenant.organization
-    AuditEvent.objects.record(f"template.{action}", hook.template, organization=organization, **facts)
+    AuditEvent.objects.record(of_template, hook.template, organization=organization, **facts)

@@ -17,8 +17,8 @@ from zenpro_site.common.refusals import Refused
 
 from . import actions
 from .forms import ABOUT_OWN, NoticeTestForm
+from .hook_page import HookPage, removed, retried, saved, tested, with_new_secret
 from .outbox import own_webhook
-from .views import HookPage, removed, retried, saved, tested, with_new_secret
 
 NO_WAY = "Nothing was sent: choose email or your webhook."
 

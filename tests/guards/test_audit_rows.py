@@ -400,7 +400,10 @@ def test_doing_it_leaves_one_row(entry, prepared, as_user):
     rows = list(AuditEvent.objects.all()[: AuditEvent.objects.count() - before])
     assert len(rows) == 1, f"{entry} left {len(rows)} audit rows: {rows}"
     assert (rows[0].actor, rows[0].outcome, rows[0].via) == (person, "done", "page")
-    if not entry.name.startswith(("users:", "webhooks:own")) and entry.name not in ("orgs:create", "orgs:delete"):
+    if not entry.name.startswith(("users:", "webhooks:own")) and entry.name not in (
+        "orgs:create",
+        "orgs:delete",
+    ):
         assert rows[0].organization == world.org
 
 
