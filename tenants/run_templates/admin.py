@@ -163,9 +163,9 @@ class TemplateNoticeAdmin(ReadOnlyAdmin):
 class OwnNoticeAdmin(ReadOnlyAdmin):
     """The same for the runs a person starts."""
 
-    list_display = ["person", "way", "when"]
+    list_display = ["person", "tenant", "way", "when"]
     list_filter = ["way", "when"]
-    list_select_related = ["person"]
+    list_select_related = ["person", "tenant"]
     search_fields = ["person__email"]
 
 

@@ -557,18 +557,27 @@ class TemplateNotice(models.Model):
 
 
 class OwnNotice(models.Model):
-    """Of which runs that they start themselves a person is told, in every tenant.
+    """Of which runs that they start themselves a person is told: in every tenant, or in one, which is then decided there.
 
     By mail: no row for none. To their webhook: a row as long as they have one, so that it also says that they do.
+    For one tenant: no row where it is as everywhere.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="own_notices")
+    tenant = models.ForeignKey(
+        Tenant, null=True, blank=True, on_delete=models.CASCADE, related_name="own_notices"
+    )
     way = models.CharField(max_length=10, choices=NoticeWay, default=NoticeWay.MAIL)
     when = models.CharField(max_length=10, choices=NoticeWhen)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["person", "way"], name="own_notice_once_a_way")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["person", "way"], condition=models.Q(tenant=None), name="own_notice_once_a_way"
+            ),
+            models.UniqueConstraint(fields=["person", "way", "tenant"], name="own_notice_once_a_tenant"),
+        ]
 
     def __str__(self) -> str:
         return "notices of their own runs"

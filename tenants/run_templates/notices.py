@@ -14,6 +14,7 @@ from uuid import UUID
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db import transaction
+from django.db.models import F, Q
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
@@ -84,17 +85,31 @@ def choose_for_template(*, template: RunTemplate, when: str, by: Actor, way: str
 def choose_default(*, when: str, by: Actor, way: str = NoticeWay.MAIL) -> None:
     """Of which runs that they start the person is told. `when`: a NoticeWhen. Raises Refused."""
     _require(way, by.person)
-    mine = OwnNotice.objects.filter(person=by.person, way=way)
+    mine = OwnNotice.objects.filter(person=by.person, way=way, tenant=None)
     if when == NoticeWhen.NEVER and way == NoticeWay.MAIL:
         mine.delete()
     else:
-        mine.update_or_create(person=by.person, way=way, defaults={"when": when})
+        mine.update_or_create(person=by.person, way=way, tenant=None, defaults={"when": when})
+
+
+@transaction.atomic
+def choose_for_tenant(*, tenant: Tenant, when: str, by: Actor, way: str = NoticeWay.MAIL) -> None:
+    """The same for runs they start in one tenant, whatever else they chose. `when`: a NoticeWhen, or "" for as
+    everywhere. Raises Refused."""
+    _require(way, by.person)
+    mine = OwnNotice.objects.filter(person=by.person, way=way, tenant=tenant)
+    if when:
+        mine.update_or_create(person=by.person, way=way, tenant=tenant, defaults={"when": when})
+    else:
+        mine.delete()
 
 
 @transaction.atomic
 def open_webhook(*, person, when: str) -> None:
     """The person has a webhook from now on. `when`: a NoticeWhen, of which runs that they start they are told there."""
-    OwnNotice.objects.update_or_create(person=person, way=NoticeWay.WEBHOOK, defaults={"when": when})
+    OwnNotice.objects.update_or_create(
+        person=person, way=NoticeWay.WEBHOOK, tenant=None, defaults={"when": when}
+    )
 
 
 @transaction.atomic
@@ -111,12 +126,25 @@ def _require(way: str, person) -> None:
 
 def has_webhook(person) -> bool:
     """Can the person be told there? One query."""
-    return OwnNotice.objects.filter(person=person, way=NoticeWay.WEBHOOK).exists()
+    return OwnNotice.objects.filter(person=person, way=NoticeWay.WEBHOOK, tenant=None).exists()
 
 
 def default_of(person, way: str = NoticeWay.MAIL) -> NoticeWhen:
-    """What the person chose for runs they start."""
-    return _chosen(OwnNotice.objects.filter(person=person, way=way))
+    """What the person chose for runs they start in every tenant."""
+    return _chosen(OwnNotice.objects.filter(person=person, way=way, tenant=None))
+
+
+def tenant_choice_of(person, tenant: Tenant, way: str = NoticeWay.MAIL) -> NoticeWhen | None:
+    """What the person chose for runs they start in this tenant; None for as everywhere."""
+    chosen = OwnNotice.objects.filter(person=person, way=way, tenant=tenant)
+    return next((NoticeWhen(when) for when in chosen.values_list("when", flat=True)), None)
+
+
+def tenants_to_choose(person) -> list[tuple[Tenant, bool]]:
+    """Tenants whose runs the person may read, and whether they chose something for one. Two queries."""
+    own = set(OwnNotice.objects.filter(person=person).exclude(tenant=None).values_list("tenant", flat=True))
+    found = Tenant.objects.with_right(person, TenantPermission.TEMPLATE_VIEW).select_related("organization")
+    return [(tenant, tenant.pk in own) for tenant in found.order_by("organization__name", "name")]
 
 
 def template_choice_of(person, template: RunTemplate, way: str = NoticeWay.MAIL) -> NoticeWhen:
@@ -131,7 +159,7 @@ def choice_of(person, run: TemplateRun, way: str = NoticeWay.MAIL) -> NoticeWhen
         return NoticeWhen.ALWAYS if wanted else NoticeWhen.NEVER
     chosen = {template_choice_of(person, run.template, way)}
     if run.created_by_id == person.pk:
-        chosen.add(default_of(person, way))
+        chosen.add(_own_choice(person, run.template.tenant_id, way))
     return next(when for when in NoticeWhen if when in chosen)
 
 
@@ -144,6 +172,12 @@ def told_in_any_way(person, run: TemplateRun) -> NoticeWhen:
 def is_open(way: str, person) -> bool:
     """Can the person be told in this way?"""
     return settings.MAIL_IS_SET_UP if way == NoticeWay.MAIL else has_webhook(person)
+
+
+def _own_choice(person, tenant: UUID, way: str) -> NoticeWhen:
+    """What they chose for runs they start in the tenant, there or for all. One query."""
+    mine = OwnNotice.objects.filter(Q(tenant=None) | Q(tenant=tenant), person=person, way=way)
+    return _chosen(mine.order_by(F("tenant").asc(nulls_last=True)))
 
 
 def _chosen(rows) -> NoticeWhen:
@@ -198,8 +232,8 @@ def bulky(path: str) -> list[str]:
 def _causes(run: TemplateRun, state: str, way: str) -> dict[UUID, Cause]:
     """Person -> what makes us tell them."""
     matching = [NoticeWhen.ALWAYS] + [NoticeWhen.FAILED] * (state == TemplateRun.State.FAILED)
-    starter = OwnNotice.objects.filter(person=run.created_by_id, way=way, when__in=matching)
-    causes = dict.fromkeys(starter.values_list("person", flat=True), Cause.OWN)
+    own = _own_choice(run.created_by_id, run.template.tenant_id, way)
+    causes = {run.created_by_id: Cause.OWN} if run.created_by_id and own in matching else {}
     watchers = TemplateNotice.objects.filter(template=run.template_id, way=way, when__in=matching)
     causes |= dict.fromkeys(watchers.values_list("person", flat=True), Cause.TEMPLATE)
     chosen = RunNotice.objects.filter(run=run, way=way)
@@ -266,8 +300,8 @@ def _where_to_change(run: TemplateRun, cause: Cause) -> str:
 
 
 @transaction.atomic
-def send_test_mail(*, about: TemplateRun | RunTemplate | None, by: Actor) -> str:
-    """Put a test mail to the person into the outbox, and return its address. `about`: None for runs they start.
+def send_test_mail(*, about: TemplateRun | RunTemplate | Tenant | None, by: Actor) -> str:
+    """Put a test mail to the person into the outbox, and return its address. `about`: None for all runs they start.
 
     Raises Refused: no mail server, no organization to write from, or a test within the last minute.
     """
@@ -276,7 +310,8 @@ def send_test_mail(*, about: TemplateRun | RunTemplate | None, by: Actor) -> str
     sent = Mail.objects.filter(to=person.email, subject__startswith="Test: ")
     if sent.filter(created_at__gt=timezone.now() - TEST_PAUSE).exists():
         raise Refused(JUST_SENT)
-    context = {"about": about or "a run you start", "organization": organization}
+    what = f"a run you start on {about}" if isinstance(about, Tenant) else about or "a run you start"
+    context = {"about": what, "organization": organization}
     context["link"] = full(about.get_absolute_url() if about else reverse("run_templates:notice_default"))
     queue_mail(
         organization=organization,
@@ -289,9 +324,11 @@ def send_test_mail(*, about: TemplateRun | RunTemplate | None, by: Actor) -> str
     return person.email
 
 
-def _organization_for(about: TemplateRun | RunTemplate | None, person):
+def _organization_for(about: TemplateRun | RunTemplate | Tenant | None, person):
     if not settings.MAIL_IS_SET_UP:
         raise Refused(NO_MAIL)
+    if isinstance(about, Tenant):
+        return about.organization
     if about is not None:
         return (about.template if isinstance(about, TemplateRun) else about).tenant.organization
     first = person.memberships.select_related("organization").order_by("organization__name").first()

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from orgs.audit.models import AuditEvent
 from orgs.users.models import Actor
+from tenants.models import Tenant
 from tenants.run_templates.models import RunTemplate, TemplateRun
 from tenants.run_templates.notices import forget_webhook, open_webhook
 from zenpro_site.common.refusals import Refused
@@ -97,10 +98,12 @@ def remove_webhook(*, hook: Webhook, by: Actor) -> None:
     hook.delete()
 
 
-def try_webhook(*, hook: Webhook, by: Actor, about: TemplateRun | RunTemplate | None = None) -> Reply:
+def try_webhook(
+    *, hook: Webhook, by: Actor, about: TemplateRun | RunTemplate | Tenant | None = None
+) -> Reply:
     """Send a sample now, and say what the other side answered. Never inside a transaction: it takes seconds.
 
-    `about`: for a person's own webhook, the run or template whose end they want to be told of.
+    `about`: for a person's own webhook, the run or whose runs they want to be told of.
     """
     answer = send_sample(hook, about)
     said = {"host": hook.host, "answer": answer.status or answer.error}

@@ -77,7 +77,7 @@ def with_new_secret(request, place: HookPage):
 
 
 def tested(request, hook: Webhook, back: str, about=None):
-    """Send a test now, and say what the other side answered. `about`: a run or a template, for a person's own."""
+    """Send a test now, and say what the other side answered. `about`: a run, a template or a tenant, for a person's own."""
     answer = actions.try_webhook(hook=hook, by=request.actor, about=about)
     if answer.ok:
         messages.success(request, f"The test arrived: the other side answered with status {answer.status}.")

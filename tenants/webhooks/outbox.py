@@ -64,7 +64,7 @@ def _news(run: TemplateRun, state: str, ended_at: datetime) -> dict[str, Any]:
     """What is told of a run: neither its values nor the reason of a failure, which may quote one."""
     person = run.created_by
     return {
-        **_place(run.template),
+        **_template(run.template),
         "run": {
             "number": run.number,
             "name": run.run_name,
@@ -84,19 +84,21 @@ def _time(moment: datetime | None) -> str | None:
     return moment and moment.isoformat(timespec="seconds")
 
 
-def _place(template: RunTemplate) -> dict[str, Any]:
-    tenant = template.tenant
+def _place(tenant: Tenant) -> dict[str, Any]:
     return {
         "organization": {"slug": tenant.organization.slug, "name": tenant.organization.name},
         "tenant": {"slug": tenant.slug, "name": tenant.name},
-        "template": {"id": str(template.pk), "name": template.name},
     }
 
 
-def send_sample(hook: Webhook, about: TemplateRun | RunTemplate | None = None) -> Reply:
+def _template(template: RunTemplate) -> dict[str, Any]:
+    return {**_place(template.tenant), "template": {"id": str(template.pk), "name": template.name}}
+
+
+def send_sample(hook: Webhook, about: TemplateRun | RunTemplate | Tenant | None = None) -> Reply:
     """Send what tells of no end, now, and return what came of it. No secret or body is in the answer.
 
-    `about`: for a person's own webhook, the choice that is tested, for one run or a template.
+    `about`: for a person's own webhook, the choice that is tested, for one run, a template or a tenant.
     """
     body = {"event": TEST, **_about(about or hook.template)}
     try:
@@ -106,11 +108,13 @@ def send_sample(hook: Webhook, about: TemplateRun | RunTemplate | None = None) -
     return send_test(hook.host, **target, event=TEST, delivery=str(hook.pk), body=json.dumps(body))
 
 
-def _about(what: TemplateRun | RunTemplate | None) -> dict[str, Any]:
+def _about(what: TemplateRun | RunTemplate | Tenant | None) -> dict[str, Any]:
+    if isinstance(what, Tenant):
+        return _place(what)
     if isinstance(what, TemplateRun):
         run = {"number": what.number, "name": what.run_name, "link": full(what.get_absolute_url())}
-        return {**_place(what.template), "run": run}
-    return _place(what) if what else {}
+        return {**_template(what.template), "run": run}
+    return _template(what) if what else {}
 
 
 def why_not_sent(delivery: WebhookDelivery) -> str:

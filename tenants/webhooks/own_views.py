@@ -81,6 +81,13 @@ def try_default(request):
 
 @require_POST
 @tenant_view(TenantPermission.TEMPLATE_VIEW)
+def try_tenant(request):
+    back = reverse("run_templates:tenant_notice", args=[request.org.slug, request.tenant.slug])
+    return _try(request, back, request.tenant)
+
+
+@require_POST
+@tenant_view(TenantPermission.TEMPLATE_VIEW)
 def try_template(request, template):
     template = get_object_or_404(request.tenant.templates.listed().defer("snapshot"), pk=template)
     template.tenant = request.tenant

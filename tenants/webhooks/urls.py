@@ -3,7 +3,8 @@ from django.urls import path
 from . import own_views, views
 
 app_name = "webhooks"
-TEMPLATE = "o/<slug:org>/t/<slug:tenant>/templates/<uuid:template>/"
+TENANT = "o/<slug:org>/t/<slug:tenant>/"
+TEMPLATE = f"{TENANT}templates/<uuid:template>/"
 WEBHOOK = f"{TEMPLATE}webhook/"
 OWN = "settings/webhook/"
 urlpatterns = [
@@ -18,6 +19,7 @@ urlpatterns = [
     path(f"{OWN}remove/", own_views.own_remove, name="own_remove"),
     path(f"{OWN}deliveries/<uuid:delivery>/retry/", own_views.own_retry, name="own_retry"),
     path("settings/notices/test/", own_views.try_default, name="try_default"),
+    path(f"{TENANT}notices/test/", own_views.try_tenant, name="try_tenant"),
     path(f"{TEMPLATE}notices/test/", own_views.try_template, name="try_template"),
     path(f"{TEMPLATE}runs/<int:number>/notice/test/", own_views.try_run, name="try_run"),
 ]

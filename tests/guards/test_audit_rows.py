@@ -45,6 +45,8 @@ WITHOUT_ROW = {
     "tenants:saved_views": "a person's own way to look at a list",
     "run_templates:run_notice": "which mails a person wants for themselves",
     "run_templates:template_notice": "which mails a person wants for themselves",
+    "run_templates:tenant_notice": "which mails a person wants for themselves",
+    "webhooks:try_tenant": "a mail to oneself; a test of the webhook leaves a row, see its tests",
     "run_templates:notice_default": "which mails a person wants for themselves",
     "webhooks:retry": "sends what was to be sent anyway",
     "webhooks:own_retry": "sends what was to be sent anyway",

@@ -284,6 +284,8 @@ MATRIX = {
     "run_templates:run_notice": asks(SEES_TEMPLATES),
     "webhooks:try_run": does(SEES_TEMPLATES),
     "webhooks:try_template": does(SEES_TEMPLATES),
+    "webhooks:try_tenant": does(SEES_TEMPLATES),
+    "run_templates:tenant_notice": asks(SEES_TEMPLATES),
     "run_templates:template_notice": does(SEES_TEMPLATES),
     "webhooks:detail": asks(CHANGES_TEMPLATES),
     "webhooks:secret": does(CHANGES_TEMPLATES),

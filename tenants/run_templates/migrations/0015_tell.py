@@ -24,6 +24,7 @@ def person(name):
 class Migration(migrations.Migration):
     dependencies = [
         ("mails", "0001_initial"),
+        ("tenants", "0001_initial"),
         ("run_templates", "0014_runs_keep_their_packages"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
@@ -65,10 +66,27 @@ class Migration(migrations.Migration):
                 ("way", models.CharField(**WAY)),
                 ("when", models.CharField(choices=WHEN, max_length=10)),
                 ("person", person("own_notices")),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="own_notices",
+                        to="tenants.tenant",
+                    ),
+                ),
             ],
             options={
                 "constraints": [
-                    models.UniqueConstraint(fields=("person", "way"), name="own_notice_once_a_way")
+                    models.UniqueConstraint(
+                        condition=models.Q(("tenant", None)),
+                        fields=("person", "way"),
+                        name="own_notice_once_a_way",
+                    ),
+                    models.UniqueConstraint(
+                        fields=("person", "way", "tenant"), name="own_notice_once_a_tenant"
+                    ),
                 ],
             },
         ),

@@ -3,8 +3,15 @@ from dataclasses import dataclass
 
 from django import forms
 
+from tenants.models import Tenant
 from tenants.run_templates.models import NoticeWay, NoticeWhen, RunTemplate, TemplateRun
-from tenants.run_templates.notices import choice_of, default_of, is_open, template_choice_of
+from tenants.run_templates.notices import (
+    choice_of,
+    default_of,
+    is_open,
+    template_choice_of,
+    tenant_choice_of,
+)
 
 ON_OFF = {NoticeWhen.ALWAYS: ("on", "Tell me"), NoticeWhen.NEVER: ("off", "Don’t tell me")}
 
@@ -30,11 +37,19 @@ def ways_for_template(person, template: RunTemplate) -> list[WayRow]:
     return _rows(person, lambda way: _whens(template_choice_of(person, template, way)))
 
 
+def ways_for_tenant(person, tenant: Tenant) -> list[WayRow]:
+    def options(way):
+        now = tenant_choice_of(person, tenant, way)
+        return [("everywhere", "As everywhere", now is None), *_whens(now)]
+
+    return _rows(person, options)
+
+
 def ways_for_own(person) -> list[WayRow]:
     return _rows(person, lambda way: _whens(default_of(person, way)))
 
 
-def _whens(chosen: NoticeWhen) -> list[tuple[str, str, bool]]:
+def _whens(chosen: NoticeWhen | None) -> list[tuple[str, str, bool]]:
     return [(when.value, when.label, when == chosen) for when in NoticeWhen]
 
 
@@ -62,3 +77,13 @@ class NoticesForm(NoticeForm):
     """Of which runs to tell the person."""
 
     when = forms.ChoiceField(choices=NoticeWhen.choices)
+
+
+class TenantNoticesForm(NoticeForm):
+    """Of which of their runs in one tenant; "" for as everywhere."""
+
+    when = forms.TypedChoiceField(
+        choices=[("everywhere", "As everywhere"), *NoticeWhen.choices],
+        coerce=lambda value: "" if value == "everywhere" else value,
+        empty_value=None,
+    )

@@ -12,8 +12,10 @@ from tenants.run_templates.models import NoticeWay, NoticeWhen
 from tenants.run_templates.pages.notice_forms import (
     NoticesForm,
     RunNoticeForm,
+    TenantNoticesForm,
     ways_for_own,
     ways_for_run,
+    ways_for_tenant,
 )
 from tenants.run_templates.pages.presentation import url_of
 from zenpro_site.common.htmx import render_partial
@@ -82,9 +84,26 @@ def notice_default(request):
     if request.method == "POST":
         _choose(request, NoticesForm(request.POST), lambda chosen: _for_own(request, **chosen))
         return redirect("run_templates:notice_default")
-    return render(request, "run_templates/notices/default.html", {"ways": ways_for_own(request.user)})
+    context = {"ways": ways_for_own(request.user), "tenants": notices.tenants_to_choose(request.user)}
+    return render(request, "run_templates/notices/default.html", context)
 
 
 def _for_own(request, when: str, way: str) -> str:
     notices.choose_default(when=when, way=way, by=request.actor)
+    return "Saved."
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@tenant_view(TenantPermission.TEMPLATE_VIEW)
+def tenant_notice(request):
+    """The same for runs that they start in one tenant."""
+    if request.method == "POST":
+        _choose(request, TenantNoticesForm(request.POST), lambda chosen: _for_tenant(request, **chosen))
+        return redirect("run_templates:tenant_notice", request.org.slug, request.tenant.slug)
+    context = {"ways": ways_for_tenant(request.user, request.tenant)}
+    return render(request, "run_templates/notices/tenant.html", context)
+
+
+def _for_tenant(request, when: str, way: str) -> str:
+    notices.choose_for_tenant(tenant=request.tenant, when=when, way=way, by=request.actor)
     return "Saved."

@@ -92,6 +92,30 @@ def test_a_choice_for_a_template_is_about_everybodys_runs(run, owner):
     assert told() == [owner.email]
 
 
+@pytest.mark.parametrize(
+    ("everywhere", "here", "state", "count"),
+    [
+        ("never", "always", "completed", 1),
+        ("always", "never", "failed", 0),
+        ("always", "failed", "completed", 0),
+        ("failed", "", "failed", 1),
+    ],
+)
+def test_a_choice_for_a_tenant_decides_there_and_nowhere_else(run, member, everywhere, here, state, count):
+    by, tenant = Actor(member), run.template.tenant
+    notices.choose_for_tenant(tenant=tenant, when="failed", by=by)
+    notices.choose_for_tenant(tenant=tenant, when=here, by=by)
+    chooses(member, own=everywhere)
+    assert notices.choice_of(member, run) == (here or everywhere)
+    ends(run, state)
+    assert told() == [member.email] * count
+    elsewhere = make_tenant(tenant.organization, "dev")
+    make_grant(elsewhere, member, "operator")
+    ends(make_template_run(make_template(elsewhere), member, state="running"), state)
+    is_told = everywhere == "always" or (everywhere == "failed" and state == "failed")
+    assert told() == [member.email] * (count + is_told)
+
+
 def test_three_choices_are_one_mail(run, member):
     chooses(member, run=(run, True), template=(run.template, "always"), own="always")
     ends(run)
@@ -312,6 +336,23 @@ def test_a_default_is_kept(as_user, member):
     assert notices.default_of(member) == NoticeWhen.NEVER
     assert client.post(url, {"when": "failed"}).url == url
     assert notices.default_of(member) == NoticeWhen.FAILED
+
+
+def test_a_tenant_is_chosen_on_its_page_and_listed(as_user, run, member, outsider, org):
+    tenant = run.template.tenant
+    client, own = as_user(member), reverse("run_templates:notice_default")
+    url = reverse("run_templates:tenant_notice", args=[org.slug, tenant.slug])
+    assert f'href="{url}"' in client.get(own).content.decode()
+    assert pressed(client.get(url).content.decode()) == ["everywhere"]
+    assert client.post(url, {"when": "failed"}).url == url
+    assert pressed(client.get(url).content.decode()) == ["failed"]
+    assert "with a choice of its own" in client.get(own).content.decode()
+    assert "Nothing was changed" in client.post(url, {"when": ""}, follow=True).content.decode()
+    client.post(url, {"when": "everywhere"})
+    assert notices.tenant_choice_of(member, tenant) is None
+    for person in (outsider, make_member(org)):
+        assert as_user(person).post(url, {"when": "always"}).status_code == 404
+        assert url not in as_user(person).get(own).content.decode()
 
 
 @pytest.mark.parametrize("sent", [{}, {"when": "sometimes", "tell": "maybe"}])

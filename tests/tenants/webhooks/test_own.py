@@ -54,6 +54,9 @@ CHOICES = {
     "template": lambda run, by: notices.choose_for_template(
         template=run.template, when="failed", way=WEBHOOK, by=by
     ),
+    "tenant": lambda run, by: notices.choose_for_tenant(
+        tenant=run.template.tenant, when="failed", way=WEBHOOK, by=by
+    ),
     "own": lambda run, by: notices.choose_default(when="failed", way=WEBHOOK, by=by),
 }
 
@@ -197,6 +200,10 @@ def places(run):
     return {
         "run": (url("webhooks:try_run", run, run.number), {"run", "template", "tenant", "organization"}),
         "template": (url("webhooks:try_template", run), {"template", "tenant", "organization"}),
+        "tenant": (
+            reverse("webhooks:try_tenant", args=[run.template.tenant.organization.slug, "prod"]),
+            {"tenant", "organization"},
+        ),
         "own": (reverse("webhooks:try_default"), set()),
     }
 
@@ -254,7 +261,7 @@ def test_someone_in_no_organization_is_told_that_mails_need_one(as_user, setting
 
 def test_who_may_not_read_the_run_tries_nothing(run, outsider, as_user, receiver):
     actions.set_own_webhook(address=receiver.url, when="never", by=Actor(outsider))
-    for place in ("run", "template"):
+    for place in ("run", "template", "tenant"):
         where, _ = places(run)[place]
         assert as_user(outsider).post(where, {"way": "webhook"}).status_code == 404
     assert receiver.asked == []
