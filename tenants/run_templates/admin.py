@@ -174,6 +174,7 @@ class NoticeMailAdmin(ReadOnlyAdmin):
     """Which mails tell of a run; sent only while the person may read it."""
 
     list_display = ["mail", "run", "person"]
+    list_filter = ["mail__state"]
     list_select_related = ["mail", "run__template", "person"]
     search_fields = ["run__template__name", "person__email"]
     show_full_result_count = False

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from orgs.access.gate import org_view, refuse
 from orgs.permissions import Permission
 from tenants.access.gate import tenant_view
-from tenants.hosting.base import TenantError, TenantNotFound
+from tenants.hosting.base import TenantError
 from tenants.models.tenant_permissions import TenantPermission
 from tenants.run_templates import actions
 from tenants.run_templates.access import may_edit, may_run, why_no_runner
@@ -49,7 +49,7 @@ from tenants.run_templates.pages.sweep_page import fields_shown
 from tenants.run_templates.pages.tried import try_of
 from tenants.run_templates.rules import runners_in_words
 from tenants.runs.client import TenantClient
-from tenants.runs.reading import ask
+from tenants.runs.reading import ask_or_404
 from zenpro_site.common.htmx import render_watched, wants
 
 PAGE_SIZE = 30
@@ -241,11 +241,9 @@ def _source(request):
     """The run of the address with its snapshot, and why there is none. Raises Http404 for an unknown run."""
     try:
         run = UUID(request.GET.get("run", ""))
-        return ask(request.user, request.tenant, lambda client: _with_stack(client, source_of(client, run)))
     except ValueError as error:
         raise Http404("No run was named.") from error
-    except TenantNotFound as error:
-        raise Http404(error.reason) from error
+    return ask_or_404(request, lambda client: _with_stack(client, source_of(client, run)))
 
 
 def _with_stack(client: TenantClient, source: SourceRun) -> SourceRun:
