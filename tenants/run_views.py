@@ -4,14 +4,13 @@ from functools import partial
 
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.http import Http404, HttpResponse, QueryDict
+from django.http import HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
 from orgs.permissions import Permission
 from tenants.access.gate import tenant_view
-from tenants.hosting.base import TenantNotFound
 from tenants.models.tenant_permissions import TenantPermission
 from tenants.run_templates.document.hidden import with_masks
 from tenants.run_templates.origin import repeatable, rerun_of, runs_of_template, with_origins
@@ -24,7 +23,7 @@ from tenants.runs.log_files import stores_here
 from tenants.runs.metadata import logged
 from tenants.runs.reading import (
     PAGE_SIZE,
-    ask,
+    ask_or_404,
     configuration_of,
     file_name,
     list_runs,
@@ -34,10 +33,10 @@ from tenants.runs.reading import (
 )
 from tenants.runs.run_context import artifacts_context, found_step, steps_context, with_frame
 from tenants.runs.saved_views import views_of
-from tenants.runs.seen import seen_of
+from tenants.runs.seen import list_seen, seen_of
 from tenants.runs.shared_looks import SharedClient, circle_of
 from tenants.runs.step_logs import LogChoice
-from zenpro_site.common.htmx import render_partial, wants
+from zenpro_site.common.htmx import has_seen, render_partial, render_watched, wants
 
 VIEWS = ("graph", "configuration", "metrics", "artifacts")
 MAX_PAGE = 100_000
@@ -51,7 +50,7 @@ def runs(request):
     """The list of runs: two calls to the server, whatever it is filtered by, and one more for chosen columns."""
     tenant, chosen = request.tenant, _filter(request)
     wanted, understood = columns.parsed(request.GET.getlist("columns"))
-    answer, trouble = _ask(request, lambda client: _listed(client, request, chosen, wanted))
+    answer, trouble = ask_or_404(request, lambda client: _listed(client, request, chosen, wanted))
     found, values, unread = answer or (None, {}, "")
     shown = found.page.items if found else []
     context = {
@@ -77,7 +76,7 @@ def runs(request):
         "repeatable": repeatable(tenant, [run.id for run in shown], request.tenant_permissions),
         **_rights(request),
     }
-    return render_partial(request, "runs/runs.html#runs", context)
+    return render_watched(request, "runs/runs.html#runs", context, list_seen(context))
 
 
 def _listed(client, request, chosen: RunFilterForm, wanted):
@@ -98,7 +97,7 @@ def run_columns(request):
     """Which metrics and parameters the list shows: those that its newest runs have. Three calls, a few more of large
     runs."""
     chosen, (ticked, _) = _filter(request), columns.parsed(request.GET.getlist("columns"))
-    answer, trouble = _ask(
+    answer, trouble = ask_or_404(
         request, lambda client: columns.offered(client, _found(client, request, chosen).page.items)
     )
     kept = {name: value for name, value in request.GET.items() if value and name not in ("columns", "page")}
@@ -123,7 +122,7 @@ def run_tags(request, run):
         if trouble is None:
             return redirect(_back(request))
         form.add_error(None, f"{trouble.title}. {trouble.text}")
-    answer, trouble = _ask(request, lambda client: client.run(run))
+    answer, trouble = ask_or_404(request, lambda client: client.run(run))
     had = form.had if form.is_bound else answer.tags if answer else ()
     if not form.is_bound:
         form.initial["tags"] = "\n".join(had)
@@ -151,7 +150,7 @@ def _change_tags(request, run, form: TagsForm):
         removed=form.removed,
         by=request.actor,
     )
-    changed, trouble = _ask(request, change)
+    changed, trouble = ask_or_404(request, change)
     if changed:
         messages.success(request, f"Changed the tags of {changed.name}.")
     return trouble
@@ -174,13 +173,6 @@ def _filter(request) -> RunFilterForm:
             (str(pk), name) for pk, name in request.tenant.templates.listed().values_list("pk", "name")
         ]
     return RunFilterForm(request.GET, people=people, templates=templates)
-
-
-def _ask(request, question):
-    try:
-        return ask(request.user, request.tenant, question)
-    except TenantNotFound as error:
-        raise Http404(error.reason) from error
 
 
 def _page(request) -> int:
@@ -213,19 +205,19 @@ def run_detail(request, run):
     view = view if view in VIEWS else "graph"
     rerun = rerun_of(request.tenant, run)
     ended = rerun.state if rerun and rerun.has_ended else ""
-    answer, trouble = _ask(request, lambda client: _shown(request, client, run, view, ended))
+    answer, trouble = ask_or_404(request, lambda client: _shown(request, client, run, view, ended))
     context = {"tenant": request.tenant, "run_id": run, "trouble": trouble, "view": view, **_rights(request)}
     if answer:
         if found := found_step(request.GET, answer["page"]):
             return redirect(f"{request.path}{found}")
         answer["page"] = with_origins(answer["page"], rerun)
         seen = seen_of(answer["page"], rerun, view, request.tenant_permissions)
-        if wants(request, "run") and request.GET.get("seen") == seen:
+        if has_seen(request, "run", seen):
             return HttpResponse(status=204)
         context |= {"rerun": rerun, "seen": seen, **printed_by(rerun), **_run(request, **answer)}
         context |= next_steps(request, run, rerun, answer["page"])
         context["why"] = reason_for(request, rerun, answer["page"], context["output"])
-    context["here"] = tidy(request.GET, "seen")
+    context["here"] = tidy(request.GET)
     response = render_partial(request, "runs/run.html#run", context)
     return with_frame(request, response, context.get("frame", ""))
 
@@ -237,9 +229,9 @@ def run_output(request, run):
     may see it. 204 for who has seen all of it."""
     if not wants(request, "output"):
         return redirect("tenants:run_detail", request.org.slug, request.tenant.slug, run)
-    answer, _ = _ask(request, lambda client: _look(request, client).run(run))
+    answer, _ = ask_or_404(request, lambda client: _look(request, client).run(run))
     printed = printed_by(rerun_of(request.tenant, run)) if answer else {"output": None}
-    if printed["output"] is None or request.GET.get("seen") == printed["output_seen"]:
+    if printed["output"] is None or request.seen == printed["output_seen"]:
         return HttpResponse(status=204)
     context = {"tenant": request.tenant, "run_id": run, **printed}
     return render_partial(request, "runs/_run_output.html#output", context)
@@ -285,7 +277,7 @@ def _run(request, page, artifacts=None, **more) -> dict:
 @tenant_view(TenantPermission.VIEW)
 def step_log(request, run, step):
     """The whole output of a step as a file."""
-    answer, trouble = _ask(request, lambda client: _output(_look(request, client), run, step))
+    answer, trouble = ask_or_404(request, lambda client: _output(_look(request, client), run, step))
     if trouble:
         return HttpResponse(f"{trouble.title}. {trouble.text}\n", content_type="text/plain", status=503)
     name, text = answer

@@ -82,6 +82,7 @@ def fragments(get_response):
     """Answer htmx in its own way. Every answer varies on its headers."""
 
     def middleware(request):
+        htmx.take_seen(request)
         response = get_response(request)
         patch_vary_headers(response, htmx.HEADERS)
         return htmx.shaped(request, response) if request.htmx else response

@@ -8,6 +8,7 @@ copies carry the same Message-ID then.
 import smtplib
 import threading
 import time
+from collections.abc import Callable
 from email.utils import formatdate
 
 import structlog
@@ -25,14 +26,20 @@ AT_ONCE = 100
 log = structlog.get_logger("zenpro.mail")
 
 
-def deliver_due() -> int:
-    """Send what is due over one connection and note on each row how that went. Returns how many were tried."""
+def deliver_due(may_send: Callable[[Mail], bool] = lambda mail: True) -> int:
+    """Send what is due over one connection and note on each row how that went. Returns how many were tried.
+
+    `may_send` is asked before each try, by whoever knows what the mail is about; what it refuses is not sent any more.
+    """
     if not settings.MAIL_IS_SET_UP or not Mail.objects.due().exists():
         return 0
     connection, tried = get_connection(), 0
     broken = _attempt(connection.open)
     for mail in Mail.objects.due()[:AT_ONCE]:
         if not _take(mail):
+            continue
+        if not may_send(mail):
+            Mail.objects.filter(pk=mail.pk).cancel()
             continue
         error = broken or _send(mail, connection)
         _note(mail, error)
@@ -133,13 +140,15 @@ def _text(said) -> str:
     return said.decode(errors="replace") if isinstance(said, bytes) else str(said)
 
 
-def run_forever(stop: threading.Event, interval: float = 2) -> None:
+def run_forever(
+    stop: threading.Event, interval: float = 2, may_send: Callable[[Mail], bool] = lambda mail: True
+) -> None:
     """Send what is due until told to stop; once a minute, forget what is of no use any more. Never raises."""
     tidied = 0.0
     while not stop.is_set():
         close_old_connections()
         try:
-            deliver_due()
+            deliver_due(may_send)
             if time.monotonic() > tidied + 60:
                 Mail.objects.tidy()
                 tidied = time.monotonic()

@@ -7,7 +7,8 @@ from .models import (
     CodeTry,
     CodeVersion,
     GitAccess,
-    NoticeDefault,
+    NoticeMail,
+    OwnNotice,
     Preset,
     PushKey,
     RunNotice,
@@ -142,8 +143,8 @@ class PresetAdmin(ReadOnlyAdmin):
 class RunNoticeAdmin(ReadOnlyAdmin):
     """People choose for themselves whether they are told."""
 
-    list_display = ["run", "person", "is_wanted"]
-    list_filter = ["is_wanted"]
+    list_display = ["run", "person", "way", "is_wanted"]
+    list_filter = ["way", "is_wanted"]
     list_select_related = ["run__template", "person"]
     search_fields = ["run__template__name", "person__email"]
 
@@ -152,20 +153,31 @@ class RunNoticeAdmin(ReadOnlyAdmin):
 class TemplateNoticeAdmin(ReadOnlyAdmin):
     """The same for all runs of a template."""
 
-    list_display = ["template", "person", "when"]
-    list_filter = ["when"]
+    list_display = ["template", "person", "way", "when"]
+    list_filter = ["way", "when"]
     list_select_related = ["template", "person"]
     search_fields = ["template__name", "person__email"]
 
 
-@admin.register(NoticeDefault)
-class NoticeDefaultAdmin(ReadOnlyAdmin):
+@admin.register(OwnNotice)
+class OwnNoticeAdmin(ReadOnlyAdmin):
     """The same for the runs a person starts."""
 
-    list_display = ["person", "when"]
-    list_filter = ["when"]
-    list_select_related = ["person"]
+    list_display = ["person", "tenant", "way", "when"]
+    list_filter = ["way", "when"]
+    list_select_related = ["person", "tenant"]
     search_fields = ["person__email"]
+
+
+@admin.register(NoticeMail)
+class NoticeMailAdmin(ReadOnlyAdmin):
+    """Which mails tell of a run; sent only while the person may read it."""
+
+    list_display = ["mail", "run", "person"]
+    list_filter = ["mail__state"]
+    list_select_related = ["mail", "run__template", "person"]
+    search_fields = ["run__template__name", "person__email"]
+    show_full_result_count = False
 
 
 @admin.register(GitAccess)

@@ -6,6 +6,7 @@ from django.db import models
 from django.urls import reverse
 from django.utils import timezone
 
+from orgs.mails.models import Mail
 from orgs.models import Membership
 from orgs.roles.models import Role
 from orgs.teams.models import Team
@@ -512,16 +513,24 @@ class NoticeWhen(models.TextChoices):
     NEVER = "never", "Never"
 
 
+class NoticeWay(models.TextChoices):
+    """How a person is told. Each of their choices is about one way; others of theirs have a choice of their own."""
+
+    MAIL = "mail", "By email"
+    WEBHOOK = "webhook", "To your webhook"
+
+
 class RunNotice(models.Model):
     """Whether a person wants to be told when this re-run ends. It decides alone, whatever else they chose."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     run = models.ForeignKey(TemplateRun, on_delete=models.CASCADE, related_name="notices")
     person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="run_notices")
+    way = models.CharField(max_length=10, choices=NoticeWay, default=NoticeWay.MAIL)
     is_wanted = models.BooleanField()
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["run", "person"], name="run_notice_once")]
+        constraints = [models.UniqueConstraint(fields=["run", "person", "way"], name="run_notice_once_a_way")]
 
     def __str__(self) -> str:
         return f"notice of {self.run}"
@@ -535,22 +544,53 @@ class TemplateNotice(models.Model):
     person = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="template_notices"
     )
+    way = models.CharField(max_length=10, choices=NoticeWay, default=NoticeWay.MAIL)
     when = models.CharField(max_length=10, choices=NoticeWhen)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["template", "person"], name="template_notice_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["template", "person", "way"], name="template_notice_once_a_way")
+        ]
 
     def __str__(self) -> str:
         return f"notices of {self.template}"
 
 
-class NoticeDefault(models.Model):
-    """Of which runs that they start themselves a person is told, in every tenant; no row for none."""
+class OwnNotice(models.Model):
+    """Of which runs that they start themselves a person is told: in every tenant, or in one, which is then decided there.
 
-    person = models.OneToOneField(
-        settings.AUTH_USER_MODEL, primary_key=True, on_delete=models.CASCADE, related_name="notice_default"
+    By mail: no row for none. To their webhook: a row as long as they have one, so that it also says that they do.
+    For one tenant: no row where it is as everywhere.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="own_notices")
+    tenant = models.ForeignKey(
+        Tenant, null=True, blank=True, on_delete=models.CASCADE, related_name="own_notices"
     )
+    way = models.CharField(max_length=10, choices=NoticeWay, default=NoticeWay.MAIL)
     when = models.CharField(max_length=10, choices=NoticeWhen)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["person", "way"], condition=models.Q(tenant=None), name="own_notice_once_a_way"
+            ),
+            models.UniqueConstraint(fields=["person", "way", "tenant"], name="own_notice_once_a_tenant"),
+        ]
 
     def __str__(self) -> str:
         return "notices of their own runs"
+
+
+class NoticeMail(models.Model):
+    """Which run a mail tells of, and whom: asked once more, when it is sent, whether they may still read that."""
+
+    mail = models.OneToOneField(Mail, primary_key=True, on_delete=models.CASCADE, related_name="about_run")
+    run = models.ForeignKey(TemplateRun, on_delete=models.CASCADE, related_name="notice_mails")
+    person = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="notice_mails"
+    )
+
+    def __str__(self) -> str:
+        return f"mail about {self.run}"

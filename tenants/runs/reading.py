@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Any
 from uuid import UUID
 
+from django.http import Http404
 from django.utils import timezone
 
 from tenants.hosting.answers import identifier, is_number, line, listing, mapping, moment
@@ -58,6 +59,14 @@ class Trouble:
 def ask(user, tenant: Tenant, question: Callable[[TenantClient], Any]) -> tuple[Any, Trouble | None]:
     """What `question` finds out, as this person, or why not. Raises TenantNotFound."""
     return told(tenant, lambda: question(connect(user, tenant)))
+
+
+def ask_or_404(request, question: Callable[[TenantClient], Any]) -> tuple[Any, Trouble | None]:
+    """The same for the person and the tenant of a request. Raises Http404 for what the server does not have."""
+    try:
+        return ask(request.user, request.tenant, question)
+    except TenantNotFound as error:
+        raise Http404(error.reason) from error
 
 
 def told(tenant: Tenant, question: Callable[[], Any]) -> tuple[Any, Trouble | None]:

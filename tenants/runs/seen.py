@@ -2,17 +2,24 @@
 
 import hashlib
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tenants.runs.reading import RunPage, StepRow
 
 TICK = 5  # seconds after which times that go on are shown anew
+SLOW_TICK = 15  # the same in lists, which are asked for less often
+MINUTE = 60  # "5 min ago" grows old
 
 
 def digest(*parts: Any) -> str:
     """Equal for equal values that Python writes in one way: texts, numbers, times, tuples and lists of these."""
     return hashlib.sha256(repr(parts).encode(errors="replace")).hexdigest()[:20]
+
+
+def tick(live: bool) -> int:
+    """For lists: changes when the times in them are to be shown anew. `live`: does one of them go on?"""
+    return int(time.time() // (SLOW_TICK if live else MINUTE))
 
 
 def seen_of(page: RunPage, rerun, view: str, rights: Iterable[str]) -> str:
@@ -27,6 +34,17 @@ def seen_of(page: RunPage, rerun, view: str, rights: Iterable[str]) -> str:
         view, tick, page.status, page.run.reason, page.live, page.chosen and page.chosen.name, page.unseen,
         [_said(step) for step in page.steps], output, page.run.tags, ours, sorted(map(str, rights)),
     )  # fmt: skip
+
+
+def list_seen(shown: Mapping[str, Any]) -> str:
+    """Of a list of runs, as its template gets it: `rows` of (RunRow, values), whether one is `live`, and so on."""
+    runs, found = [row.run for row, _ in shown["rows"]], shown["found"]
+    lasted = [run.seconds for run in runs if run.finished]
+    allowed = shown["can_run"], sorted(map(str, shown["repeatable"]))
+    total = found and found.page.total
+    return digest(
+        tick(shown["live"]), shown["rows"], lasted, total, shown["unread"], shown["trouble"], allowed
+    )
 
 
 def _said(step: StepRow) -> tuple:

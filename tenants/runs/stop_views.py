@@ -3,7 +3,6 @@
 from functools import partial
 
 from django.contrib import messages
-from django.http import Http404
 from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods
 
@@ -13,7 +12,7 @@ from tenants.models.tenant_permissions import TenantPermission
 from tenants.runs.actions import stop
 from tenants.runs.client import Run
 from tenants.runs.dialects import STOPPED_SINCE
-from tenants.runs.reading import Trouble, ask
+from tenants.runs.reading import Trouble, ask, ask_or_404
 from zenpro_site.common.htmx import render_partial
 
 NONE_STOPPED = Trouble(
@@ -27,7 +26,7 @@ NONE_STOPPED = Trouble(
 @tenant_view(TenantPermission.TEMPLATE_RUN)
 def run_stop(request, run):
     """What stopping does, and doing it: one call to the server to say the first, two for the second."""
-    found, trouble = _asked(request, lambda client: client.run(run))
+    found, trouble = ask_or_404(request, lambda client: client.run(run))
     if found and request.tenant.release < STOPPED_SINCE:
         trouble = NONE_STOPPED
     if request.method == "POST" and found and not (trouble or found.finished):
@@ -47,10 +46,3 @@ def _stop(request, run: Run) -> Trouble | None:
         return ask(request.user, request.tenant, order)[1]
     except TenantNotFound:
         return NONE_STOPPED
-
-
-def _asked(request, question):
-    try:
-        return ask(request.user, request.tenant, question)
-    except TenantNotFound as error:
-        raise Http404(error.reason) from error

@@ -1,5 +1,6 @@
 from django import forms
 
+from tenants.run_templates.models import NoticeWay, NoticeWhen
 from zenpro_site.common.refusals import Refused
 
 from .destinations import LONGEST, checked
@@ -8,6 +9,13 @@ from .models import Webhook
 ABOUT = [
     (Webhook.When.ALWAYS, "Every run of this template"),
     (Webhook.When.FAILED, "Only runs that fail"),
+]
+
+
+ABOUT_OWN = [
+    (NoticeWhen.ALWAYS, "Every run I start"),
+    (NoticeWhen.FAILED, "Only runs I start that fail"),
+    (NoticeWhen.NEVER, "Only what I choose on a run or a template"),
 ]
 
 
@@ -20,8 +28,9 @@ class WebhookForm(forms.Form):
     )
     when = forms.ChoiceField(label="Notify about", choices=ABOUT, widget=forms.RadioSelect)
 
-    def __init__(self, data=None, *, hook: Webhook | None = None):
-        super().__init__(data, initial={"when": hook.when if hook else Webhook.When.ALWAYS})
+    def __init__(self, data=None, *, hook: Webhook | None = None, choices=ABOUT, when=Webhook.When.ALWAYS):
+        super().__init__(data, initial={"when": when})
+        self.fields["when"].choices = choices
         address = self.fields["address"]
         address.widget.attrs["placeholder"] = (
             f"https://{hook.host}/…" if hook else "https://hooks.example.org/runs"
@@ -36,3 +45,9 @@ class WebhookForm(forms.Form):
             return checked(address).geturl() if address else ""
         except Refused as error:
             raise forms.ValidationError(str(error), code="address") from error
+
+
+class NoticeTestForm(forms.Form):
+    """Which way of telling someone is tried."""
+
+    way = forms.ChoiceField(choices=NoticeWay.choices)

@@ -21,10 +21,11 @@ def in_a_day():
 
 
 class Webhook(models.Model):
-    """Where another service is told that runs of a template have ended.
+    """Where another service is told that runs have ended: those of a template, or those that a person wants to hear of.
 
     The address often lets whoever knows it post there, so it is sealed like the secret; pages show its host alone.
-    It acts for the person who set it up last: without their right to change the template, nothing is sent.
+    That of a template acts for the person who set it up last: without their right to change the template, nothing is
+    sent. A person's own is sent what they may read. What they want to hear of is theirs to choose (OwnNotice and others).
     """
 
     class When(models.TextChoices):
@@ -32,7 +33,12 @@ class Webhook(models.Model):
         FAILED = "failed", "Only when they fail"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    template = models.OneToOneField(RunTemplate, on_delete=models.CASCADE, related_name="webhook")
+    template = models.OneToOneField(
+        RunTemplate, null=True, blank=True, on_delete=models.CASCADE, related_name="webhook"
+    )
+    person = models.OneToOneField(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.CASCADE, related_name="webhook"
+    )
     host = models.CharField(max_length=260, help_text="Of the address, with its port, for people.")
     sealed = models.TextField(editable=False)
     when = models.CharField(max_length=10, choices=When, default=When.ALWAYS)
@@ -41,8 +47,15 @@ class Webhook(models.Model):
     )
     set_at = models.DateTimeField(default=timezone.now)
 
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(template=None) ^ models.Q(person=None), name="webhook_of_one"
+            )
+        ]
+
     def __str__(self) -> str:
-        return f"webhook of {self.template}"
+        return f"webhook of {self.template or self.person}"
 
     def write(self, address: str, secret: str) -> None:
         """Not saved."""

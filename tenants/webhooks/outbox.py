@@ -14,14 +14,16 @@ from typing import Any
 
 import structlog
 from django.db import close_old_connections
-from django.db.models import Exists, F, OuterRef
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from orgs.access.gate import admits
 from tenants.access.gate import tenant_permissions_of
 from tenants.models import Tenant
+from tenants.models.tenant_permissions import TenantPermission
 from tenants.run_templates.access import may_edit
-from tenants.run_templates.models import TemplateRun
+from tenants.run_templates.models import NoticeWay, RunTemplate, TemplateRun
+from tenants.run_templates.notices import bulky, listeners, may_read
 from zenpro_site.common.addresses import full
 from zenpro_site.common.sealing import SecretsUnreadable
 
@@ -32,19 +34,26 @@ ENDED, TEST = "run.ended", "test"
 AT_ONCE = 100  # webhooks in one round
 SENDERS = 4  # threads: a slow receiver holds up one of them
 UNREADABLE = "The address and the secret can't be read with the configured keys. Set the webhook up again."
+LOST = "You can no longer read runs of this tenant."
 log = structlog.get_logger("zenpro.webhooks")
 State = WebhookDelivery.State
 
 
-def queue_end(*, run: TemplateRun, state: str, ended_at: datetime) -> WebhookDelivery | None:
-    """Write the news that the re-run ended, for the webhook of its template; None when there is none to tell.
+def queue_end(*, run: TemplateRun, state: str, ended_at: datetime) -> list[WebhookDelivery]:
+    """Write the news that the re-run ended, for the webhook of its template and for those of people who want to know.
 
     Call it in the transaction that gives the run its end, and only when that gave it one: either both are kept or
     neither. `state`: one of TemplateRun.ENDED.
     """
-    hook = Webhook.objects.filter(template=run.template_id, template__is_listed=True).first()
-    if hook is None or (hook.when == Webhook.When.FAILED and state != TemplateRun.State.FAILED):
-        return None
+    people = listeners(run=run, state=state, way=NoticeWay.WEBHOOK)
+    wanted = Q(template=run.template_id, template__is_listed=True)
+    if state != TemplateRun.State.FAILED:
+        wanted &= ~Q(when=Webhook.When.FAILED)
+    hooks = Webhook.objects.filter(wanted | Q(person__in=[*people])).order_by("pk")
+    return [_queue(hook, run, state, ended_at) for hook in hooks]
+
+
+def _queue(hook: Webhook, run: TemplateRun, state: str, ended_at: datetime) -> WebhookDelivery:
     delivery = WebhookDelivery(webhook=hook, run=run)
     delivery.body = json.dumps({"event": ENDED, "delivery": str(delivery.pk), **_news(run, state, ended_at)})
     delivery.save(force_insert=True)
@@ -53,14 +62,9 @@ def queue_end(*, run: TemplateRun, state: str, ended_at: datetime) -> WebhookDel
 
 def _news(run: TemplateRun, state: str, ended_at: datetime) -> dict[str, Any]:
     """What is told of a run: neither its values nor the reason of a failure, which may quote one."""
-    template, person = run.template, run.created_by
+    person = run.created_by
     return {
-        "organization": {
-            "slug": template.tenant.organization.slug,
-            "name": template.tenant.organization.name,
-        },
-        "tenant": {"slug": template.tenant.slug, "name": template.tenant.name},
-        "template": {"id": str(template.pk), "name": template.name},
+        **_template(run.template),
         "run": {
             "number": run.number,
             "name": run.run_name,
@@ -80,9 +84,23 @@ def _time(moment: datetime | None) -> str | None:
     return moment and moment.isoformat(timespec="seconds")
 
 
-def send_sample(hook: Webhook) -> Reply:
-    """Send what tells of no run, now, and return what came of it. No secret or body is in the answer."""
-    body = {"event": TEST, "template": {"id": str(hook.template_id), "name": hook.template.name}}
+def _place(tenant: Tenant) -> dict[str, Any]:
+    return {
+        "organization": {"slug": tenant.organization.slug, "name": tenant.organization.name},
+        "tenant": {"slug": tenant.slug, "name": tenant.name},
+    }
+
+
+def _template(template: RunTemplate) -> dict[str, Any]:
+    return {**_place(template.tenant), "template": {"id": str(template.pk), "name": template.name}}
+
+
+def send_sample(hook: Webhook, about: TemplateRun | RunTemplate | Tenant | None = None) -> Reply:
+    """Send what tells of no end, now, and return what came of it. No secret or body is in the answer.
+
+    `about`: for a person's own webhook, the choice that is tested, for one run, a template or a tenant.
+    """
+    body = {"event": TEST, **_about(about or hook.template)}
     try:
         target = hook.read()
     except SecretsUnreadable:
@@ -90,8 +108,25 @@ def send_sample(hook: Webhook) -> Reply:
     return send_test(hook.host, **target, event=TEST, delivery=str(hook.pk), body=json.dumps(body))
 
 
+def _about(what: TemplateRun | RunTemplate | Tenant | None) -> dict[str, Any]:
+    if isinstance(what, Tenant):
+        return _place(what)
+    if isinstance(what, TemplateRun):
+        run = {"number": what.number, "name": what.run_name, "link": full(what.get_absolute_url())}
+        return {**_template(what.template), "run": run}
+    return _template(what) if what else {}
+
+
+def why_not_sent(delivery: WebhookDelivery) -> str:
+    """Why the news may not go out at this moment, as a sentence; "" when it may."""
+    hook = delivery.webhook
+    if hook.person is None:
+        return why_silent(hook)
+    return "" if may_read(hook.person, delivery.run) else LOST
+
+
 def why_silent(hook: Webhook) -> str:
-    """Why nothing may be sent at this moment, as a sentence; "" when it may."""
+    """Why nothing may be sent for a template's webhook at this moment, as a sentence; "" when it may."""
     tenant = Tenant.objects.live().select_related("organization").filter(pk=hook.template.tenant_id).first()
     if tenant is None:
         return "The tenant has been deleted."
@@ -108,6 +143,21 @@ def _may_still(hook: Webhook, tenant: Tenant) -> bool:
     return may_edit(person, hook.template, tenant_permissions_of(person, tenant))
 
 
+def own_webhook(person) -> Webhook | None:
+    """The person's own, if they have one."""
+    return Webhook.objects.select_related("person").filter(person=person).first()
+
+
+def shown_deliveries(hook: Webhook) -> QuerySet[WebhookDelivery]:
+    """Its news, the newest first; a person's only of runs that they may read now."""
+    found = hook.deliveries.select_related("run__template__tenant__organization")
+    found = found.defer(*bulky("run__template"), "run__configuration", "run__changes", "body")
+    if hook.person_id is None:
+        return found
+    readable = Tenant.objects.with_right(hook.person, TenantPermission.TEMPLATE_VIEW)
+    return found.filter(run__template__tenant__in=readable)
+
+
 # -- sending
 
 
@@ -119,13 +169,12 @@ def deliver_due(each: Callable = map) -> int:
 
 
 def _deliver_next(hook) -> int:
-    related = ("webhook__set_by", "webhook__template")
-    bulky = ("snapshot", "default_configuration", "previous_configuration", "field_rules")
+    related = ("webhook__set_by", "webhook__template", "webhook__person", "run__template")
     due = WebhookDelivery.objects.due().filter(webhook=hook).select_related(*related)
-    delivery = due.defer(*(f"webhook__template__{name}" for name in bulky)).first()
+    delivery = due.defer(*bulky("webhook__template"), *bulky("run__template"), "run__configuration").first()
     if delivery is None or not _take(delivery):
         return 0
-    if reason := why_silent(delivery.webhook):
+    if reason := why_not_sent(delivery):
         _settle(delivery, state=State.CANCELLED, error=reason[:300], settled_at=timezone.now())
     else:
         _note(delivery, _send(delivery))

@@ -30,6 +30,7 @@ from tenants.run_templates.engine.deploy_keys import fingerprint_of
 from tenants.run_templates.models import TemplateRun
 from tenants.run_templates.pages.rule_forms import RulesForm
 from tenants.runs import reading as runs
+from tenants.webhooks.models import Webhook
 from tests.guards.world import World
 from tests.tenants.runs.fakes import RUN_ID, FakeTenantClient, connect_to
 
@@ -44,8 +45,14 @@ WITHOUT_ROW = {
     "tenants:saved_views": "a person's own way to look at a list",
     "run_templates:run_notice": "which mails a person wants for themselves",
     "run_templates:template_notice": "which mails a person wants for themselves",
+    "run_templates:tenant_notice": "which mails a person wants for themselves",
+    "webhooks:try_tenant": "a mail to oneself; a test of the webhook leaves a row, see its tests",
     "run_templates:notice_default": "which mails a person wants for themselves",
     "webhooks:retry": "sends what was to be sent anyway",
+    "webhooks:own_retry": "sends what was to be sent anyway",
+    "webhooks:try_default": "a mail to oneself; a test of the webhook leaves a row, see its tests",
+    "webhooks:try_template": "a mail to oneself; a test of the webhook leaves a row, see its tests",
+    "webhooks:try_run": "a mail to oneself; a test of the webhook leaves a row, see its tests",
     "theme": "a cookie in the person's own browser",
     "first_sign_in": "a sign-in",
     "invitations:bulk": "shows what sending would do",
@@ -181,6 +188,13 @@ def a_sweep(world):
 
 def can_sign_in(world):
     make_grant(world.tenant, world.admin, "viewer")
+
+
+def has_a_webhook(world):
+    """It leads inside, so nothing is ever sent."""
+    hook = Webhook(person=world.admin, host="127.0.0.1", set_by=world.admin)
+    hook.write("https://127.0.0.1/", "whsec_of-the-world")
+    hook.save()
 
 
 def a_request():
@@ -324,6 +338,10 @@ DEEDS = {
     "webhooks:secret": Deed(),
     "webhooks:test": Deed(),
     "webhooks:remove": Deed(),
+    "webhooks:own": Deed(lambda w: {"address": "https://hooks.example.org/x", "when": "failed"}),
+    "webhooks:own_secret": Deed(before=has_a_webhook),
+    "webhooks:own_test": Deed(before=has_a_webhook),
+    "webhooks:own_remove": Deed(before=has_a_webhook),
     "run_templates:sweep_new": Deed(a_sweep),
     "run_templates:run": Deed(lambda w: {"do": "run"}),
     "run_templates:cancel": Deed(),
@@ -384,7 +402,10 @@ def test_doing_it_leaves_one_row(entry, prepared, as_user):
     rows = list(AuditEvent.objects.all()[: AuditEvent.objects.count() - before])
     assert len(rows) == 1, f"{entry} left {len(rows)} audit rows: {rows}"
     assert (rows[0].actor, rows[0].outcome, rows[0].via) == (person, "done", "page")
-    if not entry.name.startswith("users:") and entry.name not in ("orgs:create", "orgs:delete"):
+    if not entry.name.startswith(("users:", "webhooks:own")) and entry.name not in (
+        "orgs:create",
+        "orgs:delete",
+    ):
         assert rows[0].organization == world.org
 
 

@@ -47,6 +47,7 @@ PLACED = {
     "orgs.access.factors": 0,  # allauth's rows
     "tenants.control_plane.wire": 0,  # plain values
     "orgs.invitations.bulk": 5,  # reads a form
+    "tenants.webhooks.hook_page": 5,  # shows a form, and calls actions
     "orgs.users.adapter": 6,  # allauth calls it as it calls a page
     "orgs.users.social": 6,
 }

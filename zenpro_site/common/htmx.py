@@ -30,6 +30,26 @@ def render_partial(request, template: str, context: dict, status: int = 200) -> 
     return render(request, chosen, context, status=status)
 
 
+def take_seen(request) -> None:
+    """Move what a page says it has seen, `?seen=`, out of its address: no link of the answer carries it on."""
+    request.seen = request.GET.get("seen", "")
+    if request.seen:
+        request.GET = request.GET.copy()
+        del request.GET["seen"]
+
+
+def has_seen(request, partial: str, seen: str) -> bool:
+    """Is this a page that asks again for this fragment and shows all of it, `seen` in one word?"""
+    return wants(request, partial) and request.seen == seen
+
+
+def render_watched(request, template: str, context: dict, seen: str) -> HttpResponse:
+    """As `render_partial`, for a fragment that asks again: 204 to who shows all of it, which htmx leaves as it is."""
+    if has_seen(request, template.partition("#")[2], seen):
+        return HttpResponse(status=204)
+    return render_partial(request, template, {**context, "seen": seen})
+
+
 def partial_or_redirect(request, template: str, context: dict, to) -> HttpResponse:
     """After a change: the fragment for htmx aiming at it, else a redirect to the page."""
     if wants(request, template.partition("#")[2]):

@@ -8,7 +8,7 @@ from orgs.access.gate import members_who_can, org_view
 from orgs.members.listing import counts_of
 from orgs.permissions import Permission
 from tenants.access.people import visible_tenants
-from zenpro_site.common.htmx import render_partial, wants
+from zenpro_site.common.htmx import has_seen, render_partial
 
 from . import home as overview
 
@@ -26,7 +26,7 @@ def home(request):
     if shown in ("mine", "failed"):
         runs = overview.last_runs(org, request.user, mine=shown == "mine", failed=shown == "failed")
     seen = overview.signature(tenants, runs, needs)
-    if request.GET.get("seen") == seen and wants(request, "now"):
+    if has_seen(request, "now", seen):
         return HttpResponse(status=204)
     last = {run.slug: run for run in reversed(recent)}
     context = {

@@ -6,7 +6,8 @@ from orgs.access.gate import org_view
 from orgs.permissions import Permission
 from tenants.access.people import visible_tenants
 from tenants.runs.forms import FILTERS, RunFilterForm, tidy
-from zenpro_site.common.htmx import render_partial, wants
+from tenants.runs.seen import digest, tick
+from zenpro_site.common.htmx import render_watched, wants
 
 from .tenant_runs import latest
 
@@ -30,7 +31,9 @@ def runs(request):
         "rows": [(one.row, ()) for one in found.runs],
         "on_home": wants(request, "latest") and _is_home(request),
     }
-    return render_partial(request, "pages/runs.html#latest", context)
+    lasted = [one.row.run.seconds for one in found.runs if one.row.run.finished]
+    seen = digest(tick(found.live), found, lasted, context["on_home"])
+    return render_watched(request, "pages/runs.html#latest", context, seen)
 
 
 def _is_home(request) -> bool:

@@ -4,6 +4,7 @@ import fcntl
 import signal
 import threading
 import time
+from functools import partial
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
@@ -11,6 +12,7 @@ from django.core.management.base import BaseCommand, CommandError
 from orgs.mails import delivery
 from tenants.agent import chores, run_loop, try_loop
 from tenants.agent.tenant_loop import TenantLoop
+from tenants.run_templates.notices import may_be_sent
 from tenants.webhooks import outbox
 from zenpro_site.common import modes
 
@@ -35,7 +37,7 @@ class Command(BaseCommand):
             chores.run_forever,
             chores.run_slow,
             *chores.cutting(),
-            delivery.run_forever,
+            partial(delivery.run_forever, may_send=may_be_sent),
             outbox.run_forever,
         )
         threads = [threading.Thread(target=loop, args=(stop,), daemon=True) for loop in loops]

@@ -4,7 +4,7 @@ from tenants.models.tenant_permissions import TenantPermission
 from tenants.run_templates.access import may_cancel, may_edit
 from tenants.run_templates.continuing import can_continue, why_not_continued
 from tenants.run_templates.models import NoticeWhen
-from tenants.run_templates.notices import choice_of
+from tenants.run_templates.notices import told_in_any_way
 from tenants.run_templates.origin import WhyFailed, doors_of, output_of, why_failed
 from tenants.run_templates.pages.presentation import recorded_changes
 from tenants.runs.seen import digest
@@ -33,9 +33,9 @@ def next_steps(request, run, rerun, page) -> dict[str, object]:
 
 
 def told_of(request, rerun) -> NoticeWhen | None:
-    """When the person who looks gets an email about it; None where they can't choose."""
+    """When the person who looks is told of it, in whatever way; None where they can't choose."""
     may_choose = rerun is not None and TenantPermission.TEMPLATE_VIEW in request.tenant_permissions
-    return choice_of(request.user, rerun) if may_choose and not rerun.has_ended else None
+    return told_in_any_way(request.user, rerun) if may_choose and not rerun.has_ended else None
 
 
 def reason_for(request, rerun, page, output: list[str] | None) -> WhyFailed | None:

@@ -6,14 +6,12 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import Http404
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
 from orgs.access.gate import refuse
 from tenants.access.gate import tenant_view
-from tenants.hosting.base import TenantNotFound
 from tenants.models.tenant_permissions import TenantPermission
 from tenants.run_templates import actions
 from tenants.run_templates.access import may_edit, needed_to_run_again, require_runner
@@ -28,7 +26,7 @@ from tenants.run_templates.pages.presentation import SourceRun, source_of
 from tenants.run_templates.pages.tried import try_of
 from tenants.run_templates.remembered import Needs, fitting_code, known_needs, last_template, prepared_of
 from tenants.runs.client import TenantClient
-from tenants.runs.reading import ask
+from tenants.runs.reading import ask_or_404
 from zenpro_site.common.refusals import Refused
 
 WAIT = timedelta(seconds=5)  # in which a click can be undone
@@ -193,12 +191,7 @@ def _save(request, form: SaveForm, template: RunTemplate) -> bool:
 
 
 def _source(request, run: UUID):
-    try:
-        return ask(
-            request.user, request.tenant, lambda client: _with_components(client, source_of(client, run))
-        )
-    except TenantNotFound as error:
-        raise Http404(error.reason) from error
+    return ask_or_404(request, lambda client: _with_components(client, source_of(client, run)))
 
 
 def _with_components(client: TenantClient, source: SourceRun) -> SourceRun:

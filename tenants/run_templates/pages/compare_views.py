@@ -2,14 +2,13 @@
 
 from dataclasses import replace
 
-from django.http import Http404, HttpResponse, StreamingHttpResponse
+from django.http import HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from orgs.permissions import Permission
 from tenants.access.gate import tenant_view
-from tenants.hosting.base import TenantNotFound
 from tenants.models.tenant_permissions import TenantPermission
 from tenants.run_templates.document.hidden import with_marks
 from tenants.run_templates.pages.compare_page import (
@@ -22,7 +21,7 @@ from tenants.run_templates.pages.compare_page import (
 )
 from tenants.runs.comparison import FEWEST, MOST
 from tenants.runs.comparison import compare as side_by_side
-from tenants.runs.reading import Trouble, ask
+from tenants.runs.reading import Trouble, ask_or_404
 from tenants.runs.run_readings import NONE_BEFORE, RunReadings, offered, previous, read_runs
 from zenpro_site.common.htmx import render_partial
 
@@ -84,18 +83,11 @@ def _refusal(choice: CompareChoice) -> str:
 
 
 def _read(request, choice: CompareChoice):
-    found, trouble = _ask(request, lambda client: read_runs(client, choice.ids))
+    found, trouble = ask_or_404(request, lambda client: read_runs(client, choice.ids))
     if found:
         hide = with_marks()
         found = replace(found, found=[without_secrets(one, hide) for one in found.found])
     return found, trouble
-
-
-def _ask(request, question):
-    try:
-        return ask(request.user, request.tenant, question)
-    except TenantNotFound as error:
-        raise Http404(error.reason) from error
 
 
 def _shown(request, choice: CompareChoice, found: RunReadings) -> dict:
@@ -117,7 +109,7 @@ def _offered(request, choice: CompareChoice) -> dict:
     """What can be added to what is too little."""
     others = []
     if len(choice.ids) == 1 and not choice.wrong:
-        others, _ = _ask(request, lambda client: offered(client, choice.ids[0]))
+        others, _ = ask_or_404(request, lambda client: offered(client, choice.ids[0]))
     return {"chosen": choice.ids, "others": others}
 
 
@@ -139,7 +131,7 @@ def _rights(request) -> dict[str, bool]:
 
 def _with_previous(request, choice: CompareChoice):
     """Beside the run it repeats, or the one before it; alone, with the reason, when the server names none."""
-    earlier, trouble = _ask(request, lambda client: previous(client, choice.ids[0]))
+    earlier, trouble = ask_or_404(request, lambda client: previous(client, choice.ids[0]))
     if earlier:
         return _to(request, choice, (earlier, *choice.ids))
     return _page(request, choice, "" if trouble else NONE_BEFORE, None, trouble)

@@ -10,14 +10,13 @@ from django.views.decorators.http import require_http_methods
 
 from orgs.access.gate import refuse
 from tenants.access.gate import tenant_view
-from tenants.hosting.base import TenantNotFound
 from tenants.models.tenant_permissions import TenantPermission
 from tenants.run_templates import actions
 from tenants.run_templates.access import may_edit
 from tenants.run_templates.document.drafts import draft_after, examined, like
 from tenants.run_templates.document.parsed import Document
 from tenants.run_templates.pages.presentation import DraftEditor, source_of
-from tenants.runs.reading import ask
+from tenants.runs.reading import ask_or_404
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -53,10 +52,7 @@ def _draft(request, template):
     rerun = template.runs.filter(zenml_run_id=run_id).first()
     if rerun:
         return draft_after(document, rerun, request.user), None
-    try:
-        found, trouble = ask(request.user, request.tenant, lambda client: source_of(client, run_id))
-    except TenantNotFound as error:
-        raise Http404(error.reason) from error
+    found, trouble = ask_or_404(request, lambda client: source_of(client, run_id))
     return (like(document, found.snapshot) if found else None), trouble
 
 

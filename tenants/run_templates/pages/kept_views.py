@@ -4,10 +4,9 @@ from django.http import FileResponse, Http404, HttpResponse
 from django.views.decorators.http import require_safe
 
 from tenants.access.gate import tenant_view
-from tenants.hosting.base import TenantNotFound
 from tenants.models.tenant_permissions import TenantPermission
 from tenants.run_templates.origin import opened_kept, rerun_of
-from tenants.runs.reading import ask, file_name
+from tenants.runs.reading import ask_or_404, file_name
 
 
 @require_safe
@@ -15,10 +14,7 @@ from tenants.runs.reading import ask, file_name
 def run_kept(request, run):
     """For whom the server shows the run: one call asks it."""
     rerun = rerun_of(request.tenant, run)
-    try:
-        known, trouble = ask(request.user, request.tenant, lambda client: client.run(run))
-    except TenantNotFound as error:
-        raise Http404(error.reason) from error
+    known, trouble = ask_or_404(request, lambda client: client.run(run))
     if trouble:
         return HttpResponse(f"{trouble.title}. {trouble.text}\n", content_type="text/plain", status=503)
     packed = opened_kept(rerun) if rerun else None

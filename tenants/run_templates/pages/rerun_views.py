@@ -25,7 +25,7 @@ from tenants.run_templates.document.drafts import (
 )
 from tenants.run_templates.document.parsed import Document
 from tenants.run_templates.engine.sealed_secrets import sealer
-from tenants.run_templates.notices import choice_of
+from tenants.run_templates.notices import told_in_any_way
 from tenants.run_templates.pages.beginnings import (
     chosen_preset,
     first_draft,
@@ -42,6 +42,7 @@ from tenants.run_templates.pages.continue_page import (
     run_before,
 )
 from tenants.run_templates.pages.filling import fill, offered
+from tenants.run_templates.pages.polled import runs_seen
 from tenants.run_templates.pages.presentation import (
     DraftEditor,
     HistoryRow,
@@ -53,7 +54,7 @@ from tenants.run_templates.pages.presentation import (
 )
 from tenants.run_templates.presets import presets_for
 from zenpro_site.common.addresses import full
-from zenpro_site.common.htmx import render_partial, wants
+from zenpro_site.common.htmx import render_partial, render_watched, wants
 from zenpro_site.common.refusals import Refused
 
 TAB_WORDS = {"form": "Form", "yaml": "YAML", "diff": "Diff"}
@@ -231,10 +232,11 @@ def run_detail(request, template, number):
         "cancel_url": _url(request, "cancel", made.template.pk, made.number),
         "undo_url": _url(request, "undo", made.template.pk, made.number),
         "can_run": may_run(request.user, made.template, request.tenant_permissions),
-        "told": choice_of(request.user, made),
+        "told": told_in_any_way(request.user, made),
         "can_cancel": _may_cancel(request, made) and not (made.has_ended or made.cancel_requested_at),
     }
-    return render_partial(request, "run_templates/rerun.html#status", context)
+    beside = (context["told"], request.tenant.is_available, sorted(map(str, request.tenant_permissions)))
+    return render_watched(request, "run_templates/rerun.html#status", context, runs_seen([made], *beside))
 
 
 @require_POST

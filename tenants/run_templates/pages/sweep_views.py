@@ -1,18 +1,17 @@
 """A sweep: which values are tried is said before anything runs, and its runs stand in one table afterwards."""
 
 from django.conf import settings
-from django.http import Http404
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
 from tenants.access.gate import tenant_view
-from tenants.hosting.base import TenantNotFound
 from tenants.models.tenant_permissions import TenantPermission
 from tenants.run_templates import actions
 from tenants.run_templates.access import may_run, require_runner
 from tenants.run_templates.document.drafts import examined, fresh, from_post
 from tenants.run_templates.document.parsed import Document
 from tenants.run_templates.engine.sealed_secrets import sealer
+from tenants.run_templates.pages.polled import runs_seen
 from tenants.run_templates.pages.presentation import DraftEditor
 from tenants.run_templates.pages.sweep_page import (
     HIGHER,
@@ -25,9 +24,10 @@ from tenants.run_templates.pages.sweep_page import (
     rows_of_sweep,
 )
 from tenants.runs.comparison import FEWEST, MOST
-from tenants.runs.reading import ask
+from tenants.runs.forms import tidy
+from tenants.runs.reading import ask_or_404
 from tenants.runs.shared_looks import of_ended_runs, of_runs
-from zenpro_site.common.htmx import render_partial
+from zenpro_site.common.htmx import render_watched
 from zenpro_site.common.refusals import Refused
 
 
@@ -84,7 +84,10 @@ def sweep(request, template, sweep):
     context["compared"] = compared if len(compared) >= FEWEST else []
     context["unfinished"] = any(not run.has_ended for run in runs)
     context["can_run"] = may_run(request.user, template, request.tenant_permissions)
-    return render_partial(request, "run_templates/sweeps/detail.html#results", context)
+    context["here"] = tidy(request.GET)
+    rights = sorted(map(str, request.tenant_permissions))
+    seen = runs_seen([row.run for row in rows], metrics, trouble, direction, rights)
+    return render_watched(request, "run_templates/sweeps/detail.html#results", context, seen)
 
 
 def _metrics(request, template, runs):
@@ -93,10 +96,7 @@ def _metrics(request, template, runs):
     about, facts = (request.user, request.tenant), (template.project_id, ids, wanted)
     shared = of_ended_runs if all(run.has_ended for run in runs) else of_runs
     key = ("sweep", template.project_id, *ids, wanted)
-    try:
-        answer, trouble = ask(
-            *about, lambda client: shared(*about, key, lambda: read_metrics(client, *facts))
-        )
-    except TenantNotFound as error:
-        raise Http404(error.reason) from error
+    answer, trouble = ask_or_404(
+        request, lambda client: shared(*about, key, lambda: read_metrics(client, *facts))
+    )
     return answer or SweepMetrics(), trouble

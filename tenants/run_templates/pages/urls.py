@@ -38,6 +38,7 @@ urlpatterns = [
     path("push/", push_views.receive, name="receive"),
     path(ONE, views.detail, name="detail"),
     path(f"{ONE}history/", history_views.history, name="history"),
+    path("o/<slug:org>/t/<slug:tenant>/notices/", notice_views.tenant_notice, name="tenant_notice"),
     path(f"{ONE}notices/", notice_views.template_notice, name="template_notice"),
     path(f"{ONE}edit/", views.edit, name="edit"),
     path(f"{ONE}save/", again_views.save, name="save"),

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from orgs.access.gate import org_view, refuse
 from orgs.permissions import Permission
 from tenants.access.gate import tenant_view
-from tenants.hosting.base import TenantError, TenantNotFound
+from tenants.hosting.base import TenantError
 from tenants.models.tenant_permissions import TenantPermission
 from tenants.run_templates import actions
 from tenants.run_templates.access import may_edit, may_run, why_no_runner
@@ -23,13 +23,14 @@ from tenants.run_templates.document.packages import package_of, with_package
 from tenants.run_templates.document.stack_integrations import KEY as INTEGRATIONS
 from tenants.run_templates.engine.run_environments import environment_of
 from tenants.run_templates.pages.forms import EditForm, TemplateForm
-from tenants.run_templates.pages.notice_forms import options_for
+from tenants.run_templates.pages.notice_forms import ways_for_template
 from tenants.run_templates.pages.package_lists import (
     fill_packages,
     lists_of_run,
     lists_of_template,
     posted_of,
 )
+from tenants.run_templates.pages.polled import activity_seen
 from tenants.run_templates.pages.presentation import (
     ROWS,
     HistoryRow,
@@ -48,8 +49,8 @@ from tenants.run_templates.pages.sweep_page import fields_shown
 from tenants.run_templates.pages.tried import try_of
 from tenants.run_templates.rules import runners_in_words
 from tenants.runs.client import TenantClient
-from tenants.runs.reading import ask
-from zenpro_site.common.htmx import render_partial, wants
+from tenants.runs.reading import ask_or_404
+from zenpro_site.common.htmx import render_watched, wants
 
 PAGE_SIZE = 30
 SWEEPS = 5  # shown on a template's page
@@ -97,15 +98,14 @@ def detail(request, template):
         "can_edit": _may_edit(request, template),
         "sweeps": [(one, fields_shown(one)) for one in template.sweeps.select_related("created_by")[:SWEEPS]],
         "presets": preset_rows(template, request.user, request.tenant_permissions),
-        "notices": options_for(request.user, template),
+        "ways": ways_for_template(request.user, template),
     }
     if context["can_edit"]:
         context["ci_line"] = line_for_ci(template)
     if wants(request, "environment"):
         return render(request, "run_templates/detail.html#environment", context)
-    return render_partial(
-        request, "run_templates/detail.html#activity", context | _activity(request, template)
-    )
+    context |= _activity(request, template)
+    return render_watched(request, "run_templates/detail.html#activity", context, activity_seen(context))
 
 
 def _activity(request, template) -> dict:
@@ -241,11 +241,9 @@ def _source(request):
     """The run of the address with its snapshot, and why there is none. Raises Http404 for an unknown run."""
     try:
         run = UUID(request.GET.get("run", ""))
-        return ask(request.user, request.tenant, lambda client: _with_stack(client, source_of(client, run)))
     except ValueError as error:
         raise Http404("No run was named.") from error
-    except TenantNotFound as error:
-        raise Http404(error.reason) from error
+    return ask_or_404(request, lambda client: _with_stack(client, source_of(client, run)))
 
 
 def _with_stack(client: TenantClient, source: SourceRun) -> SourceRun:

@@ -250,7 +250,7 @@ def test_no_secret_is_logged(queue, up, caplog, capsys):
 def test_the_loop_survives_whatever_happens(monkeypatch):
     stop, asked = threading.Event(), []
 
-    def fails():
+    def fails(may_send):
         asked.append(1)
         if len(asked) == 2:
             stop.set()

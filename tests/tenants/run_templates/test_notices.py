@@ -1,16 +1,20 @@
 """Mails about re-runs that ended: choices, the mail itself, who gets one, and how often."""
 
+import re
+
 import pytest
 from django.urls import reverse
 from factories import make_grant, make_member, make_template, make_template_run, make_tenant, make_user
 
+from orgs.mails import delivery
+from orgs.mails.actions import queue_mail
 from orgs.mails.models import Mail
 from orgs.users.models import Actor
 from tenants.agent import run_rows
 from tenants.agent.run_endings import End
 from tenants.run_templates import notices
 from tenants.run_templates.document.schema import MASK, SEALED
-from tenants.run_templates.models import NoticeDefault, NoticeWhen, RunNotice, TemplateNotice, TemplateRun
+from tenants.run_templates.models import NoticeWhen, OwnNotice, RunNotice, TemplateNotice, TemplateRun
 from tests import losing
 from zenpro_site.common.refusals import Refused
 
@@ -88,6 +92,30 @@ def test_a_choice_for_a_template_is_about_everybodys_runs(run, owner):
     assert told() == [owner.email]
 
 
+@pytest.mark.parametrize(
+    ("everywhere", "here", "state", "count"),
+    [
+        ("never", "always", "completed", 1),
+        ("always", "never", "failed", 0),
+        ("always", "failed", "completed", 0),
+        ("failed", "", "failed", 1),
+    ],
+)
+def test_a_choice_for_a_tenant_decides_there_and_nowhere_else(run, member, everywhere, here, state, count):
+    by, tenant = Actor(member), run.template.tenant
+    notices.choose_for_tenant(tenant=tenant, when="failed", by=by)
+    notices.choose_for_tenant(tenant=tenant, when=here, by=by)
+    chooses(member, own=everywhere)
+    assert notices.choice_of(member, run) == (here or everywhere)
+    ends(run, state)
+    assert told() == [member.email] * count
+    elsewhere = make_tenant(tenant.organization, "dev")
+    make_grant(elsewhere, member, "operator")
+    ends(make_template_run(make_template(elsewhere), member, state="running"), state)
+    is_told = everywhere == "always" or (everywhere == "failed" and state == "failed")
+    assert told() == [member.email] * (count + is_told)
+
+
 def test_three_choices_are_one_mail(run, member):
     chooses(member, run=(run, True), template=(run.template, "always"), own="always")
     ends(run)
@@ -108,7 +136,7 @@ def test_never_leaves_nothing(run, member):
     assert notices.choice_of(member, run) == NoticeWhen.FAILED
     chooses(member, own="never")
     assert notices.choice_of(member, run) == NoticeWhen.NEVER
-    assert not TemplateNotice.objects.exists() and not NoticeDefault.objects.exists()
+    assert not TemplateNotice.objects.exists() and not OwnNotice.objects.exists()
 
 
 def test_a_run_that_ended_takes_no_choice(run, member):
@@ -256,31 +284,40 @@ def address(name, run, *more):
     )
 
 
+def pressed(page: str) -> list[str]:
+    return re.findall(r'value="(\w+)" aria-pressed="true"', page)
+
+
 def test_one_click_on_and_one_click_off(as_user, run, member):
     client, url = as_user(member), address("run_notice", run, run.number)
     page = run.get_absolute_url()
-    assert 'value="on"' in client.get(page).content.decode()
+    assert f'hx-get="{url}"' in client.get(page).content.decode()
+    assert pressed(client.get(url).content.decode()) == ["off"]
     assert client.post(url, {"tell": "on"}).url == page
     assert notices.choice_of(member, run) == NoticeWhen.ALWAYS
-    assert 'name="tell" value="off"' in client.get(page).content.decode()
+    assert "You’ll be told when it ends" in client.get(page).content.decode()
+    assert pressed(client.get(url).content.decode()) == ["on"]
     client.post(url, {"tell": "off"})
     assert notices.choice_of(member, run) == NoticeWhen.NEVER
+    assert "Tell me when it ends" in client.get(page).content.decode()
 
 
 def test_a_run_that_ended_offers_nothing(as_user, run, member):
     ends(run)
     client = as_user(member)
-    assert 'name="tell"' not in client.get(run.get_absolute_url()).content.decode()
+    assert "Tell me" not in client.get(run.get_absolute_url()).content.decode()
+    assert 'name="tell"' not in client.get(address("run_notice", run, run.number)).content.decode()
     page = client.post(address("run_notice", run, run.number), {"tell": "on"}, follow=True).content.decode()
     assert "already ended" in page and not RunNotice.objects.exists()
 
 
-def test_without_a_mail_server_pages_offer_nothing(as_user, run, member, settings):
+def test_without_a_mail_server_pages_offer_no_mail_and_say_why(as_user, run, member, settings):
     settings.MAIL_IS_SET_UP = False
-    client = as_user(member)
-    assert 'name="tell"' not in client.get(run.get_absolute_url()).content.decode()
-    assert 'id="notices"' not in client.get(run.template.get_absolute_url()).content.decode()
-    assert "No email can be sent." in client.get(reverse("run_templates:notice_default")).content.decode()
+    client, own = as_user(member), reverse("run_templates:notice_default")
+    for url in (address("run_notice", run, run.number), run.template.get_absolute_url(), own):
+        page = client.get(url).content.decode()
+        assert "No mail server is set up here" in page and "Set up your webhook" in page
+        assert "aria-pressed" not in page
 
 
 def test_a_template_is_chosen_for_oneself_alone(as_user, run, member, owner):
@@ -301,14 +338,31 @@ def test_a_default_is_kept(as_user, member):
     assert notices.default_of(member) == NoticeWhen.FAILED
 
 
+def test_a_tenant_is_chosen_on_its_page_and_listed(as_user, run, member, outsider, org):
+    tenant = run.template.tenant
+    client, own = as_user(member), reverse("run_templates:notice_default")
+    url = reverse("run_templates:tenant_notice", args=[org.slug, tenant.slug])
+    assert f'href="{url}"' in client.get(own).content.decode()
+    assert pressed(client.get(url).content.decode()) == ["everywhere"]
+    assert client.post(url, {"when": "failed"}).url == url
+    assert pressed(client.get(url).content.decode()) == ["failed"]
+    assert "with a choice of its own" in client.get(own).content.decode()
+    assert "Nothing was changed" in client.post(url, {"when": ""}, follow=True).content.decode()
+    client.post(url, {"when": "everywhere"})
+    assert notices.tenant_choice_of(member, tenant) is None
+    for person in (outsider, make_member(org)):
+        assert as_user(person).post(url, {"when": "always"}).status_code == 404
+        assert url not in as_user(person).get(own).content.decode()
+
+
 @pytest.mark.parametrize("sent", [{}, {"when": "sometimes", "tell": "maybe"}])
 def test_what_is_no_option_changes_nothing(as_user, run, member, sent):
     chooses(member, run=(run, True), template=(run.template, "failed"), own="failed")
     client = as_user(member)
     for url in (address("run_notice", run, run.number), address("template_notice", run)):
         assert "Nothing was changed" in client.post(url, sent, follow=True).content.decode()
-    refused = client.post(reverse("run_templates:notice_default"), sent)
-    assert refused.status_code == 422 and b'id="when-error"' in refused.content
+    refused = client.post(reverse("run_templates:notice_default"), sent, follow=True)
+    assert "Nothing was changed" in refused.content.decode()
     now = (notices.choice_of(member, run), notices.template_choice_of(member, run.template))
     assert (*now, notices.default_of(member)) == ("always", "failed", "failed")
 
@@ -318,3 +372,24 @@ def test_strangers_and_those_who_may_not_read_it_choose_nothing(as_user, run, ou
         for url in (address("run_notice", run, run.number), address("template_notice", run)):
             assert as_user(person).post(url, {"tell": "on", "when": "always"}).status_code == 404
     assert not RunNotice.objects.exists() and not TemplateNotice.objects.exists()
+
+
+# -- when it is sent
+
+
+@pytest.mark.parametrize("lose", losing.WAYS)
+def test_who_loses_access_while_a_mail_waits_does_not_get_it(run, member, owner, lose, mailoutbox):
+    make_grant(run.template.tenant, owner, "viewer")
+    for person in (member, owner):
+        chooses(person, run=(run, True))
+    other = queue_mail(
+        organization=run.template.tenant.organization, to="x@example.org", subject="S", text="T"
+    )
+    ends(run, "failed", "It broke.")
+    lose(member, run.template.tenant)
+    delivery.deliver_due(notices.may_be_sent)
+    sent = {address for mail in mailoutbox for address in mail.to}
+    everyone = lose in (losing.tenant_is_deleted, losing.two_factor_is_required)
+    assert sent == {other.to} | (set() if everyone else {owner.email})
+    held = Mail.objects.get(to=member.email)
+    assert (held.state, held.sealed_body) == ("cancelled", "")

@@ -608,15 +608,15 @@ def test_what_failed_can_be_stopped_while_other_branches_run(looks, tenant, serv
 def test_a_re_run_that_goes_on_offers_to_tell_how_it_ends(looks, tenant, server, developer, settings):
     settings.MAIL_IS_SET_UP = True
     server.half_way()
-    assert 'name="tell"' not in run_page(looks)  # a run from elsewhere: the agent learns of no end
+    assert "Tell me when it ends" not in run_page(looks)  # a run from elsewhere: the agent learns of no end
     rerun = make_template_run(make_template(tenant), person=developer, zenml_run_id=RUN_ID, state="running")
-    assert re.search(r'name="tell"\s+value="on"\s+title="By email"', run_page(looks))
+    assert "Tell me when it ends" in run_page(looks)
     choose_default(when="failed", by=Actor(developer))
-    assert "only if it fails" in run_page(looks)
+    assert "You’ll be told if it fails" in run_page(looks)
     choose_for_run(run=rerun, wanted=True, by=Actor(developer))
-    assert 'name="tell" value="off"' in run_page(looks)
+    assert "You’ll be told when it ends" in run_page(looks)
     TemplateRun.objects.filter(pk=rerun.pk).update(state="failed")
-    assert 'name="tell"' not in run_page(looks)
+    assert "when it ends" not in run_page(looks)
 
 
 def test_what_is_left_of_a_re_run_whose_process_died_does_not_go_on(looks, tenant, server, developer):
