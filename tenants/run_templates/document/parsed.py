@@ -26,10 +26,10 @@ from tenants.run_templates.document.field_rules import FieldRules
 from tenants.run_templates.document.hidden import plainly, unknown_secrets
 from tenants.run_templates.document.nodes import FormNode, trees
 from tenants.run_templates.document.schema import Description, mapping, measure
+from tenants.run_templates.document.sealed_secrets import opener
 from tenants.run_templates.models import RunTemplate, TemplateRun
 
 RUNS_WHOLE = "This template has rules about its values, so all its steps run."
-NOT_RECORDED = "ZenML recorded a mask instead of this secret, so it has to be entered again."
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,11 +110,13 @@ class Document:
                 yield DocumentFault(key, RUNS_WHOLE)
 
     def _missing_secrets(self) -> Iterator[DocumentFault]:
-        """A recorded value is right by definition, but for a secret of which only its mask was recorded."""
+        """A recorded value is right by definition, but for a secret of which only its mask was recorded.
+
+        What stands for a secret stands for it at its own place alone.
+        """
         for entry in self.schema.fields:
-            if entry.hides:
-                for within in unknown_secrets(entry, self.by_path[entry.path]):
-                    yield fault_within(entry.path, within, NOT_RECORDED)
+            for within, why in unknown_secrets(entry, self.by_path[entry.path], opener(self.template)):
+                yield fault_within(entry.path, within, why)
 
     @cached_property
     def _default_by_path(self) -> dict[str, Any]:
