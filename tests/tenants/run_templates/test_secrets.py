@@ -347,6 +347,27 @@ def test_no_page_about_a_run_shows_a_secret(member, tenant, server, as_user):
         assert "token" in page and MASK in page
 
 
+def test_without_the_snapshot_of_a_run_any_text_of_it_may_be_a_secret(member, tenant, server, as_user):
+    """Nothing says any more which of its parameters are secrets: it is seen whether they differ, and no more."""
+    make_grant(tenant, member, "viewer")
+    runs = [a_run_with_a_secret(server, "x") for _ in range(3)]
+    for run, text in zip(runs, ("hunter2-a", "hunter2-b", "hunter2-a"), strict=True):
+        raw = server.run_answers[str(run)]
+        raw["metadata"]["config"]["parameters"] = {"api_key": text, "deep": {"keys": [text]}, "rounds": 7001}
+        server.snapshots.pop(raw["resources"]["snapshot"]["id"])
+    for step in [*server.step_answers[str(runs[0])]["items"]]:
+        step["metadata"]["spec"] = {}
+    query = "&".join(f"run={run}" for run in runs)
+    for name in ("compare", "compare_csv"):
+        address = reverse(f"tenants:{name}", args=[tenant.organization.slug, tenant.slug])
+        answer = as_user(member).get(f"{address}?rows=all&{query}")
+        page = (b"".join(answer) if answer.streaming else answer.content).decode()
+        assert answer.status_code == 200 and "hunter2" not in page
+        assert "7001" in page and "api_key" in page and MASK in page
+    compared = [line.split(",") for line in page.splitlines() if ",api_key," in line]
+    assert [(row[4] == row[6], row[4] == row[5]) for row in compared] == [(True, False)]
+
+
 def test_the_changes_of_a_rerun_are_shown_in_words(member, tenant, server, as_user):
     make_grant(tenant, member, "viewer")
     run = server.add_run()
