@@ -29,9 +29,8 @@ from tenants.run_templates.document.configuration import (
     default_configuration,
     expand_run_name,
 )
-from tenants.run_templates.document.drafts import ONCE
 from tenants.run_templates.document.hidden import sealed
-from tenants.run_templates.document.parsed import Document, seen_changes, told
+from tenants.run_templates.document.parsed import ONCE, Document, seen_changes, told
 from tenants.run_templates.document.requirements import RequirementsRefused, check_requirements
 from tenants.run_templates.document.schema import mapping, walk
 from tenants.run_templates.document.sealed_secrets import sealer
