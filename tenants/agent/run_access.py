@@ -1,7 +1,11 @@
-"""Ends runs of people who can no longer enter their tenant, and of keys revoked or expired (rules §3, §7)."""
+"""Ends runs of people who can no longer enter their tenant, and of keys revoked or expired (rules §3, §7).
+
+What has not begun ends as well when the template no longer lets its person run it.
+"""
 
 from tenants.access import decisions
 from tenants.models import Tenant
+from tenants.run_templates.access import is_runner
 from tenants.run_templates.actions import stop_run
 from tenants.run_templates.models import TemplateRun
 
@@ -33,7 +37,20 @@ def why_stopped(run: TemplateRun, known: Holding | None = None) -> str:
         return f"the key {key} of {run.created_by}, which started it, has expired."
     if is_out(run, known):
         return f"{run.created_by} no longer has access to {run.template.tenant.name}."
+    if is_taken_off(run, known):
+        return f"{run.created_by} may no longer run the template {run.template}."
     return ""
+
+
+def is_taken_off(run: TemplateRun, known: Holding | None = None) -> bool:
+    """Does the template no longer let them run it, while the run has no process yet? What runs goes on."""
+    if run.pid is not None or run.created_by is None:
+        return False
+    known = {} if known is None else known
+    pair = "runner", run.created_by_id, run.template_id
+    if pair not in known:
+        known[pair] = is_runner(run.created_by, run.template)
+    return not known[pair]
 
 
 def is_out(run: TemplateRun, known: Holding | None = None) -> bool:

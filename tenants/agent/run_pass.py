@@ -12,6 +12,7 @@ from tenants.agent.run_endings import End
 from tenants.hosting.base import ServerError, TenantError, TenantRefused, TenantUnreachable
 from tenants.hosting.local.locations import local_stores_of
 from tenants.models import Tenant
+from tenants.run_templates.actions import stop_run
 from tenants.run_templates.engine.base import AlreadyRunning, Order, Runner, RunnerFailed, Started
 from tenants.run_templates.engine.code import code_folder
 from tenants.run_templates.engine.derive import DeriveFailed, derive, is_passing
@@ -94,6 +95,8 @@ class RunPass:
         again = not self.memory.is_ours
         if again and self._adopt():
             return
+        if run_access.is_taken_off(self.run):
+            stop_run(run=self.run, reason=run_access.why_stopped(self.run))
         if self.run.cancel_requested_at and not self.run.zenml_run_id and not self.run.zenml_snapshot_id:
             self._end(End(State.STOPPED, run_endings.stopped_by(self.run)))
         elif run_access.is_out(self.run):

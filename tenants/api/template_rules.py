@@ -54,7 +54,9 @@ def brief(reason: str) -> str:
 class RuleShown(Schema):
     """What people who run the template may do with one of its values."""
 
-    path: str = Field(description="Of the parameter.")
+    path: str = Field(
+        description="Of the parameter; `more` is everything that can be set beside the parameters."
+    )
     within: list[str] = Field(description="Where inside the parameter; empty for the whole of it.")
     kind: RuleKind
     values: list[Any] = Field(description="Of `choices`.")

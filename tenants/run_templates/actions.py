@@ -29,15 +29,14 @@ from tenants.run_templates.document.configuration import (
     default_configuration,
     expand_run_name,
 )
-from tenants.run_templates.document.drafts import ONCE
 from tenants.run_templates.document.hidden import sealed
-from tenants.run_templates.document.parsed import Document, seen_changes, told
+from tenants.run_templates.document.parsed import ONCE, Document, seen_changes, told
 from tenants.run_templates.document.requirements import RequirementsRefused, check_requirements
 from tenants.run_templates.document.schema import mapping, walk
+from tenants.run_templates.document.sealed_secrets import sealer
 from tenants.run_templates.document.sweeps import MOST_FIELDS, SweepField, combined, sweepable
 from tenants.run_templates.engine.code import CodeError
 from tenants.run_templates.engine.layout import look_at
-from tenants.run_templates.engine.sealed_secrets import sealer
 from tenants.runs.client import Run
 from tenants.runs.connection import connect
 from tenants.runs.dialects import SKIPS_SINCE, needs, refusal_to_run_again

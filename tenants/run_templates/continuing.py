@@ -30,7 +30,7 @@ from tenants.run_templates.engine.layout import StepLook, look_at
 from tenants.runs.client import Step, TenantClient
 from tenants.runs.dialects import SKIPS_SINCE, needs
 from tenants.runs.reading import RunPage
-from tenants.runs.step_pages import all_steps
+from tenants.runs.step_pages import NOT_ALL, steps_in_time
 from zenpro_site.common.refusals import Refused
 
 from .models import CodeVersion, RunTemplate, TemplateRun
@@ -218,11 +218,13 @@ def look_back(run: TemplateRun, template: RunTemplate, client: TenantClient) -> 
     _check(run, template)
     try:
         seen = client.run(run.zenml_run_id)
-        steps = all_steps(client, run.zenml_run_id, run.template.project_id)
+        steps, is_whole = steps_in_time(client, run.zenml_run_id, run.template.project_id)
     except TenantNotFound as error:
         raise NotContinued(
             f"{run} was deleted inside the tenant, and with it what its steps saved."
         ) from error
+    if not is_whole:
+        raise NotContinued(f"{NOT_ALL} Try again in a while.")
     schema = Document.of(template).schema
     well = [step for step in steps if step.status in ENDED_WELL]
     known = {step.name: step for step in well if schema.is_dynamic or step.name in schema.by_step}

@@ -14,10 +14,10 @@ from django.db.models import Q, QuerySet
 from orgs.audit.models import AuditEvent
 from orgs.users.models import Actor
 from tenants.run_templates.document.configuration import DocumentFault, changes
-from tenants.run_templates.document.drafts import ONCE, Draft, fresh, with_paths
+from tenants.run_templates.document.drafts import Draft, fresh, with_paths
 from tenants.run_templates.document.hidden import sealed, without_sealed
-from tenants.run_templates.document.parsed import Document
-from tenants.run_templates.engine.sealed_secrets import sealer
+from tenants.run_templates.document.parsed import ONCE, Document
+from tenants.run_templates.document.sealed_secrets import sealer
 from zenpro_site.common.refusals import Refused
 
 from .models import Preset, RunTemplate

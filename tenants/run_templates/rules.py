@@ -11,6 +11,7 @@ from orgs.teams.models import Team
 from orgs.users.models import Actor
 from tenants.run_templates.document.configuration import values_of
 from tenants.run_templates.document.field_rules import (
+    MORE_PLACE,
     FieldRule,
     FieldRules,
     RuleKind,
@@ -33,10 +34,10 @@ class RulesRefused(Refused):
 
 
 def rule_places(template: RunTemplate) -> list[RulePlace]:
-    """Every value of the template that there can be a rule for, hidden ones as well."""
+    """Every value of the template that there can be a rule for, hidden ones as well; first what is no parameter."""
     document = Document.of(template)
     schema = document.whole.schema
-    return [*places_of(schema, values_of(document.whole_default, schema))]
+    return [MORE_PLACE, *places_of(schema, values_of(document.whole_default, schema))]
 
 
 @transaction.atomic

@@ -24,9 +24,23 @@ FRAME_POLICY = (
     "form-action 'none'; base-uri 'none'; frame-ancestors 'self'"
 )
 # Two kinds of elements reach a network past the policy: <link rel="preconnect">, and a link somebody clicks, to whose
-# server Chromium connects before it asks whether the frame may go there.
+# server Chromium connects before it asks whether the frame may go there. Neither may come back in a document inside
+# the document, whose text (srcdoc) is written as an attribute. What else leads elsewhere the policy stops already, in
+# browsers that follow it: form-action forms, base-uri <base>, default-src frames with an address, <object> and <embed>,
+# the sandbox a refresh.
 LINK = re.compile(r"<(?=link\b)", re.IGNORECASE)
-ANCHOR = re.compile(r"(</?)(a|area)(?=[\s/>])", re.IGNORECASE)
+LEADING = (
+    "a",
+    "area",
+    "base",
+    "embed",
+    "form",
+    "math",
+    "meta",
+    "object",
+)  # Firefox takes <math href> for a link
+FRAMES = ("applet", "fencedframe", "frame", "iframe", "portal")
+ELSEWHERE = re.compile(rf"(</?)({'|'.join([*LEADING, *FRAMES])})(?=[\s/>])", re.IGNORECASE)
 
 
 @require_safe
@@ -81,8 +95,8 @@ def _attachment(data, known) -> StreamingHttpResponse:
 
 
 def unlinked(html: str) -> str:
-    """Links as plain text. What begins no tag of that name for this, begins none for a browser either."""
-    return ANCHOR.sub(r"\1span", LINK.sub("&lt;", html))
+    """Links and frames as plain text. What begins no tag of that name for this, begins none for a browser either."""
+    return ELSEWHERE.sub(r"\1span", LINK.sub("&lt;", html))
 
 
 def _page_of(request, run, artifact) -> str:

@@ -11,7 +11,7 @@ from tenants.hosting.base import TenantError
 from tenants.runs.client import MAX_PAGE, Run, Step, TenantClient, meta
 from tenants.runs.earlier_steps import with_earlier_results
 from tenants.runs.reading import Hide, numbers
-from tenants.runs.step_pages import paged
+from tenants.runs.step_pages import paged_in_time
 
 METRIC, PARAMETER = "metric", "parameter"
 MOST = 5  # columns; with 20 runs a page that is what one call for steps can answer
@@ -138,7 +138,7 @@ def offered(client: TenantClient, runs: list[Run]) -> list[RunColumn]:
     if not runs:
         return []
     ids, project = [run.id for run in runs], runs[0].project_id
-    steps = paged(lambda page: client.steps_of_runs(ids, project, page=page), OFFERED_PAGES)
+    steps, _ = paged_in_time(lambda page: client.steps_of_runs(ids, project, page=page), OFFERED_PAGES)
     found = {column for run in runs for column in _columns("", run.metadata, {})}
     ran = with_earlier_results(client, project, steps)
     found |= {column for step in ran for column in _columns(step.name, step.metadata, step.parameters)}

@@ -30,7 +30,7 @@ from tenants.runs.earlier_steps import is_handed_on, with_earlier_results
 from tenants.runs.fan_outs import in_natural_order
 from tenants.runs.step_failures import Reason, reason_of
 from tenants.runs.step_logs import LogChoice, LogPane, read_log
-from tenants.runs.step_pages import all_steps
+from tenants.runs.step_pages import NOT_ALL, steps_in_time
 from zenpro_site.common.ui import duration
 
 PAGE_SIZE = 20
@@ -210,6 +210,7 @@ class RunPage:
     log: LogPane
     status: str
     unseen: int = 0  # steps beyond those that are looked at
+    gap: str = ""  # why of some steps no more is known than the graph says
 
     @property
     def live(self) -> bool:
@@ -301,15 +302,17 @@ def open_run(
         run, dag = replace(run, in_progress=False), as_left(dag, ended)
     rows = step_rows(dag, run)
     failed = any(row.status == "failed" for row in rows)
-    known = {}
+    known, is_whole = {}, True
     if details or failed or not run.in_progress:
-        known = {step.name: step for step in all_steps(client, run_id, run.project_id)}
+        steps, is_whole = steps_in_time(client, run_id, run.project_id)
+        known = {step.name: step for step in steps}
         rows = [replace(row, message=known[row.name].message) if row.name in known else row for row in rows]
     edges = step_edges(dag, known.values())
     rows = _in_order(rows, edges)
     step = _chosen(rows, chosen)
     pane = read_log(client.step_logs, step, _original(known, step), log) if output else LogPane()
-    return RunPage(run, rows, edges, known, step, pane, dag["status"] or run.status, unseen)
+    status, gap = dag["status"] or run.status, "" if is_whole else NOT_ALL
+    return RunPage(run, rows, edges, known, step, pane, status, unseen, gap)
 
 
 def _in_order(rows: list[StepRow], edges: tuple[tuple[str, str], ...]) -> list[StepRow]:

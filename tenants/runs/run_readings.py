@@ -17,7 +17,7 @@ from tenants.hosting.base import TenantNotFound, TenantRefused, TenantUnreachabl
 from tenants.runs.client import MAX_PAGE, TOO_LATE, Json, Run, Step, TenantClient, meta
 from tenants.runs.earlier_steps import origins_of
 from tenants.runs.run_values import RunReading
-from tenants.runs.step_pages import all_steps
+from tenants.runs.step_pages import steps_in_time
 
 READ_PAGES = 3  # of MAX_PAGE steps each
 PATIENCE = 40.0  # seconds for all calls together
@@ -75,10 +75,10 @@ def read_runs(
 
 def _read(client: TenantClient, run_id: UUID, snapshots: dict[UUID, Json]) -> RunReading:
     run = replace(client.run(run_id, packages=True), id=run_id)  # links lead to what was asked for
-    steps = all_steps(client, run.id, run.project_id, READ_PAGES)
+    steps, is_whole = steps_in_time(client, run.id, run.project_id, READ_PAGES)
     if run.snapshot_id and run.snapshot_id not in snapshots:
         snapshots[run.snapshot_id] = _snapshot(client, run.snapshot_id)
-    unseen = len(steps) == READ_PAGES * MAX_PAGE
+    unseen = not is_whole or len(steps) == READ_PAGES * MAX_PAGE
     return RunReading(run, tuple(steps), snapshots.get(run.snapshot_id, {}), _logged(client, run), unseen)
 
 

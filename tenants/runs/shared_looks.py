@@ -9,9 +9,10 @@ for people who may read everything.
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -29,6 +30,9 @@ KEPT_ENDED = (
 )
 PATIENCE = 10.0  # seconds to wait for who is asking; a call takes eight at most
 SIZE = 200  # answers
+# Of all of them together, as Python holds them: one log may have 32 MB, and every process of ours keeps its own.
+BYTES = 64 * 1024**2
+HELD = 60  # bytes for a value beside its characters
 
 
 @dataclass
@@ -39,6 +43,7 @@ class _Look:
     ends: float = 0.0
     answer: Any = None
     error: TenantUnreachable | None = None
+    weight: int = 0
 
 
 class SharedLooks:
@@ -72,6 +77,17 @@ class SharedLooks:
         except TenantUnreachable as silent:
             look.error, kept = silent, KEPT
         look.ends = self.clock() + kept
+        look.weight = weight(look.answer)
+        self._make_room(look)
+
+    def _make_room(self, new: _Look) -> None:
+        """What is too large for all the room is not kept; for it, and for others, the oldest give way."""
+        with self._lock:
+            if new.weight > BYTES:
+                self._looks = OrderedDict((key, one) for key, one in self._looks.items() if one is not new)
+            left = sum(one.weight for one in self._looks.values()) - BYTES
+            while left > 0:
+                left -= self._looks.popitem(last=False)[1].weight
 
     def _look(self, key: Hashable) -> _Look:
         """What is over is forgotten: a log may be large, and who is asking for something keeps hold of it."""
@@ -86,6 +102,33 @@ class SharedLooks:
 
     def _is_over(self, look: _Look) -> bool:
         return look.ends <= self.clock() and not look.lock.locked()
+
+
+def weight(answer: Any, most: int | None = None) -> int:
+    """About how many bytes an answer takes, lists and objects that are in it several times counted once. Of one that is
+    larger than `most` (BYTES), no more is looked at than shows that."""
+    most, found, waiting, seen = BYTES if most is None else most, 0, [[answer]], set()
+    while waiting and found <= most:
+        one = waiting.pop()
+        if id(one) not in seen:
+            seen.add(id(one))
+            for part in _parts(one):
+                found += HELD + len(part) if type(part) in TEXTS else HELD
+                if type(part) not in PLAIN:
+                    waiting.append(part)
+    return found
+
+
+TEXTS = {str, bytes}
+PLAIN = {*TEXTS, int, float, bool, type(None)}
+
+
+def _parts(one: Any) -> Iterable[Any]:
+    if isinstance(one, dict):
+        return chain(one, one.values())
+    if isinstance(one, list | tuple | set | frozenset):
+        return one
+    return vars(one).values() if hasattr(one, "__dict__") else ()
 
 
 LOOKS = SharedLooks()

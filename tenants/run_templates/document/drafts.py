@@ -30,7 +30,7 @@ from tenants.run_templates.document.form_data import Raw, as_text
 from tenants.run_templates.document.hidden import Seal, hidden_places, sealed, sealed_texts, without_sealed
 from tenants.run_templates.document.nested import node_at, rearranged
 from tenants.run_templates.document.nodes import KEPT_SHAPES, SHAPE, value_at
-from tenants.run_templates.document.parsed import Document
+from tenants.run_templates.document.parsed import ONCE, Document
 from tenants.run_templates.document.run_settings import setting_at
 from tenants.run_templates.document.schema import AS_JSON, NONE, Description, Field, mapping, measure
 from tenants.run_templates.document.submissions import parse_form
@@ -68,9 +68,6 @@ def fresh(unchanged: Document, configuration: Mapping[str, Any] | None = None) -
     if not configuration:
         return Draft(unchanged)
     return Draft(unchanged.recalled({**default, **configuration, "run_name": default.get("run_name")}))
-
-
-ONCE = ("skip_successful_steps", "steps_to_skip")  # how one run continued another, and nothing of the next
 
 
 def draft_after(unchanged: Document, run: TemplateRun, person) -> Draft:

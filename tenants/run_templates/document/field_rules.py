@@ -1,6 +1,6 @@
 """Who may change what: the rules of a template for single values, kept with it and enforced wherever a document is read.
 
-A rule is about one parameter, or about one place inside of it. What is hidden is no part of the documents that people
+A rule is about one parameter, about one place inside of it, or about everything that can be set besides (MORE). What is hidden is no part of the documents that people
 see: it is taken out of the schema, of the defaults and of what is remembered, and put back when a run is asked for.
 """
 
@@ -34,6 +34,7 @@ from tenants.run_templates.document.schema import (
 from tenants.run_templates.document.validation import faults
 
 GONE = object()
+MORE = "more"  # in place of a path: all that can be set for the run and its steps beside their parameters
 MOST_NAMED = 12  # choices in a sentence
 NUMBERS = {Kind.INTEGER, Kind.NUMBER}
 CHOSEN_OF = {*NUMBERS, Kind.STRING, Kind.ENUM, Kind.DATE, Kind.DATETIME}
@@ -361,6 +362,22 @@ class RulePlace:
             return found
         choices = [RuleKind.CHOICES] if self.field.kind in CHOSEN_OF else []
         return [*found, *choices, *([RuleKind.RANGE] if self.field.kind in NUMBERS else [])]
+
+
+class MorePlace(RulePlace):
+    """Everything that the form has under "More": it is as in the template, or as people like it."""
+
+    @property
+    def name(self) -> str:
+        return "More"
+
+    @property
+    def kinds(self) -> list[RuleKind]:
+        return [RuleKind.EDITABLE, RuleKind.LOCKED]
+
+
+_MORE = Field(path=MORE, step="", name="More", kind=Kind.JSON, default=None, schema={})
+MORE_PLACE = MorePlace(_MORE, _MORE, (), "cache, retries, resources, model, tags, extra")
 
 
 def places_of(description: Description, values: Mapping[str, Any]) -> Iterator[RulePlace]:

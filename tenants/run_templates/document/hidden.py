@@ -2,16 +2,18 @@
 
 A schema marks them (`format: password` or `writeOnly`, as pydantic's SecretStr does). A recorded one is a mask that
 stands for it; one that someone entered is sealed by a function that the caller brings, and opened for the tenant only.
+Both are worth something at their own place alone: elsewhere they would send a secret where somebody else wants it.
 """
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
+from functools import partial
 from typing import Any
 
 from django.utils.crypto import salted_hmac
 
 from tenants.run_templates.document.schema import (
+    A_SEAL,
     MASK,
     SEALED,
     Description,
@@ -19,12 +21,17 @@ from tenants.run_templates.document.schema import (
     SecretHider,
     at_secrets,
     is_hidden,
+    is_same_place,
     mapping,
     masked,
 )
+from zenpro_site.common.sealing import SecretsUnreadable, unseal
 
-Seal = Callable[[str], str]
+Place = tuple[str | int, ...]  # the path of a parameter, and the way inside of its value
+Seal = Callable[[str, Place], str]
 NOT_SHOWN = f"{MASK} (not shown)"  # the mask of no recorded secret: sent back, it has to be entered again
+NOT_RECORDED = "ZenML recorded a mask instead of this secret, so it has to be entered again."
+ELSEWHERE = "This stands for the secret of another field: enter the secret itself."
 
 
 def sealed(document: dict[str, Any], description: Description, seal: Seal) -> dict[str, Any]:
@@ -35,28 +42,42 @@ def sealed(document: dict[str, Any], description: Description, seal: Seal) -> di
         if not entry.hides or entry.name not in holder:
             continue
         value = holder[entry.name]
-        hidden = _inside(
-            entry, value, lambda text, place: text if is_hidden(text) or not text else SEALED + seal(text)
-        )
+        hidden = _inside(entry, value, partial(_kept_sealed, entry, seal))
         if hidden != value:
             changed = _with(changed, entry, hidden)
     return changed
 
 
-def revealed(entry: Field, value: Any, recorded: Any, unseal: Seal) -> Any:
-    """The value for the tenant: masks are the recorded secrets again, and sealed ones are opened."""
-    masks: dict[str, str] = {}
+def _kept_sealed(entry: Field, seal: Seal, text: str, place: Place) -> str:
+    return text if not text or is_hidden(text) else SEALED + seal(text, (entry.path, *place))
 
-    def remember(text: str, place: tuple) -> str:
-        masks[masked(text, place)] = text
+
+def revealed(entry: Field, value: Any, recorded: Any, unseal: Seal) -> Any:
+    """The value for the tenant: masks are the recorded secrets again, and sealed ones are opened.
+
+    Raises SecretsUnreadable for one that does not belong where it stands.
+    """
+    secrets: dict[str, list[tuple[Place, str]]] = {}
+
+    def remember(text: str, place: Place) -> str:
+        secrets.setdefault(masked(text, place), []).append((place, text))
         return text
 
+    def opened(text: str, place: Place) -> str:
+        if A_SEAL.fullmatch(text):
+            return unseal(text.removeprefix(SEALED), (entry.path, *place))
+        return _recorded_at(place, secrets[text]) if text in secrets else text
+
     _inside(entry, recorded, remember)
-    return _inside(entry, value, lambda text, place: _opened(text, masks, unseal))
+    return _inside(entry, value, opened)
 
 
-def _opened(text: str, masks: Mapping[str, str], unseal: Seal) -> str:
-    return unseal(text.removeprefix(SEALED)) if text.startswith(SEALED) else masks.get(text, text)
+def _recorded_at(place: Place, secrets: list[tuple[Place, str]]) -> str:
+    """Where two places have masks alike, the one that is meant exactly comes first."""
+    at_home = [one for one in secrets if is_same_place(one[0], place)]
+    if not at_home:
+        raise SecretsUnreadable(ELSEWHERE)
+    return next((text for kept, text in at_home if kept == place), at_home[0][1])
 
 
 def hidden_places(entry: Field, value: Any) -> Iterator[tuple]:
@@ -73,18 +94,35 @@ def hidden_places(entry: Field, value: Any) -> Iterator[tuple]:
     yield from found
 
 
-def unknown_secrets(entry: Field, value: Any) -> Iterator[tuple]:
-    """Where inside a value a mask stands for no secret, so that nothing could be sent for it."""
-    found: list[tuple] = []
+def unknown_secrets(entry: Field, value: Any, unseal: Seal) -> Iterator[tuple[tuple, str]]:
+    """(where inside a value something stands for a secret that can't be used there, why it can't)"""
+    found: list[tuple[tuple, str]] = []
 
-    def note(text: str, place: tuple) -> str:
-        if text.startswith(MASK) and text not in entry.masks:
-            found.append(place)
+    def note(text: str, place: Place) -> str:
+        if why := _why_unknown(entry, text, place, unseal):
+            found.append((place, why))
         return text
 
     if entry.hides:
         _inside(entry, value, note)
     yield from found
+
+
+def _why_unknown(entry: Field, text: str, place: Place, unseal: Seal) -> str:
+    if A_SEAL.fullmatch(text):
+        return _why_sealed(lambda: unseal(text.removeprefix(SEALED), (entry.path, *place)))
+    known = any(is_same_place(one, place) for one in entry.masks.get(text, ()))
+    if known or not text.startswith(MASK):
+        return ""
+    return NOT_RECORDED if text in (MASK, NOT_SHOWN) else ELSEWHERE
+
+
+def _why_sealed(unseal: Callable[[], str]) -> str:
+    try:
+        unseal()
+    except SecretsUnreadable as error:
+        return f"This secret can’t be used here: {error} Enter it again."
+    return ""
 
 
 def _inside(entry: Field, value: Any, change: Callable[[str, tuple], str]) -> Any:
@@ -120,25 +158,34 @@ def _mark(text: str) -> str:
     return salted_hmac(__name__, text.encode(errors="surrogatepass")).hexdigest()[:6]
 
 
+def is_sealed(text: str) -> bool:
+    """Is it really a sealed secret of this installation? How a text begins says nothing: anyone can type that."""
+    if not A_SEAL.fullmatch(text):
+        return False
+    try:
+        return "secret" in unseal(text.removeprefix(SEALED))
+    except SecretsUnreadable:
+        return False
+
+
 def plainly(value: Any) -> Any:
     """A value for people to read, with a word instead of what is sealed."""
-    text = json.dumps(value) if isinstance(value, dict | list) else ""
-    if isinstance(value, str):
-        return "a new secret" if value.startswith(SEALED) else MASK if is_hidden(value) else value
-    if SEALED not in text and MASK not in text:
-        return value
-    if isinstance(value, list):
-        return [plainly(one) for one in value]
-    return {key: plainly(one) for key, one in value.items()}
+    return _replaced(value, lambda text: "a new secret" if is_sealed(text) else text)
 
 
 def without_sealed(value: Any, but: AbstractSet[str] = frozenset()) -> Any:
     """A value for programs to read: what is sealed is not shown, and can't be sent back by mistake; `but` these texts."""
+    return _replaced(value, lambda text: NOT_SHOWN if text not in but and is_sealed(text) else text)
+
+
+def _replaced(value: Any, change: Callable[[str], str]) -> Any:
+    if isinstance(value, str):
+        return change(value)
     if isinstance(value, list):
-        return [without_sealed(one, but) for one in value]
+        return [_replaced(one, change) for one in value]
     if isinstance(value, dict):
-        return {key: without_sealed(one, but) for key, one in value.items()}
-    return NOT_SHOWN if isinstance(value, str) and value.startswith(SEALED) and value not in but else value
+        return {key: _replaced(one, change) for key, one in value.items()}
+    return value
 
 
 def sealed_texts(value: Any) -> set[str]:

@@ -22,14 +22,15 @@ from tenants.run_templates.document.configuration import (
     problems_of,
     values_of,
 )
-from tenants.run_templates.document.field_rules import FieldRules
+from tenants.run_templates.document.field_rules import MORE, FieldRules
 from tenants.run_templates.document.hidden import plainly, unknown_secrets
 from tenants.run_templates.document.nodes import FormNode, trees
 from tenants.run_templates.document.schema import Description, mapping, measure
+from tenants.run_templates.document.sealed_secrets import opener
 from tenants.run_templates.models import RunTemplate, TemplateRun
 
+ONCE = ("skip_successful_steps", "steps_to_skip")  # how one run continued another, and nothing of the next
 RUNS_WHOLE = "This template has rules about its values, so all its steps run."
-NOT_RECORDED = "ZenML recorded a mask instead of this secret, so it has to be entered again."
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,22 +100,32 @@ class Document:
             found = [*found, *self._missing_secrets()]
         if not self.rules or not isinstance(self.values, dict):
             return found
-        broken = [*self.rules.broken(self.values, self.by_path, self._default_by_path), *self._left_out()]
+        broken = [*self.rules.broken(self.values, self.by_path, self._default_by_path)]
+        broken += [*self._left_out(), *self._locked_more()]
         places = {(fault.path, fault.within) for fault in broken}
         return [*broken, *(fault for fault in found if (fault.path, fault.within) not in places)]
 
     def _left_out(self) -> Iterator[DocumentFault]:
         """A step that is left out has the result of a run for which other values may have been chosen."""
-        for key in ("skip_successful_steps", "steps_to_skip"):
+        for key in ONCE:
             if self.values.get(key) and self.values[key] != self.default.get(key):
                 yield DocumentFault(key, RUNS_WHOLE)
 
+    def _locked_more(self) -> Iterator[DocumentFault]:
+        """What is set beside the parameters, in a template that keeps that to itself."""
+        lock = self.rules.lock_of(MORE)
+        for change in self.changes if lock else ():
+            if not change.is_parameter and change.name not in ONCE:
+                yield DocumentFault(change.path, lock.sentence)
+
     def _missing_secrets(self) -> Iterator[DocumentFault]:
-        """A recorded value is right by definition, but for a secret of which only its mask was recorded."""
+        """A recorded value is right by definition, but for a secret of which only its mask was recorded.
+
+        What stands for a secret stands for it at its own place alone.
+        """
         for entry in self.schema.fields:
-            if entry.hides:
-                for within in unknown_secrets(entry, self.by_path[entry.path]):
-                    yield fault_within(entry.path, within, NOT_RECORDED)
+            for within, why in unknown_secrets(entry, self.by_path[entry.path], opener(self.template)):
+                yield fault_within(entry.path, within, why)
 
     @cached_property
     def _default_by_path(self) -> dict[str, Any]:

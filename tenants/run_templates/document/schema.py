@@ -8,7 +8,7 @@ is left out of the description and stays as it was recorded.
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
@@ -58,6 +58,7 @@ MOST_LOOKS = 50_000  # at the values and schemas of one parameter, for its secre
 DEEPEST_LOOK = 4 * MAX_DEPTH  # unions inside unions take several for one value
 MOST_LOOKS_OF_A_PAGE = 50_000  # half a second or so
 MASK, SEALED = "**********", "sealed:"  # pydantic writes the same mask for a secret
+A_SEAL = re.compile(r"sealed:gAAAA[A-Za-z0-9_-]{90,}={0,2}")  # as our encryption writes it
 ALONE = {"\t": "(tab)", "\n": "(line break)", "\r\n": "(line break, CR LF)", "\r": "(line break, CR)"}
 SWALLOWED = re.compile("^ +| +$| {2,}")
 SIGNS = {"\t": "⇥", "\n": "↵", "\r": "␍", "\0": "␀"}
@@ -112,7 +113,7 @@ class Field:
     item_kind: Kind | None = None
     secret: bool = False  # never shown
     hides: bool = False  # is a secret, or has one inside
-    masks: frozenset[str] = frozenset()  # each stands for a secret that was recorded
+    masks: Mapping[str, list[tuple]] = field(default_factory=dict)  # of recorded secrets: where they stood
 
     @cached_property
     def range(self) -> str:
@@ -349,7 +350,7 @@ def _fields(prefix, step: str, root: dict[str, Any], recorded: Mapping[str, Any]
             room.refused += 1
         elif room.takes(default):
             path, hides = f"{prefix}.{name}", has_secrets and _hides(default, schema, root)
-            default, masks = _masked(default, schema, root) if hides else (default, frozenset())
+            default, masks = _masked(default, schema, root) if hides else (default, {})
             entry = field_of(path, step, name, schema, root, default, name in required, room)
             hides = hides or (has_secrets and entry.kind in (Kind.JSON, Kind.LIST))
             fields.append(replace(entry, hides=hides, masks=masks))
@@ -359,26 +360,41 @@ def _fields(prefix, step: str, root: dict[str, Any], recorded: Mapping[str, Any]
 # -- secrets
 
 
+class Row(int):
+    """The place of something in a list whose rows may move; in a list of fixed places it is a plain number."""
+
+
+def is_same_place(kept: Sequence[str | int], place: Sequence[str | int]) -> bool:
+    """Is a secret that belongs to the place `kept` at home in `place`? It moves with its row, and in no other way."""
+    pairs = zip(kept, place, strict=False)
+    return len(kept) == len(place) and all(
+        isinstance(one, int) if isinstance(other, Row) else one == other for one, other in pairs
+    )
+
+
 def masked(text: str, place: tuple[str | int, ...]) -> str:
     """What stands for a recorded secret: another mask for each place, so that rows may move."""
     return text if not text or text == MASK else " ".join([MASK, *map(str, place)])
 
 
-def _masked(value: Any, schema: Mapping[str, Any], root: Mapping[str, Any]) -> tuple[Any, frozenset[str]]:
-    """(the value with masks, those masks that stand for a secret). ZenML records a SecretStr as a mask: as nothing."""
-    found: set[str] = set()
+def _masked(
+    value: Any, schema: Mapping[str, Any], root: Mapping[str, Any]
+) -> tuple[Any, dict[str, list[tuple]]]:
+    """(the value with masks, where those stand that are of a secret). ZenML records a SecretStr as a mask: as nothing."""
+    found: dict[str, list[tuple]] = defaultdict(list)
 
     def change(text: str, place: tuple[str | int, ...]) -> str:
         mask = masked(text, place)
-        found.update({mask} if text and text != MASK else ())
+        if text and text != MASK:
+            found[mask].append(place)
         return mask
 
-    return at_secrets(value, schema, root, change), frozenset(found)
+    return at_secrets(value, schema, root, change), dict(found)
 
 
 def is_hidden(value: Any) -> bool:
-    """Is it a secret that is not in clear?"""
-    return isinstance(value, str) and value.startswith((MASK, SEALED))
+    """Does a text, where a secret has to be, stand for one? Elsewhere a text is a text, however it begins."""
+    return isinstance(value, str) and (value.startswith(MASK) or A_SEAL.fullmatch(value) is not None)
 
 
 def at_secrets(value: Any, schema: Mapping[str, Any], root: Mapping[str, Any], change) -> Any:
@@ -390,8 +406,7 @@ class _SecretWalk:
     """Looks at a value together with its schema, so many times at most.
 
     Of a union every option has its say: the first that hides something need not be the one that hides everything.
-    Where there is no time to look, and inside what is a secret as a whole, every text is one. `change` may meet what it
-    made itself, and leaves that as it is.
+    Where there is no time to look, and inside what is a secret as a whole, every text is one. No text is changed twice.
     """
 
     def __init__(self, root: Mapping[str, Any], change):
@@ -399,6 +414,7 @@ class _SecretWalk:
         # (place, id of a schema) -> that schema, which must live as long as its id is known.
         self.seen: dict[tuple, Mapping[str, Any]] = {}
         self.whole: set[tuple] = set()  # places in which every text was taken for a secret
+        self.made: set[tuple] = set()  # (place, what was put there)
 
     def walk(self, value: Any, schema: Mapping[str, Any], place: tuple, deep: int = 0) -> Any:
         known = (place, id(schema))
@@ -418,7 +434,7 @@ class _SecretWalk:
         return value if isinstance(value, str) else self._inside(value, flat, place, deep)
 
     def _inside(self, value: Any, flat: Mapping[str, Any], place: tuple, deep: int) -> Any:
-        pairs = value.items() if isinstance(value, dict) else enumerate(value)
+        pairs = value.items() if isinstance(value, dict) else _rows(value, flat)
         found = {
             part: self.walk(one, inner, (*place, part), deep + 1)
             if (inner := _schema_at(flat, part))
@@ -430,14 +446,29 @@ class _SecretWalk:
     def _every_text(self, value: Any, place: tuple) -> Any:
         self.whole.add(place)
         if isinstance(value, str):
-            return self.change(value, place)
+            return self._changed(value, place)
         if len(place) > DEEPEST_LOOK:
             return MASK
         if isinstance(value, list):
-            return [self._every_text(one, (*place, at)) for at, one in enumerate(value)]
+            return [self._every_text(one, (*place, at)) for at, one in _rows(value, {})]
         if isinstance(value, dict):
             return {key: self._every_text(one, (*place, key)) for key, one in value.items()}
         return value
+
+    def _changed(self, text: str, place: tuple) -> str:
+        if (place, text) in self.made:
+            return text
+        changed = self.change(text, place)
+        self.made.add((place, changed))
+        return changed
+
+
+def _rows(value: list, flat: Mapping[str, Any]) -> Iterator[tuple[int, Any]]:
+    """What is in a list with its place: fixed where the schema has one schema for each place."""
+    given = flat.get("prefixItems")
+    fixed = len(given) if isinstance(given, list) else 0
+    for at, one in enumerate(value):
+        yield (at if at < fixed else Row(at)), one
 
 
 class SecretHider:
@@ -464,7 +495,7 @@ class SecretHider:
         return found
 
     def _hide(self, text: str, place: tuple[str | int, ...]) -> str:
-        return text if not text or is_hidden(text) else self.instead(text)
+        return text if text in ("", MASK) else self.instead(text)
 
 
 def _schema_at(flat: Mapping[str, Any], part: str | int) -> dict[str, Any]:

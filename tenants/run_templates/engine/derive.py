@@ -18,7 +18,7 @@ from tenants.run_templates.document.components import StackComponent, components
 from tenants.run_templates.document.configuration import Change, changes, default_configuration
 from tenants.run_templates.document.hidden import revealed
 from tenants.run_templates.document.schema import Description, describe, mapping
-from tenants.run_templates.engine.sealed_secrets import opener
+from tenants.run_templates.document.sealed_secrets import opener
 from tenants.run_templates.models import RunTemplate, TemplateRun
 from tenants.runs.client import TenantClient
 from tenants.usage.models import Feature

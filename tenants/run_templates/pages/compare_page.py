@@ -14,7 +14,7 @@ from tenants.models import Tenant
 from tenants.run_templates.access import may_edit, may_run
 from tenants.run_templates.models import RunTemplate, TemplateRun
 from tenants.run_templates.origin import reruns_of, templates_for
-from tenants.runs.client import Json, Run, meta
+from tenants.runs.client import Json, Run, Step, meta
 from tenants.runs.comparison import DIRECTIONS, CompareCell, CompareRow, Comparison
 from tenants.runs.reading import Hide, rows_of
 from tenants.runs.run_values import RunReading
@@ -24,6 +24,7 @@ CSV_ROWS, CSV_CELL = 20_000, 32_000  # a spreadsheet's cell holds 32,767
 READ = 20  # ids of an address that are looked at
 CHOSEN = 50  # metrics whose direction was chosen
 NAME = 250
+UNKNOWN: Json = {"schema": "unknown"}  # in place of a schema that nobody can read any more
 FOLDED = frozenset({"packages"})  # until someone opens it
 UUID_IN = re.compile(r"[0-9a-fA-F]{8}(?:-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}")
 RUN_IN = re.compile(f"/runs/({UUID_IN.pattern})")
@@ -106,26 +107,39 @@ def _run_in(text: str) -> UUID | None:
 
 
 def without_secrets(reading: RunReading, hide: Hide) -> RunReading:
-    """The run without the parameters that its schemas call secret; `hide` takes them out of the parameters of a step."""
+    """The run without the parameters that its schemas call secret; `hide` takes them out of the parameters of a step.
+
+    Where the snapshot is gone or not to be seen, no schema of the run is known: then any text may be a secret.
+    """
     said = meta(reading.snapshot)
     steps = mapping(said.get("step_configurations"))
-    schema = mapping(said.get("pipeline_spec")).get("input_schema")
+    schema = mapping(said.get("pipeline_spec")).get("input_schema") if said else UNKNOWN
     known = {
         "pipeline_configuration": _hidden(mapping(said.get("pipeline_configuration")), schema, hide),
-        "step_configurations": {name: _of_step(mapping(one), hide) for name, one in steps.items()},
+        "step_configurations": {name: _of_step(mapping(one), None, hide) for name, one in steps.items()},
     }
     snapshot = {**reading.snapshot, "metadata": {**said, **known}} if said else reading.snapshot
-    ran = [replace(one, raw={**one.raw, "metadata": _of_step(meta(one.raw), hide)}) for one in reading.steps]
-    return replace(reading, steps=tuple(ran), snapshot=snapshot)
+    raw = reading.run.raw
+    run = {**raw, "metadata": {**meta(raw), "config": _hidden(reading.run.config, schema, hide)}}
+    ran = [_ran(one, mapping(steps.get(one.name)) if said else UNKNOWN, hide) for one in reading.steps]
+    return replace(reading, run=replace(reading.run, raw=run), steps=tuple(ran), snapshot=snapshot)
 
 
-def _of_step(said: Json, hide: Hide) -> Json:
-    schema = mapping(said.get("spec")).get("parameter_spec")
+def _ran(step: Step, compiled: Json, hide: Hide) -> Step:
+    """Without a schema of its own, that of the step as it was compiled."""
+    schema = UNKNOWN if compiled is UNKNOWN else mapping(compiled.get("spec")).get("parameter_spec")
+    return replace(step, raw={**step.raw, "metadata": _of_step(meta(step.raw), schema, hide)})
+
+
+def _of_step(said: Json, otherwise: Any, hide: Hide) -> Json:
+    schema = mapping(said.get("spec")).get("parameter_spec") or otherwise
     return {**said, "config": _hidden(mapping(said.get("config")), schema, hide)}
 
 
 def _hidden(config: Json, schema: Any, hide: Hide) -> Json:
     parameters = mapping(config.get("parameters"))
+    if schema is UNKNOWN:
+        schema = {"properties": {name: {"writeOnly": True} for name in parameters}}
     return {**config, "parameters": hide(parameters, schema)} if parameters else config
 
 

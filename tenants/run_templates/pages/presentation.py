@@ -30,6 +30,7 @@ from tenants.run_templates.document.configuration import (
 )
 from tenants.run_templates.document.drafts import Draft, line_of, link_of, secret_changes, tree_of
 from tenants.run_templates.document.field_rules import (
+    MORE,
     FieldRule,
     FieldRules,
     RuleKind,
@@ -272,8 +273,14 @@ class DraftEditor:
         for number, setting in enumerate(settings):
             path = setting.entry(step).path
             sent, error = self.draft.raw.get(path), self._setting_errors.get(path, "")
-            views.append(setting_view((step, setting), f"{id}-m{number}", holder, default, sent, error))
+            view = setting_view((step, setting), f"{id}-m{number}", holder, default, sent, error)
+            views.append(replace(view, lock=self.lock_of_more))
         return views
+
+    @property
+    def lock_of_more(self) -> FieldRule | None:
+        """The rule that keeps people from setting anything beside the parameters."""
+        return self.draft.parsed.rules.lock_of(MORE)
 
     @cached_property
     def _with_more(self) -> frozenset[str]:

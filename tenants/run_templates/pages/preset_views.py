@@ -16,7 +16,7 @@ from tenants.run_templates import actions, presets
 from tenants.run_templates.access import NOT_AN_EDITOR, may_change_preset, may_edit, require_runner
 from tenants.run_templates.document.drafts import draft_after, examined, fresh, from_post, like
 from tenants.run_templates.document.parsed import Document
-from tenants.run_templates.engine.sealed_secrets import sealer
+from tenants.run_templates.document.sealed_secrets import sealer
 from tenants.run_templates.models import Preset
 from tenants.run_templates.pages.presentation import DraftEditor, source_of
 from tenants.run_templates.pages.preset_forms import PresetForm, SavePresetForm

@@ -24,7 +24,7 @@ from tenants.run_templates.document.drafts import (
     with_sealed,
 )
 from tenants.run_templates.document.parsed import Document
-from tenants.run_templates.engine.sealed_secrets import sealer
+from tenants.run_templates.document.sealed_secrets import sealer
 from tenants.run_templates.notices import told_in_any_way
 from tenants.run_templates.pages.beginnings import (
     chosen_preset,

@@ -44,7 +44,7 @@ class RuleRow:
 
     @property
     def name(self) -> str:
-        return ".".join([self.place.parameter.name, *self.place.within])
+        return self.place.name
 
     @property
     def deep(self) -> bool:

@@ -10,7 +10,7 @@ from tenants.run_templates import actions
 from tenants.run_templates.access import may_run, require_runner
 from tenants.run_templates.document.drafts import examined, fresh, from_post
 from tenants.run_templates.document.parsed import Document
-from tenants.run_templates.engine.sealed_secrets import sealer
+from tenants.run_templates.document.sealed_secrets import sealer
 from tenants.run_templates.pages.polled import runs_seen
 from tenants.run_templates.pages.presentation import DraftEditor
 from tenants.run_templates.pages.sweep_page import (

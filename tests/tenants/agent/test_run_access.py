@@ -6,6 +6,7 @@ With a real server: test_run_loop_zenml.py.
 # ruff: noqa: F401, F811 - fixtures of the tests of the loop
 
 import sqlite3
+import time
 from contextlib import closing
 from uuid import uuid4
 
@@ -29,6 +30,7 @@ from tenants.models import Tenant, TenantGrant
 from tenants.run_templates.actions import stop_run
 from tenants.run_templates.engine import runner
 from tenants.run_templates.models import TemplateRun
+from tenants.run_templates.rules import set_runners
 
 from .test_run_loop import (  # fixtures among them
     cancel,
@@ -216,6 +218,24 @@ def test_what_waits_is_not_started_for_somebody_who_is_gone(loop, run, server, m
     loop.tick()
     assert state(run) == ("stopped", "Stopped: Dana Petrova no longer has access to prod.")
     assert server.log == []
+
+
+@pytest.mark.parametrize("looks", [True, False], ids=["at the look for people", "at its start"])
+def test_what_waits_is_not_started_for_somebody_who_may_no_longer_run_the_template(
+    loop, run, server, owner, looks
+):
+    """By name, team or role: whom the template lets run it is asked when the run begins, not when it was asked for."""
+    set_runners(template=run.template, is_narrowed=True, runners=[owner.membership], by=Actor(owner))
+    loop.settled = 0 if looks else time.monotonic()
+    ticks(loop, lambda: fresh(run).has_ended)
+    assert state(run) == ("stopped", "Stopped: Dana Petrova may no longer run the template churn.")
+    assert server.log == [] and AuditEvent.objects.filter(action="template_run.stopped").count() == 1
+
+
+def test_what_has_begun_goes_on_when_the_template_is_narrowed(under_way, loop, owner):
+    set_runners(template=under_way.template, is_narrowed=True, runners=[owner.membership], by=Actor(owner))
+    look_for_people(loop)
+    assert state(under_way)[0] == "running" and not dead(fresh(under_way))
 
 
 def test_a_placeholder_without_a_process_is_ended_in_the_tenant(

@@ -33,6 +33,7 @@ from tenants.run_templates import actions as template_actions
 from tenants.run_templates.document.configuration import default_configuration
 from tenants.run_templates.document.field_rules import FieldRule, RuleKind
 from tenants.run_templates.document.hidden import NOT_SHOWN, SEALED
+from tenants.run_templates.document.sealed_secrets import sealer
 from tenants.run_templates.models import CodeVersion, TemplateRun
 from tenants.usage.models import Quota
 from tests.guards.test_api import packed
@@ -436,7 +437,8 @@ class TestTemplates:
         assert values and step
 
     def test_what_is_sealed_in_the_default_is_not_told(self, call, template):
-        template.default_configuration["steps"]["train"]["parameters"]["kind"] = f"{SEALED}gAAAAhunter"
+        text = f"{SEALED}{sealer(template)('hunter2', ('steps.train.parameters.kind',))}"
+        template.default_configuration["steps"]["train"]["parameters"]["kind"] = text
         template.save()
         told = call.get(f"{self.PATH}/{template.pk}")
         assert told.json()["configuration"]["steps"]["train"]["parameters"]["kind"] == NOT_SHOWN

@@ -19,6 +19,7 @@ from tenants.run_templates.document.parsed import Document
 from tenants.run_templates.engine.derive import derive
 from tenants.run_templates.engine.layout import StepLook
 from tenants.run_templates.models import TemplateRun
+from tenants.runs.step_pages import all_steps
 from tests.tenants.runs.fakes import RUN_ID, churn
 from zenpro_site.common.refusals import Refused
 
@@ -89,6 +90,12 @@ def test_only_a_run_that_ended_early_is_continued(failed, server, state, sentenc
 def test_older_servers_cannot(failed, server):
     failed.template.tenant.zenml_version = "0.93.3"
     with pytest.raises(Refused, match="needs ZenML 0.94 or later; production has 0.93.3"):
+        look_back(failed, failed.template, server)
+
+
+def test_a_run_of_which_not_all_steps_can_be_read_is_not_continued(failed, server, monkeypatch):
+    monkeypatch.setattr(continuing, "steps_in_time", lambda *args: (all_steps(*args), False))
+    with pytest.raises(Refused, match="not all steps could be read"):
         look_back(failed, failed.template, server)
 
 

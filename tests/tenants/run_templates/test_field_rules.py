@@ -11,8 +11,16 @@ from orgs.audit.models import AuditEvent
 from orgs.users.models import Actor
 from tenants.run_templates import actions
 from tenants.run_templates.document.configuration import default_configuration
-from tenants.run_templates.document.drafts import examined, fresh, from_post, from_query, like, link_of
-from tenants.run_templates.document.field_rules import FieldRule, RuleKind, place_of
+from tenants.run_templates.document.drafts import (
+    draft_after,
+    examined,
+    fresh,
+    from_post,
+    from_query,
+    like,
+    link_of,
+)
+from tenants.run_templates.document.field_rules import MORE, FieldRule, RuleKind, place_of
 from tenants.run_templates.document.parsed import RUNS_WHOLE, Document
 from tenants.run_templates.models import TemplateRun
 from tenants.run_templates.rules import RulesRefused, rule_places, set_rules
@@ -104,6 +112,89 @@ def test_a_step_with_rules_is_not_left_out(template, operator, key, value):
     template.field_rules = []
     template.save()
     assert said(template, {key: value}) == []
+
+
+# -- what can be set beside the parameters
+
+MORE_LOCKED = FieldRule(MORE, RuleKind.LOCKED, reason="the platform team sizes it.")
+SAID_OF_MORE = "This value is locked: the platform team sizes it."
+BESIDE = {
+    "model": {"model": {"name": "churn", "version": "8"}},
+    "tags": {"tags": ["mine"]},
+    "enable_cache": {"enable_cache": False},
+    "retry": {"retry": {"max_retries": 9}},
+    "settings": {"settings": {"resources": {"cpu_count": 64}}},
+    "extra": {"extra": {"a": 1}},
+    "steps.work.enable_cache": {"steps": {"work": {"enable_cache": False}}},
+    "steps.work.retry": {"steps": {"work": {"retry": {"max_retries": 9}}}},
+    "steps.work.settings": {"steps": {"work": {"settings": {"resources": {"memory": "64GB"}}}}},
+    "steps.work.extra": {"steps": {"work": {"extra": {"a": 1}}}},
+}
+
+
+@pytest.fixture
+def sized(template):
+    template.field_rules = [MORE_LOCKED.as_json()]
+    template.save()
+    return template
+
+
+@pytest.mark.parametrize("path", BESIDE)
+def test_what_is_set_beside_the_parameters_can_be_locked(sized, operator, path):
+    """In every way to a run; what the template has itself is always right."""
+    given, unchanged = BESIDE[path], Document.of(sized)
+    text, leaf = json.dumps(given), given
+    for key in path.split("."):
+        leaf = leaf[key]
+    before = make_template_run(sized, configuration=given)
+    drafts = {
+        "yaml": from_post(unchanged, {"shown": "yaml", "yaml": text}, {}),
+        "form": from_post(unchanged, {"shown": "form", "document": text}, {}),
+        "link": from_query(fresh(unchanged), {path: json.dumps(leaf)}),
+        "a run of before": draft_after(unchanged, before, operator),
+    }
+    for way, draft in drafts.items():
+        found = [(one.path, one.message) for one in examined(draft).problems]
+        assert found == [(path, SAID_OF_MORE)], way
+    with pytest.raises(actions.InvalidConfiguration) as refused:
+        actions.queue_run(template=sized, configuration=given, by=Actor(operator))
+    assert [one.path for one in refused.value.problems] == [path]
+    assert sized.runs.count() == 1
+
+
+def test_with_its_own_settings_a_locked_template_runs(sized, operator):
+    sized.default_configuration["tags"] = ["ours"]
+    sized.save()
+    own = {"tags": ["ours"], "extra": {}, "enable_cache": True, "run_name": "mine-{time}"}
+    run = actions.queue_run(template=sized, configuration=own | values(rounds=7), by=Actor(operator))
+    assert run.configuration["tags"] == ["ours"] and [one["name"] for one in run.changes] == ["rounds"]
+    assert said(sized, {"tags": []}) == [("tags", (), SAID_OF_MORE)]
+
+
+def test_the_form_shows_them_locked_and_sends_none_of_them(sized, operator, as_user):
+    page = as_user(operator).get(url("run", sized)).content.decode()
+    assert "Locked: the platform team sizes it." in page
+    for name in ("tags", "model.version", "steps.work.retry.max_retries", "steps.work.enable_cache"):
+        assert f'name="{name}"' not in page
+    assert 'name="enable_cache"' not in page and "Use cached steps" in page
+    sent = {"shown": "form", "do": "run", "document": "{}", "tags": "mine"}
+    answer = as_user(operator).post(url("run", sized), sent)
+    assert answer.status_code == 422 and SAID_OF_MORE in answer.content.decode()
+    assert not TemplateRun.objects.exists()
+
+
+def test_the_page_of_rules_and_the_api_lock_them(template, developer, as_user, client):
+    client = as_user(developer)
+    page = client.get(url("rules", template))
+    [row] = [row for row in page.context["form"].rows if row.place.parameter.path == MORE]
+    assert [kind for kind, _, _ in row.kinds] == [RuleKind.EDITABLE, RuleKind.LOCKED]
+    assert "retries, resources" in page.content.decode()
+    sent = {f"kind-{row.id}": "locked", f"reason-{row.id}": "Sized."}
+    assert client.post(url("rules", template), sent).status_code == 302
+    template.refresh_from_db()
+    assert FieldRule(MORE, RuleKind.LOCKED, reason="Sized.").as_json() in template.field_rules
+    with pytest.raises(RulesRefused):
+        set_rules(template=template, rules=[FieldRule(MORE, RuleKind.HIDDEN)], by=Actor(developer))
 
 
 def test_a_rule_beside_a_secret_leaves_the_secret_as_it_was_recorded(tenant):
@@ -368,7 +459,8 @@ def test_odd_names_have_their_place(path, place):
 
 def test_places_are_parameters_and_what_is_inside_of_models(template):
     found = [(place.parameter.name, place.within) for place in rule_places(template)]
-    assert found[4:] == [
+    assert found[0] == ("More", ())
+    assert found[5:] == [
         ("booster", ()),
         ("booster", ("rate",)),
         ("booster", ("depth",)),

@@ -12,6 +12,7 @@ from factories import make_grant, make_member, make_org, make_template, make_tem
 from tenants.hosting.base import TenantUnreachable
 from tenants.run_templates.document.configuration import default_configuration
 from tenants.run_templates.document.field_rules import FieldRule, RuleKind
+from tenants.run_templates.document.sealed_secrets import sealer
 from tenants.run_templates.models import Preset, Sweep, TemplateRun
 from tenants.run_templates.pages import history_page
 from tenants.run_templates.pages.history_page import MetricHistory, charts_of, number_words
@@ -180,9 +181,10 @@ def test_a_row_says_what_changed_and_leads_on(template, olga, as_user, server):
 
 
 def test_secrets_are_masked(template, olga, as_user):
-    sealed = [{**CHANGED[0], "name": "token", "before": "**********", "after": "sealed:gAAAAtheSecret"}]
-    ran(template, olga, changes=sealed)
-    assert "gAAAA" not in as_user(olga).get(url(template)).content.decode()
+    text = f"sealed:{sealer(template)('hunter2', (CHANGED[0]['path'],))}"
+    ran(template, olga, changes=[{**CHANGED[0], "name": "token", "before": "**********", "after": text}])
+    page = as_user(olga).get(url(template)).content.decode()
+    assert "gAAAA" not in page and "a new secret" in page
 
 
 def test_pages_and_queries_stay_the_same_with_more_runs(template, olga, as_user, count_queries):

@@ -30,6 +30,8 @@ ATTACK = """<!doctype html><base href="{probe}"><title>attack</title>
 <svg onload="fetch('{probe}/svg')"></svg><img src="{probe}/img" onerror="fetch('{probe}/onerror')">
 <video src="{probe}/video" autoplay></video><object data="{probe}/object"></object><embed src="{probe}/embed">
 <iframe src="{site}"></iframe><iframe srcdoc="<script>top.location='{probe}/inner'</script>"></iframe>
+<iframe srcdoc="&lt;a href='{probe}/nested'&gt;x&lt;/a&gt;"></iframe>
+<svg><a xlink:href="{probe}/x" href="{probe}/x">x</a></svg>
 <form action="{site}" method="post" target="_top"><button id="send">Send</button></form>
 <a id="top" href="{probe}/link" target="_top" ping="{probe}/ping">Top</a> <a id="self" href="{probe}/self">Self</a>
 <a id="run" href="javascript:top.location='{probe}/js'">Run</a><h1>Report</h1>"""
@@ -133,6 +135,7 @@ def test_a_hostile_report_reaches_nothing(signed_in, world, server, attacker, li
     assert frame.evaluate(TRIES, [attacker.url, live_server.url]) == NOTHING
     for target in ("#top", "#self", "#run", "#send"):
         frame.locator(target).evaluate("element => element.click()")
+    assert frame.child_frames == []
     settled(page)
     assert page.url == address
     assert page.title().endswith("production")

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from tenants.hosting.bounded import CallPlaces, make_http
 from tenants.run_templates import actions
 from tenants.runs import reading as runs
-from tenants.runs import shared_looks
+from tenants.runs import shared_looks, step_pages
 from tenants.runs.client import TenantClient
 from tests.tenants.hosting.hostile import LARGE, SLOW, HostileServer
 from tests.tenants.hosting.streams import Streamed
@@ -506,6 +506,12 @@ def test_six_runs_of_an_attacker_are_one_page(server, look):
     status, page = look("compare", [], {"run": [uuid4() for _ in range(6)], "rows": "all"})
     assert (status, len(page) < 3_000_000) == (200, True)
     assert "do not fit here" in page
+
+
+def test_a_server_that_is_too_slow_for_all_steps_is_named(server, look, monkeypatch):
+    monkeypatch.setattr(runs, "steps_in_time", lambda *args: (step_pages.all_steps(*args), False))
+    status, page = look("run_detail", [RUN_ID], {})
+    assert status == 200 and step_pages.NOT_ALL in page
 
 
 def test_what_is_not_shown_is_said(server, look):

@@ -10,7 +10,9 @@ from factories import make_grant, make_member, make_role, make_template, make_te
 from tenants.hosting.base import TenantRefused, TenantUnreachable
 from tenants.run_templates.engine import runner
 from tenants.runs import seen, shared_looks
-from tenants.runs.shared_looks import SharedLooks, circle_of, of_ended_runs
+from tenants.runs.client import LogLine
+from tenants.runs.log_files import LogFile
+from tenants.runs.shared_looks import SharedLooks, circle_of, of_ended_runs, weight
 from tests.tenants.runs.fakes import RUN_ID
 
 
@@ -257,6 +259,40 @@ def test_few_answers_are_kept(clock):
     for _ in range(shared_looks.SIZE + 5):
         looks.get(uuid4(), lambda: 1)
     assert len(looks._looks) == shared_looks.SIZE
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda: "x" * 40,
+        lambda: [{"name": "x" * 40}],
+        lambda: LogLine("x" * 40, 20, None),
+        lambda: LogFile(b"x" * 40),
+    ],
+    ids=["text", "json", "dataclass", "log"],
+)
+def test_of_large_answers_fewer_are_kept(clock, monkeypatch, answer):
+    """Logs may have megabytes: two hundred of them would take the memory of the machine."""
+    monkeypatch.setattr(shared_looks, "BYTES", 3 * weight(answer()))
+    looks = SharedLooks(clock)
+    for key in range(5):
+        assert looks.get(key, answer) is not None
+    assert [*looks._looks] == [2, 3, 4]
+    assert weight(answer()) > 40
+
+
+def test_what_is_larger_than_all_that_is_kept_is_answered_and_not_kept(clock, monkeypatch):
+    monkeypatch.setattr(shared_looks, "BYTES", 1000)
+    looks = SharedLooks(clock)
+    assert looks.get("small", lambda: "1") == "1"
+    assert len(looks.get("large", lambda: "x" * 2000)) == 2000
+    assert [*looks._looks] == ["small"]
+
+
+def test_what_is_shared_inside_an_answer_weighs_once():
+    part = ["x" * 1000]
+    assert weight([part, part, {"again": part}]) < 2000
+    assert weight(["x" * 9] * 10, most=50) >= 50
 
 
 def test_what_is_over_is_forgotten(clock):
