@@ -64,6 +64,11 @@ class CodeVersion(models.Model):
         """For people."""
         return "pushed from a terminal" if self.kind == self.Kind.PUSH else self.origin
 
+    @property
+    def short(self) -> str:
+        """For people: "v3", with the commit where one is known."""
+        return f"v{self.number}, {self.commit[:10]}" if self.commit else f"v{self.number}"
+
 
 class RunTemplateQuerySet(models.QuerySet):
     def listed(self):
@@ -473,7 +478,7 @@ class TemplateRun(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.template} #{self.number}"
+        return f"{self.template} re-run {self.number}"
 
     def get_absolute_url(self) -> str:
         tenant = self.template.tenant

@@ -58,7 +58,7 @@ def _sources(request, draft: Draft, kind: str, which: str) -> tuple[Draft, dict[
     if kind == "from":
         run = _rerun(template, which)
         return draft_after(parsed, run, request.user), {
-            "name": f"run #{run.number}",
+            "name": f"re-run {run.number}",
             "url": run.get_absolute_url(),
         }
     if kind == "like":

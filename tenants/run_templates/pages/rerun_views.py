@@ -33,6 +33,7 @@ from tenants.run_templates.pages.beginnings import (
     run_to_start_from,
     sent_preset,
 )
+from tenants.run_templates.pages.code_used import code_used
 from tenants.run_templates.pages.continue_page import (
     GoingOn,
     agreed,
@@ -224,7 +225,7 @@ def run_detail(request, template, number):
     context = {
         "template": made.template,
         "run": made,
-        "number_words": f"Run #{made.number}",
+        "number_words": f"Re-run {made.number}",
         "stages": stages(made),
         "changes": recorded_changes(made),
         "run_url": _url(request, "run", made.template.pk),
@@ -232,6 +233,8 @@ def run_detail(request, template, number):
         "undo_url": _url(request, "undo", made.template.pk, made.number),
         "can_run": may_run(request.user, made.template, request.tenant_permissions),
         "told": choice_of(request.user, made),
+        "code": code_used(made, request.user, request.tenant_permissions),
+        "continues_url": url_of(made.continues) if made.continues else "",
         "can_cancel": _may_cancel(request, made) and not (made.has_ended or made.cancel_requested_at),
     }
     return render_partial(request, "run_templates/rerun.html#status", context)
@@ -273,7 +276,11 @@ def undo(request, template, number):
 
 def _run_of(request, template, number):
     template = get_object_or_404(request.tenant.templates.defer("snapshot"), pk=template)
-    return get_object_or_404(template.runs.select_related("created_by"), number=number)
+    runs = template.runs.select_related("created_by", "code", "continues")
+    found = get_object_or_404(runs.defer("continues__configuration", "continues__changes"), number=number)
+    if found.continues:
+        found.continues.template = template
+    return found
 
 
 def _may_cancel(request, made) -> bool:

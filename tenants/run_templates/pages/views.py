@@ -109,7 +109,7 @@ def detail(request, template):
 
 
 def _activity(request, template) -> dict:
-    page = _page(request, template.runs.select_related("created_by").defer("configuration"), ROWS)
+    page = _page(request, template.runs.select_related("created_by", "code").defer("configuration"), ROWS)
     newest = recent_runs(template)
     return {
         "run_url": _url(request, "run", template),
@@ -210,9 +210,13 @@ def _may_edit(request, template) -> bool:
 
 
 def _versions(request, template):
-    """The code of the template's pipeline, newest first."""
+    """The code of the template's pipeline, newest first, and an older version that the address asks for."""
     same = request.tenant.code_versions.filter(pipeline_name=template.pipeline_name)
-    return same.select_related("created_by")[:VERSIONS]
+    same, asked = same.select_related("created_by"), request.GET.get("code", "")
+    found = [*same[:VERSIONS]]
+    if asked.isascii() and asked.isdecimal() and len(asked) < 9 and len(found) == VERSIONS:
+        found += [*same.filter(number=int(asked), number__lt=found[-1].number)]
+    return found
 
 
 @require_POST

@@ -101,7 +101,7 @@ def test_a_run_that_is_gone_is_not_continued(failed, server):
 def test_a_run_of_which_no_step_completed(failed, server):
     for step in server.step_answers[str(RUN_ID)]["items"]:
         step["body"]["status"] = "failed"
-    with pytest.raises(Refused, match="No step of nightly-churn #1 completed"):
+    with pytest.raises(Refused, match="No step of nightly-churn re-run 1 completed"):
         planned(failed, server)
 
 
@@ -217,8 +217,8 @@ def test_the_run_says_what_it_takes_over_and_tells_the_tenant(failed, server, op
     run = queue_run(template=failed.template, configuration={}, by=Actor(operator), continues=plan)
     assert (run.continues, run.continues_from, set(run.taken_over)) == (failed, "train", set(BEFORE))
     event = AuditEvent.objects.get(action="template_run.continued")
-    assert (event.after["continues"], event.after["from"]) == ("nightly-churn #1", "train")
-    assert plain(event) == f"{operator} continued nightly-churn #1 from train as nightly-churn #2"
+    assert (event.after["continues"], event.after["from"]) == ("nightly-churn re-run 1", "train")
+    assert plain(event) == f"{operator} continued nightly-churn re-run 1 from train as nightly-churn re-run 2"
     derive(TemplateRun.objects.get(pk=run.pk), server)
     snapshot, placeholder = server.created
     assert set(snapshot["pipeline_configuration"]["steps_to_skip"]) == set(BEFORE)
@@ -263,7 +263,7 @@ def test_the_form_says_before_what_is_taken_over(form, server):
     server.calls.clear()
     page = client.get(url, {"continue": "1"})
     text = page.content.decode()
-    assert "Continue nightly-churn #1 with changes" in text
+    assert "Continue nightly-churn re-run 1 with changes" in text
     assert "3 steps taken over" in text
     assert "also names" not in text
     assert len(server.calls) == 3

@@ -356,7 +356,7 @@ def test_form_begins_like_an_earlier_run(form, operator):
     make_template_run(form.template, person=operator, configuration=document)
     response = form.get(**{"from": "1"})
     assert [change.after for change in response.context["editor"].changes] == [600]
-    assert "From run #1" in texts(response)
+    assert "From re-run 1" in texts(response)
     assert form.get(**{"from": "2"}).status_code == 404
     assert form.get(**{"from": "x"}).status_code == 200
 
@@ -465,6 +465,17 @@ def test_waiting_run_shows_where_it_stands_and_polls(template, viewer, as_user):
     assert "Preparing" in page
     assert "every 1s" in page
     assert "Stop</button>" not in page
+
+
+def test_a_rerun_says_which_code_it_runs_and_what_it_repeats(template, viewer, tenant, as_user):
+    template.code.commit = "0123456789abcdef"
+    template.code.save()
+    run, client = make_template_run(template, person=viewer), as_user(viewer)
+    page = texts(client.get(run.get_absolute_url()))
+    version = f"{template.get_absolute_url()}?code={template.code.number}#code-{template.code.number}"
+    assert f'href="{version}">Code v{template.code.number}, 0123456789</a>' in page
+    assert f"/runs/{template.source_run_id}/" in page and template.source_run_name in page
+    assert f'id="code-{template.code.number}"' in texts(client.get(version))
 
 
 def test_run_leads_to_its_live_page_as_soon_as_there_is_one(template, viewer, as_user):

@@ -813,10 +813,27 @@ def test_steps_that_were_taken_over_say_from_which_run(looks, tenant, server, de
     fields = {"continues": first, "continues_from": "train", "taken_over": ["load_customers", "train"]}
     make_template_run(first.template, developer, zenml_run_id=second, state="completed", **fields)
     page = looks("run_detail", second).content.decode()
-    assert page.count("Taken over from #1") == 2  # in the graph, for eyes and for readers of the screen
-    assert "from #1" in page
+    assert page.count("Taken over from re-run 1") == 2  # in the graph, for eyes and for readers of the screen
+    assert "from re-run 1" in page
     assert f'href="{url("run_detail", tenant, RUN_ID)}"' in page
     assert "2 steps taken over" in page
+
+
+def test_a_run_and_what_came_of_it_lead_to_each_other(looks, tenant, server, developer):
+    """And the page says which version of the code it was."""
+    template = make_template(tenant, "nightly", source_run_id=RUN_ID, source_run_name="churn-first")
+    second = server.add_run()
+    rerun = make_template_run(template, developer, zenml_run_id=second, state="failed")
+    third = make_template_run(template, developer, continues=rerun, taken_over=["load_customers"])
+    page = run_page(looks)
+    assert f'href="{url("run_detail", tenant, second)}">nightly re-run 1</a>' in page
+    assert f'href="{third.get_absolute_url()}">nightly re-run 2</a>' in page
+    page = looks("run_detail", second).content.decode()
+    repeats = re.search(r'Repeats <a href="([^"]*)"> ?churn-first', " ".join(page.split()))
+    assert repeats[1] == url("run_detail", tenant, RUN_ID)
+    assert f'Continued as <a href="{third.get_absolute_url()}">re-run 2</a>' in " ".join(page.split())
+    number = template.code.number
+    assert f'href="{template.get_absolute_url()}?code={number}#code-{number}">Code v{number}</a>' in page
 
 
 def test_an_operator_stops_their_own_runs_alone(tenant, server, org, as_user, developer):
