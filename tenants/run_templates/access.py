@@ -12,6 +12,10 @@ NOT_A_RUNNER = (
     "Only some people may run {0}, and you aren't one of them. Ask whoever looks after the template."
 )
 HAS_A_GUARD = "This run's pipeline has a template with rules, {0}. Run that template instead."
+NOT_READY = (
+    "You can run templates, and this run has none yet: its code and packages have to be chosen first. Ask an Editor "
+    "or a Developer of the tenant to run it again once, or to make a template of it."
+)
 NOT_THEIRS = (
     "This is someone else's run. They can stop it, and so can whoever changes the settings of the tenant."
 )

@@ -16,7 +16,7 @@ from tenants.runs.dialects import refusal_to_run_again
 from tenants.runs.reading import RunPage
 from tenants.runs.step_failures import Reason, reason_in
 
-from .access import is_runner, may_edit, needed_to_run_again
+from .access import NOT_READY, is_runner, may_edit, needed_to_run_again, why_no_runner
 from .models import CodeVersion, RunTemplate, TemplateRun
 from .remembered import prepared_of
 
@@ -74,6 +74,7 @@ class RunDoors:
     can_make: bool  # a template of it
     can_edit: bool  # what it needs to run again: its code and packages, and whether lists show it
     refusal: str = ""  # why there is no door, for whoever could use one
+    why_not: str = ""  # why there is none for this person, who may run templates
 
     @property
     def more(self) -> bool:
@@ -89,7 +90,13 @@ def doors_of(tenant: Tenant, run_id: UUID, rerun: TemplateRun | None, user, righ
     can_run = needed_to_run_again(template) <= rights and (template is None or is_runner(user, template))
     if refusal := refusal_to_run_again(tenant):
         return RunDoors(template, False, False, False, refusal if can_run else "")
-    return RunDoors(template, can_run, can_make and not rerun and not can_edit, can_edit)
+    why_not = "" if can_run or TenantPermission.TEMPLATE_RUN not in rights else _why_no_door(template)
+    return RunDoors(template, can_run, can_make and not rerun and not can_edit, can_edit, why_not=why_not)
+
+
+def _why_no_door(template: RunTemplate | None) -> str:
+    """For those who may run templates."""
+    return why_no_runner(template) if template else NOT_READY
 
 
 def repeatable(tenant: Tenant, run_ids: Iterable[UUID], rights) -> set[UUID]:

@@ -46,6 +46,7 @@ from tenants.run_templates.pages.presentation import (
 from tenants.run_templates.pages.push_lines import line_for_ci
 from tenants.run_templates.pages.sweep_page import fields_shown
 from tenants.run_templates.pages.tried import try_of
+from tenants.run_templates.remembered import last_packages
 from tenants.run_templates.rules import runners_in_words
 from tenants.runs.client import TenantClient
 from tenants.runs.reading import ask
@@ -259,11 +260,10 @@ def _with_stack(client: TenantClient, source: SourceRun) -> SourceRun:
 
 
 def _form(request, source) -> TemplateForm:
-    """With the pipeline's name, its newest code, and the requirements it was tried with or those of its last template."""
+    """With the pipeline's name, its newest code, and the packages it was tried with, or those that were chosen last."""
     pipeline = source.run.pipeline[: actions.LONGEST_NAME]
-    before = request.tenant.templates.filter(pipeline_name=pipeline).order_by("-created_at")
     code = {"code": request.GET["code"]} if "code" in request.GET else {}
-    known = before.values("requirements").first() or {}
+    known = {"requirements": last_packages(request.tenant, pipeline)}
     if tried := try_of(request, request.GET.get("tried", "")):
         known = {"requirements": tried.requirements}
     initial = {"name": pipeline, **known, **code}
