@@ -42,10 +42,12 @@ from tenants.run_templates.document.parsed import Document, seen_changes
 from tenants.run_templates.document.run_settings import OF_RUN, OF_STEP, Setting
 from tenants.run_templates.document.schema import (
     HALF,
+    MASK,
     Description,
     Field,
     PipelineStep,
     describe,
+    is_hidden,
     mapping,
 )
 from tenants.run_templates.models import Preset, RunTemplate, TemplateRun
@@ -60,6 +62,7 @@ from tenants.run_templates.pages.field_presentation import (
     setting_view,
     shortened,
 )
+from tenants.run_templates.pages.preset_conflicts import conflicts_of
 from tenants.run_templates.presets import presets_for
 from tenants.runs.client import Run, TenantClient
 from zenpro_site.common.ui import duration
@@ -157,7 +160,7 @@ class ChangeView:
 
     @cached_property
     def before(self) -> str:
-        return shortened(self._words(self.change.before), MAX_CELL)
+        return shortened(self._words(veiled(self.change.before, set(), is_known=True)), MAX_CELL)
 
     @cached_property
     def after(self) -> str:
@@ -470,7 +473,10 @@ class DraftEditor:
 
     @cached_property
     def lines(self) -> list["DiffLine"]:
-        return side_by_side(dump_yaml(self.default), dump_yaml(self.draft.document))
+        """Secrets are a mask where they are as in the template, and words where they are not."""
+        known: set[str] = set()
+        before = veiled(self.default, known, is_known=True)
+        return side_by_side(dump_yaml(before), dump_yaml(veiled(self.draft.document, known)))
 
 
 def _values_of(run: TemplateRun) -> dict[str, Any]:
@@ -482,6 +488,22 @@ def _had(values: Mapping[str, Any], change: Change) -> bool:
 
 
 # -- difference of two texts
+
+CHANGED = "(secret changed)"
+
+
+def veiled(value: Any, known: set[str], *, is_known: bool = False) -> Any:
+    """A value without what stands for a secret in it: a mask for the `known` ones, words for others. `is_known`: all of
+    these are, and are remembered."""
+    if isinstance(value, dict):
+        return {key: veiled(one, known, is_known=is_known) for key, one in value.items()}
+    if isinstance(value, list):
+        return [veiled(one, known, is_known=is_known) for one in value]
+    if not isinstance(value, str) or not is_hidden(value):
+        return value
+    if is_known:
+        known.add(value)
+    return MASK if value in known else CHANGED
 
 
 @dataclass(frozen=True)
@@ -815,6 +837,7 @@ class PresetRow:
     preset: Preset
     can_change: bool
     names: list[str]  # of what it sets, without what the template hides
+    conflicts: list[str] = field(default_factory=list)  # with rules of the template, a sentence each
 
     @property
     def words(self) -> str:
@@ -824,13 +847,15 @@ class PresetRow:
 
 
 def preset_rows(template: RunTemplate, user, rights) -> list[PresetRow]:
-    """The presets a person may use. One query; none for what it sets is read from the snapshot."""
+    """The presets a person may use. One query; the snapshot is read for a template with rules alone."""
     rules = FieldRules.read(template.field_rules)
+    unchanged = Document.of(template) if rules else None
     return [
         PresetRow(
             preset,
             may_change_preset(user, preset, rights),
             [path.rpartition(".")[2] for path in preset.values if not rules.hides(path)],
+            conflicts_of(preset, unchanged) if unchanged else [],
         )
         for preset in presets_for(template, user)
     ]

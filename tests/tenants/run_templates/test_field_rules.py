@@ -331,6 +331,18 @@ def test_the_form_shows_locks_with_their_reason_and_choices_as_a_list(template, 
     assert (views[f"{P}.booster/rate"].hints.maximum, views[f"{P}.limit"].hints.maximum) == ("0.5", "9")
 
 
+def test_what_a_rule_leaves_stands_beside_the_field_and_in_the_list_of_a_sweep(template, operator, as_user):
+    client = as_user(operator)
+    hints = {"rounds": "one of 60, 120", "limit": "1 to 9 or none", "booster.rate": "0 to 0.5"}
+    views = {
+        view.field.path: view.field.range for view in client.get(url("run", template)).context["editor"].views
+    }
+    assert views[f"{P}.rounds"] == hints["rounds"] and views[f"{P}.limit"] == hints["limit"]
+    page = " ".join(client.get(url("sweep_new", template)).content.decode().split())
+    for name, hint in hints.items():
+        assert f"{name} ({hint})" in page
+
+
 def test_a_locked_value_that_is_not_in_the_form_stays(template):
     sent = {"shown": "form", f"{P}.booster/rate": "0.2", f"{P}.rounds": "0"}
     draft = examined(from_post(Document.of(template), sent, {}))
