@@ -200,7 +200,7 @@ def tidy(query: QueryDict, *without: str) -> str:
     return f"?{left.urlencode()}"
 
 
-KEPT = (*LABELS, "project", "columns")  # of an address, in a saved view
+KEPT = (*LABELS, "project", "columns", "by")  # of an address, in a saved view
 
 
 def kept(query: QueryDict) -> str:

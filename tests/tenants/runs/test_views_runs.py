@@ -271,6 +271,33 @@ def test_chooser_offers_what_the_newest_runs_have(looks, server):
     assert server.calls == ["projects", "runs", "steps_of_runs"]
 
 
+def test_chooser_offers_what_each_pipeline_of_the_list_has(looks, server):
+    """Also when its newest runs failed, or are of another pipeline."""
+    for number in range(3):
+        run = server.run_answers.pop(str(RUN_ID))
+        other = server.add_run(name=f"bare {number}", status="failed")
+        server.run_answers[str(other)]["resources"]["pipeline"]["name"] = "bare"
+        server.step_answers[str(other)]["items"] = []
+        server.run_answers[str(RUN_ID)] = run
+    page = looks("run_columns").content.decode()
+    assert 'value="metric:train.training_auc"' in page
+
+
+def test_a_column_sorts_the_runs_of_a_page(looks, server):
+    """By their numbers, with those that have none last."""
+    key = "metric:train.training_auc"
+    for name, value in (("low", 0.1), ("none", None), ("high", 11)):
+        run = server.add_run(name=name)
+        logged = server.step_answers[str(run)]["items"][3]["metadata"]["run_metadata"]
+        logged.pop("training_auc") if value is None else logged.update(training_auc=value)
+    page = looks("runs", columns=[key]).content.decode()
+    assert re.search(r'href="\?columns=[^"]*&amp;by=-metric[^"]*training_auc"', page)
+    page = looks("runs", columns=[key], by=f"-{key}").content.decode()
+    assert cells(page) == ["11", "0.8492", "0.1", "–"] and 'aria-sort="descending"' in page
+    assert cells(looks("runs", columns=[key], by=key).content.decode()) == ["0.1", "0.8492", "11", "–"]
+    assert len(cells(looks("runs", columns=[key], by="metric:x.<y>").content.decode())) == 4
+
+
 @pytest.mark.parametrize("steps, calls", [(33, 1), (40, 2), (700, columns.OFFERED_PAGES)])
 def test_metrics_of_the_last_of_many_steps_are_offered(server, steps, calls):
     others = [server.add_run(name=f"run {number}") for number in range(2)]
