@@ -12,6 +12,7 @@ from tenants.access.gate import tenant_view
 from tenants.models.tenant_permissions import TenantPermission
 from tenants.run_templates import actions
 from tenants.run_templates.access import NOT_THEIRS, may_cancel, may_run, require_runner
+from tenants.run_templates.document.configuration import DocumentFault
 from tenants.run_templates.document.drafts import (
     TABS,
     arranged,
@@ -52,6 +53,7 @@ from tenants.run_templates.pages.presentation import (
     typical_time,
     url_of,
 )
+from tenants.run_templates.pages.taken_names import taken_name
 from tenants.run_templates.presets import presets_for
 from zenpro_site.common.addresses import full
 from zenpro_site.common.htmx import render_partial, wants
@@ -161,6 +163,8 @@ def _fill(request, editor, tab, source, before):
 
 def _queue(request, editor, tab, seen):
     """Run it, or come back with everything that is wrong; then nothing has been made."""
+    if not editor.draft.problems and (taken := taken_name(request, editor.template, editor.run_name)):
+        return _wrong(request, editor, tab, [DocumentFault("run_name", taken)], seen)
     if editor.troubles:
         return _form(request, editor, tab, status=422, summarize=True, tried=True, going_on=seen)
     try:
@@ -172,12 +176,17 @@ def _queue(request, editor, tab, seen):
             preset=sent_preset(request, editor.template),
         )
     except actions.InvalidConfiguration as error:
-        editor.draft.problems.extend(error.problems)
-        again = DraftEditor(editor.template, editor.draft)
-        return _form(request, again, tab, status=422, summarize=True, tried=True, going_on=seen)
+        return _wrong(request, editor, tab, error.problems, seen)
     except Refused as error:
         return _form(request, editor, tab, status=422, refused=str(error), going_on=seen)
     return redirect(made)
+
+
+def _wrong(request, editor, tab, problems, seen):
+    """The form with what was found when it was to be run."""
+    editor.draft.problems.extend(problems)
+    again = DraftEditor(editor.template, editor.draft)
+    return _form(request, again, tab, status=422, summarize=True, tried=True, going_on=seen)
 
 
 def _tab(wanted: str, shown: str, editor) -> str:

@@ -454,6 +454,20 @@ def test_rules_are_set_on_their_page_and_leave_a_row(template, developer, as_use
     assert (row.actor, len(row.before["rules"]), len(row.after["rules"])) == (developer, 7, 6)
 
 
+def test_choices_begin_with_those_of_the_schema(tenant, developer, as_user):
+    snapshot = snapshot_of(
+        {"kind": {"enum": ["a b", False, 3], "default": "a b"}, "free": {"type": "string"}}
+    )
+    template = make_template(tenant, snapshot=snapshot, default_configuration=default_configuration(snapshot))
+    page, client = url("rules", template), as_user(developer)
+    rows = {row.name: row for row in client.get(page).context["form"].rows}
+    assert (rows["kind"].values, rows["free"].values) == ("a b\nfalse\n3", "")
+    sent = {f"kind-{rows['kind'].id}": "choices", f"values-{rows['kind'].id}": rows["kind"].values}
+    assert client.post(page, sent).status_code == 302
+    template.refresh_from_db()
+    assert [rule["values"] for rule in template.field_rules] == [["a b", False, 3]]
+
+
 def test_hostile_posts_change_nothing(template, developer, as_user):
     page, client = url("rules", template), as_user(developer)
     rows = {row.name: row.id for row in client.get(page).context["form"].rows}
