@@ -80,6 +80,6 @@ def may_change_preset(user, preset: Preset, rights) -> bool:
 
 
 def may_cancel(user, run, rights) -> bool:
-    """Their own; anyone's for those who manage the tenant."""
+    """Their own run, or sweep of runs; anyone's for those who manage the tenant."""
     own = run.created_by_id == user.pk
     return TenantPermission.TEMPLATE_RUN in rights and (own or TenantPermission.CHANGE in rights)

@@ -160,6 +160,11 @@ class RunTemplate(PlainNames, models.Model):
             )
         return reverse("run_templates:detail", args=[tenant.organization.slug, tenant.slug, self.pk])
 
+    @property
+    def word(self) -> str:
+        """What it is to people, who know of no template where none is listed."""
+        return "template" if self.is_listed else "recorded run"
+
 
 class TemplateRunner(models.Model):
     """A role on the tenant, a team or a member who may run a narrowed template; exactly one of the three is set."""

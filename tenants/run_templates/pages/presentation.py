@@ -5,7 +5,7 @@ import json
 import re
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import cached_property
@@ -70,6 +70,7 @@ from zenpro_site.common.ui import duration
 BARS = 20
 ROWS = 8
 CHIPS = 3
+CHIP = 20  # characters of a value in one
 SAID_LINE = re.compile(r"\(line ([0-9]{1,9}), column")
 MAX_INPUTS = 900  # Django takes 1,000 of a form
 MOST_SETTINGS = 420  # of all steps together, what is beside their parameters
@@ -176,11 +177,25 @@ class ChangeView:
 
     @property
     def before_short(self) -> str:
-        return shortened(self.before, 20)
+        return self._short[0]
 
     @property
     def after_short(self) -> str:
-        return shortened(self.after, 20)
+        return self._short[1]
+
+    @cached_property
+    def _short(self) -> tuple[str, str]:
+        """Both, cut at the front where they are equal there, so that what differs is seen."""
+        return apart(self.before, self.after)
+
+
+def apart(before: str, after: str, length: int = CHIP) -> tuple[str, str]:
+    """Two texts in few letters each, with the place where they differ."""
+    equal = _equal_rows(before, after)
+    if max(len(before), len(after)) <= length or equal < length // 2:
+        return shortened(before, length), shortened(after, length)
+    start = equal - length // 4
+    return shortened(f"…{before[start:]}", length), shortened(f"…{after[start:]}", length)
 
 
 class DraftEditor:
@@ -583,8 +598,8 @@ def _cut(text: str) -> list[str]:
     return [shortened(line, MAX_CELL) for line in text.split("\n")[:-1]]
 
 
-def _equal_rows(left: list[str], right: list[str]) -> int:
-    """How many rows both have in common from the first on."""
+def _equal_rows(left: Sequence[str], right: Sequence[str]) -> int:
+    """How many rows, or letters, both have in common from the first on."""
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(left, right, strict=False)))
 
 

@@ -18,7 +18,7 @@ from tenants.run_templates.document.configuration import default_configuration
 from tenants.run_templates.document.parsed import Document
 from tenants.run_templates.engine.derive import derive
 from tenants.run_templates.engine.layout import StepLook
-from tenants.run_templates.models import TemplateRun
+from tenants.run_templates.models import Preset, TemplateRun
 from tests.tenants.runs.fakes import RUN_ID, churn
 from zenpro_site.common.refusals import Refused
 
@@ -256,6 +256,18 @@ def form(failed, operator, as_user):
         return {**data, "continue": "1", "past": going_on.memory, "taken": going_on.taken}
 
     return client, url, sent
+
+
+def test_a_preset_that_is_chosen_goes_on_from_the_same_run(form, failed, operator):
+    client, url, _ = form
+    preset = Preset.objects.create(
+        template=failed.template, name="Quick", created_by=operator, values={"enable_cache": False}
+    )
+    link = f"{url}?preset={preset.pk}&amp;continue=1"
+    assert f'href="{link}"' in client.get(url, {"continue": "1"}).content.decode()
+    page = client.get(link.replace("&amp;", "&"))
+    assert (page.context["preset"], page.context["going_on"].run) == (preset, failed)
+    assert "&amp;continue" not in client.get(url).content.decode()
 
 
 def test_the_form_says_before_what_is_taken_over(form, server):
