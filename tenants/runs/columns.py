@@ -148,22 +148,24 @@ class ColumnHead:
 
 def heads(query: QueryDict, chosen: list[RunColumn]) -> list[ColumnHead]:
     """Of each column; the first click puts the largest on top."""
-    by = query.get("by", "")
-    return [_head_of(query, column, by) for column in chosen]
+    sort = query.get("by", "")
+    return [_head_of(query, column, sort) for column in chosen]
 
 
-def _head_of(query: QueryDict, column: RunColumn, by: str) -> ColumnHead:
-    order = {column.key: "ascending", f"-{column.key}": "descending"}.get(by, "")
+def _head_of(query: QueryDict, column: RunColumn, sort: str) -> ColumnHead:
+    order = {column.key: "ascending", f"-{column.key}": "descending"}.get(sort, "")
     turned = column.key if order == "descending" else f"-{column.key}"
     changed = query.copy()
     changed["by"] = turned
     return ColumnHead(column, f"?{changed.urlencode()}", order)
 
 
-def ordered(rows: Iterable[Any], values: Mapping[UUID, list[ColumnValue]], by: str) -> list[tuple[Any, list]]:
+def ordered(
+    rows: Iterable[Any], values: Mapping[UUID, list[ColumnValue]], sort: str
+) -> list[tuple[Any, list]]:
     """[(row, its values)], sorted by the column that an address names, those without a value last; else as they were."""
     pairs = [(row, values.get(row.run.id, ())) for row in rows]
-    falls, key = by.startswith("-"), by.removeprefix("-")
+    falls, key = sort.startswith("-"), sort.removeprefix("-")
     at = next((at for at, one in enumerate(pairs[0][1] if pairs else ()) if one.column.key == key), None)
     if at is None:
         return pairs
