@@ -57,8 +57,8 @@ def runs(request):
         "tenant": tenant,
         "trouble": trouble,
         "found": found,
-        "rows": [(row, values.get(row.run.id, ())) for row in rows_of(tenant, shown)],
-        "columns": wanted,
+        "rows": columns.ordered(rows_of(tenant, shown), values, request.GET.get("by", "")),
+        "columns": columns.heads(request.GET, wanted),
         "unread": unread,
         "page": _pager(found.page) if found else None,
         "filter": chosen,
@@ -94,11 +94,11 @@ def _found(client, request, chosen: RunFilterForm, page: int = 1):
 @require_safe
 @tenant_view(TenantPermission.VIEW)
 def run_columns(request):
-    """Which metrics and parameters the list shows: those that its newest runs have. Three calls, a few more of large
-    runs."""
+    """Which metrics and parameters the list shows: those of the runs on its page. Three calls, more of large runs."""
     chosen, (ticked, _) = _filter(request), columns.parsed(request.GET.getlist("columns"))
     answer, trouble = ask_or_404(
-        request, lambda client: columns.offered(client, _found(client, request, chosen).page.items)
+        request,
+        lambda client: columns.offered(client, _found(client, request, chosen, _page(request)).page.items),
     )
     kept = {name: value for name, value in request.GET.items() if value and name not in ("columns", "page")}
     context = {

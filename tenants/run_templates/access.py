@@ -12,6 +12,10 @@ NOT_A_RUNNER = (
     "Only some people may run {0}, and you aren't one of them. Ask whoever looks after the template."
 )
 HAS_A_GUARD = "This run's pipeline has a template with rules, {0}. Run that template instead."
+NOT_READY = (
+    "You can run templates, and this run has none yet: its code and packages have to be chosen first. Ask an Editor "
+    "or a Developer of the tenant to run it again once, or to make a template of it."
+)
 NOT_THEIRS = (
     "This is someone else's run. They can stop it, and so can whoever changes the settings of the tenant."
 )
@@ -76,6 +80,6 @@ def may_change_preset(user, preset: Preset, rights) -> bool:
 
 
 def may_cancel(user, run, rights) -> bool:
-    """Their own; anyone's for those who manage the tenant."""
+    """Their own run, or sweep of runs; anyone's for those who manage the tenant."""
     own = run.created_by_id == user.pk
     return TenantPermission.TEMPLATE_RUN in rights and (own or TenantPermission.CHANGE in rights)

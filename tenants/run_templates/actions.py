@@ -575,6 +575,15 @@ def cancel_run(*, run: TemplateRun, by: Actor) -> None:
 
 
 @transaction.atomic
+def cancel_sweep(*, sweep: Sweep, by: Actor) -> int:
+    """Ask for all runs of a sweep to stop that go on; how many that are. Each leaves its own row."""
+    going_on = [*sweep.runs.unfinished().filter(cancel_requested_at=None).order_by("number")]
+    for run in going_on:
+        cancel_run(run=run, by=by)
+    return len(going_on)
+
+
+@transaction.atomic
 def undo_run(*, run: TemplateRun, by: Actor) -> bool:
     """Take a re-run back as long as it waits: nothing of it will ever start, and it counts towards no limit.
 

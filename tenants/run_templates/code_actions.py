@@ -186,9 +186,9 @@ def check_layout(version: CodeVersion, snapshot: Mapping[str, Any], roots: list[
     """Raises CodeRefused for what is no folder of the code, and when a step is not found from them."""
     with refused_at("roots"):
         look = look_at(version.code_hash, snapshot, roots, str(version.tenant_id))
-    if not set(roots) <= {"", *look.choices, *version.roots}:
+    if not set(roots) <= {"", *look.choices, *look.of_steps, *version.roots}:
         raise CodeRefused("Modules can only be imported from a folder of the code.", "roots")
-    if starts_in not in {"", *look.folders, *look.choices, *roots, version.starts_in}:
+    if starts_in not in {"", *look.folders, *look.choices, *look.of_steps, *roots, version.starts_in}:
         raise CodeRefused("The working directory must be a folder of the code.", "starts_in")
     if not look.is_complete:
         raise CodeRefused(missing(look), "roots")

@@ -65,6 +65,11 @@ class CodeVersion(models.Model):
         """For people."""
         return "pushed from a terminal" if self.kind == self.Kind.PUSH else self.origin
 
+    @property
+    def short(self) -> str:
+        """For people: "v3", with the commit where one is known."""
+        return f"v{self.number}, {self.commit[:10]}" if self.commit else f"v{self.number}"
+
 
 class RunTemplateQuerySet(models.QuerySet):
     def listed(self):
@@ -155,6 +160,11 @@ class RunTemplate(PlainNames, models.Model):
                 "tenants:run_detail", args=[tenant.organization.slug, tenant.slug, self.source_run_id]
             )
         return reverse("run_templates:detail", args=[tenant.organization.slug, tenant.slug, self.pk])
+
+    @property
+    def word(self) -> str:
+        """What it is to people, who know of no template where none is listed."""
+        return "template" if self.is_listed else "recorded run"
 
 
 class TemplateRunner(models.Model):
@@ -474,7 +484,7 @@ class TemplateRun(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.template} #{self.number}"
+        return f"{self.template} re-run {self.number}"
 
     def get_absolute_url(self) -> str:
         tenant = self.template.tenant

@@ -16,13 +16,14 @@ from tenants.runs.dialects import refusal_to_run_again
 from tenants.runs.reading import RunPage
 from tenants.runs.step_failures import Reason, reason_in
 
-from .access import is_runner, may_edit, needed_to_run_again
-from .models import RunTemplate, TemplateRun
+from .access import NOT_READY, is_runner, may_edit, needed_to_run_again, why_no_runner
+from .models import CodeVersion, RunTemplate, TemplateRun
 from .remembered import prepared_of
 
 BULKY_OF_TEMPLATE = ("snapshot", "default_configuration", "previous_configuration", "requirements")
 BULKY = ("configuration", "changes", *(f"template__{name}" for name in BULKY_OF_TEMPLATE))
 LOOKED_FOR = 150  # runs of a template: their ids go into an address, which proxies cut at 8 KiB
+LATER = 3  # runs that came of a run, on its page
 SKIPPED = "skipped"  # ZenML's word for a step that hands on what an earlier run saved
 OUTPUT_LINES, OUTPUT_LENGTH = 100, 1000  # of the process of a re-run, and characters of a line
 
@@ -41,7 +42,7 @@ def with_origins(page: RunPage, rerun: TemplateRun | None) -> RunPage:
     """The page of a run with the steps marked that it took over from another one."""
     if rerun is None or rerun.continues is None:
         return page
-    names, origin = set(rerun.taken_over), f"#{rerun.continues.number}"
+    names, origin = set(rerun.taken_over), f"re-run {rerun.continues.number}"
     steps = [
         replace(step, taken_from=origin) if step.status == SKIPPED and step.name in names else step
         for step in page.steps
@@ -52,7 +53,16 @@ def with_origins(page: RunPage, rerun: TemplateRun | None) -> RunPage:
 def reruns_of(tenant: Tenant, run_ids: Iterable[UUID]) -> dict[UUID, TemplateRun]:
     """Those of these runs that a template made, by their ids inside the tenant."""
     runs = TemplateRun.objects.filter(template__tenant=tenant, zenml_run_id__in=run_ids)
-    return {run.zenml_run_id: run for run in runs.select_related("template").defer(*BULKY)}
+    found = {run.zenml_run_id: run for run in runs.select_related("template", "code").defer(*BULKY)}
+    for run in found.values():
+        run.template.tenant = tenant
+    return found
+
+
+def codes_of(tenant: Tenant, run_ids: Iterable[UUID]) -> dict[UUID, CodeVersion]:
+    """The version of the code of those of these runs that a template made. One query."""
+    runs = TemplateRun.objects.filter(template__tenant=tenant, zenml_run_id__in=run_ids)
+    return {run.zenml_run_id: run.code for run in runs.select_related("code").only("zenml_run_id", "code")}
 
 
 @dataclass(frozen=True)
@@ -64,6 +74,7 @@ class RunDoors:
     can_make: bool  # a template of it
     can_edit: bool  # what it needs to run again: its code and packages, and whether lists show it
     refusal: str = ""  # why there is no door, for whoever could use one
+    why_not: str = ""  # why there is none for this person, who may run templates
 
     @property
     def more(self) -> bool:
@@ -79,7 +90,13 @@ def doors_of(tenant: Tenant, run_id: UUID, rerun: TemplateRun | None, user, righ
     can_run = needed_to_run_again(template) <= rights and (template is None or is_runner(user, template))
     if refusal := refusal_to_run_again(tenant):
         return RunDoors(template, False, False, False, refusal if can_run else "")
-    return RunDoors(template, can_run, can_make and not rerun and not can_edit, can_edit)
+    why_not = "" if can_run or TenantPermission.TEMPLATE_RUN not in rights else _why_no_door(template)
+    return RunDoors(template, can_run, can_make and not rerun and not can_edit, can_edit, why_not=why_not)
+
+
+def _why_no_door(template: RunTemplate | None) -> str:
+    """For those who may run templates."""
+    return why_no_runner(template) if template else NOT_READY
 
 
 def repeatable(tenant: Tenant, run_ids: Iterable[UUID], rights) -> set[UUID]:
@@ -156,3 +173,24 @@ def output_of(rerun: TemplateRun | None) -> list[str] | None:
     if not prints(rerun):
         return None
     return [line(text, OUTPUT_LENGTH) for text in runner.chosen().output(rerun.pk, OUTPUT_LINES)]
+
+
+@dataclass(frozen=True)
+class LaterRuns:
+    """Re-runs that a run led to, newest first; `more` were run again from it besides."""
+
+    again: list[TemplateRun]
+    continued: list[TemplateRun]
+    more: int = 0
+
+
+def later_runs(tenant: Tenant, run_id: UUID, rerun: TemplateRun | None) -> LaterRuns:
+    """Of templates made of this run, and of those that took over its steps. Two queries, three for a re-run."""
+    every = TemplateRun.objects.filter(template__tenant=tenant).select_related("template").defer(*BULKY)
+    again = every.filter(template__source_run_id=run_id).order_by("-queued_at")
+    shown = [*again[:LATER]]
+    more = again.count() - LATER if len(shown) == LATER else 0
+    continued = [*every.filter(continues=rerun).order_by("-queued_at")[:LATER]] if rerun else []
+    for run in [*shown, *continued]:
+        run.template.tenant = tenant
+    return LaterRuns(shown, continued, more)

@@ -56,6 +56,12 @@ def last_template(tenant: Tenant, pipeline: str) -> RunTemplate | None:
     return found.defer("snapshot", "default_configuration", "previous_configuration").first()
 
 
+def last_packages(tenant: Tenant, pipeline: str) -> str:
+    """Those that were chosen last for the pipeline; "" for none."""
+    found = last_template(tenant, pipeline)
+    return found.requirements if found else ""
+
+
 def known_needs(tenant: Tenant, pipeline: str, snapshot: Mapping[str, Any]) -> Needs | None:
     """All a run of the pipeline needs, when nothing has to be asked."""
     earlier = last_template(tenant, pipeline)

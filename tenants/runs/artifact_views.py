@@ -12,7 +12,9 @@ from django.views.decorators.http import require_safe
 from tenants.access.gate import tenant_view
 from tenants.hosting.base import TenantNotFound
 from tenants.models.tenant_permissions import TenantPermission
+from tenants.runs.artifact_places import is_away, why_away
 from tenants.runs.artifacts import VISUALIZATIONS, artifact_of, attempt, without_paths
+from tenants.runs.log_files import stores_here
 from tenants.runs.reading import ask, file_name
 from tenants.runs.visualizations import visualization_of
 
@@ -70,13 +72,19 @@ def artifact_download(request, run, artifact):
         request, lambda client: (client.artifact_version(artifact), _data(client, artifact))
     )
     if trouble:
-        text = without_paths(f"{trouble.title}. {trouble.text}\n")
-        return HttpResponse(text, content_type="text/plain; charset=utf-8", status=503)
+        return _not_downloaded(request, run, artifact, without_paths(f"{trouble.title}. {trouble.text}"))
     version, (data, sentence) = found
+    known = artifact_of(version)
     if sentence:
-        messages.error(request, f"This artifact can't be downloaded: {sentence}")
-        return redirect(_page_of(request, run, artifact))
-    return _attachment(data, artifact_of(version))
+        away = known and is_away(known.uri, stores_here(request.tenant), failed=True)
+        return _not_downloaded(request, run, artifact, why_away(known.uri, sentence) if away else sentence)
+    return _attachment(data, known)
+
+
+def _not_downloaded(request, run, artifact, sentence: str):
+    """The page with the artifact and the reason: a browser would save anything else as a file."""
+    messages.error(request, f"This artifact can't be downloaded: {sentence}")
+    return redirect(_page_of(request, run, artifact))
 
 
 def _data(client, artifact):

@@ -1,10 +1,12 @@
 """Metrics and parameters as columns of the list of runs: which ones there are, and their values in each run."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
+
+from django.http import QueryDict
 
 from tenants.hosting.answers import identifier, is_number, line, mapping
 from tenants.hosting.base import TenantError
@@ -15,10 +17,12 @@ from tenants.runs.step_pages import paged_in_time
 
 METRIC, PARAMETER = "metric", "parameter"
 MOST = 5  # columns; with 20 runs a page that is what one call for steps can answer
-LOOKED_AT = 3  # runs whose metrics and parameters are offered
+LOOKED_AT = 3  # of the newest runs whose metrics and parameters are offered
+MOST_LOOKED_AT = 10  # with one that completed of each pipeline beside them
 OFFERED_PAGES = 5  # of their steps, MAX_PAGE on each
 OFFERED = 200
 KEY_LENGTH = 300
+LARGEST = 1e300
 SHOWN_LENGTH = 40  # characters of a value
 
 
@@ -42,6 +46,7 @@ class ColumnValue:
     column: RunColumn
     text: str = ""
     is_number: bool = False
+    number: float | None = None
 
 
 def parsed(keys: Iterable[str]) -> tuple[list[RunColumn], bool]:
@@ -125,16 +130,61 @@ def shown(column: RunColumn, value: Any) -> ColumnValue:
     else:
         text = line(value, SHOWN_LENGTH + 1) if isinstance(value, str) else json.dumps(value)
     text = text if len(text) <= SHOWN_LENGTH else f"{text[:SHOWN_LENGTH]}…"
-    return ColumnValue(column, text or "“”", is_number(value))
+    number = float(value) if is_number(value) and abs(value) < LARGEST else None
+    return ColumnValue(column, text or "“”", is_number(value), number)
+
+
+# -- sorting
+
+
+@dataclass(frozen=True)
+class ColumnHead:
+    """The head of a column that sorts the runs of one page by it, as SortHead does."""
+
+    column: RunColumn
+    url: str
+    order: str
+
+
+def heads(query: QueryDict, chosen: list[RunColumn]) -> list[ColumnHead]:
+    """Of each column; the first click puts the largest on top."""
+    sort = query.get("by", "")
+    return [_head_of(query, column, sort) for column in chosen]
+
+
+def _head_of(query: QueryDict, column: RunColumn, sort: str) -> ColumnHead:
+    order = {column.key: "ascending", f"-{column.key}": "descending"}.get(sort, "")
+    turned = column.key if order == "descending" else f"-{column.key}"
+    changed = query.copy()
+    changed["by"] = turned
+    return ColumnHead(column, f"?{changed.urlencode()}", order)
+
+
+def ordered(
+    rows: Iterable[Any], values: Mapping[UUID, list[ColumnValue]], sort: str
+) -> list[tuple[Any, list]]:
+    """[(row, its values)], sorted by the column that an address names, those without a value last; else as they were."""
+    pairs = [(row, values.get(row.run.id, ())) for row in rows]
+    falls, key = sort.startswith("-"), sort.removeprefix("-")
+    at = next((at for at, one in enumerate(pairs[0][1] if pairs else ()) if one.column.key == key), None)
+    if at is None:
+        return pairs
+    known = [pair for pair in pairs if pair[1][at].text]
+    missing = [pair for pair in pairs if not pair[1][at].text]
+    return [*sorted(known, key=lambda pair: _rank(pair[1][at]), reverse=falls), *missing]
+
+
+def _rank(value: ColumnValue) -> tuple[bool, float, str]:
+    return value.number is None, value.number or 0.0, value.text
 
 
 def offered(client: TenantClient, runs: list[Run]) -> list[RunColumn]:
-    """Metrics and parameters of the first of these runs, in the order of kinds, steps and names.
+    """Metrics and parameters of some of these runs, in the order of kinds, steps and names.
 
     One call where they have up to 99 steps together, and one more for every 100 after that, at most OFFERED_PAGES; and
     one or more where steps were taken over.
     """
-    runs = runs[:LOOKED_AT]
+    runs = _looked_at(runs)
     if not runs:
         return []
     ids, project = [run.id for run in runs], runs[0].project_id
@@ -143,6 +193,17 @@ def offered(client: TenantClient, runs: list[Run]) -> list[RunColumn]:
     ran = with_earlier_results(client, project, steps)
     found |= {column for step in ran for column in _columns(step.name, step.metadata, step.parameters)}
     return sorted(column for column in found if _column(column.key) == column)[:OFFERED]
+
+
+def _looked_at(runs: list[Run]) -> list[Run]:
+    """The first of them, and of each pipeline the first that completed: others may have nothing to offer yet."""
+    found = {run.id: run for run in runs[:LOOKED_AT]}
+    seen: set[str] = set()
+    for run in runs:
+        if run.status == "completed" and run.pipeline not in seen:
+            seen.add(run.pipeline)
+            found.setdefault(run.id, run)
+    return list(found.values())[:MOST_LOOKED_AT]
 
 
 def _columns(step: str, metadata: dict, parameters: dict) -> Iterator[RunColumn]:

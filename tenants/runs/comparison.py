@@ -13,11 +13,13 @@ from functools import cached_property
 from typing import Any
 
 from tenants.runs.client import Run
-from tenants.runs.run_values import Place, RunFacts, RunReading, RunValue, facts_of, words_of
+from tenants.runs.run_values import RECORDED, Place, RunFacts, RunReading, RunValue, facts_of, words_of
 
 FEWEST, MOST = 2, 6  # runs
 NOTICED, NOTICED_SECONDS = 0.05, 0.5  # shorter differences between durations are those of any two runs
 LARGEST_SHARE = 100  # times the baseline; beyond it per cent say nothing
+LEAST_SHARE = 0.0005  # what would be written as 0.0 %
+CLOSE = 1e-9  # of the larger one
 DIRECTIONS = ("higher", "lower", "neither")
 TITLES = {
     "parameters": "Parameters",
@@ -170,7 +172,7 @@ def _row(facts, key: str, source: str, place: Place, directions: Mapping[str, st
     direction = _direction(key, name, directions)
     best = _best(values, direction) if key == "metrics" else None
     cells = [
-        _cell(one, key, step, value, values[0], direction, best)
+        _cell(one, key, place, value, values[0], direction, best)
         for one, value in zip(facts, values, strict=True)
     ]
     known = [cell.value for cell in cells if cell.missing != TAKEN_OVER]
@@ -198,10 +200,17 @@ def usual_direction(name: str) -> str:
 
 
 def _cell(
-    facts: RunFacts, key: str, step: str, value: RunValue | None, base: RunValue | None, direction: str, best
+    facts: RunFacts,
+    key: str,
+    place: Place,
+    value: RunValue | None,
+    base: RunValue | None,
+    direction: str,
+    best,
 ) -> CompareCell:
+    step = place[0]
     if value is None:
-        missing = _missing(facts, key, step)
+        missing = _missing(facts, key, place)
         return CompareCell(None, missing, differs=base is not None and missing != TAKEN_OVER)
     differs = _differ(key, value, base)
     change, share, rises = _change(key, value, base) if differs else ("", "", False)
@@ -211,10 +220,13 @@ def _cell(
     return CompareCell(value, "", differs, change, share, rises, tone, is_best, taken)
 
 
-def _missing(facts: RunFacts, key: str, step: str) -> str:
+def _missing(facts: RunFacts, key: str, place: Place) -> str:
+    step, path = place
     if step and step not in facts.positions:
         return NO_STEP
     if key == "packages" and not facts.values["packages"]:
+        return NOT_RECORDED
+    if key == "settings" and not step and path[0] in RECORDED:
         return NOT_RECORDED
     return TAKEN_OVER if key in LOGGED and step in facts.unknown else MISSING[key]
 
@@ -232,7 +244,17 @@ def _differ(key: str, value: RunValue | None, other: RunValue | None) -> bool:
     """Missing differs from every value; durations only when one would notice."""
     if value is None or other is None:
         return value is not other
+    if key == "metrics" and _are_close(value.number, other.number):
+        return False
     return value.same != other.same or (key == "steps" and _notice(value, other))
+
+
+def _are_close(one: float | None, other: float | None) -> bool:
+    """Do they differ by no more than what floats lose when the same is worked out in another order?"""
+    try:
+        return one is not None and other is not None and math.isclose(one, other, rel_tol=CLOSE)
+    except OverflowError:  # whole numbers of hundreds of digits
+        return one == other
 
 
 def _notice(value: RunValue, other: RunValue) -> bool:
@@ -264,6 +286,8 @@ def _measured(number: float, base: float) -> tuple[Any, str]:
         share = float(difference / abs(base)) if base else math.inf
     except OverflowError:
         return None, ""
+    if abs(share) < LEAST_SHARE:
+        return difference, ""
     said = f"{share:+.1%}" if abs(share) < 1 else f"{share:+,.0%}"
     return difference, _minus(said).replace("%", " %") if abs(share) < LARGEST_SHARE else ""
 
@@ -285,7 +309,7 @@ def _minus(text: str) -> str:
 def _best(values: Sequence[RunValue | None], direction: str):
     """The best number; None where no direction is known, or all are as good."""
     numbers = [one.number for one in values if one is not None and one.number is not None]
-    if direction not in ("higher", "lower") or len(numbers) < 2 or min(numbers) == max(numbers):
+    if direction not in ("higher", "lower") or len(numbers) < 2 or _are_close(min(numbers), max(numbers)):
         return None
     return max(numbers) if direction == "higher" else min(numbers)
 

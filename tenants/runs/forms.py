@@ -186,10 +186,10 @@ def sort_heads(query: QueryDict, sort: str) -> dict[str, SortHead]:
 
 
 def _head(query: QueryDict, name: str, sort: str) -> SortHead:
-    order = {name: "ascending", f"-{name}": "descending"}.get(sort, "")
+    order = {name: "ascending", f"-{name}": "descending"}.get(sort, "") if not query.get("by") else ""
     falls_first = name == "started"
     falls = order == "ascending" or (falls_first and not order)
-    return SortHead(with_value(query, "sort", f"-{name}" if falls else name), order)
+    return SortHead(with_value(query, "sort", f"-{name}" if falls else name, "by"), order)
 
 
 def tidy(query: QueryDict, *without: str) -> str:
@@ -200,7 +200,7 @@ def tidy(query: QueryDict, *without: str) -> str:
     return f"?{left.urlencode()}"
 
 
-KEPT = (*LABELS, "project", "columns")  # of an address, in a saved view
+KEPT = (*LABELS, "project", "columns", "by")  # of an address, in a saved view
 
 
 def kept(query: QueryDict) -> str:
@@ -212,8 +212,8 @@ def kept(query: QueryDict) -> str:
     return found.urlencode()
 
 
-def with_value(query: QueryDict, name: str, value: str) -> str:
-    """The address of the same list with another value, from its first page."""
+def with_value(query: QueryDict, name: str, value: str, *without: str) -> str:
+    """The address of the same list with another value and without these, from its first page."""
     changed = query.copy()
     changed[name] = value
-    return tidy(changed, "page")
+    return tidy(changed, "page", *without)

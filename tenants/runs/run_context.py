@@ -9,7 +9,9 @@ from csp.decorators import csp_update
 from django.http import QueryDict
 from django.urls import reverse
 
+from tenants.runs.artifact_places import is_away, why_away
 from tenants.runs.client import Run
+from tenants.runs.log_files import stores_here
 from tenants.runs.metadata import logged
 from tenants.runs.reading import RunPage
 from tenants.runs.run_graph import MOST_OPENED, shown
@@ -101,10 +103,20 @@ def artifacts_context(request, run: Run, artifacts) -> dict[str, Any]:
     details, shown_as = artifacts.details, artifacts.visualization
     args = [request.org.slug, request.tenant.slug, run.id]
     known = {"artifacts": artifacts, "logged": logged([("", details.metadata)] if details else [])}
+    known["away"] = _away(artifacts, stores_here(request.tenant)) if artifacts.chosen else ""
     if shown_as and not shown_as.fault and shown_as.kind in ("html", "image"):
         frame = reverse("tenants:artifact_frame", args=[*args, artifacts.chosen.id, artifacts.index])
         known["picture" if shown_as.kind == "image" else "frame"] = frame
     return known
+
+
+def _away(artifacts, stores) -> str:
+    """Why the server can't show what is chosen, where that lies on another machine."""
+    shown_as, uri = artifacts.visualization, artifacts.chosen.uri
+    reason = shown_as.fault if shown_as else ""
+    if not is_away(uri, stores, bool(reason)):
+        return ""
+    return why_away(uri, "" if stores else reason)
 
 
 def with_frame(request, response, frame: str):

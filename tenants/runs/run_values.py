@@ -5,7 +5,7 @@ Nothing here asks a server, and nothing that a server said is trusted: sizes are
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
@@ -21,7 +21,21 @@ SHOWN = 140  # characters of a value on a page
 PACKAGES = 2000
 VERSIONS = 20  # of one output of a step
 MISREAD = 40  # characters; longer text is taken for nothing else
+CODE = "code version"
+RECORDED = frozenset({CODE, "stack", "commit", "python", "zenml"})  # what every run has, known or not
 RUN_KEYS = ("enable_cache", "retry", "model", "settings", "extra")
+# What ZenML's materializers write for every artifact of their type (0.98.0).
+OF_FILES = {"storage_size", "length", "shape", "dtype", "nnz", "width", "height"}
+OF_NUMBERS = {"mean", "std", "min", "max"}
+OF_MODELS = {
+    "num_params",
+    "num_trainable_params",
+    "num_layers",
+    "num_samples",
+    "num_batches",
+    "batch_size",
+}
+DESCRIBED = frozenset(OF_FILES | OF_NUMBERS | OF_MODELS)
 STEP_KEYS = ("enable_cache", "retry", "model", "settings", "extra", "step_operator", "experiment_tracker")
 
 Path = tuple[str | int, ...]
@@ -31,7 +45,8 @@ Place = tuple[str, Path]  # step ("" for the whole run) and path inside
 @dataclass(frozen=True)
 class RunReading:
     """The answers of a server about one run: `logged` is the metadata of its artifacts by their ids; `unseen`: there
-    are steps that were not asked for; `origins`: steps of earlier runs, by their ids, that this one took over."""
+    are steps that were not asked for; `origins`: steps of earlier runs, by their ids, that this one took over; `code`:
+    the version of the code that it was started with from here, None for a run that was started elsewhere."""
 
     run: Run
     steps: tuple[Step, ...] = ()
@@ -39,6 +54,7 @@ class RunReading:
     logged: dict[str, Json] = field(default_factory=dict)
     unseen: bool = False
     origins: Origins = field(default_factory=dict)
+    code: "RunValue | None" = None
 
 
 @dataclass(frozen=True)
@@ -189,6 +205,8 @@ def _parameters(reading: RunReading, configurations: dict[str, Json]) -> dict[Pl
 
 def _settings(reading: RunReading, configurations: dict[str, Json]) -> dict[Place, RunValue]:
     def found():
+        if reading.code:
+            yield ("", (CODE,)), reading.code
         yield from _values("", _of_the_run(reading.run) | _set(_pipeline(reading), RUN_KEYS))
         for name, config in configurations.items():
             yield from _values(name, _set(config, STEP_KEYS))
@@ -253,9 +271,16 @@ def _metadata(reading: RunReading, steps: dict[str, Step]) -> dict[Place, RunVal
             yield from _values(name, logged_by(line_of(step, reading.origins)))
             for output, version in _versions(step):
                 logged = reading.logged.get(line(version.get("id")))
-                yield from _values(name, {output: logged} if logged else {})
+                yield from map(_unmeasured, _values(name, {output: logged} if logged else {}))
 
     return _bounded(found())
+
+
+def _unmeasured(found: tuple[Place, RunValue]) -> tuple[Place, RunValue]:
+    """Without its number where ZenML wrote it for an artifact: it says what was saved, and not how well that does."""
+    (step, path), value = found
+    is_own = len(path) > 1 and path[1] in DESCRIBED
+    return (step, path), replace(value, number=None) if is_own else value
 
 
 def _versions(step: Step) -> Iterator[tuple[str, Json]]:

@@ -186,6 +186,10 @@ def a_sweep(world):
     return {"do": "run", "count": "1", "field-1": "steps.train.parameters.rounds", "values-1": "9"}
 
 
+def is_of_the_sweep(world):
+    world.sweep.runs.set([world.template_run])
+
+
 def can_sign_in(world):
     make_grant(world.tenant, world.admin, "viewer")
 
@@ -343,6 +347,7 @@ DEEDS = {
     "webhooks:own_test": Deed(before=has_a_webhook),
     "webhooks:own_remove": Deed(before=has_a_webhook),
     "run_templates:sweep_new": Deed(a_sweep),
+    "run_templates:sweep_stop": Deed(before=is_of_the_sweep),
     "run_templates:run": Deed(lambda w: {"do": "run"}),
     "run_templates:cancel": Deed(),
     "control_plane:device_verify": Deed(answer_to_a_computer, can_sign_in),

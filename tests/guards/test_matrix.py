@@ -294,6 +294,7 @@ MATRIX = {
     "webhooks:retry": does(CHANGES_TEMPLATES),
     "run_templates:sweep_new": asks(RUNS_TEMPLATES),
     "run_templates:sweep": reads(SEES_TEMPLATES),
+    "run_templates:sweep_stop": does(CANCELS_OTHERS_RUNS),
     "run_templates:run": asks(RUNS_TEMPLATES),
     "run_templates:run_detail": reads(SEES_TEMPLATES),
     "run_templates:cancel": does(CANCELS_OTHERS_RUNS),

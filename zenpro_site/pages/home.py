@@ -82,7 +82,7 @@ def _run(organization: Organization, row: dict) -> RecentRun:
     args = [organization.slug, row["slug"], row["template_id"], row["number"]]
     seconds = (row["ended"] - row["started"]).total_seconds() if row["started"] and row["ended"] else None
     return RecentRun(
-        name=f"{row['template']} #{row['number']}",
+        name=f"{row['template']} re-run {row['number']}",
         url=reverse("run_templates:run_detail", args=args),
         person=_person(row),
         changes=len(row["changes"] or ()),
@@ -140,7 +140,7 @@ def _failing_templates(runs: Iterable[RecentRun]) -> list[Need]:
 
 def _failing(history: list[RecentRun]) -> Need:
     times = next((n for n, run in enumerate(history) if run.state != "failed"), len(history))
-    name = history[0].name.rpartition(" #")[0] if times > 1 else history[0].name
+    name = history[0].name.rpartition(" re-run ")[0] if times > 1 else history[0].name
     title = f"{name} failed {times} times in a row" if times > 1 else f"{name} failed"
     text = ": ".join(filter(None, [history[0].tenant, history[0].reason]))
     return Need("bad", "circle-x", title, text, history[0].url, "Open run")

@@ -95,6 +95,11 @@ class FieldRule:
             return ", ".join(words) + (f" and {more} more" if more > 0 else "")
         return f"a number {bounds_in_words(self.minimum, self.maximum)}"
 
+    def clashes(self, value: Any, before: Any) -> bool:
+        """Does a value break it that is not the template's own? Either may be GONE."""
+        is_same = value is before or (value is not GONE and before is not GONE and same(value, before))
+        return not is_same and not (value is not GONE and self.takes(value))
+
     def takes(self, value: Any) -> bool:
         """Is this one of the values it leaves?"""
         if self.kind == RuleKind.CHOICES:
@@ -214,12 +219,22 @@ class FieldRules:
         for rule in self.rules:
             if rule.kind == RuleKind.HIDDEN:
                 yield from _hidden_faults(rule, given)
-                continue
-            before = value_at(default.get(rule.path), rule.within, GONE)
-            value = value_at(values.get(rule.path), rule.within, GONE)
-            is_same = value is before or (value is not GONE and before is not GONE and same(value, before))
-            if not is_same and not (value is not GONE and rule.takes(value)):
+            elif rule.clashes(*self._values(rule, values, default)):
                 yield fault_within(rule.path, rule.within, rule.sentence)
+
+    def clashes(
+        self, values: Mapping[str, Any], default: Mapping[str, Any]
+    ) -> Iterator[tuple[FieldRule, Any, Any]]:
+        """(rule, value, the template's own value) where a value that is seen and there breaks its rule."""
+        for rule in self.rules:
+            value, before = self._values(rule, values, default)
+            if rule.kind != RuleKind.HIDDEN and value is not GONE and rule.clashes(value, before):
+                yield rule, value, None if before is GONE else before
+
+    @staticmethod
+    def _values(rule: FieldRule, values: Mapping[str, Any], default: Mapping[str, Any]) -> tuple[Any, Any]:
+        """(value, the template's own value), GONE where there is none."""
+        return tuple(value_at(one.get(rule.path), rule.within, GONE) for one in (values, default))
 
 
 def _hidden_faults(rule: FieldRule, given: Mapping[str, Any]) -> Iterator[DocumentFault]:

@@ -22,7 +22,7 @@ from tenants.run_templates.document.configuration import (
     problems_of,
     values_of,
 )
-from tenants.run_templates.document.field_rules import MORE, FieldRules
+from tenants.run_templates.document.field_rules import MORE, FieldRule, FieldRules
 from tenants.run_templates.document.hidden import plainly, unknown_secrets
 from tenants.run_templates.document.nodes import FormNode, trees
 from tenants.run_templates.document.schema import Description, mapping, measure
@@ -104,6 +104,11 @@ class Document:
         broken += [*self._left_out(), *self._locked_more()]
         places = {(fault.path, fault.within) for fault in broken}
         return [*broken, *(fault for fault in found if (fault.path, fault.within) not in places)]
+
+    @property
+    def clashes(self) -> Iterator[tuple[FieldRule, Any, Any]]:
+        """(rule, value, the template's own value) for each value that a rule leaves no room for."""
+        return self.rules.clashes(self.by_path, self._default_by_path)
 
     def _left_out(self) -> Iterator[DocumentFault]:
         """A step that is left out has the result of a run for which other values may have been chosen."""

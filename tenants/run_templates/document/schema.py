@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
-from itertools import chain, repeat
+from itertools import accumulate, chain, repeat
 from typing import Any
 
 REF_DEPTH = 20
@@ -24,6 +24,7 @@ MAX_OPTIONS = 50  # of a union
 MAX_DEPTH = 40  # of a value that people edit
 RECORDED_VALUES, RECORDED_CHARACTERS = 20_000, 100_000  # of all recorded values that people edit
 LONGEST_NAME, LONGEST_LABEL, LONGEST_DESCRIPTION = 200, 200, 500
+NAMED_LENGTH = 36  # characters of choices beside the name of a field
 HALF = re.compile("[\ud800-\udfff]")
 
 
@@ -760,7 +761,21 @@ def _range_without_null(entry: Field) -> str:
         return ", ".join(filter(None, [f"list of {PLURALS[entry.item_kind]}", _size(entry)]))
     if entry.kind == Kind.STRING and (size := _size(entry)):
         return f"text, {size} characters"
+    if entry.kind == Kind.ENUM and entry.choices:
+        return _one_of([choice.label for choice in entry.choices])
     return WORDS[entry.kind]
+
+
+def _one_of(labels: list[str]) -> str:
+    """ "one of a, b", as many as have room beside a name: "one of a, b and 7 more"."""
+    if len(labels) == 1 and len(labels[0]) <= NAMED_LENGTH:
+        return f"only {labels[0]}"
+    room = list(accumulate(len(label) + 2 for label in labels))
+    fit = sum(length <= NAMED_LENGTH + 2 for length in room)
+    if not fit:
+        return f"one of {len(labels)} choices"
+    more = f" and {len(labels) - fit} more" if fit < len(labels) else ""
+    return f"one of {', '.join(labels[:fit])}{more}"
 
 
 def _bounds(entry: Field) -> str:

@@ -56,6 +56,11 @@ class CodeLook:
     declared: dict[str, list[str]]
 
     @property
+    def of_steps(self) -> list[str]:
+        """Folders of the files that define the steps: Python imports from the folder of the script it is started with."""
+        return list(dict.fromkeys(step.file.rpartition("/")[0] for step in self.steps if step.file))
+
+    @property
     def missing(self) -> int:
         return sum(not step.is_there for step in self.steps)
 

@@ -21,10 +21,11 @@ from tenants.run_templates.document.parsed import Document
 from tenants.run_templates.models import RunTemplate
 from tenants.run_templates.origin import rerun_of
 from tenants.run_templates.pages.code_subject import DOORS
+from tenants.run_templates.pages.code_used import older_code
 from tenants.run_templates.pages.forms import NeedsForm, SaveForm
 from tenants.run_templates.pages.presentation import SourceRun, source_of
 from tenants.run_templates.pages.tried import try_of
-from tenants.run_templates.remembered import Needs, fitting_code, known_needs, last_template, prepared_of
+from tenants.run_templates.remembered import Needs, fitting_code, known_needs, last_packages, prepared_of
 from tenants.runs.client import TenantClient
 from tenants.runs.reading import ask_or_404
 from zenpro_site.common.refusals import Refused
@@ -122,6 +123,7 @@ def prepare(request, run):
         return _through(request, door, kept)
     name = made.name if made else source.run.name if source else ""
     context = {"form": form, "made": made, "name": name, "source": source, "trouble": trouble}
+    context["older"] = older_code(request.tenant, source.run) if source else ""
     context |= {"door": door, "code_url": code_url, "run_url": _run_url(request, run)}
     status = 503 if trouble else 422 if form.errors else 200
     return render(request, "run_templates/prepare.html", context, status=status)
@@ -133,8 +135,8 @@ def _form(request, made: RunTemplate | None, source: SourceRun | None) -> NeedsF
     if made:
         known = {"code": made.code_id, "requirements": made.requirements}
     else:
-        last, code = last_template(tenant, pipeline), fitting_code(tenant, pipeline, source.snapshot)
-        known = {"requirements": last.requirements if last else "", **({"code": code.pk} if code else {})}
+        code = fitting_code(tenant, pipeline, source.snapshot)
+        known = {"requirements": last_packages(tenant, pipeline), **({"code": code.pk} if code else {})}
     if "code" in request.GET:
         known["code"] = request.GET["code"]
     if tried := try_of(request, request.GET.get("tried", "")):

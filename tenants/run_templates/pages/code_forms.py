@@ -108,8 +108,8 @@ class LayoutForm(forms.Form):
 
     def __init__(self, *args, look, **kwargs):
         super().__init__(*args, **kwargs)
-        self.fields["roots"].choices = _folders([*look.roots, *look.choices])
-        self.fields["starts_in"].choices = _folders(["", *look.folders, *look.roots])
+        self.fields["roots"].choices = _folders([*look.roots, *look.choices, *look.of_steps])
+        self.fields["starts_in"].choices = _folders(["", *look.folders, *look.roots, *look.of_steps])
 
 
 def _folders(paths) -> list[tuple[str, str]]:

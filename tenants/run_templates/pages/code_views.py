@@ -25,6 +25,7 @@ from tenants.run_templates.pages.code_subject import Subject, subject_of
 from tenants.run_templates.pages.presentation import presentable
 from tenants.run_templates.pages.tried import try_of
 from tenants.run_templates.push_keys import make_push_key
+from tenants.run_templates.remembered import last_packages
 from tenants.run_templates.run_commit import commit_of
 from tenants.runs.reading import ask
 from zenpro_site.common.bodies import on_disk
@@ -179,11 +180,10 @@ def _integrations(request, subject: Subject) -> list[str]:
 
 
 def _packages(request, subject: Subject) -> str:
-    """Those of the template, or of the pipeline's last one."""
+    """Those of the template, or those that were chosen last for the pipeline."""
     if subject.template:
         return subject.template.requirements
-    before = request.tenant.templates.filter(pipeline_name=subject.pipeline).order_by("-created_at")
-    return before.values_list("requirements", flat=True).first() or ""
+    return last_packages(request.tenant, subject.pipeline)
 
 
 def _tried_packages(request) -> str | None:

@@ -13,11 +13,12 @@ from tenants.hosting.answers import line, mapping
 from tenants.models import Tenant
 from tenants.run_templates.access import may_edit, may_run
 from tenants.run_templates.models import RunTemplate, TemplateRun
-from tenants.run_templates.origin import reruns_of, templates_for
+from tenants.run_templates.origin import codes_of, reruns_of, templates_for
+from tenants.run_templates.pages.code_used import CodeUsed, code_used
 from tenants.runs.client import Json, Run, Step, meta
 from tenants.runs.comparison import DIRECTIONS, CompareCell, CompareRow, Comparison
 from tenants.runs.reading import Hide, rows_of
-from tenants.runs.run_values import RunReading
+from tenants.runs.run_values import RunReading, RunValue
 
 ROWS, CHARACTERS = 500, 200_000  # on one page
 CSV_ROWS, CSV_CELL = 20_000, 32_000  # a spreadsheet's cell holds 32,767
@@ -143,6 +144,14 @@ def _hidden(config: Json, schema: Any, hide: Hide) -> Json:
     return {**config, "parameters": hide(parameters, schema)} if parameters else config
 
 
+def with_code(tenant: Tenant, readings: Iterable[RunReading]) -> list[RunReading]:
+    """Those of these runs that were started from here with the version of their code. One query."""
+    readings = [*readings]
+    used = codes_of(tenant, [one.run.id for one in readings])
+    codes = {run: RunValue(code.short, ("code", code.pk)) for run, code in used.items()}
+    return [replace(one, code=codes.get(one.run.id)) for one in readings]
+
+
 # -- columns
 
 
@@ -158,6 +167,7 @@ class CompareColumn:
     can_run: bool
     base_query: str
     other_query: str
+    code: CodeUsed | None = None
 
     @property
     def start_query(self) -> str:
@@ -181,7 +191,8 @@ def columns(tenant: Tenant, user, rights, runs: Iterable[Run], choice: CompareCh
         may = template is not None and template.is_listed and may_edit(user, template, rights)
         links = choice.based_on(row.run.id), choice.without(row.run.id)
         runs_it = template is not None and may_run(user, template, rights)
-        found.append(CompareColumn(row.run, row.person, rerun, template, may, runs_it, *links))
+        code = code_used(rerun, user, rights) if rerun else None
+        found.append(CompareColumn(row.run, row.person, rerun, template, may, runs_it, *links, code))
     return found
 
 

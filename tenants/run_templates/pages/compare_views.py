@@ -17,6 +17,7 @@ from tenants.run_templates.pages.compare_page import (
     columns,
     ids_of,
     shown_groups,
+    with_code,
     without_secrets,
 )
 from tenants.runs.comparison import FEWEST, MOST
@@ -86,7 +87,8 @@ def _read(request, choice: CompareChoice):
     found, trouble = ask_or_404(request, lambda client: read_runs(client, choice.ids))
     if found:
         hide = with_marks()
-        found = replace(found, found=[without_secrets(one, hide) for one in found.found])
+        shown = [without_secrets(one, hide) for one in found.found]
+        found = replace(found, found=with_code(request.tenant, shown))
     return found, trouble
 
 

@@ -197,7 +197,7 @@ class FieldView:
         if self.none:
             return "no value"
         if self.field.secret and not self.is_missing:
-            return "unchanged"
+            return "changed, not shown" if self.change else "unchanged"
         return "required" if self.field.required or self.is_missing else ""
 
     @property

@@ -58,7 +58,7 @@ def _sources(request, draft: Draft, kind: str, which: str) -> tuple[Draft, dict[
     if kind == "from":
         run = _rerun(template, which)
         return draft_after(parsed, run, request.user), {
-            "name": f"run #{run.number}",
+            "name": f"re-run {run.number}",
             "url": run.get_absolute_url(),
         }
     if kind == "like":
@@ -67,7 +67,7 @@ def _sources(request, draft: Draft, kind: str, which: str) -> tuple[Draft, dict[
         strange = other.run.pipeline != template.pipeline_name
         said = {"name": other.run.name or "another run", "url": reverse("tenants:run_detail", args=args)}
         return like(parsed, other.snapshot), {**said, "other_pipeline": strange}
-    return fresh(parsed), {"name": "the template"}
+    return fresh(parsed), {"name": f"the {template.word}"}
 
 
 def _rerun(template: RunTemplate, which: str):

@@ -147,7 +147,7 @@ class MetricPoint:
 
     @property
     def words(self) -> str:
-        return f"#{self.run.number}: {self.text}, {self.run.get_state_display().lower()}"
+        return f"Re-run {self.run.number}: {self.text}, {self.run.get_state_display().lower()}"
 
     @property
     def mark(self) -> str:
@@ -239,7 +239,7 @@ def _ticks(low: float, high: float) -> list[tuple[int, str]]:
 def _labels(points: list[MetricPoint]) -> list[tuple[int, str, str]]:
     """Numbers of the first and the last run below the line."""
     ends = points[:1] + points[1:][-1:]
-    return [(one.x, f"#{one.run.number}", "middle") for one in ends]
+    return [(one.x, str(one.run.number), "middle") for one in ends]
 
 
 def number_words(value: float, digits: int = 6) -> str:

@@ -35,7 +35,9 @@ def history(request, template):
     for all who may read everything."""
     template = get_object_or_404(request.tenant.templates.listed().defer("snapshot"), pk=template)
     chosen = HistoryFilterForm(request.GET, template, request.user)
-    runs = chosen.apply(template.runs.select_related("created_by").defer("configuration"), request.user)
+    runs = chosen.apply(
+        template.runs.select_related("created_by", "code").defer("configuration"), request.user
+    )
     context = {"template": template, "filter": chosen, "metrics_url": _metrics_url(request)}
     if wants(request, "metrics"):
         return render(

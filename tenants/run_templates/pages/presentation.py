@@ -5,7 +5,7 @@ import json
 import re
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import cached_property
@@ -43,10 +43,12 @@ from tenants.run_templates.document.parsed import Document, seen_changes
 from tenants.run_templates.document.run_settings import OF_RUN, OF_STEP, Setting
 from tenants.run_templates.document.schema import (
     HALF,
+    MASK,
     Description,
     Field,
     PipelineStep,
     describe,
+    is_hidden,
     mapping,
 )
 from tenants.run_templates.models import Preset, RunTemplate, TemplateRun
@@ -61,6 +63,7 @@ from tenants.run_templates.pages.field_presentation import (
     setting_view,
     shortened,
 )
+from tenants.run_templates.pages.preset_conflicts import conflicts_of
 from tenants.run_templates.presets import presets_for
 from tenants.runs.client import Run, TenantClient
 from zenpro_site.common.ui import duration
@@ -68,6 +71,7 @@ from zenpro_site.common.ui import duration
 BARS = 20
 ROWS = 8
 CHIPS = 3
+CHIP = 20  # characters of a value in one
 SAID_LINE = re.compile(r"\(line ([0-9]{1,9}), column")
 MAX_INPUTS = 900  # Django takes 1,000 of a form
 MOST_SETTINGS = 420  # of all steps together, what is beside their parameters
@@ -158,7 +162,7 @@ class ChangeView:
 
     @cached_property
     def before(self) -> str:
-        return shortened(self._words(self.change.before), MAX_CELL)
+        return shortened(self._words(veiled(self.change.before, set(), is_known=True)), MAX_CELL)
 
     @cached_property
     def after(self) -> str:
@@ -174,11 +178,25 @@ class ChangeView:
 
     @property
     def before_short(self) -> str:
-        return shortened(self.before, 20)
+        return self._short[0]
 
     @property
     def after_short(self) -> str:
-        return shortened(self.after, 20)
+        return self._short[1]
+
+    @cached_property
+    def _short(self) -> tuple[str, str]:
+        """Both, cut at the front where they are equal there, so that what differs is seen."""
+        return apart(self.before, self.after)
+
+
+def apart(before: str, after: str, length: int = CHIP) -> tuple[str, str]:
+    """Two texts in few letters each, with the place where they differ."""
+    equal = _equal_rows(before, after)
+    if max(len(before), len(after)) <= length or equal < length // 2:
+        return shortened(before, length), shortened(after, length)
+    start = equal - length // 4
+    return shortened(f"…{before[start:]}", length), shortened(f"…{after[start:]}", length)
 
 
 class DraftEditor:
@@ -477,7 +495,10 @@ class DraftEditor:
 
     @cached_property
     def lines(self) -> list["DiffLine"]:
-        return side_by_side(dump_yaml(self.default), dump_yaml(self.draft.document))
+        """Secrets are a mask where they are as in the template, and words where they are not."""
+        known: set[str] = set()
+        before = veiled(self.default, known, is_known=True)
+        return side_by_side(dump_yaml(before), dump_yaml(veiled(self.draft.document, known)))
 
 
 def _values_of(run: TemplateRun) -> dict[str, Any]:
@@ -489,6 +510,22 @@ def _had(values: Mapping[str, Any], change: Change) -> bool:
 
 
 # -- difference of two texts
+
+CHANGED = "(secret changed)"
+
+
+def veiled(value: Any, known: set[str], *, is_known: bool = False) -> Any:
+    """A value without what stands for a secret in it: a mask for the `known` ones, words for others. `is_known`: all of
+    these are, and are remembered."""
+    if isinstance(value, dict):
+        return {key: veiled(one, known, is_known=is_known) for key, one in value.items()}
+    if isinstance(value, list):
+        return [veiled(one, known, is_known=is_known) for one in value]
+    if not isinstance(value, str) or not is_hidden(value):
+        return value
+    if is_known:
+        known.add(value)
+    return MASK if value in known else CHANGED
 
 
 @dataclass(frozen=True)
@@ -568,8 +605,8 @@ def _cut(text: str) -> list[str]:
     return [shortened(line, MAX_CELL) for line in text.split("\n")[:-1]]
 
 
-def _equal_rows(left: list[str], right: list[str]) -> int:
-    """How many rows both have in common from the first on."""
+def _equal_rows(left: Sequence[str], right: Sequence[str]) -> int:
+    """How many rows, or letters, both have in common from the first on."""
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(left, right, strict=False)))
 
 
@@ -822,6 +859,7 @@ class PresetRow:
     preset: Preset
     can_change: bool
     names: list[str]  # of what it sets, without what the template hides
+    conflicts: list[str] = field(default_factory=list)  # with rules of the template, a sentence each
 
     @property
     def words(self) -> str:
@@ -831,13 +869,15 @@ class PresetRow:
 
 
 def preset_rows(template: RunTemplate, user, rights) -> list[PresetRow]:
-    """The presets a person may use. One query; none for what it sets is read from the snapshot."""
+    """The presets a person may use. One query; the snapshot is read for a template with rules alone."""
     rules = FieldRules.read(template.field_rules)
+    unchanged = Document.of(template) if rules else None
     return [
         PresetRow(
             preset,
             may_change_preset(user, preset, rights),
             [path.rpartition(".")[2] for path in preset.values if not rules.hides(path)],
+            conflicts_of(preset, unchanged) if unchanged else [],
         )
         for preset in presets_for(template, user)
     ]

@@ -19,6 +19,7 @@ from tenants.run_templates.document.parsed import Document
 from tenants.run_templates.document.sealed_secrets import sealer
 from tenants.run_templates.models import Preset
 from tenants.run_templates.pages.presentation import DraftEditor, source_of
+from tenants.run_templates.pages.preset_conflicts import conflicts_of
 from tenants.run_templates.pages.preset_forms import PresetForm, SavePresetForm
 from tenants.run_templates.presets import PresetRefused
 from tenants.runs.reading import ask
@@ -93,9 +94,11 @@ def run(request, template, preset):
     """Run it as it is; one that does not fit any more opens the form, which says where, and runs nothing."""
     template = _template(request, template)
     chosen = get_object_or_404(presets.presets_for(template, request.user), pk=preset)
-    draft = examined(presets.draft_of(chosen, Document.of(template)))
+    unchanged = Document.of(template)
+    draft = examined(presets.draft_of(chosen, unchanged))
     if draft.problems:
-        messages.error(request, presets.NO_LONGER_FITS.format(chosen))
+        why = " ".join([presets.NO_LONGER_FITS.format(chosen), *conflicts_of(chosen, unchanged)])
+        messages.error(request, why)
         return redirect(f"{_url(request, 'run', template.pk)}?preset={chosen.pk}")
     try:
         made = actions.queue_run(
@@ -121,6 +124,7 @@ def edit(request, template, preset):
     if request.method == "POST" and form.is_valid() and _rename(request, form, chosen):
         return redirect(template)
     context = {"template": template, "preset": chosen, "form": form, "name": form.initial["name"]}
+    context["conflicts"] = conflicts_of(chosen, Document.of(template)) if template.field_rules else []
     status = 422 if form.errors else 200
     return render(request, "run_templates/presets/edit.html", context, status=status)
 

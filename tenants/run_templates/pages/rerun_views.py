@@ -12,6 +12,7 @@ from tenants.access.gate import tenant_view
 from tenants.models.tenant_permissions import TenantPermission
 from tenants.run_templates import actions
 from tenants.run_templates.access import NOT_THEIRS, may_cancel, may_run, require_runner
+from tenants.run_templates.document.configuration import DocumentFault
 from tenants.run_templates.document.drafts import (
     TABS,
     arranged,
@@ -33,6 +34,7 @@ from tenants.run_templates.pages.beginnings import (
     run_to_start_from,
     sent_preset,
 )
+from tenants.run_templates.pages.code_used import code_used
 from tenants.run_templates.pages.continue_page import (
     GoingOn,
     agreed,
@@ -52,6 +54,7 @@ from tenants.run_templates.pages.presentation import (
     typical_time,
     url_of,
 )
+from tenants.run_templates.pages.taken_names import taken_name
 from tenants.run_templates.presets import presets_for
 from zenpro_site.common.addresses import full
 from zenpro_site.common.htmx import render_partial, render_watched, wants
@@ -161,6 +164,8 @@ def _fill(request, editor, tab, source, before):
 
 def _queue(request, editor, tab, seen):
     """Run it, or come back with everything that is wrong; then nothing has been made."""
+    if not editor.draft.problems and (taken := taken_name(request, editor.template, editor.run_name)):
+        return _wrong(request, editor, tab, [DocumentFault("run_name", taken)], seen)
     if editor.troubles:
         return _form(request, editor, tab, status=422, summarize=True, tried=True, going_on=seen)
     try:
@@ -172,12 +177,17 @@ def _queue(request, editor, tab, seen):
             preset=sent_preset(request, editor.template),
         )
     except actions.InvalidConfiguration as error:
-        editor.draft.problems.extend(error.problems)
-        again = DraftEditor(editor.template, editor.draft)
-        return _form(request, again, tab, status=422, summarize=True, tried=True, going_on=seen)
+        return _wrong(request, editor, tab, error.problems, seen)
     except Refused as error:
         return _form(request, editor, tab, status=422, refused=str(error), going_on=seen)
     return redirect(made)
+
+
+def _wrong(request, editor, tab, problems, seen):
+    """The form with what was found when it was to be run."""
+    editor.draft.problems.extend(problems)
+    again = DraftEditor(editor.template, editor.draft)
+    return _form(request, again, tab, status=422, summarize=True, tried=True, going_on=seen)
 
 
 def _tab(wanted: str, shown: str, editor) -> str:
@@ -225,7 +235,7 @@ def run_detail(request, template, number):
     context = {
         "template": made.template,
         "run": made,
-        "number_words": f"Run #{made.number}",
+        "number_words": f"Re-run {made.number}",
         "stages": stages(made),
         "changes": recorded_changes(made),
         "run_url": _url(request, "run", made.template.pk),
@@ -233,6 +243,8 @@ def run_detail(request, template, number):
         "undo_url": _url(request, "undo", made.template.pk, made.number),
         "can_run": may_run(request.user, made.template, request.tenant_permissions),
         "told": told_in_any_way(request.user, made),
+        "code": code_used(made, request.user, request.tenant_permissions),
+        "continues_url": url_of(made.continues) if made.continues else "",
         "can_cancel": _may_cancel(request, made) and not (made.has_ended or made.cancel_requested_at),
     }
     beside = (context["told"], request.tenant.is_available, sorted(map(str, request.tenant_permissions)))
@@ -275,7 +287,11 @@ def undo(request, template, number):
 
 def _run_of(request, template, number):
     template = get_object_or_404(request.tenant.templates.defer("snapshot"), pk=template)
-    return get_object_or_404(template.runs.select_related("created_by"), number=number)
+    runs = template.runs.select_related("created_by", "code", "continues")
+    found = get_object_or_404(runs.defer("continues__configuration", "continues__changes"), number=number)
+    if found.continues:
+        found.continues.template = template
+    return found
 
 
 def _may_cancel(request, made) -> bool:

@@ -73,7 +73,9 @@ class RuleRow:
 
     @property
     def values(self) -> str:
-        return self.typed.get("values", "\n".join(map(text_of, self.rule.values)))
+        """What was typed, else those of the rule, else those that the schema has, to take some away."""
+        known = self.rule.values or tuple(choice.value for choice in self.place.field.choices)
+        return self.typed.get("values", "\n".join(map(text_of, known)))
 
     @property
     def minimum(self) -> str:

@@ -10,6 +10,7 @@ from tenants.access.holder_fields import suggestions, typed
 from tenants.models.tenant_permissions import TenantPermission
 from tenants.run_templates.access import may_edit
 from tenants.run_templates.models import RunTemplate
+from tenants.run_templates.pages.preset_conflicts import conflicts_after
 from tenants.run_templates.pages.rule_forms import RulesForm, RunnersForm
 from tenants.run_templates.rules import RulesRefused, set_rules, set_runners
 from zenpro_site.common.htmx import wants
@@ -70,4 +71,6 @@ def _saved(request, template, form: RulesForm) -> bool:
         form.add_problems(error.problems)
         return False
     messages.success(request, "Saved." if changed else "Nothing changed.")
+    for sentence in conflicts_after(template, request.user) if changed else ():
+        messages.warning(request, sentence)
     return True

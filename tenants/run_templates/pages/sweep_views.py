@@ -1,13 +1,15 @@
 """A sweep: which values are tried is said before anything runs, and its runs stand in one table afterwards."""
 
 from django.conf import settings
+from django.contrib import messages
 from django.shortcuts import get_object_or_404, redirect, render
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from orgs.access.gate import refuse
 from tenants.access.gate import tenant_view
 from tenants.models.tenant_permissions import TenantPermission
 from tenants.run_templates import actions
-from tenants.run_templates.access import may_run, require_runner
+from tenants.run_templates.access import NOT_THEIRS, may_cancel, may_edit, may_run, require_runner
 from tenants.run_templates.document.drafts import examined, fresh, from_post
 from tenants.run_templates.document.parsed import Document
 from tenants.run_templates.document.sealed_secrets import sealer
@@ -83,11 +85,31 @@ def sweep(request, template, sweep):
     context |= {"direction": direction, "ways": [(HIGHER, "Higher is better"), (LOWER, "Lower is better")]}
     context["compared"] = compared if len(compared) >= FEWEST else []
     context["unfinished"] = any(not run.has_ended for run in runs)
-    context["can_run"] = may_run(request.user, template, request.tenant_permissions)
+    rights = request.tenant_permissions
+    context["can_run"] = may_run(request.user, template, rights)
     context["here"] = tidy(request.GET)
-    rights = sorted(map(str, request.tenant_permissions))
-    seen = runs_seen([row.run for row in rows], metrics, trouble, direction, rights)
+    goes_on = any(not (run.has_ended or run.cancel_requested_at) for run in runs)
+    context["can_stop"] = goes_on and may_cancel(request.user, found, rights)
+    context["can_edit"] = template.is_listed and may_edit(request.user, template, rights)
+    beside = (metrics, trouble, direction, context["can_stop"], context["can_edit"], sorted(map(str, rights)))
+    seen = runs_seen([row.run for row in rows], *beside)
     return render_watched(request, "run_templates/sweeps/detail.html#results", context, seen)
+
+
+@require_POST
+@tenant_view(TenantPermission.TEMPLATE_RUN)
+def stop(request, template, sweep):
+    """All its runs that go on, at once."""
+    template = get_object_or_404(request.tenant.templates.defer("snapshot"), pk=template)
+    found = get_object_or_404(template.sweeps, pk=sweep)
+    if not may_cancel(request.user, found, request.tenant_permissions):
+        refuse(request, TenantPermission.CHANGE, request.tenant, NOT_THEIRS)
+    count = actions.cancel_sweep(sweep=found, by=request.actor)
+    if count:
+        messages.success(request, f"Stopping {count} run{'' if count == 1 else 's'}.")
+    else:
+        messages.info(request, "All runs of this sweep have ended.")
+    return redirect(found)
 
 
 def _metrics(request, template, runs):

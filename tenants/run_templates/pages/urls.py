@@ -53,6 +53,7 @@ urlpatterns = [
     path(f"{ONE}presets/<uuid:preset>/delete/", preset_views.delete, name="preset_delete"),
     path(f"{ONE}sweeps/new/", sweep_views.new, name="sweep_new"),
     path(f"{ONE}sweeps/<uuid:sweep>/", sweep_views.sweep, name="sweep"),
+    path(f"{ONE}sweeps/<uuid:sweep>/stop/", sweep_views.stop, name="sweep_stop"),
     path(f"{ONE}run/", rerun_views.run, name="run"),
     path(f"{ONE}runs/<int:number>/", rerun_views.run_detail, name="run_detail"),
     path(f"{ONE}runs/<int:number>/notice/", notice_views.run_notice, name="run_notice"),

@@ -47,6 +47,7 @@ from tenants.run_templates.pages.presentation import (
 from tenants.run_templates.pages.push_lines import line_for_ci
 from tenants.run_templates.pages.sweep_page import fields_shown
 from tenants.run_templates.pages.tried import try_of
+from tenants.run_templates.remembered import last_packages
 from tenants.run_templates.rules import runners_in_words
 from tenants.runs.client import TenantClient
 from tenants.runs.reading import ask_or_404
@@ -109,7 +110,7 @@ def detail(request, template):
 
 
 def _activity(request, template) -> dict:
-    page = _page(request, template.runs.select_related("created_by").defer("configuration"), ROWS)
+    page = _page(request, template.runs.select_related("created_by", "code").defer("configuration"), ROWS)
     newest = recent_runs(template)
     return {
         "run_url": _url(request, "run", template),
@@ -210,9 +211,13 @@ def _may_edit(request, template) -> bool:
 
 
 def _versions(request, template):
-    """The code of the template's pipeline, newest first."""
+    """The code of the template's pipeline, newest first, and an older version that the address asks for."""
     same = request.tenant.code_versions.filter(pipeline_name=template.pipeline_name)
-    return same.select_related("created_by")[:VERSIONS]
+    same, asked = same.select_related("created_by"), request.GET.get("code", "")
+    found = [*same[:VERSIONS]]
+    if asked.isascii() and asked.isdecimal() and len(asked) < 9 and len(found) == VERSIONS:
+        found += [*same.filter(number=int(asked), number__lt=found[-1].number)]
+    return found
 
 
 @require_POST
@@ -253,11 +258,10 @@ def _with_stack(client: TenantClient, source: SourceRun) -> SourceRun:
 
 
 def _form(request, source) -> TemplateForm:
-    """With the pipeline's name, its newest code, and the requirements it was tried with or those of its last template."""
+    """With the pipeline's name, its newest code, and the packages it was tried with, or those that were chosen last."""
     pipeline = source.run.pipeline[: actions.LONGEST_NAME]
-    before = request.tenant.templates.filter(pipeline_name=pipeline).order_by("-created_at")
     code = {"code": request.GET["code"]} if "code" in request.GET else {}
-    known = before.values("requirements").first() or {}
+    known = {"requirements": last_packages(request.tenant, pipeline)}
     if tried := try_of(request, request.GET.get("tried", "")):
         known = {"requirements": tried.requirements}
     initial = {"name": pipeline, **known, **code}

@@ -435,9 +435,13 @@ def test_home_shows_runs_only_where_the_person_sees_templates(as_user, org, owne
         shown: [run.name for run in client.get(org.get_absolute_url(), {"runs": shown}).context["runs"]]
         for shown in ("", "mine", "failed")
     }
-    assert runs == {"": ["drift #1", "churn #1"], "mine": ["churn #1"], "failed": ["drift #1"]}
+    assert runs == {
+        "": ["drift re-run 1", "churn re-run 1"],
+        "mine": ["churn re-run 1"],
+        "failed": ["drift re-run 1"],
+    }
     assert "hidden #" not in text(client.get(org.get_absolute_url()))
-    assert client.get(org.get_absolute_url()).context["tenants"][0][1].name == "drift #1"
+    assert client.get(org.get_absolute_url()).context["tenants"][0][1].name == "drift re-run 1"
 
 
 def test_home_polls_one_fragment_and_answers_only_changes(as_user, org, owner, monkeypatch):
@@ -473,5 +477,5 @@ def test_home_of_a_superuser_who_is_no_member(as_user, org, superuser):
     tenant = make_tenant(org, "production")
     make_template_run(make_template(tenant, "churn"))
     page = text(as_user(superuser).get(org.get_absolute_url()))
-    assert "Administrator of this installation" in page and "churn #1" in page
+    assert "Administrator of this installation" in page and "churn re-run 1" in page
     assert tenant_role(org, "admin").name == "Admin"

@@ -2,7 +2,7 @@
 
 import shutil
 from copy import deepcopy
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -439,6 +439,60 @@ class TestDoorsOnPages:
         doors = self.doors(client, tenant, run)
         assert doors.can_run and not doors.more
         assert f"{url('run', tenant, known.pk)}?from=1" in text(client.get(run_page(tenant, run)))
+
+    def test_who_may_run_templates_hears_why_there_is_no_door(self, tenant, holds, as_user, known):
+        person = holds("operator")
+        page = text(as_user(person).get(run_page(tenant)))
+        assert "this run has none yet" in page and f'href="{url("run", tenant, known.pk)}"' in page
+        known.is_narrowed = True
+        known.save()
+        page = text(as_user(person).get(run_page(tenant)))
+        assert "this run has none yet" in page and url("run", tenant, known.pk) not in page
+        assert "this run has none yet" not in text(as_user(holds("viewer")).get(run_page(tenant)))
+        make_unlisted(tenant, known.code, project_id=known.project_id)
+        assert "has a template with rules, nightly" in text(as_user(person).get(run_page(tenant)))
+
+    def test_code_that_is_older_than_the_run_is_named_before(self, tenant, code, holds, as_user):
+        person = holds("editor")
+        client = as_user(person)
+        assert "older than this run" not in text(client.get(run_page(tenant)))
+        CodeVersion.objects.update(created_at=datetime(2026, 3, 1, 12, tzinfo=UTC))
+        said, add = "is v1 of 1 March 2026, 12:00, which is older", f"?run={RUN_ID}&amp;again=run"
+        page = text(client.get(run_page(tenant)))
+        assert said in page and f"{url('code_add', tenant)}{add}" in page
+        asked = text(client.get(url("prepare", tenant, RUN_ID)))
+        assert "v1 of 1 March 2026, 12:00, is older than this run" in asked
+        make_unlisted(tenant, code)
+        page = text(as_user(holds("operator")).get(run_page(tenant)))
+        assert "uses code v1 of 1 March 2026, 12:00, which is older" in page
+        assert url("code_add", tenant) not in page
+
+    def test_code_of_the_commit_of_the_run_is_not_called_older(self, tenant, code, editor, server):
+        CodeVersion.objects.update(created_at=datetime(2026, 3, 1, 12, tzinfo=UTC), commit="a" * 40)
+        reference = {"id": str(uuid4()), "body": {"commit": "a" * 40}}
+        server.run_answers[str(RUN_ID)]["resources"]["code_reference"] = reference
+        assert "older than this run" not in text(editor.get(run_page(tenant)))
+
+    def test_a_rerun_says_when_its_template_has_other_code_by_now(self, tenant, known, editor, server):
+        run = server.add_run()
+        make_template_run(known, zenml_run_id=run, state="completed")
+        said = "uses the code that nightly has now"
+        assert said not in text(editor.get(run_page(tenant, run)))
+        known.code = make_code(tenant, "churn")
+        known.save()
+        page = text(editor.get(run_page(tenant, run)))
+        assert said in page and "This run used v1." in page
+        assert f"{url('code_add', tenant)}?template={known.pk}" in page
+
+    def test_packages_are_those_that_were_chosen_last(self, tenant, code, known, editor):
+        """Of every page that proposes some: also when a template made before had its packages changed after."""
+        make_template(tenant, "newer", pipeline_name="churn", code=code, requirements="xgboost")
+        RunTemplate.objects.filter(pk=known.pk).update(
+            requirements="lightgbm", requirements_changed_at=timezone.now()
+        )
+        for name, where in (("create", f"?run={RUN_ID}"), ("prepare", "")):
+            address = url(name, tenant, RUN_ID) if name == "prepare" else url(name, tenant) + where
+            assert editor.get(address).context["form"]["requirements"].value() == "lightgbm"
 
     def test_rows_have_the_first_one(self, tenant, prepared, holds, as_user, server):
         other = server.add_run()

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 from django.urls import reverse
-from factories import make_grant, make_member, make_template, make_template_run, make_tenant
+from factories import make_code, make_grant, make_member, make_template, make_template_run, make_tenant
 
 from orgs.audit.models import AuditEvent
 from orgs.users.models import Actor
@@ -150,6 +150,20 @@ def test_two_runs_and_what_differs(look, server):
     assert ["120", "300"] == [cell.text for cell in rows["rounds"].cells]
     assert "equal rows hidden" in page and "+0.0602" in page and "best" in page
     assert answer.context["comparison"].runs[0].id == RUN_ID
+
+
+def test_another_version_of_the_code_is_a_difference(look, server, template, tenant, developer):
+    made = other_run(server)
+    first = make_template_run(template, developer, zenml_run_id=RUN_ID)
+    newer = make_code(tenant, "churn")
+    make_template_run(template, developer, zenml_run_id=made, code=newer)
+    answer = look(RUN_ID, made)
+    rows = {row.row.name: row.row for group in answer.context["groups"] for row in group.rows}
+    texts = [cell.text for cell in rows["code version"].cells]
+    assert texts == [f"v{first.code.number}", f"v{newer.number}"]
+    assert f"{template.get_absolute_url()}?code={newer.number}#" in answer.content.decode()
+    rows = [*csv.DictReader(StringIO(look(RUN_ID, made, page="compare_csv").getvalue().decode()))]
+    assert "code version" in {one["name"] for one in rows}
 
 
 def test_all_rows_search_and_folding_are_in_the_address(look, server):

@@ -18,7 +18,7 @@ from tenants.run_templates.document.configuration import default_configuration
 from tenants.run_templates.document.parsed import Document
 from tenants.run_templates.engine.derive import derive
 from tenants.run_templates.engine.layout import StepLook
-from tenants.run_templates.models import TemplateRun
+from tenants.run_templates.models import Preset, TemplateRun
 from tenants.runs.step_pages import all_steps
 from tests.tenants.runs.fakes import RUN_ID, churn
 from zenpro_site.common.refusals import Refused
@@ -108,7 +108,7 @@ def test_a_run_that_is_gone_is_not_continued(failed, server):
 def test_a_run_of_which_no_step_completed(failed, server):
     for step in server.step_answers[str(RUN_ID)]["items"]:
         step["body"]["status"] = "failed"
-    with pytest.raises(Refused, match="No step of nightly-churn #1 completed"):
+    with pytest.raises(Refused, match="No step of nightly-churn re-run 1 completed"):
         planned(failed, server)
 
 
@@ -224,8 +224,8 @@ def test_the_run_says_what_it_takes_over_and_tells_the_tenant(failed, server, op
     run = queue_run(template=failed.template, configuration={}, by=Actor(operator), continues=plan)
     assert (run.continues, run.continues_from, set(run.taken_over)) == (failed, "train", set(BEFORE))
     event = AuditEvent.objects.get(action="template_run.continued")
-    assert (event.after["continues"], event.after["from"]) == ("nightly-churn #1", "train")
-    assert plain(event) == f"{operator} continued nightly-churn #1 from train as nightly-churn #2"
+    assert (event.after["continues"], event.after["from"]) == ("nightly-churn re-run 1", "train")
+    assert plain(event) == f"{operator} continued nightly-churn re-run 1 from train as nightly-churn re-run 2"
     derive(TemplateRun.objects.get(pk=run.pk), server)
     snapshot, placeholder = server.created
     assert set(snapshot["pipeline_configuration"]["steps_to_skip"]) == set(BEFORE)
@@ -265,12 +265,24 @@ def form(failed, operator, as_user):
     return client, url, sent
 
 
+def test_a_preset_that_is_chosen_goes_on_from_the_same_run(form, failed, operator):
+    client, url, _ = form
+    preset = Preset.objects.create(
+        template=failed.template, name="Quick", created_by=operator, values={"enable_cache": False}
+    )
+    link = f"{url}?preset={preset.pk}&amp;continue=1"
+    assert f'href="{link}"' in client.get(url, {"continue": "1"}).content.decode()
+    page = client.get(link.replace("&amp;", "&"))
+    assert (page.context["preset"], page.context["going_on"].run) == (preset, failed)
+    assert "&amp;continue" not in client.get(url).content.decode()
+
+
 def test_the_form_says_before_what_is_taken_over(form, server):
     client, url, _ = form
     server.calls.clear()
     page = client.get(url, {"continue": "1"})
     text = page.content.decode()
-    assert "Continue nightly-churn #1 with changes" in text
+    assert "Continue nightly-churn re-run 1 with changes" in text
     assert "3 steps taken over" in text
     assert "also names" not in text
     assert len(server.calls) == 3

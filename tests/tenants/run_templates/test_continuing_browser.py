@@ -71,7 +71,9 @@ def test_from_a_failure_to_a_run_that_continues_it(failed, server, visits):
         shot(page, f"failed-{width}-{scheme}")
         assert problems(page) == []
         page.get_by_role("link", name="Continue from the failed step").click()
-        expect(page.get_by_role("heading", name="Continue nightly-churn #1 with changes")).to_be_visible()
+        expect(
+            page.get_by_role("heading", name="Continue nightly-churn re-run 1 with changes")
+        ).to_be_visible()
         assert page.url.endswith("#s4")
         expect(page.locator("#going-on")).to_contain_text("3 steps taken over, 2 to run")
         page.get_by_label("group_by").select_option("plan")
@@ -91,7 +93,7 @@ def test_from_a_failure_to_a_run_that_continues_it(failed, server, visits):
     TemplateRun.objects.filter(pk=made.pk).update(zenml_run_id=second, state="completed")
     for width, scheme in LOOKS:
         page = visits.open(address.replace(str(RUN_ID), str(second)), person, width, scheme)
-        expect(page.get_by_text("Taken over from #1").first).to_be_visible()
+        expect(page.get_by_text("Taken over from re-run 1").first).to_be_visible()
         shot(page, f"continued-{width}-{scheme}")
         assert problems(page) == []
 

@@ -422,6 +422,18 @@ def test_the_form_shows_locks_with_their_reason_and_choices_as_a_list(template, 
     assert (views[f"{P}.booster/rate"].hints.maximum, views[f"{P}.limit"].hints.maximum) == ("0.5", "9")
 
 
+def test_what_a_rule_leaves_stands_beside_the_field_and_in_the_list_of_a_sweep(template, operator, as_user):
+    client = as_user(operator)
+    hints = {"rounds": "one of 60, 120", "limit": "1 to 9 or none", "booster.rate": "0 to 0.5"}
+    views = {
+        view.field.path: view.field.range for view in client.get(url("run", template)).context["editor"].views
+    }
+    assert views[f"{P}.rounds"] == hints["rounds"] and views[f"{P}.limit"] == hints["limit"]
+    page = " ".join(client.get(url("sweep_new", template)).content.decode().split())
+    for name, hint in hints.items():
+        assert f"{name} ({hint})" in page
+
+
 def test_a_locked_value_that_is_not_in_the_form_stays(template):
     sent = {"shown": "form", f"{P}.booster/rate": "0.2", f"{P}.rounds": "0"}
     draft = examined(from_post(Document.of(template), sent, {}))
@@ -532,6 +544,20 @@ def test_rules_are_set_on_their_page_and_leave_a_row(template, developer, as_use
     assert (f"{P}.stage", ()) not in kept and len(kept) == len(ALL) - 1
     row = AuditEvent.objects.get(action="template.rules_changed")
     assert (row.actor, len(row.before["rules"]), len(row.after["rules"])) == (developer, 7, 6)
+
+
+def test_choices_begin_with_those_of_the_schema(tenant, developer, as_user):
+    snapshot = snapshot_of(
+        {"kind": {"enum": ["a b", False, 3], "default": "a b"}, "free": {"type": "string"}}
+    )
+    template = make_template(tenant, snapshot=snapshot, default_configuration=default_configuration(snapshot))
+    page, client = url("rules", template), as_user(developer)
+    rows = {row.name: row for row in client.get(page).context["form"].rows}
+    assert (rows["kind"].values, rows["free"].values) == ("a b\nfalse\n3", "")
+    sent = {f"kind-{rows['kind'].id}": "choices", f"values-{rows['kind'].id}": rows["kind"].values}
+    assert client.post(page, sent).status_code == 302
+    template.refresh_from_db()
+    assert [rule["values"] for rule in template.field_rules] == [["a b", False, 3]]
 
 
 def test_hostile_posts_change_nothing(template, developer, as_user):

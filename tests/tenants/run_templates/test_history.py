@@ -7,7 +7,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.urls import reverse
 from django.utils import timezone
-from factories import make_grant, make_member, make_org, make_template, make_template_run, make_tenant
+from factories import (
+    make_code,
+    make_grant,
+    make_member,
+    make_org,
+    make_template,
+    make_template_run,
+    make_tenant,
+)
 
 from tenants.hosting.base import TenantUnreachable
 from tenants.run_templates.document.configuration import default_configuration
@@ -93,6 +101,20 @@ def test_a_filter_that_makes_no_sense_is_left_out_and_named(template, olga, as_u
 
 
 # -- the list
+
+
+def test_each_run_names_its_code_also_when_that_is_old(template, olga, tenant, as_user):
+    ran(template, olga)
+    for _ in range(11):
+        newest = make_code(tenant, template.pipeline_name)
+    ran(template, olga, code=newest)
+    client, first = as_user(olga), template.code.number
+    page = client.get(url(template)).content.decode()
+    address = template.get_absolute_url()
+    assert f"{address}?code={newest.number}#code-{newest.number}" in page
+    assert f"{address}?code={first}#code-{first}" in page
+    assert f'id="code-{first}"' in client.get(f"{address}?code={first}").content.decode()
+    assert f'id="code-{first}"' not in client.get(f"{address}?code=x").content.decode()
 
 
 def test_filters_are_in_the_address(template, olga, owner, tenant, as_user):
@@ -203,7 +225,7 @@ def test_a_viewer_cannot_run_from_here(template, org, tenant, olga, as_user):
     make_grant(tenant, viewer, "viewer")
     ran(template, olga)
     page = as_user(viewer).get(url(template)).content.decode()
-    assert "#1" in page and url(template, "run") not in page
+    assert "Re-run 1" in page and url(template, "run") not in page
 
 
 # -- metrics
@@ -216,8 +238,8 @@ def test_the_page_asks_no_server_and_its_fragment_three_times_at_most(template, 
     assert server.calls == [] and "Show charts" in page.content.decode()
     answer = fragment(client, template)
     assert [point.words for point in answer.context["charts"][0].points] == [
-        "#1: 0.5, completed",
-        "#2: 0.9, completed",
+        "Re-run 1: 0.5, completed",
+        "Re-run 2: 0.9, completed",
     ]
     assert len(server.calls) == 3
     assert "<html" not in answer.content.decode()
@@ -229,7 +251,7 @@ def test_without_scripts_a_link_leads_to_the_charts_and_their_table(template, ol
     client = as_user(olga)
     page = client.get(url(template) + client.get(url(template)).context["metrics_url"])
     text = page.content.decode()
-    assert "<title>#2: 0.25, failed</title>" in text and "Show as table" in text
+    assert "<title>Re-run 2: 0.25, failed</title>" in text and "Show as table" in text
     assert [row.values for row in page.context["table"]] == [[("accuracy", "0.25")], [("accuracy", "0.5")]]
     marks = [point.mark for point in page.context["charts"][0].points]
     assert "a4 4" in marks[0] and "l8 8" in marks[1]  # a ring and a cross

@@ -46,7 +46,7 @@ def test_charts_are_read_by_eye_and_by_key_and_a_step_is_found(visits, template,
         expect(page.locator(".metric-chart")).to_have_count(3)
         assert problems(page) == []
         picture(page, f"history-{scheme}-{width}")
-    point = page.get_by_role("link", name="#4: 0.77, failed")
+    point = page.get_by_role("link", name="Re-run 4: 0.77, failed")
     tab_to(page, point)
     expect(point.locator(".said")).to_be_visible()
     page.get_by_text("Show as table").click()

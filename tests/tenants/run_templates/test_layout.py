@@ -11,6 +11,7 @@ from tenants.run_templates.code_actions import missing
 from tenants.run_templates.engine import layout
 from tenants.run_templates.engine.code import CodeError, code_folder, freeze, freeze_folder
 from tenants.run_templates.engine.layout import StepLook, look_at
+from tenants.run_templates.pages.code_forms import LayoutForm
 
 from .samples import churn_snapshot
 
@@ -151,6 +152,16 @@ def test_where_paths_begin(frozen):
     script = 'open("data/a.csv"); open("./data/b.csv"); open("c.csv")'
     files = {"ml/data/a.csv": "", "ml/data/b.csv": "", "c.csv": "", "ml/run.py": script}
     assert look_at(frozen(files), snapshot(one=step("run", "one"))).folders == ["ml", ""]
+
+
+def test_the_folder_of_a_script_with_steps_is_offered(frozen):
+    """Although its steps are imported from the top: what stands beside it is imported from where it is."""
+    files = {"scripts/train.py": "import helpers\nfrom zenml import step\n@step\ndef one(): ...\n"}
+    look = look_at(frozen(files | {"scripts/helpers.py": ""}), snapshot(one=step("scripts.train", "one")))
+    assert (look.roots, look.of_steps) == ([""], ["scripts"])
+    fields = LayoutForm(look=look).fields
+    assert [name for name, _ in fields["roots"].choices] == [".", "scripts"]
+    assert "scripts" in dict(fields["starts_in"].choices)
 
 
 def test_what_is_put_behind_another_path_begins_nowhere(frozen):

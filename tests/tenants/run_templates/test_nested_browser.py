@@ -80,7 +80,7 @@ def test_rows_are_added_filled_moved_and_removed(scripts, of_steps, request):
     box.get_by_role("button", name="Remove row 1 of segments").click()
     expect(names).to_have_count(2)
     page.get_by_role("button", name="Run", exact=True).click()
-    expect(page.get_by_role("heading", name="nightly #1")).to_be_visible()
+    expect(page.get_by_role("heading", name="nightly re-run 1")).to_be_visible()
     sent = TemplateRun.objects.get().configuration["steps"]["models"]["parameters"]["segments"]
     assert [(row["name"], row["min_rows"]) for row in sent] == [("third", 7), ("all", 1)]
 
@@ -96,7 +96,7 @@ def test_a_shape_is_chosen_and_its_values_are_sent(scripts, of_steps, request):
         box.get_by_role("button", name="Show").click()
     box.get_by_label("trees", exact=True).fill("9")
     page.get_by_role("button", name="Run", exact=True).click()
-    expect(page.get_by_role("heading", name="nightly #1")).to_be_visible()
+    expect(page.get_by_role("heading", name="nightly re-run 1")).to_be_visible()
     sent = TemplateRun.objects.get().configuration["steps"]["unions"]["parameters"]["marked"]
     assert sent == {"kind": "forest", "trees": 9, "depth": None}
 

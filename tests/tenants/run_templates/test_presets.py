@@ -15,6 +15,7 @@ from tenants.run_templates.document.drafts import examined
 from tenants.run_templates.document.field_rules import FieldRule, RuleKind
 from tenants.run_templates.document.parsed import Document
 from tenants.run_templates.models import Preset, TemplateRun
+from tenants.run_templates.pages.preset_conflicts import conflicts_of
 from tests.tenants.runs.fakes import churn
 
 SNAPSHOT = churn("snapshot")
@@ -135,7 +136,10 @@ def test_there_are_only_so_many(template, admin, monkeypatch):
 
 @pytest.mark.parametrize(
     "rule, said",
-    [(LOCK, "This value is locked: it is expensive."), (HIDE, "also sets a value that can’t be set")],
+    [
+        (LOCK, "This preset sets rounds to 917, the template locks it at 120."),
+        (HIDE, "also sets a value that can’t be set"),
+    ],
 )
 def test_a_preset_that_no_longer_fits_says_so_and_runs_nothing(template, admin, as_user, rule, said):
     preset, client = saved(template, admin, rounds=917), as_user(admin)
@@ -156,6 +160,28 @@ def test_a_preset_of_values_that_are_gone_is_a_problem(template, admin):
     draft = examined(presets.draft_of(preset, Document.of(template)))
     assert ([problem.path for problem in draft.problems], draft.unknown) == ([""], [])
     assert "2 values that" in draft.problems[0].message
+
+
+def test_a_rule_names_the_presets_that_it_stops_when_it_is_saved_and_on_the_preset(
+    template, admin, operator, as_user
+):
+    preset = saved(template, admin, is_shared=True, rounds=917)
+    saved(template, admin, "Fits", rounds=5)
+    saved(template, operator, "Not theirs", rounds=918)
+    rules, client = url("rules", template), as_user(admin)
+    row = next(one for one in client.get(rules).context["form"].rows if one.name == "rounds")
+    data = {f"kind-{row.id}": "range", f"minimum-{row.id}": "1", f"maximum-{row.id}": "200"}
+    page = client.post(rules, data, follow=True).content.decode()
+    sentence = "This preset sets rounds to 917, the template takes a number from 1 to 200."
+    assert f"“Quick check” can&#x27;t be run any more. {sentence}" in page
+    assert page.count(sentence) == 2 and "918" not in page and "sets rounds to 5" not in page
+    assert sentence in client.get(url("preset_edit", template, preset.pk)).content.decode()
+    template.refresh_from_db()
+    choices = FieldRule(ROUNDS, RuleKind.CHOICES, values=(5, 120)).as_json()
+    template.field_rules = [choices]
+    assert conflicts_of(preset, Document.of(template)) == [
+        "This preset sets rounds to 917, the template allows 5, 120."
+    ]
 
 
 # -- what it does

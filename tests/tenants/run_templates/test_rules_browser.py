@@ -88,7 +88,7 @@ def test_a_rule_is_set_a_preset_saved_and_run_on_a_phone(ruled, visits):
         ruled.get_absolute_url(), ruled.created_by, width=390, java_script_enabled=False, has_touch=True
     )
     phone.get_by_role("button", name="Run preset Without cache").click()
-    expect(phone.get_by_role("heading", name="nightly #1")).to_be_visible()
+    expect(phone.get_by_role("heading", name="nightly re-run 1")).to_be_visible()
     assert TemplateRun.objects.get().configuration["enable_cache"] is False
 
 

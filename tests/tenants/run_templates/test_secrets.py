@@ -105,6 +105,20 @@ def test_a_new_secret_is_in_no_page_and_in_no_row_and_arrives(form):
     assert (sent["token"], sent["maybe"], sent["store"]["password"]) == (NEW, NEW, NEW)
 
 
+def test_a_new_secret_is_said_to_be_changed_and_its_seal_is_no_part_of_the_difference(form):
+    client, address = form
+    page = client.get(address).content.decode()
+    assert 'placeholder="unchanged"' in page and "changed, not shown" not in page
+    shown = client.post(address, sent_back(page, **{f"{P}token": NEW}), content_type=FORM)
+    assert 'placeholder="changed, not shown"' in shown.content.decode()
+    sent = sent_back(shown.content.decode(), tab="diff")
+    editor = client.post(address, sent, content_type=FORM).context["editor"]
+    differing = [(line.left.strip(), line.right.strip()) for line in editor.lines if not line.equal]
+    assert differing == [("token: '**********'", "token: (secret changed)")]
+    assert not any(SEALED in line.left + line.right for line in editor.lines)
+    assert [(row.before, row.after) for row in editor.change_views] == [(MASK, "a new secret")]
+
+
 def test_secrets_move_with_their_rows(form):
     client, address = form
     page = client.get(address).content.decode()

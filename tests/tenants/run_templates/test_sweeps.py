@@ -476,6 +476,34 @@ def test_what_is_hidden_by_now_is_not_in_the_table(measured, template, operator,
         assert "rounds" not in as_user(operator).get(page).content.decode()
 
 
+def test_all_runs_of_a_sweep_are_stopped_by_whoever_made_it_or_manages(
+    measured, operator, org, tenant, as_user
+):
+    other, admin = make_member(org), make_member(org)
+    make_grant(tenant, other, "operator")
+    make_grant(tenant, admin, "admin")
+    address = url("sweep_stop", measured.template, measured.pk)
+    page = as_user(other).get(measured.get_absolute_url()).content.decode()
+    assert address not in page and as_user(other).post(address).status_code == 403
+    assert not measured.runs.exclude(cancel_requested_at=None).exists()
+    client = as_user(operator)
+    assert f'action="{address}"' in client.get(measured.get_absolute_url()).content.decode()
+    assert client.post(address, follow=True).redirect_chain[-1][0] == measured.get_absolute_url()
+    assert [run.cancel_requested_by for run in measured.runs.order_by("number")] == [None, None, operator]
+    assert address not in client.get(measured.get_absolute_url()).content.decode()
+    assert "All runs of this sweep have ended." in as_user(admin).post(address, follow=True).content.decode()
+
+
+def test_the_best_run_becomes_the_default_for_those_who_may_edit(measured, operator, org, tenant, as_user):
+    admin = make_member(org)
+    make_grant(tenant, admin, "admin")
+    best = measured.runs.get(number=2)
+    link = f'href="{url("make_default", measured.template)}?run={best.zenml_run_id}"'
+    page = as_user(admin).get(measured.get_absolute_url()).content.decode()
+    assert link in page and page.count("Make this the default") == 1
+    assert "Make this the default" not in as_user(operator).get(measured.get_absolute_url()).content.decode()
+
+
 def test_a_sweep_of_another_template_is_404(measured, tenant, operator, as_user):
     other = make_template(tenant, snapshot=SNAPSHOT)
     assert as_user(operator).get(url("sweep", other, measured.pk)).status_code == 404

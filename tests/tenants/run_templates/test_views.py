@@ -27,6 +27,7 @@ from tenants.run_templates import actions, code_actions
 from tenants.run_templates.document.configuration import changes, default_configuration
 from tenants.run_templates.engine.run_environments import RunEnvironments, needs_in
 from tenants.run_templates.models import RunTemplate, TemplateRun
+from tenants.run_templates.pages.presentation import apart
 from tenants.runs.client import Run
 from tests.tenants.runs.fakes import RUN_ID, churn, connect_to
 
@@ -598,3 +599,33 @@ def test_delete_waits_for_what_is_under_way(template, holds, as_user):
     assert response.status_code == 422
     assert "in progress" in texts(response)
     assert RunTemplate.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "chip"),
+    [
+        ("5", "6", ("5", "6")),
+        ("s3://bucket/data/train-2026-a", "s3://bucket/data/train-2026-b", ("…2026-a", "…2026-b")),
+        ("a" * 40, "b" * 40, ("a" * 19 + "…", "b" * 19 + "…")),
+        ("x" * 30, "x" * 30 + "y" * 30, ("…xxxxx", "…xxxxxyyyyyyyyyyyyy…")),
+    ],
+)
+def test_a_chip_shows_the_place_where_values_differ(before, after, chip):
+    assert apart(before, after) == chip
+
+
+def test_what_no_template_was_made_of_is_called_a_recorded_run(tenant, holds, as_user):
+    person = holds("operator")
+    facts = {
+        "is_listed": False,
+        "snapshot": SNAPSHOT,
+        "default_configuration": default_configuration(SNAPSHOT),
+    }
+    template = make_template(tenant, "churn-1", **facts)
+    change = {"path": "enable_cache", "step": "", "name": "enable_cache", "before": True, "after": False}
+    run, client = make_template_run(template, person, changes=[change]), as_user(person)
+    page = client.get(run.get_absolute_url()).content.decode()
+    assert '<th scope="col">Recorded run</th>' in page and '<th scope="col">Template</th>' not in page
+    args = [tenant.organization.slug, tenant.slug, template.pk]
+    page = client.get(reverse("run_templates:run", args=args), {"tab": "diff"}).content.decode()
+    assert "Nothing differs from the recorded run" in page

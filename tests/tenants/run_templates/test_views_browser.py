@@ -141,7 +141,7 @@ def test_enter_never_runs_anything(visit):
 def test_waiting_run_moves_to_its_live_page_by_itself(visit, template):
     page = visit("run/")
     page.get_by_role("button", name="Run", exact=True).click()
-    expect(page.get_by_role("heading", name="nightly #1")).to_be_visible()
+    expect(page.get_by_role("heading", name="nightly re-run 1")).to_be_visible()
     expect(page.locator("#status")).to_contain_text("Queued")
     TemplateRun.objects.update(state="preparing")
     expect(page.locator("li.now")).to_contain_text("Preparing")
@@ -168,7 +168,7 @@ def test_everything_works_without_scripts(plain):
     plain.get_by_role("button", name="Reset regions").click()
     expect(plain.locator("#bar")).to_contain_text("1 of 19 values changed")
     plain.get_by_role("button", name="Run", exact=True).click()
-    expect(plain.get_by_role("heading", name="nightly #1")).to_be_visible()
+    expect(plain.get_by_role("heading", name="nightly re-run 1")).to_be_visible()
     assert [change["after"] for change in TemplateRun.objects.get().changes] == [700]
 
 

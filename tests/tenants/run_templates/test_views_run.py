@@ -12,6 +12,7 @@ from factories import make_grant, make_member, make_template, make_template_run
 from orgs.audit.models import AuditEvent
 from orgs.users.models import Actor
 from tenants.agent import run_endings
+from tenants.hosting.base import TenantUnreachable
 from tenants.models import Tenant
 from tenants.run_templates import actions
 from tenants.run_templates.document.configuration import default_configuration, load_yaml
@@ -356,7 +357,7 @@ def test_form_begins_like_an_earlier_run(form, operator):
     make_template_run(form.template, person=operator, configuration=document)
     response = form.get(**{"from": "1"})
     assert [change.after for change in response.context["editor"].changes] == [600]
-    assert "From run #1" in texts(response)
+    assert "From re-run 1" in texts(response)
     assert form.get(**{"from": "2"}).status_code == 404
     assert form.get(**{"from": "x"}).status_code == 200
 
@@ -402,6 +403,28 @@ def test_run_as_it_is_from_the_page_of_the_template(form):
     run = TemplateRun.objects.get()
     assert response.url == run.get_absolute_url()
     assert run.changes == []
+
+
+def test_a_name_that_is_taken_is_said_at_its_field_before_anything_is_queued(
+    form, template, operator, server
+):
+    server.add_run(name="churn-best")
+    answer = form.post(do="run", run_name="churn-best", **{ROUNDS: "77"})
+    page = texts(answer)
+    assert answer.status_code == 422 and not TemplateRun.objects.exists()
+    assert "There is already a run with this name." in page and 'value="77"' in page
+    assert answer.context["editor"].run_name_error == answer.context["editor"].troubles[0].message
+    assert server.calls == ["runs"]
+    assert form.post(do="run", run_name="churn-bes").status_code == 302
+    make_template_run(template, operator, run_name="waiting", state="queued")
+    assert form.post(do="run", run_name="waiting").status_code == 422
+    server.calls.clear()
+    assert form.post(do="run", run_name="churn-best-{time}").status_code == 302 and server.calls == []
+
+
+def test_a_name_nobody_can_look_for_is_sent(form, server):
+    server.error = TenantUnreachable("Away.")
+    assert form.post(do="run", run_name="churn-best").status_code == 302
 
 
 def test_switched_off_cache_is_sent(form):
@@ -465,6 +488,17 @@ def test_waiting_run_shows_where_it_stands_and_polls(template, viewer, as_user):
     assert "Preparing" in page
     assert "every 1s" in page
     assert "Stop</button>" not in page
+
+
+def test_a_rerun_says_which_code_it_runs_and_what_it_repeats(template, viewer, tenant, as_user):
+    template.code.commit = "0123456789abcdef"
+    template.code.save()
+    run, client = make_template_run(template, person=viewer), as_user(viewer)
+    page = texts(client.get(run.get_absolute_url()))
+    version = f"{template.get_absolute_url()}?code={template.code.number}#code-{template.code.number}"
+    assert f'href="{version}">Code v{template.code.number}, 0123456789</a>' in page
+    assert f"/runs/{template.source_run_id}/" in page and template.source_run_name in page
+    assert f'id="code-{template.code.number}"' in texts(client.get(version))
 
 
 def test_run_leads_to_its_live_page_as_soon_as_there_is_one(template, viewer, as_user):

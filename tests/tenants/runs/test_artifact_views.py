@@ -3,6 +3,7 @@
 import base64
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -10,6 +11,8 @@ from django.urls import reverse
 from factories import make_grant
 
 from tenants.hosting.base import TenantNotFound, TenantRefused, TenantUnreachable
+from tenants.runs import run_context
+from tenants.runs.artifact_places import is_away
 from tenants.runs.artifact_views import unlinked
 from tests.tenants.runs.fakes import CUSTOMERS, RUN_ID
 
@@ -229,14 +232,47 @@ def test_what_the_store_no_longer_has_is_said_on_the_page(browser_of, server, te
     monkeypatch.setattr(server, "artifact_data", gone)
     answer = browser_of.get(address(tenant, "artifact_download"), follow=True)
     assert "download" not in answer.request["PATH_INFO"]
-    assert "This artifact can&#x27;t be downloaded: The artifact URI" in answer.content.decode()
+    said = answer.content.decode()
+    assert "This artifact can&#x27;t be downloaded: This artifact lies on the machine" in said
+    assert "The server says: The artifact URI" in said
 
 
-def test_no_answer_to_a_download_is_a_sentence(browser_of, server, tenant):
+def test_no_answer_to_a_download_is_a_sentence_on_the_page(browser_of, server, tenant):
     server.error = TenantUnreachable("Away.")
-    answer = browser_of.get(address(tenant, "artifact_download"))
-    assert answer.status_code == 503
-    assert b"does not answer" in answer.content
+    answer = browser_of.get(address(tenant, "artifact_download"), follow=True)
+    assert answer.redirect_chain[0][0].endswith(f"?view=artifacts&artifact={CUSTOMERS}")
+    assert "can&#x27;t be downloaded" in answer.content.decode()
+
+
+def test_what_lies_on_another_machine_is_said_in_its_place(page, server, tenant, monkeypatch, tmp_path):
+    stores = tmp_path / "stores"
+    stores.mkdir()
+    monkeypatch.setattr(run_context, "stores_here", lambda tenant: stores)
+    server.show("markdown", "# Notes")
+    text = page().content.decode()
+    assert "lies on the machine that ran the step (/srv/zenml/stores/" in text
+    assert address(tenant, "artifact_download") not in text and "# Notes" not in text
+    monkeypatch.setattr(run_context, "stores_here", lambda tenant: Path("/srv/zenml/stores"))
+    text = page().content.decode()
+    assert "lies on the machine" not in text and address(tenant, "artifact_download") in text
+
+
+@pytest.mark.parametrize(
+    ("uri", "stores", "failed", "away"),
+    [
+        ("/home/eve/store/x", "/srv/stores", False, True),
+        ("file:///home/eve/store/x", "/srv/stores", False, True),
+        ("C:\\Users\\eve\\x", "/srv/stores", False, True),
+        ("/srv/stores/a/x", "/srv/stores", True, False),
+        ("/srv/stores/../other/x", "/srv/stores", False, True),
+        ("s3://bucket/x", "/srv/stores", True, False),
+        ("/home/eve/store/x", "", True, True),
+        ("/home/eve/store/x", "", False, False),
+        ("", "", True, False),
+    ],
+)
+def test_where_an_artifact_lies(uri, stores, failed, away):
+    assert is_away(uri, Path(stores) if stores else None, failed) is away
 
 
 def test_outsiders_download_nothing(outsider, as_user, server, tenant):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tenants.runs.client import run_of, step_of
 from tenants.runs.comparison import compare, usual_direction
-from tenants.runs.run_values import RunReading, leaves, value_of, words_of
+from tenants.runs.run_values import RunReading, RunValue, leaves, value_of, words_of
 from tests.tenants.runs.fakes import churn
 
 
@@ -282,11 +282,50 @@ def test_what_was_logged_for_an_artifact_is_a_metric_of_its_step():
     test_set = step_named(churn("steps")["items"], "build_features")["resources"]["outputs"]["test_set"][0][
         "id"
     ]
-    pair = [reading(logged={test_set: {"length": 2, "kind": "a"}}), reading(logged={test_set: {"length": 3}})]
+    pair = [reading(logged={test_set: {"rows": 2, "kind": "a"}}), reading(logged={test_set: {"rows": 3}})]
     made = compare(pair)
-    assert texts(rows(made, "metrics")["build_features", "test_set.length"]) == ["2", "3"]
+    assert texts(rows(made, "metrics")["build_features", "test_set.rows"]) == ["2", "3"]
     assert texts(rows(made, "metadata")["build_features", "test_set.kind"]) == ["a", "not logged"]
     assert made.total == compare([reading(logged={"x": {}})] * 2).total + 2
+
+
+def test_what_zenml_writes_for_an_artifact_is_no_metric():
+    outputs = step_named(churn("steps")["items"], "build_features")["resources"]["outputs"]
+    test_set = outputs["test_set"][0]["id"]
+    sizes = [{test_set: {"storage_size": size, "length": size, "mean": {"age": size}}} for size in (2, 3)]
+    made = compare([reading(logged=one) for one in sizes])
+    own = {("build_features", f"test_set.{name}") for name in ("storage_size", "length", "mean.age")}
+    assert not own & rows(made, "metrics").keys()
+    assert own <= {place for place, row in rows(made, "metadata").items() if row.differs}
+    assert not any(rows(made, "metadata")[place].cells[1].change for place in own)
+    step = compare([reading(logged("train", length=2)), reading(logged("train", length=3))])
+    assert rows(step, "metrics")["train", "length"].cells[1].change == "+1"
+
+
+def test_values_that_are_equal_but_for_the_last_digits_are_neither_better_nor_worse():
+    same = compare([reading(logged("evaluate", auc=0.1 + 0.2)), reading(logged("evaluate", auc=0.3))])
+    row = rows(same, "metrics")["evaluate", "auc"]
+    assert not row.differs and {(one.change, one.share, one.tone, one.best) for one in row.cells} == {
+        ("", "", "", False)
+    }
+    near = compare([reading(logged("evaluate", auc=0.9)), reading(logged("evaluate", auc=0.90001))])
+    cell = rows(near, "metrics")["evaluate", "auc"].cells[1]
+    assert (cell.change, cell.share, cell.tone) == ("+1e−05", "", "ok")
+
+
+def test_what_nobody_recorded_is_not_called_unset():
+    def bare(run, steps, snapshot):
+        run["metadata"]["client_environment"] = {}
+
+    made = compare([reading(), reading(bare)])
+    assert texts(rows(made, "settings")["", "python"])[1] == "not recorded"
+
+
+def test_the_version_of_the_code_is_compared():
+    used = [RunValue(f"v{number}", ("code", number)) for number in (1, 2)]
+    made = compare([replace(reading(), code=code) for code in (*used, None)])
+    row = rows(made, "settings")["", "code version"]
+    assert row.differs and texts(row) == ["v1", "v2", "not recorded"]
 
 
 def test_settings_that_were_set_are_compared():

@@ -271,6 +271,33 @@ def test_chooser_offers_what_the_newest_runs_have(looks, server):
     assert server.calls == ["projects", "runs", "steps_of_runs"]
 
 
+def test_chooser_offers_what_each_pipeline_of_the_list_has(looks, server):
+    """Also when its newest runs failed, or are of another pipeline."""
+    for number in range(3):
+        run = server.run_answers.pop(str(RUN_ID))
+        other = server.add_run(name=f"bare {number}", status="failed")
+        server.run_answers[str(other)]["resources"]["pipeline"]["name"] = "bare"
+        server.step_answers[str(other)]["items"] = []
+        server.run_answers[str(RUN_ID)] = run
+    page = looks("run_columns").content.decode()
+    assert 'value="metric:train.training_auc"' in page
+
+
+def test_a_column_sorts_the_runs_of_a_page(looks, server):
+    """By their numbers, with those that have none last."""
+    key = "metric:train.training_auc"
+    for name, value in (("low", 0.1), ("none", None), ("high", 11)):
+        run = server.add_run(name=name)
+        logged = server.step_answers[str(run)]["items"][3]["metadata"]["run_metadata"]
+        logged.pop("training_auc") if value is None else logged.update(training_auc=value)
+    page = looks("runs", columns=[key]).content.decode()
+    assert re.search(r'href="\?columns=[^"]*&amp;by=-metric[^"]*training_auc"', page)
+    page = looks("runs", columns=[key], by=f"-{key}").content.decode()
+    assert cells(page) == ["11", "0.8492", "0.1", "–"] and 'aria-sort="descending"' in page
+    assert cells(looks("runs", columns=[key], by=key).content.decode()) == ["0.1", "0.8492", "11", "–"]
+    assert len(cells(looks("runs", columns=[key], by="metric:x.<y>").content.decode())) == 4
+
+
 @pytest.mark.parametrize("steps, calls", [(33, 1), (40, 2), (700, columns.OFFERED_PAGES)])
 def test_metrics_of_the_last_of_many_steps_are_offered(server, steps, calls):
     others = [server.add_run(name=f"run {number}") for number in range(2)]
@@ -813,10 +840,27 @@ def test_steps_that_were_taken_over_say_from_which_run(looks, tenant, server, de
     fields = {"continues": first, "continues_from": "train", "taken_over": ["load_customers", "train"]}
     make_template_run(first.template, developer, zenml_run_id=second, state="completed", **fields)
     page = looks("run_detail", second).content.decode()
-    assert page.count("Taken over from #1") == 2  # in the graph, for eyes and for readers of the screen
-    assert "from #1" in page
+    assert page.count("Taken over from re-run 1") == 2  # in the graph, for eyes and for readers of the screen
+    assert "from re-run 1" in page
     assert f'href="{url("run_detail", tenant, RUN_ID)}"' in page
     assert "2 steps taken over" in page
+
+
+def test_a_run_and_what_came_of_it_lead_to_each_other(looks, tenant, server, developer):
+    """And the page says which version of the code it was."""
+    template = make_template(tenant, "nightly", source_run_id=RUN_ID, source_run_name="churn-first")
+    second = server.add_run()
+    rerun = make_template_run(template, developer, zenml_run_id=second, state="failed")
+    third = make_template_run(template, developer, continues=rerun, taken_over=["load_customers"])
+    page = run_page(looks)
+    assert f'href="{url("run_detail", tenant, second)}">nightly re-run 1</a>' in page
+    assert f'href="{third.get_absolute_url()}">nightly re-run 2</a>' in page
+    page = looks("run_detail", second).content.decode()
+    repeats = re.search(r'Repeats <a href="([^"]*)"> ?churn-first', " ".join(page.split()))
+    assert repeats[1] == url("run_detail", tenant, RUN_ID)
+    assert f'Continued as <a href="{third.get_absolute_url()}">re-run 2</a>' in " ".join(page.split())
+    number = template.code.number
+    assert f'href="{template.get_absolute_url()}?code={number}#code-{number}">Code v{number}</a>' in page
 
 
 def test_an_operator_stops_their_own_runs_alone(tenant, server, org, as_user, developer):

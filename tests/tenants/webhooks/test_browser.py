@@ -37,7 +37,7 @@ def test_a_webhook_is_set_up_and_what_it_sent_is_listed(template, member, visits
         )
     for width, scheme in LOOKS:
         page = visits.open(path, member, width, scheme)
-        expect(page.get_by_role("button", name="Send #2 again")).to_be_visible()
+        expect(page.get_by_role("button", name="Send re-run 2 again")).to_be_visible()
         assert problems(page) == [], (width, scheme)
         _picture(page, f"{scheme}-{width}")
 
