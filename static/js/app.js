@@ -255,18 +255,13 @@ on("click", "[data-reveal]", (button) => {
 });
 
 // After a redirect htmx exchanges the body alone: the styles and scripts that the new page names come along.
-const names = (part) => part.getAttribute(part.matches("link") ? "href" : "src");
-function takeOver(html) {
-  const has = new Set([...document.head.querySelectorAll("link, script")].map(names));
-  const parts = new DOMParser().parseFromString(html, "text/html").head.querySelectorAll("link[rel=stylesheet], script[src]");
-  for (const part of [...parts].filter((one) => !has.has(names(one)))) {
-    const made = document.createElement(part.localName); // a script that was parsed would never run
-    for (const { name, value } of part.attributes) made.setAttribute(name, value);
-    document.head.append(made);
-  }
-}
 document.addEventListener("htmx:beforeSwap", ({ detail }) => {
-  if (detail.target === document.body) takeOver(detail.serverResponse);
+  if (detail.target !== document.body) return;
+  const { head } = new DOMParser().parseFromString(detail.serverResponse, "text/html");
+  for (const { outerHTML } of head.querySelectorAll("link[rel=stylesheet], script[src]")) {
+    if (document.head.innerHTML.includes(outerHTML)) continue;
+    document.head.append(document.createRange().createContextualFragment(outerHTML)); // its scripts run
+  }
 });
 
 // What the server says below a field is also said by the field

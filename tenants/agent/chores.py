@@ -18,7 +18,6 @@ from tenants.agent.disk_sweeper import measure_due, sweep_code, sweep_runs
 from tenants.agent.grant_endings import announce_endings, end_expired_grants
 from tenants.credentials.models import AccessToken, ApiKey
 from tenants.hosting.backends import backend_for
-from tenants.hosting.local import box
 from tenants.models import Tenant, TenantAccount
 
 from .key_cuts import KeyCuts
@@ -111,7 +110,7 @@ def plan() -> Plan:
 
 def slow_plan() -> Plan:
     """Jobs that can take many seconds and that no one waits for, in a thread of their own."""
-    return [(20, measure_due), (20, box.end_lost), (600, sweep_runs), (3600, sweep_code)]
+    return [(20, measure_due), (600, sweep_runs), (3600, sweep_code)]
 
 
 def run_slow(stop: threading.Event) -> None:

@@ -197,7 +197,8 @@ class Hosting(Protocol):
         """True when nothing of it is left for retire()."""
 
     def end_orphans(self, known: Collection[UUID]) -> list[str]:
-        """Stop servers of tenants other than these. Returns their names. Raises SupervisorGone."""
+        """Stop servers of tenants other than these, and what lost whoever looked after it. Returns the servers' names.
+        Raises SupervisorGone."""
 
     def state(self, tenant: Tenant) -> ServerState:
         """How its server is. Where others start it: what the last look tells, see ElsewhereHosting.

@@ -10,6 +10,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 
 from tenants.hosting.base import SERVER_STEPS, ServerState, ServerStatus, Tell
+from tenants.hosting.local import box
 from tenants.hosting.local.account_switch import switch_off
 from tenants.hosting.local.backend import LocalBackend
 from tenants.hosting.local.configured import machine
@@ -84,6 +85,7 @@ class LocalHosting:
         return tenant.port is None
 
     def end_orphans(self, known: Collection[UUID]) -> list[str]:
+        box.end_lost()
         names = {f"tenant-{pk}" for pk in known}
         supervisor = self.machine.supervisor
         orphans = [name for name in supervisor.names() if name.startswith("tenant-") and name not in names]
