@@ -246,7 +246,7 @@ MATRIX = {
     "tenants:run_output": reads(SEES_TENANT),
     "tenants:step_log": reads(READS_SERVER),
     "tenants:artifact_frame": reads(READS_SERVER),
-    "tenants:artifact_download": reads(READS_SERVER),
+    "tenants:artifact_download": reads(SEES_TENANT),  # with the reason, where it cannot be had
     "tenants:run_kept": reads(READS_SERVER),
     "enrollment:detail": reads(SEES_TENANT),
     "enrollment:correct": does(ORG_ADMIN_CONNECTS),
