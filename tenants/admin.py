@@ -153,9 +153,9 @@ class TenantAccountAdmin(ReadOnlyAdmin):
 
 @admin.register(SavedRunView)
 class SavedRunViewAdmin(ReadOnlyAdmin):
-    list_display = ["name", "user", "tenant"]
+    list_display = ["name", "user", "tenant", "organization"]
     list_filter = ["tenant__organization"]
-    list_select_related = ["user", "tenant"]
+    list_select_related = ["user", "tenant", "organization"]
     search_fields = ["name", "user__email", "tenant__name"]
 
 

@@ -31,8 +31,14 @@ from tenants.runs.reading import (
     page_with_earlier_results,
     rows_of,
 )
-from tenants.runs.run_context import artifacts_context, found_step, steps_context, with_frame
-from tenants.runs.saved_views import views_of
+from tenants.runs.run_context import (
+    artifacts_context,
+    found_step,
+    people_offered,
+    steps_context,
+    with_frame,
+)
+from tenants.runs.saved_views import list_of_tenant, views_of
 from tenants.runs.seen import list_seen, seen_of
 from tenants.runs.shared_looks import SharedClient, circle_of
 from tenants.runs.step_logs import LogChoice
@@ -41,7 +47,6 @@ from zenpro_site.common.htmx import has_seen, render_partial, render_watched, wa
 VIEWS = ("graph", "configuration", "metrics", "artifacts")
 MAX_PAGE = 100_000
 BACK_LENGTH = 4000  # of the query of a list
-PEOPLE = 200  # in the filter; anyone else can be named in the address
 
 
 @require_safe
@@ -69,7 +74,8 @@ def runs(request):
         "ignored": chosen.ignored + ([] if understood else ["columns"]),
         "cleared": tidy(request.GET, *FILTERS, "page"),
         "here": tidy(request.GET),
-        "views": views_of(request),
+        "views": views_of(request, saved := list_of_tenant(request)),
+        "views_url": saved.views_url,
         "is_fragment": wants(request, "runs"),
         "heads": sort_heads(request.GET, chosen.order),
         "live": any(run.in_progress for run in shown),
@@ -108,6 +114,7 @@ def run_columns(request):
         "ticked": ticked,
         "most": columns.MOST,
         "kept": kept,
+        "list_url": reverse("tenants:runs", args=[request.org.slug, request.tenant.slug]),
     }
     return render_partial(request, "runs/columns.html#modal", context)
 
@@ -120,7 +127,7 @@ def run_tags(request, run):
     if form.is_bound and form.is_valid():
         trouble = _change_tags(request, run, form)
         if trouble is None:
-            return redirect(_back(request))
+            return redirect(_list_url(request, request.POST.get("back", "")))
         form.add_error(None, f"{trouble.title}. {trouble.text}")
     answer, trouble = ask_or_404(request, lambda client: client.run(run))
     had = form.had if form.is_bound else answer.tags if answer else ()
@@ -135,6 +142,7 @@ def run_tags(request, run):
         "had": had,
     }
     context["back"] = request.POST.get("back", request.GET.urlencode())
+    context["list_url"] = _list_url(request, context["back"])
     return render_partial(request, "runs/tags.html#modal", context, status=422 if form.is_bound else 200)
 
 
@@ -156,23 +164,23 @@ def _change_tags(request, run, form: TagsForm):
     return trouble
 
 
-def _back(request) -> str:
-    """The list with the filters it had."""
+def _list_url(request, back: str) -> str:
+    """The list with the filters it had, its query `back`: of the tenant, or of all tenants."""
+    query = QueryDict(back[:BACK_LENGTH], mutable=True)
     address = reverse("tenants:runs", args=[request.org.slug, request.tenant.slug])
-    return f"{address}?{QueryDict(request.POST.get('back', '')[:BACK_LENGTH]).urlencode()}".rstrip("?")
+    if query.pop("everywhere", None):
+        address = reverse("orgs:runs", args=[request.org.slug])
+    return f"{address}?{query.urlencode()}".rstrip("?")
 
 
 def _filter(request) -> RunFilterForm:
     """With the people and templates that whoever looks may see anyway."""
-    people, templates = (), ()
-    if Permission.MEMBER_VIEW in request.org_permissions:
-        members = request.org.memberships.select_related("user").order_by("user__name", "user__email")
-        people = [(one.user.username, str(one.user)) for one in members[:PEOPLE] if one.user != request.user]
+    templates = ()
     if TenantPermission.TEMPLATE_VIEW in request.tenant_permissions:
         templates = [
             (str(pk), name) for pk, name in request.tenant.templates.listed().values_list("pk", "name")
         ]
-    return RunFilterForm(request.GET, people=people, templates=templates)
+    return RunFilterForm(request.GET, people=people_offered(request), templates=templates)
 
 
 def _page(request) -> int:

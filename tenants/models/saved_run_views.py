@@ -1,22 +1,31 @@
-"""Filters of a tenant's list of runs that people keep for themselves."""
+"""Filters of a list of runs that people keep for themselves."""
 
 import uuid
 
 from django.conf import settings
 from django.db import models
 
+from orgs.models import Organization
 from zenpro_site.common.names import PlainNames
 
 from .tenant import Tenant
 
 
 class SavedRunView(PlainNames, models.Model):
-    """A person's own name for filters, sorting and columns of a list of runs. Nobody else sees it."""
+    """A person's own name for filters, sorting and columns of a list of runs. Nobody else sees it.
 
-    MOST = 20  # of one person in one tenant
+    The list is that of a tenant, or that of all tenants of an organization.
+    """
+
+    MOST = 20  # of one person for one list
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="saved_run_views")
+    tenant = models.ForeignKey(
+        Tenant, null=True, blank=True, on_delete=models.CASCADE, related_name="saved_run_views"
+    )
+    organization = models.ForeignKey(
+        Organization, null=True, blank=True, on_delete=models.CASCADE, related_name="+"
+    )
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="saved_run_views"
     )
@@ -26,7 +35,13 @@ class SavedRunView(PlainNames, models.Model):
     class Meta:
         ordering = ["name"]
         constraints = [
-            models.UniqueConstraint(fields=["tenant", "user", "name"], name="saved_run_view_name_once")
+            models.UniqueConstraint(fields=["tenant", "user", "name"], name="saved_run_view_name_once"),
+            models.UniqueConstraint(
+                fields=["organization", "user", "name"], name="saved_run_view_of_all_name_once"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(tenant=None) ^ models.Q(organization=None), name="saved_run_view_of_one"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -164,7 +164,11 @@ def ordered(
     rows: Iterable[Any], values: Mapping[UUID, list[ColumnValue]], sort: str
 ) -> list[tuple[Any, list]]:
     """[(row, its values)], sorted by the column that an address names, those without a value last; else as they were."""
-    pairs = [(row, values.get(row.run.id, ())) for row in rows]
+    return in_order([(row, values.get(row.run.id, ())) for row in rows], sort)
+
+
+def in_order(pairs: list[tuple[Any, list]], sort: str) -> list[tuple[Any, list]]:
+    """The same of rows with their values."""
     falls, key = sort.startswith("-"), sort.removeprefix("-")
     at = next((at for at, one in enumerate(pairs[0][1] if pairs else ()) if one.column.key == key), None)
     if at is None:

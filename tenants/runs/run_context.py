@@ -9,6 +9,7 @@ from csp.decorators import csp_update
 from django.http import QueryDict
 from django.urls import reverse
 
+from orgs.permissions import Permission
 from tenants.runs.artifact_places import is_away, why_away
 from tenants.runs.client import Run
 from tenants.runs.log_files import stores_here
@@ -18,8 +19,17 @@ from tenants.runs.run_graph import MOST_OPENED, shown
 from tenants.runs.step_logs import LogChoice
 
 GLANCE = 12  # steps
+PEOPLE = 200  # in a filter; anyone else can be named in the address
 FIND_LENGTH = 200
 KEPT = ("graph", "open", "wrap", "level")  # of the address of a run, when another step is chosen
+
+
+def people_offered(request) -> list[tuple[str, str]]:
+    """(username, name) of the people that the filter of a list of runs offers to who may see them. One query."""
+    if Permission.MEMBER_VIEW not in request.org_permissions:
+        return []
+    members = request.org.memberships.select_related("user").order_by("user__name", "user__email")
+    return [(one.user.username, str(one.user)) for one in members[:PEOPLE] if one.user != request.user]
 
 
 def steps_context(asked: QueryDict, page: RunPage) -> dict[str, Any]:

@@ -1,6 +1,7 @@
-"""Saved views of a tenant's list of runs: a person's own, seen by no one else."""
+"""Saved views of a list of runs, of a tenant or of all tenants: a person's own, seen by no one else."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from django.contrib import messages
 from django.http import QueryDict
@@ -19,6 +20,28 @@ QUERY_LENGTH = SavedRunView._meta.get_field("query").max_length
 
 
 @dataclass(frozen=True)
+class ViewedList:
+    """A list of runs that views are of: what their rows have, and its addresses."""
+
+    of: dict[str, Any]
+    list_url: str
+    views_url: str
+
+
+def list_of_tenant(request) -> ViewedList:
+    where = [request.org.slug, request.tenant.slug]
+    urls = reverse("tenants:runs", args=where), reverse("tenants:saved_views", args=where)
+    return ViewedList({"tenant": request.tenant}, *urls)
+
+
+def list_of_all(request) -> ViewedList:
+    """Of all tenants of an organization."""
+    where = [request.org.slug]
+    urls = reverse("orgs:runs", args=where), reverse("orgs:saved_views", args=where)
+    return ViewedList({"tenant": None, "organization": request.org}, *urls)
+
+
+@dataclass(frozen=True)
 class ViewTab:
     """A view above the list; `here` is the one that is shown."""
 
@@ -27,30 +50,37 @@ class ViewTab:
     here: bool
 
 
-def views_of(request) -> list[ViewTab]:
+def views_of(request, runs: ViewedList) -> list[ViewTab]:
     """All runs, and the person's own views. One query."""
-    here, own = kept(request.GET), _own(request)
+    here, own = kept(request.GET), _own(request, runs)
     pairs = [("All runs", ""), *own.values_list("name", "query")]
     return [ViewTab(name, f"?{query}", query == here) for name, query in pairs]
 
 
-def _own(request):
-    return request.tenant.saved_run_views.filter(user=request.user)
+def _own(request, runs: ViewedList):
+    return request.user.saved_run_views.filter(**runs.of)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @tenant_view(TenantPermission.VIEW)
 def manage(request):
     """Save the filters of the address under a name; rename and delete what was saved."""
+    return managed(request, list_of_tenant(request))
+
+
+def managed(request, runs: ViewedList):
+    """The same of any list."""
     data = request.POST if request.method == "POST" else None
     form = SavedViewForm(data, auto_id="view-%s")
     change = CHANGES.get(request.POST.get("do", ""), _save)
-    if form.is_bound and (change is _delete or form.is_valid()) and change(request, form):
-        return redirect(_address(request))
+    if form.is_bound and (change is _delete or form.is_valid()) and change(request, runs, form):
+        return redirect(f"{runs.list_url}?{kept(_query(request))}".rstrip("?"))
     context = {
-        "tenant": request.tenant,
+        "tenant": runs.of["tenant"],
+        "list_url": runs.list_url,
+        "views_url": runs.views_url,
         "form": form,
-        "own": _own(request),
+        "own": _own(request, runs),
         "most": SavedRunView.MOST,
         "query": kept(_query(request)),
     }
@@ -65,37 +95,30 @@ def _query(request) -> QueryDict:
     )
 
 
-def _address(request) -> str:
-    address = reverse("tenants:runs", args=[request.org.slug, request.tenant.slug])
-    return f"{address}?{kept(_query(request))}".rstrip("?")
-
-
-def _save(request, form) -> bool:
+def _save(request, runs: ViewedList, form) -> bool:
     """Under a name that is taken it replaces what was saved under it."""
-    name, query = form.cleaned_data["name"], kept(_query(request))
+    name, query, own = form.cleaned_data["name"], kept(_query(request)), _own(request, runs)
     if len(query) > QUERY_LENGTH:
         form.add_error(None, "These filters are too long to be saved.")
-    elif _own(request).exclude(name=name).count() >= SavedRunView.MOST:
+    elif own.exclude(name=name).count() >= SavedRunView.MOST:
         form.add_error(None, f"You can keep {SavedRunView.MOST} views here. Delete one first.")
     else:
-        _own(request).update_or_create(
-            name=name, defaults={"query": query, "tenant": request.tenant, "user": request.user}
-        )
+        own.update_or_create(name=name, defaults={"query": query, "user": request.user, **runs.of})
         messages.success(request, f"Saved the view {name}.")
     return form.is_valid()
 
 
-def _rename(request, form) -> bool:
-    name = form.cleaned_data["name"]
-    if _own(request).filter(name=name).exclude(pk=_chosen(request)).exists():
+def _rename(request, runs: ViewedList, form) -> bool:
+    name, own = form.cleaned_data["name"], _own(request, runs)
+    if own.filter(name=name).exclude(pk=_chosen(request)).exists():
         form.add_error("name", "You already have a view of that name.")
         return False
-    _own(request).filter(pk=_chosen(request)).update(name=name)
+    own.filter(pk=_chosen(request)).update(name=name)
     return True
 
 
-def _delete(request, form) -> bool:
-    _own(request).filter(pk=_chosen(request)).delete()
+def _delete(request, runs: ViewedList, form) -> bool:
+    _own(request, runs).filter(pk=_chosen(request)).delete()
     return True
 
 

@@ -43,6 +43,7 @@ CLIENT_QUESTIONS = ("workspaces", "workspace", "tenants", "tenant", "organizatio
 # URLs that take a POST and change nothing people need to know of later, each with its reason.
 WITHOUT_ROW = {
     "tenants:saved_views": "a person's own way to look at a list",
+    "orgs:saved_views": "a person's own way to look at a list",
     "run_templates:run_notice": "which mails a person wants for themselves",
     "run_templates:template_notice": "which mails a person wants for themselves",
     "run_templates:tenant_notice": "which mails a person wants for themselves",

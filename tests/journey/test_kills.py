@@ -26,12 +26,12 @@ QUEUE = (
 # One process does all of it: the way of a run is shorter than the start of another process on a busy machine.
 KILL = """
 import os, signal, time
+from uuid import UUID
 from django.conf import settings
+from tenants.run_templates.engine import runner
 from tenants.run_templates.models import TemplateRun
 from tenants.hosting.local.supervisor import Supervisor
-from tenants.runs.connection import connect
 programs = Supervisor(settings.ZENPRO_DATA)
-client = connect(t.created_by, t.tenant)
 found, deadline = {{"state": ""}}, time.monotonic() + 600
 while {until} and found["state"] not in TemplateRun.ENDED and time.monotonic() < deadline:
     time.sleep(0.05)
@@ -43,11 +43,9 @@ for name in {victims!r}:
 answer = found | victims | {{"pk": answer}}
 """
 RUNS = "not (found['state'] == 'running' and found['pid'])"
-# A request that was carried out and not answered can't be repeated: ZenML says then that the step is there already.
-TRAINS = (
-    "not (found.get('zenml_run_id') and any(step.name == 'train' and step.status == 'running'"
-    " for step in client.steps(found['zenml_run_id'])))"
-)
+# A request that was carried out and not answered can't be repeated: ZenML says then that the step, or its log, is there
+# already. What the step prints it prints after all of them.
+TRAINS = "not any('Training ' in line or 'round ' in line for line in runner.chosen().output(UUID(answer)))"
 
 
 def queued_and_killed(installed, *victims: str, until: str = RUNS) -> dict:

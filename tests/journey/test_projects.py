@@ -10,7 +10,7 @@ All of them share one server, one environment and these runs. The checks of reru
    tests/tenants/agent/test_run_loop_zenml.py::test_the_same_again_comes_from_the_cache_and_without_it_when_it_is_off
 5. a killed runner, a cancelled run, a missing package: the same file, `..._killed_runner_ends_...`, `..._cancelled_...`,
    `..._broken_package_...`; also tests/journey/test_kills.py
-6. the tenant's server killed: tests/journey/test_kills.py, though not in the middle of a run
+6. the tenant's server killed in the middle of a run: tests/journey/test_kills.py
 7. a line that changed in the code: tests/tenants/run_templates/test_layout.py, with what 0.98 recorded
 8. two at once, under names of their own: `test_runs_that_began_together_have_names_of_their_own`
 9. the tenant itself refuses a viewer: `test_the_tenant_refuses_a_viewer`

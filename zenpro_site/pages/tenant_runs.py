@@ -1,67 +1,144 @@
 """Runs of all tenants that a person can see, asked of their servers at the same time."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from django.db import connection
 
 from tenants.hosting.base import TenantNotFound
 from tenants.models import Tenant
-from tenants.runs.client import TenantClient
-from tenants.runs.reading import RunRow, Trouble, ask, list_runs, rows_of, told
+from tenants.run_templates.document.hidden import with_masks
+from tenants.runs import columns
+from tenants.runs.client import Run, TenantClient
+from tenants.runs.columns import ColumnValue, RunColumn
+from tenants.runs.reading import RunList, RunRow, Trouble, ask, list_runs, rows_of, told
 
-LIMIT = 3.0  # seconds that the page waits for all of them together
+LIMIT = 3.0  # seconds that the page waits for all of them together, and as many again for chosen columns
 ASKED = 12  # tenants
 AT_ONCE = 6
-OF_EACH = 10  # runs
+OF_EACH = 10  # runs, where no one turns pages
 SHOWN = 20
+LAST_PAGE = 5  # each tenant is asked for the runs of all pages up to this one, and answers 100 at most
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
+ORDERS: dict[str, Callable[[Run], Any]] = {
+    "name": lambda run: run.name,
+    "status": lambda run: run.status,
+    "started": lambda run: run.start or LONG_AGO,
+    "": lambda run: run.created or LONG_AGO,
+    "running": lambda run: (run.in_progress, run.created or LONG_AGO),
+}
 
 
 @dataclass(frozen=True)
 class TenantRun:
-    """A run and where it is."""
+    """A run and where it is. Two tenants may call runs by the same id, whatever they mean by that."""
 
     tenant: Tenant
     row: RunRow
+    values: tuple[ColumnValue, ...] = ()  # of the chosen columns
+
+    @property
+    def run(self) -> Run:
+        return self.row.run
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a page shows: `filters` as RunFilterForm.wire has them, `order` a key of ORDERS with or without a minus."""
+
+    filters: Mapping[str, Any]
+    columns: list[RunColumn] = field(default_factory=list)
+    order: str = "-"
+    page: int = 1
+    size: int = OF_EACH  # runs of each tenant that are asked for
+
+    @property
+    def shown(self) -> slice:
+        return slice((self.page - 1) * SHOWN, self.page * SHOWN)
 
 
 @dataclass(frozen=True)
 class LatestRuns:
-    """Newest runs of several tenants, and a sentence for each that gave none."""
+    """Runs of several tenants, and a sentence for each that gave none."""
 
     runs: list[TenantRun] = field(default_factory=list)
     silent: list[tuple[Tenant, str]] = field(default_factory=list)
     unasked: int = 0
+    more: bool = False  # there are others after these
 
     @property
     def live(self) -> bool:
-        return any(one.row.run.in_progress for one in self.runs)
+        return any(one.run.in_progress for one in self.runs)
 
 
-def latest(user, tenants: Iterable[Tenant], filters: dict) -> LatestRuns:
-    """Two calls to each tenant that runs, all at the same time; who has not answered after LIMIT is told and left.
+Asked = list[tuple[Tenant, TenantClient | None, Trouble | None]]
+Answers = list[tuple[Tenant, tuple[Any, Trouble | None]]]
+
+
+def latest(user, tenants: Iterable[Tenant], wanted: Wanted) -> LatestRuns:
+    """Two calls to each tenant that runs and one or more for columns, all at the same time; who has not answered after
+    LIMIT is told and left.
 
     What is not finished then goes on by itself until its own timeout, and nobody waits for it.
     """
     tenants = list(tenants)
-    asked, unasked = tenants[:ASKED], max(len(tenants) - ASKED, 0)
-    answers = _at_the_same_time([(tenant, *_client(user, tenant)) for tenant in asked], filters)
-    runs = [(tenant, run) for tenant, (found, _) in answers if found for run in found.page.items]
-    silent = [
+    asked = [(tenant, *_client(user, tenant)) for tenant in tenants[:ASKED]]
+    answers = _at_the_same_time(asked, partial(_list, wanted))
+    pairs = [(tenant, run) for tenant, (found, _) in answers if found for run in found.page.items]
+    falls, order = wanted.order.startswith("-"), wanted.order.removeprefix("-")
+    pairs.sort(key=lambda pair: ORDERS[order](pair[1]), reverse=falls)
+    shown, unread = _with_values(asked, _rows(pairs[wanted.shown]), wanted.columns)
+    total = sum(found.page.total for _, (found, _) in answers if found)
+    more = wanted.page < LAST_PAGE and wanted.shown.stop < total
+    return LatestRuns(shown, [*_silent(answers), *unread], max(len(tenants) - ASKED, 0), more)
+
+
+def _list(wanted: Wanted, tenant: Tenant, client: TenantClient) -> RunList:
+    return list_runs(client, tenant, size=wanted.size, **wanted.filters)
+
+
+def _rows(pairs: list[tuple[Tenant, Run]]) -> list[TenantRun]:
+    rows = rows_of(pairs[0][0], [run for _, run in pairs]) if pairs else []
+    return [TenantRun(tenant, row) for (tenant, _), row in zip(pairs, rows, strict=True)]
+
+
+def _silent(answers: Answers) -> list[tuple[Tenant, str]]:
+    return [
         (tenant, _sentence(tenant, trouble))
         for tenant, (_, trouble) in answers
         if trouble and trouble.kind != "state"
     ]
-    runs.sort(key=lambda pair: (pair[1].in_progress, pair[1].created or LONG_AGO), reverse=True)
-    shown = runs[:SHOWN]
-    rows = rows_of(asked[0], [run for _, run in shown]) if shown else []
-    return LatestRuns(
-        [TenantRun(pair[0], row) for pair, row in zip(shown, rows, strict=True)], silent, unasked
+
+
+def _with_values(asked: Asked, shown: list[TenantRun], chosen: list[RunColumn]):
+    """(the runs with values of the chosen columns, a sentence for each tenant that gave none)"""
+    if not chosen:
+        return shown, []
+    runs = {tenant.pk: [one.run for one in shown if one.tenant == tenant] for tenant, _, _ in asked}
+    answers = _at_the_same_time(
+        [one for one in asked if runs[one[0].pk]],
+        lambda tenant, client: columns.values(client, runs[tenant.pk], chosen, with_masks()),
     )
+    found = {tenant.pk: answer[0] for tenant, (answer, _) in answers if answer}
+    silent = [tenant for tenant, (answer, _) in answers if not answer or answer[1]]
+    unread = [(tenant, f"{tenant.name}: the chosen columns couldn't be read") for tenant in silent]
+    empty = [ColumnValue(column) for column in chosen]
+    return [
+        replace(one, values=tuple(found.get(one.tenant.pk, {}).get(one.run.id, empty))) for one in shown
+    ], unread
+
+
+def offered_columns(user, tenants: Iterable[Tenant], wanted: Wanted) -> list[RunColumn]:
+    """Metrics and parameters of some of the runs that the list shows, of all tenants that answer."""
+    asked = [(tenant, *_client(user, tenant)) for tenant in list(tenants)[:ASKED]]
+    answers = _at_the_same_time(
+        asked, lambda tenant, client: columns.offered(client, _list(wanted, tenant, client).page.items)
+    )
+    return sorted({column for _, (found, _) in answers for column in found or ()})[: columns.OFFERED]
 
 
 def _sentence(tenant: Tenant, trouble: Trouble) -> str:
@@ -73,9 +150,9 @@ def _client(user, tenant: Tenant) -> tuple[TenantClient | None, Trouble | None]:
     return ask(user, tenant, lambda client: client)
 
 
-def _at_the_same_time(asked: list[tuple], filters: dict) -> list[tuple[Tenant, tuple[Any, Trouble | None]]]:
+def _at_the_same_time(asked: Asked, job: Callable[[Tenant, TenantClient], Any]) -> Answers:
     pool = ThreadPoolExecutor(max_workers=AT_ONCE, thread_name_prefix="runs")
-    futures = {tenant: pool.submit(_ask, tenant, client, filters) for tenant, client, _ in asked if client}
+    futures = {tenant: pool.submit(_ask, tenant, client, job) for tenant, client, _ in asked if client}
     wait(futures.values(), timeout=LIMIT)
     pool.shutdown(wait=False, cancel_futures=True)
     return [
@@ -89,10 +166,10 @@ def _answer(tenant: Tenant, future: Future) -> tuple[Any, Trouble | None]:
     return future.result()
 
 
-def _ask(tenant: Tenant, client: TenantClient, filters: dict) -> tuple[Any, Trouble | None]:
+def _ask(tenant: Tenant, client: TenantClient, job: Callable) -> tuple[Any, Trouble | None]:
     """In a thread of its own. A login may write a token: the thread's connection to our database ends with it."""
     try:
-        return told(tenant, lambda: list_runs(client, tenant, size=OF_EACH, **filters))
+        return told(tenant, lambda: job(tenant, client))
     except TenantNotFound as error:
         return None, Trouble("refused", f"{tenant.name} could not answer", error.reason)
     finally:

@@ -563,7 +563,7 @@ def test_a_re_run_is_compared_with_the_run_its_template_was_made_from(template, 
     assert groups["steps"]["", "whole run"].cells[1].value.status == "completed"
     assert made.warnings == ()
     assert previous(client, done.zenml_run_id) is not None
-    assert groups["metrics"]["load_customers", "customers.length"].cells[0].text == "1200"  # of the artifact
+    assert groups["metadata"]["load_customers", "customers.length"].cells[0].text == "1200"  # of the artifact
     assert {run.pipeline for run in read.others} == {"churn"}
 
 

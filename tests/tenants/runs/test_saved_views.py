@@ -88,3 +88,17 @@ def test_view_is_renamed_and_deleted(send, ada, tenant):
     assert set(views(ada)) == {"Broken", "Taken"}
     send(do="delete", view=view.pk)
     assert set(views(ada)) == {"Taken"}
+
+
+def test_the_list_of_all_tenants_has_views_of_its_own(send, ada, as_user, org, tenant, server):
+    saved(tenant, ada, "Failed")
+    views_url = reverse("orgs:saved_views", args=[org.slug])
+    answer = as_user(ada).post(views_url, {"do": "save", "name": "Failed", "query": "status=failed&page=2"})
+    assert answer.url == reverse("orgs:runs", args=[org.slug]) + "?status=failed"
+    assert SavedRunView.objects.get(tenant=None).organization == org
+    page = as_user(ada).get(views_url).content.decode()
+    assert page.count('aria-label="Rename Failed"') == 1
+    both = SavedRunView.objects.filter(name="Failed").values_list("pk", flat=True)
+    for view in both:
+        as_user(ada).post(views_url, {"do": "delete", "view": view})
+    assert [view.tenant for view in SavedRunView.objects.all()] == [tenant]
