@@ -20,11 +20,9 @@ class SavedRunView(PlainNames, models.Model):
     MOST = 20  # of one person for one list
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="+")
     tenant = models.ForeignKey(
         Tenant, null=True, blank=True, on_delete=models.CASCADE, related_name="saved_run_views"
-    )
-    organization = models.ForeignKey(
-        Organization, null=True, blank=True, on_delete=models.CASCADE, related_name="+"
     )
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="saved_run_views"
@@ -37,10 +35,9 @@ class SavedRunView(PlainNames, models.Model):
         constraints = [
             models.UniqueConstraint(fields=["tenant", "user", "name"], name="saved_run_view_name_once"),
             models.UniqueConstraint(
-                fields=["organization", "user", "name"], name="saved_run_view_of_all_name_once"
-            ),
-            models.CheckConstraint(
-                condition=models.Q(tenant=None) ^ models.Q(organization=None), name="saved_run_view_of_one"
+                fields=["organization", "user", "name"],
+                condition=models.Q(tenant=None),
+                name="saved_run_view_of_all_name_once",
             ),
         ]
 

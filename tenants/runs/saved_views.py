@@ -31,7 +31,7 @@ class ViewedList:
 def list_of_tenant(request) -> ViewedList:
     where = [request.org.slug, request.tenant.slug]
     urls = reverse("tenants:runs", args=where), reverse("tenants:saved_views", args=where)
-    return ViewedList({"tenant": request.tenant}, *urls)
+    return ViewedList({"tenant": request.tenant, "organization": request.org}, *urls)
 
 
 def list_of_all(request) -> ViewedList:

@@ -10,7 +10,6 @@ from orgs.access.gate import org_view
 from orgs.permissions import Permission
 from tenants.access.people import visible_tenants
 from tenants.models import Tenant
-from tenants.models.tenant_permissions import TenantPermission
 from tenants.runs import columns
 from tenants.runs.forms import FILTERS, RunFilterForm, sort_heads, tidy
 from tenants.runs.run_context import people_offered
@@ -18,7 +17,7 @@ from tenants.runs.saved_views import list_of_all, managed, views_of
 from tenants.runs.seen import digest, tick
 from zenpro_site.common.htmx import render_partial, render_watched, wants
 
-from .tenant_runs import LAST_PAGE, SHOWN, Wanted, latest, offered_columns
+from .tenant_runs import LAST_PAGE, SHOWN, Wanted, changeable, latest, offered_columns
 
 ONE_TENANT = "Only runs of one tenant can be compared. Select runs of the same tenant."
 
@@ -50,7 +49,7 @@ def runs(request):
         "views": views_of(request, saved := list_of_all(request)),
         "views_url": saved.views_url,
         "page": page,
-        "changeable": set() if on_home else _changeable(request),
+        "changeable": set() if on_home else changeable(request.user),
         "on_home": on_home,
         "is_fragment": wants(request, "latest"),
     }
@@ -73,11 +72,6 @@ def _wanted(request, chosen: RunFilterForm, columns_, page: int, on_home: bool) 
 def _page(request) -> int:
     text = request.GET.get("page", "1")
     return min(max(int(text), 1), LAST_PAGE) if text.isdecimal() and len(text) < 4 else 1
-
-
-def _changeable(request) -> set:
-    """Ids of the tenants in which they may change tags of runs."""
-    return {tenant.pk for tenant in Tenant.objects.with_right(request.user, TenantPermission.TEMPLATE_RUN)}
 
 
 def _is_home(request) -> bool:

@@ -6,11 +6,13 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 from django.db import connection
 
 from tenants.hosting.base import TenantNotFound
 from tenants.models import Tenant
+from tenants.models.tenant_permissions import TenantPermission
 from tenants.run_templates.document.hidden import with_masks
 from tenants.runs import columns
 from tenants.runs.client import Run, TenantClient
@@ -130,6 +132,11 @@ def _with_values(asked: Asked, shown: list[TenantRun], chosen: list[RunColumn]):
     return [
         replace(one, values=tuple(found.get(one.tenant.pk, {}).get(one.run.id, empty))) for one in shown
     ], unread
+
+
+def changeable(user) -> set[UUID]:
+    """Ids of the tenants in which a person may change tags of runs. One query."""
+    return {*Tenant.objects.with_right(user, TenantPermission.TEMPLATE_RUN).values_list("pk", flat=True)}
 
 
 def offered_columns(user, tenants: Iterable[Tenant], wanted: Wanted) -> list[RunColumn]:

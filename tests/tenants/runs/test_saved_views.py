@@ -34,7 +34,8 @@ def views(user):
 
 
 def saved(tenant, user, name="Failed", query="status=failed"):
-    return SavedRunView.objects.create(tenant=tenant, user=user, name=name, query=query)
+    facts = {"tenant": tenant, "organization": tenant.organization, "user": user}
+    return SavedRunView.objects.create(**facts, name=name, query=query)
 
 
 @pytest.mark.parametrize("name", ["", " ", "n" * 61, "a\u202eb"])
