@@ -145,7 +145,8 @@ def offered_columns(user, tenants: Iterable[Tenant], wanted: Wanted) -> list[Run
     answers = _at_the_same_time(
         asked, lambda tenant, client: columns.offered(client, _list(wanted, tenant, client).page.items)
     )
-    return sorted({column for _, (found, _) in answers for column in found or ()})[: columns.OFFERED]
+    share = columns.OFFERED // max(len(answers), 1)  # so that no tenant crowds out what others have
+    return sorted({column for _, (found, _) in answers for column in (found or [])[:share]})
 
 
 def _sentence(tenant: Tenant, trouble: Trouble) -> str:
