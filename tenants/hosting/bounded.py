@@ -47,6 +47,7 @@ WAITING, PATIENCE = 4, 0.25  # how many wait for a place, and for how many secon
 FREE = 0.005  # seconds of processor time that every call may take; one with 100 kB takes as much
 SHARE = 0.02  # of a processor: what dearer calls to one server may take in the long run ...
 CREDIT = 1.0  # ... and seconds of it in a row
+WASTE = 5  # times what an answer costs that no one can use: honest servers send none
 
 TOO_LARGE = f"The server's answer is larger than {ANSWER_LIMIT // 1024**2} MB."
 TOO_DEEP = "The server's answer is nested too deeply."
@@ -324,6 +325,7 @@ class Call:
     def __init__(self, places: CallPlaces, server: str):
         self.places, self.server = places, server
         self.free, self.since = FREE, time.thread_time()
+        self.times = 1
 
     def charge(self) -> None:
         """For what this thread has done since the last time."""
@@ -331,7 +333,18 @@ class Call:
         cost, self.since = now - self.since, now
         self.free, cost = max(self.free - cost, 0.0), max(cost - self.free, 0.0)
         if cost:
-            self.places.charge(self.server, cost)
+            self.places.charge(self.server, cost * self.times)
+
+    @contextmanager
+    def charged(self) -> Iterator[None]:
+        """For what is done within; more when it ends with an answer that is too large or that cannot be read."""
+        try:
+            yield
+        except (TooMuch, TenantRefused):
+            self.times = WASTE
+            raise
+        finally:
+            self.charge()
 
     def json(self, answer: httpx.Response) -> Any:
         """See json_of. Large answers are read one at a time; raises TenantBusy when those before cost too much."""
@@ -339,10 +352,8 @@ class Call:
             return json_of(answer)
         with self.places.reading:
             self.places.check(self.server)
-            try:
+            with self.charged():
                 return json_of(answer)
-            finally:
-                self.charge()
 
 
 class CallPlaces:
@@ -375,9 +386,9 @@ class CallPlaces:
             self.taken[server] += 1
         call = Call(self, server)
         try:
-            yield call
+            with call.charged():
+                yield call
         finally:
-            call.charge()
             with self._changed:
                 _less(self.taken, server)
                 self._changed.notify_all()

@@ -15,6 +15,7 @@ from tenants.run_templates.engine.excerpts import ExcerptLine, excerpt
 from tenants.runs.dialects import refusal_to_run_again
 from tenants.runs.reading import RunPage
 from tenants.runs.step_failures import Reason, reason_in
+from zenpro_site.common.prepared import Given, Prepared
 
 from .access import NOT_READY, is_runner, may_edit, needed_to_run_again, why_no_runner
 from .models import CodeVersion, RunTemplate, TemplateRun
@@ -30,12 +31,20 @@ OUTPUT_LINES, OUTPUT_LENGTH = 100, 1000  # of the process of a re-run, and chara
 
 def rerun_of(tenant: Tenant, run_id: UUID) -> TemplateRun | None:
     """The re-run of a template that made this run, if one did; to be read, its changes are those people may see."""
-    runs = TemplateRun.objects.filter(template__tenant=tenant, zenml_run_id=run_id)
-    related = runs.select_related("template__tenant__organization", "created_by", "code", "continues")
-    run = related.defer("continues__configuration", "continues__changes").first()
-    if run:
+    found = _RERUN(tenant=tenant.pk, run=run_id)
+    for run in found:
         run.changes = seen_changes(run)
-    return run
+    return found[0] if found else None
+
+
+def _reruns_asked():
+    tenant, run = Given("tenant", Tenant._meta.pk), Given("run", TemplateRun._meta.get_field("zenml_run_id"))
+    runs = TemplateRun.objects.filter(template__tenant=tenant, zenml_run_id=run)
+    related = runs.select_related("template__tenant__organization", "created_by", "code", "continues")
+    return related.defer("continues__configuration", "continues__changes")[:1]
+
+
+_RERUN = Prepared(_reruns_asked)  # each look at a run asks, every few seconds while it goes on
 
 
 def with_origins(page: RunPage, rerun: TemplateRun | None) -> RunPage:

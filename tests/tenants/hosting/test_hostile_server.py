@@ -291,6 +291,22 @@ def test_a_server_whose_answers_cost_too_much_has_to_rest(hostile, monkeypatch):
     client.call("GET", "/runs")
 
 
+@pytest.mark.parametrize("attack", ["endless tiny chunks", "many lists", "endless body"])
+def test_an_answer_that_no_one_can_use_costs_its_server_more(hostile, attack, monkeypatch):
+    """As if everything that is done took a second."""
+    monkeypatch.setattr(bounded.time, "thread_time", iter(range(1000)).__next__)
+    hostile.attack = LARGE[attack]
+    places = CallPlaces(credit=float("inf"))
+    client = client_of(hostile, 60.0, places)
+    with pytest.raises(TenantRefused):
+        client.call("GET", "/runs")
+    wasted = places.debts[client.api][0]
+    hostile.attack = says({"items": []})
+    places.debts.clear()
+    client.call("GET", "/runs")
+    assert wasted > bounded.WASTE * (1 - bounded.FREE) * 0.9 > places.debts[client.api][0]
+
+
 def test_an_honest_server_never_has_to_rest(hostile):
     hostile.attack = says({"items": [{"name": f"run-{n}"} for n in range(100)]})
     places = CallPlaces(credit=0.0)

@@ -39,7 +39,7 @@ def outcomes():
 def test_the_other_side_hears_what_ended_and_none_of_its_values(run, hook, receiver, member):
     started = timezone.now() - timedelta(seconds=90)
     TemplateRun.objects.filter(pk=run.pk).update(started_at=started)
-    ends(run, "failed", "The step train failed: rounds: too many (it was 41414)")
+    ends(run, "failed", "The step train failed: rounds: too many (it was Kestrel)")
     assert outbox.deliver_due() == 1 and outbox.deliver_due() == 0
     [(_, headers, body)] = receiver.asked
     told = json.loads(body)
@@ -60,7 +60,7 @@ def test_the_other_side_hears_what_ended_and_none_of_its_values(run, hook, recei
         },
         "started_by": {"username": member.username, "name": "Dana Petrova"},
     }
-    assert b"41414" not in body and member.email.encode() not in body and hook.secret.encode() not in body
+    assert b"Kestrel" not in body and member.email.encode() not in body and hook.secret.encode() not in body
     assert outcomes() == [("sent", 204, 1)]
 
 

@@ -33,8 +33,8 @@ def own(member, receiver):
     return outbox.own_webhook(member)
 
 
-def ends(run, state="completed"):
-    run_rows.finish(run_rows.load(run.pk), End(state, ""), FakeRunner())
+def ends(run, state="completed", reason=""):
+    run_rows.finish(run_rows.load(run.pk), End(state, reason), FakeRunner())
 
 
 def text(response):
@@ -64,14 +64,14 @@ CHOICES = {
 @pytest.mark.parametrize("choice", CHOICES)
 def test_each_choice_is_told_signed_and_once(run, own, member, receiver, choice):
     CHOICES[choice](run, Actor(member))
-    ends(run, "failed")
-    ends(run, "failed")
+    ends(run, "failed", "It was Kestrel")
+    ends(run, "failed", "It was Kestrel")
     outbox.deliver_due()
     [(_, headers, body)] = receiver.asked
     told = json.loads(body)
     assert (told["event"], told["run"]["state"], told["run"]["number"]) == ("run.ended", "failed", run.number)
     assert headers["ZenPro-Signature"].startswith("t=") and headers["ZenPro-Delivery"] == told["delivery"]
-    assert b"41414" not in body and not Mail.objects.exists()
+    assert b"Kestrel" not in body and not Mail.objects.exists()
 
 
 def test_all_choices_are_one_delivery_beside_that_of_the_template(run, hook, own, member, receiver):
