@@ -65,6 +65,7 @@ def server(local, plane, walls: bool) -> float:
         env = dict(program.env) | program.walls["secrets"]
         return until(plain(list(program.command), env, program.cwd), lambda: local.healthy(spec))
     document = json.loads(local.supervisor.launch_text(program)) | {"lock": None, "parent": None}
+    document["walls"]["preloaded"] = None  # a fork would not show what a box costs
     return until(boxed(document), lambda: local.healthy(spec))
 
 

@@ -8,6 +8,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from tenants.hosting.base import (
@@ -32,10 +33,19 @@ from tenants.hosting.local.supervisor import (
     disk_errors,
     private_folder,
 )
-from tenants.hosting.local.variables import certificate_paths, environment, parted
+from tenants.hosting.local.variables import (
+    certificate_paths,
+    environment,
+    parted,
+    preloading_environment,
+)
 from zenpro_site.common.addresses import authority, reachable
 
-SERVE = Path(__file__).with_name("serve.py")
+HERE = Path(__file__).parent
+SERVE, PRELOAD = HERE / "serve.py", HERE / "preload.py"
+PRELOADING = (PRELOAD, SERVE, HERE / "keep.py")
+PRELOADED_SINCE = (0, 98)  # older servers keep more of what they read first
+PARENTS = "preload-"  # names of the programs that fork servers
 INNER = ("config", "tmp")  # of a tenant's folder, beside its database and its stores
 SERVER_GRACE = 10  # seconds; uvicorn waits 8 for requests under way, the supervisor kills after 12
 SERVER_PROCESSES = 1024  # of one server, threads among them
@@ -92,8 +102,35 @@ class LocalBackend:
         self._check_installed(spec)
         self._prepare(spec)
         self._check_port(spec)
+        self._preload(spec.version)
         self.supervisor.apply(self.program(spec))
         self.supervisor.start(spec.program)
+        self._retire_parents()
+
+    def _retire_parents(self) -> None:
+        """Of versions that no tenant has any more."""
+        names = self.supervisor.names()
+        needed = {self.supervisor.asks(name) for name in names}
+        for name in names:
+            if name.startswith(PARENTS) and str(self._socket(name)) not in needed:
+                self.supervisor.remove(name)
+
+    def _socket(self, parent: str) -> Path:
+        return self.supervisor.socket.with_name(f"{parent}.sock")
+
+    def _preload(self, version: str) -> None:
+        """Whoever forks the servers of this version runs before the first of them."""
+        if self.preloads(version):
+            parent = self.parent(version)
+            self.supervisor.apply(parent)
+            self.supervisor.start(parent.name)
+
+    def preloads(self, version: str) -> bool:
+        """Servers of this version are forked from one that has loaded everything; only bubblewrap's boxes take forks."""
+        return version_key(version) >= PRELOADED_SINCE and self._kind() is box.IsolationKind.BUBBLEWRAP
+
+    def _kind(self) -> box.IsolationKind:
+        return box.chosen(self.isolation).kind
 
     def stop(self, spec: LocalSpec) -> None:
         self.supervisor.stop(spec.program)
@@ -107,7 +144,8 @@ class LocalBackend:
         return server_state(info) if info else ServerState(ServerStatus.ABSENT)
 
     def cpu_seconds(self, spec: LocalSpec) -> float:
-        return cpu_seconds(self.state(spec).pid)
+        """Of the server with all that keeps it, since it was started."""
+        return sum(map(cpu_seconds, (self.state(spec).pid, self.supervisor.server_pid(spec.program))))
 
     def healthy(self, spec: LocalSpec) -> bool:
         return is_well(self.address(spec), spec)
@@ -131,6 +169,7 @@ class LocalBackend:
     def remove(self, spec: LocalSpec) -> None:
         self._check_folder(spec)
         self.supervisor.remove(spec.program)
+        self._retire_parents()
         for log in self.supervisor.logs.glob(f"{spec.program}.log*"):
             log.unlink(missing_ok=True)
         if not folders.remove(spec.folder):
@@ -161,18 +200,36 @@ class LocalBackend:
         python = self.environments.python(spec.version)
         variables, secrets = parted(environment(spec, os.environ))
         walls = self.walls(spec, python, secrets)
+        if self.preloads(spec.version):
+            walls = replace(walls, preloaded=self.parent(spec.version).listen)
         return Program(
             name=spec.program,
             command=[str(python), "-I", "-u", str(SERVE), self.host, str(spec.port)],
             env=variables,
             cwd=self.nowhere,
-            walls=box.as_document(walls, box.chosen(self.isolation).kind, self.nowhere),
+            walls=box.as_document(walls, self._kind(), self.nowhere),
             autostart=False,
             startsecs=180,  # a start that fails takes 5 s, or a minute on a busy machine, and must count as failed
             startretries=5,
             stopwaitsecs=12,
             host=self.host,
             port=spec.port,
+        )
+
+    def parent(self, version: str) -> Program:
+        """How the supervisor runs the program that forks the servers of a version: behind walls, without a secret."""
+        python = self.environments.python(version)
+        read = [*PRELOADING, self.nowhere, *box.python_folders(python), *certificate_paths(os.environ)]
+        walls = box.Walls(read=read, ports=None, holds_boxes=True)
+        name = f"{PARENTS}{version.replace('.', '-')}"
+        return Program(
+            name=name,
+            command=[str(python), "-I", "-u", str(PRELOAD)],
+            env=preloading_environment(version, os.environ),
+            cwd=self.nowhere,
+            walls=box.as_document(walls, self._kind(), self.nowhere),
+            autostart=False,
+            listen=self._socket(name),
         )
 
     @property

@@ -44,7 +44,7 @@ EVERYTHING = "Their code can read and change everything ZenPro can: keys, databa
 ASKED_FOR = "Remove ZENPRO_ISOLATION=landlock and start again to have the best walls of this machine."
 # New namespaces for all but the network; no further ones inside; no capability; ends with its keeper.
 WALLS = ("--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try")
-WALLS += ("--disable-userns", "--die-with-parent", "--new-session", "--cap-drop", "ALL")
+WALLS += ("--die-with-parent", "--new-session", "--cap-drop", "ALL")
 # The kernel counts processes of the box alone, since it has a user namespace of its own. $0 is the limit.
 COUNTED = 'ulimit -u "$0" 2>/dev/null || ulimit -p "$0"; exec "$@"'
 
@@ -85,7 +85,8 @@ class Walls:
 
     `read`, `write`: files and folders, at the same place inside. `secrets`: handed over once, through a pipe.
     `group`: the control group that is made for it, see groups.py. `ports`: where it may listen, beside ports that the
-    system chooses. `told`: a file outside for the reason when a limit ends it.
+    system chooses; None for any. `told`: a file outside for the reason when a limit ends it. `holds_boxes`: other boxes
+    are made below it. `preloaded`: the socket of such a one, whose program forks this one.
     """
 
     read: Sequence[Path] = ()
@@ -93,8 +94,10 @@ class Walls:
     limits: Limits = Limits()
     secrets: Mapping[str, str] | None = field(default=None, repr=False)
     group: Path | None = None
-    ports: Sequence[int] = ()
+    ports: Sequence[int] | None = ()
     told: Path | None = None
+    holds_boxes: bool = False
+    preloaded: Path | None = None
 
 
 def as_document(walls: Walls, kind: IsolationKind, cwd: Path) -> dict:
@@ -108,14 +111,16 @@ def as_document(walls: Walls, kind: IsolationKind, cwd: Path) -> dict:
         "secrets": dict(walls.secrets) if walls.secrets else None,
         "limits": {name: getattr(walls.limits, name) for name in Limits.__slots__},
         "group": str(walls.group) if walls.group else None,
-        "ports": list(walls.ports),
+        "ports": None if walls.ports is None else list(walls.ports),
         "told": str(walls.told) if walls.told else None,
+        "preloaded": str(walls.preloaded) if walls.preloaded else None,
     }
 
 
 def bubblewrap(walls: Walls, cwd: Path) -> list[str]:
     """The command that makes the box; the program's own command follows it."""
-    argv = [str(bwrap_path()), *WALLS, *system_binds()]
+    alone = [] if walls.holds_boxes else ["--disable-userns"]
+    argv = [str(bwrap_path()), *WALLS, *alone, *system_binds()]
     for path in configuration():
         argv += ["--ro-bind", os.path.realpath(path), path]
     # Root of the box is root of the machine to the kernel's settings: its files there are writable without any right.
@@ -282,30 +287,35 @@ def run(
     )
 
 
-def end_lost() -> int:
-    """End boxes whose keeper is gone. Returns how many.
+def end_lost(data: Path) -> int:
+    """End boxes of this data folder whose keeper is gone. Returns how many.
 
     A box ends with its keeper, but not when that is killed in the milliseconds in which bubblewrap still sets it up.
     """
     table = proc.commands()
-    lost = [pid for pid, (_, words) in table.items() if _is_box(words) and not _is_kept(pid, table)]
+    lost = [pid for pid, (_, words) in table.items() if _is_box(words, data) and not _is_kept(pid, table)]
     for pid in lost:
         with suppress(ProcessLookupError, PermissionError):
             os.kill(pid, signal.SIGKILL)
     return len(lost)
 
 
-def _is_box(words: list[str]) -> bool:
-    return words[:1] == [str(bwrap_path())]
+def _is_box(words: list[str], data: Path) -> bool:
+    """Other installations of this account have boxes too."""
+    return words[:1] == [str(bwrap_path())] and any(Path(word).is_relative_to(data) for word in words)
 
 
 def _is_kept(pid: int, table: Mapping[int, tuple[int, list[str]]]) -> bool:
-    """By a launcher, or by the first process of a box that is."""
-    words = table[pid][1]
-    while _is_box(words):
-        pid = table[pid][0]
-        words = table[pid][1] if pid in table else []
+    """By a launcher; the first process of a box by that which made it. Below others only lost ones come to be."""
+    parent, words = _parent(pid, table)
+    if words[:1] == [str(bwrap_path())]:
+        words = _parent(parent, table)[1]
     return str(LAUNCHER) in words
+
+
+def _parent(pid: int, table: Mapping[int, tuple[int, list[str]]]) -> tuple[int, list[str]]:
+    parent = table[pid][0] if pid in table else 0
+    return parent, table[parent][1] if parent in table else []
 
 
 def chosen(setting: str) -> Isolation:

@@ -85,7 +85,7 @@ class LocalHosting:
         return tenant.port is None
 
     def end_orphans(self, known: Collection[UUID]) -> list[str]:
-        box.end_lost()
+        box.end_lost(self.machine.data)
         names = {f"tenant-{pk}" for pk in known}
         supervisor = self.machine.supervisor
         orphans = [name for name in supervisor.names() if name.startswith("tenant-") and name not in names]

@@ -15,11 +15,13 @@ import signal
 import stat
 import struct
 import time
+from importlib import import_module
 
 LOOK_EVERY = 0.5  # seconds between looks at the limits
 LAST_RITES = 100  # rounds of ending what a program without a box left behind
 CPU_PERIOD, CPU_LEAST = 100_000, 1000  # microseconds, and how many of them a group may use at least
-SECRETS_FD = "ZENPRO_SECRETS_FD"  # the variable that names the pipe
+SECRETS_FD, LISTEN_FD = "ZENPRO_SECRETS_FD", "ZENPRO_LISTEN_FD"  # variables that name the pipe and the socket
+RECORD = 128  # bytes, as launch.py writes them
 
 PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS, PR_SET_CHILD_SUBREAPER = 1, 38, 36
 PR_CAPBSET_DROP, PR_SET_SECUREBITS = 24, 28
@@ -97,7 +99,7 @@ def keep(program):
     signal.pthread_sigmask(signal.SIG_BLOCK, watched)
     libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     walls["group"] = make_group(walls.get("group"), walls["limits"])
-    child = fork(program, watched)
+    child = begin(program, watched)
     try:
         return watch(child, walls, watched)
     finally:  # whatever goes wrong with us
@@ -105,15 +107,46 @@ def keep(program):
         end_group(walls)
 
 
-def fork(program, watched):
-    """The number of the child that becomes the program."""
-    keeper, secrets = os.getpid(), secrets_pipe(program["walls"])
-    child = os.fork()
-    if child == 0:
-        start(program, secrets, watched, keeper)
+def begin(program, watched):
+    """The number of the child that becomes the program, or that keeps the box in which it is."""
+    walls, secrets = program["walls"], secrets_pipe(program["walls"])
+    walls["server"] = None  # the program itself, where it is no child of its box
+    found = import_module("forked").begin(program, secrets, watched) if walls.get("preloaded") else None
+    child, walls["server"] = found or (fork(program, secrets, watched), None)
+    if walls["server"] and program["lock"]:
+        record(program["lock"], walls["server"])
     if secrets is not None:
         os.close(secrets)
     return child
+
+
+def fork(program, secrets, watched):
+    keeper, listening = os.getpid(), listen(program.get("listen"))
+    child = os.fork()
+    if child == 0:
+        start(program, secrets, watched, keeper, listening)
+    if listening:
+        listening.close()
+    return child
+
+
+def listen(path):
+    """The socket on which the program is asked, made out here where it is reached; None when it has none."""
+    if not path:
+        return None
+    if os.path.lexists(path):
+        os.unlink(path)
+    found = import_module("socket").socket(1)  # AF_UNIX
+    found.bind(path)
+    found.listen(64)
+    return found
+
+
+def record(lock, server):
+    """Beside who keeps the program, which process it is: no one finds it among our children."""
+    with open(lock, "r+b", buffering=0) as file:
+        kept = json.loads(file.read())
+        os.pwrite(file.fileno(), json.dumps(kept | {"server": server}).encode().ljust(RECORD), 0)
 
 
 def secrets_pipe(walls):
@@ -126,7 +159,7 @@ def secrets_pipe(walls):
     return reader
 
 
-def start(program, secrets, watched, keeper):
+def start(program, secrets, watched, keeper, listening=None):
     """The child: from here to the program itself."""
     try:
         die_with(keeper)
@@ -135,6 +168,9 @@ def start(program, secrets, watched, keeper):
         if secrets is not None:
             os.set_inheritable(secrets, True)
             env[SECRETS_FD] = str(secrets)
+        if listening:
+            listening.set_inheritable(True)
+            env[LISTEN_FD] = str(listening.fileno())
         build_walls(program["walls"], program["cwd"])
         os.execve(command[0], command, env)  # noqa: S606 - its purpose
     except (OSError, ValueError, OverflowError) as error:
@@ -211,7 +247,7 @@ def end_in_time(child, limits, asked):
 
 def end_at_limits(child, walls, began):
     try:
-        check_limits(child, left_to_us(walls), time.monotonic() - began)
+        check_limits([child, walls.get("server")], left_to_us(walls), time.monotonic() - began)
     except LimitPassed as reason:
         tell(walls, reason)
         os.kill(child, signal.SIGKILL)
@@ -254,8 +290,8 @@ def buried(child):
 
 def pass_on(child, walls, number):
     """Signal the program itself: inside a box it is the child of the box's first process, which ignores signals."""
-    target = child
-    if walls["kind"] == "bubblewrap":
+    target = walls.get("server") or child
+    if walls["kind"] == "bubblewrap" and not walls.get("server"):
         first = next(iter(children(child)), None)
         target = next(iter(children(first)), child) if first else child
     try:
@@ -287,14 +323,15 @@ def family(pid):
     return found
 
 
-def check_limits(child, limits, seconds):
-    """The kernel's own limits do not count for root, and none counts memory: look ourselves. Raises TooMuch."""
+def check_limits(heads, limits, seconds):
+    """The kernel's own limits do not count for root, and none counts memory: look ourselves, at some processes with all
+    below them. Raises LimitPassed."""
     if limits.get("seconds") and seconds > limits["seconds"]:
         raise LimitPassed(f"it took more than {limits['seconds']} seconds.")
     if not (limits.get("processes") or limits.get("memory")):
         return
     try:
-        everybody = family(child)
+        everybody = [pid for head in heads if head for pid in family(head)]
     except OSError as error:
         raise LimitPassed("its processes can no longer be counted.") from error
     if limits.get("processes") and len(everybody) > limits["processes"]:
@@ -506,7 +543,7 @@ def hold_ports(walls):
     It shares its network with us: while a tenant's server is down anyone else could answer in its place. Sockets
     without a path (abstract) are of the network too, and are reached within the walls alone where the kernel can say so.
     """
-    if walls["kind"] == "none" or not holds_ports():
+    if walls["kind"] == "none" or walls["ports"] is None or not holds_ports():
         return
     scoped = landlock_abi() >= SCOPED_SINCE
     attributes = struct.pack("QQQ", 0, BIND_TCP, SCOPES if scoped else 0)

@@ -55,11 +55,16 @@ def load():
 
 def main(host, port):
     take_secrets()
-    forget_interrupted(os.environ.get("ZENML_STORE_URL", ""))
     gc.disable()  # a sixth of the time that loading takes, and there is nothing to find
+    run(load, host, port)
+
+
+def run(application, host, port):
+    """Until the server is told to end. `application`: makes it."""
+    forget_interrupted(os.environ.get("ZENML_STORE_URL", ""))
     uvicorn = importlib.import_module("uvicorn")  # of the server's environment, not of ours
     about = {"log_config": LOGGING, "timeout_graceful_shutdown": 8}
-    uvicorn.run(load, factory=True, host=host, port=int(port), **about)
+    uvicorn.run(application, factory=True, host=host, port=int(port), **about)
 
 
 if __name__ == "__main__":

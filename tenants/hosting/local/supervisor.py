@@ -59,6 +59,7 @@ class Program:
     host: str = "127.0.0.1"
     port: int | None = None  # when given, a start while someone else listens there fails with a sentence
     walls: Mapping | None = field(default=None, repr=False)  # box.as_document(); None: a program of ours
+    listen: Path | None = None  # the socket that it is given, where it is asked something
 
     def __post_init__(self):
         if not re.fullmatch(r"[A-Za-z0-9_-]{1,80}", self.name):
@@ -176,8 +177,10 @@ class Supervisor:
 
     def launch_text(self, program: Program) -> str:
         walls = {"walls": program.walls} if program.walls else {}
+        asked = {"listen": str(program.listen)} if program.listen else {}
         return json.dumps(
             walls
+            | asked
             | {
                 "name": program.name,
                 "command": list(program.command),
@@ -301,6 +304,21 @@ class Supervisor:
         """None when supervisor does not know the program."""
         info = self._call("getProcessInfo", name, ignore=BAD_NAME)
         return process_info(info) if info else None
+
+    def asks(self, name: str) -> str | None:
+        """The socket of the program that forks this one, if one does."""
+        try:
+            walls = json.loads(self.launch_file(name).read_text()).get("walls") or {}
+        except (OSError, ValueError):
+            return None
+        return walls.get("preloaded")
+
+    def server_pid(self, name: str) -> int | None:
+        """The process that a program has forked from another one; None when it is a child of its own keeper."""
+        try:
+            return json.loads((self.run / f"{name}.lock").read_text()).get("server")
+        except (OSError, ValueError, AttributeError):
+            return None
 
     def all_status(self) -> list[ProcessInfo]:
         return [process_info(info) for info in self._call("getAllProcessInfo")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
+from uuid import UUID
 
 from tenants.hosting.local.spec import LocalSpec
 from tenants.hosting.pro_variables import pro_variables, server_variables
@@ -12,6 +13,10 @@ from tenants.hosting.pro_variables import pro_variables, server_variables
 PASSED_ON = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "TZ")
 CERTIFICATES = PASSED_ON[:3]  # paths
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")
+NOBODYS, NOBODYS_ID = (
+    "zenpro-nobody",
+    UUID("7a656e70-726f-2d6e-6f62-6f6479000000"),
+)  # what no server is ever called
 
 
 SECRET = (
@@ -27,22 +32,41 @@ def environment(spec: LocalSpec, outer: Mapping[str, str]) -> dict[str, str]:
     return passed_on(spec, outer) | process_variables(spec) | server_variables(spec) | pro_variables(spec)
 
 
+COMMON = {
+    "PATH": "/usr/local/bin:/usr/bin:/bin",
+    "LANG": "C.UTF-8",
+    "PYTHONUNBUFFERED": "1",
+    "ZENML_ANALYTICS_OPT_IN": "false",
+    "ZENML_LOGGING_COLORS_DISABLED": "true",
+    "ZENML_CONSOLE_LOGGING_FORMAT": "%(asctime)s %(levelname)s %(name)s: %(message)s",
+    "ZENML_ENABLE_RICH_TRACEBACK": "false",
+    "ZENML_STORE_TYPE": "sql",
+}
+
+
 def process_variables(spec: LocalSpec) -> dict[str, str]:
-    return {
-        "PATH": "/usr/local/bin:/usr/bin:/bin",
+    return COMMON | {
         "HOME": str(spec.folder),
         "TMPDIR": str(spec.folder / "tmp"),
-        "LANG": "C.UTF-8",
-        "PYTHONUNBUFFERED": "1",
         "ZENML_CONFIG_PATH": str(spec.folder / "config"),
         "ZENML_LOCAL_STORES_PATH": str(spec.local_stores),
-        "ZENML_ANALYTICS_OPT_IN": "false",
-        "ZENML_LOGGING_COLORS_DISABLED": "true",
-        "ZENML_CONSOLE_LOGGING_FORMAT": "%(asctime)s %(levelname)s %(name)s: %(message)s",
-        "ZENML_ENABLE_RICH_TRACEBACK": "false",
-        "ZENML_STORE_TYPE": "sql",
         "ZENML_STORE_URL": f"sqlite:///{spec.database}",
     }
+
+
+def preloading_environment(version: str, outer: Mapping[str, str]) -> dict[str, str]:
+    """Of the parent of servers: as theirs, with nothing in place of what differs from one to the other."""
+    spec = LocalSpec(
+        **dict.fromkeys(("server_url", "api_url", "dashboard_url"), f"http://{NOBODYS}.invalid"),
+        **dict.fromkeys(("workspace_name", "organization_name"), NOBODYS),
+        **dict.fromkeys(("oauth_secret", "jwt_secret", "encryption_key"), NOBODYS * 3),
+        **dict.fromkeys(("tenant_id", "organization_id"), NOBODYS_ID),
+        **dict.fromkeys(("folder", "local_stores"), Path("/tmp") / NOBODYS),  # noqa: S108 - of its own box
+        version=version,
+        port=0,
+    )
+    passed = {name: outer[name] for name in PASSED_ON if outer.get(name)}
+    return passed | process_variables(spec) | server_variables(spec) | pro_variables(spec)
 
 
 def passed_on(spec: LocalSpec, outer: Mapping[str, str]) -> dict[str, str]:

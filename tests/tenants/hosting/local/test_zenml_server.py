@@ -6,7 +6,7 @@ import signal
 import socket
 import sqlite3
 import subprocess
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
@@ -160,16 +160,25 @@ def as_user(spec, name="ada"):
 
 
 def servers_of(spec):
-    """Pids of all processes that run this tenant's server, however they were started; without their boxes."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/environ"):
-        try:
-            ours = f"ZENML_STORE_URL=sqlite:///{spec.database}".encode() in path.read_bytes()
-            if ours and path.with_name("comm").read_text().strip() != "bwrap":
-                found.append(int(path.parent.name))
-        except OSError:
-            continue
+    """Pids of all processes that hold this tenant's port, however they were started."""
+    lines = Path("/proc/net/tcp").read_text().splitlines()
+    listening = {line.split()[9] for line in lines if f":{spec.port:04X} 00000000:0000" in line}
+    return [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if listening & sockets_of(pid)]
+
+
+def sockets_of(pid) -> set[str]:
+    found = set()
+    with suppress(OSError):
+        for number in os.listdir(f"/proc/{pid}/fd"):
+            with suppress(OSError):
+                found.add(os.readlink(f"/proc/{pid}/fd/{number}").removeprefix("socket:[").rstrip("]"))
     return found
+
+
+def runs_for(supervised, spec) -> list[int]:
+    """The process that the supervisor keeps, with all below it, and the server itself where it was forked elsewhere."""
+    server = supervised.supervisor.server_pid(spec.program)
+    return [*family(supervised.state(spec).pid), *([server] if server else [])]
 
 
 # -- life of a server
@@ -185,7 +194,7 @@ def test_life(supervised, control_plane, spec):
     assert control_plane.calls == ["POST /api/auth/login", "PATCH /api/workspace_status"]
     pid = supervised.state(spec).pid
     (server,) = servers_of(spec)
-    assert server in family(pid)
+    assert server in runs_for(supervised, spec)
     assert spec.folder.stat().st_mode & 0o777 == 0o700
     assert spec.database.stat().st_mode & 0o077 == 0
     assert any("Application startup complete" in line for line in supervised.tail_log(spec))
@@ -260,7 +269,7 @@ def test_killed_supervisor_leaves_no_server_and_the_next_has_one(supervised, up)
     supervised.start(up)
     eventually(lambda: supervised.healthy(up))
     (server,) = servers_of(up)
-    assert server in family(supervised.state(up).pid)
+    assert server in runs_for(supervised, up)
     assert project["id"] in [one["id"] for one in as_user(up).projects()]
 
 
