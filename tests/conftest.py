@@ -9,6 +9,7 @@ from playwright.sync_api import expect
 
 from tests.browsing import PATIENCE as BROWSER_PATIENCE
 from tests.browsing import Visits, patient
+from tests.emptying import quick
 from tests.scheduling import ByFile
 
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")  # playwright's sync API runs a loop in the thread
@@ -52,6 +53,14 @@ def pytest_collection_finish(session):
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quickly_emptied():
+    """Hundreds of tests empty the database behind them."""
+    with pytest.MonkeyPatch.context() as patch:
+        quick(patch)
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -33,4 +33,5 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
 else:
     # A statement that does not end fails its test and is named.
     DATABASES["default"]["OPTIONS"] = options(seconds=10)
-DATABASES["default"]["CONN_MAX_AGE"] = 0
+# Web processes that a test starts keep theirs, as those of an installation do.
+DATABASES["default"]["CONN_MAX_AGE"] = None if "ZENPRO_TEST_KEEPS_CONNECTIONS" in os.environ else 0

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
+from itertools import chain
 from typing import Any
 
 import httpcore
@@ -37,6 +38,7 @@ ANSWER_LIMIT = 8 * 1024**2  # bytes; 20,000 lines of a log are 4 MB, a pipeline 
 PIECES = 1000  # an answer may come in so many pieces, each costs time ...
 PIECE = 1000  # ... and in one more for so many bytes
 DEPTH_LIMIT = 100  # levels of JSON
+NESTED = {dict, list}  # what JSON becomes that has levels
 CONTAINERS, VALUES = 100_000, 500_000  # in one answer: they need ten times as much memory as on the wire
 LARGE = 256 * 1024  # bytes; larger answers are read one after the other, since nothing else runs meanwhile
 
@@ -307,13 +309,13 @@ def _check_text(found: Any, body: bytes) -> None:
 
 
 def _is_deep(found: Any) -> bool:
-    level = [found]
+    level = [found] if type(found) in NESTED else []
     for _ in range(DEPTH_LIMIT):
-        level = [one for one in level if isinstance(one, dict | list)]
         if not level:
             return False
-        level = [inner for one in level for inner in (one.values() if isinstance(one, dict) else one)]
-    return any(isinstance(one, dict | list) for one in level)
+        inner = chain.from_iterable(one.values() if type(one) is dict else one for one in level)
+        level = [one for one in inner if type(one) in NESTED]
+    return bool(level)
 
 
 # -- few at once

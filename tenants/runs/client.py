@@ -14,7 +14,7 @@ from collections.abc import Callable, Hashable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import httpx
@@ -190,9 +190,9 @@ class Step:
         return identifier(meta(self.raw).get("original_step_run_id"))
 
 
-@dataclass(frozen=True)
-class LogLine:
-    """One piece of output. `time` is when its batch was written, not when it was printed."""
+class LogLine(NamedTuple):
+    """One piece of output, of which there may be a million. `time` is when its batch was written, not when it was
+    printed."""
 
     message: str
     level: int  # as in logging: 20 info, 30 warning, 40 error

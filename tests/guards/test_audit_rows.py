@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -10,6 +11,7 @@ from uuid import uuid4
 import pytest
 from allauth.mfa.models import Authenticator
 from django.core.cache import cache
+from django.db import connection, transaction
 from django.test import Client
 from django.utils import timezone
 from factories import make_code, make_grant, make_key, make_member, make_template, tenant_role
@@ -367,6 +369,23 @@ DEEDS = {
 
 def changing_pages():
     return [entry for entry in all_pages() if entry.methods - READING and entry.name not in WITHOUT_ROW]
+
+
+@pytest.fixture(scope="module")
+def made_once(django_db_setup, django_db_blocker):
+    """One world for all tests of this file. Django would end its transaction with the first of them."""
+    with django_db_blocker.unblock(), pytest.MonkeyPatch.context() as patch, transaction.atomic():
+        patch.setattr(connection, "close", lambda: None)
+        made = World("Acme AI")
+        assert made.invitation and made.values
+        yield made
+        transaction.set_rollback(True)
+
+
+@pytest.fixture
+def world(made_once, db):
+    """What a test does to it is undone in the database, and done to a copy here."""
+    return deepcopy(made_once)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import Any
 
 from jsonschema.exceptions import ValidationError
@@ -110,7 +111,8 @@ def _range(error: ValidationError) -> str:
 
 def _choices(error: ValidationError) -> str:
     values = error.validator_value if error.validator == "enum" else [error.validator_value]
-    return f"Choose one of {', '.join(map(_written, values))}."
+    written = map(_written, islice(values, MESSAGE_LENGTH))  # more are cut off, and there may be 100,000
+    return f"Choose one of {', '.join(written)}."
 
 
 def _count(low: bool, noun: str, nouns: str = ""):

@@ -208,8 +208,8 @@ class Room:
 
     def takes(self, value: Any) -> bool:
         """Make room for a recorded value; it is left out when there is too much of it."""
-        size = measure(value, self.values)
-        fits = size.values <= self.values and size.characters <= self.characters and self.fields > 0
+        size = measure(value, self.values) if self.fields > 0 else None
+        fits = size and size.values <= self.values and size.characters <= self.characters
         if not fits or size.depth > MAX_DEPTH or size.is_odd:
             self.refused += 1
             return False
@@ -236,8 +236,13 @@ class Size:
     is_json: bool = True
 
 
+SMALL = {int, float, bool, type(None)}
+
+
 def measure(value: Any, most: int) -> Size:
     """The size of any value, without recursion; it looks at hardly more than `most` values."""
+    if type(value) in SMALL and most >= 0:  # as most are
+        return Size(values=1, depth=1, is_odd=type(value) is int and value.bit_length() > MAX_BITS)
     size, texts, waiting = Size(), [], [(value, 1)]
     while waiting and size.values <= most:
         current, depth = waiting.pop()

@@ -28,6 +28,7 @@ def processes(transactional_db):
         "DJANGO_SETTINGS_MODULE": "tests.settings",
         "ZENPRO_TEST_DATA": str(settings.ZENPRO_DATA),
         "ZENPRO_TEST_DATABASE_URL": address_of_database(),
+        "ZENPRO_TEST_KEEPS_CONNECTIONS": "yes",
         "PYTHONPATH": f"{settings.BASE_DIR}{os.pathsep}{settings.BASE_DIR}/tests",
     }
     command = [sys.executable, "-W", "ignore", "-m", "gunicorn", "zenpro_site.wsgi", "--no-control-socket"]
