@@ -16,6 +16,7 @@ from tenants.run_templates.actions import stop_run
 from tenants.run_templates.engine.base import AlreadyRunning, Order, Runner, RunnerFailed, Started
 from tenants.run_templates.engine.code import code_folder
 from tenants.run_templates.engine.derive import DeriveFailed, derive, is_passing
+from tenants.run_templates.engine.remote_stacks import user_of_runners
 from tenants.run_templates.engine.run_environments import RunEnvironments, needs_of
 from tenants.run_templates.models import TemplateRun
 from tenants.runs.client import TenantClient
@@ -149,7 +150,7 @@ class RunPass:
             project_id=template.project_id,
             stack_id=template.stack_id,
             local_stores=local_stores_of(tenant),
-            user_id=tenant.pk,
+            user_id=user_of_runners(tenant.pk),
             release=tenant.release,
         )
 

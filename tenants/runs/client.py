@@ -487,6 +487,10 @@ class TenantClient:
         """A registered repository; its own settings, which may hold secrets, are in metadata.config."""
         return item(self.call("GET", f"/code_repositories/{checked_id(repository_id)}"))
 
+    def build(self, build_id: Id) -> Json:
+        """The images of a run, with metadata.stack_checksum of the stack they were built for."""
+        return item(self.call("GET", f"/pipeline_builds/{checked_id(build_id)}"))
+
     def stack(self, stack_id: Id) -> Json:
         """A stack with its components by their types, in metadata.components."""
         return item(self.call("GET", f"/stacks/{checked_id(stack_id)}"))

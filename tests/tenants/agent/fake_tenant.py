@@ -33,7 +33,7 @@ class FakeTenant:
     def __init__(self):
         self.snapshots, self.runs_by_id, self.log = {}, {}, []
         self.down, self.refuse, self.lose_next = None, {}, ""
-        self.step_rows = []
+        self.step_rows, self.builds, self.stacks = [], {}, {}
 
     def _called(self, name):
         if self.down:
@@ -61,6 +61,19 @@ class FakeTenant:
             run for run in self.runs_by_id.values() if run.body["snapshot"] == str(filters.get("snapshot_id"))
         ]
         return ListPage(found, len(found))
+
+    def build(self, build_id):
+        return self._found(self.builds, build_id)
+
+    def stack(self, stack_id):
+        return self._found(self.stacks, stack_id)
+
+    def _found(self, among, number):
+        if self.down:
+            raise self.down
+        if number not in among:
+            raise TenantNotFound("gone")
+        return among[number]
 
     def create_snapshot(self, body):
         self._called("create_snapshot")
