@@ -5,6 +5,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 PATIENCE = 2.0  # seconds after a tenant did not answer
+LOOK_EVERY = 5.0  # seconds between looks at a re-run that its stack carries out
 ASK_EVERY = 1.0  # seconds between questions to the tenant about a run that is under way
 
 
@@ -14,6 +15,7 @@ class Memory:
 
     is_ours: bool = False  # begun by this agent: no earlier attempt to look for
     build: Future | None = None  # its environment in the making
+    goes_elsewhere: bool | None = None  # None: not looked up yet
     not_before: float = 0.0
     asked_at: float = 0.0
     # Not in the row: a tenant that starts together with an agent gets the whole patience of that agent.
@@ -26,6 +28,10 @@ class Memory:
     def rest(self) -> None:
         """Leave the re-run alone for a moment."""
         self.not_before = time.monotonic() + PATIENCE
+
+    def rest_long(self) -> None:
+        """Leave a re-run alone that goes on without this machine."""
+        self.not_before = time.monotonic() + LOOK_EVERY
 
     @property
     def may_ask(self) -> bool:

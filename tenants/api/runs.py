@@ -30,7 +30,9 @@ class RunOut(Schema):
     id: UUID
     number: int
     name: str
-    state: TemplateRun.State
+    state: TemplateRun.State = Field(
+        description="`submitted`: carried out by its stack; nothing of it is left on ZenPro's machine."
+    )
     state_reason: str
     changes: list[dict[str, Any]] = Field(description="Differences from the template: path, before, after.")
     created_by: Reference | None

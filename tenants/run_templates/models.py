@@ -389,11 +389,15 @@ class TemplateRun(models.Model):
         STARTING = "starting", "Starting"
         RUNNING = "running", "Running"
         STOPPING = "stopping", "Stopping"
+        SUBMITTED = "submitted", "On a remote stack"  # nothing of it is on this machine
         COMPLETED = "completed", "Completed"
         FAILED = "failed", "Failed"
         STOPPED = "stopped", "Stopped"
 
-    UNFINISHED = (State.QUEUED, State.PREPARING, State.STARTING, State.RUNNING, State.STOPPING)
+    UNFINISHED = (
+        *(State.QUEUED, State.PREPARING, State.STARTING),
+        *(State.RUNNING, State.STOPPING, State.SUBMITTED),
+    )
     ENDED = (State.COMPLETED, State.FAILED, State.STOPPED)
     AWAITED = (State.QUEUED, State.PREPARING, State.STARTING)
 
@@ -501,6 +505,20 @@ class TemplateRun(models.Model):
     @property
     def has_ended(self) -> bool:
         return self.state in self.ENDED
+
+    @property
+    def is_submitted(self) -> bool:
+        """Is it carried out elsewhere, by its stack?"""
+        return self.state == self.State.SUBMITTED
+
+    @property
+    def state_words(self) -> str:
+        """For people."""
+        if not self.is_submitted:
+            return self.get_state_display()
+        return (
+            f"Runs on {self.template.stack_name}" if self.template.stack_name else self.State.SUBMITTED.label
+        )
 
     @property
     def wait_reason(self) -> str:

@@ -19,7 +19,7 @@ from tenants.run_templates.document.configuration import Change, changes, defaul
 from tenants.run_templates.document.hidden import revealed
 from tenants.run_templates.document.schema import Description, describe, mapping
 from tenants.run_templates.document.sealed_secrets import opener
-from tenants.run_templates.engine.remote_stacks import build_of, why_no_images
+from tenants.run_templates.engine.remote_stacks import build_of, not_waited_for, why_no_images
 from tenants.run_templates.models import RunTemplate, TemplateRun
 from tenants.runs.client import TenantClient
 from tenants.usage.models import Feature
@@ -165,6 +165,7 @@ def snapshot_body(template: RunTemplate, document: Mapping[str, Any]) -> Json:
     for change in changes(default, document):
         _apply(_in_clear(change, template, description, metadata), metadata, components)
     _apply_cache_switch(default, document, metadata)
+    _wait_for_no_end(metadata, not_waited_for(snapshot))
     return {
         "project": str(template.project_id),
         "stack": str(template.stack_id),
@@ -176,6 +177,13 @@ def snapshot_body(template: RunTemplate, document: Mapping[str, Any]) -> Json:
         "build": _text(build_of(template)),
         **{key: metadata.get(key) for key in KEPT},
     }
+
+
+def _wait_for_no_end(metadata: Json, wanted: Mapping[str, Json]) -> None:
+    configuration = metadata["pipeline_configuration"]
+    for key, settings in wanted.items():
+        known = mapping(configuration.get("settings"))
+        configuration["settings"] = {**known, key: {**mapping(known.get(key)), **settings}}
 
 
 def _text(build: UUID | None) -> str | None:

@@ -8,12 +8,13 @@ metadata.stack_checksum, which is the MD5 of the integrations of the stack (zenm
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
+from http import HTTPStatus
 from typing import Any
 from uuid import UUID, uuid5
 
 from tenants.hosting.answers import identifier, listing, mapping
-from tenants.hosting.base import TenantNotFound
-from tenants.run_templates.document.components import KEY, MOST_COMPONENTS
+from tenants.hosting.base import TenantNotFound, TenantRefused
+from tenants.run_templates.document.components import KEY, MOST_COMPONENTS, settings_key
 from tenants.run_templates.models import RunTemplate
 from tenants.runs.client import TenantClient
 
@@ -25,6 +26,11 @@ IN_IMAGES = frozenset(
         *("vm_aws", "vm_azure", "vm_gcp", "vm_lambda", "vm_kubernetes"),
     }
 )
+# Orchestrators that wait for the end of a run unless they are told not to.
+WAITING = frozenset(
+    {"kubernetes", "kubeflow", "tekton", "sagemaker", "azureml", "vertex", "modal", "lightning"}
+)
+HERE = frozenset({"local", "local_docker"})  # orchestrators whose runs end with the process that began them
 MOST_TYPES = 40
 BUILT_IN = "built-in"  # what ZenML writes for flavors of its own
 AGAIN = "Run the pipeline on {stack} once more, and run that run again."
@@ -85,6 +91,45 @@ def _why_changed(template: RunTemplate, built: Json, stack: Json) -> str:
     checksum = mapping(built.get("metadata")).get("stack_checksum")
     changed = bool(checksum and components) and checksum != _checksum(stack)
     return _said(STACK_CHANGED, template) if changed else ""
+
+
+# -- where a run is carried out
+
+
+def goes_elsewhere(template: RunTemplate) -> bool:
+    """Will a run of the template leave this machine, by what was recorded? Asks no one."""
+    return was_elsewhere(template) or _recorded(template, "build") is not None
+
+
+def was_elsewhere(template: RunTemplate) -> bool:
+    """Is it known that the recorded run had an orchestrator that takes runs over? What is kept is of no others."""
+    return any(kind == "orchestrator" for kind, _ in _kept(template))
+
+
+def runs_elsewhere(template: RunTemplate, client: TenantClient) -> bool:
+    """Does the orchestrator of the template's stack carry runs out without a process here? One call.
+
+    What was recorded counts where the stack is gone or not shown. Raises TenantUnreachable, TenantRefused.
+    """
+    try:
+        stack = client.stack(template.stack_id)
+    except TenantRefused as refused:
+        if refused.status not in (HTTPStatus.NOT_FOUND, HTTPStatus.FORBIDDEN):
+            raise
+        return was_elsewhere(template)
+    orchestrators = [one for kind, one in _components(stack) if kind == "orchestrator"]
+    flavors = {mapping(one.get("body")).get("flavor_name") for one in orchestrators}
+    return flavors.isdisjoint(HERE) if flavors else was_elsewhere(template)
+
+
+def not_waited_for(snapshot: Json) -> dict[str, dict[str, bool]]:
+    """Settings, by the key of the recorded orchestrator, with which the runner ends when it has handed the run over;
+    {} where that is not known, or no orchestrator waits."""
+    for one in map(mapping, listing(snapshot.get(KEY), MOST_COMPONENTS)):
+        kind, name, flavor = (str(one.get(part)) for part in ("type", "name", "flavor"))
+        if kind == "orchestrator" and flavor in WAITING:
+            return {settings_key(kind, name, flavor, snapshot): {"synchronous": False}}
+    return {}
 
 
 def _said(sentence: str, template: RunTemplate, component: str = "") -> str:

@@ -76,6 +76,24 @@ def test_runners_of_a_tenant_are_one_user_that_is_not_the_server(template):
     assert len({first, second, template.tenant_id}) == 3
 
 
+@pytest.mark.parametrize(
+    ("recorded", "key"),
+    [({}, "orchestrator:k8s"), ({"orchestrator.kubernetes": {"timeout": 9}}, "orchestrator.kubernetes")],
+    ids=["nothing recorded", "recorded by flavor"],
+)
+def test_the_runner_waits_for_no_end_of_a_run_elsewhere(template, recorded, key):
+    template.snapshot["metadata"]["pipeline_configuration"]["settings"] = deepcopy(recorded)
+    sent = body_of(template)["pipeline_configuration"]["settings"]
+    assert sent == {key: {**recorded.get(key, {}), "synchronous": False}}
+
+
+@pytest.mark.parametrize("kept", [[], None, "odd", [{"type": "orchestrator", "flavor": "databricks"}]])
+def test_what_can_not_be_told_so_is_left_as_recorded(template, kept):
+    template.snapshot[KEY] = kept
+    recorded = template.snapshot["metadata"]["pipeline_configuration"]
+    assert body_of(template)["pipeline_configuration"] == recorded
+
+
 def lose_build(template, server):
     del server.builds[BUILD_ID]
 

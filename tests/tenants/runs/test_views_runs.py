@@ -672,6 +672,23 @@ def test_what_is_left_of_a_re_run_whose_process_died_does_not_go_on(looks, tenan
     assert "Importing\nno module named &lt;churn&gt;\n" in page
 
 
+def submitted(tenant, person, **fields):
+    template = make_template(tenant, stack_name="cluster <1>")
+    return make_template_run(template, person=person, zenml_run_id=RUN_ID, state="submitted", **fields)
+
+
+def test_a_run_on_a_remote_stack_says_where_it_runs_and_can_be_stopped(looks, tenant, server, developer):
+    server.half_way()
+    rerun = submitted(tenant, developer)
+    write_output(rerun, "Orchestrator job started.\n")
+    page = run_page(looks)
+    assert "Runs on cluster &lt;1&gt;" in page and "/cancel/" in page
+    assert "Orchestrator job started." in page and "every 1s" not in page, "No process prints any more."
+    assert 'hx-trigger="every 2s"' in page
+    TemplateRun.objects.filter(pk=rerun.pk).update(state="completed")
+    assert "Runs on" not in run_page(looks)
+
+
 def write_output(rerun, text):
     runner.folder_of(rerun.pk).mkdir(parents=True)
     runner.output_file(rerun.pk).write_text(text)
