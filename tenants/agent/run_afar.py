@@ -4,9 +4,11 @@ Whoever ends such a run inside the tenant ends what still works on it elsewhere:
 is over, and a step that has ended can't be completed. So nothing is concluded from an error, or from silence.
 """
 
+import time
+
 import structlog
 
-from tenants.agent import run_access, run_endings, run_rows
+from tenants.agent import run_access, run_endings, run_life, run_rows
 from tenants.agent.run_endings import End
 from tenants.hosting.base import TenantNotFound, TenantRefused, TenantUnreachable
 from tenants.models import Tenant
@@ -15,6 +17,7 @@ from tenants.run_templates.models import TemplateRun
 from tenants.runs.client import UNDER_WAY, Run
 from tenants.runs.step_pages import all_steps
 
+from .run_memory import Life
 from .run_pass import TENANT_DELETED, RunPass
 
 log = structlog.get_logger("zenpro.agent")
@@ -60,10 +63,29 @@ class SubmittedPass(RunPass):
         return any(step.status in UNDER_WAY for step in steps)
 
     def _go_on_with(self, seen: Run) -> None:
+        if self.run.given_up_at:
+            self._end(run_endings.reap(self.run, self.client, ""))
+            return
         if self.run.cancel_requested_at and self.run.stop_sent_at is None and not seen.finished:
             self._tell_stopping()
             run_rows.write(self.run, stop_sent_at=self.now())
-        run_rows.note(self.run, "")
+        self._listen(seen)
+
+    def _listen(self, seen: Run) -> None:
+        """Note for how long nothing was heard of it; only after ZenML's own patience it is over."""
+        life = self._life(seen)
+        if run_life.is_lost(life, self.now()):
+            self._end(run_endings.reap(self.run, self.client, life.words))
+        else:
+            run_rows.note(self.run, life.words)
+
+    def _life(self, seen: Run) -> Life:
+        """Looked at now and then: it takes all steps of the run."""
+        known = self.memory.life
+        if known is None or time.monotonic() - known.looked_at >= run_life.LOOK_EVERY:
+            steps = all_steps(self.client, self.run.zenml_run_id, self.run.template.project_id)
+            self.memory.life = run_life.life_of(seen, steps, known, self.now())
+        return self.memory.life
 
     def _tell_stopping(self) -> None:
         """Its orchestrator sees that, and begins no further step. One that does not answer is told again."""
@@ -82,7 +104,10 @@ class SubmittedPass(RunPass):
 
     def _unanswered(self, reason: str) -> None:
         tenant = self.run.template.tenant
+        self.memory.life = None  # what could not be written meanwhile says nothing
         if tenant.desired_state == Tenant.DesiredState.DELETED:
             self._end(End(State.FAILED, TENANT_DELETED))
+        elif self.run.given_up_at:
+            self._end_unsettled(End(State.STOPPED, run_endings.stopped_by(self.run)))
         else:
             run_rows.note(self.run, f"Waiting for {tenant.name}: {reason}")

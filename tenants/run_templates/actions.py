@@ -595,6 +595,20 @@ def cancel_run(*, run: TemplateRun, by: Actor) -> None:
 
 
 @transaction.atomic
+def give_up_run(*, run: TemplateRun, by: Actor) -> None:
+    """End a run that its stack is stopping without waiting for it: the agent tells the tenant that it is over.
+
+    What still works on it there can save nothing more. Raises Refused for one that no one has stopped before, or that
+    is not on a remote stack; asking again changes nothing.
+    """
+    ready = TemplateRun.objects.filter(pk=run.pk, state=State.SUBMITTED).exclude(cancel_requested_at=None)
+    if ready.filter(given_up_at=None).update(given_up_at=timezone.now()):
+        _record("template_run.given_up", run, by, after={"run": run.run_name})
+    elif not ready.exists():
+        raise Refused("Only a run that its stack is stopping can be ended at once. Stop it first.")
+
+
+@transaction.atomic
 def cancel_sweep(*, sweep: Sweep, by: Actor) -> int:
     """Ask for all runs of a sweep to stop that go on; how many that are. Each leaves its own row."""
     going_on = [*sweep.runs.unfinished().filter(cancel_requested_at=None).order_by("number")]

@@ -454,6 +454,11 @@ class TemplateRun(models.Model):
         blank=True,
         help_text="When the process was asked to stop; one that does not listen is ended.",
     )
+    given_up_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="When someone ended it without waiting for its stack, where it may go on.",
+    )
     over_since = models.DateTimeField(
         null=True, blank=True, help_text="Since when the process goes on although its run has ended."
     )
@@ -512,13 +517,17 @@ class TemplateRun(models.Model):
         return self.state == self.State.SUBMITTED
 
     @property
+    def can_be_given_up(self) -> bool:
+        """Is its stack to stop it, which lasts as long as the running step does?"""
+        return self.is_submitted and self.cancel_requested_at is not None and self.given_up_at is None
+
+    @property
     def state_words(self) -> str:
         """For people."""
-        if not self.is_submitted:
+        stack = self.template.stack_name if self.is_submitted else ""
+        if not stack:
             return self.get_state_display()
-        return (
-            f"Runs on {self.template.stack_name}" if self.template.stack_name else self.State.SUBMITTED.label
-        )
+        return f"Stopping on {stack}" if self.cancel_requested_at else f"Runs on {stack}"
 
     @property
     def wait_reason(self) -> str:

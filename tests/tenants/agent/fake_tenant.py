@@ -1,5 +1,6 @@
 """A tenant's REST API in memory, and a stand-in for ZenML's runner that does what its code folder says."""
 
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from uuid import uuid4
 
@@ -90,8 +91,9 @@ class FakeTenant:
         if any(run.name == body["name"] for run in self.runs_by_id.values()):
             raise TenantConflict("exists")
         run = SimpleNamespace(
-            id=uuid4(), name=body["name"], status="initializing", reason="", body=body, finished=False
-        )
+            id=uuid4(), name=body["name"], status="initializing", reason="", body=body, finished=False,
+            start=datetime.now(UTC), created=None,
+        )  # fmt: skip
         self.runs_by_id[run.id] = run
         return self._answer("create_run", run)
 
@@ -137,6 +139,7 @@ class FakeTenant:
         run.finished = status in ("completed", "failed", "stopped")
 
     def add_step(self, name, status, message="", traceback=""):
-        said = {"message": message, "traceback": traceback}
+        said = {"message": message, "traceback": traceback, "heartbeat": None, "patience": None}
+        said |= {"start": None, "end": None}
         row = SimpleNamespace(id=len(self.step_rows), name=name, status=status, **said)
         self.step_rows.append(row)

@@ -2,9 +2,11 @@
 
 # ruff: noqa: F401, F811 - fixtures of the tests of the loop
 
+import re
 import time
 from copy import deepcopy
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 from django.utils import timezone
@@ -15,12 +17,14 @@ from orgs.members.actions import remove_member
 from orgs.users.models import Actor
 from tenants.agent import run_memory
 from tenants.agent.disk_sweeper import measure_due
+from tenants.agent.run_life import life_of
 from tenants.agent.run_loop import RunLoop
 from tenants.hosting.base import TenantRefused, TenantUnreachable
 from tenants.models import Tenant
-from tenants.run_templates.actions import cancel_run
+from tenants.run_templates.actions import cancel_run, give_up_run
 from tenants.run_templates.models import TemplateRun
 from tenants.run_templates.rules import set_runners
+from zenpro_site.common.refusals import Refused
 
 from ..run_templates.samples import churn_snapshot
 from ..run_templates.test_remote_stacks import BUILD_ID, CHECKSUM, STACK, STACK_ID, remote_snapshot
@@ -370,6 +374,142 @@ def test_one_whom_the_template_no_longer_lets_run_it_is_let_finish(
     look_for_people(agent(server, machine))
     assert fresh(submitted).cancel_requested_at is None
     assert state(submitted) == ("submitted", "")
+
+
+def test_a_second_stop_ends_it_without_waiting(submitted, server, look, member):
+    with pytest.raises(Refused, match="Stop it first"):
+        give_up_run(run=submitted, by=Actor(member))
+    server.add_step("train", "running")
+    cancel_run(run=submitted, by=Actor(member))
+    look(submitted)
+    for _ in range(2):
+        give_up_run(run=submitted, by=Actor(member))
+    assert look(submitted) == ("stopped", "Stopped by Dana Petrova.")
+    assert (server.only_run.status, server.step_rows[0].status) == ("stopped", "stopped")
+    assert AuditEvent.objects.filter(action="template_run.given_up").count() == 1
+    with pytest.raises(Refused):
+        give_up_run(run=submitted, by=Actor(member))
+
+
+def test_a_second_stop_ends_it_here_while_its_tenant_is_away(submitted, server, look, member):
+    server.down = TenantUnreachable("away")
+    cancel_run(run=submitted, by=Actor(member))
+    assert look(submitted) == ("submitted", "Waiting for prod: away")
+    give_up_run(run=submitted, by=Actor(member))
+    assert look(submitted) == ("stopped", "Stopped by Dana Petrova.")
+    assert fresh(submitted).is_unsettled
+    server.down = None
+    loop = agent(server, FakeRunner())
+    loop.settle(submitted.pk)
+    assert (server.only_run.status, fresh(submitted).is_unsettled) == ("stopped", False)
+
+
+# Signs of life
+
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture
+def silent(submitted, server):
+    """silent(minutes): its step was heard of last so long ago; ZenML waits for 30 minutes."""
+    server.set("running")
+    server.add_step("train", "running")
+
+    def silent(minutes, patience=30):
+        step = server.step_rows[0]
+        step.heartbeat, step.patience = timezone.now() - minutes * MINUTE, patience * MINUTE
+        return f"No sign of life since {timezone.localtime(step.heartbeat):%H:%M}."
+
+    return silent
+
+
+def watch(loop, run, minutes):
+    """Let its agent look, and think that it has seen that same sign for so long."""
+    loop.run_pass(run.pk)
+    if life := loop.memories[run.pk].life:
+        life.since -= minutes * 60
+        life.looked_at = 0
+    loop.run_pass(run.pk)
+    return state(run)
+
+
+def in_words(words):
+    """Without the day, which is said around midnight."""
+    return re.sub(r"\d{4}-\d\d-\d\d ", "", words)
+
+
+@pytest.mark.parametrize(("minutes", "noted"), [(0, False), (9, False), (11, True), (29, True)])
+def test_long_silence_is_said_and_changes_nothing(minutes, noted, silent, submitted, server, machine):
+    words = silent(minutes)
+    found, said = watch(agent(server, machine), submitted, minutes)
+    assert (found, in_words(said)) == ("submitted", words if noted else "")
+    assert server.log == []
+    silent(0)
+    assert watch(agent(server, machine), submitted, 0) == ("submitted", "")
+
+
+def test_after_the_patience_of_zenml_it_is_over(silent, submitted, server, machine):
+    words = silent(31)
+    found, said = watch(agent(server, machine), submitted, 11)
+    assert (found, in_words(said)) == ("failed", words)
+    assert (server.only_run.status, server.step_rows[0].status) == ("failed", "failed")
+
+
+def test_a_patience_shorter_than_the_time_between_two_signs_is_not_kept(silent, submitted, server, machine):
+    silent(9, patience=1)
+    assert watch(agent(server, machine), submitted, 11) == ("submitted", "")
+
+
+def test_after_its_tenant_was_away_it_is_given_time_to_be_heard(silent, submitted, server, machine):
+    """Nothing could be written meanwhile."""
+    words, loop = silent(120), agent(server, machine)
+    for _ in range(2):
+        assert in_words(watch(loop, submitted, 9)[1]) == words
+        server.down = TenantUnreachable("away")
+        loop.run_pass(submitted.pk)
+        server.down = None
+    assert state(submitted)[0] == "submitted"
+
+
+@pytest.mark.parametrize("status", ["provisioning", "running"])
+def test_a_run_that_waits_for_room_is_never_given_up(status, submitted, server, machine):
+    server.set(status)
+    server.only_run.start = timezone.now() - 50 * MINUTE
+    assert watch(agent(server, machine), submitted, 600) == ("submitted", "")
+    server.only_run.start = timezone.now() - 600 * MINUTE
+    found, said = watch(agent(server, machine), submitted, 600)
+    assert (found, said[:19]) == ("submitted", "No sign of life sin")
+
+
+def test_a_step_that_gives_no_signs_is_not_called_silent(submitted, server, machine):
+    """Older servers, and steps with heartbeats switched off."""
+    server.set("running")
+    server.only_run.start = timezone.now() - 600 * MINUTE
+    server.add_step("train", "running")
+    assert watch(agent(server, machine), submitted, 600) == ("submitted", "")
+
+
+def test_one_that_is_heard_of_keeps_the_others(silent, submitted, server, machine):
+    silent(120)
+    server.add_step("other", "running")
+    server.step_rows[1].heartbeat, server.step_rows[1].patience = timezone.now(), 30 * MINUTE
+    assert watch(agent(server, machine), submitted, 600) == ("submitted", "")
+
+
+def test_steps_are_asked_for_once_a_minute(silent, submitted, server, machine):
+    loop, asked, steps = agent(server, machine), [], server.steps
+    server.steps = lambda *given, **more: asked.append(1) or steps(*given, **more)
+    for _ in range(3):
+        loop.run_pass(submitted.pk)
+    assert len(asked) == 1
+
+
+def test_the_day_is_said_of_what_was_not_today():
+    now = datetime(2026, 11, 28, 1, 30, tzinfo=UTC)
+    step = SimpleNamespace(status="running", heartbeat=now - 120 * MINUTE, patience=30 * MINUTE)
+    found = life_of(None, [step], None, now)
+    with timezone.override("UTC"):
+        assert life_of(None, [step], found, now).words == "No sign of life since 2026-11-27 23:30."
 
 
 # Beside
