@@ -265,15 +265,13 @@ def _cancellable(request, template, number):
 
 
 def _stopped(request, made):
-    """A run on a remote stack stops after its running step, unless it is ended there with a second click."""
-    now = "now" in request.POST
-    deed, words = (actions.give_up_run, "Ending {}.") if now else (actions.cancel_run, "Stopping {}.")
+    stop = actions.give_up_run if "now" in request.POST else actions.cancel_run
     try:
-        deed(run=made, by=request.actor)
+        stop(run=made, by=request.actor)
     except Refused as error:
         messages.error(request, str(error))
     else:
-        messages.success(request, words.format(made))
+        messages.success(request, f"Stopping {made}.")
     return redirect(url_of(made))
 
 
