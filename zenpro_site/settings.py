@@ -56,6 +56,8 @@ ZENPRO_KEEP_DELETED_DAYS = env.int("ZENPRO_KEEP_DELETED_DAYS", default=7)
 ZENPRO_ZENML_VERSIONS = env.versions("ZENPRO_ZENML_VERSIONS", default=["0.98.0"])
 ZENPRO_TENANT_TIMEOUT = env.float("ZENPRO_TENANT_TIMEOUT", default=8.0, least=0.1, most=60)
 ZENPRO_SWEEP_RUNS = env.int("ZENPRO_SWEEP_RUNS", default=20, most=100)  # of one sweep at most
+# Of one tenant at the same time, on remote stacks
+ZENPRO_SUBMITTED_RUNS = env.int("ZENPRO_SUBMITTED_RUNS", default=20, least=1)
 ZENPRO_PARALLEL_RUNS = env.int("ZENPRO_PARALLEL_RUNS", default=0)  # 0: as many as there are cores
 # Walls around tenants: "" for the best this machine has, "none" to go without (docs/security.md)
 ZENPRO_ISOLATION = env("ZENPRO_ISOLATION", default="").lower()

@@ -126,6 +126,7 @@ SENTENCES = {
     "template_run.queued": "{actor} ran template {target}",
     "template_run.continued": "{actor} continued {after.continues} from {after.from} as {target}",
     "template_run.cancelled": "{actor} stopped {target}",
+    "template_run.given_up": "{actor} ended {target} without waiting for its stack",
     "template_run.undone": "{actor} undid {target} before it started",
     "template_run.stopped": "{target} was stopped: {after.reason}",
     "device.approved": "{actor} let the computer {after.computer} act on their behalf",

@@ -105,7 +105,8 @@ def measure_due() -> int:
 
 def _due() -> Iterable[Tenant]:
     now = timezone.now()
-    running = TemplateRun.objects.unfinished().values("template__tenant")
+    here = TemplateRun.objects.unfinished().exclude(state=TemplateRun.State.SUBMITTED)
+    running = here.values("template__tenant")
     wanted = Q(disk_measured_at=None) | Q(disk_measured_at__lt=now - AGAIN)
     wanted |= Q(pk__in=running, disk_measured_at__lt=now - BUSY_AGAIN)
     rows = Tenant.objects.live().hosted().filter(wanted)

@@ -44,7 +44,7 @@ def why_stopped(run: TemplateRun, known: Holding | None = None) -> str:
 
 def is_taken_off(run: TemplateRun, known: Holding | None = None) -> bool:
     """Does the template no longer let them run it, while the run has no process yet? What runs goes on."""
-    if run.pid is not None or run.created_by is None:
+    if run.pid is not None or run.is_submitted or run.created_by is None:
         return False
     known = {} if known is None else known
     pair = "runner", run.created_by_id, run.template_id

@@ -42,6 +42,9 @@ class End:
     reason: str = ""
 
 
+DELETED = End(State.FAILED, "The run was deleted inside the tenant.")
+
+
 def read_end(run: TemplateRun, client: TenantClient, runner: Runner, exit_code: int | None = None) -> End:
     """The end of a run whose process is gone, told to the tenant when it does not know it yet.
 
@@ -50,15 +53,20 @@ def read_end(run: TemplateRun, client: TenantClient, runner: Runner, exit_code: 
     try:
         seen = client.run(run.zenml_run_id)
     except TenantNotFound:
-        return End(State.FAILED, "The run was deleted inside the tenant.")
+        return DELETED
     if not seen.finished:
         return reap(run, client, why_it_died(run, runner, exit_code))
     if seen.status == "failed":
         close_steps(run, client, "failed", "The process of the run has ended.")
-        return End(
-            State.FAILED, why_it_failed(run, client, seen, runner) or last_error(run, runner) or NO_REASON
-        )
-    return End(ENDS.get(seen.status, State.FAILED), seen.reason)
+    return end_seen(run, seen, client, runner)
+
+
+def end_seen(run: TemplateRun, seen: Run, client: TenantClient, runner: Runner) -> End:
+    """How a run that has ended inside the tenant did so. Raises TenantUnreachable."""
+    if seen.status != "failed":
+        return End(ENDS.get(seen.status, State.FAILED), seen.reason)
+    reason = why_it_failed(run, client, seen, runner) or last_error(run, runner) or NO_REASON
+    return End(State.FAILED, reason)
 
 
 def reap(run: TemplateRun, client: TenantClient, reason: str) -> End:
@@ -91,6 +99,11 @@ def end_of_the_gone(run: TemplateRun) -> End:
 def gone(run: TemplateRun) -> str:
     """Why it was stopped; for a process that ended before anyone stopped it, why no one can ask the tenant."""
     return stopped_by(run) if run.cancel_requested_at else f"Stopped: {run_access.why_stopped(run)}"
+
+
+def stopping(run: TemplateRun) -> dict[str, str]:
+    """What the tenant is told of a run that is to stop."""
+    return {"status": "stopping", "status_reason": stopped_by(run)[:ZENML_REASON_LENGTH]}
 
 
 def close_run(run: TemplateRun, client: TenantClient, status: str, reason: str) -> None:

@@ -20,11 +20,13 @@ from django.utils import timezone
 
 from tenants.run_templates.engine import runner as runners
 from tenants.run_templates.engine.base import Runner
+from tenants.run_templates.engine.remote_stacks import goes_elsewhere
 from tenants.run_templates.engine.run_environments import RunEnvironments
 from tenants.run_templates.models import TemplateRun
 from tenants.runs.connection import connect
 
 from . import run_access, run_queue, run_rows
+from .run_afar import SubmittedPass
 from .run_memory import Memory
 from .run_pass import OpenClient, RunPass
 
@@ -60,6 +62,7 @@ class RunLoop:
         self.memories: defaultdict[UUID, Memory] = defaultdict(Memory)
         self.settled = 0.0
         self.free = 0  # places for further re-runs, counted anew by each tick
+        self.seen: list[TemplateRun] = []  # by the last tick
 
     @property
     def limit(self) -> int:
@@ -85,6 +88,7 @@ class RunLoop:
             self.settled = time.monotonic()
             run_access.stop_runs_of_the_gone(runs)
         self.free = self.limit - sum(run.state in BUSY for run in runs)
+        self.seen = runs
         for run in runs:
             self._take_turn(run)
         if now_and_then:
@@ -105,7 +109,8 @@ class RunLoop:
         if run.state in WAITING:
             self._wait(run)
         else:
-            self._submit(self.pool, self.run_pass, run.pk)
+            # What goes on without us may be looked at late: it holds no thread of those that can't.
+            self._submit(self.settlers if run.is_submitted else self.pool, self.run_pass, run.pk)
 
     def _is_busy(self, pk: UUID) -> bool:
         return pk in self.passes or self.memories[pk].is_resting
@@ -117,7 +122,7 @@ class RunLoop:
         if needed is run_queue.Next.ENVIRONMENT:
             self._prepare(run)
         elif needed is run_queue.Next.PLACE and self.free > 0:
-            self._let_in(run)
+            self._let_in_or_note(run)
         elif needed is run_queue.Next.PLACE:
             run_rows.note(run, "Waiting for another run to finish.")
 
@@ -128,6 +133,21 @@ class RunLoop:
         memory = self.memories[run.pk]
         if not memory.is_building:
             memory.build = self.builders.submit(self._in_thread, self.build, run.pk)
+
+    def _let_in_or_note(self, run: TemplateRun) -> None:
+        if run_queue.has_room_elsewhere(run, self.seen, self._goes_elsewhere):
+            self._let_in(run)
+        else:
+            run_rows.note(
+                run, f"Waiting for a run of {run.template.tenant.name} on a remote stack to finish."
+            )
+
+    def _goes_elsewhere(self, run: TemplateRun) -> bool:
+        """Remembered: it is read from the whole stored snapshot."""
+        memory = self.memories[run.pk]
+        if memory.goes_elsewhere is None:
+            memory.goes_elsewhere = goes_elsewhere(run.template)
+        return memory.goes_elsewhere
 
     def _let_in(self, run: TemplateRun) -> None:
         memory, first = self.memories[run.pk], run.started_at is None
@@ -173,7 +193,7 @@ class RunLoop:
     def run_pass(self, pk: UUID) -> None:
         """Do the next thing for one re-run that has been let in."""
         run = run_rows.load(pk)
-        if run is not None and run.state in BUSY:
+        if run is not None and run.state in (*BUSY, State.SUBMITTED):
             self._pass_over(run).go()
 
     def settle(self, pk: UUID) -> None:
@@ -183,7 +203,8 @@ class RunLoop:
             self._pass_over(run).settle()
 
     def _pass_over(self, run: TemplateRun) -> RunPass:
-        return RunPass(run, self.memories[run.pk], self.runner, self.environments, self.open_client)
+        made = SubmittedPass if run.is_submitted else RunPass
+        return made(run, self.memories[run.pk], self.runner, self.environments, self.open_client)
 
 
 def run_forever(stop: threading.Event, interval: float = 0.3) -> None:

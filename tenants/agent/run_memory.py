@@ -3,9 +3,22 @@
 import time
 from concurrent.futures import Future
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 PATIENCE = 2.0  # seconds after a tenant did not answer
+LOOK_EVERY = 5.0  # seconds between looks at a re-run that its stack carries out
 ASK_EVERY = 1.0  # seconds between questions to the tenant about a run that is under way
+
+
+@dataclass
+class Life:
+    """The last sign of life of a re-run elsewhere, and since when nothing newer was seen."""
+
+    sign: datetime | None  # None: it gives none
+    patience: timedelta | None  # until it counts as dead; None: it never does
+    since: float
+    words: str  # "" while it is heard of
+    looked_at: float
 
 
 @dataclass
@@ -14,7 +27,9 @@ class Memory:
 
     is_ours: bool = False  # begun by this agent: no earlier attempt to look for
     build: Future | None = None  # its environment in the making
+    goes_elsewhere: bool | None = None  # None: not looked up yet
     not_before: float = 0.0
+    life: Life | None = None  # of one that its stack carries out; None: not looked at yet
     asked_at: float = 0.0
     # Not in the row: a tenant that starts together with an agent gets the whole patience of that agent.
     trouble_since: float | None = None
@@ -26,6 +41,10 @@ class Memory:
     def rest(self) -> None:
         """Leave the re-run alone for a moment."""
         self.not_before = time.monotonic() + PATIENCE
+
+    def rest_long(self) -> None:
+        """Leave a re-run alone that goes on without this machine."""
+        self.not_before = time.monotonic() + LOOK_EVERY
 
     @property
     def may_ask(self) -> bool:

@@ -9,13 +9,20 @@ from django.utils import timezone
 
 from tenants.agent import run_access, run_endings, run_rows
 from tenants.agent.run_endings import End
-from tenants.hosting.base import ServerError, TenantError, TenantRefused, TenantUnreachable
+from tenants.hosting.base import (
+    ServerError,
+    TenantError,
+    TenantNotFound,
+    TenantRefused,
+    TenantUnreachable,
+)
 from tenants.hosting.local.locations import local_stores_of
 from tenants.models import Tenant
 from tenants.run_templates.actions import stop_run
 from tenants.run_templates.engine.base import AlreadyRunning, Order, Runner, RunnerFailed, Started
 from tenants.run_templates.engine.code import code_folder
 from tenants.run_templates.engine.derive import DeriveFailed, derive, is_passing
+from tenants.run_templates.engine.remote_stacks import runs_elsewhere, user_of_runners, was_elsewhere
 from tenants.run_templates.engine.run_environments import RunEnvironments, needs_of
 from tenants.run_templates.models import TemplateRun
 from tenants.runs.client import TenantClient
@@ -29,6 +36,7 @@ LONG_PATIENCE = 300.0  # seconds for which errors of a tenant count as passing
 STOP_GRACE = 20.0  # seconds from the wish to stop to SIGKILL; a step usually ends within 2
 OVER_GRACE = 30.0  # seconds a process may take to end after its run has
 NOT_BEGUN = ("initializing", "provisioning")
+TENANT_DELETED = "The tenant was deleted while the run was under way."
 LOST = "{who} no longer has access to the tenant, so no one knows how the run ended."
 
 OpenClient = Callable[..., TenantClient]
@@ -149,7 +157,7 @@ class RunPass:
             project_id=template.project_id,
             stack_id=template.stack_id,
             local_stores=local_stores_of(tenant),
-            user_id=tenant.pk,
+            user_id=user_of_runners(tenant.pk),
             release=tenant.release,
         )
 
@@ -185,10 +193,8 @@ class RunPass:
             self.runner.end(self.process)
 
     def _tell_stopping(self) -> None:
-        reason = run_endings.stopped_by(self.run)
-        body = {"status": "stopping", "status_reason": reason[: run_endings.ZENML_REASON_LENGTH]}
         try:
-            self.client.update_run(self.run.zenml_run_id, body)
+            self.client.update_run(self.run.zenml_run_id, run_endings.stopping(self.run))
         except TenantError as error:
             # The process ends all the same; how it ended is read afterwards.
             log.info("stopping was not told", run=str(self.run.pk), reason=error.reason)
@@ -200,11 +206,32 @@ class RunPass:
         self.runner.end(self.process)
         if run_access.is_out(self.run):
             self._end_gone()
+        elif self._may_have_left() and self._is_elsewhere():
+            self._hand_over()
         else:
             self._end(self._read_end())
 
     def _read_end(self) -> End:
         return run_endings.read_end(self.run, self.client, self.runner, self.runner.exit_code(self.process))
+
+    def _may_have_left(self) -> bool:
+        """Did the process not fail, as far as anyone knows?"""
+        return self.runner.exit_code(self.process) in (0, None)
+
+    def _is_elsewhere(self) -> bool:
+        """Has an orchestrator taken the run over, which then goes on without a process here?"""
+        try:
+            seen = self.client.run(self.run.zenml_run_id)
+        except TenantNotFound:
+            return False
+        begun = not seen.finished and seen.status != "initializing"
+        return begun and runs_elsewhere(self.run.template, self.client)
+
+    def _hand_over(self) -> None:
+        """Its stack carries it out: what is left of it here is what its process printed."""
+        nothing = {"pid": None, "pid_started": "", "stop_sent_at": None, "over_since": None}
+        if run_rows.move(self.run, self.run.state, State.SUBMITTED, "", **nothing):
+            self.runner.tidy(self.run.pk)
 
     def _end_gone(self) -> None:
         """End a run that no one can ask the tenant about; a busy database is told later."""
@@ -259,20 +286,26 @@ class RunPass:
         """A process whose tenant has been deleted ends; of one that is only down, it may go on."""
         if tenant.desired_state == Tenant.DesiredState.DELETED:
             self.runner.end(self.process)
-            self._end(End(State.FAILED, "The tenant was deleted while the run was under way."))
-        elif not self._is_alive():
+            self._end(End(State.FAILED, TENANT_DELETED))
+        elif self._is_alive():
+            return
+        elif self._may_have_left() and was_elsewhere(self.run.template):
+            self._hand_over()
+        else:
             sentence = f"{tenant.name} was {tenant.desired_state} while the run was under way."
             self._end_unsettled(End(State.FAILED, sentence))
 
     def _refused(self, error: TenantError) -> None:
         """The tenant no longer answers this person. A living process continues; its own calls are refused."""
         if not self._is_alive():
-            lost = LOST.format(who=self.run.created_by or "Whoever started it")
-            self._end(End(State.FAILED, lost if self.run.pid else error.reason))
+            self._end(End(State.FAILED, self._lost() if self.run.pid else error.reason))
             return
         if self.run.cancel_requested_at:
             self._stop()
         self.memory.rest()
+
+    def _lost(self) -> str:
+        return LOST.format(who=self.run.created_by or "Whoever started it")
 
     # -- afterwards
 

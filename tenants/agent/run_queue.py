@@ -1,9 +1,11 @@
 """Re-runs that wait: nothing of them exists outside of their rows."""
 
+from collections.abc import Callable
 from concurrent.futures import Executor
 from enum import Enum, auto
 
 import structlog
+from django.conf import settings
 
 from tenants.agent.run_endings import End, stopped_by
 from tenants.hosting.base import ServerError
@@ -17,6 +19,7 @@ from .run_rows import finish, finish_unsettled, note
 
 log = structlog.get_logger("zenpro.agent")
 State = TemplateRun.State
+UNDER_WAY = (State.STARTING, State.RUNNING, State.STOPPING, State.SUBMITTED)
 
 
 class Next(Enum):
@@ -48,6 +51,19 @@ def why_not_now(tenant: Tenant) -> str:
     if tenant.desired_state == Tenant.DesiredState.DELETED:
         return ""
     return why_wait(tenant) if tenant.is_available else f"Waiting until {tenant.name} is running."
+
+
+def has_room_elsewhere(
+    run: TemplateRun, unfinished: list[TemplateRun], goes_elsewhere: Callable[[TemplateRun], bool]
+) -> bool:
+    """May it begin, as far as the limit of its tenant on remote stacks goes? `goes_elsewhere` is dear, and only asked
+    where that many of the tenant are under way.
+    """
+    tenant, limit = run.template.tenant_id, settings.ZENPRO_SUBMITTED_RUNS
+    others = [one for one in unfinished if one.template.tenant_id == tenant and one.state in UNDER_WAY]
+    if len(others) < limit or not goes_elsewhere(run):
+        return True
+    return sum(one.is_submitted or goes_elsewhere(one) for one in others) < limit
 
 
 def build(run: TemplateRun, environments: RunEnvironments, runner: Runner) -> None:

@@ -30,7 +30,9 @@ class RunOut(Schema):
     id: UUID
     number: int
     name: str
-    state: TemplateRun.State
+    state: TemplateRun.State = Field(
+        description="`submitted`: carried out by its stack; nothing of it is left on ZenPro's machine."
+    )
     state_reason: str
     changes: list[dict[str, Any]] = Field(description="Differences from the template: path, before, after.")
     created_by: Reference | None
@@ -124,10 +126,15 @@ def run_get(request, organization: str, tenant: str, template: UUID, number: Num
 
 
 @router.post(RUN + "/cancel", auth=needs(TenantPermission.TEMPLATE_RUN), response=RunDetail)
-def run_cancel(request, organization: str, tenant: str, template: UUID, number: Number):
-    """Stop a re-run: your own, or anyone's if you manage the tenant."""
+def run_cancel(request, organization: str, tenant: str, template: UUID, number: Number, now: bool = False):
+    """Stop a re-run: your own, or anyone's if you manage the tenant.
+
+    One that its stack carries out stops after the running step. `now=true`, asked after that, ends it without
+    waiting: what still works on it there can save nothing more.
+    """
     found = _run(request, template, number)
     if not may_cancel(request.user, found, request.tenant_permissions):
         refuse(request, TenantPermission.CHANGE, request.tenant, NOT_THEIRS)
-    actions.cancel_run(run=found, by=request.actor)
+    deed = actions.give_up_run if now else actions.cancel_run
+    deed(run=found, by=request.actor)
     return in_full(found)

@@ -1,11 +1,13 @@
 """Changes to templates and their re-runs. Each is atomic and leaves one audit row.
 
-Only create_template calls the tenant's server: as the person who creates, and before anything is written.
+Only create_template calls the tenant's server, and what queues runs that need images: as the person who asks, and
+before anything is written.
 """
 
 import json
 from collections.abc import Mapping
 from datetime import UTC, timedelta
+from functools import partial
 from http import HTTPStatus
 from math import prod
 from typing import Any
@@ -20,6 +22,7 @@ from orgs.audit.models import AuditEvent
 from orgs.users.models import Actor
 from tenants.control_plane.actions import forget_usage, record_usage
 from tenants.credentials.models import ApiKey
+from tenants.hosting.base import TenantError
 from tenants.models import Tenant
 from tenants.run_templates.access import is_runner, why_no_runner
 from tenants.run_templates.document.configuration import (
@@ -37,6 +40,7 @@ from tenants.run_templates.document.sealed_secrets import sealer
 from tenants.run_templates.document.sweeps import MOST_FIELDS, SweepField, combined, sweepable
 from tenants.run_templates.engine.code import CodeError
 from tenants.run_templates.engine.layout import look_at
+from tenants.run_templates.engine.remote_stacks import why_no_images
 from tenants.runs.client import Run
 from tenants.runs.connection import connect
 from tenants.runs.dialects import SKIPS_SINCE, needs, refusal_to_run_again
@@ -368,7 +372,6 @@ def delete_template(*, template: RunTemplate, by: Actor) -> None:
     locked.delete()
 
 
-@transaction.atomic
 def queue_run(
     *,
     template: RunTemplate,
@@ -384,29 +387,36 @@ def queue_run(
     `wait`: for how long it can be undone before it starts. Who asks for the same again meanwhile gets the same run.
 
     `configuration` is a document; what it leaves out is as in the template. Only one without faults is run: raises
-    InvalidConfiguration, Refused when the tenant is not running or the disk is nearly full, and LimitReached.
+    InvalidConfiguration, LimitReached, and Refused when the tenant is not running, the disk is nearly full, or the
+    images that the run needs are gone. That is asked before anything is locked: not to be called in a transaction.
     `continues`: worked out for these very values; the run then takes over what it says. `preset`: what they began
     with; the run keeps it when nothing was changed.
     """
-    locked = _lock_to_run(template, by)
-    parsed = _runnable(locked, configuration, continues)
-    document = _sealed(parsed)
-    if wait and (same := _waiting(locked, document, by)):
-        return same
-    _check_limits(locked.tenant)
-    _check_disk(locked.tenant)
-    more = {"asked_with": key, "start_after": timezone.now() + wait if wait else None}
-    more["preset"] = with_its_values(preset, parsed)
-    return _queue(locked, document, by, **more, **_taken_over(continues))
+    _check_images(template, by)
+    with transaction.atomic():
+        locked = _lock_to_run(template, by)
+        parsed = _runnable(locked, configuration, continues)
+        document = _sealed(parsed)
+        if wait and (same := _waiting(locked, document, by)):
+            return same
+        _check_limits(locked.tenant)
+        _check_disk(locked.tenant)
+        more = {"asked_with": key, "start_after": timezone.now() + wait if wait else None}
+        more["preset"] = with_its_values(preset, parsed)
+        return _queue(locked, document, by, **more, **_taken_over(continues))
 
 
-@transaction.atomic
 def queue_sweep(*, template: RunTemplate, document: Document, fields: list[SweepField], by: Actor) -> Sweep:
     """Ask for one re-run for each combination of values: all of them, or none.
 
     Raises what queue_run raises, and Refused for more runs than a sweep may have.
     """
-    locked = _lock_to_run(template, by)
+    _check_images(template, by)
+    with transaction.atomic():
+        return _queue_sweep(_lock_to_run(template, by), document, fields, by)
+
+
+def _queue_sweep(locked: RunTemplate, document: Document, fields: list[SweepField], by: Actor) -> Sweep:
     if refusal := refusal_of_sweep(fields):
         raise Refused(refusal)
     base = document if _is_as_read(document, locked) else Document.of(locked).with_values(document.values)
@@ -432,6 +442,16 @@ def refusal_of_sweep(fields: list[SweepField]) -> str:
     count = prod(len(one.values) for one in fields)
     most = settings.ZENPRO_SWEEP_RUNS
     return f"That is {count:,} runs; a sweep has at most {most}." if count > most else ""
+
+
+def _check_images(template: RunTemplate, by: Actor) -> None:
+    """What no one can tell now, the agent asks again before it begins."""
+    try:
+        reason = why_no_images(template, partial(connect, by.person, template.tenant))
+    except TenantError:
+        return
+    if reason:
+        raise Refused(reason)
 
 
 def _lock_to_run(template: RunTemplate, by: Actor) -> RunTemplate:
@@ -572,6 +592,20 @@ def cancel_run(*, run: TemplateRun, by: Actor) -> None:
         locked.save(update_fields=["cancel_requested_at", "cancel_requested_by"])
         _record("template_run.cancelled", locked, by, after={"run": locked.run_name})
     run.cancel_requested_at = locked.cancel_requested_at
+
+
+@transaction.atomic
+def give_up_run(*, run: TemplateRun, by: Actor) -> None:
+    """End a run that its stack is stopping without waiting for it: the agent tells the tenant that it is over.
+
+    What still works on it there can save nothing more. Raises Refused for one that no one has stopped before, or that
+    is not on a remote stack; asking again changes nothing.
+    """
+    ready = TemplateRun.objects.filter(pk=run.pk, state=State.SUBMITTED).exclude(cancel_requested_at=None)
+    if ready.filter(given_up_at=None).update(given_up_at=timezone.now()):
+        _record("template_run.given_up", run, by, after={"run": run.run_name})
+    elif not ready.exists():
+        raise Refused("Only a run that its stack is stopping can be ended at once. Stop it first.")
 
 
 @transaction.atomic

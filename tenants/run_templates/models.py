@@ -389,11 +389,15 @@ class TemplateRun(models.Model):
         STARTING = "starting", "Starting"
         RUNNING = "running", "Running"
         STOPPING = "stopping", "Stopping"
+        SUBMITTED = "submitted", "On a remote stack"  # nothing of it is on this machine
         COMPLETED = "completed", "Completed"
         FAILED = "failed", "Failed"
         STOPPED = "stopped", "Stopped"
 
-    UNFINISHED = (State.QUEUED, State.PREPARING, State.STARTING, State.RUNNING, State.STOPPING)
+    UNFINISHED = (
+        *(State.QUEUED, State.PREPARING, State.STARTING),
+        *(State.RUNNING, State.STOPPING, State.SUBMITTED),
+    )
     ENDED = (State.COMPLETED, State.FAILED, State.STOPPED)
     AWAITED = (State.QUEUED, State.PREPARING, State.STARTING)
 
@@ -450,6 +454,11 @@ class TemplateRun(models.Model):
         blank=True,
         help_text="When the process was asked to stop; one that does not listen is ended.",
     )
+    given_up_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="When someone ended it without waiting for its stack, where it may go on.",
+    )
     over_since = models.DateTimeField(
         null=True, blank=True, help_text="Since when the process goes on although its run has ended."
     )
@@ -501,6 +510,24 @@ class TemplateRun(models.Model):
     @property
     def has_ended(self) -> bool:
         return self.state in self.ENDED
+
+    @property
+    def is_submitted(self) -> bool:
+        """Is it carried out elsewhere, by its stack?"""
+        return self.state == self.State.SUBMITTED
+
+    @property
+    def can_be_given_up(self) -> bool:
+        """Is its stack to stop it, which lasts as long as the running step does?"""
+        return self.is_submitted and self.cancel_requested_at is not None and self.given_up_at is None
+
+    @property
+    def state_words(self) -> str:
+        """For people."""
+        stack = self.template.stack_name if self.is_submitted else ""
+        if not stack:
+            return self.get_state_display()
+        return f"Stopping on {stack}" if self.cancel_requested_at else f"Runs on {stack}"
 
     @property
     def wait_reason(self) -> str:

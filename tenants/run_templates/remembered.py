@@ -9,7 +9,10 @@ from django.db.models.functions import Coalesce
 
 from tenants.models import Tenant
 
+from .document.packages import with_packages
+from .document.stack_integrations import integrations_of
 from .engine.code import CodeError
+from .engine.integration_packages import packages_of
 from .engine.layout import CodeLook, look_at
 from .models import CodeVersion, RunTemplate
 
@@ -62,11 +65,21 @@ def last_packages(tenant: Tenant, pipeline: str) -> str:
     return found.requirements if found else ""
 
 
+def with_stack(tenant: Tenant, requirements: str, snapshot: Mapping[str, Any]) -> str:
+    """These, and those of the integrations of the run's stack that are not there yet: without them its runner fails."""
+    names = integrations_of(snapshot)
+    return (
+        with_packages(requirements, packages_of(tenant.zenml_version, names).lines) if names else requirements
+    )
+
+
 def known_needs(tenant: Tenant, pipeline: str, snapshot: Mapping[str, Any]) -> Needs | None:
     """All a run of the pipeline needs, when nothing has to be asked."""
     earlier = last_template(tenant, pipeline)
     code = fitting_code(tenant, pipeline, snapshot) if earlier else None
-    return Needs(code, earlier.requirements, _choice(code, earlier)) if code else None
+    if code is None:
+        return None
+    return Needs(code, with_stack(tenant, earlier.requirements, snapshot), _choice(code, earlier))
 
 
 def _choice(code: CodeVersion, earlier: RunTemplate) -> dict[str, Any]:

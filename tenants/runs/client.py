@@ -13,7 +13,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -71,6 +71,7 @@ STATE_LENGTH = 40  # characters
 UNDER_WAY = ("running", "initializing", "provisioning", "retrying", "stopping")  # states of steps that go on
 MAX_UPSTREAM = 1000
 SOURCE_LENGTH = 200_000  # characters
+LONGEST_PATIENCE = 60 * 24 * 365  # minutes
 LONGEST_SESSION = 86400.0  # seconds
 REASON_LENGTH = 500
 MAX_FAULTS = 20
@@ -188,6 +189,23 @@ class Step:
     def original_id(self) -> UUID | None:
         """The step of an earlier run whose result a cached or skipped one hands on."""
         return identifier(meta(self.raw).get("original_step_run_id"))
+
+    @property
+    def heartbeat(self) -> datetime | None:
+        """When it was last heard of, its start before the first time; None for one that sends no signs of life.
+
+        Wire (0.98.0): body.latest_heartbeat, written every 15 s at first, later every 5 min; body.heartbeat_threshold
+        in minutes, None where they are switched off or not known yet.
+        """
+        body = mapping(self.raw.get("body"))
+        return moment(body.get("latest_heartbeat")) or self.start if self.patience else None
+
+    @property
+    def patience(self) -> timedelta | None:
+        """For how long it may be silent until ZenML itself takes it for dead."""
+        minutes = mapping(self.raw.get("body")).get("heartbeat_threshold")
+        known = type(minutes) is int and 0 < minutes <= LONGEST_PATIENCE
+        return timedelta(minutes=minutes) if known else None
 
 
 class LogLine(NamedTuple):
@@ -486,6 +504,10 @@ class TenantClient:
     def code_repository(self, repository_id: Id) -> Json:
         """A registered repository; its own settings, which may hold secrets, are in metadata.config."""
         return item(self.call("GET", f"/code_repositories/{checked_id(repository_id)}"))
+
+    def build(self, build_id: Id) -> Json:
+        """The images of a run, with metadata.stack_checksum of the stack they were built for."""
+        return item(self.call("GET", f"/pipeline_builds/{checked_id(build_id)}"))
 
     def stack(self, stack_id: Id) -> Json:
         """A stack with its components by their types, in metadata.components."""

@@ -28,6 +28,7 @@ def seen_of(page: RunPage, rerun, view: str, rights: Iterable[str]) -> str:
     `rerun` is the TemplateRun that made it, or None.
     """
     ours = (rerun.state, rerun.cancel_requested_at, rerun.state_reason, rerun.stop_reason) if rerun else ()
+    ours = (*ours, rerun.stop_sent_at, rerun.given_up_at) if rerun else ours
     log, tick = page.log, int(time.time() // TICK) if page.live else 0
     output = (log.step_id, log.total, log.passing, log.hits, log.note, log.lines[-1:])
     return digest(

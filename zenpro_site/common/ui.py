@@ -35,7 +35,7 @@ STATES = {
     "preparing": ("run", "loader-circle", "Preparing"),
     "starting": ("run", "loader-circle", "Starting"),
     "submitting": ("run", "loader-circle", "Submitting"),
-    "submitted": ("run", "loader-circle", "Submitted"),
+    "submitted": ("run", "loader-circle", "On a remote stack"),
     "resuming": ("run", "loader-circle", "Resuming"),
     "retrying": ("warn", "refresh-cw", "Retrying"),
     "retried": ("off", "refresh-cw", "Retried"),

@@ -142,14 +142,14 @@ def _component(kept: Mapping[str, Any], snapshot: Mapping[str, Any], room: Room)
     kind, name, flavor = (kept.get(part) for part in ("type", "name", "flavor"))
     if not (is_name(kind) and kind in TYPES and is_name(name) and is_name(flavor)):
         return None
-    key, label = _key(kind, name, flavor, snapshot), f"{kind.replace('_', ' ')} {name} ({flavor})"
+    key, label = settings_key(kind, name, flavor, snapshot), f"{kind.replace('_', ' ')} {name} ({flavor})"
     schemas = schema_kept(kind, flavor, {"properties": kept.get("settings")})
     root: dict[str, Any] = {"$defs": {}}
     found = [field_of(one, "", one, schema, root, None, False, room) for one, schema in schemas.items()]
     return StackComponent(key, label, tuple(one for one in found if one.kind in WIDGETS and not one.secret))
 
 
-def _key(kind: str, name: str, flavor: str, snapshot: Mapping[str, Any]) -> str:
+def settings_key(kind: str, name: str, flavor: str, snapshot: Mapping[str, Any]) -> str:
     """As it was recorded; where nothing was, as this version of ZenML reads it. It reads one of both, never two."""
     by_name, by_flavor = f"{kind}:{name}", f"{kind}.{flavor}"
     recorded = {*_recorded_keys(mapping(snapshot.get("metadata")))}

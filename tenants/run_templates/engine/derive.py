@@ -19,6 +19,7 @@ from tenants.run_templates.document.configuration import Change, changes, defaul
 from tenants.run_templates.document.hidden import revealed
 from tenants.run_templates.document.schema import Description, describe, mapping
 from tenants.run_templates.document.sealed_secrets import opener
+from tenants.run_templates.engine.remote_stacks import build_of, not_waited_for, why_no_images
 from tenants.run_templates.models import RunTemplate, TemplateRun
 from tenants.runs.client import TenantClient
 from tenants.usage.models import Feature
@@ -85,6 +86,8 @@ def _find_run(run: TemplateRun, client: TenantClient) -> UUID | None:
 
 
 def _create_snapshot(run: TemplateRun, client: TenantClient) -> UUID:
+    if reason := why_no_images(run.template, lambda: client):
+        raise DeriveFailed(reason)
     body = snapshot_body(run.template, run.configuration)
     body["client_environment"] = {MARK: str(run.pk)}
     if run.continues_id:
@@ -162,6 +165,7 @@ def snapshot_body(template: RunTemplate, document: Mapping[str, Any]) -> Json:
     for change in changes(default, document):
         _apply(_in_clear(change, template, description, metadata), metadata, components)
     _apply_cache_switch(default, document, metadata)
+    _wait_for_no_end(metadata, not_waited_for(snapshot))
     return {
         "project": str(template.project_id),
         "stack": str(template.stack_id),
@@ -170,8 +174,20 @@ def snapshot_body(template: RunTemplate, document: Mapping[str, Any]) -> Json:
         "run_name_template": document.get("run_name") or default["run_name"],
         "source_snapshot": str(template.source_snapshot_id),
         "code_reference": _code_reference(snapshot),
+        "build": _text(build_of(template)),
         **{key: metadata.get(key) for key in KEPT},
     }
+
+
+def _wait_for_no_end(metadata: Json, wanted: Mapping[str, Json]) -> None:
+    configuration = metadata["pipeline_configuration"]
+    for key, settings in wanted.items():
+        known = mapping(configuration.get("settings"))
+        configuration["settings"] = {**known, key: {**mapping(known.get(key)), **settings}}
+
+
+def _text(build: UUID | None) -> str | None:
+    return str(build) if build else None
 
 
 def _in_clear(change: Change, template: RunTemplate, description: Description, metadata: Json) -> Change:

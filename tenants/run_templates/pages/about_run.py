@@ -14,7 +14,7 @@ from tenants.runs.seen import digest
 def printed_by(rerun) -> dict:
     """What the process of a re-run has printed, None where that is not worth showing, and a digest of it."""
     output = output_of(rerun)
-    live = output is not None and not rerun.has_ended
+    live = output is not None and not (rerun.has_ended or rerun.is_submitted)
     return {"output": output, "output_seen": digest(output, live), "output_live": live}
 
 

@@ -25,7 +25,14 @@ from tenants.run_templates.pages.code_used import older_code
 from tenants.run_templates.pages.forms import NeedsForm, SaveForm
 from tenants.run_templates.pages.presentation import SourceRun, source_of
 from tenants.run_templates.pages.tried import try_of
-from tenants.run_templates.remembered import Needs, fitting_code, known_needs, last_packages, prepared_of
+from tenants.run_templates.remembered import (
+    Needs,
+    fitting_code,
+    known_needs,
+    last_packages,
+    prepared_of,
+    with_stack,
+)
 from tenants.runs.client import TenantClient
 from tenants.runs.reading import ask_or_404
 from zenpro_site.common.refusals import Refused
@@ -136,7 +143,8 @@ def _form(request, made: RunTemplate | None, source: SourceRun | None) -> NeedsF
         known = {"code": made.code_id, "requirements": made.requirements}
     else:
         code = fitting_code(tenant, pipeline, source.snapshot)
-        known = {"requirements": last_packages(tenant, pipeline), **({"code": code.pk} if code else {})}
+        needed = with_stack(tenant, last_packages(tenant, pipeline), source.snapshot)
+        known = {"requirements": needed, **({"code": code.pk} if code else {})}
     if "code" in request.GET:
         known["code"] = request.GET["code"]
     if tried := try_of(request, request.GET.get("tried", "")):

@@ -30,6 +30,7 @@ TITLE_LENGTH = 60  # characters
 WHOLE = 1e9  # whole numbers below it are written with all their digits
 LARGEST = 1e300  # the difference of two such numbers is still one
 ME, UNDER_WAY, NO_SWEEP = "me", "unfinished", "none"
+NAMED = (TemplateRun.State.SUBMITTED, *TemplateRun.ENDED)  # states with a filter of their own
 FILTERS = ("state", "person", "sweep", "preset")
 SWEEPS = 50  # that are offered
 
@@ -44,8 +45,8 @@ class HistoryFilterForm(forms.Form):
 
     def __init__(self, data: QueryDict, template: RunTemplate, user: User):
         super().__init__(data, auto_id="filter-%s")
-        ended = [(state.value, state.label) for state in map(TemplateRun.State, TemplateRun.ENDED)]
-        self.fields["state"].choices = [("", "Any state"), (UNDER_WAY, "Under way"), *ended]
+        named = [(state.value, state.label) for state in map(TemplateRun.State, NAMED)]
+        self.fields["state"].choices = [("", "Any state"), (UNDER_WAY, "Under way"), *named]
         self.fields["person"].choices = [("", "Anyone"), (ME, "Me"), *_people(template)]
         self.fields["sweep"].choices = [("", "All runs"), (NO_SWEEP, "Not in a sweep"), *_sweeps(template)]
         self.fields["preset"].choices = [("", "Any preset"), *_presets(template, user)]

@@ -265,8 +265,9 @@ def _cancellable(request, template, number):
 
 
 def _stopped(request, made):
+    stop = actions.give_up_run if "now" in request.POST else actions.cancel_run
     try:
-        actions.cancel_run(run=made, by=request.actor)
+        stop(run=made, by=request.actor)
     except Refused as error:
         messages.error(request, str(error))
     else:

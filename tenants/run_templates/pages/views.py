@@ -47,7 +47,7 @@ from tenants.run_templates.pages.presentation import (
 from tenants.run_templates.pages.push_lines import line_for_ci
 from tenants.run_templates.pages.sweep_page import fields_shown
 from tenants.run_templates.pages.tried import try_of
-from tenants.run_templates.remembered import last_packages
+from tenants.run_templates.remembered import last_packages, with_stack
 from tenants.run_templates.rules import runners_in_words
 from tenants.runs.client import TenantClient
 from tenants.runs.reading import ask_or_404
@@ -261,7 +261,8 @@ def _form(request, source) -> TemplateForm:
     """With the pipeline's name, its newest code, and the packages it was tried with, or those that were chosen last."""
     pipeline = source.run.pipeline[: actions.LONGEST_NAME]
     code = {"code": request.GET["code"]} if "code" in request.GET else {}
-    known = {"requirements": last_packages(request.tenant, pipeline)}
+    last = last_packages(request.tenant, pipeline)
+    known = {"requirements": with_stack(request.tenant, last, source.snapshot)}
     if tried := try_of(request, request.GET.get("tried", "")):
         known = {"requirements": tried.requirements}
     initial = {"name": pipeline, **known, **code}

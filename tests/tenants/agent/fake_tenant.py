@@ -1,5 +1,6 @@
 """A tenant's REST API in memory, and a stand-in for ZenML's runner that does what its code folder says."""
 
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from uuid import uuid4
 
@@ -33,7 +34,7 @@ class FakeTenant:
     def __init__(self):
         self.snapshots, self.runs_by_id, self.log = {}, {}, []
         self.down, self.refuse, self.lose_next = None, {}, ""
-        self.step_rows = []
+        self.step_rows, self.builds, self.stacks = [], {}, {}
 
     def _called(self, name):
         if self.down:
@@ -62,6 +63,19 @@ class FakeTenant:
         ]
         return ListPage(found, len(found))
 
+    def build(self, build_id):
+        return self._found(self.builds, build_id)
+
+    def stack(self, stack_id):
+        return self._found(self.stacks, stack_id)
+
+    def _found(self, among, number):
+        if self.down:
+            raise self.down
+        if number not in among:
+            raise TenantNotFound("gone")
+        return among[number]
+
     def create_snapshot(self, body):
         self._called("create_snapshot")
         number = str(uuid4())
@@ -77,8 +91,9 @@ class FakeTenant:
         if any(run.name == body["name"] for run in self.runs_by_id.values()):
             raise TenantConflict("exists")
         run = SimpleNamespace(
-            id=uuid4(), name=body["name"], status="initializing", reason="", body=body, finished=False
-        )
+            id=uuid4(), name=body["name"], status="initializing", reason="", body=body, finished=False,
+            start=datetime.now(UTC), created=None,
+        )  # fmt: skip
         self.runs_by_id[run.id] = run
         return self._answer("create_run", run)
 
@@ -124,6 +139,7 @@ class FakeTenant:
         run.finished = status in ("completed", "failed", "stopped")
 
     def add_step(self, name, status, message="", traceback=""):
-        said = {"message": message, "traceback": traceback}
+        said = {"message": message, "traceback": traceback, "heartbeat": None, "patience": None}
+        said |= {"start": None, "end": None}
         row = SimpleNamespace(id=len(self.step_rows), name=name, status=status, **said)
         self.step_rows.append(row)

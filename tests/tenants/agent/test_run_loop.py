@@ -9,7 +9,7 @@ from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
-from uuid import uuid4
+from uuid import uuid4, uuid5
 
 import pytest
 from django.utils import timezone
@@ -279,7 +279,7 @@ def test_the_runner_gets_the_exact_environment_and_nothing_of_ours(loop, run, se
         *("ZENML_LOCAL_STORES_PATH", "ZENML_CUSTOM_SOURCE_ROOT", "ZENML_LOGS_OTEL_SCHEDULE_DELAY_MILLIS"),
         *("ZENML_ANALYTICS_OPT_IN", "ZENML_LOGGING_COLORS_DISABLED", "ZENML_ENABLE_RICH_TRACEBACK"),
     }
-    assert f"ZENML_USER_ID={tenant.pk}" in lines
+    assert f"ZENML_USER_ID={uuid5(tenant.pk, 'runner')}" in lines
     assert f"ZENML_STORE_URL={tenant.server_url}" in lines
     now = fresh(run)
     both = f"--run_id {now.zenml_run_id} --placeholder_run_id {now.zenml_run_id}"  # of all versions

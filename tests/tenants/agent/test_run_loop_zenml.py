@@ -39,6 +39,7 @@ from tenants.run_templates.document.packages import together
 from tenants.run_templates.engine import marked_processes, runner
 from tenants.run_templates.engine.derive import derive, snapshot_body
 from tenants.run_templates.engine.integration_packages import IntegrationPackages, packages_of
+from tenants.run_templates.engine.remote_stacks import user_of_runners
 from tenants.run_templates.engine.run_environments import RunEnvironments
 from tenants.run_templates.models import TemplateRun
 from tenants.run_templates.run_commit import RunCommit, commit_of
@@ -143,7 +144,7 @@ class Site:
             "ZENML_STORE_API_TOKEN": client.session(),
             "ZENML_ACTIVE_PROJECT_ID": self.project,
             "ZENML_LOCAL_STORES_PATH": str(local_stores_of(tenant)),
-            "ZENML_USER_ID": str(tenant.pk),
+            "ZENML_USER_ID": str(user_of_runners(tenant.pk)),
             "ZENML_ANALYTICS_OPT_IN": "false",
         }
         python = Environments(self.data).python(self.version)

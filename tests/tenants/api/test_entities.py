@@ -430,11 +430,23 @@ class TestTemplates:
         assert [change["path"] for change in run["changes"]] == ["enable_cache"]
         assert call.get(f"{path}/1").json() == run
         assert call.get(path).json()["total"] == 1
+        assert call.post(f"{path}/1/cancel?now=true").status_code == 409
         assert call.post(f"{path}/1/cancel").json()["cancel_requested"]
         assert call.get(f"{path}/2").status_code == 404
         assert call.get(f"{path}/{10**30}").status_code == 422
         assert deeds() == ["template_run.queued", "template_run.cancelled"]
         assert values and step
+
+    def test_a_run_on_a_remote_stack_is_ended_at_once_after_it_was_stopped(self, call, owner, template):
+        run = make_template_run(template, person=owner, state="submitted", zenml_run_id=uuid4())
+        path = f"{self.PATH}/{template.pk}/runs/{run.number}"
+        assert call.get(path).json()["state"] == "submitted"
+        assert call.post(f"{path}/cancel?now=true").status_code == 409
+        for query in ("", "?now=true"):
+            assert call.post(f"{path}/cancel{query}").json()["state"] == "submitted"
+        run.refresh_from_db()
+        assert run.given_up_at
+        assert deeds() == ["template_run.cancelled", "template_run.given_up"]
 
     def test_what_is_sealed_in_the_default_is_not_told(self, call, template):
         text = f"{SEALED}{sealer(template)('hunter2', ('steps.train.parameters.kind',))}"

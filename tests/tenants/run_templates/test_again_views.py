@@ -16,12 +16,14 @@ from orgs.users.models import Actor
 from tenants.control_plane.actions import record_usage
 from tenants.hosting.base import TenantUnreachable
 from tenants.models import Tenant
-from tenants.run_templates import actions, code_actions
+from tenants.run_templates import actions, code_actions, remembered
 from tenants.run_templates.document.configuration import default_configuration
 from tenants.run_templates.document.field_rules import FieldRule, RuleKind
+from tenants.run_templates.engine.integration_packages import IntegrationPackages
 from tenants.run_templates.models import CodeTry, CodeVersion, RunTemplate, TemplateRun
 from tenants.run_templates.pages import again_views
 from tenants.usage.models import Feature, Quota, UsageEvent
+from tests.tenants.run_templates.test_integrations import STACK
 from tests.tenants.runs.fakes import RUN_ID, churn
 
 CHURN = Path(__file__).parents[3] / "examples" / "churn"
@@ -493,6 +495,17 @@ class TestDoorsOnPages:
         for name, where in (("create", f"?run={RUN_ID}"), ("prepare", "")):
             address = url(name, tenant, RUN_ID) if name == "prepare" else url(name, tenant) + where
             assert editor.get(address).context["form"]["requirements"].value() == "lightgbm"
+
+    def test_what_the_stack_of_the_run_needs_is_filled_in(self, tenant, known, editor, server, monkeypatch):
+        """A runner does not start without the packages of every component; what was chosen stays."""
+        found = IntegrationPackages(["kubernetes<26", "scikit-learn<2"], [])
+        monkeypatch.setattr(remembered, "packages_of", lambda version, names: found)
+        server.stacks[str(server.run(RUN_ID).stack_id)] = STACK
+        for address in (f"{url('create', tenant)}?run={RUN_ID}", url("prepare", tenant, RUN_ID)):
+            page = editor.get(address)
+            assert page.context["form"]["requirements"].value() == "scikit-learn\nkubernetes<26"
+        again(editor, tenant)
+        assert RunTemplate.objects.get(is_listed=False).requirements == "scikit-learn\nkubernetes<26"
 
     def test_rows_have_the_first_one(self, tenant, prepared, holds, as_user, server):
         other = server.add_run()

@@ -230,7 +230,12 @@ def test_what_is_typed_reaches_the_derived_snapshot_and_nothing_else_changes(org
     body = sent(document, snapshot, org)
     assert body["pipeline_configuration"]["settings"] == {
         "resources": {"cpu_count": 2},
-        NAME: {"max_parallelism": 4, "prevent_orchestrator_pod_caching": True, "pod_settings": PODS},
+        NAME: {
+            "max_parallelism": 4,
+            "prevent_orchestrator_pod_caching": True,
+            "pod_settings": PODS,
+            "synchronous": False,
+        },
     }
     assert body["step_configurations"] == snapshot["metadata"]["step_configurations"]
     assert KEY not in body

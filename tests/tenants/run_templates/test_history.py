@@ -155,6 +155,16 @@ def test_started_is_when_it_started(state, hours, said, template, olga, as_user)
     assert re.sub("<[^>]*>", "", cell).strip() == said
 
 
+def test_runs_on_remote_stacks_say_where_and_are_found(template, olga, as_user):
+    template.stack_name = "cluster"
+    template.save()
+    ran(template, olga, "running"), ran(template, olga, "submitted"), ran(template, olga)
+    client = as_user(olga)
+    assert "Runs on cluster" in client.get(url(template)).content.decode()
+    assert numbers(client.get(url(template), {"state": "submitted"})) == [2]
+    assert numbers(client.get(url(template), {"state": "unfinished"})) == [2, 1]
+
+
 def test_the_filter_names_sweeps_by_the_clock_of_the_installation(template, olga, as_user, settings):
     settings.TIME_ZONE = "Asia/Kathmandu"
     sweep = Sweep.objects.create(template=template, fields=[], created_by=olga)

@@ -54,6 +54,7 @@ class FakeTenantClient:
         self.created: list[dict] = []
         self.repositories: dict[str, dict] = {}
         self.stacks: dict[str, dict] = {}
+        self.builds: dict[str, dict] = {}
         self.flavors: dict[str, dict] = {}  # "type.name": answer
 
     # -- for tests
@@ -318,6 +319,10 @@ class FakeTenantClient:
     def newest_snapshots(self, project, pipeline, size):
         self._asked("newest_snapshots")
         return copy.deepcopy([*self.snapshots.values()][:size])
+
+    def build(self, build_id):
+        self._asked("build")
+        return self._known(self.builds, build_id)
 
     def stack(self, stack_id):
         self._asked("stack")

@@ -1,5 +1,5 @@
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -320,6 +320,27 @@ def test_steps_from_a_real_answer():
     assert set(step.log_sources) == {"step", "prepare_step"}
     assert step.message == step.traceback == ""
     assert step.seconds > 0
+
+
+BEAT = {"latest_heartbeat": "2026-11-27T18:43:03.5", "heartbeat_threshold": 30}
+
+
+@pytest.mark.parametrize(
+    ("said", "patience", "heartbeat"),
+    [
+        (BEAT, timedelta(minutes=30), datetime(2026, 11, 27, 18, 43, 3, 500_000, tzinfo=UTC)),
+        (BEAT | {"latest_heartbeat": None}, timedelta(minutes=30), datetime(2026, 11, 27, 18, tzinfo=UTC)),
+        (BEAT | {"heartbeat_threshold": None}, None, None),
+        (BEAT | {"heartbeat_threshold": True}, None, None),
+        (BEAT | {"heartbeat_threshold": 10**300}, None, None),
+        (BEAT | {"heartbeat_threshold": -1}, None, None),
+        ({}, None, None),
+    ],
+)
+def test_signs_of_life_of_a_step(said, patience, heartbeat):
+    body = {"status": "running", "start_time": "2026-11-27T18:00:00", **said}
+    step = step_of({"id": str(uuid4()), "name": "train", "body": body})
+    assert (step.patience, step.heartbeat) == (patience, heartbeat)
 
 
 def test_failed_step():

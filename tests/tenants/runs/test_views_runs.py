@@ -672,6 +672,55 @@ def test_what_is_left_of_a_re_run_whose_process_died_does_not_go_on(looks, tenan
     assert "Importing\nno module named &lt;churn&gt;\n" in page
 
 
+def submitted(tenant, person, **fields):
+    template = make_template(tenant, stack_name="cluster <1>")
+    return make_template_run(template, person=person, zenml_run_id=RUN_ID, state="submitted", **fields)
+
+
+def test_a_run_on_a_remote_stack_says_where_it_runs_and_can_be_stopped(looks, tenant, server, developer):
+    server.half_way()
+    rerun = submitted(tenant, developer)
+    write_output(rerun, "Orchestrator job started.\n")
+    page = run_page(looks)
+    assert "Runs on cluster &lt;1&gt;" in page and "/cancel/" in page
+    assert "Orchestrator job started." in page and "every 1s" not in page, "No process prints any more."
+    assert 'hx-trigger="every 2s"' in page
+    TemplateRun.objects.filter(pk=rerun.pk).update(state="completed")
+    assert "Runs on" not in run_page(looks)
+
+
+def test_silence_of_a_run_on_a_remote_stack_is_said_and_it_is_stopped_in_two_steps(
+    looks, tenant, server, developer, as_user
+):
+    server.half_way()
+    rerun = submitted(tenant, developer, state_reason="No sign of life since 18:43.")
+    page = run_page(looks)
+    assert "<b>No sign of life since 18:43.</b> The run is left alone" in page
+    stop = reverse("run_templates:cancel", args=[tenant.organization.slug, tenant.slug, rerun.template_id, 1])
+    as_user(developer).post(stop)
+    page = run_page(looks)
+    assert "Stops after the running step." in page and "Stopping on cluster" in page and "End now" in page
+    assert "Stop</button>" not in page
+    as_user(developer).post(stop, {"now": "on"})
+    page = run_page(looks)
+    assert "Ending the run without waiting for cluster &lt;1&gt;." in page and "End now" not in page
+    rerun.refresh_from_db()
+    assert (rerun.state, rerun.given_up_at is None) == ("submitted", False)
+
+
+def test_only_who_may_stop_a_run_may_end_it_at_once(tenant, server, developer, org, as_user):
+    server.half_way()
+    rerun = submitted(tenant, developer, cancel_requested_at=timezone.now())
+    other = make_member(org, "member")
+    make_grant(tenant, other, "operator")
+    page = as_user(other).get(url("run_detail", tenant, RUN_ID)).content.decode()
+    assert "Stops after the running step." in page and "End now" not in page
+    stop = reverse("run_templates:cancel", args=[tenant.organization.slug, tenant.slug, rerun.template_id, 1])
+    assert as_user(other).post(stop, {"now": "on"}).status_code == 403
+    rerun.refresh_from_db()
+    assert rerun.given_up_at is None
+
+
 def write_output(rerun, text):
     runner.folder_of(rerun.pk).mkdir(parents=True)
     runner.output_file(rerun.pk).write_text(text)
