@@ -62,7 +62,7 @@ def connect(path):
 
 def namespaces_of(parent):
     """What a process joins to be below the parent, in this order: each is a descriptor. Raises OSError, ValueError."""
-    _, (user, pid), *_ = socket.recv_fds(parent, 100, 2, socket.MSG_CMSG_CLOEXEC)  # as many as preload.py sends
+    _, (user, pid), *_ = socket.recv_fds(parent, 100, 2, socket.MSG_CMSG_CLOEXEC)
     owner = fcntl.ioctl(pid, NS_GET_USERNS)
     return [owner, pid] if is_same(owner, user) else [owner, pid, user]
 
@@ -119,7 +119,8 @@ def become_box(program, watched, user, pipes):
         keep.libc.prctl(keep.PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, watched)
         keep.build_walls(walls, program["cwd"])
-        ready, code = (fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, CODE + 1) for number in pipes)  # out of the way
+        # Out of the way of each other first.
+        ready, code = (fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, CODE + 1) for number in pipes)
         os.dup2(ready, READY)
         os.dup2(code, CODE)
         os.execve(walls["argv"][0], [*walls["argv"], *command], {})  # noqa: S606 - its purpose
