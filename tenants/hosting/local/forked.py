@@ -23,7 +23,7 @@ NS_GET_USERNS = 0xB701  # ioctl: which user namespace another namespace belongs 
 CLONE_NEWNS = 0x20000
 MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REC, MS_PRIVATE = 2, 4, 8, 0x4000, 0x40000  # linux/mount.h
 NAMESPACES = ("mnt", "pid", "ipc", "uts", "cgroup")  # of a box, beside its user namespace
-LOST = 137  # exit code when nobody says one
+LOST = 137  # exit code when the server's own is not known
 # The shell in the box: says that the box is there, waits for the server's exit code and ends with it.
 READY, CODE = 3, 4  # descriptors in it: a shell knows those of one digit
 WAIT = f"echo >&{READY}; read -r code <&{CODE}; exit ${{code:-{LOST}}}"

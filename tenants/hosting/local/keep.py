@@ -543,14 +543,16 @@ def hold_ports(walls):
     It shares its network with us: while a tenant's server is down anyone else could answer in its place. Sockets
     without a path (abstract) are of the network too, and are reached within the walls alone where the kernel can say so.
     """
-    if walls["kind"] == "none" or walls["ports"] is None or not holds_ports():
+    if walls["kind"] == "none" or not holds_ports():
         return
-    scoped = landlock_abi() >= SCOPED_SINCE
-    attributes = struct.pack("QQQ", 0, BIND_TCP, SCOPES if scoped else 0)
+    scoped, held = landlock_abi() >= SCOPED_SINCE, walls["ports"] is not None
+    if not (scoped or held):
+        return
+    attributes = struct.pack("QQQ", 0, BIND_TCP if held else 0, SCOPES if scoped else 0)
     rules = libc.syscall(CREATE_RULESET, attributes, 24 if scoped else 16, 0)
     if rules < 0 or libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
         raise OSError(ctypes.get_errno(), "Landlock refused the rules for ports")
-    for port in (0, *walls["ports"]):
+    for port in (0, *walls["ports"]) if held else ():
         libc.syscall(ADD_RULE, rules, NET_PORT, struct.pack("QQ", BIND_TCP, port), 0)
     if libc.syscall(RESTRICT_SELF, rules, 0):
         raise OSError(ctypes.get_errno(), "Landlock could not hold ports")

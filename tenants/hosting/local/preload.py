@@ -142,7 +142,8 @@ def tell_end(connection, server, ends):
     connection.close()
     os.close(process)
     code = os.waitstatus_to_exitcode(os.waitpid(server, 0)[1])
-    os.write(ends, f"{128 - code if code < 0 else code}\n".encode())
+    with suppress(BrokenPipeError):  # the box ended first, and the server with it
+        os.write(ends, f"{128 - code if code < 0 else code}\n".encode())
     os._exit(0)
 
 

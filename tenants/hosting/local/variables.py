@@ -13,10 +13,8 @@ from tenants.hosting.pro_variables import pro_variables, server_variables
 PASSED_ON = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "TZ")
 CERTIFICATES = PASSED_ON[:3]  # paths
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")
-NOBODYS, NOBODYS_ID = (
-    "zenpro-nobody",
-    UUID("7a656e70-726f-2d6e-6f62-6f6479000000"),
-)  # what no server is ever called
+PLACEHOLDER = "zenpro-nobody"  # no server is ever called so ...
+PLACEHOLDER_ID = UUID("7a656e70-726f-2d6e-6f62-6f6479000000")  # ... or has this id
 
 
 SECRET = (
@@ -57,11 +55,11 @@ def process_variables(spec: LocalSpec) -> dict[str, str]:
 def preloading_environment(version: str, outer: Mapping[str, str]) -> dict[str, str]:
     """Of the parent of servers: as theirs, with nothing in place of what differs from one to the other."""
     spec = LocalSpec(
-        **dict.fromkeys(("server_url", "api_url", "dashboard_url"), f"http://{NOBODYS}.invalid"),
-        **dict.fromkeys(("workspace_name", "organization_name"), NOBODYS),
-        **dict.fromkeys(("oauth_secret", "jwt_secret", "encryption_key"), NOBODYS * 3),
-        **dict.fromkeys(("tenant_id", "organization_id"), NOBODYS_ID),
-        **dict.fromkeys(("folder", "local_stores"), Path("/tmp") / NOBODYS),  # noqa: S108 - of its own box
+        **dict.fromkeys(("server_url", "api_url", "dashboard_url"), f"http://{PLACEHOLDER}.invalid"),
+        **dict.fromkeys(("workspace_name", "organization_name"), PLACEHOLDER),
+        **dict.fromkeys(("oauth_secret", "jwt_secret", "encryption_key"), PLACEHOLDER * 3),
+        **dict.fromkeys(("tenant_id", "organization_id"), PLACEHOLDER_ID),
+        **dict.fromkeys(("folder", "local_stores"), Path("/tmp") / PLACEHOLDER),  # noqa: S108 - of its own box
         version=version,
         port=0,
     )

@@ -12,7 +12,7 @@ from http import HTTPStatus
 from typing import Any
 from uuid import UUID, uuid5
 
-from tenants.hosting.answers import identifier, listing, mapping
+from tenants.hosting.answers import identifier, line, listing, mapping
 from tenants.hosting.base import TenantNotFound, TenantRefused
 from tenants.run_templates.document.components import KEY, MOST_COMPONENTS, settings_key
 from tenants.run_templates.models import RunTemplate
@@ -84,7 +84,7 @@ def _why_gone(template: RunTemplate, client: TenantClient, build: UUID) -> str:
 
 
 def _why_changed(template: RunTemplate, built: Json, stack: Json) -> str:
-    components = {(kind, one.get("name")) for kind, one in _components(stack)}
+    components = {(kind, line(one.get("name"))) for kind, one in _components(stack)}
     for kind, name in _kept(template):
         if components and (kind, name) not in components:
             return _said(COMPONENT_GONE, template, f"{kind} {name}".replace("_", " "))
@@ -118,7 +118,7 @@ def runs_elsewhere(template: RunTemplate, client: TenantClient) -> bool:
             raise
         return was_elsewhere(template)
     orchestrators = [one for kind, one in _components(stack) if kind == "orchestrator"]
-    flavors = {mapping(one.get("body")).get("flavor_name") for one in orchestrators}
+    flavors = {line(mapping(one.get("body")).get("flavor_name")) for one in orchestrators}
     return flavors.isdisjoint(HERE) if flavors else was_elsewhere(template)
 
 
@@ -126,7 +126,7 @@ def not_waited_for(snapshot: Json) -> dict[str, dict[str, bool]]:
     """Settings, by the key of the recorded orchestrator, with which the runner ends when it has handed the run over;
     {} where that is not known, or no orchestrator waits."""
     for one in map(mapping, listing(snapshot.get(KEY), MOST_COMPONENTS)):
-        kind, name, flavor = (str(one.get(part)) for part in ("type", "name", "flavor"))
+        kind, name, flavor = (line(one.get(part)) for part in ("type", "name", "flavor"))
         if kind == "orchestrator" and flavor in WAITING:
             return {settings_key(kind, name, flavor, snapshot): {"synchronous": False}}
     return {}
@@ -146,20 +146,20 @@ def _is_of_its_stack(template: RunTemplate) -> bool:
 
 def _needs_images(template: RunTemplate) -> bool:
     kept = map(mapping, listing(template.snapshot.get(KEY), MOST_COMPONENTS))
-    return any(one.get("type") == "orchestrator" and one.get("flavor") in IN_IMAGES for one in kept)
+    return any(one.get("type") == "orchestrator" and line(one.get("flavor")) in IN_IMAGES for one in kept)
 
 
 def _kept(template: RunTemplate) -> Iterator[tuple[str, str]]:
     """(type, name) of components that the stack had when the template was made, as far as that was kept."""
     for one in map(mapping, listing(template.snapshot.get(KEY), MOST_COMPONENTS)):
-        yield str(one.get("type")), str(one.get("name"))
+        yield line(one.get("type")), line(one.get("name"))
 
 
 def _components(stack: Json) -> Iterator[tuple[str, Json]]:
     kinds = mapping(mapping(stack.get("metadata")).get("components"))
     for kind, components in [*kinds.items()][:MOST_TYPES]:
         for one in listing(components, MOST_COMPONENTS):
-            yield str(kind), mapping(one)
+            yield line(kind), mapping(one)
 
 
 def _checksum(stack: Json) -> str:

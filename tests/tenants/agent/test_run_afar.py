@@ -4,7 +4,6 @@
 
 import re
 import time
-from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
@@ -27,9 +26,8 @@ from tenants.run_templates.rules import set_runners
 from zenpro_site.common.refusals import Refused
 
 from ..run_templates.samples import churn_snapshot
-from ..run_templates.test_remote_stacks import BUILD_ID, CHECKSUM, STACK, STACK_ID, remote_snapshot
+from ..run_templates.test_remote_stacks import STACK_ID, remote_server, remote_snapshot, remote_template
 from .fake_runner import FakeRunner
-from .fake_tenant import FakeTenant
 from .test_run_access import Records, look_for_people, records
 from .test_run_loop import AtOnce, FakeEnvironments, fresh, here, queued, run, state
 
@@ -38,18 +36,12 @@ KILLED = "The process of the run was killed, or the machine was restarted."
 
 @pytest.fixture
 def template(org, member):
-    tenant = make_tenant(org, "prod")
-    make_grant(tenant, member, "operator")
-    facts = {"snapshot": remote_snapshot(), "stack_id": STACK_ID, "stack_name": "cluster"}
-    return make_template(tenant, name="churn", **facts)
+    return remote_template(org, member)
 
 
 @pytest.fixture
 def server():
-    found = FakeTenant()
-    found.stacks[STACK_ID] = deepcopy(STACK)
-    found.builds[BUILD_ID] = {"metadata": {"stack_checksum": CHECKSUM}}
-    return found
+    return remote_server()
 
 
 @pytest.fixture

@@ -15,7 +15,12 @@ from tenants.run_templates.document.components import KEY
 from tenants.run_templates.document.configuration import default_configuration
 from tenants.run_templates.document.parsed import Document
 from tenants.run_templates.engine.derive import DeriveFailed, derive, snapshot_body
-from tenants.run_templates.engine.remote_stacks import user_of_runners
+from tenants.run_templates.engine.remote_stacks import (
+    goes_elsewhere,
+    runs_elsewhere,
+    user_of_runners,
+    why_no_images,
+)
 from zenpro_site.common.refusals import Refused
 
 from ..agent.fake_tenant import FakeTenant
@@ -36,19 +41,30 @@ def remote_snapshot(build=BUILD_ID, stack=STACK_ID):
     return snapshot | {KEY: [KEPT]}
 
 
-@pytest.fixture
-def template(org, member):
+def remote_template(org, member):
+    """Of such a run, which the member can run again."""
     tenant = make_tenant(org, "prod")
     make_grant(tenant, member, "operator")
     facts = {"snapshot": remote_snapshot(), "stack_id": STACK_ID, "stack_name": "cluster"}
     return make_template(tenant, name="churn", **facts)
 
 
-@pytest.fixture
-def server(monkeypatch):
+def remote_server():
+    """A server that still has the stack, and the build for it."""
     found = FakeTenant()
     found.stacks[STACK_ID] = deepcopy(STACK)
     found.builds[BUILD_ID] = {"metadata": {"stack_checksum": CHECKSUM}}
+    return found
+
+
+@pytest.fixture
+def template(org, member):
+    return remote_template(org, member)
+
+
+@pytest.fixture
+def server(monkeypatch):
+    found = remote_server()
     monkeypatch.setattr(actions, "connect", lambda person, tenant: found)
     return found
 
@@ -191,3 +207,25 @@ def test_what_was_recorded_without_images_asks_the_tenant_nothing(template, memb
     template.snapshot = churn_snapshot()
     template.save()
     assert actions.queue_run(template=template, configuration={}, by=Actor(member)).number == 1
+
+
+ODD = (["x"], {"x": 1}, None, 7, True, "x" * 100_000 + "\u202e", float("nan"))
+
+
+@pytest.mark.parametrize("odd", ODD, ids=lambda odd: type(odd).__name__)
+def test_whatever_a_server_says_of_a_stack_ends_in_a_sentence(template, server, odd):
+    odd_one = {"name": odd, "body": {"flavor_name": odd, "integration": odd}}
+    server.stacks[STACK_ID] = {"metadata": {"components": {"orchestrator": [odd_one, odd], "x": odd}}}
+    for build in ({"metadata": {"stack_checksum": odd}}, {"metadata": odd}):
+        server.builds[BUILD_ID] = build
+        assert len(why_no_images(template, lambda: server)) < 500
+    assert runs_elsewhere(template, server) in (True, False)
+
+
+@pytest.mark.parametrize("odd", ODD, ids=lambda odd: type(odd).__name__)
+def test_whatever_was_kept_of_a_stack_ends_in_a_sentence(template, server, odd):
+    for name in ("type", "name", "flavor"):
+        template.snapshot[KEY] = [KEPT | {name: odd}, odd]
+        said = why_no_images(template, lambda: server)
+        assert len(said) < 500 and "\u202e" not in said
+        assert goes_elsewhere(template) and isinstance(body_of(template), dict)

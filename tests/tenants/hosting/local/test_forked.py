@@ -14,7 +14,7 @@ from dataclasses import replace
 
 import pytest
 
-from tenants.hosting.local import box
+from tenants.hosting.local import box, keep
 from tenants.hosting.local.backend import PRELOADING
 from tenants.hosting.local.box import IsolationKind, Limits, Walls
 from tenants.hosting.local.keep import family
@@ -226,6 +226,26 @@ def test_limits_count_what_a_fork_starts(place, parent):
     order["walls"]["limits"] |= {"seconds": walls.limits.seconds}
     done = box.run(order, timeout=60)
     assert "ZenPro ended this run: it took more than 1 seconds." in done.stdout and done.returncode == 137
+
+
+@pytest.mark.skipif(
+    keep.landlock_abi() < keep.SCOPED_SINCE,
+    reason="the kernel is older than 6.12 and cannot hold sockets without a path",
+)
+def test_a_parent_reaches_no_socket_of_the_machine(place):
+    """Its network is the machine's, in which sockets without a path have their names."""
+    script = (
+        "import socket, sys\nsocket.socket(socket.AF_UNIX).connect(chr(0) + sys.argv[1])\nprint('reached')"
+    )
+    with socket.socket(socket.AF_UNIX) as outside:
+        outside.bind("\0" + place.name + str(os.getpid()))
+        outside.listen()
+        name = place.name + str(os.getpid())
+        walls = Walls(read=[place / "nowhere", *BASE], ports=None, holds_boxes=True)
+        command = [PYTHON, "-I", "-c", script, name]
+        order = box.document("", command, {}, place / "nowhere", walls, IsolationKind.BUBBLEWRAP)
+        done = box.run(order, timeout=60)
+    assert done.returncode == 1 and "Operation not permitted" in done.stdout
 
 
 def test_without_its_parent_a_program_starts_by_itself(place):

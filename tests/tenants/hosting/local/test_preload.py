@@ -11,7 +11,7 @@ import pytest
 
 from tenants.hosting.base import ServerStatus
 from tenants.hosting.local import backend as local_backend
-from tenants.hosting.local.variables import NOBODYS, NOBODYS_ID, environment, preloading_environment
+from tenants.hosting.local.variables import PLACEHOLDER, PLACEHOLDER_ID, environment, preloading_environment
 from tests.tenants.hosting.conftest import VERSION, eventually, make_spec
 
 pytestmark = pytest.mark.zenml
@@ -102,7 +102,7 @@ def test_nothing_of_the_parents_configuration_is_left(supervised):
     variables = json.dumps(environment(spec, {}))
     here = str(Path(local_backend.__file__).parent)
     script = LOOK.format(
-        here=here, variables=variables, backwards=[word[::-1] for word in (NOBODYS, str(NOBODYS_ID))]
+        here=here, variables=variables, backwards=[word[::-1] for word in (PLACEHOLDER, str(PLACEHOLDER_ID))]
     )
     done = subprocess.run(
         [supervised.environments.python(VERSION), "-I", "-c", script],
