@@ -62,10 +62,10 @@ class TenantPlaces:
         promised = InvitationGrant.objects.filter(role=role)
         return RoleHolders(
             # Not once more of this organization: databases would look through all its members for it.
-            Membership.objects.filter(pk__in=grants.exclude(membership=None).values("membership")),
+            Membership.objects.filter(pk__among=grants.exclude(membership=None).values("membership")),
             organization.teams.filter(pk__among=grants.exclude(team=None).values("team")),
-            organization.invitations.open().filter(pk__in=promised.values("invitation")),
-            organization.tenants.filter(pk__in=grants.values("tenant")),
+            organization.invitations.open().filter(pk__among=promised.values("invitation")),
+            organization.tenants.filter(pk__among=grants.values("tenant")),
         )
 
     def state(self, role):
