@@ -7,18 +7,17 @@ other way that git knows, no option, no name of a host that begins like one. doc
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
-
-import asyncssh
-import cryptography
-import dulwich
 
 from .boxed_programs import answer_of
 from .code import CodeError, freeze_folder, scratch
 
-# One folder, except where a system keeps compiled packages apart.
-LIBRARIES = list(dict.fromkeys(Path(one.__file__).parents[1] for one in (dulwich, asyncssh, cryptography)))
+# What the box needs; here they are only looked up, as loading them takes every process of ours a third of a second. One
+# folder, except where a system keeps compiled packages apart.
+NEEDED = ("dulwich", "asyncssh", "cryptography")
+LIBRARIES = list(dict.fromkeys(Path(find_spec(name).origin).parents[1] for name in NEEDED))
 SECONDS = 180
 LOOK_SECONDS = 60
 LONGEST_ADDRESS, LONGEST_REVISION = 500, 250
