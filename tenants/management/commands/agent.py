@@ -1,9 +1,9 @@
-"""The agent: looks after tenants, re-runs, mails and webhooks until it is told to stop. One per data folder."""
+"""The agent: looks after tenants, re-runs, mails and webhooks until it is told to stop. One at a time."""
 
-import fcntl
 import signal
 import threading
 import time
+from collections.abc import Callable
 from functools import partial
 
 from django.conf import settings
@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from orgs.mails import delivery
 from tenants.agent import chores, run_loop, try_loop
+from tenants.agent.one_agent import LOOK_EVERY, NotAlone, Turn, one_agent
 from tenants.agent.tenant_loop import TenantLoop
 from tenants.run_templates.notices import may_be_sent
 from tenants.webhooks import outbox
@@ -25,37 +26,38 @@ class Command(BaseCommand):
     )
 
     def handle(self, *args, **options):
-        lock = self._lock()
-        modes.mend(settings.ZENPRO_DATA)
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
-        loops = (
-            TenantLoop().run_forever,
-            run_loop.run_forever,
-            try_loop.run_forever,
-            chores.run_forever,
-            chores.run_slow,
-            *chores.cutting(),
-            partial(delivery.run_forever, may_send=may_be_sent),
-            outbox.run_forever,
-        )
-        threads = [threading.Thread(target=loop, args=(stop,), daemon=True) for loop in loops]
-        for thread in threads:
-            thread.start()
-        stop.wait()
-        until = time.monotonic() + LAST_WORDS
-        for thread in threads:
-            thread.join(timeout=max(0.0, until - time.monotonic()))
-        lock.close()
-
-    def _lock(self):
-        """Held for life: the kernel lets it go however we end."""
-        folder = settings.ZENPRO_DATA / "run"
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = open(folder / "only-agent.lock", "a")  # noqa: SIM115 - kept open on purpose
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise CommandError("Another agent looks after this data folder already.") from error
-        return lock
+            with one_agent(settings.ZENPRO_DATA, stop) as turn:
+                if turn is not None:
+                    work(turn, stop)
+        except NotAlone as error:
+            raise CommandError(str(error)) from error
+
+
+def work(turn: Turn, stop: threading.Event) -> None:
+    """Until told to stop. Raises NotAlone at once when it may no longer be our turn: what is under way ends with us."""
+    modes.mend(settings.ZENPRO_DATA)
+    threads = [threading.Thread(target=loop, args=(stop,), daemon=True) for loop in loops()]
+    for thread in threads:
+        thread.start()
+    while not stop.wait(LOOK_EVERY):
+        turn.check()
+    until = time.monotonic() + LAST_WORDS
+    for thread in threads:
+        thread.join(timeout=max(0.0, until - time.monotonic()))
+
+
+def loops() -> tuple[Callable[[threading.Event], None], ...]:
+    return (
+        TenantLoop().run_forever,
+        run_loop.run_forever,
+        try_loop.run_forever,
+        chores.run_forever,
+        chores.run_slow,
+        *chores.cutting(),
+        partial(delivery.run_forever, may_send=may_be_sent),
+        outbox.run_forever,
+    )
