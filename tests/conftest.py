@@ -23,9 +23,11 @@ DATABASES = {"db", "transactional_db"}
 
 
 def pytest_xdist_auto_num_workers(config):
-    """All cores for the quick tests and for the whole; one process for what somebody picked."""
-    whole = config.args_source is config.ArgsSource.TESTPATHS and not config.option.markexpr
-    return None if whole or QUICK in config.option.markexpr else 0
+    """All cores for the quick tests; one more process for the whole, as tests with real servers wait a third of their
+    time; one process for what somebody picked."""
+    if config.args_source is config.ArgsSource.TESTPATHS and not config.option.markexpr:
+        return (os.cpu_count() or 1) + 1
+    return None if QUICK in config.option.markexpr else 0
 
 
 def pytest_xdist_make_scheduler(config, log):
