@@ -104,7 +104,14 @@ class RunTemplate(PlainNames, models.Model):
     stack_name = models.CharField(max_length=200)
     snapshot = models.JSONField()
     # Not protected: with the tenant both go.
-    code = models.ForeignKey(CodeVersion, on_delete=models.RESTRICT, related_name="templates")
+    code = models.ForeignKey(
+        CodeVersion,
+        null=True,
+        blank=True,
+        on_delete=models.RESTRICT,
+        related_name="templates",
+        help_text="Empty where the pods of its runs take the recorded code; engine.carried_code.",
+    )
     code_chosen_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )
@@ -403,7 +410,9 @@ class TemplateRun(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     template = models.ForeignKey(RunTemplate, on_delete=models.CASCADE, related_name="runs")
-    code = models.ForeignKey(CodeVersion, on_delete=models.RESTRICT, related_name="runs")
+    code = models.ForeignKey(
+        CodeVersion, null=True, blank=True, on_delete=models.RESTRICT, related_name="runs"
+    )
     requirements = models.TextField(
         blank=True, help_text="Packages, as the template had them when it was asked for."
     )

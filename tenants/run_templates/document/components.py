@@ -61,6 +61,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     ),
     "orchestrator.azureml": _AZUREML,
     "orchestrator.modal": _MODAL,
+    "orchestrator.vertex": (),  # kept all the same: what takes runs over has to be known
     "orchestrator.lightning": ("machine_type",),
     "orchestrator.kubeflow": ("timeout",),
     "orchestrator.tekton": ("timeout",),
