@@ -151,7 +151,7 @@ class RunPass:
             server_url=tenant.server_url,
             token=self.client.workload_token(run.zenml_run_id),
             project_id=template.project_id,
-            stack_id=template.stack_id,
+            stack_id=run.stack_id or template.stack_id,
             local_stores=local_stores_of(tenant),
             user_id=user_of_runners(tenant.pk),
             release=tenant.release,

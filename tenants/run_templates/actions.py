@@ -41,6 +41,7 @@ from tenants.run_templates.document.sweeps import MOST_FIELDS, SweepField, combi
 from tenants.run_templates.engine.carried_code import carried_code, why_code_is_needed
 from tenants.run_templates.engine.code import CodeError
 from tenants.run_templates.engine.layout import look_at
+from tenants.run_templates.engine.other_stacks import other_stack
 from tenants.run_templates.engine.remote_stacks import why_no_images
 from tenants.runs.client import Run
 from tenants.runs.connection import connect
@@ -406,6 +407,7 @@ def queue_run(
     wait: timedelta | None = None,
     continues: Continuation | None = None,
     preset: Preset | None = None,
+    stack: UUID | None = None,
 ) -> TemplateRun:
     """Ask for a re-run; the agent starts it as this person. `key`: the one they asked with; the run ends with it.
 
@@ -415,20 +417,22 @@ def queue_run(
     InvalidConfiguration, LimitReached, and Refused when the tenant is not running, the disk is nearly full, or the
     images that the run needs are gone. That is asked before anything is locked: not to be called in a transaction.
     `continues`: worked out for these very values; the run then takes over what it says. `preset`: what they began
-    with; the run keeps it when nothing was changed.
+    with; the run keeps it when nothing was changed. `stack`: another one than the template's; Refused where the run
+    can't go there.
     """
     _check_images(template, by)
+    where = _where(template, stack, by)
     with transaction.atomic():
         locked = _lock_to_run(template, by)
         parsed = _runnable(locked, configuration, continues)
         document = _sealed(parsed)
-        if wait and (same := _waiting(locked, document, by)):
+        if wait and (same := _waiting(locked, document, by, where)):
             return same
         _check_limits(locked.tenant)
         _check_disk(locked.tenant)
         more = {"asked_with": key, "start_after": timezone.now() + wait if wait else None}
         more["preset"] = with_its_values(preset, parsed)
-        return _queue(locked, document, by, **more, **_taken_over(continues))
+        return _queue(locked, document, by, **more, **where, **_taken_over(continues))
 
 
 def queue_sweep(*, template: RunTemplate, document: Document, fields: list[SweepField], by: Actor) -> Sweep:
@@ -479,6 +483,19 @@ def _check_images(template: RunTemplate, by: Actor) -> None:
         raise Refused(reason)
 
 
+def _where(template: RunTemplate, stack: UUID | None, by: Actor) -> dict[str, Any]:
+    """The other stack that was chosen, as columns of a run. Raises Refused where it can't go there."""
+    if stack in (None, template.stack_id):
+        return {}
+    try:
+        other = other_stack(template, stack, connect(by.person, template.tenant))
+    except TenantError as error:
+        raise Refused(f"The stack can't be looked at: {error.reason}") from error
+    if other.refusal:
+        raise Refused(f"This run can't go to {other.name or 'the stack that was chosen'}. {other.refusal}")
+    return {"stack_id": other.id, "stack_name": other.name[:LONGEST_NAME]}
+
+
 def _lock_to_run(template: RunTemplate, by: Actor) -> RunTemplate:
     """The template, once it can be run by this person; the lock numbers its runs one after the other."""
     locked = RunTemplate.objects.select_for_update(of=("self",)).select_related("tenant").get(pk=template.pk)
@@ -513,9 +530,12 @@ def _queue(template: RunTemplate, document: dict[str, Any], by: Actor, **more) -
     return run
 
 
-def _waiting(template: RunTemplate, document: Mapping[str, Any], by: Actor) -> TemplateRun | None:
+def _waiting(
+    template: RunTemplate, document: Mapping[str, Any], by: Actor, where: Mapping[str, Any]
+) -> TemplateRun | None:
     """What a click asked for that came twice."""
     asked = template.runs.filter(created_by=by.person, state=State.QUEUED, start_after__gt=timezone.now())
+    asked = asked.filter(stack_id=where.get("stack_id"))
     return next((run for run in asked if run.configuration == document), None)
 
 
@@ -556,6 +576,7 @@ def _unknown_to(tenant: Tenant, parsed: Document) -> list[DocumentFault]:
 
 def _record_queued(run: TemplateRun, by: Actor) -> None:
     after = {"run": run.run_name, "changes": seen_changes(run)}
+    after |= {"stack": run.stack_name} if run.stack_id else {}
     if run.continues is None:
         _record("template_run.queued", run, by, after=after)
         return

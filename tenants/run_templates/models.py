@@ -416,6 +416,10 @@ class TemplateRun(models.Model):
     requirements = models.TextField(
         blank=True, help_text="Packages, as the template had them when it was asked for."
     )
+    stack_id = models.UUIDField(
+        null=True, blank=True, help_text="Another stack than the template's, where it was to go."
+    )
+    stack_name = models.CharField(max_length=200, blank=True, help_text="Of that stack.")
     continues = models.ForeignKey(
         "self",
         null=True,
@@ -526,6 +530,11 @@ class TemplateRun(models.Model):
         return self.state == self.State.SUBMITTED
 
     @property
+    def stack(self) -> str:
+        """The name of the stack it goes to."""
+        return self.stack_name if self.stack_id else self.template.stack_name
+
+    @property
     def can_be_given_up(self) -> bool:
         """Is its stack to stop it, which lasts as long as the running step does?"""
         return self.is_submitted and self.cancel_requested_at is not None and self.given_up_at is None
@@ -533,7 +542,7 @@ class TemplateRun(models.Model):
     @property
     def state_words(self) -> str:
         """For people."""
-        stack = self.template.stack_name if self.is_submitted else ""
+        stack = self.stack if self.is_submitted else ""
         if not stack:
             return self.get_state_display()
         return f"Stopping on {stack}" if self.cancel_requested_at else f"Runs on {stack}"

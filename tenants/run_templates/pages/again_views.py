@@ -94,7 +94,13 @@ def _through(request, door: str, template: RunTemplate, rerun=None):
     values = _values(template, rerun, request.user)
     try:
         return redirect(
-            actions.queue_run(template=template, configuration=values, by=request.actor, wait=WAIT)
+            actions.queue_run(
+                template=template,
+                configuration=values,
+                by=request.actor,
+                wait=WAIT,
+                stack=rerun.stack_id if rerun else None,
+            )
         )
     except actions.InvalidConfiguration:
         messages.info(request, "Nothing was started: this run needs a look at its values first.")
