@@ -82,6 +82,8 @@ SENTENCES = {
     "tenant.activated": "{actor} reactivated tenant {target}",
     "tenant.deactivated": "{actor} deactivated tenant {target}",
     "tenant.restart_requested": "{actor} restarted tenant {target}",
+    "tenant.packages_added": "{actor} added packages for {after.store} to the server of tenant {target}",
+    "tenant.packages_removed": "{actor} removed packages for {before.store} from the server of tenant {target}",
     "tenant.retried": "{actor} tried again to start tenant {target}",
     "tenant.deleted": "{actor} deleted tenant {target}",
     "tenant.joined": "{actor} took the role {after.role} on tenant {target}",

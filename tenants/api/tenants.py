@@ -16,6 +16,9 @@ from tenants.hosting.elsewhere.server import environment_block
 from tenants.hosting.forms import ELSEWHERE, OTHER, SettingsForm, TenantForm
 from tenants.models import Tenant
 from tenants.models.tenant_permissions import TenantPermission
+from tenants.runs.connection import connect
+from tenants.server_packages.actions import add_packages, remove_packages
+from tenants.server_packages.proposals import extension_of, present_in, proposals_for
 
 from .callers import Anyone, needs, opened, tenants_of
 from .problems import checked
@@ -178,6 +181,58 @@ def tenant_retry(request, organization: str, tenant: str):
     """Try a failed tenant again."""
     actions.retry(tenant=request.tenant, by=request.actor)
     return shown(request.tenant)
+
+
+class StoreOut(Schema):
+    integration: str = Field(description="Of ZenML.", examples=["s3"])
+    store: str = Field(examples=["S3"])
+    packages: list[str]
+    stacks: list[str] = Field(description="Names of the stacks whose logs are there; of proposals only.")
+
+
+class ServerPackages(Schema):
+    state: Literal["none", "absent", "building", "ready", "failed"]
+    reason: str = Field(description="Why they could not be installed; the server then runs without them.")
+    present: list[StoreOut] = Field(description="What the server has beside ZenML.")
+    proposals: list[StoreOut] = Field(description="For stores of its stacks that it can't read yet.")
+
+
+class StoreName(Body):
+    integration: Text = Field(description="One of those that are proposed.", examples=["s3"])
+
+
+def _packages(request, proposals=()) -> dict:
+    extension, names = extension_of(request.tenant), ("integration", "store", "packages", "stacks")
+    return {
+        "state": extension.state if extension else "none",
+        "reason": extension.reason if extension else "",
+        "present": [{name: getattr(one, name) for name in names} for one in present_in(request.tenant)],
+        "proposals": [{name: getattr(one, name) for name in names} for one in proposals],
+    }
+
+
+PACKAGES = TENANT + "/server-packages"
+SILENT = {"responses": {503: {"description": "The tenant's server could not answer"}}}
+
+
+@router.get(PACKAGES, auth=needs(TenantPermission.CHANGE), response=ServerPackages, openapi_extra=SILENT)
+def server_packages_get(request, organization: str, tenant: str):
+    """What the server has beside ZenML, and what it needs to read logs and results of its stacks."""
+    return _packages(request, proposals_for(request.tenant, connect(request.user, request.tenant)))
+
+
+@router.post(PACKAGES, auth=needs(TenantPermission.CHANGE), response=ServerPackages)
+def server_packages_add(request, organization: str, tenant: str, body: StoreName):
+    """Add the packages that ZenML names for the artifact store of an integration, and restart the server."""
+    add_packages(tenant=request.tenant, integration=body.integration, by=request.actor)
+    return _packages(request)
+
+
+@router.delete(PACKAGES + "/{integration}", auth=needs(TenantPermission.CHANGE), response=ServerPackages)
+def server_packages_remove(request, organization: str, tenant: str, integration: str):
+    """Remove them again, and restart the server."""
+    remove_packages(tenant=request.tenant, integration=integration, by=request.actor)
+    return _packages(request)
 
 
 @router.delete(TENANT, auth=needs(TenantPermission.DELETE), response={204: None})

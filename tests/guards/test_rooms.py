@@ -24,6 +24,7 @@ ROOMS = [
     "tenants.control_plane",
     "tenants.run_templates",
     "tenants.webhooks",
+    "tenants.server_packages",
     "tenants.api",
     "tenants.agent",
     "zenpro_site.pages",
