@@ -18,7 +18,7 @@ from tenants.models import Tenant
 from tenants.models.tenant_permissions import TenantPermission
 from tenants.runs.connection import connect
 from tenants.server_packages.actions import add_packages, remove_packages
-from tenants.server_packages.proposals import extension_of, present_in, proposals_for
+from tenants.server_packages.store_packages import extension_of, present_in, proposals_for
 
 from .callers import Anyone, needs, opened, tenants_of
 from .problems import checked

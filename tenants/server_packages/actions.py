@@ -10,7 +10,7 @@ from tenants.access.actions import locked, record
 from tenants.models import Tenant
 from zenpro_site.common.refusals import Refused
 
-from .proposals import STORES, needed_for
+from .store_packages import STORES, needed_for
 
 NOT_HERE = "Someone else runs the server of {tenant}: packages are added to it where it runs."
 UNREAD = (

@@ -13,7 +13,7 @@ from tenants.runs.reading import ask
 from zenpro_site.common.refusals import Refused
 
 from .actions import add_packages, remove_packages
-from .proposals import extension_of, present_in, proposals_for
+from .store_packages import extension_of, present_in, proposals_for
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -195,6 +195,7 @@ KNOW_THIS_MACHINE = {
     "tenants.run_templates.engine.boxed_programs": "runs what reads archives and repositories in a box",
     "tenants.run_templates.engine.importing": "imports steps in a box",
     "tenants.run_templates.engine.runner": "runs a process in a box",
+    "tenants.server_packages.store_packages": "says how the installation for a server here went",
     "tenants.usage.disk_budget": "asks how full the disk is",
     "zenpro_site.checkup.machine": "checks this machine: disk, groups, box and supervisor",
     "zenpro_site.checkup.network": "checks the ports of this machine",

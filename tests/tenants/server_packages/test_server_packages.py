@@ -15,9 +15,9 @@ from tenants.hosting.local.extended import Extension
 from tenants.hosting.local.locations import packages_of
 from tenants.models import Tenant
 from tenants.run_templates.engine.integration_packages import IntegrationPackages
-from tenants.server_packages import actions, proposals, views
+from tenants.server_packages import actions, store_packages, views
 from tenants.server_packages.actions import add_packages, remove_packages
-from tenants.server_packages.proposals import proposals_for
+from tenants.server_packages.store_packages import proposals_for
 from tests.tenants.run_templates.test_integrations import stack_of
 from zenpro_site.common.refusals import Refused
 
@@ -38,7 +38,7 @@ def zenml(monkeypatch, settings, tmp_path):
         (name,) = names
         return IntegrationPackages(known.get(name, []), [] if name in known else [name])
 
-    monkeypatch.setattr(proposals, "packages_of", said)
+    monkeypatch.setattr(store_packages, "packages_of", said)
 
 
 @pytest.fixture
