@@ -23,6 +23,7 @@ from tenants.run_templates.actions import stop_run
 from tenants.run_templates.engine.base import AlreadyRunning, Order, Runner, RunnerFailed, Started
 from tenants.run_templates.engine.code import code_folder
 from tenants.run_templates.engine.derive import DeriveFailed, derive, is_passing
+from tenants.run_templates.engine.docker_containers import end_containers, settings_in_docker
 from tenants.run_templates.engine.remote_stacks import runs_elsewhere, user_of_runners, was_elsewhere
 from tenants.run_templates.engine.run_environments import RunEnvironments, needs_of
 from tenants.run_templates.models import CodeVersion, TemplateRun
@@ -245,9 +246,16 @@ class RunPass:
         self._end(end)
 
     def _end(self, end: End) -> None:
+        self._end_containers()
         run_rows.finish(self.run, end, self.runner)
 
+    def _end_containers(self) -> None:
+        """Of a run in the Docker of this machine, which go on when its process ends."""
+        if self.run.pid is not None and settings_in_docker(self.run.template.snapshot):
+            end_containers(self.run.pk)
+
     def _end_unsettled(self, end: End) -> None:
+        self._end_containers()
         run_rows.finish_unsettled(self.run, end, self.runner)
 
     # -- when something does not work

@@ -19,6 +19,7 @@ from tenants.run_templates.document.configuration import Change, changes, defaul
 from tenants.run_templates.document.hidden import revealed
 from tenants.run_templates.document.schema import Description, describe, mapping
 from tenants.run_templates.document.sealed_secrets import opener
+from tenants.run_templates.engine.docker_containers import labelled, settings_in_docker
 from tenants.run_templates.engine.other_stacks import moved, other_stack
 from tenants.run_templates.engine.remote_stacks import build_of, not_waited_for, why_no_images
 from tenants.run_templates.models import RunTemplate, TemplateRun
@@ -109,6 +110,8 @@ def _create_snapshot(run: TemplateRun, client: TenantClient) -> UUID:
 def _body(run: TemplateRun, client: TenantClient) -> Json:
     """For the template's stack, or the other one that was chosen. Raises DeriveFailed where it can't go there."""
     body = snapshot_body(run.template, run.configuration)
+    if key := settings_in_docker(run.template.snapshot):
+        return labelled(body, key, run.pk)
     if run.stack_id is None:
         return body
     other = other_stack(run.template, run.stack_id, client)

@@ -102,8 +102,10 @@ def goes_elsewhere(template: RunTemplate) -> bool:
 
 
 def was_elsewhere(template: RunTemplate) -> bool:
-    """Is it known that the recorded run had an orchestrator that takes runs over? What is kept is of no others."""
-    return any(kind == "orchestrator" for kind, _ in _kept(template))
+    """Is it known that the recorded run had an orchestrator that takes runs over?"""
+    kept = map(mapping, listing(template.snapshot.get(KEY), MOST_COMPONENTS))
+    flavors = {line(one.get("flavor")) for one in kept if one.get("type") == "orchestrator"}
+    return bool(flavors) and flavors.isdisjoint(HERE)
 
 
 def runs_elsewhere(template: RunTemplate, client: TenantClient) -> bool:
