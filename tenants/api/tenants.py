@@ -11,6 +11,7 @@ from orgs.permissions import Permission
 from tenants.credentials import devices
 from tenants.hosting import actions
 from tenants.hosting.backends import spec_of
+from tenants.hosting.base import TenantError
 from tenants.hosting.elsewhere.actions import enroll
 from tenants.hosting.elsewhere.server import environment_block
 from tenants.hosting.forms import ELSEWHERE, OTHER, SettingsForm, TenantForm
@@ -18,7 +19,7 @@ from tenants.models import Tenant
 from tenants.models.tenant_permissions import TenantPermission
 from tenants.runs.connection import connect
 from tenants.server_packages.actions import add_packages, remove_packages
-from tenants.server_packages.store_packages import extension_of, present_in, proposals_for
+from tenants.server_packages.store_packages import StorePackages, extension_of, present_in, proposals_for
 
 from .callers import Anyone, needs, opened, tenants_of
 from .problems import checked
@@ -194,31 +195,40 @@ class ServerPackages(Schema):
     state: Literal["none", "absent", "building", "ready", "failed"]
     reason: str = Field(description="Why they could not be installed; the server then runs without them.")
     present: list[StoreOut] = Field(description="What the server has beside ZenML.")
-    proposals: list[StoreOut] = Field(description="For stores of its stacks that it can't read yet.")
+    proposals: list[StoreOut] | None = Field(
+        description="For stores of its stacks that it can't read yet; null where the server was not asked, or is silent."
+    )
 
 
 class StoreName(Body):
     integration: Text = Field(description="One of those that are proposed.", examples=["s3"])
 
 
-def _packages(request, proposals=()) -> dict:
-    extension, names = extension_of(request.tenant), ("integration", "store", "packages", "stacks")
+def _store(one: StorePackages) -> dict:
+    return {name: getattr(one, name) for name in ("integration", "store", "packages", "stacks")}
+
+
+def _packages(request, proposals=None) -> dict:
+    extension = extension_of(request.tenant)
     return {
         "state": extension.state if extension else "none",
         "reason": extension.reason if extension else "",
-        "present": [{name: getattr(one, name) for name in names} for one in present_in(request.tenant)],
-        "proposals": [{name: getattr(one, name) for name in names} for one in proposals],
+        "present": [_store(one) for one in present_in(request.tenant)],
+        "proposals": None if proposals is None else [_store(one) for one in proposals],
     }
 
 
 PACKAGES = TENANT + "/server-packages"
-SILENT = {"responses": {503: {"description": "The tenant's server could not answer"}}}
 
 
-@router.get(PACKAGES, auth=needs(TenantPermission.CHANGE), response=ServerPackages, openapi_extra=SILENT)
+@router.get(PACKAGES, auth=needs(TenantPermission.CHANGE), response=ServerPackages)
 def server_packages_get(request, organization: str, tenant: str):
     """What the server has beside ZenML, and what it needs to read logs and results of its stacks."""
-    return _packages(request, proposals_for(request.tenant, connect(request.user, request.tenant)))
+    try:
+        proposals = proposals_for(request.tenant, connect(request.user, request.tenant))
+    except TenantError:
+        proposals = None
+    return _packages(request, proposals)
 
 
 @router.post(PACKAGES, auth=needs(TenantPermission.CHANGE), response=ServerPackages)

@@ -1,11 +1,12 @@
 """Re-runs that go to another stack than their run did: which ones can be chosen, and what is sent there."""
 
+import json
 from copy import deepcopy
 from uuid import UUID, uuid4
 
 import pytest
 from django.urls import reverse
-from factories import make_grant, make_template_run
+from factories import make_grant, make_key, make_template_run
 
 from orgs.users.models import Actor
 from tenants.hosting.base import TenantUnreachable
@@ -239,3 +240,20 @@ def test_what_was_chosen_is_run(page, template):
     answer = client.post(url, {"document": shown, "shown": "form", "do": "run", "stack": str(stack)})
     assert answer.status_code == 302, answer.content.decode()[:400]
     assert TemplateRun.objects.get().stack_name == BIG
+
+
+def test_the_api_takes_it(template, server, member, client):
+    """Only where the run can go there; a stack that can't be is a conflict, and nothing is queued."""
+    path = f"/api/v1/organizations/{template.tenant.organization.slug}/tenants/{template.tenant.slug}"
+    headers = {"Authorization": f"Bearer {make_key(member).secret}"}
+
+    def start(stack):
+        body = json.dumps({"stack": str(stack)})
+        address = f"{path}/templates/{template.pk}/runs"
+        return client.post(address, body, content_type="application/json", headers=headers)
+
+    refused = start(uuid4())
+    assert "This stack is gone." in refused.content.decode() and refused.status_code in (409, 422)
+    made = start(add_stack(server)["id"])
+    assert (made.status_code, made.json()["stack"]) == (201, BIG)
+    assert TemplateRun.objects.count() == 1

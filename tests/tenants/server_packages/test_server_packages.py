@@ -219,6 +219,8 @@ def test_the_api_does_the_same(tenant, manager, client, stacks, monkeypatch):
     seen = client.get(path, headers=headers).json()
     assert (seen["state"], seen["present"]) == ("none", [])
     assert [one["stacks"] for one in seen["proposals"]] == [["aws-eks", "aws-2"]]
+    stacks.error = TenantUnreachable("The server cannot be reached.")
+    assert client.get(path, headers=headers).json()["proposals"] is None
     body = json.dumps({"integration": "s3"})
     made = client.post(path, body, content_type="application/json", headers=headers)
     assert (made.status_code, made.json()["present"][0]["packages"]) == (200, S3)
