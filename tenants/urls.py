@@ -4,6 +4,7 @@ from tenants import run_views, views
 from tenants.access.pages import grant_views, member_views
 from tenants.run_templates.pages import compare_views, kept_views
 from tenants.runs import artifact_views, saved_views, stop_views
+from tenants.server_packages import views as package_views
 
 app_name = "tenants"
 urlpatterns = [
@@ -12,6 +13,7 @@ urlpatterns = [
     path("<slug:tenant>/progress/", views.progress, name="progress"),
     path("<slug:tenant>/log/", views.log, name="log"),
     path("<slug:tenant>/settings/", views.settings, name="settings"),
+    path("<slug:tenant>/settings/packages/", package_views.server_packages, name="server_packages"),
     path("<slug:tenant>/deactivate/", views.deactivate, name="deactivate"),
     path("<slug:tenant>/activate/", views.activate, name="activate"),
     path("<slug:tenant>/restart/", views.restart, name="restart"),

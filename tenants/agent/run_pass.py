@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime
 from functools import cached_property
+from typing import Any
 
 import structlog
 from django.utils import timezone
@@ -22,9 +23,10 @@ from tenants.run_templates.actions import stop_run
 from tenants.run_templates.engine.base import AlreadyRunning, Order, Runner, RunnerFailed, Started
 from tenants.run_templates.engine.code import code_folder
 from tenants.run_templates.engine.derive import DeriveFailed, derive, is_passing
+from tenants.run_templates.engine.docker_containers import end_containers, settings_in_docker
 from tenants.run_templates.engine.remote_stacks import runs_elsewhere, user_of_runners, was_elsewhere
 from tenants.run_templates.engine.run_environments import RunEnvironments, needs_of
-from tenants.run_templates.models import TemplateRun
+from tenants.run_templates.models import CodeVersion, TemplateRun
 from tenants.runs.client import TenantClient
 
 from .run_memory import Memory
@@ -141,21 +143,16 @@ class RunPass:
 
     def _order(self) -> Order:
         run, template, tenant = self.run, self.run.template, self.run.template.tenant
-        code = code_folder(run.code.code_hash)
-        if not code.is_dir():
-            raise RunnerFailed("The copy of the template's code is missing in the data folder.")
         return Order(
             run_id=run.pk,
             zenml_run_id=run.zenml_run_id,
             snapshot_id=run.zenml_snapshot_id,
             python=self.environments.prepare(*needs_of(run)),
-            code=code,
-            roots=run.code.roots,
-            starts_in=run.code.starts_in,
+            **_code_of(run.code),
             server_url=tenant.server_url,
             token=self.client.workload_token(run.zenml_run_id),
             project_id=template.project_id,
-            stack_id=template.stack_id,
+            stack_id=run.stack_id or template.stack_id,
             local_stores=local_stores_of(tenant),
             user_id=user_of_runners(tenant.pk),
             release=tenant.release,
@@ -249,9 +246,16 @@ class RunPass:
         self._end(end)
 
     def _end(self, end: End) -> None:
+        self._end_containers()
         run_rows.finish(self.run, end, self.runner)
 
+    def _end_containers(self) -> None:
+        """Of a run in the Docker of this machine, which go on when its process ends."""
+        if self.run.pid is not None and settings_in_docker(self.run.template.snapshot):
+            end_containers(self.run.pk)
+
     def _end_unsettled(self, end: End) -> None:
+        self._end_containers()
         run_rows.finish_unsettled(self.run, end, self.runner)
 
     # -- when something does not work
@@ -326,3 +330,13 @@ class RunPass:
             run_endings.end_of_the_gone(self.run)
         else:
             run_endings.read_end(self.run, self.client, self.runner)
+
+
+def _code_of(version: CodeVersion | None) -> dict[str, Any]:
+    """As an order has it. Raises RunnerFailed."""
+    if version is None:
+        return {"code": None, "roots": [""], "starts_in": ""}
+    code = code_folder(version.code_hash)
+    if not code.is_dir():
+        raise RunnerFailed("The copy of the template's code is missing in the data folder.")
+    return {"code": code, "roots": version.roots, "starts_in": version.starts_in}

@@ -81,7 +81,13 @@ def finish(run: TemplateRun, end: End, runner: Runner, **more) -> None:
 def _keep(run: TemplateRun, runner: Runner) -> None:
     """What it wrote may tell why; a tenant without space keeps nothing."""
     days = settings.ZENPRO_KEPT_DAYS
-    if run.pid is None or days <= 0 or machine_is_full() or refusal_of_budget(run.template.tenant):
+    if (
+        run.pid is None
+        or run.code is None
+        or days <= 0
+        or machine_is_full()
+        or refusal_of_budget(run.template.tenant)
+    ):
         return
     if size := runner.keep(run.pk, code_folder(run.code.code_hash)):
         write(run, kept_bytes=size, kept_until=timezone.now() + timedelta(days=days))

@@ -43,6 +43,7 @@ class RunOut(Schema):
     cancel_requested: datetime | None
     continues: int | None = Field(description="Number of the re-run whose completed steps it takes over.")
     taken_over: list[str] = Field(description="Names of these steps.")
+    stack: str = Field(description="The name of the stack it goes to.")
 
 
 class RunDetail(RunOut):
@@ -64,6 +65,11 @@ class RunNew(Body):
         description="Number of a re-run of this template that failed or was stopped: its completed steps are taken "
         "over, as far as values and code are the same. What `configuration` leaves out then comes from that re-run.",
     )
+    stack: UUID | None = Field(
+        None,
+        description="Id of another stack inside the tenant than the template's: one with an orchestrator of the same "
+        "flavor, the same artifact store and the same container registry. Only for runs that were recorded with images.",
+    )
 
 
 def shown(run: TemplateRun) -> dict:
@@ -79,6 +85,7 @@ def shown(run: TemplateRun) -> dict:
         "cancel_requested": run.cancel_requested_at,
         "continues": run.continues.number if run.continues else None,
         "taken_over": run.taken_over,
+        "stack": run.stack,
     }
 
 
@@ -114,9 +121,8 @@ def run_start(request, organization: str, tenant: str, template: UUID, body: Run
         before = get_object_or_404(found.runs.select_related("code"), number=body.continues)
         client = connect(request.user, request.tenant)
         values, continues = continued_with(values, before, found, client, request.user)
-    run = actions.queue_run(
-        template=found, configuration=values, by=request.actor, key=request.key, continues=continues
-    )
+    facts = {"key": request.key, "continues": continues, "stack": body.stack}
+    run = actions.queue_run(template=found, configuration=values, by=request.actor, **facts)
     return in_full(run)
 
 

@@ -75,7 +75,9 @@ class CodeOut(Schema):
 
 
 class TemplateDetail(TemplateOut):
-    code: CodeOut
+    code: CodeOut | None = Field(
+        description="Null where the pods of its runs take the code that was recorded."
+    )
     requirements: str
     environment: TemplateEnvironment
     configuration: dict[str, Any] = Field(
@@ -130,7 +132,8 @@ def shown(template: RunTemplate) -> dict:
 
 
 def _detail(request, template: RunTemplate) -> dict:
-    more: dict[str, Any] = {"code": shown_code(template.code), "requirements": template.requirements}
+    code = shown_code(template.code) if template.code else None
+    more: dict[str, Any] = {"code": code, "requirements": template.requirements}
     state = environment_of(template)
     more["environment"] = {
         "state": state.state,
@@ -186,9 +189,12 @@ SERVER = {"responses": {503: {"description": "The tenant's server could not answ
     openapi_extra=SERVER,
 )
 def template_create(request, organization: str, tenant: str, body: TemplateNew):
-    """Create a template from a run, with a copy of its code."""
+    """Create a template from a run, with a copy of its code.
+
+    Name no code for a run whose pods take theirs from the artifact store or a code repository.
+    """
     values = checked(EditForm(body.dict(exclude={"run", "code", "code_location"}), tenant=request.tenant))
-    code = _named(request, body.code) if body.code else _copied(request, body)
+    code = _code_of(request, body)
     made = actions.create_template(
         tenant=request.tenant, run_id=body.run, code=code, by=request.actor, **values
     )
@@ -201,10 +207,15 @@ def _named(request, pk: UUID) -> CodeVersion:
     raise Invalid([fault("This tenant has no such code.", "code")])
 
 
+def _code_of(request, body: TemplateNew) -> CodeVersion | None:
+    """None where none is named, which a run that brings its own needs not."""
+    if body.code:
+        return _named(request, body.code)
+    return _copied(request, body) if body.code_location else None
+
+
 def _copied(request, body: TemplateNew) -> CodeVersion:
     """A new version from a folder, once everything else is known to be fine."""
-    if not body.code_location:
-        raise Invalid([fault("Name a version of the code, or a folder it is copied from.", "code")])
     source = source_of(connect(request.user, request.tenant), body.run)
     pipeline = source.run.pipeline[: actions.LONGEST_NAME]
     facts = {"pipeline": pipeline, "snapshot": source.snapshot, "location": body.code_location}

@@ -11,11 +11,15 @@ from orgs.permissions import Permission
 from tenants.credentials import devices
 from tenants.hosting import actions
 from tenants.hosting.backends import spec_of
+from tenants.hosting.base import TenantError
 from tenants.hosting.elsewhere.actions import enroll
 from tenants.hosting.elsewhere.server import environment_block
 from tenants.hosting.forms import ELSEWHERE, OTHER, SettingsForm, TenantForm
 from tenants.models import Tenant
 from tenants.models.tenant_permissions import TenantPermission
+from tenants.runs.connection import connect
+from tenants.server_packages.actions import add_packages, remove_packages
+from tenants.server_packages.store_packages import StorePackages, extension_of, present_in, proposals_for
 
 from .callers import Anyone, needs, opened, tenants_of
 from .problems import checked
@@ -178,6 +182,67 @@ def tenant_retry(request, organization: str, tenant: str):
     """Try a failed tenant again."""
     actions.retry(tenant=request.tenant, by=request.actor)
     return shown(request.tenant)
+
+
+class StoreOut(Schema):
+    integration: str = Field(description="Of ZenML.", examples=["s3"])
+    store: str = Field(examples=["S3"])
+    packages: list[str]
+    stacks: list[str] = Field(description="Names of the stacks whose logs are there; of proposals only.")
+
+
+class ServerPackages(Schema):
+    state: Literal["none", "absent", "building", "ready", "failed"]
+    reason: str = Field(description="Why they could not be installed; the server then runs without them.")
+    present: list[StoreOut] = Field(description="What the server has beside ZenML.")
+    proposals: list[StoreOut] | None = Field(
+        description="For stores of its stacks that it can't read yet; null where the server was not asked, or is silent."
+    )
+
+
+class StoreName(Body):
+    integration: Text = Field(description="One of those that are proposed.", examples=["s3"])
+
+
+def _store(one: StorePackages) -> dict:
+    return {name: getattr(one, name) for name in ("integration", "store", "packages", "stacks")}
+
+
+def _packages(request, proposals=None) -> dict:
+    extension = extension_of(request.tenant)
+    return {
+        "state": extension.state if extension else "none",
+        "reason": extension.reason if extension else "",
+        "present": [_store(one) for one in present_in(request.tenant)],
+        "proposals": None if proposals is None else [_store(one) for one in proposals],
+    }
+
+
+PACKAGES = TENANT + "/server-packages"
+
+
+@router.get(PACKAGES, auth=needs(TenantPermission.CHANGE), response=ServerPackages)
+def server_packages_get(request, organization: str, tenant: str):
+    """What the server has beside ZenML, and what it needs to read logs and results of its stacks."""
+    try:
+        proposals = proposals_for(request.tenant, connect(request.user, request.tenant))
+    except TenantError:
+        proposals = None
+    return _packages(request, proposals)
+
+
+@router.post(PACKAGES, auth=needs(TenantPermission.CHANGE), response=ServerPackages)
+def server_packages_add(request, organization: str, tenant: str, body: StoreName):
+    """Add the packages that ZenML names for the artifact store of an integration, and restart the server."""
+    add_packages(tenant=request.tenant, integration=body.integration, by=request.actor)
+    return _packages(request)
+
+
+@router.delete(PACKAGES + "/{integration}", auth=needs(TenantPermission.CHANGE), response=ServerPackages)
+def server_packages_remove(request, organization: str, tenant: str, integration: str):
+    """Remove them again, and restart the server."""
+    remove_packages(tenant=request.tenant, integration=integration, by=request.actor)
+    return _packages(request)
 
 
 @router.delete(TENANT, auth=needs(TenantPermission.DELETE), response={204: None})

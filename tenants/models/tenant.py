@@ -162,6 +162,11 @@ class Tenant(PlainNames, models.Model):
     disk_budget = models.BigIntegerField(
         null=True, blank=True, editable=False, help_text="Bytes; empty: as everywhere, 0: no limit."
     )
+    server_packages = models.JSONField(
+        default=dict,
+        editable=False,
+        help_text="Integration of ZenML -> the packages for it that its server has beside ZenML.",
+    )
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="tenants_created"
     )

@@ -38,8 +38,10 @@ from tenants.run_templates.document.requirements import RequirementsRefused, che
 from tenants.run_templates.document.schema import mapping, walk
 from tenants.run_templates.document.sealed_secrets import sealer
 from tenants.run_templates.document.sweeps import MOST_FIELDS, SweepField, combined, sweepable
+from tenants.run_templates.engine.carried_code import carried_code, why_code_is_needed
 from tenants.run_templates.engine.code import CodeError
 from tenants.run_templates.engine.layout import look_at
+from tenants.run_templates.engine.other_stacks import other_stack
 from tenants.run_templates.engine.remote_stacks import why_no_images
 from tenants.runs.client import Run
 from tenants.runs.connection import connect
@@ -61,6 +63,7 @@ LONGEST_NAME, LONGEST_TITLE, LONGEST_STEP = 200, 80, 250
 # What a document is made of and can have changed since.
 READ_OF = ("pk", "default_configuration", "field_rules")
 TAKEN = "This tenant already has a template with that name."
+NAME_CODE = "Name a version of the code, or a folder it is copied from."
 
 
 class TemplateRefused(Refused):
@@ -91,11 +94,12 @@ def create_template(
     run_id: UUID | str,
     name: str,
     description: str,
-    code: CodeVersion,
+    code: CodeVersion | None,
     requirements: str,
     by: Actor,
 ) -> RunTemplate:
-    """A template of a recorded run, with a copy of its snapshot, for code of its pipeline.
+    """A template of a recorded run, with a copy of its snapshot, for code of its pipeline; without any where the run
+    brings its own.
 
     Raises TemplateRefused (its `field` is "name", "code", "requirements" or "") and TenantError when the server does
     not answer or does not show them the run.
@@ -109,7 +113,7 @@ def create_template(
         description=description,
         requirements=requirements,
         code=_fitting(code, tenant, run.pipeline, snapshot),
-        code_chosen_by=by.person,
+        code_chosen_by=by.person if code else None,
         snapshot=snapshot,
         default_configuration=default_configuration(snapshot),
         created_by=by.person,
@@ -138,7 +142,7 @@ def prepare_template(
         snapshot=snapshot,
         default_configuration=default_configuration(snapshot),
         created_by=by.person,
-        **(needs.chosen or {"code_chosen_by": by.person}),
+        **(needs.chosen or {"code_chosen_by": by.person if needs.code else None}),
         **_source(run),
     )
     return _insert_unlisted(template, by)
@@ -149,10 +153,17 @@ def _insert_unlisted(template: RunTemplate, by: Actor) -> RunTemplate:
     try:
         with transaction.atomic():
             template.save(force_insert=True)
-            _record("template.prepared", template, by, after=_words(template))
+            _record_prepared(template, by)
     except IntegrityError:
         return prepared_of(template.tenant, template.source_run_id)
     return template
+
+
+def _record_prepared(template: RunTemplate, by: Actor) -> None:
+    if template.code:
+        _record("template.prepared", template, by, after=_words(template))
+    else:
+        _record("template.prepared_as_recorded", template, by, after=_words(template))
 
 
 def change_needs(*, template: RunTemplate, needs: Needs, by: Actor) -> None:
@@ -160,7 +171,7 @@ def change_needs(*, template: RunTemplate, needs: Needs, by: Actor) -> None:
     _check_requirements(needs.requirements)
     fitting = _fitting(needs.code, template.tenant, template.pipeline_name, template.snapshot)
     with transaction.atomic():
-        if template.code_id != fitting.pk:
+        if template.code_id != (fitting and fitting.pk):
             _change_code(template, fitting, by)
         if template.requirements != needs.requirements:
             before = _words(template)
@@ -236,8 +247,14 @@ def _check_requirements(requirements: str) -> None:
         raise TemplateRefused(str(error), "requirements") from error
 
 
-def _fitting(code: CodeVersion, tenant: Tenant, pipeline: str, snapshot: Mapping[str, Any]) -> CodeVersion:
-    """The code, once every step of the snapshot has been found in it. Raises TemplateRefused."""
+def _fitting(
+    code: CodeVersion | None, tenant: Tenant, pipeline: str, snapshot: Mapping[str, Any]
+) -> CodeVersion | None:
+    """The code, once every step of the snapshot has been found in it; None only for a run that brings its own. Raises
+    TemplateRefused."""
+    if code is None:
+        _check_carried(snapshot)
+        return None
     if (code.tenant_id, code.pipeline_name) != (tenant.pk, pipeline[:LONGEST_NAME]):
         raise TemplateRefused("This is the code of another pipeline.", "code")
     try:
@@ -247,6 +264,12 @@ def _fitting(code: CodeVersion, tenant: Tenant, pipeline: str, snapshot: Mapping
     if reason:
         raise TemplateRefused(reason, "code")
     return code
+
+
+def _check_carried(snapshot: Mapping[str, Any]) -> None:
+    if not carried_code(snapshot):
+        reason = f"{why_code_is_needed(snapshot)} {NAME_CODE}".strip()
+        raise TemplateRefused(reason, "code")
 
 
 def _insert(template: RunTemplate, by: Actor) -> RunTemplate:
@@ -304,7 +327,7 @@ def change_code(
             _record("template.updated", template, by, before, _words(template))
 
 
-def _change_code(template: RunTemplate, code: CodeVersion, by: Actor) -> None:
+def _change_code(template: RunTemplate, code: CodeVersion | None, by: Actor) -> None:
     row = (
         RunTemplate.objects.select_for_update(of=("self",))
         .select_related("tenant", "code")
@@ -312,9 +335,12 @@ def _change_code(template: RunTemplate, code: CodeVersion, by: Actor) -> None:
     )
     before = _words(row)
     row.code = code
-    row.code_chosen_by, row.code_chosen_at = by.person, timezone.now()
+    row.code_chosen_by, row.code_chosen_at = by.person if code else None, timezone.now()
     row.save(update_fields=["code", "code_chosen_by", "code_chosen_at", "updated_at"])
-    _record("template.code_changed", row, by, before, _words(row))
+    if code:
+        _record("template.code_changed", row, by, before, _words(row))
+    else:
+        _record("template.code_as_recorded", row, by, before, _words(row))
     template.code = row.code
 
 
@@ -381,6 +407,7 @@ def queue_run(
     wait: timedelta | None = None,
     continues: Continuation | None = None,
     preset: Preset | None = None,
+    stack: UUID | None = None,
 ) -> TemplateRun:
     """Ask for a re-run; the agent starts it as this person. `key`: the one they asked with; the run ends with it.
 
@@ -390,20 +417,22 @@ def queue_run(
     InvalidConfiguration, LimitReached, and Refused when the tenant is not running, the disk is nearly full, or the
     images that the run needs are gone. That is asked before anything is locked: not to be called in a transaction.
     `continues`: worked out for these very values; the run then takes over what it says. `preset`: what they began
-    with; the run keeps it when nothing was changed.
+    with; the run keeps it when nothing was changed. `stack`: another one than the template's; Refused where the run
+    can't go there.
     """
     _check_images(template, by)
+    where = _where(template, stack, by)
     with transaction.atomic():
         locked = _lock_to_run(template, by)
         parsed = _runnable(locked, configuration, continues)
         document = _sealed(parsed)
-        if wait and (same := _waiting(locked, document, by)):
+        if wait and (same := _waiting(locked, document, by, where)):
             return same
         _check_limits(locked.tenant)
         _check_disk(locked.tenant)
         more = {"asked_with": key, "start_after": timezone.now() + wait if wait else None}
         more["preset"] = with_its_values(preset, parsed)
-        return _queue(locked, document, by, **more, **_taken_over(continues))
+        return _queue(locked, document, by, **more, **where, **_taken_over(continues))
 
 
 def queue_sweep(*, template: RunTemplate, document: Document, fields: list[SweepField], by: Actor) -> Sweep:
@@ -454,6 +483,19 @@ def _check_images(template: RunTemplate, by: Actor) -> None:
         raise Refused(reason)
 
 
+def _where(template: RunTemplate, stack: UUID | None, by: Actor) -> dict[str, Any]:
+    """The other stack that was chosen, as columns of a run. Raises Refused where it can't go there."""
+    if stack in (None, template.stack_id):
+        return {}
+    try:
+        other = other_stack(template, stack, connect(by.person, template.tenant))
+    except TenantError as error:
+        raise Refused(f"The stack can't be looked at: {error.reason}") from error
+    if other.refusal:
+        raise Refused(f"This run can't go to {other.name or 'the stack that was chosen'}. {other.refusal}")
+    return {"stack_id": other.id, "stack_name": other.name[:LONGEST_NAME]}
+
+
 def _lock_to_run(template: RunTemplate, by: Actor) -> RunTemplate:
     """The template, once it can be run by this person; the lock numbers its runs one after the other."""
     locked = RunTemplate.objects.select_for_update(of=("self",)).select_related("tenant").get(pk=template.pk)
@@ -488,9 +530,12 @@ def _queue(template: RunTemplate, document: dict[str, Any], by: Actor, **more) -
     return run
 
 
-def _waiting(template: RunTemplate, document: Mapping[str, Any], by: Actor) -> TemplateRun | None:
+def _waiting(
+    template: RunTemplate, document: Mapping[str, Any], by: Actor, where: Mapping[str, Any]
+) -> TemplateRun | None:
     """What a click asked for that came twice."""
     asked = template.runs.filter(created_by=by.person, state=State.QUEUED, start_after__gt=timezone.now())
+    asked = asked.filter(stack_id=where.get("stack_id"))
     return next((run for run in asked if run.configuration == document), None)
 
 
@@ -531,6 +576,7 @@ def _unknown_to(tenant: Tenant, parsed: Document) -> list[DocumentFault]:
 
 def _record_queued(run: TemplateRun, by: Actor) -> None:
     after = {"run": run.run_name, "changes": seen_changes(run)}
+    after |= {"stack": run.stack_name} if run.stack_id else {}
     if run.continues is None:
         _record("template_run.queued", run, by, after=after)
         return
@@ -648,7 +694,7 @@ def stop_run(*, run: TemplateRun, reason: str) -> None:
 
 def _words(template: RunTemplate) -> dict[str, Any]:
     fields = ("name", "description", "pipeline_name", "source_run_name", "requirements")
-    return {**{name: getattr(template, name) for name in fields}, "code": str(template.code)}
+    return {**{name: getattr(template, name) for name in fields}, "code": str(template.code or "")}
 
 
 def _record(

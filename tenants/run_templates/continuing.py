@@ -39,6 +39,7 @@ ENDED_WELL = ("completed", "cached", "skipped")  # what ZenML takes over (Execut
 CONTINUED = (TemplateRun.State.FAILED, TemplateRun.State.STOPPED)
 OUTPUTS = 100  # of one step that are looked at
 CHANGED = 3  # names of changed values in a sentence
+RECORDED = "the code that was recorded"
 DIGESTS_KEPT = 3600  # seconds; of immutable code, so only room is saved by forgetting them
 DECIDES = "This pipeline decides while it runs which steps there are, so steps that are taken over were computed with"
 
@@ -312,8 +313,9 @@ def _with_code(past: Past, template: RunTemplate, warnings: tuple[str, ...]) -> 
         before, now = _digests(past.run.code, template), _digests(template.code, template)
         changed = [name for name in past.well if before.get(name) != now.get(name)]
         unusable = {name: "its code changed" for name in changed} | unusable
-        versions = f"v{past.run.code.number}, and this run uses v{template.code.number}"
-        warnings += (f"The steps that are taken over ran with code {versions}.",)
+        then = f"code v{past.run.code.number}" if past.run.code else RECORDED
+        now = f"v{template.code.number}" if template.code else RECORDED
+        warnings += (f"The steps that are taken over ran with {then}, and this run uses {now}.",)
     changed_at = template.requirements_changed_at
     if changed_at and changed_at > past.run.queued_at:
         warnings += (
@@ -322,8 +324,11 @@ def _with_code(past: Past, template: RunTemplate, warnings: tuple[str, ...]) -> 
     return replace(past, unusable=unusable, warnings=warnings)
 
 
-def _digests(code: CodeVersion, template: RunTemplate) -> dict[str, str]:
-    """Hashes of the sources of the template's steps in a version of its code. Raises NotContinued."""
+def _digests(code: CodeVersion | None, template: RunTemplate) -> dict[str, str]:
+    """Hashes of the sources of the template's steps in a version of its code; of recorded code nothing is known here.
+    Raises NotContinued."""
+    if code is None:
+        return {}
     key = f"step-digests:{template.pk}:{code.pk}"
     found = cache.get(key)
     if found is None:

@@ -104,7 +104,14 @@ class RunTemplate(PlainNames, models.Model):
     stack_name = models.CharField(max_length=200)
     snapshot = models.JSONField()
     # Not protected: with the tenant both go.
-    code = models.ForeignKey(CodeVersion, on_delete=models.RESTRICT, related_name="templates")
+    code = models.ForeignKey(
+        CodeVersion,
+        null=True,
+        blank=True,
+        on_delete=models.RESTRICT,
+        related_name="templates",
+        help_text="Empty where the pods of its runs take the recorded code; engine.carried_code.",
+    )
     code_chosen_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )
@@ -403,10 +410,16 @@ class TemplateRun(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     template = models.ForeignKey(RunTemplate, on_delete=models.CASCADE, related_name="runs")
-    code = models.ForeignKey(CodeVersion, on_delete=models.RESTRICT, related_name="runs")
+    code = models.ForeignKey(
+        CodeVersion, null=True, blank=True, on_delete=models.RESTRICT, related_name="runs"
+    )
     requirements = models.TextField(
         blank=True, help_text="Packages, as the template had them when it was asked for."
     )
+    stack_id = models.UUIDField(
+        null=True, blank=True, help_text="Another stack than the template's, where it was to go."
+    )
+    stack_name = models.CharField(max_length=200, blank=True, help_text="Of that stack.")
     continues = models.ForeignKey(
         "self",
         null=True,
@@ -517,6 +530,11 @@ class TemplateRun(models.Model):
         return self.state == self.State.SUBMITTED
 
     @property
+    def stack(self) -> str:
+        """The name of the stack it goes to."""
+        return self.stack_name if self.stack_id else self.template.stack_name
+
+    @property
     def can_be_given_up(self) -> bool:
         """Is its stack to stop it, which lasts as long as the running step does?"""
         return self.is_submitted and self.cancel_requested_at is not None and self.given_up_at is None
@@ -524,7 +542,7 @@ class TemplateRun(models.Model):
     @property
     def state_words(self) -> str:
         """For people."""
-        stack = self.template.stack_name if self.is_submitted else ""
+        stack = self.stack if self.is_submitted else ""
         if not stack:
             return self.get_state_display()
         return f"Stopping on {stack}" if self.cancel_requested_at else f"Runs on {stack}"

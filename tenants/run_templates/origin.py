@@ -71,7 +71,8 @@ def reruns_of(tenant: Tenant, run_ids: Iterable[UUID]) -> dict[UUID, TemplateRun
 def codes_of(tenant: Tenant, run_ids: Iterable[UUID]) -> dict[UUID, CodeVersion]:
     """The version of the code of those of these runs that a template made. One query."""
     runs = TemplateRun.objects.filter(template__tenant=tenant, zenml_run_id__in=run_ids)
-    return {run.zenml_run_id: run.code for run in runs.select_related("code").only("zenml_run_id", "code")}
+    known = runs.exclude(code=None).select_related("code").only("zenml_run_id", "code")
+    return {run.zenml_run_id: run.code for run in known}
 
 
 @dataclass(frozen=True)
@@ -157,7 +158,8 @@ def why_failed(
     if page.status != "failed" and not page.alert:
         return None
     reason = page.reason if page.reason.sentence else reason_in(output)
-    shows = may_see_code and rerun is not None and reason.place is not None and reason.place.is_of_run
+    has_code = rerun is not None and rerun.code is not None
+    shows = may_see_code and has_code and reason.place is not None and reason.place.is_of_run
     return WhyFailed(reason, excerpt(rerun.code.code_hash, reason.place) if shows else [])
 
 

@@ -11,6 +11,7 @@ from tenants.models import Tenant
 
 from .document.packages import with_packages
 from .document.stack_integrations import integrations_of
+from .engine.carried_code import carried_code
 from .engine.code import CodeError
 from .engine.integration_packages import packages_of
 from .engine.layout import CodeLook, look_at
@@ -21,9 +22,10 @@ LOOKED_AT = 5  # versions of the code; a look takes some tenths of a second
 
 @dataclass(frozen=True)
 class Needs:
-    """Code and packages of a run. `chosen`: for code that was seen to fit, who chose both, as columns of a template."""
+    """Code and packages of a run. `code`: None for a run that brings its own; `chosen`: for code that was seen to fit,
+    who chose both, as columns of a template."""
 
-    code: CodeVersion
+    code: CodeVersion | None
     requirements: str
     chosen: Mapping[str, Any] = field(default_factory=dict)
 
@@ -76,17 +78,33 @@ def with_stack(tenant: Tenant, requirements: str, snapshot: Mapping[str, Any]) -
 def known_needs(tenant: Tenant, pipeline: str, snapshot: Mapping[str, Any]) -> Needs | None:
     """All a run of the pipeline needs, when nothing has to be asked."""
     earlier = last_template(tenant, pipeline)
+    if carried_code(snapshot):
+        return _of_stack(tenant, earlier, snapshot)
     code = fitting_code(tenant, pipeline, snapshot) if earlier else None
     if code is None:
         return None
     return Needs(code, with_stack(tenant, earlier.requirements, snapshot), _choice(code, earlier))
 
 
+def _of_stack(tenant: Tenant, earlier: RunTemplate | None, snapshot: Mapping[str, Any]) -> Needs | None:
+    """Of a run that brings its code: only what hands it over is installed here. None where that is not known."""
+    names = integrations_of(snapshot)
+    found = packages_of(tenant.zenml_version, names) if names else None
+    if earlier is None and (found is None or found.unread):
+        return None
+    needed = with_packages(earlier.requirements if earlier else "", found.lines if found else [])
+    return Needs(None, needed, _chosen_packages(earlier) if earlier else {})
+
+
 def _choice(code: CodeVersion, earlier: RunTemplate) -> dict[str, Any]:
     """Who a page names for them: whoever handed over the code, and whoever chose the packages."""
     chosen = {"code_chosen_by": code.created_by, "code_chosen_at": code.created_at}
+    return {**chosen, **_chosen_packages(earlier)}
+
+
+def _chosen_packages(earlier: RunTemplate) -> dict[str, Any]:
     if not earlier.requirements:
-        return chosen
+        return {}
     by = earlier.requirements_changed_by if earlier.requirements_changed_at else earlier.created_by
     at = earlier.requirements_changed_at or earlier.created_at
-    return {**chosen, "requirements_changed_by": by, "requirements_changed_at": at}
+    return {"requirements_changed_by": by, "requirements_changed_at": at}

@@ -7,7 +7,20 @@ import os
 import re
 from pathlib import Path
 
+from django.conf import settings
+
+# ZenML 0.98.0, zenml/artifacts/utils.py; 501 to whoever asks for a visualization.
+LACKS_PACKAGES = re.compile(r"Artifact store '.{0,250}?' could not be instantiated")
+WHAT_IT_LACKS = (
+    "The tenant’s server lacks the packages that read this artifact store. Whoever manages the tenant can add them: under "
+    "Settings, Packages, or where somebody else runs the server."
+)
 LOCAL = re.compile(r"(?:file://)?(/.*|[A-Za-z]:[\\/].*)", re.DOTALL)
+
+
+def in_words(reason: str) -> str:
+    """What a server said of something it could not read, for people: without the whole paths of its own files."""
+    return WHAT_IT_LACKS if LACKS_PACKAGES.search(reason) else reason.replace(str(settings.ZENPRO_DATA), "…")
 
 
 def is_away(uri: str, stores: Path | None, failed: bool) -> bool:

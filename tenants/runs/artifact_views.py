@@ -12,8 +12,8 @@ from django.views.decorators.http import require_safe
 from tenants.access.gate import tenant_view
 from tenants.hosting.base import TenantNotFound
 from tenants.models.tenant_permissions import TenantPermission
-from tenants.runs.artifact_places import is_away, why_away
-from tenants.runs.artifacts import VISUALIZATIONS, artifact_of, attempt, without_paths
+from tenants.runs.artifact_places import in_words, is_away, why_away
+from tenants.runs.artifacts import VISUALIZATIONS, artifact_of, attempt
 from tenants.runs.log_files import stores_here
 from tenants.runs.reading import ask, file_name
 from tenants.runs.visualizations import visualization_of
@@ -72,7 +72,7 @@ def artifact_download(request, run, artifact):
         request, lambda client: (client.artifact_version(artifact), _data(client, artifact))
     )
     if trouble:
-        return _not_downloaded(request, run, artifact, without_paths(f"{trouble.title}. {trouble.text}"))
+        return _not_downloaded(request, run, artifact, in_words(f"{trouble.title}. {trouble.text}"))
     version, (data, sentence) = found
     known = artifact_of(version)
     if sentence:
@@ -116,7 +116,7 @@ def _visualization(request, artifact, index):
     """(visualization, "") or (None, why not)."""
     answer, trouble = _asked(request, lambda client: client.visualization(artifact, index))
     if trouble:
-        return None, without_paths(f"{trouble.title}. {trouble.text}")
+        return None, in_words(f"{trouble.title}. {trouble.text}")
     return visualization_of(answer), ""
 
 

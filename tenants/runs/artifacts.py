@@ -14,10 +14,9 @@ from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
-from django.conf import settings
-
 from tenants.hosting.answers import identifier, is_number, line, listing, mapping, moment, own_id, whole
 from tenants.hosting.base import TenantError
+from tenants.runs.artifact_places import in_words
 from tenants.runs.client import MAX_TAGS, Json, Run, Step, TenantClient, meta, name_of, resources
 from tenants.runs.reading import RunPage
 from tenants.runs.visualizations import Visualization, visualization_of
@@ -196,12 +195,7 @@ def attempt(question: Callable[[], Any]) -> tuple[Any, str]:
     try:
         return question(), ""
     except TenantError as error:
-        return None, without_paths(error.reason) or "The server could not answer."
-
-
-def without_paths(reason: str) -> str:
-    """The server names its own files by their whole path."""
-    return reason.replace(str(settings.ZENPRO_DATA), "…")
+        return None, in_words(error.reason) or "The server could not answer."
 
 
 # -- the artifacts of the steps

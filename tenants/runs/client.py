@@ -513,6 +513,10 @@ class TenantClient:
         """A stack with its components by their types, in metadata.components."""
         return item(self.call("GET", f"/stacks/{checked_id(stack_id)}"))
 
+    def all_stacks(self) -> list[Json]:
+        """Stacks of the server as stack() has them, by name; at most 100."""
+        return self.pages("/stacks", 1, MAX_PAGE, sort_by="asc:name", hydrate=True).items
+
     def flavor(self, kind: str, name: str) -> Json:
         """The flavor of this type and name, with its schema in metadata.config_schema; {} when there is none."""
         found = self.pages("/flavors", 1, 1, type=kind, name=name, hydrate=True)

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from django.conf import settings
 from django.utils.html import format_html, format_html_join
 
 from tenants.hosting.base import TenantBusy, TenantError, TenantRefused, TenantUnreachable
+from tenants.runs.artifact_places import in_words
 from tenants.runs.client import LogLine
 from zenpro_site.common.names import without_odd
 
@@ -130,8 +130,7 @@ def read_log(
 
 
 def _unreadable(error: TenantError) -> LogPane:
-    """The server names its own files by their whole path."""
-    return LogPane(note=f"The log cannot be read: {error.reason.replace(str(settings.ZENPRO_DATA), '…')}")
+    return LogPane(note=f"The log cannot be read: {in_words(error.reason)}")
 
 
 def _log(read, step, original: UUID | None, choice: LogChoice) -> LogPane:

@@ -23,11 +23,14 @@ from factories import make_code, make_key, make_member, make_tenant
 from orgs.audit.models import AuditEvent
 from orgs.permissions import Permission
 from orgs.users.models import User
+from tenants.api import tenants as tenants_api
 from tenants.api.app import api
 from tenants.api.callers import Anyone
 from tenants.models.tenant_permissions import TenantPermission
 from tenants.run_templates import actions as template_actions
 from tenants.run_templates.engine.code import freeze
+from tenants.run_templates.engine.integration_packages import IntegrationPackages
+from tenants.server_packages import actions as server_packages
 from tests.tenants.runs.fakes import RUN_ID, FakeTenantClient, connect_to
 
 from .people import people_of
@@ -102,6 +105,9 @@ MATRIX = {
     "tenant_delete": TENANT_ADMINS,
     "tenant_retry": RUNS_TENANT,
     "tenant_environment": RUNS_TENANT,
+    "server_packages_get": RUNS_TENANT,
+    "server_packages_add": RUNS_TENANT,
+    "server_packages_remove": RUNS_TENANT,
     "grant_list": SEES_TENANT,
     "grant_give": TENANT_ADMINS,
     "grant_withdraw": TENANT_ADMINS,
@@ -154,6 +160,10 @@ class Deed:
     by_superuser: bool = False
 
 
+def has_packages(world) -> None:
+    type(world.tenant).objects.filter(pk=world.tenant.pk).update(server_packages={"s3": ["s3fs"]})
+
+
 def somebody(world) -> str:
     return str(make_member(world.org).membership.pk)
 
@@ -194,6 +204,8 @@ DEEDS = {
     "tenant_restart": Deed(),
     "tenant_delete": Deed(),
     "tenant_retry": Deed(before=state(status="failed")),
+    "server_packages_add": Deed(lambda w: {"integration": "s3"}),
+    "server_packages_remove": Deed(before=has_packages, values=lambda w: {"integration": "s3"}),
     "grant_give": Deed(lambda w: {"team": str(w.team.uuid), "role": "viewer"}),
     "grant_withdraw": Deed(values=second_grant),
     "template_create": Deed(template_body),
@@ -265,7 +277,10 @@ def nothing_stays():
 @pytest.fixture
 def everything(world, foreign, monkeypatch, tmp_path, settings):
     """Both worlds, everybody with a key, a server that answers and a directory of code."""
-    monkeypatch.setattr(template_actions, "connect", connect_to(FakeTenantClient()))
+    for module in (template_actions, tenants_api):
+        monkeypatch.setattr(module, "connect", connect_to(FakeTenantClient()))
+    needed = IntegrationPackages(["s3fs"], [])
+    monkeypatch.setattr(server_packages, "needed_for", lambda tenant, integration: needed)
     settings.ZENPRO_DATA = tmp_path
     world.version = make_code(world.tenant, "churn", code_hash=freeze(str(EXAMPLE)))
     people = people_of(world, foreign)

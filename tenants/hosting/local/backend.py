@@ -23,6 +23,7 @@ from tenants.hosting.health import is_well
 from tenants.hosting.local import box, folders
 from tenants.hosting.local.environments import Environments, version_key
 from tenants.hosting.local.explain import explain, tail
+from tenants.hosting.local.extended import ExtendedEnvironments
 from tenants.hosting.local.index import PackageIndex
 from tenants.hosting.local.proc import cpu_seconds
 from tenants.hosting.local.spec import LocalSpec
@@ -88,12 +89,24 @@ class LocalBackend:
         self.isolation = isolation
         self.supervisor = Supervisor(self.data)
         self.environments = Environments(self.data, python, index, isolation)
+        self.extended = ExtendedEnvironments(self.data, python, index, isolation)
 
     def install(self, version: str) -> None:
         self.environments.install(version)
 
     def installed(self, version: str) -> bool:
         return self.environments.installed(version)
+
+    def extend(self, version: str, packages: Sequence[str]) -> None:
+        """Install packages beside this version, in an environment of their own. Raises EnvironmentFailed, NoSpace."""
+        self.extended.prepare(version, packages)
+
+    def python(self, spec: LocalSpec) -> Path:
+        """Without its packages where those can't be installed: a server that can't read some logs is better than none."""
+        return self._extended(spec) or self.environments.python(spec.version)
+
+    def _extended(self, spec: LocalSpec) -> Path | None:
+        return self.extended.found(spec.version, spec.packages) if spec.packages else None
 
     def known_versions(self) -> list[str]:
         return sorted({*self.versions, *self.environments.versions()}, key=version_key, reverse=True)
@@ -102,7 +115,7 @@ class LocalBackend:
         self._check_installed(spec)
         self._prepare(spec)
         self._check_port(spec)
-        self._preload(spec.version)
+        self._preload(spec)
         self.supervisor.apply(self.program(spec))
         self.supervisor.start(spec.program)
         self._retire_parents()
@@ -118,16 +131,20 @@ class LocalBackend:
     def _socket(self, parent: str) -> Path:
         return self.supervisor.socket.with_name(f"{parent}.sock")
 
-    def _preload(self, version: str) -> None:
+    def _preload(self, spec: LocalSpec) -> None:
         """Whoever forks the servers of this version runs before the first of them."""
-        if self.preloads(version):
-            parent = self.parent(version)
+        if self._is_forked(spec):
+            parent = self.parent(spec.version)
             self.supervisor.apply(parent)
             self.supervisor.start(parent.name)
 
     def preloads(self, version: str) -> bool:
         """Servers of this version are forked from one that has loaded everything; only bubblewrap's boxes take forks."""
         return version_key(version) >= PRELOADED_SINCE and self._kind() is box.IsolationKind.BUBBLEWRAP
+
+    def _is_forked(self, spec: LocalSpec) -> bool:
+        """One with packages of its own starts by itself: a parent has loaded ZenML alone."""
+        return self.preloads(spec.version) and self._extended(spec) is None
 
     def _kind(self) -> box.IsolationKind:
         return box.chosen(self.isolation).kind
@@ -197,10 +214,10 @@ class LocalBackend:
         Not started with the supervisor itself: the control plane must answer first, and ten cold starts at
         once on two cores take minutes. Whoever reconciles starts them one after the other.
         """
-        python = self.environments.python(spec.version)
+        python = self.python(spec)
         variables, secrets = parted(environment(spec, os.environ))
         walls = self.walls(spec, python, secrets)
-        if self.preloads(spec.version):
+        if self._is_forked(spec):
             walls = replace(walls, preloaded=self.parent(spec.version).listen)
         return Program(
             name=spec.program,

@@ -115,6 +115,32 @@ class Environments:
         text = without_credentials(text).replace(str(self.folder), "…")
         return [line for line in map(_printable, text.splitlines()) if line][-count:]
 
+    def reason(self, version: str) -> str:
+        """Why it could not be made, "" where that is not known."""
+        try:
+            return end_of(self._reason(version))
+        except OSError:
+            return ""
+
+    def _reason(self, version: str) -> Path:
+        return self.folder / f".reason-{version}"
+
+    def _note(self, version: str, reason: str) -> None:
+        """Why it could not be made. That it stays unknown must not hide the reason itself."""
+        with contextlib.suppress(OSError):
+            self._reason(version).write_text(reason)
+
+    def is_being_made(self, version: str) -> bool:
+        """Whoever makes it holds its lock, and loses it by dying."""
+        try:
+            with open(self.folder / f".lock-{version}") as lock:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return False
+
     def versions(self) -> list[str]:
         """Installed versions, newest first."""
         found = [path.name.removeprefix("server-") for path in self.folder.glob("server-*")]

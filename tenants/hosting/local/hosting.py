@@ -9,17 +9,25 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 
-from tenants.hosting.base import SERVER_STEPS, ServerState, ServerStatus, Tell
+from tenants.hosting.base import (
+    SERVER_STEPS,
+    EnvironmentFailed,
+    NoSpace,
+    ServerState,
+    ServerStatus,
+    Tell,
+)
 from tenants.hosting.local import box
 from tenants.hosting.local.account_switch import switch_off
 from tenants.hosting.local.backend import LocalBackend
 from tenants.hosting.local.configured import machine
-from tenants.hosting.local.locations import folder_of, local_spec_of, local_stores_of
+from tenants.hosting.local.locations import folder_of, local_spec_of, local_stores_of, packages_of
 from tenants.hosting.local.run_records import end_run
 from tenants.hosting.local.spec import database_in
 from tenants.models import Tenant
 from zenpro_site.common.addresses import authority
 
+NOTE_LENGTH = 400  # characters of a note about a step
 LOOK_EVERY = 5.0  # seconds between looks at a server that is well
 
 
@@ -42,6 +50,7 @@ class LocalHosting:
         self._reserve(tenant)
         tell("reserve", f"Port {tenant.port} is reserved", done=True)
         self._install(tenant.zenml_version, tell)
+        self._extend(tenant, tell)
 
     def _reserve(self, tenant: Tenant) -> None:
         """A port of its own; two agents or tenants can never get the same, the column is unique."""
@@ -62,6 +71,19 @@ class LocalHosting:
         tell("environment", note)
         self.machine.install(version)
         tell("environment", note if there else f"ZenML {version} was installed", done=True)
+
+    def _extend(self, tenant: Tenant, tell: Tell) -> None:
+        """What its server has beside ZenML. Without it where it can't be installed: the settings' page says why."""
+        if not (packages := packages_of(tenant)):
+            return
+        words = f"{len(packages)} package{'s' * (len(packages) > 1)} for {', '.join(tenant.server_packages)}"
+        tell("environment", f"Installing {words}")
+        try:
+            self.machine.extend(tenant.zenml_version, packages)
+        except (EnvironmentFailed, NoSpace) as error:
+            tell("environment", f"Without {words}: {error.reason}"[:NOTE_LENGTH], done=True)
+        else:
+            tell("environment", f"ZenML {tenant.zenml_version} with {words} is installed", done=True)
 
     def start(self, tenant: Tenant) -> None:
         self.machine.start(local_spec_of(tenant))

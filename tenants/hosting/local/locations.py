@@ -20,6 +20,11 @@ def local_stores_of(tenant: Tenant) -> Path:
     return Path(settings.ZENPRO_LOCAL_STORES or folder_of(tenant) / "stores")
 
 
+def packages_of(tenant: Tenant) -> tuple[str, ...]:
+    """What its server has beside ZenML, as requirements, each once."""
+    return tuple(sorted({line for lines in tenant.server_packages.values() for line in lines}))
+
+
 def local_spec_of(tenant: Tenant) -> LocalSpec:
     """The configuration its server runs with here; port 0 until one is reserved. Raises SecretsUnreadable."""
     spec = spec_of(tenant)
@@ -28,4 +33,5 @@ def local_spec_of(tenant: Tenant) -> LocalSpec:
         port=tenant.port or 0,
         folder=folder_of(tenant),
         local_stores=local_stores_of(tenant),
+        packages=packages_of(tenant),
     )

@@ -61,6 +61,9 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     ),
     "orchestrator.azureml": _AZUREML,
     "orchestrator.modal": _MODAL,
+    # Kept all the same: what takes runs over, or leaves containers behind, has to be known.
+    "orchestrator.vertex": (),
+    "orchestrator.local_docker": (),
     "orchestrator.lightning": ("machine_type",),
     "orchestrator.kubeflow": ("timeout",),
     "orchestrator.tekton": ("timeout",),

@@ -29,7 +29,7 @@ class Order:
     zenml_run_id: UUID
     snapshot_id: UUID
     python: Path
-    code: Path
+    code: Path | None  # None: what it hands over brings its own
     roots: Sequence[str]  # folders of the code that modules are imported from, ZenML's source root first
     starts_in: str  # the folder of the code where it begins
     server_url: str

@@ -19,6 +19,8 @@ from tenants.run_templates.document.configuration import Change, changes, defaul
 from tenants.run_templates.document.hidden import revealed
 from tenants.run_templates.document.schema import Description, describe, mapping
 from tenants.run_templates.document.sealed_secrets import opener
+from tenants.run_templates.engine.docker_containers import labelled, settings_in_docker
+from tenants.run_templates.engine.other_stacks import moved, other_stack
 from tenants.run_templates.engine.remote_stacks import build_of, not_waited_for, why_no_images
 from tenants.run_templates.models import RunTemplate, TemplateRun
 from tenants.runs.client import TenantClient
@@ -88,7 +90,7 @@ def _find_run(run: TemplateRun, client: TenantClient) -> UUID | None:
 def _create_snapshot(run: TemplateRun, client: TenantClient) -> UUID:
     if reason := why_no_images(run.template, lambda: client):
         raise DeriveFailed(reason)
-    body = snapshot_body(run.template, run.configuration)
+    body = _body(run, client)
     body["client_environment"] = {MARK: str(run.pk)}
     if run.continues_id:
         skipped = {"steps_to_skip": run.taken_over, "skip_successful_steps": False}
@@ -103,6 +105,19 @@ def _create_snapshot(run: TemplateRun, client: TenantClient) -> UUID:
         if is_passing(refused):
             raise
         raise DeriveFailed(f"The tenant did not accept the configuration: {refused.reason}") from refused
+
+
+def _body(run: TemplateRun, client: TenantClient) -> Json:
+    """For the template's stack, or the other one that was chosen. Raises DeriveFailed where it can't go there."""
+    body = snapshot_body(run.template, run.configuration)
+    if key := settings_in_docker(run.template.snapshot):
+        return labelled(body, key, run.pk)
+    if run.stack_id is None:
+        return body
+    other = other_stack(run.template, run.stack_id, client)
+    if other.refusal:
+        raise DeriveFailed(f"This run can't go to {run.stack}. {other.refusal}")
+    return moved(body, other, client.stack(run.template.stack_id))
 
 
 def _create_run(run: TemplateRun, client: TenantClient) -> UUID:

@@ -84,12 +84,12 @@ def _why_gone(template: RunTemplate, client: TenantClient, build: UUID) -> str:
 
 
 def _why_changed(template: RunTemplate, built: Json, stack: Json) -> str:
-    components = {(kind, line(one.get("name"))) for kind, one in _components(stack)}
+    components = {(kind, line(one.get("name"))) for kind, one in components_in(stack)}
     for kind, name in _kept(template):
         if components and (kind, name) not in components:
             return _said(COMPONENT_GONE, template, f"{kind} {name}".replace("_", " "))
     checksum = mapping(built.get("metadata")).get("stack_checksum")
-    changed = bool(checksum and components) and checksum != _checksum(stack)
+    changed = bool(checksum and components) and checksum != checksum_of(stack)
     return _said(STACK_CHANGED, template) if changed else ""
 
 
@@ -102,8 +102,10 @@ def goes_elsewhere(template: RunTemplate) -> bool:
 
 
 def was_elsewhere(template: RunTemplate) -> bool:
-    """Is it known that the recorded run had an orchestrator that takes runs over? What is kept is of no others."""
-    return any(kind == "orchestrator" for kind, _ in _kept(template))
+    """Is it known that the recorded run had an orchestrator that takes runs over?"""
+    kept = map(mapping, listing(template.snapshot.get(KEY), MOST_COMPONENTS))
+    flavors = {line(one.get("flavor")) for one in kept if one.get("type") == "orchestrator"}
+    return bool(flavors) and flavors.isdisjoint(HERE)
 
 
 def runs_elsewhere(template: RunTemplate, client: TenantClient) -> bool:
@@ -117,7 +119,7 @@ def runs_elsewhere(template: RunTemplate, client: TenantClient) -> bool:
         if refused.status not in (HTTPStatus.NOT_FOUND, HTTPStatus.FORBIDDEN):
             raise
         return was_elsewhere(template)
-    orchestrators = [one for kind, one in _components(stack) if kind == "orchestrator"]
+    orchestrators = [one for kind, one in components_in(stack) if kind == "orchestrator"]
     flavors = {line(mapping(one.get("body")).get("flavor_name")) for one in orchestrators}
     return flavors.isdisjoint(HERE) if flavors else was_elsewhere(template)
 
@@ -155,15 +157,16 @@ def _kept(template: RunTemplate) -> Iterator[tuple[str, str]]:
         yield line(one.get("type")), line(one.get("name"))
 
 
-def _components(stack: Json) -> Iterator[tuple[str, Json]]:
+def components_in(stack: Json) -> Iterator[tuple[str, Json]]:
+    """(type, component) of a stack as its server shows it."""
     kinds = mapping(mapping(stack.get("metadata")).get("components"))
     for kind, components in [*kinds.items()][:MOST_TYPES]:
         for one in listing(components, MOST_COMPONENTS):
             yield line(kind), mapping(one)
 
 
-def _checksum(stack: Json) -> str:
+def checksum_of(stack: Json) -> str:
     """As ZenML makes it."""
-    named = (mapping(one.get("body")).get("integration") for _, one in _components(stack))
+    named = (mapping(one.get("body")).get("integration") for _, one in components_in(stack))
     integrations = sorted({name for name in named if isinstance(name, str) and name not in ("", BUILT_IN)})
     return hashlib.md5("".join(integrations).encode(), usedforsecurity=False).hexdigest()

@@ -4,10 +4,7 @@ Shared by all templates with the same needs; made by the builder of the servers'
 from source belongs to its organization alone: foreign code has run in it.
 """
 
-import contextlib
-import fcntl
 import hashlib
-import os
 import platform
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -18,7 +15,7 @@ from uuid import UUID
 from django.conf import settings
 
 from tenants.hosting.base import EnvironmentFailed, NoSpace
-from tenants.hosting.local.environments import LOG_TAIL, NOT_BUILT, Environments, check_version
+from tenants.hosting.local.environments import NOT_BUILT, Environments, check_version
 from tenants.models import Tenant
 from tenants.run_templates.document.requirements import RequirementsRefused, parsed
 from tenants.run_templates.models import RunTemplate, TemplateRun
@@ -150,39 +147,10 @@ class RunEnvironments(Environments):
         lines = self.lines(key, LINES)
         if self.installed(key):
             return EnvironmentState("ready", _time_of(self.path(key)), lines=lines)
-        if self._is_being_made(key):
+        if self.is_being_made(key):
             return EnvironmentState("building", lines=lines)
-        reason = _text_of(self._reason(key))
+        reason = self.reason(key)
         return EnvironmentState("failed" if reason else "absent", _time_of(self._reason(key)), reason, lines)
-
-    def _reason(self, key: str) -> Path:
-        return self.folder / f".reason-{key}"
-
-    def _note(self, key: str, reason: str) -> None:
-        """Why it could not be made. That it stays unknown must not hide the reason itself."""
-        with contextlib.suppress(OSError):
-            self._reason(key).write_text(reason)
-
-    def _is_being_made(self, key: str) -> bool:
-        """Whoever makes it holds its lock, and loses it by dying."""
-        try:
-            with open(self.folder / f".lock-{key}") as lock:
-                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        except OSError:
-            return False
-        return False
-
-
-def _text_of(path: Path) -> str:
-    """The end of a file, "" when there is none."""
-    try:
-        with open(path, "rb") as file:
-            file.seek(max(0, os.fstat(file.fileno()).st_size - LOG_TAIL))
-            return file.read().decode(errors="replace")
-    except OSError:
-        return ""
 
 
 def _time_of(path: Path) -> datetime | None:

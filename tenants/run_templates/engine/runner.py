@@ -245,7 +245,8 @@ def _start(order: Order) -> subprocess.Popen:
         raise RunnerFailed("The tenant's stores are a link, which is not followed.")
     with _lock(order.run_id) as lock, open(output_file(order.run_id), "ab") as output:
         (folder / TOLD).unlink(missing_ok=True)  # of an attempt before this one
-        copy_code(order.code, folder / CODE)
+        if order.code:
+            copy_code(order.code, folder / CODE)
         return _spawn(order, lock, output)
 
 

@@ -18,6 +18,7 @@ from tenants.run_templates.access import may_edit, needed_to_run_again, require_
 from tenants.run_templates.component_schemas import with_components
 from tenants.run_templates.document.drafts import draft_after
 from tenants.run_templates.document.parsed import Document
+from tenants.run_templates.engine.carried_code import carried_code
 from tenants.run_templates.models import RunTemplate
 from tenants.run_templates.origin import rerun_of
 from tenants.run_templates.pages.code_subject import DOORS
@@ -93,7 +94,13 @@ def _through(request, door: str, template: RunTemplate, rerun=None):
     values = _values(template, rerun, request.user)
     try:
         return redirect(
-            actions.queue_run(template=template, configuration=values, by=request.actor, wait=WAIT)
+            actions.queue_run(
+                template=template,
+                configuration=values,
+                by=request.actor,
+                wait=WAIT,
+                stack=rerun.stack_id if rerun else None,
+            )
         )
     except actions.InvalidConfiguration:
         messages.info(request, "Nothing was started: this run needs a look at its values first.")
@@ -124,13 +131,13 @@ def prepare(request, run):
     form = None if trouble else _form(request, made, source)
     door = _door(request.POST.get("do", request.GET.get("do")))
     code_url = f"{_url(request, 'code_add')}?{urlencode({'run': run, 'again': door})}"
-    if form and not form.fields["code"].queryset:
+    if form and form.lacks_code:
         return redirect(code_url)
     if request.method == "POST" and form and form.is_valid() and (kept := _keep(request, form, made, source)):
         return _through(request, door, kept)
     name = made.name if made else source.run.name if source else ""
     context = {"form": form, "made": made, "name": name, "source": source, "trouble": trouble}
-    context["older"] = older_code(request.tenant, source.run) if source else ""
+    context["older"] = older_code(request.tenant, source.run) if source and not form.carried else ""
     context |= {"door": door, "code_url": code_url, "run_url": _run_url(request, run)}
     status = 503 if trouble else 422 if form.errors else 200
     return render(request, "run_templates/prepare.html", context, status=status)
@@ -139,10 +146,11 @@ def prepare(request, run):
 def _form(request, made: RunTemplate | None, source: SourceRun | None) -> NeedsForm:
     """With what it has, else with the code that fits best and the packages that were chosen last."""
     tenant, pipeline = request.tenant, made.pipeline_name if made else _pipeline(source)
+    carried = _carried(made, source)
     if made:
         known = {"code": made.code_id, "requirements": made.requirements}
     else:
-        code = fitting_code(tenant, pipeline, source.snapshot)
+        code = None if carried else fitting_code(tenant, pipeline, source.snapshot)
         needed = with_stack(tenant, last_packages(tenant, pipeline), source.snapshot)
         known = {"requirements": needed, **({"code": code.pk} if code else {})}
     if "code" in request.GET:
@@ -150,7 +158,14 @@ def _form(request, made: RunTemplate | None, source: SourceRun | None) -> NeedsF
     if tried := try_of(request, request.GET.get("tried", "")):
         known["requirements"] = tried.requirements
     posted = request.POST if request.method == "POST" else None
-    return NeedsForm(posted, tenant=tenant, pipeline=pipeline, initial=known)
+    return NeedsForm(posted, tenant=tenant, pipeline=pipeline, carried=carried, initial=known)
+
+
+def _carried(made: RunTemplate | None, source: SourceRun | None) -> str:
+    """Where its pods take the code from; "" also for a run that was given code all the same."""
+    if made:
+        return "" if made.code_id else carried_code(made.snapshot)
+    return carried_code(source.snapshot)
 
 
 def _keep(request, form: NeedsForm, made: RunTemplate | None, source: SourceRun | None):

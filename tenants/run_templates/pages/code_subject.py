@@ -1,7 +1,7 @@
 """What code is handed over for: a run of the tenant, or a template."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -17,8 +17,11 @@ from tenants.models import Tenant
 from tenants.models.tenant_permissions import TenantPermission
 from tenants.run_templates.access import may_edit
 from tenants.run_templates.actions import LONGEST_NAME
+from tenants.run_templates.component_schemas import with_components
+from tenants.run_templates.engine.carried_code import carried_code, has_build, why_code_is_needed
 from tenants.run_templates.models import RunTemplate
-from tenants.run_templates.pages.presentation import source_of
+from tenants.run_templates.pages.presentation import SourceRun, source_of
+from tenants.runs.client import TenantClient
 from tenants.runs.reading import ask
 
 DOORS = ("run", "change")  # of a run: once more as it was, and with changes
@@ -39,6 +42,16 @@ class Subject:
     reference: Mapping[str, Any] | None = None  # ZenML's own record of the run's commit
     packages: Sequence[str] = ()  # "name==version" of what was installed where the run came from
     stack: UUID | None = None  # of the run
+
+    @property
+    def carried(self) -> str:
+        """Where its own code is that its pods take; "" where code is needed."""
+        return carried_code(self.snapshot)
+
+    @property
+    def why_needed(self) -> str:
+        """For a run on a remote stack."""
+        return why_code_is_needed(self.snapshot)
 
 
 def subject_of(request) -> tuple[Subject | None, object]:
@@ -71,7 +84,7 @@ def query_for(run: UUID | None, template: RunTemplate | None, again: str = "") -
 
 def subject_of_run(person: User, tenant: Tenant, run: UUID, again: str = "") -> tuple[Subject | None, object]:
     """The run as the person sees it, or why the tenant doesn't say. Raises TenantNotFound."""
-    source, trouble = ask(person, tenant, lambda client: source_of(client, run))
+    source, trouble = ask(person, tenant, lambda client: _with_stack(client, source_of(client, run)))
     if source is None:
         return None, trouble
     url = reverse("tenants:run_detail", args=[tenant.organization.slug, tenant.slug, run])
@@ -84,6 +97,13 @@ def subject_of_run(person: User, tenant: Tenant, run: UUID, again: str = "") -> 
     }
     query = query_for(run, None, again)
     return Subject(source.run.name, pipeline, source.snapshot, url, query, **facts), None
+
+
+def _with_stack(client: TenantClient, source: SourceRun) -> SourceRun:
+    """Of a run with images, what its stack is made of; one call, and one for each flavor."""
+    if not has_build(source.snapshot):
+        return source
+    return replace(source, snapshot=with_components(client, source.run, source.snapshot))
 
 
 def subject_of_template(template: RunTemplate) -> Subject:

@@ -23,8 +23,11 @@ class CodeUsed:
     url: str = ""
 
 
-def code_used(run: TemplateRun, user, rights) -> CodeUsed:
-    """Of a re-run, for a person with these rights on its tenant. No query when its template and its code are read."""
+def code_used(run: TemplateRun, user, rights) -> CodeUsed | None:
+    """Of a re-run, for a person with these rights on its tenant; None where it brought its own. No query when its
+    template and its code are read."""
+    if run.code is None:
+        return None
     return CodeUsed(run.code, url_of_code(run.template, run.code, user, rights))
 
 
@@ -69,13 +72,12 @@ def older_code(tenant: Tenant, run: Run) -> str:
     return dated(version) if version and is_older(version, run) else ""
 
 
-def _of_rerun(rerun: TemplateRun, version: CodeVersion) -> str:
-    if rerun.code_id == version.pk:
+def _of_rerun(rerun: TemplateRun, version: CodeVersion | None) -> str:
+    if rerun.code_id == (version and version.pk):
         return ""
-    return (
-        f"Run again uses the code that {rerun.template} has now, {dated(version)}. This run used "
-        f"v{rerun.code.number}."
-    )
+    now = f"that {rerun.template} has now, {dated(version)}" if version else "that was recorded"
+    then = f"v{rerun.code.number}" if rerun.code else "the code that was recorded"
+    return f"Run again uses the code {now}. This run used {then}."
 
 
 def _of_recorded(run: Run, version: CodeVersion | None, template) -> str:

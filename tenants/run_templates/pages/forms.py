@@ -51,16 +51,29 @@ class EditForm(forms.Form):
 
 
 class TemplateForm(EditForm):
-    """A new template of a run, for code of its pipeline."""
+    """A new template of a run, for code of its pipeline; `carried`: where the run's own code is, "" where it is asked
+    for."""
 
     code = forms.ModelChoiceField(CodeVersion.objects.none(), empty_label=None)
     field_order = ["name", "description", "code", "requirements"]
 
-    def __init__(self, *args, pipeline: str, **kwargs):
+    def __init__(self, *args, pipeline: str, carried: str = "", **kwargs):
         super().__init__(*args, **kwargs)
+        self.carried = carried
+        if carried:
+            del self.fields["code"]
+            return
         versions = self.tenant.code_versions.filter(pipeline_name=pipeline)
         field = self.fields["code"]
         field.queryset, field.label_from_instance = versions, code_label
+
+    @property
+    def lacks_code(self) -> bool:
+        """Is there none to choose from?"""
+        return "code" in self.fields and not self.fields["code"].queryset
+
+    def clean(self) -> dict:
+        return {"code": None, **super().clean()}
 
 
 class NeedsForm(TemplateForm):

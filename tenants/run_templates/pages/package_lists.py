@@ -14,16 +14,25 @@ def lists_of_try(found: CodeTry) -> list[PackageList]:
 
 
 def lists_of_template(template: RunTemplate) -> list[PackageList]:
-    return _lists(template.tenant, integrations_of(template.snapshot), (), template.code.declared)
+    return _lists(
+        template.tenant,
+        integrations_of(template.snapshot),
+        (),
+        template.code.declared if template.code else {},
+    )
 
 
 def lists_of_run(request, form, source) -> list[PackageList]:
     """Of a run that becomes a template, with the code that is chosen."""
-    chosen = request.POST.get("code") or form.initial.get("code")
-    versions = form.fields["code"].queryset
-    code = next((one for one in versions if str(one.pk) == str(chosen)), versions.first())
+    code = _chosen(request, form) if "code" in form.fields else None
     names, declared = integrations_of(source.snapshot), code.declared if code else {}
     return _lists(request.tenant, names, source.packages, declared)
+
+
+def _chosen(request, form):
+    chosen = request.POST.get("code") or form.initial.get("code")
+    versions = form.fields["code"].queryset
+    return next((one for one in versions if str(one.pk) == str(chosen)), versions.first())
 
 
 def _lists(

@@ -54,6 +54,7 @@ from tenants.run_templates.pages.presentation import (
     typical_time,
     url_of,
 )
+from tenants.run_templates.pages.stack_choice import chosen_stack, stacks_shown
 from tenants.run_templates.pages.taken_names import taken_name
 from tenants.run_templates.presets import presets_for
 from zenpro_site.common.addresses import full
@@ -114,11 +115,8 @@ def _posted(request, document: Document):
     seen = _going_on(request, before, editor)
     if data.get("do") == "run" and not request.htmx:
         unseen = draft.reshaped and not editor.troubles
-        return (
-            _form(request, editor, tab, status=422, refused=UNSEEN, going_on=seen)
-            if unseen
-            else _queue(request, editor, tab, seen)
-        )
+        more = {"status": 422, "refused": UNSEEN, "going_on": seen}
+        return _form(request, editor, tab, **more) if unseen else _queue(request, editor, tab, seen)
     return _form(request, editor, tab, summarize=bool(editor.troubles) and not undone, going_on=seen)
 
 
@@ -175,6 +173,7 @@ def _queue(request, editor, tab, seen):
             by=request.actor,
             continues=agreed(seen, request.POST) if seen else None,
             preset=sent_preset(request, editor.template),
+            stack=chosen_stack(request),
         )
     except actions.InvalidConfiguration as error:
         return _wrong(request, editor, tab, error.problems, seen)
@@ -211,6 +210,7 @@ def _form(request, editor, tab, status=200, **more):
         "site": full(""),
         "earlier": [HistoryRow(run) for run in earlier[:OFFERED]],
         "typical": typical_time(earlier),
+        "stacks": None if more.get("live") else stacks_shown(request, editor.template, more.get("start")),
         **more,
     }
     if seen := more.get("going_on"):

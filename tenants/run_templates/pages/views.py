@@ -18,9 +18,9 @@ from tenants.hosting.base import TenantError
 from tenants.models.tenant_permissions import TenantPermission
 from tenants.run_templates import actions
 from tenants.run_templates.access import may_edit, may_run, why_no_runner
-from tenants.run_templates.component_schemas import integrations_at
+from tenants.run_templates.component_schemas import with_components
 from tenants.run_templates.document.packages import package_of, with_package
-from tenants.run_templates.document.stack_integrations import KEY as INTEGRATIONS
+from tenants.run_templates.engine.carried_code import carried_code
 from tenants.run_templates.engine.run_environments import environment_of
 from tenants.run_templates.pages.forms import EditForm, TemplateForm
 from tenants.run_templates.pages.notice_forms import ways_for_template
@@ -96,6 +96,7 @@ def detail(request, template):
         "template": template,
         "versions": _versions(request, template),
         "environment": environment_of(template),
+        "carried": carried_code(template.snapshot),
         "can_edit": _may_edit(request, template),
         "sweeps": [(one, fields_shown(one)) for one in template.sweeps.select_related("created_by")[:SWEEPS]],
         "presets": preset_rows(template, request.user, request.tenant_permissions),
@@ -139,7 +140,7 @@ def _why_not(request, template) -> str:
 def create(request):
     source, trouble = _source(request)
     form = _form(request, source) if source else None
-    if source and not form.fields["code"].queryset:
+    if form and form.lacks_code:
         return redirect(_code_url(request, source))
     if posted_of(request) and source and form.is_valid() and (made := _make(request, form, source)):
         messages.success(request, f"Template {made} is ready to run.")
@@ -252,9 +253,8 @@ def _source(request):
 
 
 def _with_stack(client: TenantClient, source: SourceRun) -> SourceRun:
-    """Which integrations its stack is from, as a template keeps it."""
-    found = {INTEGRATIONS: integrations_at(client, source.run.stack_id)}
-    return replace(source, snapshot={**source.snapshot, **found})
+    """What its stack is made of, as a template keeps it."""
+    return replace(source, snapshot=with_components(client, source.run, source.snapshot))
 
 
 def _form(request, source) -> TemplateForm:
@@ -266,7 +266,8 @@ def _form(request, source) -> TemplateForm:
     if tried := try_of(request, request.GET.get("tried", "")):
         known = {"requirements": tried.requirements}
     initial = {"name": pipeline, **known, **code}
-    form = TemplateForm(posted_of(request), tenant=request.tenant, pipeline=pipeline, initial=initial)
+    facts = {"tenant": request.tenant, "pipeline": pipeline, "carried": carried_code(source.snapshot)}
+    form = TemplateForm(posted_of(request), initial=initial, **facts)
     return fill_packages(request, form, lists_of_run(request, form, source))
 
 

@@ -69,6 +69,11 @@ class FakeTenant:
     def stack(self, stack_id):
         return self._found(self.stacks, stack_id)
 
+    def all_stacks(self):
+        if self.down:
+            raise self.down
+        return [*self.stacks.values()]
+
     def _found(self, among, number):
         if self.down:
             raise self.down

@@ -200,3 +200,12 @@ def test_the_boxed_process_is_known_only_where_a_runner_is_chosen():
     places = Path(run_pass.__file__).parent.glob("run_*.py")
     boxed = re.compile(r"engine(\.| import )(runner|processes)\b|import subprocess")
     assert [path.name for path in places if boxed.search(path.read_text())] == ["run_loop.py"]
+
+
+def test_a_run_that_brings_its_code_begins_without_a_copy(let_in, look, runner, monkeypatch):
+    orders, start = [], runner.start
+    monkeypatch.setattr(runner, "start", lambda order: orders.append(order) or start(order))
+    TemplateRun.objects.filter(pk=let_in.pk).update(code=None)
+    look()
+    (order,) = orders
+    assert (order.code, [*order.roots], order.starts_in) == (None, [""], "")

@@ -393,7 +393,8 @@ class TestTemplates:
         assert answer.status_code == 422
         assert answer.json()["detail"][0]["loc"] == ["body", "run"]
 
-    def test_without_code(self, call, tenant):
+    def test_without_code(self, call, tenant, code):
+        """A run of this machine, which the server is asked about first: others bring theirs."""
         answer = call.post(self.PATH, run=str(RUN_ID), name="weekly")
         assert (answer.status_code, answer.json()["detail"][0]["loc"]) == (422, ["body", "code"])
 

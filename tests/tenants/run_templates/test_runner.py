@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -64,6 +65,15 @@ def started(runner, order):
 def end(runner, started):
     runner.end(started)
     runner.exit_code(started)
+
+
+def test_without_code_it_begins_in_an_empty_folder(runner, order):
+    """As of a run whose pods take their code from somewhere else."""
+    started = runner.start(replace(order, code=None))
+    try:
+        assert [*(folder_of(order.run_id) / "code").iterdir()] == []
+    finally:
+        end(runner, started)
 
 
 def test_a_second_runner_of_the_same_run_is_refused_by_the_kernel(runner, order, started):

@@ -328,6 +328,10 @@ class FakeTenantClient:
         self._asked("stack")
         return self._known(self.stacks, stack_id)
 
+    def all_stacks(self):
+        self._asked("all_stacks")
+        return [*self.stacks.values()]
+
     def flavor(self, kind, name):
         self._asked("flavor")
         return self.flavors.get(f"{kind}.{name}", {})

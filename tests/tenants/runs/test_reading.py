@@ -187,6 +187,10 @@ def test_cached_step_shows_the_output_of_its_original(client):
     [
         ("File `/a` is outside of artifact store bounds `/b`", "The log stayed on the computer"),
         ("Disk on fire.", "The log cannot be read: Disk on fire."),
+        (
+            "Artifact store 's3' could not be instantiated. This is likely because the dependencies are missing.",
+            "The log cannot be read: The tenant’s server lacks the packages that read this artifact store.",
+        ),
     ],
 )
 def test_a_log_that_cannot_be_read_leaves_the_page(client, monkeypatch, reason, note):

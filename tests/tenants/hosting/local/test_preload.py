@@ -79,7 +79,7 @@ def test_forks_live_and_die_on_their_own(supervised, parent, pair):
 
 def test_a_server_whose_parent_does_not_answer_starts_by_itself(supervised, control_plane, monkeypatch):
     spec = make_spec(supervised.data, control_plane.url)
-    monkeypatch.setattr(supervised, "_preload", lambda version: None)
+    monkeypatch.setattr(supervised, "_preload", lambda spec: None)
     supervised.start(spec)
     eventually(lambda: supervised.healthy(spec))
     assert supervised.supervisor.server_pid(spec.program) is None
