@@ -67,6 +67,10 @@ def speaking(words: bytes):
                 line, _ = listener.accept()
                 with line:
                     line.sendall(words)
+                    line.shutdown(socket.SHUT_WR)
+                    line.settimeout(30)
+                    while line.recv(4096):  # closed with words unread, the words said could be lost
+                        pass
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         threading.Thread(target=answer, daemon=True).start()
