@@ -2,6 +2,7 @@
 
 import json
 import socket
+import ssl
 import threading
 import time
 from contextlib import suppress
@@ -294,7 +295,13 @@ def tail(text: bytes, lines: str | None) -> bytes:
 
 
 def document(body: bytes):
-    return yaml.safe_load(body) if body and body[:1] not in b"{[" else json.loads(body) if body else {}
+    """JSON, or YAML. What kubectl writes in a form of its own is refused, as by a server that does not know it."""
+    if body.startswith(b"k8s\0"):
+        raise Refusal(415, "UnsupportedMediaType", "the body of the request was in an unknown format")
+    try:
+        return (json.loads(body) if body[:1] in b"{[" else yaml.safe_load(body)) if body else {}
+    except (ValueError, yaml.YAMLError) as error:
+        raise refusals.bad_request(f"couldn't read the body: {error}") from error
 
 
 def gone(key: Key, last: dict) -> dict:
@@ -352,9 +359,11 @@ class Server(ThreadingHTTPServer):
     block_on_close = False
     request_queue_size = 64
 
-    def __init__(self, cluster, port: int = 0):
+    def __init__(self, cluster, port: int = 0, tls: ssl.SSLContext | None = None):
         self.cluster, self._connections, self._guard = cluster, set(), threading.Lock()
         super().__init__(("127.0.0.1", port), Handler)
+        if tls:
+            self.socket = tls.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
         self._thread = threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
 

@@ -12,6 +12,7 @@ from .environment import Unset
 from .images import Acting, Image, Missing, Pretends, Runs
 from .kinds import NODE, POD, SECRET, Key, key_of
 from .owning import condition, stated
+from .processes import Processes
 from .refusals import Refusal, bad_request
 from .scheduling import is_alive
 from .writing import Writing
@@ -39,11 +40,11 @@ class Container:
 
 
 class Kubelet:
-    """`images`: pattern of a name -> what is in it; the last that fits counts. `start`: how a real program is started.
+    """`images`: pattern of a name -> what is in it; the last that fits counts.
     `delay`: seconds before a container that ended twice is started again; doubled with each time."""
 
-    def __init__(self, writing: Writing, start: Callable):
-        self.writing, self.start = writing, start
+    def __init__(self, writing: Writing, processes: Processes):
+        self.writing, self.processes = writing, processes
         self.images: dict[str, Image] = {"*": Pretends()}
         self.delay = 10.0
         self.containers: dict[tuple[str, str], Container] = {}
@@ -91,7 +92,9 @@ class Kubelet:
 
     def _start(self, pod: dict, container: dict, known: Container, env: dict[str, str]) -> None:
         image = self.image(container["image"])
-        known.process = self.start(pod, container, image, env) if isinstance(image, Runs) else Acting(image)
+        known.process = (
+            self.processes.start(pod, container, image, env) if isinstance(image, Runs) else Acting(image)
+        )
         known.waiting, known.started = {}, self.writing.clock.stamp()
         self.writing.event(key_of(pod), "Normal", "Started", f"Started container {container['name']}")
 
@@ -232,6 +235,7 @@ class Kubelet:
             known = self.containers.pop((uid, name))
             if known.process:
                 known.process.close()
+            self.processes.forget(uid)
 
     def lose(self, node: str) -> None:
         """The machine is gone, with all that ran on it; nobody tells the cluster."""

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import yaml
 
+from tests.certificates import company_in
+
 from .api import Server
 from .clock import Clock
 from .faults import Faults
@@ -31,16 +33,17 @@ IDLE = 0.05  # seconds after which what only time changes is looked at
 class Cluster:
     """What tests do with it; see the package."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, tls: bool = False):
         self.store, self.clock, self.faults = Store(), Clock(), Faults()
         self.writing = Writing(self.store, self.clock, self.faults)
-        self.processes = Processes(self.store, folder)
-        self.kubelet = Kubelet(self.writing, self.processes.start)
+        self.processes = Processes(self.store, self.clock, folder)
+        self.kubelet = Kubelet(self.writing, self.processes)
         self.jobs = Jobs(self.writing)
         self.token, self.requests, self.errors = "test-token", [], []
+        self.certificate, self.authority = company_in(folder) if tls else (None, None)
         self._steps = self._controllers()
         self._furnish()
-        self._server = Server(self)
+        self._server = Server(self, tls=self.certificate)
         self.port = self._server.server_port
         self._loop = threading.Thread(target=self._go_on, daemon=True)
         self._loop.start()
@@ -62,7 +65,7 @@ class Cluster:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if self.certificate else 'http'}://127.0.0.1:{self.port}"
 
     @property
     def images(self) -> dict:
@@ -72,10 +75,13 @@ class Cluster:
         """Writes one that clients find this cluster by."""
         user = {"name": "zenpro", "user": {"token": self.token if token is None else token}}
         context = {"cluster": "test", "user": "zenpro", "namespace": namespace}
+        where = {"server": self.url} | (
+            {"certificate-authority": str(self.authority)} if self.authority else {}
+        )
         document = {
             "apiVersion": "v1",
             "kind": "Config",
-            "clusters": [{"name": "test", "cluster": {"server": self.url}}],
+            "clusters": [{"name": "test", "cluster": where}],
             "users": [user],
             "contexts": [{"name": "test", "context": context}],
             "current-context": "test",
@@ -175,7 +181,7 @@ class Cluster:
         self._server.end()
 
     def listen(self) -> None:
-        self._server = Server(self, self.port)
+        self._server = Server(self, self.port, self.certificate)
 
     def note_error(self) -> None:
         """Clients may hang up at any time; what else goes wrong in here is ours."""
@@ -204,13 +210,13 @@ class Cluster:
         self._server.end()
         self._loop.join(10)
         self.kubelet.close()
-        self.processes.close()
 
 
 @contextmanager
-def running_cluster(folder: Path) -> Iterator[Cluster]:
-    """`folder`: an empty one for logs and volumes of pods. A mistake of the cluster's own fails the test."""
-    cluster = Cluster(folder)
+def running_cluster(folder: Path, tls: bool = False) -> Iterator[Cluster]:
+    """`folder`: an empty one for logs and volumes of pods. `tls`: with a certificate of an authority of its own, which
+    its kubeconfig names; kubectl sends tokens to no other. A mistake of the cluster's own fails the test."""
+    cluster = Cluster(folder, tls)
     try:
         yield cluster
     finally:
