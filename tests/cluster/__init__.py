@@ -8,6 +8,7 @@ What is stored, past all faults of requests:
     cluster.change("Deployment", "web", lambda obj: ..., "ns"), cluster.delete("Pod", "web-1", "ns")
     cluster.until(lambda: ..., seconds)   the first answer that is something; asked again after every change
     cluster.requests                      (method, address) of everything that was asked
+    cluster.settle()                      until the controllers have nothing left to do
     cluster.pass_time(600)                deadlines, back-offs and times to live come nearer; no test waits for them
 
 What is in an image, by a pattern of its name (the last that fits counts; by default every container runs and is ready):

@@ -65,13 +65,18 @@ def _is_over(key: Key, obj: dict) -> bool:
 def check(store: Store, key: Key, obj: dict) -> None:
     """Raises a Refusal when a new object does not fit into a quota of its namespace."""
     for quota in store.of(QUOTA, key.namespace) if key.namespace else []:
-        hard = quota["spec"].get("hard", {})
-        missing = [
-            what for what in hard if key.kind == POD and what in COMPUTED and None in _each(obj["spec"], what)
-        ]
-        if missing:
-            raise unspecified(key, quota["metadata"]["name"], missing)
-        _fit(store, key, obj, quota["metadata"]["name"], hard)
+        name, hard = quota["metadata"]["name"], quota["spec"].get("hard", {})
+        unsaid = {what: _silent(obj["spec"], what) for what in hard if key.kind == POD and what in COMPUTED}
+        if any(unsaid.values()):
+            raise unspecified(key, name, {what: silent for what, silent in unsaid.items() if silent})
+        _fit(store, key, obj, name, hard)
+
+
+def _silent(spec: dict, what: str) -> list[str]:
+    """Containers that say nothing of what a quota counts."""
+    return [
+        one["name"] for one, much in zip(spec["containers"], _each(spec, what), strict=True) if much is None
+    ]
 
 
 def _fit(store: Store, key: Key, obj: dict, name: str, hard: dict[str, str]) -> None:

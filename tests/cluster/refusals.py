@@ -79,8 +79,10 @@ def over_quota(key: Key, name: str, *amounts: dict[str, str]) -> Refusal:
     return forbidden(key, f"exceeded quota: {name}, requested: {requested}, used: {used}, limited: {limited}")
 
 
-def unspecified(key: Key, name: str, missing: list[str]) -> Refusal:
-    return forbidden(key, f"failed quota: {name}: must specify {','.join(missing)}")
+def unspecified(key: Key, name: str, missing: dict[str, list[str]]) -> Refusal:
+    """`missing`: what a quota counts -> the containers that do not say how much of it they want."""
+    said = "; ".join(f"{what} for: {','.join(containers)}" for what, containers in sorted(missing.items()))
+    return forbidden(key, f"failed quota: {name}: must specify {said}")
 
 
 def not_allowed(user: str, verb: str, kind: Kind, namespace: str, name: str, sub: str = "") -> Refusal:
@@ -133,9 +135,9 @@ def _conflict_message(conflicts: list[tuple[str, str]]) -> str:
 
 
 def no_watch_list() -> Refusal:
-    key_words = "sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled"
+    words = "sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled"
     return Refusal(
-        422, "Invalid", f'ListOptions.meta.k8s.io "" is invalid: sendInitialEvents: Forbidden: {key_words}'
+        422, "Invalid", f'ListOptions.meta.k8s.io "" is invalid: sendInitialEvents: Forbidden: {words}'
     )
 
 
