@@ -117,7 +117,7 @@ class Process:
             )
         os.close(telling)
         os.close(beginning)
-        self._pid = _told_pid(told)
+        self.pid = _told_pid(told)
         with os.fdopen(begun) as waiting:
             waiting.read(1)
         self._thread = threading.Thread(target=self._attend, daemon=True)
@@ -165,9 +165,9 @@ class Process:
 
     def _signal(self, number: int) -> None:
         """Never to what has been waited for: its number may be another's by now."""
-        if self._pid and self._box.poll() is None:
+        if self.pid and self._box.poll() is None:
             with suppress(ProcessLookupError):
-                os.kill(self._pid, number)
+                os.kill(self.pid, number)
 
     def close(self) -> None:
         """Nothing of it is left afterwards; with process 1 of a box all others in it end."""

@@ -193,7 +193,7 @@ class Cluster:
 
     def note_error(self) -> None:
         """Clients may hang up at any time; what else goes wrong in here is ours."""
-        error = sys.exception() if hasattr(sys, "exception") else sys.exc_info()[1]
+        error = sys.exception()
         if not isinstance(error, OSError | ValueError) or isinstance(error, UnicodeError):
             self.errors.append(traceback.format_exc())
 

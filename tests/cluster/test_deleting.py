@@ -5,6 +5,7 @@ import pytest
 from . import refusals
 from .asking import ask
 from .images import Pretends
+from .kinds import SECRET, Key
 from .made import deployment, job, plain, pod
 from .refusals import Refusal
 
@@ -110,7 +111,7 @@ def test_a_namespace_stays_while_something_in_it_is_held(cluster):
     assert cluster.get("Namespace", "team")["status"]["phase"] == "Terminating"
     with pytest.raises(Refusal) as refused:
         cluster.create(plain("Secret", "keys", "team"))
-    assert refused.value.message == refusals.terminating(cluster._key("Secret", "keys", "team")).message
+    assert refused.value.message == refusals.terminating(Key(SECRET, "team", "keys")).message
     let_go(cluster, "one", "team")
     cluster.until(lambda: not cluster.get("Namespace", "team"))
 

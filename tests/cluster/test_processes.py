@@ -182,7 +182,7 @@ def test_all_of_them_end_with_the_cluster(tmp_path):
                 [phase(cluster, one["metadata"]["name"]) for one in cluster.list("Pod")] == ["Running"] * 2
             )
         )
-        inside = [known.process._pid for known in cluster.kubelet.containers.values()]
+        inside = [known.process.pid for known in cluster.kubelet.containers.values()]
     assert [one for one in inside if is_there(one)] == []
 
 
@@ -196,7 +196,7 @@ def test_all_of_them_end_with_a_test_that_is_killed(tmp_path):
             cluster.images["sleep:1"] = Runs(("sleep", "600"))
             cluster.create(pod(image="sleep:1"))
             cluster.until(lambda: cluster.get("Pod", "one")["status"]["phase"] == "Running")
-            print(*[known.process._pid for known in cluster.kubelet.containers.values()], flush=True)
+            print(*[known.process.pid for known in cluster.kubelet.containers.values()], flush=True)
             os.kill(os.getpid(), signal.SIGKILL)
     """
     done = subprocess.run(
