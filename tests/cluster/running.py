@@ -194,7 +194,7 @@ class Cluster:
     def note_error(self) -> None:
         """Clients may hang up at any time; what else goes wrong in here is ours."""
         error = sys.exception()
-        if not isinstance(error, OSError | ValueError) or isinstance(error, UnicodeError):
+        if not isinstance(error, OSError) and "closed file" not in str(error):
             self.errors.append(traceback.format_exc())
 
     def _go_on(self) -> None:
