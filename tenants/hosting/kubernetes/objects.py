@@ -161,7 +161,7 @@ def deployment(spec: ServerSpec, place: ClusterPlace, restarted: str = "") -> Ma
         "spec": _pod(spec, place, [_server(spec, place)]),
     }
     found = _object("apps/v1", "Deployment", spec, place)
-    found["metadata"]["annotations"] = {VERSION: spec.version}
+    found["metadata"]["annotations"] = {VERSION: spec.version, CHANGING_TO: spec.version}
     return found | {
         "spec": {
             "replicas": 1,

@@ -63,8 +63,12 @@ def state_of(sight: Sight, now: datetime) -> ServerState:
 
 
 def _not_up(sight: Sight, now: datetime) -> ServerState:
+    """Conditions that the cluster wrote before it saw what was asked for last are of something else."""
     found, place = hindrance_of(sight, now), place_of(sight)
-    if _condition(sight.deployment, "Progressing").get("reason") == "ProgressDeadlineExceeded":
+    if (
+        _is_fresh(sight.deployment)
+        and _condition(sight.deployment, "Progressing").get("reason") == "ProgressDeadlineExceeded"
+    ):
         return ServerState(ServerStatus.FATAL, hint=found.sentence or TOO_LATE, place=place)
     status = ServerStatus.BACKOFF if found.is_bad else ServerStatus.STARTING
     return ServerState(status, uptime=_uptime(sight, now), hint=found.sentence, place=place)
@@ -87,12 +91,16 @@ def changes_to(deployment: Shown) -> str:
 
 def _is_up(deployment: Shown) -> bool:
     """Without the last two, an old pod would pass for the new version."""
-    status, metadata = mapping(deployment.get("status")), mapping(deployment.get("metadata"))
     return (
         _condition(deployment, "Available").get("status") == "True"
         and _condition(deployment, "Progressing").get("reason") == "NewReplicaSetAvailable"
-        and status.get("observedGeneration") == metadata.get("generation")
+        and _is_fresh(deployment)
     )
+
+
+def _is_fresh(found: Shown | None) -> bool:
+    status, metadata = mapping(mapping(found).get("status")), mapping(mapping(found).get("metadata"))
+    return status.get("observedGeneration") == metadata.get("generation")
 
 
 def hindrance_of(sight: Sight, now: datetime) -> Hindrance:
@@ -106,7 +114,7 @@ def hindrance_of(sight: Sight, now: datetime) -> Hindrance:
 def _refused_pods(sight: Sight) -> Iterator[Hindrance]:
     """A quota or a webhook: the Deployment is accepted, and only its condition tells that no pod is."""
     refused = _condition(sight.deployment, "ReplicaFailure")
-    if refused.get("status") == "True":
+    if refused.get("status") == "True" and _is_fresh(sight.deployment):
         yield Hindrance(_said(refused) or "The cluster makes no pod of it.")
 
 
@@ -172,7 +180,7 @@ def crashed(pods: list[Shown]) -> str:
     """The newest pod when its container ended; "" otherwise. The log of the container before says why."""
     for one in newest_first(pods)[:1]:
         if any(_end_of(container) for container in containers_of(one)):
-            return pod_name(one)
+            return object_name(one)
     return ""
 
 
@@ -187,7 +195,7 @@ def newest_first(pods: list[Shown]) -> list[Shown]:
     return sorted(pods[:PODS], key=_created, reverse=True)
 
 
-def pod_name(pod: Shown) -> str:
+def object_name(pod: Shown) -> str:
     return line(mapping(pod.get("metadata")).get("name"))
 
 
@@ -195,7 +203,7 @@ def place_of(sight: Sight) -> str:
     """Where it runs, for people."""
     for one in newest_first(sight.pods)[:1]:
         node = line(mapping(one.get("spec")).get("nodeName"))
-        return f"Pod {pod_name(one)}" + (f" on {node}" if node else "")
+        return f"Pod {object_name(one)}" + (f" on {node}" if node else "")
     return ""
 
 
