@@ -45,7 +45,7 @@ from tenants.hosting.kubernetes.symptoms import (
     state_of,
     version_in,
 )
-from tenants.hosting.local.explain import explain_attempt
+from tenants.hosting.last_words import explain_attempt
 
 Found = TypeVar("Found")
 

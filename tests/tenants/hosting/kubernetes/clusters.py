@@ -19,6 +19,7 @@ class ClusterStandIn:
         self.fails: dict[str, Exception] = {}
         self.changes: list[tuple[str, str, str]] = []
         self.asked: list[str] = []
+        self.denied: set[tuple[str, str]] = set()
 
     def _ask(self, name: str) -> None:
         self.asked.append(name)
@@ -52,8 +53,10 @@ class ClusterStandIn:
         self.changes.append(("delete", kind.__name__, name))
 
     def create(self, made):
+        """Only reviews of what one may do: `denied` holds (resource, verb)."""
         self._ask("create")
-        raise NotImplementedError
+        asked = made["spec"]["resourceAttributes"]
+        return {"status": {"allowed": (asked["resource"], asked["verb"]) not in self.denied}}
 
     def log(self, pod, lines, *, container="", previous=False):
         self._ask("log")
