@@ -199,6 +199,10 @@ def object_name(pod: Shown) -> str:
     return line(mapping(pod.get("metadata")).get("name"))
 
 
+def ready_in(pod: Shown) -> bool:
+    return _condition(pod, "Ready").get("status") == "True"
+
+
 def place_of(sight: Sight) -> str:
     """Where it runs, for people."""
     for one in newest_first(sight.pods)[:1]:
