@@ -102,25 +102,23 @@ def updated(old: dict | None, new: dict, manager: str, stamp: str) -> dict:
 def applied(live: dict | None, wanted: dict, manager: str, force: bool, stamp: str) -> dict:
     """The object after an apply. Raises a Refusal when somebody else has a field of another value, unless forced."""
     live = live or {"apiVersion": wanted["apiVersion"], "kind": wanted["kind"], "metadata": {}}
-    mine, had, present = leaves(wanted), owners(live), leaves(live)
+    wanted = {key: part for key, part in wanted.items() if key != "status"}
+    mine, had, after = leaves(wanted), owners(live), leaves(merged(live, wanted))
     others = {who: paths for who, paths in had.items() if who != (manager, "Apply")}
-    taken = _conflicts(mine, others, present)
+    taken = _conflicts(leaves(live), after, others)
     if taken and not force:
         raise not_fully_owned([(_named(who, live["apiVersion"]), readable(path)) for who, path in taken])
     held = {who: paths - {path for by, path in taken if by == who} for who, paths in others.items()}
     lost = had.get((manager, "Apply"), set()) - mine.keys() - set().union(*held.values())
     rest = _without(live, lost, set().union(mine, *held.values()))
     held[manager, "Apply"] = set(mine)
-    return _write(merged(rest, {key: wanted[key] for key in wanted if key != "status"}), held, stamp)
+    return _write(merged(rest, wanted), held, stamp)
 
 
-def _conflicts(mine: dict, others: Owners, present: dict) -> list[tuple[tuple[str, str], Path]]:
-    return [
-        (who, path)
-        for who, paths in others.items()
-        for path in sorted(paths & mine.keys())
-        if present.get(path) != mine[path]
-    ]
+def _conflicts(before: dict, after: dict, others: Owners) -> list[tuple[tuple[str, str], Path]]:
+    """Fields of others that are not what they were."""
+    changed = {path for path, value in after.items() if path not in before or before[path] != value}
+    return [(who, path) for who, paths in others.items() for path in sorted(paths & changed)]
 
 
 def _named(who: tuple[str, str], api_version: str) -> str:
@@ -145,7 +143,7 @@ def readable(path: Path) -> str:
 def _without(obj: dict, lost: set[Path], kept: set[Path]) -> dict:
     """The object without these fields; an item of a list goes when nobody has anything in it."""
     rest = deepcopy(obj)
-    for path in sorted(lost, key=len):
+    for path in sorted(lost, key=lambda one: (one[-1] != ".", len(one))):
         inside = path[:-1] if path[-1] == "." else path
         if path[-1] != "." or not any(one[: len(inside)] == inside for one in kept):
             _remove(rest, inside)

@@ -35,6 +35,8 @@ def merged(old: Any, new: Any, name: str = "") -> Any:
         return _merged_map(old, new)
     if keys := keys_of(name, new):
         return _merged_items(old if isinstance(old, list) else [], new, keys)
+    if new == [] and isinstance(old, list) and (name in LIST_KEYS or name == "ports"):
+        return old  # no item of it changes
     if name in SETS and isinstance(old, list) and isinstance(new, list):
         return old + [one for one in new if one not in old]
     return _cleaned(new)

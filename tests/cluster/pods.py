@@ -248,11 +248,6 @@ class Kubelet:
             if uid in uids and known.process:
                 known.process.close()
 
-    def close(self) -> None:
-        for known in self.containers.values():
-            if known.process:
-                known.process.close()
-
     def log_of(self, pod: dict, name: str, previous: bool) -> Callable[[], bytes]:
         """What reads the log of a container. Raises a Refusal as long as it has none."""
         if not pod["spec"].get("nodeName"):

@@ -19,6 +19,8 @@ from .probes import PERIOD, Probes
 from .store import Store
 
 HOME = "/pod"  # of every container; nothing else of the machine's own files is to be written
+# A box that is still being made does not end with whoever makes it: it tells when it is, and only then counts as begun.
+BEGIN = 'printf . >/dev/fd/{}; exec "$@"'
 # The program is process 1 of its box, as in a container: it gets SIGTERM only when it has a handler for it.
 BOX = ["--unshare-pid", "--as-pid-1", "--unshare-uts", "--die-with-parent", "--new-session"]
 
@@ -27,19 +29,19 @@ class Processes:
     """Starts them. Started by one thread that outlives them: the kernel ends them with it."""
 
     def __init__(self, store: Store, clock: Clock, folder: Path):
-        self.store, self.clock, self.folder, self.count = store, clock, folder, 0
+        self.store, self.clock, self.folder = store, clock, folder
+        self.started: list[Process] = []
 
     def start(self, pod: dict, container: dict, image: Runs, env: dict[str, str]) -> "Process":
-        self.count += 1
         name = pod["metadata"]["name"]
-        log = self.folder / f"{name}.{container['name']}.{self.count}.log"
+        log = self.folder / f"{name}.{container['name']}.{len(self.started)}.log"
         base = {"PATH": os.environ["PATH"], "HOME": HOME, "HOSTNAME": name}
         command = [*(container.get("command") or image.command), *(container.get("args") or [])]
         box = [str(bwrap_path()), *BOX, "--hostname", name, *self._root(), *self._mounts(pod, container)]
         box += ["--chdir", container.get("workingDir") or HOME]
-        return Process(
-            box, command, base | image.env | env, log, Probes(container, self.clock), self.store.wake
-        )
+        probes, env = Probes(container, self.clock), base | image.env | env
+        self.started.append(Process(box, command, env, log, probes, self.store.wake))
+        return self.started[-1]
 
     def _root(self) -> list[str]:
         """The machine's folders below a root that is empty otherwise, so that mounts leave no traces on it."""
@@ -79,6 +81,11 @@ class Processes:
             _fill(path, contents(self.store, pod, CONFIG_MAP, volume["configMap"]))
         return path if claim or {"emptyDir", "secret", "configMap"} & volume.keys() else None
 
+    def close(self) -> None:
+        for process in self.started:
+            process.close()
+            process.join()
+
     def forget(self, uid: str) -> None:
         """What lay in the volumes of a pod goes with it."""
         shutil.rmtree(self.folder / uid, ignore_errors=True)
@@ -96,19 +103,23 @@ class Process:
         self, box: list[str], command: list[str], env: dict[str, str], log: Path, probes: Probes, wake
     ):
         self.log, self.probes, self.wake, self.reason, self.asked = log, probes, wake, "", False
-        reading, writing = os.pipe()
+        told, telling = os.pipe()
+        begun, beginning = os.pipe()
         with log.open("wb") as output:
             self._box = subprocess.Popen(
-                [*box, "--info-fd", str(writing), "--", *command],
+                [*box, "--info-fd", str(telling), "--", "sh", "-c", BEGIN.format(beginning), "sh", *command],
                 env=env,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                pass_fds=[writing],
+                pass_fds=[telling, beginning],
                 start_new_session=True,
             )
-        os.close(writing)
-        self._pid = _told_pid(reading)
+        os.close(telling)
+        os.close(beginning)
+        self._pid = _told_pid(told)
+        with os.fdopen(begun) as waiting:
+            waiting.read(1)
         self._thread = threading.Thread(target=self._attend, daemon=True)
         self._thread.start()
 
@@ -159,8 +170,15 @@ class Process:
                 os.kill(self._pid, number)
 
     def close(self) -> None:
-        self._box.kill()
-        self._box.wait()
+        """Nothing of it is left afterwards; with process 1 of a box all others in it end."""
+        self.kill()
+        try:
+            self._box.wait(5)
+        except subprocess.TimeoutExpired:
+            self._box.kill()
+            self._box.wait()
+
+    def join(self) -> None:
         self._thread.join(5)
 
 

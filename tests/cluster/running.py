@@ -200,13 +200,18 @@ class Cluster:
     def _go_on(self) -> None:
         while not self.store.ended:
             with self.store.lock:
-                seen = self.store.revision
-                for step in self._steps:
-                    self._take(step)
-                if self.store.revision == seen:
-                    self.calm += 1
-                    self.store.wake()
-                    self.store.news.wait(IDLE)
+                self._pass()
+        self.processes.close()  # here, since the kernel kills them, without our waiting, when this thread is gone
+
+    def _pass(self) -> None:
+        """One look at everything; a rest when nothing came of it."""
+        seen = self.store.revision
+        for step in self._steps:
+            self._take(step)
+        if self.store.revision == seen:
+            self.calm += 1
+            self.store.wake()
+            self.store.news.wait(IDLE)
 
     def _take(self, step) -> None:
         try:
@@ -219,8 +224,7 @@ class Cluster:
     def end(self) -> None:
         self.store.end()
         self._server.end()
-        self._loop.join(10)
-        self.kubelet.close()
+        self._loop.join(20)
 
 
 @contextmanager
