@@ -28,6 +28,7 @@ Manifest = dict[str, Any]
 PORT = 8080
 FOLDER = "/zenml/.zenconfig"
 DATABASE = f"{FOLDER}/zenml.db"
+SCRATCH = "/tmp"  # noqa: S108 - a volume of the pod's own; all else of it can't be written to
 USER = 1000  # of ZenML's own image
 READY_WITHIN = 900  # seconds, after which Kubernetes itself says that a rollout hangs
 METADATA_SERVICE = "169.254.169.254/32"  # gives a node's own credentials to whoever asks
@@ -248,5 +249,5 @@ def _container(
         "envFrom": [{"secretRef": {"name": name_of(spec.tenant_id)}}],
         "env": [{"name": key, "value": value} for key, value in sorted(variables.items())],
         "resources": {"requests": {"cpu": "100m", "memory": "512Mi"}, "limits": {"memory": "2Gi"}},
-        "volumeMounts": [{"name": "data", "mountPath": FOLDER}, {"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108
+        "volumeMounts": [{"name": "data", "mountPath": FOLDER}, {"name": "tmp", "mountPath": SCRATCH}],
     }
