@@ -15,6 +15,7 @@ KINDS_OF = {
     IN_CLUSTER: Tenant.Kind.KUBERNETES,
     ELSEWHERE: Tenant.Kind.ELSEWHERE,
 }
+OR_A_TAG = "Any release on PyPI; in Kubernetes any for which there is an image. If it can't be had, the tenant shows why."
 version_validator = RegexValidator(
     r"^\d+(\.\d+){1,3}((a|b|rc)\d+)?(\.post\d+)?(\.dev\d+)?$", "Enter a version as on PyPI, such as 0.98.0."
 )
@@ -85,8 +86,10 @@ class TenantForm(forms.Form):
         super().__init__(*args, **kwargs)
         self.org = org
         self.fields["version"].choices = [*((v, v) for v in versions), (OTHER, "Another version…")]
-        if not self.has_cluster:
-            where = self.fields["where"]
+        where = self.fields["where"]
+        if self.has_cluster:
+            self.fields["other_version"].help_text = OR_A_TAG
+        else:
             where.choices = [choice for choice in where.choices if choice[0] != IN_CLUSTER]
 
     @property
