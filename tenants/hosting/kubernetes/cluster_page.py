@@ -15,6 +15,7 @@ from tenants.hosting.kubernetes.symptoms import (
     ClusterEvent,
     Shown,
     containers_of,
+    is_ending,
     newest_first,
     object_name,
     ready_in,
@@ -73,11 +74,10 @@ def _seen(found: ClusterServers, tenant_id: UUID) -> ClusterPage:
 
 def _row(pod: Shown) -> PodRow:
     metadata, status = mapping(pod.get("metadata")), mapping(pod.get("status"))
-    is_ending = bool(metadata.get("deletionTimestamp"))
     return PodRow(
         name=object_name(pod),
-        phase="Terminating" if is_ending else line(status.get("phase")) or "Unknown",
-        is_ready=ready_in(pod) and not is_ending,
+        phase="Terminating" if is_ending(pod) else line(status.get("phase")) or "Unknown",
+        is_ready=ready_in(pod) and not is_ending(pod),
         restarts=sum(whole(one.get("restartCount")) for one in containers_of(pod)),
         node=line(mapping(pod.get("spec")).get("nodeName")),
         since=moment(metadata.get("creationTimestamp")),

@@ -192,7 +192,12 @@ def containers_of(pod: Shown) -> list[Shown]:
 
 
 def newest_first(pods: list[Shown]) -> list[Shown]:
-    return sorted(pods[:PODS], key=_created, reverse=True)
+    """One that is ending comes after all that are not: on a node that is gone it may be there for long."""
+    return sorted(pods[:PODS], key=lambda pod: (not is_ending(pod), _created(pod)), reverse=True)
+
+
+def is_ending(pod: Shown) -> bool:
+    return bool(mapping(pod.get("metadata")).get("deletionTimestamp"))
 
 
 def object_name(pod: Shown) -> str:

@@ -207,9 +207,12 @@ def test_a_volume_that_no_one_makes(cluster, servers, becomes):
 def test_a_node_that_is_lost(cluster, servers, becomes):
     servers.start(SPEC)
     becomes(RUNNING)
+    cluster.lose_node("node-1")
+    becomes(STARTING)
     cluster.add_node("node-2")
     cluster.lose_node("node-1", evict=True)
-    becomes(STARTING)
+    eventually(lambda: servers.state(SPEC).place.endswith(" on node-2"))
+    becomes(RUNNING)
 
 
 def test_refusals(cluster, servers):

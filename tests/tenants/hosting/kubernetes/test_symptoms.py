@@ -175,6 +175,13 @@ def test_only_the_newest_pod_counts():
     assert crashed([old]) == old["metadata"]["name"]
 
 
+def test_a_pod_that_is_ending_counts_only_when_there_is_no_other():
+    ending, other = pod(age=5, **CRASH), pod(age=5, state=running(4), name="other")
+    ending["metadata"]["deletionTimestamp"] = ago(1)
+    assert seen(None, ending, other).place == "Pod other" and crashed([ending, other]) == ""
+    assert crashed([ending]) == ending["metadata"]["name"]
+
+
 @pytest.mark.parametrize(
     ("conditions", "status", "sentence"),
     [
