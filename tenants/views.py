@@ -77,7 +77,7 @@ def _create(request, values, pairs):
         if Permission.TENANT_MANAGE_ALL not in request.org_permissions:
             refuse(request, Permission.TENANT_MANAGE_ALL, request.org)
         return enroll(server_url=values["server_url"], **words)
-    return actions.create_tenant(**words)
+    return actions.create_tenant(kind=values["kind"], **words)
 
 
 @require_safe

@@ -10,9 +10,10 @@ from zenpro_site.common import statements
 from zenpro_site.common.addresses import bracketed
 from zenpro_site.common.sizes import load_size
 from zenpro_site.key_file import load_keys, make_keys
+from zenpro_site.kubernetes_settings import load_kubernetes
 from zenpro_site.oidc_settings import load_oidc
 
-from .env import Env
+from .env import Env, as_site
 from .logs import without_tokens
 from .sources import load_code_roots, load_index
 
@@ -28,14 +29,21 @@ DEBUG = env.bool("ZENPRO_DEBUG", default=False)
 _address = env.site("ZENPRO_URL", default="http://127.0.0.1:8000")
 ZENPRO_URL = _address.geturl()
 ZENPRO_URL_IS_SET = bool(env("ZENPRO_URL", default=""))  # else `zenpro up` says what it listens on
-ZENPRO_API_URL = f"{ZENPRO_URL}/api"
+# What servers and their clients are told to call: below another host where that one is for people only.
+_api = as_site("ZENPRO_API_URL", env("ZENPRO_API_URL", default=ZENPRO_URL).rstrip("/").removesuffix("/api"))
+ZENPRO_API_URL = f"{_api.geturl()}/api"
 ALLOWED_HOSTS = [
     bracketed(_address.hostname),
+    bracketed(_api.hostname),
     *("localhost", "127.0.0.1", "[::1]"),
     *env.hosts("ZENPRO_ALLOWED_HOSTS"),
 ]
 CSRF_TRUSTED_ORIGINS = [ZENPRO_URL, *env.sites("ZENPRO_TRUSTED_ORIGINS")]
 HTTPS = _address.scheme == "https"
+if HTTPS and _api.scheme != "https":
+    raise ImproperlyConfigured(
+        "ZENPRO_API_URL must begin with https://, as ZENPRO_URL does: all else is redirected."
+    )
 ZENPRO_PROXIES = env.int(
     "ZENPRO_PROXIES", default=0
 )  # how many of ours stand in front and add X-Forwarded-For
@@ -52,6 +60,7 @@ _public = _address.hostname if _everywhere else ZENPRO_TENANT_HOST
 ZENPRO_TENANT_PUBLIC_HOST = env.host("ZENPRO_TENANT_PUBLIC_HOST", default=_public)
 # One folder for all, or each tenant's own
 ZENPRO_LOCAL_STORES = env("ZENPRO_LOCAL_STORES", default="") and str(env.folder("ZENPRO_LOCAL_STORES", ""))
+ZENPRO_KUBERNETES = load_kubernetes(env)  # None: tenants live on this machine or elsewhere
 ZENPRO_KEEP_DELETED_DAYS = env.int("ZENPRO_KEEP_DELETED_DAYS", default=7)
 ZENPRO_ZENML_VERSIONS = env.versions("ZENPRO_ZENML_VERSIONS", default=["0.98.0"])
 ZENPRO_TENANT_TIMEOUT = env.float("ZENPRO_TENANT_TIMEOUT", default=8.0, least=0.1, most=60)

@@ -26,6 +26,7 @@ urlpatterns = [
     path("", include("tenants.usage.urls")),
     path("", include("tenants.webhooks.urls")),
     path("", include("tenants.hosting.elsewhere.urls")),
+    path("", include("tenants.hosting.kubernetes.urls")),
     path("", include("tenants.access.matrix.urls")),
     path("o/<slug:org>/t/", include("tenants.urls")),
     path("o/<slug:org>/", include("tenants.access.explain.urls")),

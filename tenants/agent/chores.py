@@ -78,7 +78,7 @@ class Cuts:
 
     def _due(self):
         accounts = TenantAccount.objects.filter(
-            pk__in=decisions.shut_out(), tenant__in=Tenant.objects.hosted()
+            pk__in=decisions.shut_out(), tenant__in=Tenant.objects.with_open_database()
         )
         return accounts.select_related("tenant")
 

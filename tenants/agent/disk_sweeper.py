@@ -109,7 +109,7 @@ def _due() -> Iterable[Tenant]:
     running = here.values("template__tenant")
     wanted = Q(disk_measured_at=None) | Q(disk_measured_at__lt=now - AGAIN)
     wanted |= Q(pk__in=running, disk_measured_at__lt=now - BUSY_AGAIN)
-    rows = Tenant.objects.live().hosted().filter(wanted)
+    rows = Tenant.objects.live().with_open_database().filter(wanted)
     return rows.order_by(F("disk_measured_at").asc(nulls_first=True))
 
 

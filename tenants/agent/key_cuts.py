@@ -63,6 +63,6 @@ def _due() -> Iterator[Entry]:
 
 
 def _out_of_reach(entries):
-    """In tenants that were deleted, and on servers that someone else runs."""
+    """In tenants that were deleted, and in databases that are not on this machine."""
     deleted = Q(tenant__desired_state=Tenant.DesiredState.DELETED)
-    return entries.filter(deleted | Q(tenant__kind=Tenant.Kind.ELSEWHERE))
+    return entries.filter(deleted | ~Q(tenant__in=Tenant.objects.with_open_database()))

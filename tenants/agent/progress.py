@@ -15,6 +15,10 @@ def is_done(progress: list[dict], key: str) -> bool:
     return _step(progress, key)["state"] == "done"
 
 
+def is_noted(progress: list[dict], key: str, note: str) -> bool:
+    return _step(progress, key)["note"] == note
+
+
 def begin(progress: list[dict], key: str, note: str = "") -> list[dict]:
     """Mark a step as running; its start time stays when it ran already."""
     step = _step(progress, key)

@@ -34,15 +34,18 @@ class Patience:
     def is_time_to_look(self, now: float) -> bool:
         return now - self.looked >= LOOK_EVERY
 
-    def look(self, now: float, cpu: float) -> None:
-        """Raises ServerError when it is over. `cpu`: seconds that all of its processes have used so far."""
+    def look(self, now: float, cpu: float, cause: str = "") -> None:
+        """Raises ServerError when it is over. `cpu`: seconds that all of its processes have used so far.
+
+        `cause`: why it can't start as things are, where that is known.
+        """
         self.looked = now
         self.cpu = min(self.cpu, cpu)  # less than before: another process
         if cpu - self.cpu >= WORK:
             self.cpu, self.worked = cpu, now
         if now - self.worked > self.limit:
             raise ServerError(
-                f"The server did not answer for {self.limit / 60:.0f} minutes, and did nothing."
+                cause or f"The server did not answer for {self.limit / 60:.0f} minutes, and did nothing."
             )
         if now - self.began > CEILING:
             raise ServerError(f"The server was busy for {CEILING / 60:.0f} minutes and did not answer.")

@@ -22,6 +22,7 @@ from django.utils import timezone
 from tenants.hosting.backends import READ_WITH, backends
 from tenants.hosting.base import (
     Hosting,
+    NotYet,
     ServerError,
     ServerState,
     ServerStatus,
@@ -53,6 +54,7 @@ PROJECT_EVERY = 2.0  # seconds between tries to make the first project
 PROJECT_LIMIT = 120.0  # seconds after which the tenant is available without it; it is made later
 PROJECT_LATER = 60.0  # seconds between tries then
 ANEW = timedelta(seconds=2)  # the supervisor knows whole seconds
+PREPARES = "The server prepares its database"
 MEET_EVERY = 10.0  # seconds between looks for tenants that this agent has never seen
 
 # What follows from the state of a server that someone else starts.
@@ -198,6 +200,8 @@ class TenantLoop:
         except SupervisorGone as error:
             # It comes back, or takes the agent with it; of the servers it says nothing.
             self._note(tenant, error.reason)
+        except NotYet as error:
+            self._say(tenant, error.reason)
         except (ServerError, TenantError) as error:
             self._fail(tenant, error.reason)
         except SecretsUnreadable as error:
@@ -338,13 +342,14 @@ class TenantLoop:
         self._set(tenant, progress=progress.begin(steps, "start", "The process starts under supervision"))
         (hosting.restart if again else hosting.start)(tenant)
         progress.finish(steps, "start", hosting.state(tenant).place)
-        self._set(tenant, progress=progress.begin(steps, "database", "The server prepares its database"))
+        self._set(tenant, progress=progress.begin(steps, "database", PREPARES))
         patience = Patience(limit_for(tenant), self.clock.monotonic())
         while not hosting.healthy(tenant):
             self._still_wanted(tenant)
             self._note_report(tenant, steps, begun)
-            self._give_up_when_dead(tenant)
-            self._give_up_when_idle(tenant, patience, slot)
+            state = self._give_up_when_dead(tenant)
+            self._note_hint(tenant, steps, state.hint)
+            self._give_up_when_idle(tenant, patience, slot, state)
             self.clock.sleep(HEALTH_EVERY)
         self._note_report(tenant, steps, begun)
         for key in ("database", "register", "health"):
@@ -362,7 +367,14 @@ class TenantLoop:
         )
         self._set(tenant, progress=progress.begin(steps, "health", "Waiting for the first answer"))
 
-    def _give_up_when_dead(self, tenant: Tenant) -> None:
+    def _note_hint(self, tenant: Tenant, steps: list[dict], hint: str) -> None:
+        """What it waits for, until it has called us; nothing once that has passed."""
+        if not progress.is_done(steps, "database") and not progress.is_noted(
+            steps, "database", hint or PREPARES
+        ):
+            self._set(tenant, progress=progress.begin(steps, "database", hint or PREPARES))
+
+    def _give_up_when_dead(self, tenant: Tenant) -> ServerState:
         hosting = self._hosting(tenant)
         state = hosting.state(tenant)
         if state.status in (ServerStatus.FATAL, ServerStatus.STOPPED, ServerStatus.ABSENT):
@@ -371,14 +383,16 @@ class TenantLoop:
         reason = hosting.explain_failure(tenant) if state.status == ServerStatus.BACKOFF else ""
         if reason and not may_pass(reason):  # else the supervisor tries again, some times
             raise ServerError(reason)
+        return state
 
-    def _give_up_when_idle(self, tenant: Tenant, patience: Patience, slot: Slot) -> None:
+    def _give_up_when_idle(self, tenant: Tenant, patience: Patience, slot: Slot, state: ServerState) -> None:
         """A process that works is only late; others need not wait for it."""
         now = self.clock.monotonic()
         if now - patience.began > SLOT_TIME:
             slot.release()
         if patience.is_time_to_look(now):
-            patience.look(now, self._hosting(tenant).cpu_seconds(tenant))
+            cpu = self._hosting(tenant).cpu_seconds(tenant)
+            patience.look(now, cpu, state.hint if state.status == ServerStatus.BACKOFF else "")
 
     def _make_project(self, tenant: Tenant, steps: list[dict]) -> None:
         """A Pro server starts without any project (protocol §14), so one is created as a person who can.
@@ -454,8 +468,15 @@ class TenantLoop:
         """Stop servers whose tenants are gone from the database, as after deleting an organization."""
         known = set(Tenant.objects.values_list("pk", flat=True))
         for hosting in self.hostings.values():
+            self._sweep(hosting, known)
+
+    def _sweep(self, hosting: Hosting, known: set[UUID]) -> None:
+        """One place that does not answer keeps no other from being swept."""
+        try:
             for name in hosting.end_orphans(known):
                 log.warning("server without a tenant was stopped", server=name)
+        except ServerError as error:
+            log.warning("could not look for servers without a tenant", reason=error.reason)
 
     # -- rows
 
@@ -475,8 +496,11 @@ class TenantLoop:
             raise Superseded
 
     def _note(self, tenant: Tenant, reason: str) -> None:
-        """Say why nothing goes on; of a tenant that is available it would be wrong."""
         log.warning("pass put off", tenant=str(tenant.pk), reason=reason)
+        self._say(tenant, reason)
+
+    def _say(self, tenant: Tenant, reason: str) -> None:
+        """Say why nothing goes on; of a tenant that is available it would be wrong."""
         if tenant.status != Status.AVAILABLE and tenant.state_reason != reason:
             self._set(tenant, state_reason=reason[:500])
 

@@ -14,7 +14,7 @@ from tenants.hosting.backends import spec_of
 from tenants.hosting.base import TenantError
 from tenants.hosting.elsewhere.actions import enroll
 from tenants.hosting.elsewhere.server import environment_block
-from tenants.hosting.forms import ELSEWHERE, OTHER, SettingsForm, TenantForm
+from tenants.hosting.forms import ELSEWHERE, HERE, IN_CLUSTER, OTHER, SettingsForm, TenantForm
 from tenants.models import Tenant
 from tenants.models.tenant_permissions import TenantPermission
 from tenants.runs.connection import connect
@@ -22,12 +22,17 @@ from tenants.server_packages.actions import add_packages, remove_packages
 from tenants.server_packages.store_packages import StorePackages, extension_of, present_in, proposals_for
 
 from .callers import Anyone, needs, opened, tenants_of
-from .problems import checked
+from .problems import Invalid, checked, fault
 from .shapes import Body, Page, Reference, Slice, Text, page_of, reference
 
 router = Router(tags=["Tenants"])
 TENANTS = "/organizations/{organization}/tenants"
 TENANT = TENANTS + "/{tenant}"
+HOMES = {
+    Tenant.Kind.LOCAL: "machine",
+    Tenant.Kind.KUBERNETES: "kubernetes",
+    Tenant.Kind.ELSEWHERE: "elsewhere",
+}
 Status = Literal["not_initialized", "pending", "available", "failed", "deactivated", "deleted"]
 
 
@@ -43,6 +48,7 @@ class TenantOut(Schema):
     state_reason: str
     zenml_version: str
     server_url: str | None
+    home: Literal["machine", "kubernetes", "elsewhere"] = Field(description="Where its server runs.")
     created: datetime
     updated: datetime
 
@@ -61,6 +67,10 @@ class TenantNew(Body):
     description: Text = ""
     server_url: Text | None = Field(
         None, description="Address of a server that someone else runs; if left out, ZenPro runs one."
+    )
+    home: Literal["machine", "kubernetes"] | None = Field(
+        None,
+        description="Where ZenPro runs it: on its own machine if left out, or in the Kubernetes cluster, if there is one.",
     )
 
 
@@ -83,6 +93,7 @@ def shown(tenant: Tenant) -> dict:
         **{name: getattr(tenant, name) for name in (*names, "zenml_version")},
         "organization": reference(tenant.organization),
         "server_url": tenant.server_url or None,
+        "home": HOMES[tenant.kind],
         "created": tenant.created_at,
         "updated": tenant.updated_at,
     }
@@ -111,20 +122,21 @@ def tenant_list(request, organization: str, asked: Query[TenantFilters]):
 def tenant_create(request, organization: str, body: TenantNew):
     """Create a tenant; you become its Admin. Its server starts within a minute: watch `status`. Only Admins of the
     organization can connect a server that someone else runs (`server_url`)."""
+    if body.server_url and body.home:
+        raise Invalid([fault("A server that someone else runs has its home elsewhere.", "home")])
     versions = settings.ZENPRO_ZENML_VERSIONS
     version = body.version or versions[0]
     chosen = {"version": version} if version in versions else {"version": OTHER, "other_version": version}
-    chosen |= {"where": ELSEWHERE} if body.server_url else {}
-    values = checked(
-        TenantForm(body.dict() | chosen, org=request.org, versions=versions), other_version="version"
-    )
+    chosen["where"] = ELSEWHERE if body.server_url else IN_CLUSTER if body.home == "kubernetes" else HERE
+    form = TenantForm(body.dict() | chosen, org=request.org, versions=versions)
+    values = checked(form, other_version="version", where="home")
     about = {name: values[name] for name in ("name", "slug", "version", "description")}
     about |= {"org": request.org, "by": request.actor}
     if body.server_url:
         if Permission.TENANT_MANAGE_ALL not in request.org_permissions:
             refuse(request, Permission.TENANT_MANAGE_ALL, request.org)
         return shown(enroll(server_url=values["server_url"], **about))
-    return shown(actions.create_tenant(**about))
+    return shown(actions.create_tenant(kind=values["kind"], **about))
 
 
 @router.get(TENANT, auth=needs(TenantPermission.VIEW), response=TenantOut)

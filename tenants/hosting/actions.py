@@ -28,7 +28,8 @@ def create_tenant(
 ) -> Tenant:
     """Ask for a new tenant; the agent creates it. The creator, if a member of the organization, becomes its Admin.
 
-    `access`: further holders with their tenant role. `server_url`: of a server that someone else runs.
+    `access`: further holders with their tenant role. `kind`: where it is to live, one that this installation has.
+    `server_url`: of a server that someone else runs.
     Raises Refused for a taken slug and for a holder or role of another organization; nothing is written then.
     """
     if org.tenants.live().filter(slug=slug).exists():
@@ -40,6 +41,7 @@ def create_tenant(
     given = give_each(tenant, [*_creator(org, by.person), *access], by.person)
     after = {"name": name, "slug": slug, "version": version, "access": given}
     after |= {"address": server_url} if server_url else {}
+    after |= {"place": tenant.get_kind_display()} if tenant.is_in_cluster else {}
     record("tenant.created", tenant, by, after=after)
     return tenant
 

@@ -12,6 +12,7 @@ from tenants.models import Tenant
 KINDS = {
     Tenant.Kind.LOCAL: "tenants.hosting.local.hosting.LocalHosting",
     Tenant.Kind.ELSEWHERE: "tenants.hosting.elsewhere.hosting.ElsewhereHosting",
+    Tenant.Kind.KUBERNETES: "tenants.hosting.kubernetes.hosting.KubernetesHosting",
 }
 # What backends read beside a tenant's own row, for those who ask about many tenants.
 READ_WITH = ("organization", "enrollment")

@@ -98,6 +98,10 @@ class SupervisorGone(ServerError):
     """The supervisor does not answer on its socket."""
 
 
+class NotYet(ServerError):
+    """What was asked for is under way elsewhere and takes its time: ask again."""
+
+
 class TenantError(Exception):
     """A call to a tenant server did not work; `reason` is the server's own sentence where it gave one."""
 
@@ -185,7 +189,10 @@ class Hosting(Protocol):
         """Stop and start, also when nothing changed. Raises what start() raises."""
 
     def stop(self, tenant: Tenant) -> None:
-        """Stop the server, if there is one, and wait until it is gone; its data stays. Raises ServerError."""
+        """Stop the server, if there is one, and wait until it is gone; its data stays. Raises ServerError.
+
+        NotYet where waiting would take long: ask again until it is not raised.
+        """
 
     def retire(self, tenant: Tenant) -> None:
         """Remove the server with its data and all that was reserved for it. Raises ServerError when some of it stays.

@@ -1,13 +1,21 @@
 from urllib.parse import urlsplit
 
 from django import forms
+from django.conf import settings
 from django.core.validators import RegexValidator
 
 from orgs.models import RESERVED_SLUGS, slug_validator
+from tenants.models import Tenant
 from zenpro_site.common.names import DescriptionField, NameField
 
 OTHER = "other"
-HERE, ELSEWHERE = "here", "elsewhere"
+HERE, IN_CLUSTER, ELSEWHERE = "here", "kubernetes", "elsewhere"
+KINDS_OF = {
+    HERE: Tenant.Kind.LOCAL,
+    IN_CLUSTER: Tenant.Kind.KUBERNETES,
+    ELSEWHERE: Tenant.Kind.ELSEWHERE,
+}
+OR_A_TAG = "Any release on PyPI; in Kubernetes any for which there is an image. If it can't be had, the tenant shows why."
 version_validator = RegexValidator(
     r"^\d+(\.\d+){1,3}((a|b|rc)\d+)?(\.post\d+)?(\.dev\d+)?$", "Enter a version as on PyPI, such as 0.98.0."
 )
@@ -36,7 +44,11 @@ class TenantForm(forms.Form):
     """A new tenant, without who gets access."""
 
     where = forms.ChoiceField(
-        choices=[(HERE, "Run here"), (ELSEWHERE, "A server someone else runs")],
+        choices=[
+            (HERE, "Run here"),
+            (IN_CLUSTER, "Kubernetes"),
+            (ELSEWHERE, "A server someone else runs"),
+        ],
         initial=HERE,
         required=False,
         label="Where its server runs",
@@ -74,11 +86,28 @@ class TenantForm(forms.Form):
         super().__init__(*args, **kwargs)
         self.org = org
         self.fields["version"].choices = [*((v, v) for v in versions), (OTHER, "Another version…")]
+        where = self.fields["where"]
+        if self.has_cluster:
+            self.fields["other_version"].help_text = OR_A_TAG
+        else:
+            where.choices = [choice for choice in where.choices if choice[0] != IN_CLUSTER]
+
+    @property
+    def has_cluster(self) -> bool:
+        return settings.ZENPRO_KUBERNETES is not None
 
     @property
     def is_elsewhere(self) -> bool:
         """Also of a form that came back with errors."""
         return self["where"].value() == ELSEWHERE
+
+    @property
+    def is_in_cluster(self) -> bool:
+        return self["where"].value() == IN_CLUSTER
+
+    @property
+    def is_here(self) -> bool:
+        return not self.is_elsewhere and not self.is_in_cluster
 
     def clean_slug(self) -> str:
         slug = self.cleaned_data["slug"]
@@ -89,6 +118,7 @@ class TenantForm(forms.Form):
     def clean(self):
         super().clean()
         self.cleaned_data["where"] = self.cleaned_data.get("where") or HERE
+        self.cleaned_data["kind"] = KINDS_OF[self.cleaned_data["where"]]
         if self.is_elsewhere and not self.cleaned_data.get("server_url") and "server_url" not in self.errors:
             self.add_error("server_url", "Enter the address of the server.")
         if self.cleaned_data.get("version") != OTHER:

@@ -75,6 +75,10 @@ class TenantQuerySet(models.QuerySet):
         """Those whose servers we run ourselves."""
         return self.exclude(kind=Tenant.Kind.ELSEWHERE)
 
+    def with_open_database(self):
+        """Those whose database on this machine we can write to."""
+        return self.filter(kind=Tenant.Kind.LOCAL)
+
     def available(self):
         return self.filter(status=Tenant.Status.AVAILABLE)
 
@@ -125,11 +129,12 @@ class Tenant(PlainNames, models.Model):
     class Kind(models.TextChoices):
         """Where its server lives, from its creation on; hosting.backend_for has the backend of each.
 
-        Another place, such as a Kubernetes cluster, is one more line here and one in hosting.backends.KINDS.
+        Another place is one more line here and one in hosting.backends.KINDS.
         """
 
         LOCAL = "local", "On this machine"
         ELSEWHERE = "elsewhere", "A server someone else runs"
+        KUBERNETES = "kubernetes", "In the Kubernetes cluster"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     organization = models.ForeignKey(Organization, on_delete=servers_first, related_name="tenants")
@@ -233,6 +238,11 @@ class Tenant(PlainNames, models.Model):
     def is_elsewhere(self) -> bool:
         """Does someone else run its server?"""
         return self.kind == self.Kind.ELSEWHERE
+
+    @property
+    def is_in_cluster(self) -> bool:
+        """Does its server run in the Kubernetes cluster?"""
+        return self.kind == self.Kind.KUBERNETES
 
 
 class TenantUserObjectPermission(UserObjectPermissionBase):

@@ -253,6 +253,7 @@ MATRIX = {
     "tenants:run_kept": reads(READS_SERVER),
     "enrollment:detail": reads(SEES_TENANT),
     "enrollment:correct": does(ORG_ADMIN_CONNECTS),
+    "kubernetes:detail": reads(RUNS_TENANT),
     "usage:tenant": reads(TENANT_ADMINS),
     "usage:tenant_csv": reads(TENANT_ADMINS),
     "usage:tenant_limits": asks(ORG_ADMIN_JOINS),

@@ -167,7 +167,13 @@ def test_a_host_with_a_port(host, address, called):
 
 
 @pytest.mark.parametrize(
-    "where", [{"ZENPRO_URL": "https://example.org/zenpro"}, {"ZENPRO_DATA": "/tmp/100% mine"}]
+    "where",
+    [
+        {"ZENPRO_URL": "https://example.org/zenpro"},
+        {"ZENPRO_DATA": "/tmp/100% mine"},
+        {"ZENPRO_API_URL": "http://zenpro.svc/api", "ZENPRO_URL": "https://example.org"},
+        {"ZENPRO_KUBERNETES_URL": "https://example.org", "ZENPRO_KUBERNETES": "in-cluster"},
+    ],
 )
 def test_the_command_says_it_in_one_line_and_starts_nothing(tmp_path, where):
     values = os.environ | {"ZENPRO_DATA": str(tmp_path / "data")} | where
@@ -184,3 +190,11 @@ def test_the_command_says_it_in_one_line_and_starts_nothing(tmp_path, where):
     assert done.returncode == 1 and done.stdout == ""
     assert next(iter(where)) in done.stderr and len(done.stderr.splitlines()) == 1
     assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("entered", ["http://zenpro.svc:8000", "http://zenpro.svc:8000/api/"])
+def test_servers_and_clients_can_be_told_another_address(tmp_path, entered):
+    values = os.environ | {"ZENPRO_DATA": str(tmp_path), "ZENPRO_API_URL": entered}
+    code = "from zenpro_site import settings; print(settings.ZENPRO_API_URL, settings.ALLOWED_HOSTS[1])"
+    told = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=values, capture_output=True, check=True)
+    assert told.stdout.decode().split() == ["http://zenpro.svc:8000/api", "zenpro.svc"]

@@ -5,7 +5,7 @@ from functools import partial
 
 import structlog
 
-from . import database, machine, network, tenants
+from . import database, kubernetes, machine, network, tenants
 from .findings import Finding, Level, problem
 
 log = structlog.get_logger("zenpro.checkup")
@@ -20,6 +20,7 @@ CHECKS: dict[str, Check] = {
     "disk": machine.check_disk,
     "programs": machine.check_programs,
     "tenants": tenants.check_tenants,
+    "cluster": kubernetes.check_cluster,
     "ports": network.check_ports,
     "address": network.check_address,
     "mail": network.check_mail,

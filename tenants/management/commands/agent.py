@@ -10,7 +10,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from orgs.mails import delivery
-from tenants.agent import chores, run_loop, try_loop
+from tenants.agent import chores, cluster_rights, run_loop, try_loop
 from tenants.agent.one_agent import LOOK_EVERY, NotAlone, Turn, one_agent
 from tenants.agent.tenant_loop import TenantLoop
 from tenants.run_templates.notices import may_be_sent
@@ -60,4 +60,5 @@ def loops() -> tuple[Callable[[threading.Event], None], ...]:
         *chores.cutting(),
         partial(delivery.run_forever, may_send=may_be_sent),
         outbox.run_forever,
+        cluster_rights.tell_once,
     )

@@ -7,12 +7,13 @@ import pytest
 from tenants.hosting.backends import KINDS, backend_for
 from tenants.hosting.base import SERVER_STEPS, Hosting
 from tenants.hosting.elsewhere.hosting import ElsewhereHosting
+from tenants.hosting.kubernetes.hosting import KubernetesHosting
 from tenants.hosting.local.hosting import LocalHosting
 from tenants.models import Tenant
 
 from .fakes import FakeHosting
 
-BACKENDS = [LocalHosting, ElsewhereHosting, FakeHosting]
+BACKENDS = [LocalHosting, ElsewhereHosting, KubernetesHosting, FakeHosting]
 
 
 def methods(kind) -> dict[str, inspect.Signature]:
@@ -38,7 +39,7 @@ def test_a_backend_has_the_values_of_the_protocol(backend):
     assert isinstance(backend.steps, tuple)
 
 
-@pytest.mark.parametrize("backend", [LocalHosting, FakeHosting])
+@pytest.mark.parametrize("backend", [LocalHosting, KubernetesHosting, FakeHosting])
 def test_a_start_ends_with_what_the_agent_sees(backend):
     assert backend.steps[-len(SERVER_STEPS) :] == SERVER_STEPS
 
@@ -46,4 +47,8 @@ def test_a_start_ends_with_what_the_agent_sees(backend):
 def test_every_kind_of_tenant_has_its_backend():
     assert list(KINDS) == list(Tenant.Kind)
     chosen = {kind: type(backend_for(Tenant(kind=kind))) for kind in KINDS}
-    assert chosen == {"local": LocalHosting, "elsewhere": ElsewhereHosting}
+    assert chosen == {
+        "local": LocalHosting,
+        "elsewhere": ElsewhereHosting,
+        "kubernetes": KubernetesHosting,
+    }

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('tenants', '0002_views_of_all_tenants'),
+        ('tenants', '0003_a_home_in_a_cluster'),
     ]
 
     operations = [

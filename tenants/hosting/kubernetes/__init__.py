@@ -1,0 +1,1 @@
+"""Tenants whose servers run in a Kubernetes cluster: one Deployment each, with what it needs."""

@@ -1,0 +1,253 @@
+"""The objects of one tenant in a cluster, as dictionaries. Nothing here asks anyone."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from base64 import b64encode
+from typing import Any
+
+from tenants.hosting.base import ServerSpec
+from tenants.hosting.kubernetes.naming import (
+    CHANGING_TO,
+    CONFIG,
+    PROGRAM,
+    RESTARTED,
+    TENANT,
+    VERSION,
+    labels_of,
+    migration_of,
+    name_of,
+    pods_of,
+)
+from tenants.hosting.kubernetes.place import ClusterPlace
+from tenants.hosting.pro_variables import pro_variables, server_variables
+
+Manifest = dict[str, Any]
+
+PORT = 8080
+FOLDER = "/zenml/.zenconfig"
+DATABASE = f"{FOLDER}/zenml.db"
+SCRATCH = "/tmp"  # noqa: S108 - a volume of the pod's own; all else of it can't be written to
+USER = 1000  # of ZenML's own image
+READY_WITHIN = 900  # seconds, after which Kubernetes itself says that a rollout hangs
+METADATA_SERVICE = "169.254.169.254/32"  # gives a node's own credentials to whoever asks
+SECRET = (
+    "ZENML_SERVER_JWT_SECRET_KEY",
+    "ZENML_SECRETS_STORE_ENCRYPTION_KEY",
+    "ZENML_SERVER_PRO_OAUTH2_CLIENT_SECRET",
+)
+NOT_THERE = ("ZENML_SERVER_ALLOW_LOCAL_FILE_ACCESS",)  # there is no disk that clients and server share
+COMMON = {
+    "PYTHONUNBUFFERED": "1",
+    "ZENML_ANALYTICS_OPT_IN": "false",
+    "ZENML_LOGGING_COLORS_DISABLED": "true",
+    "ZENML_ENABLE_RICH_TRACEBACK": "false",
+    "ZENML_CONFIG_PATH": FOLDER,
+    "ZENML_STORE_TYPE": "sql",
+    "ZENML_STORE_URL": f"sqlite:///{DATABASE}",
+}
+# A copy that is there already is older, and better: a migration that failed half way may have changed the original.
+KEEP_COPY = """
+import os, sqlite3, sys
+original, copy = sys.argv[1:]
+if not os.path.exists(copy):
+    target = sqlite3.connect(copy + ".part")
+    sqlite3.connect(f"file:{original}?mode=ro", uri=True).backup(target)
+    target.close()
+    os.replace(copy + ".part", copy)
+"""
+RESTRICTED = {
+    "allowPrivilegeEscalation": False,
+    "capabilities": {"drop": ["ALL"]},
+    "readOnlyRootFilesystem": True,
+}
+
+
+def parted(spec: ServerSpec) -> tuple[dict[str, str], dict[str, str]]:
+    """(variables that anyone who sees the pod may see, those of its Secret)."""
+    wanted = COMMON | server_variables(spec) | pro_variables(spec)
+    secrets = {name: value for name, value in wanted.items() if name in SECRET}
+    hidden = {*SECRET, *NOT_THERE}
+    return {name: value for name, value in wanted.items() if name not in hidden}, secrets
+
+
+def digest_of(spec: ServerSpec) -> str:
+    """Changes with any variable, secrets included: a Secret alone restarts no pod."""
+    return hashlib.sha256(json.dumps(parted(spec), sort_keys=True).encode()).hexdigest()[:32]
+
+
+def lasting_objects(spec: ServerSpec, place: ClusterPlace) -> list[Manifest]:
+    """What the server needs around it, in the order in which it is made; its volume and Deployment aside."""
+    makers = (service_account, secret, service, network_policy, ingress)
+    return [make(spec, place) for make in makers]
+
+
+def service_account(spec: ServerSpec, place: ClusterPlace) -> Manifest:
+    """One without rights, and without a token in the pod."""
+    return _object("v1", "ServiceAccount", spec, place) | {"automountServiceAccountToken": False}
+
+
+def secret(spec: ServerSpec, place: ClusterPlace) -> Manifest:
+    _, secrets = parted(spec)
+    data = {name: b64encode(value.encode()).decode() for name, value in secrets.items()}
+    return _object("v1", "Secret", spec, place) | {"type": "Opaque", "data": data}
+
+
+def service(spec: ServerSpec, place: ClusterPlace) -> Manifest:
+    port = {"name": "http", "port": 80, "targetPort": "http"}
+    return _object("v1", "Service", spec, place) | {
+        "spec": {"selector": pods_of(spec.tenant_id), "ports": [port]}
+    }
+
+
+def network_policy(spec: ServerSpec, place: ClusterPlace) -> Manifest:
+    """Only its port can be called, and never by another tenant; it can't ask for the node's credentials."""
+    others = {"namespaceSelector": {}, "podSelector": _no_tenant()}
+    everywhere = [
+        {"ipBlock": {"cidr": "0.0.0.0/0", "except": [METADATA_SERVICE]}},
+        {"ipBlock": {"cidr": "::/0"}},
+    ]
+    return _object("networking.k8s.io/v1", "NetworkPolicy", spec, place) | {
+        "spec": {
+            "podSelector": {"matchLabels": {TENANT: str(spec.tenant_id)}},  # migrations too
+            "policyTypes": ["Ingress", "Egress"],
+            "ingress": [{"from": [_callers(place)], "ports": [{"port": PORT, "protocol": "TCP"}]}],
+            "egress": [{"to": [others, *everywhere]}],
+        }
+    }
+
+
+def _no_tenant() -> Manifest:
+    name = "app.kubernetes.io/name"
+    return {"matchExpressions": [{"key": name, "operator": "NotIn", "values": [PROGRAM[name]]}]}
+
+
+def _callers(place: ClusterPlace) -> Manifest:
+    if not place.callers:
+        return {"namespaceSelector": {}, "podSelector": _no_tenant()}
+    named = {"key": "kubernetes.io/metadata.name", "operator": "In", "values": list(place.callers)}
+    return {"namespaceSelector": {"matchExpressions": [named]}, "podSelector": _no_tenant()}
+
+
+def ingress(spec: ServerSpec, place: ClusterPlace) -> Manifest:
+    parts = place.parts(spec.tenant_id)
+    backend = {"service": {"name": name_of(spec.tenant_id), "port": {"name": "http"}}}
+    paths = {"paths": [{"path": "/", "pathType": "Prefix", "backend": backend}]}
+    details: Manifest = {"rules": [{"host": parts.hostname, "http": paths}]}
+    if place.ingress_class:
+        details["ingressClassName"] = place.ingress_class
+    if parts.scheme == "https":
+        certificate = {"secretName": place.tls_secret} if place.tls_secret else {}
+        details["tls"] = [{"hosts": [parts.hostname], **certificate}]
+    return _object("networking.k8s.io/v1", "Ingress", spec, place) | {"spec": details}
+
+
+def volume_claim(spec: ServerSpec, place: ClusterPlace) -> Manifest:
+    """Where its database lies. It is made once: hardly anything of a claim can be changed."""
+    details: Manifest = {
+        "accessModes": ["ReadWriteOnce"],
+        "resources": {"requests": {"storage": place.storage}},
+    }
+    if place.storage_class:
+        details["storageClassName"] = place.storage_class
+    return _object("v1", "PersistentVolumeClaim", spec, place) | {"spec": details}
+
+
+def deployment(spec: ServerSpec, place: ClusterPlace, restarted: str = "") -> Manifest:
+    """One pod at a time: two would write one database. `restarted`: when it was last asked to."""
+    annotations = {CONFIG: digest_of(spec)} | ({RESTARTED: restarted} if restarted else {})
+    pod = {
+        "metadata": {"labels": _labels(spec, place), "annotations": annotations},
+        "spec": _pod(spec, place, [_server(spec, place)]),
+    }
+    found = _object("apps/v1", "Deployment", spec, place)
+    found["metadata"]["annotations"] = {VERSION: spec.version, CHANGING_TO: spec.version}
+    return found | {
+        "spec": {
+            "replicas": 1,
+            "revisionHistoryLimit": 3,
+            "progressDeadlineSeconds": READY_WITHIN,
+            "strategy": {"type": "Recreate"},
+            "selector": {"matchLabels": pods_of(spec.tenant_id)},
+            "template": pod,
+        }
+    }
+
+
+def stopped(changing_to: str = "") -> Manifest:
+    """A patch of a Deployment: no pods, because someone wants none or because its database is to be changed."""
+    patch: Manifest = {"spec": {"replicas": 0}}
+    return patch | ({"metadata": {"annotations": {CHANGING_TO: changing_to}}} if changing_to else {})
+
+
+def migration(spec: ServerSpec, place: ClusterPlace) -> Manifest:
+    """Copies the database, then brings it to the version. Once: who tries again deletes it first."""
+    name = migration_of(spec.tenant_id, spec.version)
+    copy = f"{FOLDER}/before-{spec.version}.db"
+    keep = _container(spec, place, "backup", ["python", "-c", KEEP_COPY, DATABASE, copy])
+    change = _container(spec, place, "migrate", ["zenml", "migrate-database"])
+    pod = _pod(spec, place, [change]) | {"initContainers": [keep], "restartPolicy": "Never"}
+    labels = _labels(spec, place, instance=name)
+    found = _object("batch/v1", "Job", spec, place, name)
+    found["metadata"]["labels"] = labels
+    return found | {"spec": {"backoffLimit": 0, "template": {"metadata": {"labels": labels}, "spec": pod}}}
+
+
+def _object(api: str, kind: str, spec: ServerSpec, place: ClusterPlace, name: str = "") -> Manifest:
+    metadata = {"name": name or name_of(spec.tenant_id), "namespace": place.namespace}
+    return {"apiVersion": api, "kind": kind, "metadata": metadata | {"labels": _labels(spec, place)}}
+
+
+def _labels(spec: ServerSpec, place: ClusterPlace, instance: str = "") -> dict[str, str]:
+    return labels_of(spec.tenant_id, place.installation, instance)
+
+
+def _pod(spec: ServerSpec, place: ClusterPlace, containers: list[Manifest]) -> Manifest:
+    """Satisfies the Pod Security Standard "restricted"."""
+    claim = {"claimName": name_of(spec.tenant_id)}
+    pull = {"imagePullSecrets": [{"name": place.pull_secret}]} if place.pull_secret else {}
+    return pull | {
+        "serviceAccountName": name_of(spec.tenant_id),
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,  # a Service named zenml-… adds ZENML_… variables, which ZenML reads
+        "terminationGracePeriodSeconds": 45,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": USER,
+            "fsGroup": USER,
+            "fsGroupChangePolicy": "OnRootMismatch",
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "containers": containers,
+        "volumes": [{"name": "data", "persistentVolumeClaim": claim}, {"name": "tmp", "emptyDir": {}}],
+    }
+
+
+def _server(spec: ServerSpec, place: ClusterPlace) -> Manifest:
+    return _container(spec, place, "zenml") | {
+        "ports": [{"name": "http", "containerPort": PORT}],
+        "startupProbe": _asks("/health", periodSeconds=5, failureThreshold=120),  # its first start migrates
+        "readinessProbe": _asks("/ready", periodSeconds=5),
+        "livenessProbe": _asks("/health", periodSeconds=15, failureThreshold=5),
+        "lifecycle": {"preStop": {"exec": {"command": ["sleep", "5"]}}},  # the ingress forgets the pod first
+    }
+
+
+def _asks(path: str, **pace: int) -> Manifest:
+    return {"httpGet": {"path": path, "port": "http"}, "timeoutSeconds": 5, **pace}
+
+
+def _container(
+    spec: ServerSpec, place: ClusterPlace, name: str, command: list[str] | None = None
+) -> Manifest:
+    variables, _ = parted(spec)
+    return ({"command": command} if command else {}) | {
+        "name": name,
+        "image": place.image_of(spec.version),
+        "securityContext": RESTRICTED,
+        "envFrom": [{"secretRef": {"name": name_of(spec.tenant_id)}}],
+        "env": [{"name": key, "value": value} for key, value in sorted(variables.items())],
+        "resources": {"requests": {"cpu": "100m", "memory": "512Mi"}, "limits": {"memory": "2Gi"}},
+        "volumeMounts": [{"name": "data", "mountPath": FOLDER}, {"name": "tmp", "mountPath": SCRATCH}],
+    }

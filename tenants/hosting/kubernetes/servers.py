@@ -1,0 +1,252 @@
+"""The servers of tenants in one namespace of a cluster.
+
+Level-triggered: each call compares what should be there with what is, does the next thing, and waits for nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+from uuid import UUID
+
+from tenants.hosting.answers import mapping
+from tenants.hosting.base import NotYet, ServerError, ServerSpec, ServerState, ServerStatus
+from tenants.hosting.kubernetes.cluster import Cluster
+from tenants.hosting.kubernetes.kinds import OWNED, Claim, Deployment, Event, Job, Pod
+from tenants.hosting.kubernetes.naming import (
+    INSTALLATION,
+    INSTANCE,
+    TENANT,
+    in_the_way,
+    is_strange,
+    migration_of,
+    name_of,
+    owner_of,
+    pods_of,
+)
+from tenants.hosting.kubernetes.objects import deployment, lasting_objects, migration, stopped, volume_claim
+from tenants.hosting.kubernetes.place import ClusterPlace
+from tenants.hosting.kubernetes.symptoms import (
+    ClusterEvent,
+    Shown,
+    Sight,
+    changes_to,
+    crashed,
+    has_failed,
+    hindrance_of,
+    is_stopped,
+    last_of,
+    migration_state,
+    newest_events,
+    newest_first,
+    object_name,
+    state_of,
+    version_in,
+)
+from tenants.hosting.last_words import explain_attempt
+
+Found = TypeVar("Found")
+
+SERVER = "zenml"  # its container
+LOOK_EVERY = 1.0  # seconds; the agent asks four times as often while a server starts
+LAST_WORDS = 50  # lines of a log that may say why a server ended
+OVER = ("Succeeded", "Failed")  # phases of a pod that runs no more
+ENDING = "The server is ending."
+
+
+class ClusterServers:
+    """All methods raise SupervisorGone while the cluster does not answer, and ServerError for what it refuses."""
+
+    def __init__(self, cluster: Cluster, place: ClusterPlace, clock: Callable[[], float] = time.monotonic):
+        self.cluster, self.place, self.clock = cluster, place, clock
+        self._seen: dict[UUID, tuple[float, ServerState]] = {}
+
+    def check_free(self, tenant_id: UUID) -> None:
+        """Raises ServerError when someone else's object has a name that we need."""
+        name = name_of(tenant_id)
+        for kind in OWNED:
+            found = self.cluster.get(kind, name)
+            if found is not None and is_strange(found, tenant_id):
+                raise ServerError(in_the_way(kind.__name__, name))
+
+    def start(self, spec: ServerSpec, restarted: str = "") -> None:
+        """Make everything as it should be. Another version first has its database changed: see state()."""
+        self._seen.pop(spec.tenant_id, None)
+        self.check_free(spec.tenant_id)
+        for manifest in lasting_objects(spec, self.place):
+            self.cluster.apply(manifest)
+        if self.cluster.get(Claim, name_of(spec.tenant_id)) is None:
+            self.cluster.apply(volume_claim(spec, self.place))
+        found = self.cluster.get(Deployment, name_of(spec.tenant_id))
+        if found is None or version_in(found) in ("", spec.version):
+            self.cluster.apply(deployment(spec, self.place, restarted))
+        else:
+            self._begin_change(spec)
+
+    def _begin_change(self, spec: ServerSpec) -> None:
+        """No pod may use the database meanwhile. A migration that failed is tried again."""
+        name = migration_of(spec.tenant_id, spec.version)
+        job = self.cluster.get(Job, name)
+        if job is not None and is_strange(job, spec.tenant_id):
+            raise ServerError(in_the_way("Job", name))
+        if job is not None and has_failed(job):
+            self.cluster.delete(Job, name)
+        self.cluster.patch(Deployment, name_of(spec.tenant_id), stopped(spec.version))
+
+    def state(self, spec: ServerSpec, restarted: str = "") -> ServerState:
+        """How its server is; a change of version that is under way is taken one step further.
+
+        Asked again within a second it answers the same.
+        """
+        at, known = self._seen.get(spec.tenant_id, (0.0, None))
+        if known is not None and self.clock() - at < LOOK_EVERY:
+            return known
+        found = self._ours(spec.tenant_id)
+        under_way = found is not None and changes_to(found) == spec.version
+        state = self._change(spec, restarted) if under_way else state_of(self.sight(spec.tenant_id), now())
+        self._seen[spec.tenant_id] = self.clock(), state
+        return state
+
+    def _change(self, spec: ServerSpec, restarted: str) -> ServerState:
+        """The old server ends, the Job runs, the new server starts: the next of these."""
+        if self._running_pods(spec.tenant_id):
+            return ServerState(ServerStatus.STARTING, hint="The server of the old version is ending.")
+        name = migration_of(spec.tenant_id, spec.version)
+        job = self.cluster.get(Job, name)
+        if job is None:
+            self.cluster.apply(migration(spec, self.place))
+        elif is_strange(job, spec.tenant_id):
+            return ServerState(ServerStatus.FATAL, hint=in_the_way("Job", name))
+        words = last_of(self._job_log(name)) if job is not None and has_failed(job) else ""
+        state = migration_state(job or {}, spec.version, words)
+        if state is None:
+            self.cluster.apply(deployment(spec, self.place, restarted))
+        return state or ServerState(ServerStatus.STARTING)
+
+    def stop(self, tenant_id: UUID) -> None:
+        """Everything but the pod stays. Raises NotYet until it is gone."""
+        self._seen.pop(tenant_id, None)
+        found = self._ours(tenant_id)
+        if found is None:
+            return
+        if not is_stopped(found):
+            self.cluster.patch(Deployment, name_of(tenant_id), stopped())
+        if self._running_pods(tenant_id):
+            raise NotYet(ENDING)
+
+    def retire(self, tenant_id: UUID) -> None:
+        """Remove what carries its label, the volume last. Raises NotYet until nothing is left."""
+        self._seen.pop(tenant_id, None)
+        for kind in OWNED:
+            for found in self._of(kind, tenant_id):
+                if not mapping(found.get("metadata")).get("deletionTimestamp"):
+                    self.cluster.delete(kind, object_name(found))
+        if not self.is_gone(tenant_id):
+            raise NotYet("The cluster is still removing it.")
+
+    def is_gone(self, tenant_id: UUID) -> bool:
+        """The volume, which goes last, is asked for first."""
+        return not any(self._of(kind, tenant_id) for kind in reversed(OWNED))
+
+    def end_orphans(self, known: Collection[UUID]) -> list[str]:
+        """Stop servers that this installation started for tenants other than these. Returns their names."""
+        ours = {str(pk) for pk in known}
+        found = self.cluster.list(Deployment, {INSTALLATION: self.place.installation, TENANT: None})
+        orphans = [object_name(one) for one in found if owner_of(one) not in ours and not is_stopped(one)]
+        for name in orphans:
+            self.cluster.patch(Deployment, name, stopped())
+        return orphans
+
+    def has_data(self, tenant_id: UUID) -> bool:
+        found = self.cluster.get(Claim, name_of(tenant_id))
+        if found is None or is_strange(found, tenant_id):
+            return False
+        return mapping(found.get("status")).get("phase") != "Lost"
+
+    def log(self, tenant_id: UUID, lines: int) -> list[str]:
+        """Of the server; of the container before while a new one can't start, of a migration while it runs."""
+        pods = self._pods(tenant_id)
+        if name := crashed(pods):
+            return self._crash_log(name, lines)
+        for pod in newest_first(pods)[:1]:
+            return self.cluster.log(object_name(pod), lines, container=SERVER)
+        found = self._ours(tenant_id)
+        version = changes_to(found) if found else ""
+        return self._job_log(migration_of(tenant_id, version), lines) if version else []
+
+    def _crash_log(self, pod: str, lines: int = LAST_WORDS) -> list[str]:
+        """A container that ended only once has no one before it."""
+        return self._log_of(pod, SERVER, lines, previous=True) or self._log_of(pod, SERVER, lines)
+
+    def _job_log(self, job: str, lines: int = LAST_WORDS) -> list[str]:
+        """Of what it did last: the migration itself, or the copy before it."""
+        for pod in newest_first(self._or([], lambda: self.cluster.list(Pod, {INSTANCE: job})))[:1]:
+            name = object_name(pod)
+            return self._log_of(name, "migrate", lines) or self._log_of(name, "backup", lines)
+        return []
+
+    def _log_of(self, pod: str, container: str, lines: int, *, previous: bool = False) -> list[str]:
+        """What can be had of it: a log that is not there hides nothing else."""
+        return self._or([], lambda: self.cluster.log(pod, lines, container=container, previous=previous))
+
+    def explain_failure(self, spec: ServerSpec) -> str:
+        """Why it can't start, as long as that will not pass by itself; "" otherwise."""
+        sight = self.sight(spec.tenant_id)
+        state, found = state_of(sight, now()), hindrance_of(sight, now())
+        if state.status == ServerStatus.BACKOFF and found.is_final:
+            pod = crashed(sight.pods)
+            return (explain_attempt(self._crash_log(pod)) if pod else "") or found.sentence
+        return state.hint if state.status == ServerStatus.FATAL else ""
+
+    def events(self, tenant_id: UUID) -> list[ClusterEvent]:
+        """What the cluster last said of its Deployment, its newest pod and its volume, newest first."""
+        names = [name_of(tenant_id), *(object_name(pod) for pod in newest_first(self._pods(tenant_id))[:1])]
+        return newest_events([one for name in names for one in self._events_of(name)])
+
+    def sight(self, tenant_id: UUID) -> Sight:
+        """What the cluster shows now. What is asked for beside Deployment and pods explains, and may be missing."""
+        found = self.cluster.get(Deployment, name_of(tenant_id))
+        pods = self._pods(tenant_id)
+        sight = Sight(tenant_id=tenant_id, deployment=found, pods=pods)
+        if found is None or state_of(sight, now()).status in (ServerStatus.RUNNING, ServerStatus.STOPPED):
+            return sight
+        name, crash = name_of(tenant_id), crashed(pods)
+        claim = self._or(None, lambda: self.cluster.get(Claim, name))
+        is_missing = claim is not None and mapping(claim.get("status")).get("phase") == "Pending"
+        return Sight(
+            tenant_id=tenant_id,
+            deployment=found,
+            pods=pods,
+            claim=claim,
+            events=self._events_of(name) if is_missing else [],
+            last_line=last_of(self._crash_log(crash)) if crash else "",
+        )
+
+    def _events_of(self, name: str) -> list[Shown]:
+        return self._or([], lambda: self.cluster.list(Event, {}, {"involvedObject.name": name}))
+
+    def _ours(self, tenant_id: UUID) -> Shown | None:
+        """Its Deployment; None also when one of that name is someone else's."""
+        found = self.cluster.get(Deployment, name_of(tenant_id))
+        return None if found is None or is_strange(found, tenant_id) else found
+
+    def _pods(self, tenant_id: UUID) -> list[Shown]:
+        return self.cluster.list(Pod, {**pods_of(tenant_id), TENANT: str(tenant_id)})
+
+    def _running_pods(self, tenant_id: UUID) -> list[Shown]:
+        return [pod for pod in self._pods(tenant_id) if mapping(pod.get("status")).get("phase") not in OVER]
+
+    def _of(self, kind: type, tenant_id: UUID) -> list[Shown]:
+        return self.cluster.list(kind, {TENANT: str(tenant_id)})
+
+    def _or(self, default: Found, ask: Callable[[], Any]) -> Found:
+        try:
+            return ask()
+        except ServerError:
+            return default
+
+
+def now() -> datetime:
+    return datetime.now(UTC)

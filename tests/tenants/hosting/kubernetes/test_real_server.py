@@ -1,0 +1,86 @@
+"""An unmodified ZenML server as the pod of a cluster, brought up by the agent. Slow.
+
+The cluster is that of the tests, so what only a real one has is not here: images, walls of containers, network policies.
+"""
+
+import pytest
+from factories import make_grant, make_member, make_org, make_tenant
+
+from tenants.agent.tenant_loop import TenantLoop
+from tenants.hosting import backends
+from tenants.hosting.kubernetes import objects
+from tenants.hosting.kubernetes.cluster import Cluster
+from tenants.hosting.kubernetes.hosting import KubernetesHosting
+from tenants.hosting.kubernetes.naming import name_of
+from tenants.hosting.kubernetes.place import ClusterPlace
+from tenants.hosting.kubernetes.servers import ClusterServers
+from tenants.models import Tenant
+from tenants.runs import connection
+from tenants.runs.client import TenantClients
+from tenants.runs.connection import connect
+from tests.cluster.fixtures import cluster
+from tests.cluster.images import Runs
+from tests.tenants.hosting.conftest import VERSION, backend, eventually
+from tests.tenants.hosting.stub_control_plane import free_port
+
+__all__ = ["cluster"]
+pytestmark = [pytest.mark.zenml, pytest.mark.django_db(transaction=True)]
+NAMESPACE = "zenpro-tenants"
+
+
+@pytest.fixture(autouse=True)
+def clients(monkeypatch):
+    made = TenantClients()
+    monkeypatch.setattr(connection, "_clients", made)
+    yield
+    made.http.close()
+
+
+@pytest.fixture
+def hosting(cluster, zen_data, tmp_path, monkeypatch):
+    """The pod has this machine's network, and its environment lies below /tmp."""
+    port = free_port()
+    monkeypatch.setattr(objects, "PORT", port)
+    monkeypatch.setattr(objects, "SCRATCH", "/zenml/tmp")
+    python = backend(zen_data).environments.python(VERSION)
+    app = ("-m", "uvicorn", "zenml.zen_server.zen_server_api:app", "--host", "127.0.0.1")
+    cluster.images["*"] = Runs((str(python), *app, "--port", str(port)))
+    cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
+    place = ClusterPlace(namespace=NAMESPACE, url=f"http://127.0.0.1:{port}", installation="tests")
+    config = cluster.kubeconfig(tmp_path / "kubeconfig")
+    made = KubernetesHosting(ClusterServers(Cluster(str(config), NAMESPACE), place))
+    monkeypatch.setattr(backends, "_backend", lambda kind: made)
+    return made
+
+
+@pytest.fixture
+def tenant(live_server, settings):
+    settings.ZENPRO_URL, settings.ZENPRO_API_URL = live_server.url, f"{live_server.url}/api"
+    org = make_org("Acme AI")
+    made = make_tenant(org, kind="kubernetes", status="not_initialized", server_url="")
+    make_grant(made, make_member(org, "admin", name="Ada Okafor"), "admin")
+    return made
+
+
+def test_it_comes_up_knows_its_people_and_keeps_its_rows(tenant, hosting, cluster):
+    loop = TenantLoop({"kubernetes": hosting})
+    ada = tenant.grants.get().membership.user
+
+    def passed() -> Tenant:
+        loop.run_pass(tenant.pk)
+        tenant.refresh_from_db()
+        return tenant
+
+    assert passed().status == Tenant.Status.AVAILABLE, (tenant.state_reason, hosting.tail_log(tenant, 30))
+    assert tenant.reported_version == VERSION and tenant.project_id
+    assert connect(ada, tenant).call("GET", "/current-user")["name"] == ada.username
+    assert any("Uvicorn running" in line for line in hosting.tail_log(tenant))
+
+    Tenant.objects.filter(pk=tenant.pk).update(desired_state=Tenant.DesiredState.DEACTIVATED)
+    eventually(lambda: passed().status == Tenant.Status.DEACTIVATED, 60)
+    assert not hosting.healthy(tenant)
+    Tenant.objects.filter(pk=tenant.pk).update(desired_state=Tenant.DesiredState.AVAILABLE)
+    assert passed().status == Tenant.Status.AVAILABLE, tenant.state_reason
+    projects = connect(ada, tenant).call("GET", "/projects")
+    assert [one["id"] for one in projects["items"]] == [str(tenant.project_id)]
+    assert cluster.get("Deployment", name_of(tenant.pk), NAMESPACE)["status"]["readyReplicas"] == 1

@@ -1,0 +1,88 @@
+"""What the account may not do is named: by the doctor, and in the agent's log."""
+
+import re
+import threading
+
+import pytest
+import yaml
+from structlog.testing import capture_logs
+
+from tenants.agent import cluster_rights
+from tenants.hosting.base import SupervisorGone
+from tenants.hosting.kubernetes.rights import missing, needed, words_of
+from tenants.hosting.kubernetes.servers import ClusterServers
+from tests.guards.walk import ROOT
+from zenpro_site.checkup import kubernetes
+from zenpro_site.checkup.findings import Level
+
+from .clusters import ClusterStandIn
+from .made import PLACE
+
+LACKING = "secrets (create, patch), pods/log (get)"
+
+
+@pytest.fixture
+def cluster(monkeypatch):
+    found = ClusterStandIn()
+    for module in (kubernetes, cluster_rights):
+        monkeypatch.setattr(module, "servers", lambda: ClusterServers(found, PLACE))
+    return found
+
+
+def deny(cluster):
+    cluster.denied |= {("secrets", "create"), ("secrets", "patch"), ("pods", "get")}
+
+
+def test_each_right_is_asked_for_once(cluster):
+    assert missing(cluster) == [] and len(cluster.asked) == len(needed()) == len(set(needed()))
+    deny(cluster)
+    assert words_of(missing(cluster)) == LACKING
+
+
+def test_the_role_in_the_documentation_gives_them_all_and_no_more():
+    (block,) = re.findall(
+        r"```yaml\n(kind: Role\n.*?)```", (ROOT / "docs/operating.md").read_text(), re.DOTALL
+    )
+    given = {
+        (group, resource, verb)
+        for rule in yaml.safe_load(block)["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+    assert given == {(right.group, right.name, right.verb) for right in needed()}
+
+
+def levels(found):
+    return [one.level for one in found]
+
+
+def test_the_doctor_names_what_is_missing(cluster):
+    assert levels(kubernetes.check_cluster()) == [Level.OK]
+    deny(cluster)
+    (found,) = kubernetes.check_cluster()
+    assert found.level == Level.PROBLEM and LACKING in found.text and "zenpro-tenants" in found.text
+    cluster.fails["create"] = SupervisorGone("The cluster does not answer: late")
+    (found,) = kubernetes.check_cluster()
+    assert (found.level, found.text) == (Level.PROBLEM, "The cluster does not answer: late")
+
+
+def told() -> list[dict]:
+    with capture_logs() as lines:
+        cluster_rights.tell_once(threading.Event())
+    return lines
+
+
+def test_the_agent_names_it_at_its_start(cluster):
+    assert told() == []
+    deny(cluster)
+    (line,) = told()
+    assert line["rights"] == LACKING
+    cluster.fails["create"] = SupervisorGone("late")
+    assert [line["reason"] for line in told()] == ["late"]
+
+
+def test_without_a_cluster_nothing_is_wrong(monkeypatch):
+    for module in (kubernetes, cluster_rights):
+        monkeypatch.setattr(module, "servers", lambda: None)
+    assert levels(kubernetes.check_cluster()) == [Level.OK] and told() == []
