@@ -9,8 +9,10 @@ from django.urls import reverse
 from factories import make_grant, make_key, make_template_run
 
 from orgs.users.models import Actor
+from tenants.api import runs
 from tenants.hosting.base import TenantUnreachable
 from tenants.run_templates import actions
+from tenants.run_templates.continuing import _stack_warning
 from tenants.run_templates.document.configuration import default_configuration
 from tenants.run_templates.document.field_rules import MORE, FieldRule, RuleKind
 from tenants.run_templates.document.parsed import Document
@@ -223,6 +225,16 @@ def test_a_stack_that_changed_meanwhile_gets_nothing(template, server, member):
     assert not server.snapshots
 
 
+def test_a_run_that_is_continued_where_it_was_is_told_of_no_other_stack(template, member):
+    stack = uuid4()
+    there = make_template_run(template, member, stack_id=stack, stack_name=BIG)
+    assert _stack_warning(stack, there) == ()
+    assert _stack_warning(STACK_ID, there) == (
+        f"It ran on another stack than {BIG}, where this run goes on.",
+    )
+    assert _stack_warning(STACK_ID, make_template_run(template, member)) == ()
+
+
 # -- the form
 
 
@@ -292,3 +304,20 @@ def test_the_api_takes_it(template, server, member, client):
     made = start(add_stack(server)["id"])
     assert (made.status_code, made.json()["stack"]) == (201, BIG)
     assert TemplateRun.objects.count() == 1
+
+
+def test_the_api_continues_a_run_on_its_stack(template, server, member, client, monkeypatch):
+    """As the form does, unless the template's own is named."""
+    stack = UUID(add_stack(server)["id"])
+    make_template_run(template, member, state="failed", stack_id=stack, stack_name=BIG)
+    monkeypatch.setattr(runs, "connect", lambda person, tenant: server)
+    monkeypatch.setattr(runs, "continued_with", lambda *args: (Document.of(template), None))
+    where = [template.tenant.organization.slug, template.tenant.slug, template.pk]
+    address = "/api/v1/organizations/{}/tenants/{}/templates/{}/runs".format(*where)
+    headers = {"Authorization": f"Bearer {make_key(member).secret}"}
+
+    def start(**body):
+        sent = json.dumps({"continues": 1, **body})
+        return client.post(address, sent, content_type="application/json", headers=headers).json()["stack"]
+
+    assert (start(), start(stack=str(STACK_ID))) == (BIG, "cluster")
