@@ -68,7 +68,8 @@ class RunNew(Body):
     stack: UUID | None = Field(
         None,
         description="Id of another stack inside the tenant than the template's: one with an orchestrator of the same "
-        "flavor, the same artifact store and the same container registry. Only for runs that were recorded with images.",
+        "flavor, the same artifact store and the same container registry. Only for runs that were recorded with images. What "
+        "continues a re-run goes to the stack of that one when none is named.",
     )
 
 
@@ -116,12 +117,12 @@ def run_start(request, organization: str, tenant: str, template: UUID, body: Run
     """Re-run the template with other values, as yourself. Invalid values are refused before anything is created."""
     found = _template(request, template)
     require_runner(request, found)
-    values, continues = body.configuration, None
+    values, continues, stack = body.configuration, None, body.stack
     if body.continues:
         before = get_object_or_404(found.runs.select_related("code"), number=body.continues)
-        client = connect(request.user, request.tenant)
+        client, stack = connect(request.user, request.tenant), stack or before.stack_id
         values, continues = continued_with(values, before, found, client, request.user)
-    facts = {"key": request.key, "continues": continues, "stack": body.stack}
+    facts = {"key": request.key, "continues": continues, "stack": stack}
     run = actions.queue_run(template=found, configuration=values, by=request.actor, **facts)
     return in_full(run)
 

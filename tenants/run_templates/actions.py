@@ -41,7 +41,7 @@ from tenants.run_templates.document.sweeps import MOST_FIELDS, SweepField, combi
 from tenants.run_templates.engine.carried_code import carried_code, why_code_is_needed
 from tenants.run_templates.engine.code import CodeError
 from tenants.run_templates.engine.layout import look_at
-from tenants.run_templates.engine.other_stacks import other_stack
+from tenants.run_templates.engine.other_stacks import other_stack, why_kept
 from tenants.run_templates.engine.remote_stacks import why_no_images
 from tenants.runs.client import Run
 from tenants.runs.connection import connect
@@ -423,7 +423,7 @@ def queue_run(
     _check_images(template, by)
     where = _where(template, stack, by)
     with transaction.atomic():
-        locked = _lock_to_run(template, by)
+        locked = _lock_to_run(template, by, moves=bool(where))
         parsed = _runnable(locked, configuration, continues)
         document = _sealed(parsed)
         if wait and (same := _waiting(locked, document, by, where)):
@@ -496,11 +496,14 @@ def _where(template: RunTemplate, stack: UUID | None, by: Actor) -> dict[str, An
     return {"stack_id": other.id, "stack_name": other.name[:LONGEST_NAME]}
 
 
-def _lock_to_run(template: RunTemplate, by: Actor) -> RunTemplate:
-    """The template, once it can be run by this person; the lock numbers its runs one after the other."""
+def _lock_to_run(template: RunTemplate, by: Actor, moves: bool = False) -> RunTemplate:
+    """The template, once it can be run by this person; the lock numbers its runs one after the other. `moves`: to
+    another stack."""
     locked = RunTemplate.objects.select_for_update(of=("self",)).select_related("tenant").get(pk=template.pk)
     if not is_runner(by.person, locked):
         raise Refused(why_no_runner(locked))
+    if moves and (reason := why_kept(locked)):
+        raise Refused(reason)
     _check_tenant(locked.tenant)
     return locked
 

@@ -238,7 +238,7 @@ def look_back(run: TemplateRun, template: RunTemplate, client: TenantClient) -> 
         unusable=_lost(known.values(), _store_of(client, template), template),
         code_id=template.code_id,
     )
-    return _with_code(past, template, _stack_warning(seen.stack_id, template))
+    return _with_code(past, template, _stack_warning(seen.stack_id, run))
 
 
 def _check(run: TemplateRun, template: RunTemplate) -> None:
@@ -270,10 +270,11 @@ def _store_of(client: TenantClient, template: RunTemplate) -> UUID | None:
     )
 
 
-def _stack_warning(stack: UUID | None, template: RunTemplate) -> tuple[str, ...]:
-    if stack in (None, template.stack_id):
+def _stack_warning(stack: UUID | None, run: TemplateRun) -> tuple[str, ...]:
+    """It goes on where the run before was to go, unless another stack is chosen."""
+    if stack in (None, run.stack_id or run.template.stack_id):
         return ()
-    return (f"It ran on another stack than {template.stack_name}, where this run goes on.",)
+    return (f"It ran on another stack than {run.stack}, where this run goes on.",)
 
 
 def _lost(steps: Iterable[Step], store: UUID | None, template: RunTemplate) -> dict[str, str]:

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from tenants.hosting.answers import identifier, line, mapping
 from tenants.hosting.base import TenantNotFound
+from tenants.run_templates.document.field_rules import MORE, FieldRules
 from tenants.run_templates.engine.remote_stacks import (
     IN_IMAGES,
     STACK_GONE,
@@ -59,6 +60,12 @@ class StackChoice:
 def may_be_chosen(template: RunTemplate) -> bool:
     """Is there anything to choose, by what was recorded? Asks no one."""
     return build_of(template) is not None
+
+
+def why_kept(template: RunTemplate) -> str:
+    """Why its rules leave no choice, a sentence; "" where they do. The stack is beside the parameters as well."""
+    lock = FieldRules.read(template.field_rules).lock_of(MORE)
+    return f"The template keeps its stack. {lock.reason}".strip() if lock else ""
 
 
 def choice_for(template: RunTemplate, client: TenantClient) -> StackChoice:
@@ -113,9 +120,10 @@ def moved(body: Json, other: OtherStack, own: Json) -> Json:
 
 def _renamed(holder: Any, old: str, new: str) -> Any:
     settings = mapping(mapping(holder).get("settings"))
-    if old not in settings:
+    if old not in settings or old == new:
         return holder
-    return holder | {"settings": {new if key == old else key: value for key, value in settings.items()}}
+    others = {key: value for key, value in settings.items() if key not in (old, new)}
+    return holder | {"settings": {**others, new: settings[old]}}
 
 
 # -- why not

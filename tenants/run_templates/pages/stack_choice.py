@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from tenants.hosting.base import TenantNotFound
-from tenants.run_templates.engine.other_stacks import StackChoice, choice_for, may_be_chosen
+from tenants.run_templates.engine.other_stacks import StackChoice, choice_for, may_be_chosen, why_kept
 from tenants.run_templates.models import RunTemplate, TemplateRun
 from tenants.runs.reading import ask
 from zenpro_site.common.identifiers import uuid_or_none
@@ -30,6 +30,8 @@ def stacks_shown(request, template: RunTemplate, start: TemplateRun | None) -> S
     for all else."""
     if not may_be_chosen(template):
         return None
+    if reason := why_kept(template):
+        return StacksShown(StackChoice(why_one=reason), None)
     chosen = chosen_stack(request) if request.method == "POST" else _of(start)
     return StacksShown(_choice(request, template), chosen)
 

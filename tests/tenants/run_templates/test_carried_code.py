@@ -143,6 +143,16 @@ def test_packages_that_no_one_can_tell_are_asked_for_alone(tenant, editor, remot
     assert answer["Location"] == url("run", tenant, made.pk)
 
 
+def test_the_page_says_who_chose_packages_where_there_is_no_code(tenant, editor, person, remote_server):
+    editor.post(url("prepare", tenant, RUN_ID), {"requirements": "kubernetes==25.3.0"})
+    by = make_member(tenant.organization, "member", name="Max Other")
+    actions.change_needs(
+        template=RunTemplate.objects.get(), needs=remembered.Needs(None, "evil"), by=Actor(by)
+    )
+    assert "its requirements by" in (page := editor.get(url("prepare", tenant, RUN_ID)).content.decode())
+    assert "Max Other" in page
+
+
 def test_a_template_is_made_without_code(tenant, editor, remote_server):
     create = f"{url('create', tenant)}?run={RUN_ID}"
     page = editor.get(create).content.decode()

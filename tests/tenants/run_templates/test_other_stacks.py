@@ -9,9 +9,12 @@ from django.urls import reverse
 from factories import make_grant, make_key, make_template_run
 
 from orgs.users.models import Actor
+from tenants.api import runs
 from tenants.hosting.base import TenantUnreachable
 from tenants.run_templates import actions
+from tenants.run_templates.continuing import _stack_warning
 from tenants.run_templates.document.configuration import default_configuration
+from tenants.run_templates.document.field_rules import MORE, FieldRule, RuleKind
 from tenants.run_templates.document.parsed import Document
 from tenants.run_templates.engine.derive import DeriveFailed, derive
 from tenants.run_templates.engine.other_stacks import choice_for, may_be_chosen
@@ -146,6 +149,31 @@ def test_a_run_goes_to_the_stack_that_was_chosen(template, server, member):
     }
 
 
+def test_settings_recorded_under_the_other_name_replace_none(template, server, member):
+    """They were never in force, and what a rule locks is in those of the template's own orchestrator."""
+    made = add_stack(server)
+    settings = {"orchestrator:k8s": {"timeout": 9}, f"orchestrator:k8s-{BIG}": {"timeout": 1}}
+    template.snapshot["metadata"]["pipeline_configuration"]["settings"] = settings
+    template.save()
+    derive(queue(template, member, UUID(made["id"])), server)
+    (sent,) = (one["metadata"] for one in server.snapshots.values())
+    assert sent["pipeline_configuration"]["settings"] == {
+        f"orchestrator:k8s-{BIG}": {"timeout": 9, "synchronous": False}
+    }
+
+
+LOCKED = FieldRule(MORE, RuleKind.LOCKED, reason="It is sized for its stack.").as_json()
+
+
+def test_a_template_that_locks_all_beside_its_parameters_keeps_its_stack(template, server, member):
+    made = add_stack(server)
+    template.field_rules = [LOCKED]
+    template.save()
+    with pytest.raises(Refused, match="It is sized for its stack."):
+        queue(template, member, UUID(made["id"]))
+    assert queue(template, member, None).stack == "cluster"
+
+
 @pytest.mark.parametrize("stack", [None, STACK_ID], ids=["none", "its own"])
 def test_its_own_stack_is_no_choice(template, server, member, stack):
     run = queue(template, member, stack)
@@ -197,6 +225,16 @@ def test_a_stack_that_changed_meanwhile_gets_nothing(template, server, member):
     assert not server.snapshots
 
 
+def test_a_run_that_is_continued_where_it_was_is_told_of_no_other_stack(template, member):
+    stack = uuid4()
+    there = make_template_run(template, member, stack_id=stack, stack_name=BIG)
+    assert _stack_warning(stack, there) == ()
+    assert _stack_warning(STACK_ID, there) == (
+        f"It ran on another stack than {BIG}, where this run goes on.",
+    )
+    assert _stack_warning(STACK_ID, make_template_run(template, member)) == ()
+
+
 # -- the form
 
 
@@ -232,6 +270,15 @@ def test_the_form_says_why_there_is_one_stack(page, template):
     assert answer.status_code == 200 and "be looked at now" in answer.content.decode()
 
 
+def test_the_form_of_a_template_that_keeps_its_stack_offers_none(page, template):
+    client, server, url = page
+    add_stack(server)
+    template.field_rules = [LOCKED]
+    template.save()
+    text = client.get(url).content.decode()
+    assert "It is sized for its stack." in text and '<select name="stack"' not in text
+
+
 def test_what_was_chosen_is_run(page, template):
     client, server, url = page
     stack = UUID(add_stack(server)["id"])
@@ -257,3 +304,20 @@ def test_the_api_takes_it(template, server, member, client):
     made = start(add_stack(server)["id"])
     assert (made.status_code, made.json()["stack"]) == (201, BIG)
     assert TemplateRun.objects.count() == 1
+
+
+def test_the_api_continues_a_run_on_its_stack(template, server, member, client, monkeypatch):
+    """As the form does, unless the template's own is named."""
+    stack = UUID(add_stack(server)["id"])
+    make_template_run(template, member, state="failed", stack_id=stack, stack_name=BIG)
+    monkeypatch.setattr(runs, "connect", lambda person, tenant: server)
+    monkeypatch.setattr(runs, "continued_with", lambda *args: (Document.of(template), None))
+    where = [template.tenant.organization.slug, template.tenant.slug, template.pk]
+    address = "/api/v1/organizations/{}/tenants/{}/templates/{}/runs".format(*where)
+    headers = {"Authorization": f"Bearer {make_key(member).secret}"}
+
+    def start(**body):
+        sent = json.dumps({"continues": 1, **body})
+        return client.post(address, sent, content_type="application/json", headers=headers).json()["stack"]
+
+    assert (start(), start(stack=str(STACK_ID))) == (BIG, "cluster")
