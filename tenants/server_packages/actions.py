@@ -55,9 +55,15 @@ def _check(tenant: Tenant, integration: str) -> None:
         raise Refused("Packages are added for artifact stores of ZenML's own integrations alone.")
 
 
+def will_restart(tenant: Tenant) -> bool:
+    """Or has it at its next start what is chosen now, as it neither runs nor is on its way up?"""
+    wanted = tenant.desired_state == Tenant.DesiredState.AVAILABLE
+    return wanted and tenant.status != Tenant.Status.FAILED
+
+
 def _keep(tenant: Tenant, packages: dict[str, Any]) -> None:
-    """One that does not run has them at its next start."""
+    """One that is on its way up may have begun without them, and restarts once it is there."""
     tenant.server_packages = packages
-    if tenant.desired_state == Tenant.DesiredState.AVAILABLE and tenant.is_available:
+    if will_restart(tenant):
         tenant.restart_requested_at = timezone.now()
     tenant.save(update_fields=["server_packages", "restart_requested_at", "updated_at"])

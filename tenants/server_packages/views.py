@@ -12,7 +12,7 @@ from tenants.models.tenant_permissions import TenantPermission
 from tenants.runs.reading import ask
 from zenpro_site.common.refusals import Refused
 
-from .actions import add_packages, remove_packages
+from .actions import add_packages, remove_packages, will_restart
 from .store_packages import extension_of, present_in, proposals_for
 
 
@@ -50,4 +50,5 @@ def _change(request) -> None:
     except Refused as error:
         messages.error(request, str(error))
     else:
-        messages.success(request, f"Saved. The server of {request.tenant} restarts with it.")
+        when = "restarts with it" if will_restart(request.tenant) else "has it from its next start on"
+        messages.success(request, f"Saved. The server of {request.tenant} {when}.")

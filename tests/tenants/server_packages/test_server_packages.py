@@ -230,3 +230,20 @@ def test_the_api_does_the_same(tenant, manager, client, stacks, monkeypatch):
 
 def test_actions_ask_no_server():
     assert "connect" not in vars(actions)
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        ({"status": "pending"}, "restarts with it"),
+        ({"status": "failed"}, "has it from its next start on"),
+        ({"status": "deactivated", "desired_state": "deactivated"}, "has it from its next start on"),
+    ],
+)
+def test_the_page_says_when_a_server_has_them(tenant, manager, as_user, state, words):
+    """One on its way up may have begun without them."""
+    Tenant.objects.filter(pk=tenant.pk).update(**state)
+    page = as_user(manager).post(url(tenant), {"integration": "s3"}, follow=True)
+    tenant.refresh_from_db()
+    assert words in page.content.decode()
+    assert bool(tenant.restart_requested_at) == (words == "restarts with it")
