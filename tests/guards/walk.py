@@ -1,7 +1,9 @@
 """What the guards walk: our URLs, our modules, our templates. New ones are covered by being there."""
 
 import ast
+import gc
 import re
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -87,6 +89,24 @@ class Module:
 @cache
 def modules() -> dict[str, Module]:
     """Our Python modules by dotted name, without migrations."""
+    with no_collection():
+        return _modules()
+
+
+@contextmanager
+def no_collection():
+    """What is collected while Python makes a tree may parse something itself, to tell of an error: then Python 3.11 loses
+    count of its depth, and raises SystemError.
+    """
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def _modules() -> dict[str, Module]:
     found = {}
     for package in PACKAGES:
         for path in sorted((ROOT / package).rglob("*.py")):

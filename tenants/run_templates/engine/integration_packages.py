@@ -71,7 +71,7 @@ def _parsed(path: Path) -> list[ast.stmt]:
         with open(path, "rb") as file:
             text = file.read(LARGEST + 1)
         return ast.parse(text).body if len(text) <= LARGEST else []
-    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError) as error:
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError, SystemError) as error:
         raise Unread(str(path)) from error
 
 

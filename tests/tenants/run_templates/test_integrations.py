@@ -187,3 +187,15 @@ def test_the_stack_is_one_more_proposal_that_adds_what_is_missing():
 def test_a_stack_that_needs_nothing_is_not_proposed():
     assert proposals([], {}, of_stack([], [], [])) == []
     assert proposals([], {}, of_stack(["airflow"], [], [])) == []
+
+
+@pytest.mark.parametrize("error", [SystemError, MemoryError, RecursionError])
+def test_what_python_fails_at_is_named_as_unread(installed, monkeypatch, error):
+    """SystemError: Python 3.11 loses count when an error elsewhere is told while it makes a tree."""
+    installed(HEAD + "    REQUIREMENTS = ['a']\n")
+
+    def fails(text):
+        raise error
+
+    monkeypatch.setattr("tenants.run_templates.engine.integration_packages.ast.parse", fails)
+    assert packages_of("0.98.0", ["x"]) == IntegrationPackages([], ["x"])
