@@ -298,6 +298,9 @@ DEEDS = {
         }
     ),
     "tenants:settings": Deed(lambda w: {"name": "Live", "description": ""}),
+    "tenants:server_packages": Deed(
+        lambda w: {"do": "remove", "integration": "s3"}, before=state(server_packages={"s3": ["s3fs"]})
+    ),
     "tenants:deactivate": Deed(),
     "tenants:activate": Deed(before=state(desired_state="deactivated", status="deactivated")),
     "tenants:restart": Deed(),

@@ -49,8 +49,8 @@ def packed(_, value) -> bytes:
 
 def values_of(world) -> dict:
     names = {"organization": "org", "member": "membership"}
-    own = make_key(world.admin)
-    return {**world.values, **{name: world.values[other] for name, other in names.items()}, "token": own.pk}
+    found = {name: world.values[other] for name, other in names.items()}
+    return {**world.values, **found, "token": make_key(world.admin).pk, "integration": "s3"}
 
 
 @contextmanager
