@@ -79,7 +79,8 @@ PATH_BENEATH = 1
 # Rights of Landlock by the ABI that brought them: linux/landlock.h
 READ_RIGHTS = 1 << 0 | 1 << 2 | 1 << 3  # execute, read files, read folders
 FILE_RIGHTS = 1 << 0 | 1 << 1 | 1 << 2 | 1 << 14 | 1 << 15  # what may be granted on a file
-RIGHTS = {1: (1 << 13) - 1, 2: 1 << 13, 3: 1 << 14, 5: 1 << 15}
+REFER = 1 << 13  # to move a file to another folder; the kernel refuses it wherever rules do not name it
+RIGHTS = {1: (1 << 13) - 1, 2: REFER, 3: 1 << 14, 5: 1 << 15}
 NET_PORT, BIND_TCP, PORTS_SINCE = 2, 1, 4  # a kind of rule, its right, and the ABI that brought them
 SCOPED_SINCE = 6  # no signals and no abstract sockets out of the box
 SCOPES = 0b11
@@ -548,12 +549,15 @@ def hold_ports(walls):
     scoped, held = landlock_abi() >= SCOPED_SINCE, walls["ports"] is not None
     if not (scoped or held):
         return
-    attributes = struct.pack("QQQ", 0, BIND_TCP if held else 0, SCOPES if scoped else 0)
+    refer = REFER if walls["kind"] == "landlock" else 0  # or no file moves to another folder: rules add up
+    attributes = struct.pack("QQQ", refer, BIND_TCP if held else 0, SCOPES if scoped else 0)
     rules = libc.syscall(CREATE_RULESET, attributes, 24 if scoped else 16, 0)
     if rules < 0 or libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
         raise OSError(ctypes.get_errno(), "Landlock refused the rules for ports")
     for port in (0, *walls["ports"]) if held else ():
         libc.syscall(ADD_RULE, rules, NET_PORT, struct.pack("QQ", BIND_TCP, port), 0)
+    if refer:
+        allow(rules, "/", refer)
     if libc.syscall(RESTRICT_SELF, rules, 0):
         raise OSError(ctypes.get_errno(), "Landlock could not hold ports")
     os.close(rules)

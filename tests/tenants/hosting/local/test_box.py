@@ -96,6 +96,25 @@ def test_only_what_was_given_can_be_read_and_written(place, kind):
     assert sorted(answer["read"]) == sorted(mine + given + nowhere + visible_parents)
 
 
+# Moves a file and a folder from one folder to another, as those who build packages do.
+MOVE = """
+import os
+for name in ("one", "two"):
+    os.mkdir(name)
+os.mkdir("one/folder")
+open("one/file.txt", "w").close()
+for name in ("file.txt", "folder"):
+    os.rename(f"one/{name}", f"two/{name}")
+print(*sorted(os.listdir("two")))
+"""
+
+
+@pytest.mark.parametrize("ports", [None, (18_500,)])
+@pytest.mark.parametrize("kind", HELD)
+def test_files_move_between_folders_of_its_own(place, kind, ports):
+    assert python(kind, walls_of(place, ports=ports), place / "mine", MOVE).split() == ["file.txt", "folder"]
+
+
 def parents_of(place):
     """Empty folders of the box that lead to what it was given."""
     return [str(path) for path in (place, *place.parents, *(p for base in BASE for p in base.parents))]
