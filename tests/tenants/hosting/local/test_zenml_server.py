@@ -224,12 +224,13 @@ def test_life(supervised, control_plane, spec):
 
 def test_killed_server_comes_back_with_its_data(supervised, up):
     project = a_project(up)
-    before = supervised.state(up).pid
+    before, old = supervised.state(up).pid, set(servers_of(up))
     cut_short = {"Idempotency-Key": begun_and_never_answered(up)}
     assert tag_of_ada(up, cut_short).status_code == 429
 
     os.kill(before, signal.SIGKILL)
 
+    eventually(lambda: not old & set(servers_of(up)), every=0.01)  # until then it still answers
     eventually(lambda: supervised.healthy(up) and supervised.state(up).pid != before)
     assert project["id"] in [one["id"] for one in as_user(up).projects()]
     assert len(servers_of(up)) == 1
