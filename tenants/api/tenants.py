@@ -123,7 +123,7 @@ def tenant_create(request, organization: str, body: TenantNew):
     """Create a tenant; you become its Admin. Its server starts within a minute: watch `status`. Only Admins of the
     organization can connect a server that someone else runs (`server_url`)."""
     if body.server_url and body.home:
-        raise Invalid([fault("A server that someone else runs has its home elsewhere.", "home")])
+        raise Invalid([fault("Leave this out for a server that someone else runs.", "home")])
     versions = settings.ZENPRO_ZENML_VERSIONS
     version = body.version or versions[0]
     chosen = {"version": version} if version in versions else {"version": OTHER, "other_version": version}
@@ -206,7 +206,7 @@ class StoreOut(Schema):
 class ServerPackages(Schema):
     state: Literal["none", "absent", "building", "ready", "failed"]
     reason: str = Field(description="Why they could not be installed; the server then runs without them.")
-    present: list[StoreOut] = Field(description="What the server has beside ZenML.")
+    present: list[StoreOut] = Field(description="What the server has besides ZenML.")
     proposals: list[StoreOut] | None = Field(
         description="For stores of its stacks that it can't read yet; null where the server was not asked, or is silent."
     )
@@ -235,7 +235,7 @@ PACKAGES = TENANT + "/server-packages"
 
 @router.get(PACKAGES, auth=needs(TenantPermission.CHANGE), response=ServerPackages)
 def server_packages_get(request, organization: str, tenant: str):
-    """What the server has beside ZenML, and what it needs to read logs and results of its stacks."""
+    """What the server has besides ZenML, and what it needs to read logs and results of its stacks."""
     try:
         proposals = proposals_for(request.tenant, connect(request.user, request.tenant))
     except TenantError:

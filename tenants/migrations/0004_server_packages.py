@@ -13,6 +13,6 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='tenant',
             name='server_packages',
-            field=models.JSONField(default=dict, editable=False, help_text='Integration of ZenML -> the packages for it that its server has beside ZenML.'),
+            field=models.JSONField(default=dict, editable=False, help_text='Integration of ZenML -> the packages for it that its server has besides ZenML.'),
         ),
     ]

@@ -170,7 +170,7 @@ class Tenant(PlainNames, models.Model):
     server_packages = models.JSONField(
         default=dict,
         editable=False,
-        help_text="Integration of ZenML -> the packages for it that its server has beside ZenML.",
+        help_text="Integration of ZenML -> the packages for it that its server has besides ZenML.",
     )
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="tenants_created"

@@ -1,25 +1,13 @@
-"""What a page has shown, in one word: a page that asks again and has seen everything is told so, and stays as it is."""
+"""What a page about runs has shown, in one word: see zenpro_site.common.polling."""
 
-import hashlib
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tenants.runs.reading import RunPage, StepRow
+from zenpro_site.common.polling import digest, tick
 
 TICK = 5  # seconds after which times that go on are shown anew
-SLOW_TICK = 15  # the same in lists, which are asked for less often
-MINUTE = 60  # "5 min ago" grows old
-
-
-def digest(*parts: Any) -> str:
-    """Equal for equal values that Python writes in one way: texts, numbers, times, tuples and lists of these."""
-    return hashlib.sha256(repr(parts).encode(errors="replace")).hexdigest()[:20]
-
-
-def tick(live: bool) -> int:
-    """For lists: changes when the times in them are to be shown anew. `live`: does one of them go on?"""
-    return int(time.time() // (SLOW_TICK if live else MINUTE))
 
 
 def seen_of(page: RunPage, rerun, view: str, rights: Iterable[str]) -> str:
@@ -29,10 +17,10 @@ def seen_of(page: RunPage, rerun, view: str, rights: Iterable[str]) -> str:
     """
     ours = (rerun.state, rerun.cancel_requested_at, rerun.state_reason, rerun.stop_reason) if rerun else ()
     ours = (*ours, rerun.stop_sent_at, rerun.given_up_at) if rerun else ours
-    log, tick = page.log, int(time.time() // TICK) if page.live else 0
+    log, moment = page.log, int(time.time() // TICK) if page.live else 0
     output = (log.step_id, log.total, log.passing, log.hits, log.note, log.lines[-1:])
     return digest(
-        view, tick, page.status, page.run.reason, page.live, page.chosen and page.chosen.name, page.unseen,
+        view, moment, page.status, page.run.reason, page.live, page.chosen and page.chosen.name, page.unseen,
         [_said(step) for step in page.steps], output, page.run.tags, ours, sorted(map(str, rights)),
     )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Changes to what a tenant's server has beside ZenML. Each is atomic and leaves one audit row; none calls a server."""
+"""Changes to what a tenant's server has besides ZenML. Each is atomic and leaves one audit row; none calls a server."""
 
 from typing import Any
 
@@ -13,9 +13,7 @@ from zenpro_site.common.refusals import Refused
 from .store_packages import STORES, needed_for
 
 NOT_HERE = "Someone else runs the server of {tenant}: packages are added to it where it runs."
-UNREAD = (
-    "What ZenML {version} needs for {store} can't be told here: it is not installed, or decides that itself."
-)
+UNREAD = "What ZenML {version} needs for {store} isn't known: this version is not installed, or decides as it runs."
 
 
 def add_packages(*, tenant: Tenant, integration: str, by: Actor) -> None:
@@ -52,7 +50,7 @@ def _check(tenant: Tenant, integration: str) -> None:
     if tenant.kind != Tenant.Kind.LOCAL:
         raise Refused(NOT_HERE.format(tenant=tenant))
     if integration not in STORES:
-        raise Refused("Packages are added for artifact stores of ZenML's own integrations alone.")
+        raise Refused("Packages can only be added for the artifact stores of ZenML's own integrations.")
 
 
 def will_restart(tenant: Tenant) -> bool:

@@ -70,7 +70,7 @@ def present_in(tenant: Tenant) -> list[StorePackages]:
 
 
 def extension_of(tenant: Tenant) -> Extension | None:
-    """Where the installation of what the server has beside ZenML stands; None for a server without. Never raises."""
+    """Where the installation of what the server has besides ZenML stands; None for a server without. Never raises."""
     packages = packages_in(tenant)
     return machine().extended.state_of(tenant.zenml_version, packages) if packages else None
 

@@ -1,4 +1,4 @@
-"""What a tenant's server has beside ZenML, and what it needs for the logs of its stacks."""
+"""What a tenant's server has besides ZenML, and what it needs for the logs of its stacks."""
 
 from django.contrib import messages
 from django.http import Http404
@@ -50,5 +50,7 @@ def _change(request) -> None:
     except Refused as error:
         messages.error(request, str(error))
     else:
-        when = "restarts with it" if will_restart(request.tenant) else "has it from its next start on"
+        when = (
+            "is restarting with it" if will_restart(request.tenant) else "will have it after its next start"
+        )
         messages.success(request, f"Saved. The server of {request.tenant} {when}.")

@@ -14,8 +14,8 @@ from tenants.runs import columns
 from tenants.runs.forms import FILTERS, RunFilterForm, sort_heads, tidy
 from tenants.runs.run_context import people_offered
 from tenants.runs.saved_views import list_of_all, managed, views_of
-from tenants.runs.seen import digest, tick
 from zenpro_site.common.htmx import render_partial, render_watched, wants
+from zenpro_site.common.polling import digest, tick
 
 from .tenant_runs import LAST_PAGE, SHOWN, Wanted, changeable, latest, offered_columns
 

@@ -10,6 +10,7 @@ from tenants.hosting.answers import line, mapping, moment, whole
 from tenants.hosting.base import ServerError
 from tenants.hosting.kubernetes.cluster_settings import servers
 from tenants.hosting.kubernetes.naming import name_of
+from tenants.hosting.kubernetes.page_calls import for_a_page
 from tenants.hosting.kubernetes.servers import ClusterServers, now
 from tenants.hosting.kubernetes.symptoms import (
     ClusterEvent,
@@ -21,6 +22,7 @@ from tenants.hosting.kubernetes.symptoms import (
     ready_in,
     state_of,
 )
+from zenpro_site.common.polling import digest, tick
 
 SHOWN_PODS, SHOWN_EVENTS = 5, 20
 NOT_SET = "ZenPro has no cluster any more: ZENPRO_KUBERNETES is not set."
@@ -49,6 +51,11 @@ class ClusterPage:
     pods: list[PodRow] = field(default_factory=list)
     events: list[ClusterEvent] = field(default_factory=list)
 
+    @property
+    def seen(self) -> str:
+        """Changes with anything that is shown."""
+        return digest(tick(live=False), self)
+
 
 def cluster_page(tenant_id: UUID) -> ClusterPage:
     """Asks the cluster, within some seconds; never raises ServerError."""
@@ -56,7 +63,8 @@ def cluster_page(tenant_id: UUID) -> ClusterPage:
     if found is None:
         return ClusterPage(name, trouble=NOT_SET)
     try:
-        return _seen(found, tenant_id)
+        with for_a_page(tenant_id):
+            return _seen(found, tenant_id)
     except ServerError as error:
         return ClusterPage(name, found.place.namespace, trouble=error.reason)
 

@@ -14,6 +14,7 @@ from tenants.hosting.base import SERVER_STEPS, ServerState, SupervisorGone, Tell
 from tenants.hosting.health import is_well
 from tenants.hosting.kubernetes.cluster_settings import servers
 from tenants.hosting.kubernetes.naming import name_of
+from tenants.hosting.kubernetes.page_calls import for_a_page
 from tenants.hosting.kubernetes.servers import ClusterServers
 from tenants.models import Tenant
 
@@ -110,7 +111,8 @@ class KubernetesHosting:
         return None
 
     def tail_log(self, tenant: Tenant, lines: int = 200) -> list[str]:
-        return self._there.log(tenant.pk, lines)
+        with for_a_page(tenant.pk):
+            return self._there.log(tenant.pk, lines)
 
     def explain_failure(self, tenant: Tenant) -> str:
         return self._there.explain_failure(spec_of(tenant))

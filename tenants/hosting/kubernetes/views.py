@@ -6,7 +6,7 @@ from django.views.decorators.http import require_safe
 from tenants.access.gate import tenant_view
 from tenants.hosting.kubernetes.cluster_page import cluster_page
 from tenants.models.tenant_permissions import TenantPermission
-from zenpro_site.common.htmx import render_partial
+from zenpro_site.common.htmx import render_watched
 
 
 @require_safe
@@ -15,5 +15,6 @@ def detail(request):
     """For those who run the tenant, as its log: what a cluster says can contain what others must not know."""
     if not request.tenant.is_in_cluster:
         return redirect(request.tenant)
-    context = {"tenant": request.tenant, "page": cluster_page(request.tenant.pk)}
-    return render_partial(request, "hosting/kubernetes/detail.html#cluster", context)
+    page = cluster_page(request.tenant.pk)
+    context = {"tenant": request.tenant, "page": page}
+    return render_watched(request, "hosting/kubernetes/detail.html#cluster", context, page.seen)

@@ -73,7 +73,7 @@ class LocalHosting:
         tell("environment", note if there else f"ZenML {version} was installed", done=True)
 
     def _extend(self, tenant: Tenant, tell: Tell) -> None:
-        """What its server has beside ZenML. Without it where it can't be installed: the settings' page says why."""
+        """What its server has besides ZenML. Without it where it can't be installed: the settings' page says why."""
         if not (packages := packages_of(tenant)):
             return
         words = f"{len(packages)} package{'s' * (len(packages) > 1)} for {', '.join(tenant.server_packages)}"

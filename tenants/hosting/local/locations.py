@@ -21,7 +21,7 @@ def local_stores_of(tenant: Tenant) -> Path:
 
 
 def packages_of(tenant: Tenant) -> tuple[str, ...]:
-    """What its server has beside ZenML, as requirements, each once."""
+    """What its server has besides ZenML, as requirements, each once."""
     return tuple(sorted({line for lines in tenant.server_packages.values() for line in lines}))
 
 

@@ -19,7 +19,7 @@ class LocalSpec(ServerSpec):
 
     port: int
     folder: Path  # this tenant's own folder under the data folder
-    packages: tuple[str, ...] = ()  # beside ZenML in its environment, as requirements
+    packages: tuple[str, ...] = ()  # besides ZenML in its environment, as requirements
     local_stores: Path  # where local artifact stores live; runners must use the same
 
     @property

@@ -1,4 +1,4 @@
-"""What a template may ask for beside ZenML: names of packages with extras, versions and markers."""
+"""What a template may ask for besides ZenML: names of packages with extras, versions and markers."""
 
 import re
 

@@ -33,9 +33,7 @@ NAMED_KINDS = ("step_operator", "experiment_tracker")  # components that steps a
 NO_OTHER = "No other stack of the tenant has an orchestrator of the flavor {flavor}."
 OTHER_PACKAGES = "Its components need other packages than there are in the images of the run."
 GONE = "This stack is gone."
-ONLY_ITS_OWN = (
-    "A run goes to another stack only with images that were built for its own, which this run has none of."
-)
+ONLY_ITS_OWN = "A run can only go to another stack if images were built for its own, and this run has none."
 
 
 @dataclass(frozen=True)

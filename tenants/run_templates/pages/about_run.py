@@ -8,7 +8,7 @@ from tenants.run_templates.notices import told_in_any_way
 from tenants.run_templates.origin import WhyFailed, doors_of, later_runs, output_of, templates_for, why_failed
 from tenants.run_templates.pages.code_used import code_used, other_code
 from tenants.run_templates.pages.presentation import recorded_changes, url_of
-from tenants.runs.seen import digest
+from zenpro_site.common.polling import digest
 
 
 def printed_by(rerun) -> dict:

@@ -96,7 +96,7 @@ def code_label(version: CodeVersion) -> str:
 
 
 class PackagesForm(forms.Form):
-    """What is installed beside ZenML for a try; an action checks each line."""
+    """What is installed besides ZenML for a try; an action checks each line."""
 
     requirements = forms.CharField(
         label="Packages",

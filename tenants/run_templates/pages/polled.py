@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tenants.run_templates.models import TemplateRun
-from tenants.runs.seen import digest, tick
+from zenpro_site.common.polling import digest, tick
 
 
 def runs_seen(runs: Iterable[TemplateRun], *beside: object) -> str:

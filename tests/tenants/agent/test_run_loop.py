@@ -20,7 +20,7 @@ from tenants.agent import run_endings, run_loop, run_memory, run_pass, run_rows
 from tenants.agent.run_loop import RunLoop
 from tenants.agent.run_pass import RunPass
 from tenants.hosting.base import EnvironmentFailed, TenantRefused, TenantUnreachable
-from tenants.hosting.local import space
+from tenants.hosting.local import box, space
 from tenants.hosting.local.keep import family
 from tenants.models import Tenant
 from tenants.run_templates import actions
@@ -86,6 +86,7 @@ def here(db, settings, tmp_path, monkeypatch):
     yield code
     for process in TemplateRun.objects.exclude(pid=None):
         marked_processes.kill(process.pid, process.pid_started)
+    box.end_lost(tmp_path)  # of a runner that was killed while its box was made
 
 
 @pytest.fixture

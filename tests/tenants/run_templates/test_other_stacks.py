@@ -206,7 +206,7 @@ def no_images(template, server):
         (no_such_stack, "stack is gone"),
         (another_store, "artifact store is another one"),
         (silent, "can't be looked at"),
-        (no_images, "only with images"),
+        (no_images, "this run has none"),
     ],
 )
 def test_nothing_is_queued_for_a_stack_that_can_not_be(template, server, member, change, why):

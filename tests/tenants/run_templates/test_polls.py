@@ -9,8 +9,8 @@ from django.utils import timezone
 from factories import make_grant, make_template, make_template_run
 
 from tenants.run_templates.models import Sweep, TemplateRun
-from tenants.runs import seen
 from tests.tenants.runs.fakes import RUN_ID
+from zenpro_site.common import polling
 
 PAGES = ["runs", "all_runs", "template", "rerun", "sweep"]
 ASKS = re.compile(r'hx-get="([^"]*)"\s+hx-trigger="every')
@@ -18,8 +18,8 @@ ASKS = re.compile(r'hx-get="([^"]*)"\s+hx-trigger="every')
 
 @pytest.fixture(autouse=True)
 def no_time(monkeypatch):
-    monkeypatch.setattr(seen, "SLOW_TICK", 10**12)
-    monkeypatch.setattr(seen, "MINUTE", 10**12)
+    monkeypatch.setattr(polling, "SLOW_TICK", 10**12)
+    monkeypatch.setattr(polling, "MINUTE", 10**12)
 
 
 class Page:
@@ -107,6 +107,6 @@ def test_no_link_of_a_page_carries_on_what_was_seen(shown):
 
 def test_times_that_go_on_are_shown_anew(shown, monkeypatch):
     asked = shown.opened()
-    monkeypatch.setattr(seen, "SLOW_TICK", 1e-3)
-    monkeypatch.setattr(seen, "MINUTE", 1e-3)
+    monkeypatch.setattr(polling, "SLOW_TICK", 1e-3)
+    monkeypatch.setattr(polling, "MINUTE", 1e-3)
     assert shown.poll(asked).status_code == 200

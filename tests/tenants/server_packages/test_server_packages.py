@@ -1,4 +1,4 @@
-"""Packages that a tenant's server has beside ZenML: what is proposed, who may add it, and what it leaves."""
+"""Packages that a tenant's server has besides ZenML: what is proposed, who may add it, and what it leaves."""
 
 import json
 from copy import deepcopy
@@ -141,7 +141,7 @@ def test_a_server_that_is_down_has_them_at_its_next_start(org, manager):
     [
         ({}, add_packages, "kubernetes", "artifact stores of ZenML's own"),
         ({}, add_packages, "pandas; evil", "artifact stores of ZenML's own"),
-        ({}, add_packages, "gcp", "can't be told here"),
+        ({}, add_packages, "gcp", "isn't known"),
         ({"server_packages": {"s3": S3}}, add_packages, "s3", "already"),
         ({}, remove_packages, "s3", "has no packages"),
         ({"kind": "elsewhere"}, add_packages, "s3", "Someone else runs"),
@@ -206,7 +206,7 @@ def test_outsiders_and_others_find_nothing(org, tenant, outsider, manager, as_us
 
 def test_what_is_refused_is_said(tenant, manager, as_user, server):
     answer = as_user(manager).post(url(tenant), {"integration": "../x"}, follow=True)
-    assert "ZenML&#x27;s own integrations alone" in answer.content.decode()
+    assert "the artifact stores of ZenML&#x27;s own integrations" in answer.content.decode()
 
 
 # -- the API
@@ -235,9 +235,9 @@ def test_actions_ask_no_server():
 @pytest.mark.parametrize(
     ("state", "words"),
     [
-        ({"status": "pending"}, "restarts with it"),
-        ({"status": "failed"}, "has it from its next start on"),
-        ({"status": "deactivated", "desired_state": "deactivated"}, "has it from its next start on"),
+        ({"status": "pending"}, "is restarting with it"),
+        ({"status": "failed"}, "will have it after its next start"),
+        ({"status": "deactivated", "desired_state": "deactivated"}, "will have it after its next start"),
     ],
 )
 def test_the_page_says_when_a_server_has_them(tenant, manager, as_user, state, words):
@@ -246,4 +246,4 @@ def test_the_page_says_when_a_server_has_them(tenant, manager, as_user, state, w
     page = as_user(manager).post(url(tenant), {"integration": "s3"}, follow=True)
     tenant.refresh_from_db()
     assert words in page.content.decode()
-    assert bool(tenant.restart_requested_at) == (words == "restarts with it")
+    assert bool(tenant.restart_requested_at) == (words == "is restarting with it")

@@ -5,7 +5,10 @@ from factories import make_grant, make_tenant
 
 from orgs.audit.models import AuditEvent
 from tenants.hosting.base import SupervisorGone
+from tenants.hosting.bounded import CallPlaces
 from tenants.hosting.kubernetes import cluster_page as module
+from tenants.hosting.kubernetes import page_calls
+from tenants.hosting.kubernetes.hosting import KubernetesHosting
 from tenants.hosting.kubernetes.naming import name_of
 from tenants.hosting.kubernetes.servers import ClusterServers
 from tenants.models import Tenant
@@ -140,6 +143,27 @@ def test_it_says_when_the_cluster_does_not_answer_or_shows_something_else(as_use
     assert "that is not this tenant" in page_of(as_user(member), tenant).context["page"].sentence
     cluster.fails["get"] = SupervisorGone("The cluster does not answer: late")
     assert page_of(as_user(member), tenant).context["page"].trouble == "The cluster does not answer: late"
+
+
+def test_a_page_that_shows_everything_already_is_told_so(as_user, tenant, member, cluster, monkeypatch):
+    monkeypatch.setattr(module, "tick", lambda live: 0)  # "5 min ago" grows old
+    client = as_user(member)
+    asks_again = {"headers": {"HX-Request": "true", "HX-Target": "cluster"}}
+    first = page_of(client, tenant)
+    again = f"{first.request['PATH_INFO']}?seen={first.context['seen']}"
+    assert client.get(again, **asks_again).status_code == 204
+    cluster.fails["get"] = SupervisorGone("The cluster does not answer: late")
+    assert "The cluster does not answer: late" in client.get(again, **asks_again).content.decode()
+
+
+def test_a_slow_cluster_holds_few_threads(as_user, tenant, member, cluster, monkeypatch):
+    """Whoever finds all places taken is told so, and no one asks the cluster for them."""
+    monkeypatch.setattr(page_calls, "PLACES", CallPlaces(each=1, together=1, patience=0))
+    with page_calls.for_a_page(tenant.pk):
+        assert page_of(as_user(member), tenant).context["page"].trouble == page_calls.SLOW
+        with pytest.raises(SupervisorGone, match="slowly"):
+            KubernetesHosting(module.servers()).tail_log(tenant)
+    assert page_of(as_user(member), tenant).context["page"].trouble == ""
 
 
 def test_it_says_when_there_is_no_cluster_any_more(as_user, tenant, member, monkeypatch):
