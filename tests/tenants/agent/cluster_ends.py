@@ -14,6 +14,7 @@ from pathlib import Path
 from django.conf import settings
 
 from orgs.users.models import Actor
+from tenants.agent import run_rows
 from tenants.run_templates.actions import cancel_run, give_up_run, queue_run
 from tenants.run_templates.models import TemplateRun
 from tenants.runs.connection import connect
@@ -24,6 +25,7 @@ from .dying_agent import MOMENTS
 Case = Iterator[Callable[[], object]]
 NAMESPACE = "runs"
 OUT_OF_MEMORY = (137, "OOMKilled")
+LOOK_EVERY = 0.5  # seconds; each look costs time that the pods could have
 
 
 class Agents:
@@ -147,7 +149,7 @@ class Ends:
         cancel_run(run=run, by=Actor(self.people["ada"]))
 
     def fresh(self, run: TemplateRun) -> TemplateRun:
-        return TemplateRun.objects.select_related("template__tenant").get(pk=run.pk)
+        return run_rows.load(run.pk)
 
     def has_ended(self, run: TemplateRun) -> Callable[[], bool]:
         return lambda: self.fresh(run).has_ended
@@ -192,7 +194,7 @@ class Ends:
                 assert time.monotonic() < until, (self.rows(), log.read_text()[-3000:])
                 agents.look()
                 waits = {case: wait for case, known in waits.items() if (wait := go_on(case, known))}
-                time.sleep(0.2)
+                time.sleep(LOOK_EVERY)
         finally:
             agents.end()
         return agents.killed
