@@ -30,9 +30,7 @@ ENDS = {
 EXCEPTION = re.compile(r"^(?:[\w.]+\.)?\w*(?:Error|Exception|Interrupt|Exit|Killed)\b.*")
 NO_REASON = "The run failed without giving a reason."
 # A step whose code raised something says so: this one had no time to, or never began.
-SILENTLY = (
-    "failed without giving a reason. It may have been killed (out of memory, for example), or could not start."
-)
+SILENTLY = "failed without giving a reason. It may have been killed (out of memory, for example), or could not start."
 LONGEST = 2000  # characters of a reason
 SIGNALLED = 128  # a box whose program was killed by signal N ends with 128 + N
 LAST_SIGNAL = 64
