@@ -1,6 +1,7 @@
 """How re-runs end: what the tenant says about a run, and telling it about one whose process is dead (rerun §6)."""
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -28,6 +29,8 @@ ENDS = {
 }
 EXCEPTION = re.compile(r"^(?:[\w.]+\.)?\w*(?:Error|Exception|Interrupt|Exit|Killed)\b.*")
 NO_REASON = "The run failed without giving a reason."
+# A step whose code raised something says so: this one had no time to, or never began.
+SILENTLY = "failed without giving a reason. It may have been killed (out of memory, for example), or could not start."
 LONGEST = 2000  # characters of a reason
 SIGNALLED = 128  # a box whose program was killed by signal N ends with 128 + N
 LAST_SIGNAL = 64
@@ -72,14 +75,12 @@ def end_seen(run: TemplateRun, seen: Run, client: TenantClient, runner: Runner) 
 def reap(run: TemplateRun, client: TenantClient, reason: str) -> End:
     """Tell the tenant that a run is over. Of one that was cancelled it says stopped, else failed."""
     cancelled = run.cancel_requested_at is not None
-    status, state = ("stopped", State.STOPPED) if cancelled else ("failed", State.FAILED)
-    reason = stopped_by(run) if cancelled else reason
+    end = End(State.STOPPED, stopped_by(run)) if cancelled else End(State.FAILED, reason)
     try:
-        close_run(run, client, status, reason)
-        close_steps(run, client, status, reason)
+        close_stopped(run, client) if cancelled else close_failed(run, client, reason)
     except TenantRefused as refused:
-        return End(state, f"{reason} (The tenant did not record it: {refused.reason})")
-    return End(state, reason)
+        return End(end.state, f"{end.reason} (The tenant did not record it: {refused.reason})")
+    return end
 
 
 def end_of_the_gone(run: TemplateRun) -> End:
@@ -104,6 +105,23 @@ def gone(run: TemplateRun) -> str:
 def stopping(run: TemplateRun) -> dict[str, str]:
     """What the tenant is told of a run that is to stop."""
     return {"status": "stopping", "status_reason": stopped_by(run)[:ZENML_REASON_LENGTH]}
+
+
+def close_failed(run: TemplateRun, client: TenantClient, reason: str) -> None:
+    close_run(run, client, "failed", reason)
+    close_steps(run, client, "failed", reason)
+
+
+def close_stopped(run: TemplateRun, client: TenantClient) -> None:
+    """ZenML works the status of a run out of those of its steps: told that it stopped while a step runs, or before all have
+    begun, it answers that the run is running, and forgets the reason. Told that it is stopping, it says stopped as soon as
+    no step runs (0.98.0, _compute_static_pipeline_run_status). Dynamic pipelines and older servers take the end itself.
+    """
+    with suppress(TenantRefused):
+        client.update_run(run.zenml_run_id, stopping(run))
+    close_steps(run, client, "stopped", stopped_by(run))
+    if not client.run(run.zenml_run_id).finished:
+        close_run(run, client, "stopped", stopped_by(run))
 
 
 def close_run(run: TemplateRun, client: TenantClient, status: str, reason: str) -> None:
@@ -138,7 +156,7 @@ def stopped_by(run: TemplateRun) -> str:
 def why_it_failed(run: TemplateRun, client: TenantClient, seen: Run, runner: Runner) -> str:
     """From the step that failed first, what the process printed, or the tenant's own reason; "" when there is none.
 
-    Of a step whose module can't be imported the server knows no reason.
+    Of a step whose module can't be imported, or whose pod was killed, the server knows no reason.
     """
     steps = all_steps(client, run.zenml_run_id, run.template.project_id)
     step = next(filter(is_failed, steps), None)
@@ -146,7 +164,7 @@ def why_it_failed(run: TemplateRun, client: TenantClient, seen: Run, runner: Run
         return seen.reason
     words = reason_of(step.message, step.traceback).words
     words = words or reason_in(runner.output(run.pk)).words or seen.reason
-    return f"The step {step.name} failed: {words}" if words else f"The step {step.name} failed."
+    return f"The step {step.name} failed: {words}" if words else f"The step {step.name} {SILENTLY}"
 
 
 def is_failed(step: Step) -> bool:

@@ -136,8 +136,8 @@ def run_get(request, organization: str, tenant: str, template: UUID, number: Num
 def run_cancel(request, organization: str, tenant: str, template: UUID, number: Number, now: bool = False):
     """Stop a re-run: your own, or anyone's if you manage the tenant.
 
-    One that its stack carries out stops after the running step. `now=true`, asked after that, ends it without
-    waiting: what still works on it there can save nothing more.
+    One that its stack carries out stops with the running step, which ZenML interrupts where it can. `now=true`, asked
+    after that, ends it without waiting: what still works on it there can save nothing more.
     """
     found = _run(request, template, number)
     if not may_cancel(request.user, found, request.tenant_permissions):

@@ -26,7 +26,9 @@ What goes wrong (tests.cluster.faults), until `cluster.faults.clear()`:
     faults.hang(), faults.seconds = 0.5        no answers, slow ones
     cluster.refuse(), cluster.listen()         connection refused, and back on the same port
     faults.storage = "out of space"            claims stay Pending, with an event ProvisioningFailed
+    faults.unpullable = "job-name=task"        images of these pods can't be pulled; those of others can
     cluster.lose_node("node-1", evict=True)    cluster.add_node("big", cpu="8", memory="32Gi", zone="a")
+    cluster.vanish("run=1", "ns")              jobs with these labels are gone and their pods killed; nobody is told
     cluster.store.forget()                     watches from before are told 410 "too old resource version"
 These need no switch, the objects make them: a ResourceQuota, a Namespace that is deleted, a Secret that is missing, a
 nodeSelector or requests that fit no node, a storageClassName that is not there ("standard" is), finalizers.

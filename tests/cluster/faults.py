@@ -19,7 +19,8 @@ class Webhook:
 
 class Faults:
     """`no_credentials`: every request is answered with 401. `seconds`: how long each answer takes at least.
-    `storage`: why no volume can be made."""
+    `storage`: why no volume can be made. `unpullable`: labels of pods whose node can't pull their images, as
+    `job-name=task`; "" is none."""
 
     def __init__(self):
         self.answering = threading.Event()
@@ -27,6 +28,7 @@ class Faults:
 
     def clear(self) -> None:
         self.no_credentials, self.seconds, self.storage = False, 0.0, ""
+        self.unpullable = ""
         self.rules: set[tuple[str, str]] = set()
         self.webhooks: list[Webhook] = []
         self.answering.set()

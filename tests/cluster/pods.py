@@ -15,6 +15,7 @@ from .owning import condition, stated
 from .processes import Processes
 from .refusals import Refusal, bad_request
 from .scheduling import is_alive
+from .selectors import matches
 from .writing import Writing
 
 LONGEST_BACKOFF = 300.0
@@ -107,7 +108,7 @@ class Kubelet:
         if not NAME.fullmatch(name):
             why = f'Failed to apply default image tag "{name}": couldn\'t parse image name "{name}": invalid reference format'
             return {"reason": "InvalidImageName", "message": why}
-        image = self.image(name)
+        image = self._there(pod, name)
         if not isinstance(image, Missing):
             return {}
         why = f'failed to pull and unpack image "{name}": failed to resolve reference "{name}": {image.why}'
@@ -117,6 +118,10 @@ class Kubelet:
         back = f'Back-off pulling image "{name}"'
         self.writing.event(key_of(pod), "Normal", "BackOff", back)
         return {"reason": "ImagePullBackOff", "message": f"{back}: ErrImagePull: {why}"}
+
+    def _there(self, pod: dict, name: str) -> Image:
+        labels = self.writing.faults.unpullable
+        return Missing("connection refused") if labels and matches(pod, labels) else self.image(name)
 
     def _mount(self, pod: dict) -> dict:
         for volume in pod["spec"].get("volumes") or []:

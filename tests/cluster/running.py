@@ -173,6 +173,17 @@ class Cluster:
                 if pod["spec"].get("nodeName") == name:
                     self._cut_off(pod, evict)
 
+    def vanish(self, labels: str, namespace: str = "default") -> None:
+        """Jobs with these labels, and their pods, are gone as with a node and what the cluster knew of it: nothing of
+        them is asked to end, and nobody is told."""
+        jobs = {one["metadata"]["name"] for one in self.list("Job", namespace, labels)}
+        with self.store.lock:
+            for name in jobs:
+                self.delete("Job", name, namespace, propagationPolicy="Orphan")
+            for pod in self.list("Pod", namespace):
+                if pod["metadata"].get("labels", {}).get("job-name") in jobs:
+                    self.delete("Pod", pod["metadata"]["name"], namespace, gracePeriodSeconds=0)
+
     def _cut_off(self, pod: dict, evict: bool) -> None:
         now, key = self.clock.stamp(), key_of(pod)
         kept = [one for one in pod["status"].get("conditions", []) if one["type"] != "Ready"]

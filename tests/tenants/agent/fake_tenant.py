@@ -28,6 +28,23 @@ if "sleep" in behaviour:
 """
 
 
+OVER = ("completed", "failed", "stopped", "cached", "skipped")
+
+
+def worked_out(asked: str, steps: list[str]) -> str:
+    """The status of a run of which some steps have not begun, whatever is asked for: as ZenML 0.98.0 has it from its steps
+    (_compute_static_pipeline_run_status).
+    """
+    over = all(one in OVER for one in steps)
+    if asked == "stopping":
+        return "stopped" if over else "stopping"
+    if "failed" in (asked, *steps):
+        return "failed"
+    if "stopped" in steps:
+        return "stopped" if over else "stopping"
+    return "running" if asked == "stopped" else asked
+
+
 class FakeTenant:
     """Answers like a TenantClient; `log` holds the changing calls; `down` and `refuse` make it fail."""
 
@@ -120,7 +137,13 @@ class FakeTenant:
         self._called("update_run")
         if self.run(run_id).finished:
             raise TenantRefused(403, "Cannot update the status of a finished run.")
-        self.set(body["status"], body.get("status_reason", ""), self.run(run_id))
+        self._work_out(self.run(run_id), body["status"], body.get("status_reason", ""))
+
+    def _work_out(self, run, asked, reason=""):
+        """A change that brings no reason takes away the old one, but for that of a stop."""
+        new = worked_out(asked, [row.status for row in self.step_rows])
+        kept = run.reason if new == run.status or (run.status, new) == ("stopping", "stopped") else ""
+        self.set(new, reason or kept, run)
 
     def steps(self, run_id, project=None, page=1):
         if self.down:
@@ -130,6 +153,8 @@ class FakeTenant:
     def update_step(self, step_id, body):
         self._called("update_step")
         self.step_rows[step_id].status = body["status"]
+        for run in self.runs_by_id.values():
+            self._work_out(run, run.status)
 
     # -- what the tests do
 

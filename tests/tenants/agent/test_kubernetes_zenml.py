@@ -13,7 +13,6 @@ from orgs.users.models import Actor
 from tenants.hosting.local.environments import Environments
 from tenants.run_templates.actions import create_template, queue_run
 from tenants.run_templates.code_actions import add_folder
-from tenants.run_templates.engine import runner
 from tenants.run_templates.engine.run_environments import RunEnvironments
 from tenants.runs import connection
 from tenants.runs.client import TenantClients
@@ -22,14 +21,15 @@ from tests.cluster import running_cluster
 from tests.cluster.images import Runs
 from tests.tenants.hosting.stub_control_plane import free_port
 
-from .test_run_loop_zenml import Site, agent, ended, eventually, in_state
+from .cluster_ends import Ends
+from .dying_agent import MOMENTS
+from .test_run_loop_zenml import Site, agent, ended, eventually
 
 pytestmark = [pytest.mark.zenml, pytest.mark.django_db(transaction=True)]
 VERSION = "0.98.0"
 CODE = Path(__file__).parent / "on_a_cluster"
 # As ZenML 0.98.0 names them for its integrations kubernetes and s3; and an S3, which can't live beside our own packages.
 PACKAGES = "kubernetes>=21.7,<26\nJinja2\ns3fs>2022.3.0,<=2025.3.0\nboto3\nmoto[server,s3]>=5.1"
-GRACE = {"steps": {"greet": {"parameters": {"name": "Grace"}}}}
 
 
 @pytest.fixture
@@ -141,25 +141,73 @@ def outputs(cluster):
     )
 
 
-def test_re_runs_are_carried_out_by_the_cluster_or_refused_by_it(there, template, cluster, real_pods):
+def test_re_runs_are_refused_by_the_cluster_or_carried_out_to_their_true_end(
+    there, template, cluster, real_pods, tmp_path
+):
     """In one test: the server, the environments and the recording are most of its time."""
     tenant, people = there
-    by = Actor(people["dev"])
-    with agent():
-        check_refusal(template, cluster, by)
-        run = queue_run(template=template, configuration=GRACE, by=by)
-        in_state(run, "submitted")
-        done = ended(run)
-    assert done.state == "completed", (done.state_reason, runner.chosen().output(run.pk), outputs(cluster))
+    check_refusal(template, cluster, Actor(people["dev"]))
+    before, cluster.jobs.delay = jobs_made(cluster), 0
+    gates = tmp_path / "gates"
+    gates.mkdir()
+    ends = Ends(template, cluster, people, gates)
+    killed = ends.play(tmp_path / "agents.log")
     client = connect(people["dev"], tenant)
-    assert [(step.name, step.status) for step in client.steps(done.zenml_run_id)] == [("greet", "completed")]
-    assert "Hello, Grace" in outputs(cluster)
+    found = {name: facts(client, ends.fresh(run)) for name, run in ends.runs.items()}
+    assert found == expected(people["ada"]), outputs(cluster)[-20000:]
+    assert ends.told == {"loses_its_node": "submitted, running", "has_no_image": "submitted, provisioning"}
+    assert killed == [*MOMENTS]
+    assert (
+        jobs_made(cluster) - before == 14
+    )  # two a run; a third for its second step, only one where there are no pods
+    names = [run.run_name for run in ends.runs.values()]
+    assert [client.runs(tenant.project_id, name=name).total for name in names] == [1] * len(names)
+
+
+def jobs_made(cluster) -> int:
+    return sum(
+        method == "POST" and path.partition("?")[0].endswith("/jobs") for method, path in cluster.requests
+    )
+
+
+def facts(client, run) -> tuple:
+    seen = client.run(run.zenml_run_id)
+    steps = {step.name: step.status for step in client.steps(run.zenml_run_id)}
+    return run.state, run.state_reason, (seen.status, seen.reason), steps
+
+
+def expected(ada) -> dict[str, tuple]:
+    """Case -> state and reason of the row, those of the run inside the tenant, and its steps there."""
+    stopped, failed = f"Stopped by {ada}.", ("failed", "")
+    raised = line_of("raise ValueError")
+    waited = line_of("time.sleep")
+    silent = "The step greet failed without giving a reason. It may have been killed (out of memory, for example), or could not start."
+    done = {"greet": "completed", "part": "completed"}
+    return {
+        "completes": ("completed", "", ("completed", ""), done),
+        "raises": ("failed", f"The step greet failed: No one is here. ({raised})", failed, {"greet": "failed"}),
+        "stops": ("stopped", stopped, ("stopped", stopped), {"greet": "stopped"}),
+        "loses_the_pod_of_its_step": ("failed", silent, failed, {"greet": "failed"}),
+        "loses_its_job": (
+            "failed", f"The step greet failed: The execution was interrupted. ({waited})", failed, {"greet": "failed"}
+        ),
+        "loses_its_node": ("stopped", stopped, ("stopped", stopped), {"greet": "stopped"}),
+        "has_no_image": ("stopped", stopped, ("stopped", stopped), {}),
+    }  # fmt: skip
+
+
+def line_of(words: str) -> str:
+    """As reasons name it."""
+    lines = (CODE / "greeting.py").read_text().splitlines()
+    [number] = [number for number, line in enumerate(lines, 1) if words in line]
+    return f"code/greeting.py, line {number}"
 
 
 def check_refusal(template, cluster, by):
     """What the cluster does not allow is the reason of the run's end, and nothing is left in the cluster."""
     cluster.faults.forbid("create", "jobs")
-    done = ended(queue_run(template=template, configuration=GRACE, by=by))
+    with agent():
+        done = ended(queue_run(template=template, configuration={}, by=by))
     cluster.faults.clear()
     assert (done.state, "Forbidden" in done.state_reason) == ("failed", True), done.state_reason
     assert cluster.list("Job") == []

@@ -201,6 +201,14 @@ def test_why_a_step_failed_is_the_reason(submitted, server, look):
     assert look(submitted) == ("failed", "The step train failed: The execution was interrupted.")
 
 
+def test_a_step_that_could_not_say_why_is_not_left_without_a_word(submitted, server, look):
+    """Its pod was killed, or its image was not there."""
+    server.set("failed")
+    server.add_step("train", "failed")
+    why = "The step train failed without giving a reason. It may have been killed (out of memory, for example), or could not start."
+    assert look(submitted) == ("failed", why)
+
+
 def test_a_failed_run_is_over_when_its_other_branches_are(submitted, server, look):
     server.set("failed")
     server.add_step("train", "failed", "ValueError: no")
@@ -313,6 +321,7 @@ def test_one_that_is_just_starting_counts_as_well(template, run, member, server,
 
 
 def test_a_stop_is_told_once_and_the_running_step_ends(submitted, server, look, member):
+    server.add_step("train", "running")
     cancel_run(run=submitted, by=Actor(member))
     for _ in range(2):
         assert look(submitted) == ("submitted", "")
@@ -323,6 +332,7 @@ def test_a_stop_is_told_once_and_the_running_step_ends(submitted, server, look, 
 
 
 def test_a_stop_that_did_not_arrive_is_told_again(submitted, server, look, member):
+    server.add_step("train", "running")
     cancel_run(run=submitted, by=Actor(member))
     server.refuse["update_run"] = TenantRefused(503, "busy")
     assert look(submitted) == ("submitted", "Waiting for prod: busy")
@@ -334,6 +344,7 @@ def test_a_stop_that_did_not_arrive_is_told_again(submitted, server, look, membe
 def test_a_stop_that_went_to_the_runner_alone_is_told_to_the_stack(started, server, machine, look, member):
     """The runner was just ending."""
     server.set("provisioning")
+    server.add_step("train", "running")
     cancel_run(run=started, by=Actor(member))
     server.refuse["update_run"] = TenantRefused(503, "busy")
     machine.listens = False
@@ -378,9 +389,27 @@ def test_a_second_stop_ends_it_without_waiting(submitted, server, look, member):
         give_up_run(run=submitted, by=Actor(member))
     assert look(submitted) == ("stopped", "Stopped by Dana Petrova.")
     assert (server.only_run.status, server.step_rows[0].status) == ("stopped", "stopped")
+    assert server.only_run.reason == "Stopped by Dana Petrova."
     assert AuditEvent.objects.filter(action="template_run.given_up").count() == 1
     with pytest.raises(Refused):
         give_up_run(run=submitted, by=Actor(member))
+
+
+def test_an_older_server_that_only_knows_the_end_is_told_that(submitted, server, look, member, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        server, "_work_out", lambda run, status, reason="": asked.append(status) or refusing(status)
+    )
+
+    def refusing(status):
+        if status == "stopping":
+            raise TenantRefused(422, "not a status")
+
+    cancel_run(run=submitted, by=Actor(member))
+    look(submitted)
+    give_up_run(run=submitted, by=Actor(member))
+    assert look(submitted) == ("stopped", "Stopped by Dana Petrova.")
+    assert asked[-1] == "stopped"
 
 
 def test_a_second_stop_ends_it_here_while_its_tenant_is_away(submitted, server, look, member):

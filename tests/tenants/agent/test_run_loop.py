@@ -704,6 +704,7 @@ def test_a_cancelled_run_that_waits_just_ends(loop, run, server, owner):
 def test_a_cancelled_run_is_told_to_stop_and_its_runner_too(loop, run, server, owner):
     loop.tick()
     server.set("running")
+    server.add_step("train", "running")
     cancel(run, owner)
     loop.tick()
     assert state(run) == ("stopping", f"Stopped by {owner}.")

@@ -699,7 +699,7 @@ def test_silence_of_a_run_on_a_remote_stack_is_said_and_it_is_stopped_in_two_ste
     stop = reverse("run_templates:cancel", args=[tenant.organization.slug, tenant.slug, rerun.template_id, 1])
     as_user(developer).post(stop)
     page = run_page(looks)
-    assert "Stops after the running step." in page and "Stopping on cluster" in page and "End now" in page
+    assert "Stops with the running step." in page and "Stopping on cluster" in page and "End now" in page
     assert "Stop</button>" not in page
     as_user(developer).post(stop, {"now": "on"})
     page = run_page(looks)
@@ -714,7 +714,7 @@ def test_only_who_may_stop_a_run_may_end_it_at_once(tenant, server, developer, o
     other = make_member(org, "member")
     make_grant(tenant, other, "operator")
     page = as_user(other).get(url("run_detail", tenant, RUN_ID)).content.decode()
-    assert "Stops after the running step." in page and "End now" not in page
+    assert "Stops with the running step." in page and "End now" not in page
     stop = reverse("run_templates:cancel", args=[tenant.organization.slug, tenant.slug, rerun.template_id, 1])
     assert as_user(other).post(stop, {"now": "on"}).status_code == 403
     rerun.refresh_from_db()

@@ -14,6 +14,8 @@ from zenml.models import PipelineBuildRequest
 from zenml.models.v2.misc.build_item import BuildItem
 
 IMAGE = "registry.example.org/greeting:1"
+ORCHESTRATOR = {"kubernetes_namespace": "runs", "synchronous": False}
+ORCHESTRATOR |= {"job_monitoring_interval": 1}  # seconds between looks; by default 3
 
 
 def make_stack(client: Client, cluster: str, s3: str, token: str):
@@ -24,7 +26,7 @@ def make_stack(client: Client, cluster: str, s3: str, token: str):
     store = {"path": "s3://zen/store", "key": "a", "secret": "b"}
     store |= {"client_kwargs": {"endpoint_url": s3, "region_name": "us-east-1"}}
     parts = {
-        Component.ORCHESTRATOR: ("kubernetes", {"kubernetes_namespace": "runs", "synchronous": False}),
+        Component.ORCHESTRATOR: ("kubernetes", ORCHESTRATOR),
         Component.ARTIFACT_STORE: ("s3", store),
         Component.CONTAINER_REGISTRY: ("default", {"uri": "registry.example.org"}),
         Component.IMAGE_BUILDER: ("local", {}),
