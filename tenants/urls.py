@@ -5,6 +5,7 @@ from tenants.access.pages import grant_views, member_views
 from tenants.run_templates.pages import compare_views, kept_views
 from tenants.runs import artifact_views, saved_views, stop_views
 from tenants.server_packages import views as package_views
+from tenants.upgrades import views as upgrade_views
 
 app_name = "tenants"
 urlpatterns = [
@@ -14,6 +15,7 @@ urlpatterns = [
     path("<slug:tenant>/log/", views.log, name="log"),
     path("<slug:tenant>/settings/", views.settings, name="settings"),
     path("<slug:tenant>/settings/packages/", package_views.server_packages, name="server_packages"),
+    path("<slug:tenant>/settings/upgrade/", upgrade_views.upgrade, name="upgrade"),
     path("<slug:tenant>/deactivate/", views.deactivate, name="deactivate"),
     path("<slug:tenant>/activate/", views.activate, name="activate"),
     path("<slug:tenant>/restart/", views.restart, name="restart"),

@@ -82,6 +82,7 @@ SENTENCES = {
     "tenant.activated": "{actor} reactivated tenant {target}",
     "tenant.deactivated": "{actor} deactivated tenant {target}",
     "tenant.restart_requested": "{actor} restarted tenant {target}",
+    "tenant.upgraded": "{actor} upgraded tenant {target} from ZenML {before.version} to {after.version}",
     "tenant.packages_added": "{actor} added packages for {after.store} to the server of tenant {target}",
     "tenant.packages_removed": "{actor} removed packages for {before.store} from the server of tenant {target}",
     "tenant.retried": "{actor} tried again to start tenant {target}",

@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
@@ -20,6 +21,8 @@ from tenants.models.tenant_permissions import TenantPermission
 from tenants.runs.connection import connect
 from tenants.server_packages.actions import add_packages, remove_packages
 from tenants.server_packages.store_packages import StorePackages, extension_of, present_in, proposals_for
+from tenants.upgrades.actions import upgrade
+from tenants.upgrades.forms import UpgradeForm
 
 from .callers import Anyone, needs, opened, tenants_of
 from .problems import Invalid, checked, fault
@@ -118,6 +121,11 @@ def tenant_list(request, organization: str, asked: Query[TenantFilters]):
     return page_of(_matching(tenants_of(request), asked), asked, shown)
 
 
+def chosen(version: str, offered: Sequence[str] = ()) -> dict[str, str]:
+    """As the forms have it, which offer some versions and take any other."""
+    return {"version": version} if version in offered else {"version": OTHER, "other_version": version}
+
+
 @router.post(TENANTS, auth=needs(Permission.TENANT_CREATE), response={201: TenantOut})
 def tenant_create(request, organization: str, body: TenantNew):
     """Create a tenant; you become its Admin. Its server starts within a minute: watch `status`. Only Admins of the
@@ -126,9 +134,9 @@ def tenant_create(request, organization: str, body: TenantNew):
         raise Invalid([fault("Leave this out for a server that someone else runs.", "home")])
     versions = settings.ZENPRO_ZENML_VERSIONS
     version = body.version or versions[0]
-    chosen = {"version": version} if version in versions else {"version": OTHER, "other_version": version}
-    chosen["where"] = ELSEWHERE if body.server_url else IN_CLUSTER if body.home == "kubernetes" else HERE
-    form = TenantForm(body.dict() | chosen, org=request.org, versions=versions)
+    where = ELSEWHERE if body.server_url else IN_CLUSTER if body.home == "kubernetes" else HERE
+    typed = body.dict() | chosen(version, versions) | {"where": where}
+    form = TenantForm(typed, org=request.org, versions=versions)
     values = checked(form, other_version="version", where="home")
     about = {name: values[name] for name in ("name", "slug", "version", "description")}
     about |= {"org": request.org, "by": request.actor}
@@ -186,6 +194,19 @@ def tenant_activate(request, organization: str, tenant: str):
 def tenant_restart(request, organization: str, tenant: str):
     """Restart the server; runs in progress continue."""
     actions.request_restart(tenant=request.tenant, by=request.actor)
+    return shown(request.tenant)
+
+
+class Upgrade(Body):
+    version: Text = Field(description="Newer than the one it has.", examples=["0.98.0"])
+
+
+@router.post(TENANT + "/upgrade", auth=needs(TenantPermission.CHANGE), response=TenantOut)
+def tenant_upgrade(request, organization: str, tenant: str, body: Upgrade):
+    """Copy its database, then start its server with a newer version of ZenML: watch `status`."""
+    form = UpgradeForm(chosen(body.version), tenant=request.tenant, versions=[])
+    values = checked(form, other_version="version")
+    upgrade(tenant=request.tenant, version=values["version"], by=request.actor)
     return shown(request.tenant)
 
 

@@ -12,6 +12,7 @@ from orgs.roles.models import Role
 from orgs.teams.models import Team
 from tenants.credentials.models import ApiKey
 from tenants.models import Tenant
+from zenpro_site.common.documents import DocumentField
 from zenpro_site.common.names import PlainNames
 
 
@@ -102,7 +103,7 @@ class RunTemplate(PlainNames, models.Model):
     source_snapshot_id = models.UUIDField()
     stack_id = models.UUIDField()
     stack_name = models.CharField(max_length=200)
-    snapshot = models.JSONField()
+    snapshot = DocumentField()
     # Not protected: with the tenant both go.
     code = models.ForeignKey(
         CodeVersion,
@@ -121,8 +122,8 @@ class RunTemplate(PlainNames, models.Model):
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )
     requirements_changed_at = models.DateTimeField(null=True, blank=True)
-    default_configuration = models.JSONField(default=dict)
-    previous_configuration = models.JSONField(
+    default_configuration = DocumentField(default=dict)
+    previous_configuration = DocumentField(
         default=dict,
         blank=True,
         help_text="The default before it was last changed, for Undo; empty for none.",
@@ -218,7 +219,7 @@ class Preset(PlainNames, models.Model):
     template = models.ForeignKey(RunTemplate, on_delete=models.CASCADE, related_name="presets")
     name = models.CharField(max_length=80)
     is_shared = models.BooleanField(default=False)
-    values = models.JSONField(default=dict, help_text="What it sets, by path; secrets are sealed.")
+    values = DocumentField(default=dict, help_text="What it sets, by path; secrets are sealed.")
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="presets"
     )
@@ -329,7 +330,7 @@ class CodeTry(models.Model):
     roots = models.JSONField(default=list)
     starts_in = models.CharField(max_length=1024, blank=True)
     requirements = models.TextField(blank=True)
-    steps = models.JSONField(default=dict)
+    steps = DocumentField(default=dict)
     recorded = models.JSONField(default=list)
     integrations = models.JSONField(default=list)
     state = models.CharField(max_length=10, choices=State, default=State.WAITING, db_index=True)
@@ -443,7 +444,7 @@ class TemplateRun(models.Model):
     )
     number = models.PositiveIntegerField()
     run_name = models.CharField(max_length=250)
-    configuration = models.JSONField()
+    configuration = DocumentField()
     changes = models.JSONField(default=list, help_text="What differs from the template: path, before, after.")
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="template_runs"

@@ -301,6 +301,7 @@ DEEDS = {
     "tenants:server_packages": Deed(
         lambda w: {"do": "remove", "integration": "s3"}, before=state(server_packages={"s3": ["s3fs"]})
     ),
+    "tenants:upgrade": Deed(lambda w: {"version": "other", "other_version": "1.0.0"}),
     "tenants:deactivate": Deed(),
     "tenants:activate": Deed(before=state(desired_state="deactivated", status="deactivated")),
     "tenants:restart": Deed(),

@@ -227,6 +227,7 @@ MATRIX = {
     "tenants:log": reads(RUNS_TENANT),
     "tenants:settings": asks(RUNS_TENANT),
     "tenants:server_packages": asks(RUNS_TENANT),
+    "tenants:upgrade": asks(RUNS_TENANT),
     "tenants:deactivate": does(RUNS_TENANT),
     "tenants:activate": does(RUNS_TENANT),
     "tenants:restart": does(RUNS_TENANT),

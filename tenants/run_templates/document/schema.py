@@ -293,6 +293,18 @@ def topological(upstream: Mapping[str, Iterable[str]]) -> list[str]:
     return order + [name for name in upstream if waits[name]]
 
 
+def in_order(configurations: Mapping[str, Any]) -> dict[str, Any]:
+    """Steps of a snapshot, each behind those it follows: ZenML's local orchestrator runs them as they come.
+
+    As ZenML wrote them they are; PostgreSQL's jsonb, which forgets the order of keys, once kept them here.
+    """
+    upstream = {name: _upstream(step) for name, step in configurations.items()}
+    place = {name: at for at, name in enumerate(upstream)}
+    if all(place.get(one, -1) < at for name, at in place.items() for one in upstream[name]):
+        return dict(configurations)
+    return {name: configurations[name] for name in topological(upstream)}
+
+
 def mapping(value: Any) -> dict[str, Any]:
     """`value` when it is an object, else an empty one: snapshots come from outside."""
     return value if isinstance(value, dict) else {}

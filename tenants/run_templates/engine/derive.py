@@ -17,7 +17,7 @@ from tenants.hosting.base import TenantConflict, TenantNotFound, TenantRefused
 from tenants.run_templates.document.components import StackComponent, components_of, merged_settings
 from tenants.run_templates.document.configuration import Change, changes, default_configuration
 from tenants.run_templates.document.hidden import revealed
-from tenants.run_templates.document.schema import Description, describe, mapping
+from tenants.run_templates.document.schema import Description, describe, in_order, mapping
 from tenants.run_templates.document.sealed_secrets import opener
 from tenants.run_templates.engine.docker_containers import labelled, settings_in_docker
 from tenants.run_templates.engine.other_stacks import moved, other_stack
@@ -181,6 +181,7 @@ def snapshot_body(template: RunTemplate, document: Mapping[str, Any]) -> Json:
         _apply(_in_clear(change, template, description, metadata), metadata, components)
     _apply_cache_switch(default, document, metadata)
     _wait_for_no_end(metadata, not_waited_for(snapshot))
+    metadata["step_configurations"] = in_order(mapping(metadata.get("step_configurations")))
     return {
         "project": str(template.project_id),
         "stack": str(template.stack_id),

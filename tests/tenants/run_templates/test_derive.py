@@ -120,3 +120,21 @@ def test_a_replay_names_the_run_it_repeats(template):
     body = body_of(template, {"skip_successful_steps": True, "steps_to_skip": ["train"]})
     assert body["pipeline_configuration"]["skip_successful_steps"] is True
     assert body["pipeline_configuration"]["steps_to_skip"] == ["train"]
+
+
+def test_steps_are_sent_in_an_order_in_which_they_can_run(template):
+    """The local orchestrator takes them as they come; a database may have sorted them."""
+    recorded = template.snapshot["metadata"]["step_configurations"]
+    names = [*recorded]
+    assert [*body_of(template, {})["step_configurations"]] == names
+    template.snapshot["metadata"]["step_configurations"] = {name: recorded[name] for name in reversed(names)}
+    sent = [*body_of(template, {})["step_configurations"]]
+    for at, name in enumerate(sent):
+        assert {*recorded[name]["spec"]["upstream_steps"]} <= {*sent[:at]}
+    assert {*sent} == {*names}
+
+
+def test_the_stored_snapshot_keeps_its_order(template):
+    template.refresh_from_db()
+    stored = template.snapshot["metadata"]["step_configurations"]
+    assert [*stored] == [*churn_snapshot()["metadata"]["step_configurations"]]
