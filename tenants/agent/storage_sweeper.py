@@ -1,0 +1,45 @@
+"""Removes from the storage that all machines share what no row refers to any more."""
+
+from uuid import UUID
+
+import structlog
+
+from tenants.run_templates.engine import runner, stored_code, stored_outputs
+from tenants.run_templates.models import CodeVersion, TemplateRun
+from zenpro_site.common.shared_files import StorageFailed
+
+from .disk_sweeper import BATCH, CODE_KEPT
+
+log = structlog.get_logger("zenpro.agent")
+
+
+def sweep_stored() -> int:
+    """Code that no template and no run uses, outputs of runs that exist no more, and what is kept no longer. Returns how
+    many objects; nothing where no storage is set."""
+    try:
+        used = set(CodeVersion.objects.values_list("code_hash", flat=True))
+        return stored_code.sweep(used, CODE_KEPT) + _sweep_runs()
+    except StorageFailed as error:
+        log.warning("the object storage could not be swept", reason=error.reason)
+        return 0
+
+
+def _sweep_runs() -> int:
+    """Listed first: the row of a run is there before anything of it is stored."""
+    stored, done = stored_outputs.stored_runs(), 0
+    ids = list(stored)
+    for at in range(0, len(ids), BATCH):
+        done += _sweep_some({pk: stored[pk] for pk in ids[at : at + BATCH]})
+    return done
+
+
+def _sweep_some(stored: dict[UUID, set[str]]) -> int:
+    rows = TemplateRun.objects.only("state", "kept_until").in_bulk(stored)
+    unused = [(pk, name) for pk, names in stored.items() for name in names if _is_unused(rows.get(pk), name)]
+    for pk, name in unused:
+        stored_outputs.remove_stored(pk, name)
+    return len(unused)
+
+
+def _is_unused(run: TemplateRun | None, name: str) -> bool:
+    return run is None or (name == runner.KEPT and not run.is_kept)
