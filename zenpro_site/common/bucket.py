@@ -118,8 +118,10 @@ class Bucket(S3Storage):
 
 def _chunks(answer: Mapping[str, Any], most: int, until: float) -> Iterator[bytes]:
     """The body as it arrives. `read1` returns with what is there, so the time is looked at again and again."""
-    left = length = answer["ContentLength"]
-    if length > most:
+    left = answer.get("ContentLength")
+    if left is None:
+        raise StorageFailed("the object storage says nothing of its length.")
+    if left > most:
         raise StorageFailed("the object is larger than anything stored there.")
     with answer["Body"]._raw_stream as body:
         while left > 0:

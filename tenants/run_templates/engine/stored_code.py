@@ -23,7 +23,7 @@ from zenpro_site.common import shared_files
 from zenpro_site.common.shared_files import StorageFailed
 
 from .archives import SECONDS
-from .boxed_programs import answer_of
+from .boxed_programs import Unreadable, answer_of
 from .code import MAX_BYTES, MAX_FILES, CodeError, code_folder, freeze_as, scratch
 
 HEADER = 1024  # bytes of an archive for each file beside its content, as boxed/unpack.py counts them
@@ -146,7 +146,7 @@ def _fetch(code_hash: str) -> None:
 
 
 def _unpack(archive: Path, inside: Path, folder: Path, code_hash: str) -> None:
-    """Raises CodeError unless what is in it has that hash; nothing with another one is kept."""
+    """Raises CodeError unless what is in it has that hash, and CodeOutOfReach when that can't be found out now."""
     words = [archive, inside]
     try:
         answer_of(
@@ -154,7 +154,9 @@ def _unpack(archive: Path, inside: Path, folder: Path, code_hash: str) -> None:
         )
         same = freeze_as(inside, code_hash)
     except CodeError as error:
-        raise CodeError(f"{OTHER} ({error.reason})") from error
+        if isinstance(error, Unreadable) or error.__cause__ is None:
+            raise CodeError(f"{OTHER} ({error.reason})") from error
+        raise CodeOutOfReach(f"The code can't be fetched now. {error.reason}") from error
     if not same:
         raise CodeError(OTHER)
 

@@ -1,0 +1,241 @@
+"""What runs print, on the machine of the agent, and read by pages of another one."""
+
+import io
+import threading
+from datetime import timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from django.core.files.storage import storages
+from django.utils import timezone
+from factories import make_template, make_template_run
+
+from tenants.agent import output_sender, storage_sweeper
+from tenants.agent.output_sender import OutputSender
+from tenants.agent.storage_sweeper import sweep_stored
+from tenants.run_templates.engine import runner, stored_outputs
+from tenants.run_templates.engine.stored_outputs import CUT, Printed, printed
+from tenants.run_templates.models import TemplateRun
+from tenants.run_templates.origin import opened_kept, output_of
+from zenpro_site.common import shared_files
+from zenpro_site.common.shared_files import ALIAS, StorageFailed
+
+SILENT = "The output can't be read now: the object storage does not answer."
+
+
+@pytest.fixture(autouse=True)
+def shared(settings, tmp_path, monkeypatch):
+    shared_files.forget_silence()
+    monkeypatch.setattr(stored_outputs, "HELD", 0)
+    place = {"BACKEND": "tests.shared_folder.SharedFolder", "OPTIONS": {"location": str(tmp_path / "shared")}}
+    settings.STORAGES = {**settings.STORAGES, ALIAS: place}
+    return storages[ALIAS]
+
+
+@pytest.fixture
+def on(settings, tmp_path):
+    """on("web"): from now on this is that machine."""
+
+    def on(name):
+        settings.ZENPRO_DATA = tmp_path / name
+
+    on("agent")
+    return on
+
+
+@pytest.fixture
+def run(tenant, on):
+    return make_template_run(make_template(tenant), state="running", started_at=timezone.now())
+
+
+def prints(run, text):
+    file = runner.output_file(run.pk)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with open(file, "a") as writer:
+        writer.write(text)
+
+
+def end(run, ago=timedelta(0), **fields):
+    values = {"state": "failed", "ended_at": timezone.now() - ago, **fields}
+    TemplateRun.objects.filter(pk=run.pk).update(**values)
+    run.refresh_from_db()
+
+
+def puts(shared):
+    return [name.rpartition("/")[2] for call, name in shared.log if call == "put"]
+
+
+def test_a_page_of_another_machine_shows_what_a_run_prints(run, on):
+    sender = OutputSender()
+    prints(run, "one\n")
+    sender.tick()
+    prints(run, "two\n")
+    assert output_of(run).lines == ["one", "two"]  # here
+    on("web")
+    assert output_of(run) == Printed(["one"])
+    on("agent")
+    sender.tick()
+    on("web")
+    assert output_of(run) == Printed(["one", "two"])
+
+
+def test_nothing_is_sent_twice_and_what_has_ended_is_looked_at_no_more(run, shared):
+    sender = OutputSender()
+    sender.tick()
+    assert puts(shared) == []  # nothing was printed yet
+    prints(run, "one\n")
+    sender.tick()
+    sender.tick()
+    assert puts(shared) == ["output.log"]
+    end(run)
+    sender.tick()
+    assert puts(shared) == ["output.log"] * 2 and sender.open == {run.pk}
+    end(run, timedelta(minutes=5))
+    sender.tick()
+    assert puts(shared) == ["output.log"] * 2 and sender.open == set()
+    assert (runner.folder_of(run.pk) / runner.SENT).exists()
+    OutputSender().tick()  # of an agent that was started later
+    assert puts(shared) == ["output.log"] * 2
+
+
+def test_the_end_is_sent_while_it_runs_and_the_whole_when_it_has_ended(run, shared, monkeypatch):
+    monkeypatch.setattr(stored_outputs, "TAIL_BYTES", 8)
+    sender, place = OutputSender(), Path(shared.path(f"runs/{run.pk}/output.log"))
+    prints(run, "0123456789abc\n")
+    sender.tick()
+    assert place.read_bytes() == b"6789abc\n"
+    end(run)
+    sender.tick()
+    assert place.read_bytes() == b"0123456789abc\n"
+
+
+def test_of_a_long_output_the_end_is_stored(run, shared, monkeypatch):
+    monkeypatch.setattr(stored_outputs, "WHOLE", 6)
+    prints(run, "0123456789\n")
+    end(run)
+    OutputSender().tick()
+    assert Path(shared.path(f"runs/{run.pk}/output.log")).read_bytes() == CUT + b"56789\n"
+
+
+def test_what_an_agent_did_not_send_the_next_one_does(run, shared):
+    prints(run, "last words\n")
+    end(run, timedelta(days=2))
+    OutputSender().tick()
+    assert puts(shared) == ["output.log"]
+    assert output_sender.unsent() == set()
+
+
+def test_a_storage_that_fails_is_told_once_and_tried_again(run, shared, monkeypatch):
+    told = []
+    monkeypatch.setattr(output_sender.log, "warning", lambda *words, **more: told.append(more["reason"]))
+    sender = OutputSender()
+    prints(run, "one\n")
+    shared.trouble = StorageFailed("no.")
+    sender.tick()
+    sender.tick()
+    end(run, timedelta(minutes=5))
+    sender.tick()
+    assert told == ["no."] and not (runner.folder_of(run.pk) / runner.SENT).exists()
+    shared.trouble = None
+    sender.tick()
+    assert (runner.folder_of(run.pk) / runner.SENT).exists()
+
+
+def test_a_link_is_not_followed(run, shared, tmp_path):
+    (tmp_path / "secret").write_text("keys")
+    runner.folder_of(run.pk).mkdir(parents=True)
+    runner.output_file(run.pk).symlink_to(tmp_path / "secret")
+    OutputSender().tick()
+    assert puts(shared) == []
+
+
+def test_the_loop_ends_at_once_without_a_storage(settings, run):
+    settings.STORAGES = {name: place for name, place in settings.STORAGES.items() if name != ALIAS}
+    output_sender.run_forever(threading.Event())
+    prints(run, "one\n")
+    assert printed(run.pk, 10) == Printed(["one"])
+    assert printed(uuid4(), 10) == Printed([]) and sweep_stored() == 0
+
+
+# -- what a page says
+
+
+def test_a_page_says_when_the_output_cannot_be_read(run, on, shared, monkeypatch):
+    prints(run, "one\n")
+    OutputSender().tick()
+    on("web")
+    shared.fall_silent()
+    assert output_of(run) == Printed([], SILENT)
+    calls = len(shared.log)
+    assert output_of(run) == Printed([], SILENT)
+    assert len(shared.log) == calls, "It is left alone for a moment."
+    shared.trouble = None
+    shared_files.forget_silence()
+    assert output_of(run) == Printed(["one"])
+
+
+def test_many_pages_do_not_wait_for_one_storage(run, on, monkeypatch):
+    on("web")
+    monkeypatch.setattr(stored_outputs.PLACES, "together", 0)
+    assert printed(run.pk, 10).trouble == "The output can't be read now: the object storage is busy."
+
+
+def test_only_the_end_of_a_large_object_is_read(run, on, shared):
+    shared.put(f"runs/{run.pk}/output.log", io.BytesIO(b"x" * 10**6 + b"\nlast \xff\n"))
+    on("web")
+    assert printed(run.pk, 1) == Printed(["last \ufffd"])
+    assert sum(map(len, printed(run.pk, 10).lines)) < 70_000
+
+
+# -- what a failed run wrote
+
+
+@pytest.fixture
+def kept(run):
+    end(run, kept_bytes=6, kept_until=timezone.now() + timedelta(days=1))
+    runner.folder_of(run.pk).mkdir(parents=True, exist_ok=True)
+    runner.kept_file(run.pk).write_bytes(b"packed")
+    OutputSender().tick()
+    return run
+
+
+def test_what_a_failed_run_wrote_can_be_had_on_another_machine(kept, on, shared):
+    on("web")
+    with opened_kept(kept) as file:
+        assert file.read() == b"packed"
+    shared.fall_silent()
+    with pytest.raises(StorageFailed):
+        opened_kept(kept)
+
+
+def test_nothing_is_kept_of_others(run, on):
+    end(run, kept_until=timezone.now() + timedelta(days=1))
+    on("web")
+    assert opened_kept(run) is None
+
+
+# -- what no one needs
+
+
+def test_outputs_of_runs_that_are_gone_and_what_is_kept_no_longer_are_removed(kept, tenant, shared):
+    prints(kept, "one\n")
+    OutputSender().tick()
+    gone = make_template_run(make_template(tenant), state="running")
+    prints(gone, "one\n")
+    OutputSender().tick()
+    names = [f"{kept.pk}/output.log", f"{kept.pk}/written.tar.gz", f"{gone.pk}/output.log"]
+    shared.put("runs/of-others/x", io.BytesIO())
+    assert {*shared.listed("runs")} == {*names, "of-others/x"}
+    assert sweep_stored() == 0
+    gone.template.delete()
+    TemplateRun.objects.filter(pk=kept.pk).update(kept_until=timezone.now())
+    assert sweep_stored() == 2
+    assert {*shared.listed("runs")} == {names[0], "of-others/x"}
+
+
+def test_a_sweep_that_fails_is_told(shared, monkeypatch, run):
+    told = []
+    monkeypatch.setattr(storage_sweeper.log, "warning", lambda *words, **more: told.append(more["reason"]))
+    shared.fall_silent()
+    assert (sweep_stored(), told) == (0, [shared_files.SILENT])
