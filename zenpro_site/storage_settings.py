@@ -5,7 +5,6 @@ import importlib.util
 import re
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -78,13 +77,7 @@ def _check_credentials(env) -> None:
 def _endpoint(env) -> str | None:
     """None for Amazon's own."""
     text = env("ZENPRO_STORAGE_ENDPOINT", default="")
-    if not text:
-        return None
-    if urlsplit(text).path.strip("/"):
-        raise ImproperlyConfigured(
-            "ZENPRO_STORAGE_ENDPOINT has a path in it. The bucket belongs into ZENPRO_STORAGE."
-        )
-    return as_site("ZENPRO_STORAGE_ENDPOINT", text).geturl()
+    return as_site("ZENPRO_STORAGE_ENDPOINT", text).geturl() if text else None
 
 
 def _text(env, var: str, pattern: re.Pattern, words: str) -> str:

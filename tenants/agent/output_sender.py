@@ -34,7 +34,7 @@ class OutputSender:
         self.open: set[UUID] = set()  # re-runs that may print, or of which not everything is stored
         self.sent: dict[UUID, tuple[State | None, State | None]] = {}  # (output, what was kept)
         self.looked_around: float | None = None
-        self.fails = False
+        self.fails = self.is_ours = False
 
     def run_forever(self, stop: threading.Event, interval: float = EVERY) -> None:
         """Returns at once where no storage is set."""
@@ -56,11 +56,17 @@ class OutputSender:
         self.open &= rows.keys()
         self.sent = {pk: states for pk, states in self.sent.items() if pk in self.open}
         try:
+            self._claim()
             for run in rows.values():
                 self._take(run)
             self.fails = False
         except StorageFailed as error:
             self._failed(error)
+
+    def _claim(self) -> None:
+        if not self.is_ours:
+            shared_files.claim()
+            self.is_ours = True
 
     def _take(self, run: TemplateRun) -> None:
         output, kept = self.sent.get(run.pk, (None, None))

@@ -6,6 +6,7 @@ import structlog
 
 from tenants.run_templates.engine import runner, stored_code, stored_outputs
 from tenants.run_templates.models import CodeVersion, TemplateRun
+from zenpro_site.common import shared_files
 from zenpro_site.common.shared_files import StorageFailed
 
 from .disk_sweeper import BATCH, CODE_KEPT
@@ -16,7 +17,10 @@ log = structlog.get_logger("zenpro.agent")
 def sweep_stored() -> int:
     """Code that no template and no run uses, outputs of runs that exist no more, and what is kept no longer. Returns how
     many objects; nothing where no storage is set."""
+    if not shared_files.is_set():
+        return 0
     try:
+        shared_files.claim()
         used = set(CodeVersion.objects.values_list("code_hash", flat=True))
         return stored_code.sweep(used, CODE_KEPT) + _sweep_runs()
     except StorageFailed as error:

@@ -2,12 +2,16 @@
 
 import io
 from collections.abc import Callable
+from urllib.parse import urlsplit
 from uuid import uuid4
+
+from django.conf import settings
 
 from zenpro_site.common import shared_files
 from zenpro_site.common.shared_files import StorageFailed
 
-from .findings import Finding, ok, problem
+from .findings import Finding, ok, problem, warning
+from .network import is_here
 
 REMEDY = "Check ZENPRO_STORAGE, ZENPRO_STORAGE_ENDPOINT, the credentials, and what they allow in the bucket."
 FOLDER = "probe"
@@ -19,10 +23,21 @@ def check_storage() -> list[Finding]:
     if not shared_files.is_set():
         return [ok("No object storage is set: code and outputs are in the data folder alone.")]
     shared_files.forget_silence()
-    failed = _first_failure(uuid4().hex)
-    if failed:
+    if failed := _first_failure(uuid4().hex):
         return [problem(f"The object storage can't be used: {failed}", REMEDY)]
-    return [ok("The object storage takes files, and they can be read, listed and removed.")]
+    try:
+        shared_files.claim()
+    except StorageFailed as error:
+        return [problem(f"The object storage can't be used: {error.reason}", REMEDY)]
+    return [ok("The object storage takes files, and they can be read, listed and removed."), *_unencrypted()]
+
+
+def _unencrypted() -> list[Finding]:
+    parts = urlsplit(settings.STORAGES[shared_files.ALIAS]["OPTIONS"].get("endpoint_url") or "")
+    if parts.scheme != "http" or is_here(parts.hostname or ""):
+        return []
+    text = f"The object storage at {parts.netloc} is not encrypted: code and outputs can be read in transit."
+    return [warning(text, "Use an https:// address in ZENPRO_STORAGE_ENDPOINT.")]
 
 
 def _first_failure(text: str) -> str:

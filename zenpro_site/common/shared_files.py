@@ -4,6 +4,7 @@ What comes from there is hostile until proved otherwise: every read has a limit 
 not answer is left alone for a moment, so that pages say so at once instead of waiting one after the other.
 """
 
+import io
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,10 +13,17 @@ from typing import BinaryIO, Protocol
 
 from django.conf import settings
 from django.core.files.storage import storages
+from django.utils.crypto import salted_hmac
 
 ALIAS = "shared"  # in Django's STORAGES
 REST = 5.0  # seconds
 CHUNK = 64 * 1024
+OWNER = "installation"  # the object that says whose files these are
+SECONDS = 5.0
+TAKEN = (
+    "another installation stores its files there, or the key of this one was changed. Give each a prefix of its own in "
+    f"ZENPRO_STORAGE; if there is only this one, remove the object “{OWNER}”."
+)
 SILENT = "the object storage does not answer."
 
 
@@ -84,6 +92,21 @@ def listed(folder: str) -> dict[str, datetime]:
     """Names below a folder -> when each was stored."""
     with _asked() as shared:
         return shared.listed(folder)
+
+
+def claim() -> None:
+    """Before anything is stored or removed: raises StorageFailed where another installation stores its files.
+
+    Each removes what its own database does not know, so two must never share a place. The first one leaves a mark.
+    """
+    mine = salted_hmac("zenpro.common.shared_files", "installation").hexdigest()[:32].encode()
+    try:
+        found = end_of(OWNER, len(mine) + 1, SECONDS)
+    except FileNotFoundError:
+        put(OWNER, io.BytesIO(mine))
+        return
+    if found != mine:
+        raise StorageFailed(TAKEN)
 
 
 def forget_silence() -> None:

@@ -51,6 +51,7 @@ def store(code_hash: str) -> None:
     if not shared_files.is_set():
         return
     try:
+        shared_files.claim()
         with tempfile.TemporaryFile(dir=code_folder(code_hash).parent) as file:
             _pack(code_folder(code_hash), file)
             file.seek(0)
@@ -166,8 +167,6 @@ def _unpack(archive: Path, inside: Path, folder: Path, code_hash: str) -> None:
 
 def sweep(used: Collection[str], kept: timedelta) -> int:
     """Remove stored code that nothing refers to and that is older than `kept`. Returns of how much. Raises StorageFailed."""
-    if not shared_files.is_set():
-        return 0
     names, before = {name_of(one) for one in used}, timezone.now() - kept
     found = {f"{FOLDER}/{name}": stored for name, stored in shared_files.listed(FOLDER).items()}
     unused = [name for name, stored in found.items() if name not in names and stored <= before]

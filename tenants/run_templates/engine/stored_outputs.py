@@ -160,7 +160,7 @@ class _Bounded:
 def stored_runs() -> dict[UUID, set[str]]:
     """Re-runs of which something is stored, each with the names of it. Raises StorageFailed."""
     found: dict[UUID, set[str]] = {}
-    for path in shared_files.listed(FOLDER) if shared_files.is_set() else ():
+    for path in shared_files.listed(FOLDER):
         run_id, _, name = path.partition("/")
         try:
             found.setdefault(UUID(run_id), set()).add(name)

@@ -15,11 +15,16 @@ from tenants.agent import output_sender, storage_sweeper
 from tenants.agent.output_sender import OutputSender
 from tenants.agent.storage_sweeper import sweep_stored
 from tenants.run_templates.engine import runner, stored_outputs
+from tenants.run_templates.engine.code import freeze_folder
+from tenants.run_templates.engine.stored_code import present, store
 from tenants.run_templates.engine.stored_outputs import CUT, Printed, printed
 from tenants.run_templates.models import TemplateRun
 from tenants.run_templates.origin import opened_kept, output_of
+from tests.s3 import BUCKET, KEYS, running_s3
 from zenpro_site.common import shared_files
-from zenpro_site.common.shared_files import ALIAS, StorageFailed
+from zenpro_site.common.shared_files import ALIAS, OWNER, StorageFailed
+from zenpro_site.env import Env
+from zenpro_site.storage_settings import load_storage
 
 SILENT = "The output can't be read now: the object storage does not answer."
 
@@ -63,7 +68,7 @@ def end(run, ago=timedelta(0), **fields):
 
 
 def puts(shared):
-    return [name.rpartition("/")[2] for call, name in shared.log if call == "put"]
+    return [name.rpartition("/")[2] for call, name in shared.log if call == "put" and name != OWNER]
 
 
 def test_a_page_of_another_machine_shows_what_a_run_prints(run, on):
@@ -140,6 +145,18 @@ def test_a_storage_that_fails_is_told_once_and_tried_again(run, shared, monkeypa
     shared.trouble = None
     sender.tick()
     assert (runner.folder_of(run.pk) / runner.SENT).exists()
+
+
+def test_another_installation_with_the_same_place_sends_and_removes_nothing(run, shared, settings):
+    prints(run, "one\n")
+    OutputSender().tick()
+    settings.SECRET_KEY = "another" * 10
+    sender, before = OutputSender(), {*shared.listed("runs")}
+    prints(run, "two\n")
+    sender.tick()
+    assert sender.fails and puts(shared) == ["output.log"]
+    TemplateRun.objects.all().delete()
+    assert sweep_stored() == 0 and {*shared.listed("runs")} == before
 
 
 def test_a_link_is_not_followed(run, shared, tmp_path):
@@ -239,3 +256,39 @@ def test_a_sweep_that_fails_is_told(shared, monkeypatch, run):
     monkeypatch.setattr(storage_sweeper.log, "warning", lambda *words, **more: told.append(more["reason"]))
     shared.fall_silent()
     assert (sweep_stored(), told) == (0, [shared_files.SILENT])
+
+
+# -- with a real bucket
+
+
+def test_code_and_outputs_go_from_one_machine_to_another_through_a_bucket(
+    run, on, settings, monkeypatch, tmp_path
+):
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project/steps.py").write_text("step = 1\n")
+    monkeypatch.setenv("ZENPRO_STORAGE", f"s3://{BUCKET}/zenpro")
+    for name, value in KEYS.items():
+        monkeypatch.setenv(name, value)
+    with running_s3(tmp_path) as url:
+        monkeypatch.setenv("ZENPRO_STORAGE_ENDPOINT", url)
+        settings.STORAGES = {**settings.STORAGES, **load_storage(Env())}
+        on("web")
+        code_hash = freeze_folder(tmp_path / "project")
+        store(code_hash)
+        on("agent")
+        assert (present(code_hash) / "steps.py").read_text() == "step = 1\n"
+        prints(run, "one\n" * 100_000 + "last\n")
+        OutputSender().tick()
+        on("web")
+        assert printed(run.pk, 2) == Printed(["one", "last"])
+        on("agent")
+        end(run)
+        OutputSender().tick()
+        assert len(shared_files.end_of(f"runs/{run.pk}/output.log", 10**6, 5)) == 400_005
+        TemplateRun.objects.all().delete()
+        assert sweep_stored() == 1
+        assert shared_files.listed("runs") == {}
+    shared_files.forget_silence()
+    assert printed(run.pk, 2) == Printed(["one"] * 1 + ["last"])  # its own file is still here
+    on("web")
+    assert printed(run.pk, 2) == Printed([], SILENT)
