@@ -1,10 +1,11 @@
-"""Removes from the storage that all machines share what no row refers to any more."""
+"""Keeps the storage that all machines share complete, and removes from it what no row refers to any more."""
 
 from uuid import UUID
 
 import structlog
 
 from tenants.run_templates.engine import runner, stored_code, stored_outputs
+from tenants.run_templates.engine.code import CodeError
 from tenants.run_templates.models import CodeVersion, TemplateRun
 from zenpro_site.common import shared_files
 from zenpro_site.common.shared_files import StorageFailed
@@ -22,10 +23,20 @@ def sweep_stored() -> int:
     try:
         shared_files.claim()
         used = set(CodeVersion.objects.values_list("code_hash", flat=True))
+        _send_missing(used)
         return stored_code.sweep(used, CODE_KEPT) + _sweep_runs()
     except StorageFailed as error:
         log.warning("the object storage could not be swept", reason=error.reason)
         return 0
+
+
+def _send_missing(used: set[str]) -> None:
+    """Code that was added before there was a storage."""
+    for code_hash in stored_code.missing(used):
+        try:
+            stored_code.store(code_hash)
+        except CodeError as error:
+            log.warning("code could not be stored", code=code_hash, reason=error.reason)
 
 
 def _sweep_runs() -> int:

@@ -12,7 +12,7 @@ import tempfile
 import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO
 
@@ -23,7 +23,7 @@ from zenpro_site.common import shared_files
 from zenpro_site.common.shared_files import StorageFailed
 
 from .archives import SECONDS
-from .boxed_programs import Unreadable, answer_of
+from .boxed_programs import CodeUnreadable, answer_of
 from .code import MAX_BYTES, MAX_FILES, CodeError, code_folder, freeze_as, scratch
 
 HEADER = 1024  # bytes of an archive for each file beside its content, as boxed/unpack.py counts them
@@ -155,20 +155,30 @@ def _unpack(archive: Path, inside: Path, folder: Path, code_hash: str) -> None:
         )
         same = freeze_as(inside, code_hash)
     except CodeError as error:
-        if isinstance(error, Unreadable) or error.__cause__ is None:
+        if isinstance(error, CodeUnreadable) or error.__cause__ is None:
             raise CodeError(f"{OTHER} ({error.reason})") from error
         raise CodeOutOfReach(f"The code can't be fetched now. {error.reason}") from error
     if not same:
         raise CodeError(OTHER)
 
 
-# -- what no one needs
+# -- what is missing, and what no one needs
+
+
+def _stored() -> dict[str, datetime]:
+    return {f"{FOLDER}/{name}": stored for name, stored in shared_files.listed(FOLDER).items()}
+
+
+def missing(used: Collection[str]) -> list[str]:
+    """Hashes of code that is here and not in the storage, as it is when one is set for the first time. Raises StorageFailed."""
+    found = _stored()
+    return [one for one in used if name_of(one) not in found and code_folder(one).is_dir()]
 
 
 def sweep(used: Collection[str], kept: timedelta) -> int:
     """Remove stored code that nothing refers to and that is older than `kept`. Returns of how much. Raises StorageFailed."""
     names, before = {name_of(one) for one in used}, timezone.now() - kept
-    found = {f"{FOLDER}/{name}": stored for name, stored in shared_files.listed(FOLDER).items()}
+    found = _stored()
     unused = [name for name, stored in found.items() if name not in names and stored <= before]
     for name in unused:
         shared_files.remove(name)

@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 from django.core.files.storage import storages
 from django.utils import timezone
-from factories import make_template, make_template_run
+from factories import make_code, make_template, make_template_run
 
 from tenants.agent import output_sender, storage_sweeper
 from tenants.agent.output_sender import OutputSender
@@ -249,6 +249,16 @@ def test_outputs_of_runs_that_are_gone_and_what_is_kept_no_longer_are_removed(ke
     TemplateRun.objects.filter(pk=kept.pk).update(kept_until=timezone.now())
     assert sweep_stored() == 2
     assert {*shared.listed("runs")} == {names[0], "of-others/x"}
+
+
+def test_code_from_before_there_was_a_storage_is_sent(tenant, on, shared, settings, tmp_path):
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project/steps.py").write_text("step = 1\n")
+    code_hash = freeze_folder(tmp_path / "project")
+    make_code(tenant, code_hash=code_hash)
+    make_code(tenant, code_hash="0" * 64)  # of another machine
+    assert sweep_stored() == sweep_stored() == 0
+    assert [name for call, name in shared.log if call == "put"] == [OWNER, f"code/{code_hash}.tar.gz"]
 
 
 def test_a_sweep_that_fails_is_told(shared, monkeypatch, run):
