@@ -2,6 +2,7 @@
 a hint."""
 
 import importlib.util
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ def load_storage(env) -> dict[str, Any]:
         return {}
     bucket, prefix = _place(address)
     _check_client()
-    _check_credentials(env)
+    _check_credentials()
     options = {
         "bucket_name": bucket,
         "location": prefix,
@@ -62,14 +63,14 @@ def _check_client() -> None:
         raise ImproperlyConfigured("ZENPRO_STORAGE is set: install zenpro[s3] to get its client.")
 
 
-def _check_credentials(env) -> None:
+def _check_credentials() -> None:
     """Where none are named, the client looks where it usually does: its files, and the machine's own account."""
     for names in (PAIR, WEB_IDENTITY):
-        given = [name for name in names if env.ENVIRON.get(name, "")]
+        given = [name for name in names if os.environ.get(name)]
         if len(given) == 1:
             other = next(name for name in names if name not in given)
             raise ImproperlyConfigured(f"{given[0]} is set and {other} is not. Set both, or neither.")
-    token = env.ENVIRON.get(WEB_IDENTITY[0], "")
+    token = os.environ.get(WEB_IDENTITY[0])
     if token and not Path(token).is_file():
         raise ImproperlyConfigured(f"{WEB_IDENTITY[0]} is {token!r}, which is not a file.")
 

@@ -24,6 +24,7 @@ log = structlog.get_logger("zenpro.agent")
 
 EVERY = 2.0  # seconds
 LOOK_AROUND = 600.0  # seconds
+ONE_TICK = 5.0  # seconds after which no further run that has ended is begun
 SETTLED = timedelta(minutes=2)  # what a failed run leaves behind may still be packed until then
 
 
@@ -47,7 +48,7 @@ class OutputSender:
             stop.wait(interval)
 
     def tick(self) -> None:
-        """Send what has changed. Stops at the first that the storage does not take; the next tick tries again."""
+        """Send what has changed; what the storage does not take is tried again by the next tick."""
         self.open |= {*TemplateRun.objects.unfinished().order_by().values_list("pk", flat=True)}
         if self.looked_around is None or time.monotonic() - self.looked_around > LOOK_AROUND:
             self.looked_around = time.monotonic()
@@ -55,13 +56,22 @@ class OutputSender:
         rows = TemplateRun.objects.only("state", "ended_at").in_bulk(self.open)
         self.open &= rows.keys()
         self.sent = {pk: states for pk, states in self.sent.items() if pk in self.open}
-        try:
-            self._claim()
-            for run in rows.values():
+        self._send(sorted(rows.values(), key=lambda run: run.has_ended))
+
+    def _send(self, runs: list[TemplateRun]) -> None:
+        """Those first that go on: what earlier agents left unsent may take minutes."""
+        until, failure = time.monotonic() + ONE_TICK, None
+        for run in runs:
+            if run.has_ended and time.monotonic() > until:
+                break
+            try:
+                self._claim()
                 self._take(run)
-            self.fails = False
-        except StorageFailed as error:
-            self._failed(error)
+            except StorageFailed as error:
+                failure = error
+                if error.is_silent:
+                    break
+        self._note(failure)
 
     def _claim(self) -> None:
         if not self.is_ours:
@@ -78,11 +88,11 @@ class OutputSender:
                 (runner.folder_of(run.pk) / runner.SENT).touch(mode=0o600)
             self.open.discard(run.pk)
 
-    def _failed(self, error: StorageFailed) -> None:
+    def _note(self, failure: StorageFailed | None) -> None:
         """Told once until it works again."""
-        if not self.fails:
-            log.warning("outputs could not be stored", reason=error.reason)
-        self.fails = True
+        if failure and not self.fails:
+            log.warning("outputs could not be stored", reason=failure.reason)
+        self.fails = failure is not None
 
 
 def unsent() -> set[UUID]:

@@ -24,7 +24,7 @@ CONNECT, ASKING, MOVING = (
     3.0,
     20.0,
 )  # seconds: to connect, and for a byte to come of what is small or large
-MISSING = ("NoSuchKey", "404")
+MISSING = "NoSuchKey"  # a storage says so; a bare 404 may be that of a proxy
 REFUSALS = {
     "AccessDenied": "the object storage does not allow it.",
     "403": "the object storage does not allow it.",
@@ -143,7 +143,7 @@ def _told() -> Iterator[None]:
     try:
         yield
     except failures.ClientError as error:
-        if (code := _code(error)) in MISSING:
+        if (code := _code(error)) == MISSING:
             raise FileNotFoundError from error
         raise StorageFailed(REFUSALS.get(code, f"the object storage answered {_shown(code)}.")) from error
     except SILENCE as error:

@@ -18,12 +18,13 @@ from typing import BinaryIO
 
 from django.utils import timezone
 
+from tenants.hosting.base import TenantBusy
 from tenants.hosting.bounded import CallPlaces
 from zenpro_site.common import shared_files
 from zenpro_site.common.shared_files import StorageFailed
 
 from .archives import SECONDS
-from .boxed_programs import CodeUnreadable, answer_of
+from .boxed_programs import BUSY, CodeUnreadable, answer_of
 from .code import MAX_BYTES, MAX_FILES, CodeError, code_folder, freeze_as, scratch
 
 HEADER = 1024  # bytes of an archive for each file beside its content, as boxed/unpack.py counts them
@@ -31,6 +32,7 @@ MOST = MAX_BYTES + HEADER * MAX_FILES  # bytes of an archive, before it is compr
 FETCHING = 20.0  # seconds
 WAITING = FETCHING + SECONDS  # for another process that fetches the same
 LOOK_EVERY = 0.05
+PLACES = CallPlaces(each=4, together=8, patience=0.25, credit=math.inf)  # threads of the web, at most
 READERS = CallPlaces(each=1, together=2, patience=WAITING, credit=math.inf)
 GONE = "The copy of this code is no longer there. Add it again."
 OTHER = "The code in the object storage is not what it was when it was added. Add it again."
@@ -51,11 +53,13 @@ def store(code_hash: str) -> None:
     if not shared_files.is_set():
         return
     try:
-        shared_files.claim()
-        with tempfile.TemporaryFile(dir=code_folder(code_hash).parent) as file:
+        with PLACES.one(code_hash), tempfile.TemporaryFile(dir=code_folder(code_hash).parent) as file:
+            shared_files.claim()
             _pack(code_folder(code_hash), file)
             file.seek(0)
             shared_files.put(name_of(code_hash), file)
+    except TenantBusy as error:
+        raise CodeError(BUSY) from error
     except StorageFailed as error:
         raise CodeError(f"The code can't be stored now: {error.reason}") from error
     except OSError as error:
@@ -103,9 +107,12 @@ def present(code_hash: str) -> Path:
     if place.is_dir() or not shared_files.is_set():
         return place
     place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with _alone(code_hash):
-        if not place.is_dir():  # no one else has fetched it meanwhile
-            _fetch(code_hash)
+    try:
+        with PLACES.one(code_hash), _alone(code_hash):
+            if not place.is_dir():  # no one else has fetched it meanwhile
+                _fetch(code_hash)
+    except TenantBusy as error:
+        raise CodeOutOfReach(BUSY) from error
     return place
 
 

@@ -142,6 +142,7 @@ def refusal(code: str, status: str = "403 Forbidden") -> bytes:
         (refusal("SlowDown", "503 Slow Down"), "is busy."),
         (b"SSH-2.0-OpenSSH_9.6\r\n", "does not answer."),
         (b"", "does not answer."),
+        (b"HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\n\r\nGone", "answered 404."),
         (PLAIN + b"Content-Length: 10\r\n\r\n1234", "broke off."),
         (PLAIN + b"Content-Length: 10000000\r\n\r\n1234", "larger than anything stored there."),
         (b"HTTP/1.1 200 OK\r\n\r\n1234", "says nothing of its length."),

@@ -155,6 +155,15 @@ def test_many_at_once_fetch_it_once(stored, on, shared, monkeypatch):
     assert [call for call, _ in shared.log].count("fetch") == 1
 
 
+def test_one_storage_holds_few_threads(stored, on, shared, monkeypatch):
+    monkeypatch.setattr(stored_code, "PLACES", CallPlaces(together=0, patience=0))
+    with pytest.raises(CodeError, match="Try again in a moment"):
+        store(stored)
+    on("agent")
+    with pytest.raises(CodeOutOfReach, match="Try again in a moment"):
+        present(stored)
+
+
 def test_nobody_waits_for_ever_for_another(stored, on, shared, monkeypatch):
     on("agent")
     monkeypatch.setattr(stored_code, "WAITING", 0.1)

@@ -131,6 +131,36 @@ def test_what_an_agent_did_not_send_the_next_one_does(run, shared):
     assert output_sender.unsent() == set()
 
 
+def test_what_goes_on_is_sent_before_what_is_left_of_long_ago(run, tenant, shared, monkeypatch):
+    monkeypatch.setattr(output_sender, "ONE_TICK", -1)
+    old = make_template_run(make_template(tenant))
+    for one in (old, run):
+        prints(one, "one\n")
+    end(old, timedelta(days=2))
+    sender = OutputSender()
+    sender.tick()
+    assert {*shared.listed("runs")} == {f"{run.pk}/output.log"} and sender.open == {old.pk, run.pk}
+    monkeypatch.undo()
+    sender.tick()
+    assert len(shared.listed("runs")) == 2 and sender.open == {run.pk}
+
+
+def test_one_that_is_not_taken_keeps_no_other_one_waiting(run, tenant, shared, monkeypatch):
+    other, put = make_template_run(make_template(tenant), state="running"), shared.put
+    for one in (other, run):
+        prints(one, "one\n")
+
+    def picky(name, file):
+        if str(run.pk) in name:
+            raise StorageFailed("no.")
+        put(name, file)
+
+    monkeypatch.setattr(shared, "put", picky)
+    sender = OutputSender()
+    sender.tick()
+    assert {*shared.listed("runs")} == {f"{other.pk}/output.log"} and sender.fails
+
+
 def test_a_storage_that_fails_is_told_once_and_tried_again(run, shared, monkeypatch):
     told = []
     monkeypatch.setattr(output_sender.log, "warning", lambda *words, **more: told.append(more["reason"]))
