@@ -30,18 +30,19 @@ def running_s3(folder: Path) -> Iterator[str]:
         server = subprocess.Popen(command, stdout=log, stderr=log, env=env)
     try:
         until = time.monotonic() + PATIENCE
-        while not _has_bucket(url):
-            assert server.poll() is None and time.monotonic() < until, (folder / "s3.log").read_text()
-            time.sleep(0.05)
+        with httpx.Client(trust_env=False, verify=False) as client:  # certificates take a while to load
+            while not _has_bucket(client, url):
+                assert server.poll() is None and time.monotonic() < until, (folder / "s3.log").read_text()
+                time.sleep(0.1)
         yield url
     finally:
         server.kill()
         server.wait()
 
 
-def _has_bucket(url: str) -> bool:
+def _has_bucket(client: httpx.Client, url: str) -> bool:
     try:
-        return httpx.put(f"{url}/{BUCKET}", trust_env=False).is_success
+        return client.put(f"{url}/{BUCKET}").is_success
     except httpx.HTTPError:
         return False
 
