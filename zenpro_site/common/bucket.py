@@ -153,7 +153,9 @@ def _told() -> Iterator[None]:
     except HTTPError as error:
         raise StorageFailed(BROKE_OFF, is_silent=True) from error
     except failures.SSLError as error:
-        raise StorageFailed("the certificate of the object storage is not accepted.") from error
+        raise StorageFailed(
+            "no secure connection to the object storage can be made: check its certificate."
+        ) from error
     except (failures.BotoCoreError, Boto3Error, OSError) as error:
         raise StorageFailed(f"the client of the object storage failed ({type(error).__name__}).") from error
 

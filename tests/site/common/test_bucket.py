@@ -156,6 +156,13 @@ def test_refusals_and_nonsense(open_bucket, answer, words):
     assert reason.endswith(words) and "AKIA" not in reason
 
 
+def test_an_address_with_tls_that_has_none(open_bucket):
+    with odd_server(PLAIN) as url:
+        open_bucket(url.replace("http://", "https://"))
+        reason = failure_of(shared_files.end_of, "x", 10, 5).reason
+    assert reason.startswith("no secure connection to the object storage")
+
+
 def test_a_redirect_leads_nowhere(open_bucket):
     asked = threading.Event()
     with odd_server(b"", lambda caller: asked.set()) as other:
