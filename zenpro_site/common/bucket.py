@@ -68,12 +68,12 @@ class Bucket(S3Storage):
 
     @cached_property
     def asking(self) -> Any:
-        """For what is small, and waited for: one attempt."""
+        """For what a page may wait for: one attempt."""
         return self.connection.meta.client
 
     @cached_property
     def moving(self) -> Any:
-        """For what is large."""
+        """For what is sent, and for lists: two attempts, since a storage may be busy for a moment."""
         patient = Config(read_timeout=MOVING, retries={"total_max_attempts": 2}, **self.common)
         options = {"region_name": self.region_name, "endpoint_url": self.endpoint_url}
         return self._create_session().client("s3", config=self.client_config.merge(patient), **options)
@@ -100,7 +100,7 @@ class Bucket(S3Storage):
     def fetch(self, name: str, target: BinaryIO, most: int, seconds: float) -> None:
         until = time.monotonic() + seconds
         with _told():
-            answer = self.moving.get_object(Bucket=self.bucket_name, Key=self._normalize_name(name))
+            answer = self.asking.get_object(Bucket=self.bucket_name, Key=self._normalize_name(name))
             target.writelines(_chunks(answer, most, until))
 
     def remove(self, name: str) -> None:
