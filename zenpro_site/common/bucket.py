@@ -19,11 +19,8 @@ from urllib3.exceptions import HTTPError
 
 from .shared_files import CHUNK, SILENT, StorageFailed
 
-CONNECT, ASKING, MOVING = (
-    2.0,
-    3.0,
-    20.0,
-)  # seconds: to connect, and for a byte to come of what is small or large
+# Seconds: to connect, to wait for a byte, and for the answer to what was sent.
+CONNECT, ASKING, MOVING = 2.0, 3.0, 8.0
 MISSING = "NoSuchKey"  # a storage says so; a bare 404 may be that of a proxy
 REFUSALS = {
     "AccessDenied": "the object storage does not allow it.",
