@@ -12,6 +12,7 @@ from zenpro_site.common.sizes import load_size
 from zenpro_site.key_file import load_keys, make_keys
 from zenpro_site.kubernetes_settings import load_kubernetes
 from zenpro_site.oidc_settings import load_oidc
+from zenpro_site.storage_settings import load_storage
 
 from .env import Env, as_site
 from .logs import without_tokens
@@ -282,6 +283,7 @@ STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "zenpro_site.static_files.SlimStaticFilesStorage"},
+    **load_storage(env),  # code and outputs, for all machines; without it they are in ZENPRO_DATA alone
 }
 
 # Safety

@@ -16,6 +16,7 @@ from orgs.models import Membership
 from tenants.access import decisions
 from tenants.agent.disk_sweeper import measure_due, sweep_code, sweep_runs
 from tenants.agent.grant_endings import announce_endings, end_expired_grants
+from tenants.agent.storage_sweeper import sweep_stored
 from tenants.credentials.models import AccessToken, ApiKey
 from tenants.hosting.backends import backend_for
 from tenants.models import Tenant, TenantAccount
@@ -110,7 +111,7 @@ def plan() -> Plan:
 
 def slow_plan() -> Plan:
     """Jobs that can take many seconds and that no one waits for, in a thread of their own."""
-    return [(20, measure_due), (600, sweep_runs), (3600, sweep_code)]
+    return [(20, measure_due), (600, sweep_runs), (3600, sweep_code), (3600, sweep_stored)]
 
 
 def run_slow(stop: threading.Event) -> None:

@@ -201,7 +201,7 @@ def _sweep_some(left: dict[UUID, Path]) -> int:
 
 def _stays(run: TemplateRun) -> set[str]:
     """Names in the folder of a re-run that ended."""
-    return {OUTPUT, runner.KEPT} if run.is_kept else {OUTPUT}
+    return {OUTPUT, runner.SENT, *([runner.KEPT] if run.is_kept else [])}
 
 
 def _is_settled(run: TemplateRun) -> bool:

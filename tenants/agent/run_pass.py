@@ -21,11 +21,12 @@ from tenants.hosting.local.locations import local_stores_of
 from tenants.models import Tenant
 from tenants.run_templates.actions import stop_run
 from tenants.run_templates.engine.base import AlreadyRunning, Order, Runner, RunnerFailed, Started
-from tenants.run_templates.engine.code import code_folder
+from tenants.run_templates.engine.code import CodeError
 from tenants.run_templates.engine.derive import DeriveFailed, derive, is_passing
 from tenants.run_templates.engine.docker_containers import end_containers, settings_in_docker
 from tenants.run_templates.engine.remote_stacks import runs_elsewhere, user_of_runners, was_elsewhere
 from tenants.run_templates.engine.run_environments import RunEnvironments, needs_of
+from tenants.run_templates.engine.stored_code import CodeOutOfReach, present
 from tenants.run_templates.models import CodeVersion, TemplateRun
 from tenants.runs.client import TenantClient
 
@@ -333,10 +334,15 @@ class RunPass:
 
 
 def _code_of(version: CodeVersion | None) -> dict[str, Any]:
-    """As an order has it. Raises RunnerFailed."""
+    """As an order has it. Raises RunnerFailed, and CodeOutOfReach, which passes."""
     if version is None:
         return {"code": None, "roots": [""], "starts_in": ""}
-    code = code_folder(version.code_hash)
+    try:
+        code = present(version.code_hash)
+    except CodeOutOfReach:
+        raise
+    except CodeError as error:
+        raise RunnerFailed(error.reason) from error
     if not code.is_dir():
         raise RunnerFailed("The copy of the template's code is missing in the data folder.")
     return {"code": code, "roots": version.roots, "starts_in": version.starts_in}

@@ -21,6 +21,7 @@ from tenants.run_templates.engine.archives import freeze_archive
 from tenants.run_templates.engine.code import CodeError, freeze
 from tenants.run_templates.engine.git import check_address, freeze_commit
 from tenants.run_templates.engine.layout import CodeLook, look_at
+from tenants.run_templates.engine.stored_code import store
 from tenants.run_templates.git_access import access_to, note_use, opener_of
 from tenants.usage.disk_budget import MACHINE_FULL, machine_is_full, refusal_of_budget
 from zenpro_site.common.characters import storable
@@ -122,6 +123,7 @@ def _add(tenant: Tenant, pipeline: str, snapshot: Mapping[str, Any], facts: dict
     """The newest version of the pipeline; the last one again when this is the same from the same place."""
     with refused_at(""):
         look = look_at(facts["code_hash"], snapshot, place=str(tenant.pk))
+        store(facts["code_hash"])
     layout = _layout(look)
     if not storable([pipeline, layout["roots"]]):
         raise CodeRefused("A name in this pipeline or its code has characters that can't be stored.")

@@ -31,6 +31,7 @@ from tenants.runs.client import Step, TenantClient
 from tenants.runs.dialects import SKIPS_SINCE, needs
 from tenants.runs.reading import RunPage
 from tenants.runs.step_pages import NOT_ALL, steps_in_time
+from zenpro_site.common import shared_files
 from zenpro_site.common.refusals import Refused
 
 from .models import CodeVersion, RunTemplate, TemplateRun
@@ -300,6 +301,8 @@ def _is_gone(uri: Any, home: Path) -> bool:
     place = line(uri, 4096)
     if not place.startswith(f"{home}{os.sep}"):
         return False
+    if shared_files.is_set() and not home.is_dir():
+        return False  # the stores are on the agent's machine
     real = os.path.realpath(place)
     return not (real.startswith(f"{os.path.realpath(home)}{os.sep}") and os.path.exists(real))
 

@@ -1,6 +1,5 @@
 """Which re-run of a template a run of a tenant is, and what its process printed."""
 
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import BinaryIO
@@ -10,8 +9,9 @@ from tenants.hosting.answers import line
 from tenants.models import Tenant
 from tenants.models.tenant_permissions import TenantPermission
 from tenants.run_templates.document.parsed import seen_changes
-from tenants.run_templates.engine import runner
+from tenants.run_templates.engine import stored_outputs
 from tenants.run_templates.engine.excerpts import ExcerptLine, excerpt
+from tenants.run_templates.engine.stored_outputs import Printed, printed
 from tenants.runs.dialects import refusal_to_run_again
 from tenants.runs.reading import RunPage
 from tenants.runs.step_failures import Reason, reason_in
@@ -164,13 +164,8 @@ def why_failed(
 
 
 def opened_kept(rerun: TemplateRun) -> BinaryIO | None:
-    """The file with what a failed re-run wrote in its working directory, while it is kept."""
-    if not rerun.is_kept:
-        return None
-    try:
-        return open(os.open(runner.kept_file(rerun.pk), os.O_RDONLY | os.O_NOFOLLOW), "rb")
-    except OSError:
-        return None
+    """The file with what a failed re-run wrote in its working directory, while it is kept. Raises StorageFailed."""
+    return stored_outputs.opened_kept(rerun.pk) if rerun.is_kept else None
 
 
 def prints(rerun: TemplateRun | None) -> bool:
@@ -178,12 +173,13 @@ def prints(rerun: TemplateRun | None) -> bool:
     return rerun is not None and (not rerun.has_ended or rerun.state == TemplateRun.State.FAILED)
 
 
-def output_of(rerun: TemplateRun | None) -> list[str] | None:
+def output_of(rerun: TemplateRun | None) -> Printed | None:
     """The last lines that the process of a re-run has printed, which no step's log may hold; None where `prints` says
-    no. Reads at most 64 KB of a file, and asks no server."""
+    no. Reads at most 64 KB of a file, and asks no tenant."""
     if not prints(rerun):
         return None
-    return [line(text, OUTPUT_LENGTH) for text in runner.chosen().output(rerun.pk, OUTPUT_LINES)]
+    lines, trouble = printed(rerun.pk, OUTPUT_LINES)
+    return Printed([line(text, OUTPUT_LENGTH) for text in lines], trouble)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from functools import partial
 
 import structlog
 
-from . import database, kubernetes, machine, network, tenants
+from . import database, kubernetes, machine, network, storage, tenants
 from .findings import Finding, Level, problem
 
 log = structlog.get_logger("zenpro.checkup")
@@ -21,6 +21,7 @@ CHECKS: dict[str, Check] = {
     "programs": machine.check_programs,
     "tenants": tenants.check_tenants,
     "cluster": kubernetes.check_cluster,
+    "storage": storage.check_storage,
     "ports": network.check_ports,
     "address": network.check_address,
     "mail": network.check_mail,

@@ -25,9 +25,11 @@ from tenants.hosting.local.locations import folder_of, local_spec_of, local_stor
 from tenants.hosting.local.run_records import end_run
 from tenants.hosting.local.spec import database_in
 from tenants.models import Tenant
+from zenpro_site.common import shared_files
 from zenpro_site.common.addresses import authority
 
 NOTE_LENGTH = 400  # characters of a note about a step
+NOT_HERE = "The log of this server is on the agent's machine. Read it there, or from a web process that shares its data folder."
 LOOK_EVERY = 5.0  # seconds between looks at a server that is well
 
 
@@ -145,7 +147,9 @@ class LocalHosting:
         return None if str(stores) == settings.ZENPRO_LOCAL_STORES else stores
 
     def tail_log(self, tenant: Tenant, lines: int = 200) -> list[str]:
-        return self.machine.tail_log(local_spec_of(tenant), lines) if tenant.port else []
+        found = self.machine.tail_log(local_spec_of(tenant), lines) if tenant.port else []
+        is_elsewhere = tenant.port and shared_files.is_set() and not folder_of(tenant).is_dir()
+        return found or ([NOT_HERE] if is_elsewhere else [])
 
     def explain_failure(self, tenant: Tenant) -> str:
         return self.machine.explain_failure(local_spec_of(tenant))

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from orgs.mails import delivery
-from tenants.agent import chores, cluster_rights, run_loop, try_loop
+from tenants.agent import chores, cluster_rights, output_sender, run_loop, try_loop
 from tenants.agent.one_agent import LOOK_EVERY, NotAlone, Turn, one_agent
 from tenants.agent.tenant_loop import TenantLoop
 from tenants.run_templates.notices import may_be_sent
@@ -55,6 +55,7 @@ def loops() -> tuple[Callable[[threading.Event], None], ...]:
         TenantLoop().run_forever,
         run_loop.run_forever,
         try_loop.run_forever,
+        output_sender.run_forever,
         chores.run_forever,
         chores.run_slow,
         *chores.cutting(),

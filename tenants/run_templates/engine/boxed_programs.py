@@ -28,6 +28,10 @@ PLACES = CallPlaces(each=1, together=READERS, patience=1.0, credit=math.inf)
 BUSY = "Other code is being read right now. Try again in a moment."
 
 
+class CodeUnreadable(CodeError):
+    """What the program itself says against what it read; everything else may be different next time."""
+
+
 def answer_of(
     program: str,
     words: Sequence[object],
@@ -41,8 +45,8 @@ def answer_of(
 ) -> Any:
     """What a program of boxed/ answers: None or an object. It gets the words, then the limits of code.
 
-    `place`: for whom it reads, a tenant's id, of `places`. Raises CodeError with its sentence, with the reason it was ended for, or
-    when others are being read.
+    `place`: for whom it reads, a tenant's id, of `places`. Raises CodeUnreadable with its sentence, and CodeError with the
+    reason it was ended for, or when others are being read.
     """
     try:
         with places.one(place):
@@ -92,5 +96,5 @@ def _answer(output: str, told: Path) -> Any:
         reason = told.read_text(encoding="utf-8") if told.exists() else FAILED
         raise CodeError(f"The code can't be read: {reason}") from error
     if isinstance(answer, str):
-        raise CodeError(answer[:LONGEST])
+        raise CodeUnreadable(answer[:LONGEST])
     return answer

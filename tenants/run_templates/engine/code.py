@@ -61,11 +61,22 @@ def freeze_folder(folder: Path) -> str:
         os.close(descriptor)
 
 
-def _frozen(source: int) -> str:
+def freeze_as(folder: Path, code_hash: str) -> bool:
+    """freeze_folder() if the content has this hash, which is returned; else nothing is kept. Raises CodeError."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        return _frozen(descriptor, code_hash) == code_hash
+    finally:
+        os.close(descriptor)
+
+
+def _frozen(source: int, wanted: str = "") -> str:
+    """With `wanted` only that content gets a name."""
     with scratch("copy") as copy:
         try:
             code_hash = _Copy(_real(source), copy).of(source)
-            _publish(copy, copy.parent / code_hash)
+            if code_hash == (wanted or code_hash):
+                _publish(copy, copy.parent / code_hash)
         except OSError as error:
             raise CodeError(f"The directory cannot be copied: {error.strerror or error}.") from error
     return code_hash

@@ -7,7 +7,8 @@ from typing import NamedTuple
 from tenants.runs.step_failures import CodeLine
 from zenpro_site.common.names import without_odd
 
-from .code import code_folder
+from .code import CodeError
+from .stored_code import present
 
 BEFORE, AFTER = 2, 1
 LARGEST = 1024**2  # bytes of a file that is read
@@ -36,7 +37,10 @@ def excerpt(code_hash: str, place: CodeLine) -> list[ExcerptLine]:
 
 def _text(code_hash: str, path: str) -> str:
     """Of a file of the code, and of no other: links lead nowhere, and neither do dots."""
-    home = os.path.realpath(code_folder(code_hash))
+    try:
+        home = os.path.realpath(present(code_hash))
+    except CodeError:
+        return ""
     real = os.path.realpath(os.path.join(home, path))
     if not real.startswith(f"{home}{os.sep}"):
         return ""

@@ -19,8 +19,9 @@ from tenants.hosting.base import StartFailed
 from tenants.hosting.local import box, groups
 
 from .boxed_programs import PROGRAMS
-from .code import CodeError, code_folder, scratch
+from .code import CodeError, scratch
 from .runner import CODE, SCRATCH, base_variables, copy_code, limits
+from .stored_code import GONE, present
 
 SECONDS = 120  # from start to end, for all steps
 PATIENCE = 10  # seconds that a box may take beside its program
@@ -66,9 +67,9 @@ def import_steps(
     Blocks until all are imported, SECONDS at most; nothing of the code lives on. Raises CodeError when nothing could be
     started.
     """
-    source = code_folder(code_hash)
+    source = present(code_hash)
     if not source.is_dir():
-        raise CodeError("The copy of this code is no longer there. Add it again.")
+        raise CodeError(GONE)
     with scratch("tried") as folder:
         for inner in SCRATCH:
             (folder / inner).mkdir(mode=0o700)

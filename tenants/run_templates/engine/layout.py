@@ -13,6 +13,7 @@ from tenants.run_templates.document.schema import mapping
 
 from .boxed_programs import answer_of
 from .code import CodeError, code_folder, scratch
+from .stored_code import present
 
 SECONDS = 30
 OF_THE_CODE = ("user", "unknown", "code_repository")  # kinds of source that a run takes from its code
@@ -92,7 +93,7 @@ def _remembered(code_hash: str, wanted: str) -> Mapping[str, Any] | None:
 
 
 def _answer(code_hash: str, wanted: str, place: str) -> Mapping[str, Any]:
-    code = code_folder(code_hash)
+    code = present(code_hash)
     with scratch("looked") as folder:
         asked = folder / "wanted"
         asked.write_text(wanted)

@@ -19,6 +19,7 @@ from tenants.hosting.local.environments import NOT_BUILT, Environments, check_ve
 from tenants.models import Tenant
 from tenants.run_templates.document.requirements import RequirementsRefused, parsed
 from tenants.run_templates.models import RunTemplate, TemplateRun
+from zenpro_site.common import shared_files
 
 RULES = "wheels only"  # what was made under earlier rules may hold anything, and is not used any more
 LINES = 200  # of a log, as the template's page shows it
@@ -27,7 +28,8 @@ SOURCES_ALLOWED = "An Admin of the organization can allow building packages from
 
 @dataclass(frozen=True)
 class EnvironmentState:
-    """`state` is "ready", "building", "failed" or "absent"; `lines` are the end of the log, oldest first."""
+    """`state` is "ready", "building", "failed", "absent", or "elsewhere" where this machine shares no disk with the agent's;
+    `lines` are the end of the log, oldest first."""
 
     state: str
     made: datetime | None = None
@@ -64,7 +66,10 @@ def needs(version: str, requirements: str, allows_builds: bool, organization: UU
 
 def environment_of(template: RunTemplate) -> EnvironmentState:
     """Where the environment of a template stands, looked up on the disk. Never raises."""
-    return RunEnvironments().state_of(*needs_in(template.tenant, template.requirements))
+    environments = RunEnvironments()
+    if shared_files.is_set() and not environments.folder.is_dir():
+        return EnvironmentState("elsewhere")
+    return environments.state_of(*needs_in(template.tenant, template.requirements))
 
 
 def places_with(version: str) -> Iterator[Path]:

@@ -42,6 +42,7 @@ NICENESS = 5  # pages and permissions come before runs
 CODE = "code"  # a copy of the code that the run may write to, where relative paths of its steps begin
 SCRATCH = ("home", "config", "tmp", CODE)  # all that a run may write beside the tenant's stores
 KEPT = "written.tar.gz"  # what a failed run wrote beside its code
+SENT = "sent"  # the file that says all of it is in the storage that machines share
 PACKED = "packed"  # the folder in which that is packed
 PACKING = 40  # seconds for it
 PACKERS = CallPlaces(each=1, together=4, patience=PACKING, credit=math.inf)

@@ -12,10 +12,13 @@ from zenpro_site.common.polling import digest
 
 
 def printed_by(rerun) -> dict:
-    """What the process of a re-run has printed, None where that is not worth showing, and a digest of it."""
-    output = output_of(rerun)
-    live = output is not None and not (rerun.has_ended or rerun.is_submitted)
-    return {"output": output, "output_seen": digest(output, live), "output_live": live}
+    """What the process of a re-run has printed, None where that is not worth showing, why it can't be read now, and a
+    digest of it."""
+    found = output_of(rerun)
+    output, trouble = found or (None, "")
+    live = found is not None and not (rerun.has_ended or rerun.is_submitted)
+    seen = digest(output, live, trouble) if trouble else digest(output, live)
+    return {"output": output, "output_trouble": trouble, "output_seen": seen, "output_live": live}
 
 
 def next_steps(request, run, rerun, page) -> dict[str, object]:

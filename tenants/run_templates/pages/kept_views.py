@@ -7,6 +7,7 @@ from tenants.access.gate import tenant_view
 from tenants.models.tenant_permissions import TenantPermission
 from tenants.run_templates.origin import opened_kept, rerun_of
 from tenants.runs.reading import ask_or_404, file_name
+from zenpro_site.common.shared_files import StorageFailed
 
 
 @require_safe
@@ -16,11 +17,18 @@ def run_kept(request, run):
     rerun = rerun_of(request.tenant, run)
     known, trouble = ask_or_404(request, lambda client: client.run(run))
     if trouble:
-        return HttpResponse(f"{trouble.title}. {trouble.text}\n", content_type="text/plain", status=503)
-    packed = opened_kept(rerun) if rerun else None
+        return _not_now(f"{trouble.title}. {trouble.text}")
+    try:
+        packed = opened_kept(rerun) if rerun else None
+    except StorageFailed as error:
+        return _not_now(f"What this run wrote can't be read now: {error.reason}")
     if packed is None:
         raise Http404("Nothing of this run is kept.")
     return _attachment(packed, f"{file_name(known.name)}.tar.gz")
+
+
+def _not_now(words: str) -> HttpResponse:
+    return HttpResponse(f"{words}\n", content_type="text/plain", status=503)
 
 
 def _attachment(packed, name: str) -> FileResponse:

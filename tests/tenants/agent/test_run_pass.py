@@ -3,11 +3,13 @@
 # ruff: noqa: F811 - fixtures of the tests of the loop
 
 import inspect
+import io
 import re
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from django.core.files.storage import storages
 from django.utils import timezone
 
 from tenants.agent import run_pass, run_rows
@@ -15,10 +17,15 @@ from tenants.agent.run_endings import End
 from tenants.agent.run_memory import Memory
 from tenants.agent.run_pass import RunPass
 from tenants.hosting.base import TenantUnreachable
+from tenants.run_templates.engine import stored_code
 from tenants.run_templates.engine.base import Runner
+from tenants.run_templates.engine.code import freeze_folder
 from tenants.run_templates.engine.run_environments import RunEnvironments
-from tenants.run_templates.models import TemplateRun
+from tenants.run_templates.engine.stored_code import CodeOutOfReach
+from tenants.run_templates.models import CodeVersion, TemplateRun
 from tenants.runs.client import TenantClient
+from zenpro_site.common import shared_files
+from zenpro_site.common.shared_files import ALIAS
 
 from .fake_runner import FakeRunner
 from .fake_tenant import FakeTenant
@@ -209,3 +216,42 @@ def test_a_run_that_brings_its_code_begins_without_a_copy(let_in, look, runner, 
     look()
     (order,) = orders
     assert (order.code, [*order.roots], order.starts_in) == (None, [""], "")
+
+
+# -- code that is in the storage of all machines
+
+
+@pytest.fixture
+def stored(let_in, here, settings, tmp_path):
+    """The storage, with code that this machine does not have."""
+    place = {"BACKEND": "tests.shared_folder.SharedFolder", "OPTIONS": {"location": str(tmp_path / "shared")}}
+    settings.STORAGES = {**settings.STORAGES, ALIAS: place}
+    shared_files.forget_silence()
+    code_hash = freeze_folder(here)
+    stored_code.store(code_hash)
+    CodeVersion.objects.filter(pk=let_in.code_id).update(code_hash=code_hash)
+    settings.ZENPRO_DATA = tmp_path / "agent"
+    return storages[ALIAS]
+
+
+def test_code_that_another_machine_was_given_is_fetched(look, runner, stored):
+    assert (look().pid, runner.log) == (1, ["start"])
+
+
+def test_a_run_waits_for_a_storage_that_does_not_answer(look, runner, stored):
+    """What the pass raises makes the loop try again, for minutes."""
+    stored.fall_silent()
+    with pytest.raises(CodeOutOfReach):
+        look()
+    assert runner.log == []
+    stored.trouble = None
+    shared_files.forget_silence()
+    assert look().pid == 1
+
+
+def test_a_run_whose_code_was_exchanged_does_not_begin(look, runner, stored):
+    (archive,) = stored.listed("code")
+    stored.put(f"code/{archive}", io.BytesIO(b"something else"))
+    run = look()
+    assert (run.state, runner.log[:1]) == ("failed", ["tidy"])
+    assert run.state_reason.startswith(stored_code.OTHER)

@@ -5,6 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from django.core.files.storage import storages
 from django.utils import timezone
 from factories import make_code, make_member, make_template, make_template_run, make_tenant
 
@@ -15,6 +16,8 @@ from tenants.run_templates.actions import TemplateRefused
 from tenants.run_templates.code_actions import CodeRefused
 from tenants.run_templates.models import CodeVersion, RunTemplate
 from tests.tenants.runs.fakes import churn
+from zenpro_site.common import shared_files
+from zenpro_site.common.shared_files import ALIAS
 
 CHURN = Path(__file__).parents[3] / "examples" / "churn"
 SNAPSHOT = churn("snapshot")
@@ -193,3 +196,29 @@ def test_with_its_tenant_everything_goes(add, tenant):
     make_template_run(make_template(tenant, pipeline_name="churn", snapshot=SNAPSHOT, code=add()))
     tenant.delete()
     assert not (CodeVersion.objects.exists() or RunTemplate.objects.exists())
+
+
+# -- the storage that machines share
+
+
+@pytest.fixture
+def shared(settings, tmp_path):
+    place = {"BACKEND": "tests.shared_folder.SharedFolder", "OPTIONS": {"location": str(tmp_path / "shared")}}
+    settings.STORAGES = {**settings.STORAGES, ALIAS: place}
+    shared_files.forget_silence()
+    return storages[ALIAS]
+
+
+def test_code_is_in_the_storage_before_it_is_a_version(add, shared, tenant):
+    version = add()
+    assert [*shared.listed("code")] == [f"{version.code_hash}.tar.gz"]
+    stored = shared.log.count(("put", f"code/{version.code_hash}.tar.gz"))
+    assert add() == version
+    assert shared.log.count(("put", f"code/{version.code_hash}.tar.gz")) == stored + 1, "It is as new."
+
+
+def test_code_that_cannot_be_stored_is_no_version(add, shared, tenant):
+    shared.fall_silent()
+    with pytest.raises(CodeRefused, match="can't be stored now: the object storage does not answer."):
+        add()
+    assert (tenant.code_versions.count(), deeds()) == (0, [])

@@ -22,6 +22,7 @@ from tenants.run_templates.models import Preset, TemplateRun
 from tenants.runs.step_pages import all_steps
 from tests.tenants.runs.fakes import RUN_ID, churn
 from zenpro_site.common.refusals import Refused
+from zenpro_site.common.shared_files import ALIAS
 
 from .samples import dynamic_snapshot
 
@@ -156,7 +157,7 @@ def test_extras_count_and_those_of_the_run_are_warned_about(failed, server):
     )
 
 
-def test_what_is_in_another_store_or_gone_is_not_taken_over(failed, server, tmp_path, monkeypatch):
+def test_what_is_in_another_store_or_gone_is_not_taken_over(failed, server, tmp_path, monkeypatch, settings):
     monkeypatch.setattr(continuing, "local_stores_of", lambda tenant: tmp_path)
     (tmp_path / "here").touch()
     (tmp_path / "out").symlink_to("/etc")
@@ -167,6 +168,11 @@ def test_what_is_in_another_store_or_gone_is_not_taken_over(failed, server, tmp_
     plan = planned(failed, server)
     assert plan.taken == ("load_customers",)
     assert set(why(plan).values()) == {"the files of what it saved were deleted"}, why(plan)
+    place = {"BACKEND": "tests.shared_folder.SharedFolder", "OPTIONS": {"location": str(tmp_path / "shared")}}
+    settings.STORAGES = {**settings.STORAGES, ALIAS: place}
+    assert planned(failed, server).taken == ("load_customers",), "The stores are still here."
+    (tmp_path / "here").unlink(), (tmp_path / "out").unlink(), tmp_path.rename(f"{tmp_path}-away")
+    assert len(planned(failed, server).taken) == 3, "They are on another machine, and nobody knows."
     store = {"id": str(RUN_ID)}
     answer = {"metadata": {"components": {"artifact_store": [store]}}}
     monkeypatch.setattr(server, "call", lambda method, path, **params: answer)

@@ -30,6 +30,7 @@ from tenants.run_templates.models import RunTemplate, TemplateRun
 from tenants.run_templates.pages.presentation import apart
 from tenants.runs.client import Run
 from tests.tenants.runs.fakes import RUN_ID, churn, connect_to
+from zenpro_site.common.shared_files import ALIAS
 
 SNAPSHOT = churn("snapshot")
 CHURN = Path(__file__).parents[3] / "examples" / "churn"
@@ -331,6 +332,17 @@ def test_an_environment_that_is_not_made_says_when_it_will_be(template, built, h
     assert "Not built yet" in page
     assert page.count("<details") == 1 and " open" not in page
     assert "every 3s" not in page
+
+
+def test_an_environment_on_another_machine_is_not_said_to_be_missing(
+    template, holds, as_user, settings, tmp_path
+):
+    place = {"BACKEND": "tests.shared_folder.SharedFolder", "OPTIONS": {"location": str(tmp_path / "shared")}}
+    settings.STORAGES, settings.ZENPRO_DATA = {**settings.STORAGES, ALIAS: place}, tmp_path / "web"
+    page = environment_of_page(as_user(holds("viewer")), template)
+    assert "How far it is can't be seen from here" in page and "Not built yet" not in page
+    (tmp_path / "web/envs").mkdir(parents=True)
+    assert "Not built yet" in environment_of_page(as_user(holds("viewer")), template)
 
 
 def test_an_environment_that_is_ready_shows_its_log(template, built, holds, as_user):

@@ -4,16 +4,20 @@ import threading
 from uuid import uuid4
 
 import pytest
+from django.core.cache import caches
+from django.core.files.storage import storages
 from django.urls import reverse
 from factories import make_grant, make_member, make_role, make_template, make_template_run
 
 from tenants.hosting.base import TenantRefused, TenantUnreachable
-from tenants.run_templates.engine import runner
+from tenants.run_templates.engine import runner, stored_outputs
 from tenants.runs import seen, shared_looks
 from tenants.runs.client import LogLine
 from tenants.runs.log_files import LogFile
 from tenants.runs.shared_looks import SharedLooks, circle_of, of_ended_runs, weight
 from tests.tenants.runs.fakes import RUN_ID
+from zenpro_site.common import shared_files
+from zenpro_site.common.shared_files import ALIAS
 
 
 @pytest.fixture
@@ -202,6 +206,27 @@ def test_output_of_a_run_is_live_and_asks_once(org, tenant, watch, rerun, server
         file.write("epoch 2\n")
     assert "epoch 2" in watch(one, "run_output", "output", seen=mark(first)).content.decode()
     assert server.calls == []
+
+
+def test_output_of_another_machine_comes_from_the_storage(
+    org, tenant, watch, rerun, server, settings, tmp_path
+):
+    """The page says so while it can't be read, and shows it as soon as it can."""
+    place = {"BACKEND": "tests.shared_folder.SharedFolder", "OPTIONS": {"location": str(tmp_path / "shared")}}
+    settings.STORAGES = {**settings.STORAGES, ALIAS: place}
+    shared_files.forget_silence()
+    stored_outputs.send_output(rerun.pk, False, None)
+    settings.ZENPRO_DATA = tmp_path / "web"
+    storages[ALIAS].fall_silent()
+    (person,) = people(org, tenant, "viewer")
+    page = watch(person).content.decode()
+    silent = "The output can&#x27;t be read now: the object storage does not answer."
+    assert silent in page and "every 1s" in page and "Nothing was printed yet." not in page
+    storages[ALIAS].trouble = None
+    shared_files.forget_silence()
+    caches["local"].clear()
+    shown = watch(person, "run_output", "output", seen=mark(watch(person))).content.decode()
+    assert "&lt;b&gt;train" in shown and silent not in shown
 
 
 def test_output_without_htmx_is_the_run(org, tenant, as_user, server):

@@ -1,10 +1,12 @@
 """Runs as the person who looks may see them; the server is a fake with recorded answers."""
 
+import io
 import re
 from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from django.core.files.storage import storages
 from django.urls import reverse
 from django.utils import timezone
 from factories import make_grant, make_member, make_template, make_template_run, make_tenant
@@ -19,6 +21,8 @@ from tenants.run_templates.notices import choose_default, choose_for_run
 from tenants.runs import columns
 from tenants.runs.client import LogLine
 from tests.tenants.runs.fakes import RUN_ID, churn
+from zenpro_site.common import shared_files
+from zenpro_site.common.shared_files import ALIAS
 
 pytestmark = pytest.mark.any_database
 
@@ -868,6 +872,23 @@ def test_what_a_failed_run_wrote_is_downloaded_while_it_is_kept(
     runner.kept_file(rerun.pk).unlink()
     runner.kept_file(rerun.pk).symlink_to("/etc/passwd")
     assert looks("run_kept", RUN_ID).status_code == 404
+
+
+def test_what_a_failed_run_wrote_is_in_the_storage_too(looks, tenant, server, developer, settings, tmp_path):
+    rerun = failing(server, make_template(tenant), developer)
+    until = timezone.now() + timedelta(days=1)
+    TemplateRun.objects.filter(pk=rerun.pk).update(kept_until=until, kept_bytes=6)
+    place = {"BACKEND": "tests.shared_folder.SharedFolder", "OPTIONS": {"location": str(tmp_path / "shared")}}
+    settings.STORAGES = {**settings.STORAGES, ALIAS: place}
+    shared_files.forget_silence()
+    storages[ALIAS].put(f"runs/{rerun.pk}/written.tar.gz", io.BytesIO(b"packed"))
+    answer = looks("run_kept", RUN_ID)
+    assert (b"".join(answer.streaming_content), answer["Content-Length"]) == (b"packed", "6")
+    assert answer["Content-Disposition"].endswith('.tar.gz"')
+    storages[ALIAS].fall_silent()
+    refused = looks("run_kept", RUN_ID)
+    words = b"What this run wrote can't be read now: the object storage does not answer.\n"
+    assert (refused.status_code, refused.content) == (503, words)
 
 
 def test_a_failure_that_the_server_knows_nothing_of_is_read_from_the_output(looks, tenant, server, developer):

@@ -8,8 +8,10 @@ from factories import make_tenant
 
 from tenants.hosting.base import PortTaken, ServerError, ServerStatus, SupervisorGone
 from tenants.hosting.local.backend import LocalBackend
-from tenants.hosting.local.hosting import LocalHosting
+from tenants.hosting.local.hosting import NOT_HERE, LocalHosting
+from tenants.hosting.local.locations import folder_of
 from tenants.hosting.local.supervisor import ProcessInfo
+from zenpro_site.common.shared_files import ALIAS
 
 PORTS = (21200, 21203)
 
@@ -22,6 +24,9 @@ class Supervisor:
 
     def names(self):
         return sorted(self.programs)
+
+    def log_file(self, name):
+        return self.logs / name
 
     def status(self, name):
         return ProcessInfo(name, "RUNNING", 7, 1.0, "") if name in self.running else None
@@ -196,3 +201,14 @@ def test_a_supervisor_that_is_gone_is_said(org, hosting, machine):
 def test_without_a_database_no_run_is_ended_and_none_is_made(hosting, tenant):
     assert hosting.end_run(tenant, uuid4(), "stopped", "because") is None
     assert not Path(hosting.data_at(tenant)).exists()
+
+
+def test_a_web_process_elsewhere_says_where_the_log_is(org, hosting, settings, tmp_path):
+    """With a storage for what machines share, its data folder need not be the agent's."""
+    tenant = made(org, port=PORTS[0])
+    assert hosting.tail_log(tenant) == []
+    place = {"BACKEND": "tests.shared_folder.SharedFolder", "OPTIONS": {"location": str(tmp_path / "shared")}}
+    settings.STORAGES = {**settings.STORAGES, ALIAS: place}
+    assert hosting.tail_log(tenant) == [NOT_HERE]
+    folder_of(tenant).mkdir(parents=True)
+    assert hosting.tail_log(tenant) == []
