@@ -63,6 +63,7 @@ def _due() -> Iterator[Entry]:
 
 
 def _out_of_reach(entries):
-    """In tenants that were deleted, and in databases that are not on this machine."""
+    """In tenants that were deleted, and in databases that are not on this machine and are not coming to it."""
     deleted = Q(tenant__desired_state=Tenant.DesiredState.DELETED)
-    return entries.filter(deleted | ~Q(tenant__in=Tenant.objects.with_open_database()))
+    unreached = ~Q(tenant__in=Tenant.objects.with_open_database()) & ~Q(tenant__in=Tenant.objects.moving())
+    return entries.filter(deleted | unreached)

@@ -2,14 +2,18 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 
 from django.utils import timezone
 
 from tenants.hosting.backends import backend_for
-from tenants.models import Tenant
+from tenants.models import Tenant, TenantMove
 
 # key: label, what happens in it
 LABELS = {
+    "stop": ("Stop", "The server stops where it runs"),
+    "take": ("Copy", "A consistent copy of its database is made"),
+    "put": ("Carry over", "The copy is put into the new home and checked"),
     "reserve": ("Reserve", "The name, address and port are reserved"),
     "environment": ("Environment", "The packages of this ZenML version are installed"),
     "database": ("Database", "An empty database is created and migrated"),
@@ -39,6 +43,16 @@ class Startup:
 
     tenant: Tenant
     steps: list[StartStep]
+
+    @cached_property
+    def move(self) -> TenantMove | None:
+        """Its last move to another home."""
+        return self.tenant.moves.first()
+
+    @property
+    def moves(self) -> bool:
+        """Is it on its way there, or on its way back?"""
+        return self.move is not None and not self.move.is_over
 
     @property
     def done(self) -> int:

@@ -2,6 +2,7 @@
 
 from .accounts import TenantAccount
 from .grants import HOLDERS, InvitationGrant, TenantGrant
+from .moves import TenantMove
 from .saved_run_views import SavedRunView
 from .shares import Share
 from .tenant import (
@@ -22,6 +23,7 @@ __all__ = [
     "TenantAccount",
     "TenantGrant",
     "TenantGroupObjectPermission",
+    "TenantMove",
     "TenantUserObjectPermission",
     "UnknownRight",
     "held_rows",

@@ -25,6 +25,7 @@ ROOMS = [
     "tenants.run_templates",
     "tenants.webhooks",
     "tenants.server_packages",
+    "tenants.moves",
     "tenants.api",
     "tenants.agent",
     "zenpro_site.pages",
