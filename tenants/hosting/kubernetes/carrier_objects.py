@@ -6,8 +6,8 @@ from base64 import b64encode
 from typing import Any
 
 from tenants.hosting.base import Carriage, ServerSpec
+from tenants.hosting.kubernetes import objects
 from tenants.hosting.kubernetes.naming import CARRIER, carrier_of, labels_of
-from tenants.hosting.kubernetes.objects import DATABASE, FOLDER, RESTRICTED, SCRATCH, job_of
 from tenants.hosting.kubernetes.place import ClusterPlace
 
 Manifest = dict[str, Any]
@@ -91,18 +91,21 @@ def carrier_job(
 ) -> Manifest:
     """`digest`: SHA-256 of what it is to fetch."""
     name = carrier_of(spec.tenant_id, way, carriage.name)
-    words = [way, carriage.url, DATABASE, str(carriage.most), digest]
+    words = [way, carriage.url, objects.DATABASE, str(carriage.most), digest]
     ticket = {"secretKeyRef": {"name": name, "key": TICKET}}
     container = {
         "name": "carry",
         "image": place.image_of(spec.version),
         "command": ["python", "-c", SCRIPT, *words],
-        "securityContext": RESTRICTED,
+        "securityContext": objects.RESTRICTED,
         "env": [{"name": TICKET, "valueFrom": ticket}],
         "resources": {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"memory": "512Mi"}},
-        "volumeMounts": [{"name": "data", "mountPath": FOLDER}, {"name": "tmp", "mountPath": SCRATCH}],
+        "volumeMounts": [
+            {"name": "data", "mountPath": objects.FOLDER},
+            {"name": "tmp", "mountPath": objects.SCRATCH},
+        ],
     }
-    made = job_of(spec, place, name, container)
+    made = objects.job_of(spec, place, name, container)
     made["metadata"]["labels"] = _labels(spec, place, name)
     made["spec"]["activeDeadlineSeconds"] = SECONDS
     return made

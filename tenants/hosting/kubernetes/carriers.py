@@ -32,6 +32,7 @@ from tenants.hosting.kubernetes.symptoms import (
 
 LAST_WORDS = 20  # lines of a carrier's log
 UNDER_WAY = {OUT: "The database comes from the cluster.", IN: "The database goes to the cluster."}
+NO_VOLUME = "The volume with its database is not in the cluster."
 NOT_HERE = "The cluster's carrier says that it has sent the database, but none has arrived here."
 
 
@@ -44,6 +45,8 @@ class ClusterCarriers:
     def take_out(self, spec: ServerSpec, carriage: Carriage) -> None:
         """Its server is stopped."""
         if not carriage.file.exists():
+            if not self.on.has_data(spec.tenant_id):
+                raise ServerError(NO_VOLUME)
             self._carry(spec, carriage, OUT)
             if not carriage.sent.exists():
                 raise ServerError(NOT_HERE)

@@ -342,7 +342,7 @@ def test_killed_at_any_moment_it_arrives(org, member, owner, here, there, monkey
         assert (tenant.status, tenant.kind, move.step) == (Status.AVAILABLE, "kubernetes", Step.MOVED)
         assert tenant.pk in there.running - here.running and not folder_of(move.pk).exists()
 
-    begin = lambda: asked_anew(org, member, owner, here)  # noqa: E731
+    begin = lambda: asked_anew(org, member, owner, here)
     assert kill_everywhere(monkeypatch, (here, there), begin, check) > 20
 
 
@@ -354,5 +354,5 @@ def test_killed_at_any_moment_it_comes_back(org, member, owner, here, there, mon
         assert (tenant.status, tenant.kind, move.step) == (Status.AVAILABLE, "local", Step.RETURNED)
         assert tenant.pk in here.running - there.running
 
-    begin = lambda: asked_anew(org, member, owner, here)  # noqa: E731
+    begin = lambda: asked_anew(org, member, owner, here)
     assert kill_everywhere(monkeypatch, (here, there), begin, check) > 20
