@@ -25,6 +25,7 @@ SENTENCES = {
     "organization.two_factor_optional": "{actor} made two-factor sign-in optional in {target}",
     "organization.package_builds_allowed": "{actor} allowed packages to be built from source in {target}",
     "organization.package_builds_ended": "{actor} stopped allowing packages to be built from source in {target}",
+    "organization.home_changed": "{actor} changed the home of new tenants in {target} from {before.home} to {after.home}",
     "organization.deleted": "{actor} deleted organization {target}",
     "member.added": "{actor} added {target} as {after.role}",
     "member.role_changed": "{actor} changed the role of {target} from {before.role} to {after.role}",

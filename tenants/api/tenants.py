@@ -34,6 +34,7 @@ HOMES = {
     Tenant.Kind.KUBERNETES: "kubernetes",
     Tenant.Kind.ELSEWHERE: "elsewhere",
 }
+WHERE = {"machine": HERE, "kubernetes": IN_CLUSTER, None: ""}
 Status = Literal["not_initialized", "pending", "available", "failed", "deactivated", "deleted"]
 
 
@@ -88,7 +89,8 @@ class TenantNew(Body):
     )
     home: Literal["machine", "kubernetes"] | None = Field(
         None,
-        description="Where ZenPro runs it: on its own machine if left out, or in the Kubernetes cluster, if there is one.",
+        description="Where ZenPro runs it: on its own machine, or in the Kubernetes cluster, if there is one. "
+        "The organization's default if left out.",
     )
 
 
@@ -160,7 +162,7 @@ def tenant_create(request, organization: str, body: TenantNew):
     versions = settings.ZENPRO_ZENML_VERSIONS
     version = body.version or versions[0]
     chosen = {"version": version} if version in versions else {"version": OTHER, "other_version": version}
-    chosen["where"] = ELSEWHERE if body.server_url else IN_CLUSTER if body.home == "kubernetes" else HERE
+    chosen["where"] = ELSEWHERE if body.server_url else WHERE[body.home]
     form = TenantForm(body.dict() | chosen, org=request.org, versions=versions)
     values = checked(form, other_version="version", where="home")
     about = {name: values[name] for name in ("name", "slug", "version", "description")}

@@ -2,6 +2,7 @@
 
 from .accounts import TenantAccount
 from .grants import HOLDERS, InvitationGrant, TenantGrant
+from .homes import DefaultHome
 from .moves import TenantMove
 from .saved_run_views import SavedRunView
 from .shares import Share
@@ -16,6 +17,7 @@ from .unknown_rights import UnknownRight
 
 __all__ = [
     "HOLDERS",
+    "DefaultHome",
     "InvitationGrant",
     "SavedRunView",
     "Share",

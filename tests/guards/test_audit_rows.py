@@ -293,6 +293,7 @@ DEEDS = {
     "invitations:retry_all": Deed(before=mail_failed),
     "invitations:revoke": Deed(),
     "invitations:accept": Deed(by=accepted_by),
+    "moves:default_home": Deed(lambda w: {"home": "kubernetes"}),
     "tenants:create": Deed(
         lambda w: {
             "name": "Staging",

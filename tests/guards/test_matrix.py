@@ -177,6 +177,7 @@ MATRIX = {
     "orgs:settings": asks(ADMINS),
     "orgs:two_factor": does(ADMINS),
     "orgs:package_builds": does(ADMINS),
+    "moves:default_home": does(ADMINS),
     "orgs:delete": asks(ADMINS),
     "invitations:list": reads(ADMINS),
     "invitations:create": asks(ADMINS),
