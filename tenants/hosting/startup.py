@@ -23,6 +23,11 @@ LABELS = {
     "project": ("Project", "The default project is created"),
     "ready": ("Ready", "You see how to connect and what comes next"),
 }
+# What happens otherwise in a start after a move.
+AFTER_A_MOVE = {
+    "database": ("Database", "The server opens its database"),
+    "project": ("Project", "Its projects have come along"),
+}
 AGENT_PATIENCE = timedelta(seconds=30)
 
 
@@ -95,11 +100,12 @@ class Startup:
 
 def startup_of(tenant: Tenant) -> Startup:
     entries = tenant.progress or [{"key": key} for key in backend_for(tenant).steps]
-    return Startup(tenant, [_step(number, entry) for number, entry in enumerate(entries, start=1)])
+    labels = LABELS | (AFTER_A_MOVE if any(entry["key"] == "take" for entry in entries) else {})
+    return Startup(tenant, [_step(number, entry, labels) for number, entry in enumerate(entries, start=1)])
 
 
-def _step(number: int, entry: dict) -> StartStep:
-    label, text = LABELS.get(entry["key"], (entry["key"].capitalize(), ""))
+def _step(number: int, entry: dict, labels: dict) -> StartStep:
+    label, text = labels.get(entry["key"], (entry["key"].capitalize(), ""))
     return StartStep(
         number, label, entry.get("note") or text, entry.get("state") or "waiting", _seconds(entry)
     )

@@ -1,9 +1,11 @@
 """Tenants on their way from one home to another, and what they left behind there."""
 
 import uuid
+from datetime import timedelta
 
 from django.conf import settings
 from django.db import models
+from django.utils import timezone
 
 from .tenant import Tenant
 
@@ -20,6 +22,8 @@ class TenantMoveQuerySet(models.QuerySet):
 
 class TenantMove(models.Model):
     """One move of a tenant from one home to another. Its steps are the agent's; each may be begun again at any time."""
+
+    NEWS = timedelta(days=7)
 
     class Step(models.TextChoices):
         STOPPING = "stopping", "The server stops"
@@ -65,6 +69,11 @@ class TenantMove(models.Model):
     @property
     def is_over(self) -> bool:
         return self.ended_at is not None
+
+    @property
+    def is_news(self) -> bool:
+        """Did it end so lately that people should be told what came of it?"""
+        return self.is_over and timezone.now() - self.ended_at < self.NEWS
 
     @property
     def left(self) -> str:

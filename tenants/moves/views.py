@@ -42,8 +42,7 @@ def _asked(request, form: MoveForm) -> bool:
 
 
 def _homes(tenant: Tenant) -> dict[str, str]:
-    there = tenant.other_home
-    return {"to": home_words(there), "here": home_words(tenant.kind), "in_there": in_home(there)}
+    return {"to": home_words(tenant.other_home), "in_here": in_home(tenant.kind)}
 
 
 def _stacks(request) -> list[str]:

@@ -111,7 +111,9 @@ def test_the_page_says_what_happens_and_asks_for_the_name(tenant, owner, as_user
         "pending",
         "It moves to the Kubernetes cluster.",
     )
-    assert "Moving Prod" in client.get(answer.headers["Location"]).content.decode()
+    steps = client.get(answer.headers["Location"]).content.decode()
+    assert "Moving Prod" in steps and "Its projects have come along" in steps
+    assert "/delete/" not in steps  # where a creation can be cancelled
     assert "Moving: stop" in " ".join(
         client.get(f"/o/{tenant.organization.slug}/t/prod/").content.decode().split()
     )
@@ -154,3 +156,8 @@ def test_a_move_that_failed_is_told_on_the_page(tenant, owner, as_user):
     Tenant.objects.update(status="available")
     text = " ".join(as_user(owner).get(f"/o/{tenant.organization.slug}/t/prod/").content.decode().split())
     assert "The disk is full. It runs on this machine as before." in text
+    TenantMove.objects.update(ended_at=move.began_at - TenantMove.NEWS)
+    assert (
+        "The disk is full."
+        not in as_user(owner).get(f"/o/{tenant.organization.slug}/t/prod/").content.decode()
+    )
