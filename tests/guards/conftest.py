@@ -8,12 +8,18 @@ from .world import World
 
 
 @pytest.fixture
-def world(db, settings):
-    """One object of everything in one organization, and a cluster that no one can reach."""
+def a_cluster(settings):
+    """One that no one can reach; it is enough that tenants could live there."""
     settings.ZENPRO_KUBERNETES = KubernetesSettings(config="/nowhere", url="https://*.zenml.example.org")
-    yield World("Acme AI")
+    yield
     backends._backend.cache_clear()
     cluster_settings.servers.cache_clear()
+
+
+@pytest.fixture
+def world(db, a_cluster):
+    """One object of everything in one organization."""
+    return World("Acme AI")
 
 
 @pytest.fixture

@@ -399,7 +399,7 @@ def world(made_once, db):
 
 
 @pytest.fixture
-def prepared(world, monkeypatch, tmp_path, settings):
+def prepared(world, monkeypatch, tmp_path, settings, a_cluster):
     """The world with a server that answers and a directory of code; no one is asked for a password again."""
     settings.MFA_REAUTHENTICATION_REQUIRED = False
     for module in (runs, template_actions):
