@@ -37,6 +37,8 @@ LIMITS = {
     Step.RETURNING: 300.0,
 }
 CLEAR_AGAIN = 60.0  # seconds between tries to remove what was left in one place
+# What was measured of one home says nothing of another.
+UNMEASURED = {"disk_bytes": 0, "disk_measured_at": None}
 BEGUN_RUN = "A run was begun just before the server stopped."
 
 
@@ -79,7 +81,7 @@ class Mover:
         self.hostings[move.destination].put_in(tenant, carriage_of(move))
         with transaction.atomic():
             self._step(tenant, move, Step.STARTING)
-            self.write(tenant, kind=move.destination)
+            self.write(tenant, kind=move.destination, **UNMEASURED)
 
     def _tell(self, tenant: Tenant) -> Tell:
         """The steps of provisioning are told again when the server starts."""
@@ -135,7 +137,9 @@ class Mover:
         with transaction.atomic():
             self._note(move, step=Step.RETURNING, failure=reason[:500], ticket_hash="")
             status = Tenant.Status.PENDING
-            self.write(tenant, kind=move.origin, status=status, state_reason=words[:500], progress=[])
+            self.write(
+                tenant, kind=move.origin, status=status, state_reason=words[:500], progress=[], **UNMEASURED
+            )
             record("tenant.move_failed", tenant, None, *_homes(move, reason=reason[:300]))
 
     def _wait_for_the_end_there(self, tenant: Tenant, move: TenantMove) -> None:
@@ -171,6 +175,8 @@ class Mover:
     def clear(self) -> None:
         """Remove what moves have left in homes where their tenants are no longer, once nobody may want it back."""
         for tenant, home, moves in _left_behind():
+            for one in moves:
+                forget(one)  # whoever ended it may have been killed before that
             due = max(map(_kept_until, moves)) <= timezone.now()
             if tenant.kind == home or (due and self._is_time(tenant, home) and self._cleared(tenant, home)):
                 TenantMove.objects.filter(pk__in=[one.pk for one in moves]).update(cleared_at=timezone.now())

@@ -33,6 +33,7 @@ def copy(path, to, most):
         original.backup(made, pages=PAGES)
         made.execute("PRAGMA journal_mode = DELETE")
     check(part, most)
+    os.chmod(part, 0o600)
     with open(part, "rb") as file:
         os.fsync(file.fileno())
     os.replace(part, to)

@@ -134,6 +134,18 @@ def test_what_is_left_is_removed_after_the_time_of_grace(loop, tenant, move, her
     assert move.cleared_at
 
 
+def test_a_copy_that_a_killed_agent_forgot_is_removed(loop, tenant, move):
+    passed(loop, tenant)
+    (folder_of(move.pk) / "database").mkdir(parents=True)
+    loop.mover.clear()
+    assert not folder_of(move.pk).exists()
+
+
+def test_what_was_measured_here_does_not_count_there(loop, tenant, move):
+    Tenant.objects.update(disk_bytes=10**12, disk_measured_at=timezone.now())
+    assert (passed(loop, tenant).disk_bytes, tenant.disk_measured_at) == (0, None)
+
+
 def test_a_home_that_cannot_be_cleared_is_asked_again_later(loop, tenant, move, here, monkeypatch):
     passed(loop, tenant)
     TenantMove.objects.update(ended_at=timezone.now() - timedelta(days=100))

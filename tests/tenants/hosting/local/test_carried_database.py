@@ -35,6 +35,7 @@ def test_out_and_in(database, tmp_path):
     copy, other = tmp_path / "moves" / "database", tmp_path / "other" / "zenml.db"
     take(database, copy, MOST, "")
     check(copy, MOST, "")
+    assert [copy.stat().st_mode & 0o777, copy.parent.stat().st_mode & 0o777] == [0o600, 0o700]
     put(copy, other)
     assert names_in(other) == ["ours"]
     assert [other.stat().st_mode & 0o777, other.parent.stat().st_mode & 0o777] == [0o600, 0o700]
