@@ -2,6 +2,7 @@ from django.urls import path
 
 from tenants import run_views, views
 from tenants.access.pages import grant_views, member_views
+from tenants.moves import views as move_views
 from tenants.run_templates.pages import compare_views, kept_views
 from tenants.runs import artifact_views, saved_views, stop_views
 from tenants.server_packages import views as package_views
@@ -20,6 +21,7 @@ urlpatterns = [
     path("<slug:tenant>/activate/", views.activate, name="activate"),
     path("<slug:tenant>/restart/", views.restart, name="restart"),
     path("<slug:tenant>/retry/", views.retry, name="retry"),
+    path("<slug:tenant>/move/", move_views.move, name="move"),
     path("<slug:tenant>/delete/", views.delete, name="delete"),
     path("<slug:tenant>/members/", member_views.members, name="members"),
     path("<slug:tenant>/members/give/", grant_views.grant_give, name="grant_give"),

@@ -15,7 +15,7 @@ from django.conf import settings
 from orgs.models import Organization
 from orgs.organizations.actions import create_organization
 from orgs.users.models import Actor
-from tenants.agent import progress
+from tenants.hosting import progress
 from tenants.hosting.actions import create_tenant, retry
 from tenants.hosting.local.configured import machine
 from tenants.hosting.local.locations import local_stores_of

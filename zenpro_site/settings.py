@@ -62,6 +62,8 @@ ZENPRO_TENANT_PUBLIC_HOST = env.host("ZENPRO_TENANT_PUBLIC_HOST", default=_publi
 # One folder for all, or each tenant's own
 ZENPRO_LOCAL_STORES = env("ZENPRO_LOCAL_STORES", default="") and str(env.folder("ZENPRO_LOCAL_STORES", ""))
 ZENPRO_KUBERNETES = load_kubernetes(env)  # None: tenants live on this machine or elsewhere
+# Of the database of a tenant that moves to another home
+ZENPRO_MOVE_SIZE = env.int("ZENPRO_MOVE_MB", default=20_000, least=1) * 1024**2
 ZENPRO_KEEP_DELETED_DAYS = env.int("ZENPRO_KEEP_DELETED_DAYS", default=7)
 ZENPRO_ZENML_VERSIONS = env.versions("ZENPRO_ZENML_VERSIONS", default=["0.98.0"])
 ZENPRO_TENANT_TIMEOUT = env.float("ZENPRO_TENANT_TIMEOUT", default=8.0, least=0.1, most=60)

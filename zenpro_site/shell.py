@@ -10,6 +10,7 @@ from orgs.models import Organization
 from orgs.permissions import Permission
 from tenants.access.gate import LISTED, listed
 from tenants.hosting.local.box import Isolation
+from tenants.models import DefaultHome
 from tenants.models.tenant_permissions import TenantPermission
 
 from .isolation import notice_for
@@ -53,6 +54,13 @@ class Shell:
     def isolation(self) -> Isolation | None:
         """Looked at by the few pages that show it, not for every frame."""
         return notice_for(self.user) if self.user else None
+
+    @property
+    def default_home(self) -> str:
+        """Kind of home of the organization's new tenants; "" where there is no choice."""
+        if self.org is None or settings.ZENPRO_KUBERNETES is None:
+            return ""
+        return DefaultHome.objects.of(self.org)
 
 
 def shell(request) -> dict:

@@ -59,10 +59,12 @@ def _due() -> Iterator[Entry]:
         _out_of_reach(ended).delete()
         now = timezone.now()
         once_more = Q(cut_at__lt=F("entered_at") + LOGIN_TIME, entered_at__lte=now - LOGIN_TIME)
-        yield from ended.filter(Q(cut_at=None) | once_more)
+        on_the_way = Q(tenant__in=Tenant.objects.moving())  # to a database that may not be the present one
+        yield from ended.filter(Q(cut_at=None) | once_more).exclude(on_the_way)
 
 
 def _out_of_reach(entries):
-    """In tenants that were deleted, and in databases that are not on this machine."""
+    """In tenants that were deleted, and in databases that are not on this machine and are not coming to it."""
     deleted = Q(tenant__desired_state=Tenant.DesiredState.DELETED)
-    return entries.filter(deleted | ~Q(tenant__in=Tenant.objects.with_open_database()))
+    unreached = ~Q(tenant__in=Tenant.objects.with_open_database()) & ~Q(tenant__in=Tenant.objects.moving())
+    return entries.filter(deleted | unreached)

@@ -9,7 +9,7 @@ from typing import Any
 from tenants.agent import run_access
 from tenants.hosting import answers
 from tenants.hosting.backends import backend_for
-from tenants.hosting.base import TenantNotFound, TenantRefused
+from tenants.hosting.base import NotYet, TenantNotFound, TenantRefused
 from tenants.run_templates.engine.base import Runner
 from tenants.run_templates.models import TemplateRun
 from tenants.runs.client import UNDER_WAY, Run, Step, TenantClient
@@ -90,6 +90,8 @@ def end_of_the_gone(run: TemplateRun) -> End:
     """
     reason, tenant = gone(run), run.template.tenant
     seen = None
+    if run.zenml_run_id and tenant.moves.open().exists():
+        raise NotYet(f"{tenant} is being moved: no one can tell yet which database will be its own.")
     if run.zenml_run_id:
         seen = backend_for(tenant).end_run(tenant, run.zenml_run_id, "stopped", reason[:ZENML_REASON_LENGTH])
     if seen is None:

@@ -15,10 +15,11 @@ from uuid import UUID
 
 import structlog
 from django.conf import settings
-from django.db import close_old_connections
+from django.db import close_old_connections, transaction
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
+from tenants.hosting import progress
 from tenants.hosting.backends import READ_WITH, backends
 from tenants.hosting.base import (
     Hosting,
@@ -39,7 +40,7 @@ from tenants.runs.connection import connect
 from zenpro_site.common.prepared import Prepared
 from zenpro_site.common.sealing import SecretsUnreadable
 
-from . import progress
+from .moving import Mover
 from .starts import SLOT_TIME, STARTS_AT_ONCE, Patience, Slot, limit_for
 
 log = structlog.get_logger("zenpro.agent")
@@ -87,6 +88,7 @@ class TenantLoop:
         """`hostings`: the backend of each kind of tenant, if not those of this installation."""
         self.hostings = hostings or backends()
         self.clock = clock
+        self.mover = Mover(self.hostings, self._set)
         self.urgent = Prepared(lambda: _to_look_at().filter(self._urgent()))
         # What may take minutes and waits for its turn keeps no place of those that run.
         self.pool = ThreadPoolExecutor(max_workers=32, thread_name_prefix="start")
@@ -100,6 +102,7 @@ class TenantLoop:
         self.met = -math.inf
         self.misses: dict[UUID, list[datetime]] = {}
         self.tried: dict[UUID, float] = {}
+        self.clearing: Future | None = None
 
     def tick(self) -> None:
         """Begin a pass for every tenant that needs one and has none under way."""
@@ -196,16 +199,23 @@ class TenantLoop:
     def _towards(self, tenant: Tenant) -> None:
         steps = {Desired.AVAILABLE: self._up, Desired.DEACTIVATED: self._down, Desired.DELETED: self._gone}
         try:
+            self.mover.go_on(tenant)
             steps[tenant.desired_state](tenant)
-        except SupervisorGone as error:
-            # It comes back, or takes the agent with it; of the servers it says nothing.
-            self._note(tenant, error.reason)
-        except NotYet as error:
-            self._say(tenant, error.reason)
+        except (SupervisorGone, NotYet) as error:
+            self._wait(tenant, error)
         except (ServerError, TenantError) as error:
             self._fail(tenant, error.reason)
         except SecretsUnreadable as error:
             self._fail(tenant, str(error))
+
+    def _wait(self, tenant: Tenant, error: ServerError) -> None:
+        """A supervisor comes back, or takes the agent with it; of the servers it says nothing."""
+        if self.mover.is_late(tenant):
+            self.mover.turns_back(tenant, error.reason)
+        elif isinstance(error, NotYet):
+            self._say(tenant, error.reason)
+        else:
+            self._note(tenant, error.reason)
 
     # -- wanted: available
 
@@ -297,7 +307,7 @@ class TenantLoop:
     def _start(self, tenant: Tenant, again: bool = False) -> None:
         """From nothing, or from wherever an earlier pass was killed, to available. `again`: also what runs."""
         hosting = self._hosting(tenant)
-        steps = progress.fresh(hosting.steps)
+        steps = self.mover.steps_of(tenant)
         self._set(tenant, status=Status.PENDING, progress=progress.begin(steps, hosting.steps[0]))
         hosting.provision(tenant, self._tell(tenant, steps))
         with self._slot(tenant, steps, again) as slot:
@@ -305,9 +315,10 @@ class TenantLoop:
             self._run(tenant, steps, slot, again)
         self._make_project(tenant, steps)
         progress.finish(steps, "ready")
-        self._set(
-            tenant, status=Status.AVAILABLE, state_reason="", progress=steps, available_since=timezone.now()
-        )
+        with transaction.atomic():
+            self.mover.arrived(tenant)
+            now = timezone.now()
+            self._set(tenant, status=Status.AVAILABLE, state_reason="", progress=steps, available_since=now)
 
     @contextmanager
     def _slot(self, tenant: Tenant, steps: list[dict], again: bool) -> Iterator[Slot]:
@@ -469,6 +480,17 @@ class TenantLoop:
         known = set(Tenant.objects.values_list("pk", flat=True))
         for hosting in self.hostings.values():
             self._sweep(hosting, known)
+        if self.clearing is None or self.clearing.done():
+            self.clearing = self.quick.submit(self._clear)
+
+    def _clear(self) -> None:
+        close_old_connections()
+        try:
+            self.mover.clear()
+        except Exception:
+            log.exception("clearing after moves failed")
+        finally:
+            close_old_connections()
 
     def _sweep(self, hosting: Hosting, known: set[UUID]) -> None:
         """One place that does not answer keeps no other from being swept."""
@@ -487,6 +509,8 @@ class TenantLoop:
             self._hosting(tenant).stop(tenant)
         except (ServerError, SecretsUnreadable) as error:
             log.warning("could not stop", tenant=str(tenant.pk), reason=str(error))
+        if self.mover.turns_back(tenant, reason):
+            return
         steps = progress.fail(tenant.progress or progress.fresh(self._hosting(tenant).steps), reason)
         self._set(tenant, status=Status.FAILED, state_reason=reason[:500], progress=steps)
 

@@ -1,6 +1,8 @@
 from datetime import datetime
+from typing import Literal
 from uuid import UUID
 
+from django.db import transaction
 from ninja import Query, Router, Schema
 from pydantic import Field
 
@@ -8,11 +10,15 @@ from orgs.models import Organization
 from orgs.organizations import actions
 from orgs.organizations.forms import NewOrganizationForm, OrganizationForm
 from orgs.permissions import Permission
+from tenants.models import DefaultHome, Tenant
+from tenants.moves.default_homes import choose_default_home
 
 from .callers import Anyone, needs
 from .problems import checked
 from .shapes import Body, Page, Slice, Text, page_of
 
+HOMES = {Tenant.Kind.LOCAL: "machine", Tenant.Kind.KUBERNETES: "kubernetes"}
+KINDS = {home: kind for kind, home in HOMES.items()}
 router = Router(tags=["Organizations"])
 
 
@@ -23,6 +29,10 @@ class OrganizationOut(Schema):
     description: str
     created: datetime
     updated: datetime
+
+
+class OrganizationFull(OrganizationOut):
+    default_home: Literal["machine", "kubernetes"] = Field(description="Where its new tenants live.")
 
 
 class OrganizationNew(Body):
@@ -36,11 +46,16 @@ class OrganizationChange(Body):
 
     name: Text | None = None
     description: Text | None = None
+    default_home: Literal["machine", "kubernetes"] | None = None
 
 
 def shown(one: Organization) -> dict:
     fields = {name: getattr(one, name) for name in ("id", "name", "slug", "description")}
     return {**fields, "created": one.created_at, "updated": one.updated_at}
+
+
+def shown_full(one: Organization) -> dict:
+    return {**shown(one), "default_home": HOMES[DefaultHome.objects.of(one)]}
 
 
 @router.get("/organizations", auth=needs(Anyone.SIGNED_IN), response=Page[OrganizationOut])
@@ -62,18 +77,24 @@ def organization_create(request, body: OrganizationNew):
 
 
 @router.get(
-    "/organizations/{organization}", auth=needs(Permission.ORGANIZATION_VIEW), response=OrganizationOut
+    "/organizations/{organization}", auth=needs(Permission.ORGANIZATION_VIEW), response=OrganizationFull
 )
 def organization_get(request, organization: str):
-    return shown(request.org)
+    return shown_full(request.org)
 
 
 @router.patch(
-    "/organizations/{organization}", auth=needs(Permission.ORGANIZATION_CHANGE), response=OrganizationOut
+    "/organizations/{organization}", auth=needs(Permission.ORGANIZATION_CHANGE), response=OrganizationFull
 )
 def organization_update(request, organization: str, body: OrganizationChange):
-    """Change name and description. The slug stays, so that addresses keep working."""
+    """Change name, description or the home of new tenants. The slug stays, so that addresses keep working."""
+    words = body.dict(exclude_none=True, exclude={"default_home"})
     now = {"name": request.org.name, "description": request.org.description}
-    values = checked(OrganizationForm(now | body.dict(exclude_none=True), instance=request.org))
-    actions.update_organization(organization=request.org, by=request.actor, **values)
-    return shown(request.org)
+    values = checked(OrganizationForm(now | words, instance=request.org))
+    with transaction.atomic():
+        if body.default_home:
+            kind = KINDS[body.default_home]
+            choose_default_home(organization=request.org, kind=kind, by=request.actor)
+        if words:
+            actions.update_organization(organization=request.org, by=request.actor, **values)
+    return shown_full(request.org)

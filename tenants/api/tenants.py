@@ -16,8 +16,9 @@ from tenants.hosting.base import TenantError
 from tenants.hosting.elsewhere.actions import enroll
 from tenants.hosting.elsewhere.server import environment_block
 from tenants.hosting.forms import ELSEWHERE, HERE, IN_CLUSTER, OTHER, SettingsForm, TenantForm
-from tenants.models import Tenant
+from tenants.models import Tenant, TenantMove
 from tenants.models.tenant_permissions import TenantPermission
+from tenants.moves.actions import move_tenant
 from tenants.runs.connection import connect
 from tenants.server_packages.actions import add_packages, remove_packages
 from tenants.server_packages.store_packages import StorePackages, extension_of, present_in, proposals_for
@@ -36,7 +37,21 @@ HOMES = {
     Tenant.Kind.KUBERNETES: "kubernetes",
     Tenant.Kind.ELSEWHERE: "elsewhere",
 }
+WHERE = {"machine": HERE, "kubernetes": IN_CLUSTER, None: ""}
 Status = Literal["not_initialized", "pending", "available", "failed", "deactivated", "deleted"]
+
+
+class MoveOut(Schema):
+    """From one home to another."""
+
+    origin: Literal["machine", "kubernetes", "elsewhere"]
+    destination: Literal["machine", "kubernetes", "elsewhere"]
+    step: Literal["stopping", "taking", "putting", "starting", "moved", "returning", "returned"] = Field(
+        description="`moved` and `returned` are the ends; while it is `returning`, the old server starts again."
+    )
+    began: datetime
+    ended: datetime | None
+    failure: str = Field(description="Why it returned.")
 
 
 class TenantOut(Schema):
@@ -56,6 +71,10 @@ class TenantOut(Schema):
     updated: datetime
 
 
+class TenantFull(TenantOut):
+    move: MoveOut | None = Field(description="The last move, or the one under way.")
+
+
 class TenantFilters(Slice):
     q: Text = Field("", description="Part of the name.")
     status: Status | None = None
@@ -73,8 +92,13 @@ class TenantNew(Body):
     )
     home: Literal["machine", "kubernetes"] | None = Field(
         None,
-        description="Where ZenPro runs it: on its own machine if left out, or in the Kubernetes cluster, if there is one.",
+        description="Where ZenPro runs it: on its own machine, or in the Kubernetes cluster, if there is one. "
+        "The organization's default if left out.",
     )
+
+
+class NewHome(Body):
+    home: Literal["machine", "kubernetes"] = Field(description="Where it is to live.")
 
 
 class Environment(Schema):
@@ -100,6 +124,17 @@ def shown(tenant: Tenant) -> dict:
         "created": tenant.created_at,
         "updated": tenant.updated_at,
     }
+
+
+def shown_full(tenant: Tenant) -> dict:
+    move = tenant.moves.first()
+    return {**shown(tenant), "move": _move(move) if move else None}
+
+
+def _move(move: TenantMove) -> dict:
+    homes = {"origin": HOMES[move.origin], "destination": HOMES[move.destination]}
+    times = {"began": move.began_at, "ended": move.ended_at}
+    return {**homes, **times, "step": move.step, "failure": move.failure}
 
 
 def _matching(tenants, asked: TenantFilters):
@@ -134,7 +169,7 @@ def tenant_create(request, organization: str, body: TenantNew):
         raise Invalid([fault("Leave this out for a server that someone else runs.", "home")])
     versions = settings.ZENPRO_ZENML_VERSIONS
     version = body.version or versions[0]
-    where = ELSEWHERE if body.server_url else IN_CLUSTER if body.home == "kubernetes" else HERE
+    where = ELSEWHERE if body.server_url else WHERE[body.home]
     typed = body.dict() | chosen(version, versions) | {"where": where}
     form = TenantForm(typed, org=request.org, versions=versions)
     values = checked(form, other_version="version", where="home")
@@ -147,9 +182,9 @@ def tenant_create(request, organization: str, body: TenantNew):
     return shown(actions.create_tenant(kind=values["kind"], **about))
 
 
-@router.get(TENANT, auth=needs(TenantPermission.VIEW), response=TenantOut)
+@router.get(TENANT, auth=needs(TenantPermission.VIEW), response=TenantFull)
 def tenant_get(request, organization: str, tenant: str):
-    return shown(request.tenant)
+    return shown_full(request.tenant)
 
 
 LOST = {"responses": {503: {"description": "Its secrets can't be read"}}}
@@ -215,6 +250,15 @@ def tenant_retry(request, organization: str, tenant: str):
     """Try a failed tenant again."""
     actions.retry(tenant=request.tenant, by=request.actor)
     return shown(request.tenant)
+
+
+@router.post(TENANT + "/move", auth=needs(TenantPermission.DELETE), response=TenantFull)
+def tenant_move(request, organization: str, tenant: str, body: NewHome):
+    """Move the tenant with its data to another home. Its server stops meanwhile, and its address changes: watch `status`
+    and `move`."""
+    kinds = {home: kind for kind, home in HOMES.items()}
+    move_tenant(tenant=request.tenant, to=kinds[body.home], by=request.actor)
+    return shown_full(request.tenant)
 
 
 class StoreOut(Schema):

@@ -76,8 +76,11 @@ def activate(*, tenant: Tenant, by: Actor) -> None:
 
 
 def _want(tenant: Tenant, now: str, then: str) -> None:
-    if locked(tenant).desired_state != now:
+    row = locked(tenant)
+    if row.desired_state != now:
         raise Refused(f"{tenant.name} is already {Tenant.DesiredState(then).label.lower()}.")
+    if row.moves.open().exists():
+        raise Refused(f"{tenant.name} is being moved. Wait until it has arrived.")
     tenant.desired_state = then
     tenant.save(update_fields=["desired_state", "updated_at"])
 

@@ -150,6 +150,18 @@ class TenantConflict(TenantRefused):
         super().__init__(409, reason)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Carriage:
+    """The copy of a tenant's database, on its way from one home to another."""
+
+    name: str  # of the move, as a part of names of what carries it
+    file: Path  # of the copy, between the homes
+    sent: Path  # where a carrier's copy arrives; only a whole one is ever there
+    most: int  # bytes
+    url: str  # where carriers send it to and fetch it from
+    ticket: Callable[[str], str]  # "out" or "in" -> what a carrier shows there, once; it ends the one before
+
+
 class Tell(Protocol):
     """Writes a step of a start into the tenant's progress: as under way, or as done."""
 
@@ -206,6 +218,18 @@ class Hosting(Protocol):
     def end_orphans(self, known: Collection[UUID]) -> list[str]:
         """Stop servers of tenants other than these, and what lost whoever looked after it. Returns the servers' names.
         Raises SupervisorGone."""
+
+    def take_out(self, tenant: Tenant, carriage: Carriage) -> None:
+        """Have a consistent copy of its database lie at `carriage.file`. Its server is stopped. Raises ServerError.
+
+        NotYet while that is under way elsewhere. What is in the copy may be anything: see put_in().
+        """
+
+    def put_in(self, tenant: Tenant, carriage: Carriage) -> None:
+        """Make this copy its database here, in place of one that is here, ready for start(). After provision().
+
+        Raises ServerError, also for a copy that is no sound database; NotYet while it is under way elsewhere.
+        """
 
     def state(self, tenant: Tenant) -> ServerState:
         """How its server is. Where others start it: what the last look tells, see ElsewhereHosting.

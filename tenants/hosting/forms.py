@@ -5,7 +5,7 @@ from django.conf import settings
 from django.core.validators import RegexValidator
 
 from orgs.models import RESERVED_SLUGS, slug_validator
-from tenants.models import Tenant
+from tenants.models import DefaultHome, Tenant
 from zenpro_site.common.names import DescriptionField, NameField
 
 OTHER = "other"
@@ -15,6 +15,7 @@ KINDS_OF = {
     IN_CLUSTER: Tenant.Kind.KUBERNETES,
     ELSEWHERE: Tenant.Kind.ELSEWHERE,
 }
+WHERE_OF = {kind: where for where, kind in KINDS_OF.items()}
 OR_A_TAG = "Any release on PyPI; in Kubernetes any for which there is an image. If it can't be had, the tenant shows why."
 version_validator = RegexValidator(
     r"^\d+(\.\d+){1,3}((a|b|rc)\d+)?(\.post\d+)?(\.dev\d+)?$", "Enter a version as on PyPI, such as 0.98.0."
@@ -86,7 +87,9 @@ class TenantForm(forms.Form):
         super().__init__(*args, **kwargs)
         self.org = org
         self.fields["version"].choices = [*((v, v) for v in versions), (OTHER, "Another version…")]
+        self.default_where = WHERE_OF[DefaultHome.objects.of(org)]
         where = self.fields["where"]
+        where.initial = self.default_where
         if self.has_cluster:
             self.fields["other_version"].help_text = OR_A_TAG
         else:
@@ -117,7 +120,7 @@ class TenantForm(forms.Form):
 
     def clean(self):
         super().clean()
-        self.cleaned_data["where"] = self.cleaned_data.get("where") or HERE
+        self.cleaned_data["where"] = self.cleaned_data.get("where") or self.default_where
         self.cleaned_data["kind"] = KINDS_OF[self.cleaned_data["where"]]
         if self.is_elsewhere and not self.cleaned_data.get("server_url") and "server_url" not in self.errors:
             self.add_error("server_url", "Enter the address of the server.")

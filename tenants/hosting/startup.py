@@ -2,14 +2,18 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 
 from django.utils import timezone
 
 from tenants.hosting.backends import backend_for
-from tenants.models import Tenant
+from tenants.models import Tenant, TenantMove
 
 # key: label, what happens in it
 LABELS = {
+    "stop": ("Stop", "The server stops where it runs"),
+    "take": ("Copy", "A consistent copy of its database is made"),
+    "put": ("Carry over", "The copy is put into the new home and checked"),
     "reserve": ("Reserve", "The name, address and port are reserved"),
     "environment": ("Environment", "The packages of this ZenML version are installed"),
     "database": ("Database", "An empty database is created and migrated"),
@@ -18,6 +22,11 @@ LABELS = {
     "register": ("Register", "The server signs in to ZenPro"),
     "project": ("Project", "The default project is created"),
     "ready": ("Ready", "You see how to connect and what comes next"),
+}
+# What happens otherwise in a start after a move.
+AFTER_A_MOVE = {
+    "database": ("Database", "The server opens its database"),
+    "project": ("Project", "Its projects have come along"),
 }
 AGENT_PATIENCE = timedelta(seconds=30)
 
@@ -39,6 +48,16 @@ class Startup:
 
     tenant: Tenant
     steps: list[StartStep]
+
+    @cached_property
+    def move(self) -> TenantMove | None:
+        """Its last move to another home."""
+        return self.tenant.moves.first()
+
+    @property
+    def moves(self) -> bool:
+        """Is it on its way there, or on its way back?"""
+        return self.move is not None and not self.move.is_over
 
     @property
     def done(self) -> int:
@@ -81,11 +100,12 @@ class Startup:
 
 def startup_of(tenant: Tenant) -> Startup:
     entries = tenant.progress or [{"key": key} for key in backend_for(tenant).steps]
-    return Startup(tenant, [_step(number, entry) for number, entry in enumerate(entries, start=1)])
+    labels = LABELS | (AFTER_A_MOVE if any(entry["key"] == "take" for entry in entries) else {})
+    return Startup(tenant, [_step(number, entry, labels) for number, entry in enumerate(entries, start=1)])
 
 
-def _step(number: int, entry: dict) -> StartStep:
-    label, text = LABELS.get(entry["key"], (entry["key"].capitalize(), ""))
+def _step(number: int, entry: dict, labels: dict) -> StartStep:
+    label, text = labels.get(entry["key"], (entry["key"].capitalize(), ""))
     return StartStep(
         number, label, entry.get("note") or text, entry.get("state") or "waiting", _seconds(entry)
     )

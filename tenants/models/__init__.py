@@ -2,6 +2,8 @@
 
 from .accounts import TenantAccount
 from .grants import HOLDERS, InvitationGrant, TenantGrant
+from .homes import DefaultHome
+from .moves import TenantMove
 from .saved_run_views import SavedRunView
 from .shares import Share
 from .tenant import (
@@ -15,6 +17,7 @@ from .unknown_rights import UnknownRight
 
 __all__ = [
     "HOLDERS",
+    "DefaultHome",
     "InvitationGrant",
     "SavedRunView",
     "Share",
@@ -22,6 +25,7 @@ __all__ = [
     "TenantAccount",
     "TenantGrant",
     "TenantGroupObjectPermission",
+    "TenantMove",
     "TenantUserObjectPermission",
     "UnknownRight",
     "held_rows",

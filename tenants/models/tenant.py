@@ -77,7 +77,11 @@ class TenantQuerySet(models.QuerySet):
 
     def with_open_database(self):
         """Those whose database on this machine we can write to."""
-        return self.filter(kind=Tenant.Kind.LOCAL)
+        return self.filter(kind=Tenant.Kind.LOCAL).exclude(pk__in=self.moving().values("pk"))
+
+    def moving(self):
+        """Those on their way to another home. Until they are there, no one can tell which database will be theirs."""
+        return Tenant.objects.filter(pk__in=_moves().open().order_by().values("tenant"))
 
     def available(self):
         return self.filter(status=Tenant.Status.AVAILABLE)
@@ -110,6 +114,11 @@ def _grants():
     return Tenant.grants.rel.related_model.objects
 
 
+def _moves():
+    """The moves of tenants, whose module imports this one."""
+    return Tenant.moves.rel.related_model.objects
+
+
 class Tenant(PlainNames, models.Model):
     """A real ZenML server. People change `desired_state`; only the agent writes `status`."""
 
@@ -127,7 +136,7 @@ class Tenant(PlainNames, models.Model):
         DELETED = "deleted", "Deleted"
 
     class Kind(models.TextChoices):
-        """Where its server lives, from its creation on; hosting.backend_for has the backend of each.
+        """Where its server lives; hosting.backend_for has the backend of each. Moves change it (TenantMove).
 
         Another place is one more line here and one in hosting.backends.KINDS.
         """
@@ -224,6 +233,13 @@ class Tenant(PlainNames, models.Model):
     def opened_secrets(self) -> dict[str, str]:
         """oauth_secret, jwt_secret and encryption_key in clear. Raises SecretsUnreadable."""
         return unseal(self.sealed_secrets)
+
+    @property
+    def other_home(self) -> str:
+        """The kind of home that it can be moved to; "" where there is none."""
+        if settings.ZENPRO_KUBERNETES is None or self.is_elsewhere:
+            return ""
+        return self.Kind.LOCAL if self.is_in_cluster else self.Kind.KUBERNETES
 
     @property
     def is_available(self) -> bool:

@@ -34,7 +34,7 @@ from tenants.server_packages import actions as server_packages
 from tests.tenants.runs.fakes import RUN_ID, FakeTenantClient, connect_to
 
 from .people import people_of
-from .test_audit_rows import EXAMPLE, robot_is_inactive, second_grant, state, waited
+from .test_audit_rows import EXAMPLE, robot_is_inactive, runs_are_over, second_grant, state, waited
 from .test_matrix import (
     ADMINS,
     CANCELS_OTHERS_RUNS,
@@ -104,6 +104,7 @@ MATRIX = {
     "tenant_restart": RUNS_TENANT,
     "tenant_upgrade": RUNS_TENANT,
     "tenant_delete": TENANT_ADMINS,
+    "tenant_move": TENANT_ADMINS,
     "tenant_retry": RUNS_TENANT,
     "tenant_environment": RUNS_TENANT,
     "server_packages_get": RUNS_TENANT,
@@ -205,6 +206,7 @@ DEEDS = {
     "tenant_restart": Deed(),
     "tenant_delete": Deed(),
     "tenant_upgrade": Deed(lambda w: {"version": "1.0.0"}),
+    "tenant_move": Deed(lambda w: {"home": "kubernetes"}, before=runs_are_over),
     "tenant_retry": Deed(before=state(status="failed")),
     "server_packages_add": Deed(lambda w: {"integration": "s3"}),
     "server_packages_remove": Deed(before=has_packages, values=lambda w: {"integration": "s3"}),

@@ -75,6 +75,7 @@ WITHOUT_ROW = {
     **{f"control_plane:api_{name}": "a question" for name in CLIENT_QUESTIONS},
     "run_templates:git_read": "asks an ssh server; tests of git access look at the row",
     "run_templates:receive": "its body is an archive; tests of pushing look at the row",
+    "moves:database": "takes what carriers bring; the agent records moves",
     "control_plane:missing": "answers that there is nothing",
     "control_plane:resource_members": "its body comes from a server; tests of the control plane count the rows",
     "control_plane:resources": "its body comes from a server; tests of the control plane count the rows",
@@ -132,6 +133,10 @@ def state(**fields):
 def runs_elsewhere(world):
     Tenant.objects.filter(pk=world.tenant.pk).update(kind=Tenant.Kind.ELSEWHERE)
     Enrollment.objects.create(tenant=world.tenant)
+
+
+def runs_are_over(world):
+    world.template.runs.update(state="completed")
 
 
 def second_grant(world):
@@ -288,6 +293,7 @@ DEEDS = {
     "invitations:retry_all": Deed(before=mail_failed),
     "invitations:revoke": Deed(),
     "invitations:accept": Deed(by=accepted_by),
+    "moves:default_home": Deed(lambda w: {"home": "kubernetes"}),
     "tenants:create": Deed(
         lambda w: {
             "name": "Staging",
@@ -306,6 +312,7 @@ DEEDS = {
     "tenants:activate": Deed(before=state(desired_state="deactivated", status="deactivated")),
     "tenants:restart": Deed(),
     "tenants:retry": Deed(before=state(status="failed")),
+    "tenants:move": Deed(lambda w: {"confirm": w.tenant.name}, before=runs_are_over),
     "tenants:delete": Deed(lambda w: {"confirm": w.tenant.name}),
     "tenants:grant_give": Deed(lambda w: {"holder": f"team:{w.team.uuid}", "role": role_on_tenant(w)}),
     "tenants:grant_withdraw": Deed(values=second_grant),
@@ -393,7 +400,7 @@ def world(made_once, db):
 
 
 @pytest.fixture
-def prepared(world, monkeypatch, tmp_path, settings):
+def prepared(world, monkeypatch, tmp_path, settings, a_cluster):
     """The world with a server that answers and a directory of code; no one is asked for a password again."""
     settings.MFA_REAUTHENTICATION_REQUIRED = False
     for module in (runs, template_actions):

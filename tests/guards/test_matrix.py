@@ -177,6 +177,7 @@ MATRIX = {
     "orgs:settings": asks(ADMINS),
     "orgs:two_factor": does(ADMINS),
     "orgs:package_builds": does(ADMINS),
+    "moves:default_home": does(ADMINS),
     "orgs:delete": asks(ADMINS),
     "invitations:list": reads(ADMINS),
     "invitations:create": asks(ADMINS),
@@ -232,6 +233,7 @@ MATRIX = {
     "tenants:activate": does(RUNS_TENANT),
     "tenants:restart": does(RUNS_TENANT),
     "tenants:retry": does(RUNS_TENANT),
+    "tenants:move": asks(TENANT_ADMINS),
     "tenants:delete": asks(TENANT_ADMINS),
     "tenants:members": reads(SEES_TENANT),
     "tenants:grant_give": asks(TENANT_ADMINS),
@@ -319,6 +321,7 @@ MATRIX = {
     "api:docs": reads(SIGNED_IN),
     "control_plane:auth_login": {"GET": SIGNED_IN, "POST": PUBLIC},
     "control_plane:device_authorization": does(PUBLIC),
+    "moves:database": asks(NO_SUCH_ENDPOINT),  # to all but carriers; its own tests say what they may
     "control_plane:missing": asks(NO_SUCH_ENDPOINT),
     "control_plane:authorize_server": reads(SESSION_IS_NOTHING),
     "control_plane:workspace_status": does(SESSION_IS_NOTHING),

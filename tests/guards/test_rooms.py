@@ -26,6 +26,7 @@ ROOMS = [
     "tenants.webhooks",
     "tenants.server_packages",
     "tenants.upgrades",
+    "tenants.moves",
     "tenants.api",
     "tenants.agent",
     "zenpro_site.pages",

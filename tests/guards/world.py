@@ -98,6 +98,7 @@ class World:
             "sweep": self.sweep.pk,
             "delivery": self.delivery.pk,
             "number": self.template_run.number,
+            "move": uuid4(),
             "run": uuid4(),
             "step": uuid4(),
             "artifact": uuid4(),

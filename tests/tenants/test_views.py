@@ -6,7 +6,7 @@ from django.utils import timezone
 from factories import make_grant, make_member, make_org, make_team, make_template, make_tenant, tenant_role
 
 from orgs.audit.models import AuditEvent
-from tenants.agent import progress as agent_progress
+from tenants.hosting import progress as agent_progress
 from tenants.hosting.base import TenantRefused, TenantUnreachable
 from tenants.hosting.local.hosting import LocalHosting
 from tenants.models import Tenant

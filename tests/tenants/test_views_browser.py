@@ -10,7 +10,7 @@ from django.utils import timezone
 from factories import make_grant, make_member, make_org, make_tenant
 from playwright.sync_api import expect
 
-from tenants.agent import progress
+from tenants.hosting import progress
 from tenants.hosting.local.hosting import LocalHosting
 from tenants.models import Tenant
 from tenants.runs.client import LogLine

@@ -14,7 +14,9 @@ from django.shortcuts import render
 UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 ESCAPED = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")  # how JSON writes them
 # What comes here is a file, which its view reads piece by piece.
-FILES = re.compile(r"/push/|/api/v1/organizations/[^/]+/tenants/[^/]+/templates/[^/]+/code")
+FILES = re.compile(
+    r"/push/|/api/v1/organizations/[^/]+/tenants/[^/]+/templates/[^/]+/code|/api/moves/[^/]+/database"
+)
 FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 UNREADABLE = (BadRequest, SuspiciousOperation, MultiPartParserError, UnreadablePostError)
 SENTENCE = "The request contains a character that cannot be stored: NUL, or half of a surrogate pair."

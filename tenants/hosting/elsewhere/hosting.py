@@ -9,7 +9,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from tenants.hosting.backends import spec_of
-from tenants.hosting.base import ServerError, ServerState, ServerStatus, Tell
+from tenants.hosting.base import Carriage, ServerError, ServerState, ServerStatus, Tell
 from tenants.hosting.elsewhere.diagnosis import verdict
 from tenants.hosting.elsewhere.models import Enrollment
 from tenants.hosting.elsewhere.server import look
@@ -82,6 +82,12 @@ class ElsewhereHosting:
     def healthy(self, tenant: Tenant) -> bool:
         """Asks at the public address, through this machine's proxy where there is one."""
         return is_well(tenant.server_url, spec_of(tenant), trust_env=True)
+
+    def take_out(self, tenant: Tenant, carriage: Carriage) -> None:
+        raise ServerError(NOT_OURS)
+
+    def put_in(self, tenant: Tenant, carriage: Carriage) -> None:
+        raise ServerError(NOT_OURS)
 
     def cpu_seconds(self, tenant: Tenant) -> float:
         return 0.0

@@ -10,8 +10,9 @@ from uuid import UUID
 from django.db.models import Q
 
 from tenants.hosting.backends import spec_of
-from tenants.hosting.base import SERVER_STEPS, ServerState, SupervisorGone, Tell
+from tenants.hosting.base import SERVER_STEPS, Carriage, ServerState, SupervisorGone, Tell
 from tenants.hosting.health import is_well
+from tenants.hosting.kubernetes.carriers import ClusterCarriers
 from tenants.hosting.kubernetes.cluster_settings import servers
 from tenants.hosting.kubernetes.naming import name_of
 from tenants.hosting.kubernetes.page_calls import for_a_page
@@ -62,6 +63,8 @@ class KubernetesHosting:
         self.start(tenant)
 
     def stop(self, tenant: Tenant) -> None:
+        """Nothing may use its database afterwards, so carriers end too."""
+        self._carriers.end(tenant.pk)
         self._there.stop(tenant.pk)
 
     def retire(self, tenant: Tenant) -> None:
@@ -79,6 +82,16 @@ class KubernetesHosting:
         except SupervisorGone:
             self._ask_again = self._clock() + AGAIN
             raise
+
+    def take_out(self, tenant: Tenant, carriage: Carriage) -> None:
+        self._carriers.take_out(spec_of(tenant), carriage)
+
+    def put_in(self, tenant: Tenant, carriage: Carriage) -> None:
+        self._carriers.put_in(spec_of(tenant), carriage)
+
+    @property
+    def _carriers(self) -> ClusterCarriers:
+        return ClusterCarriers(self._there)
 
     def state(self, tenant: Tenant) -> ServerState:
         return self._there.state(spec_of(tenant), _restarted(tenant))

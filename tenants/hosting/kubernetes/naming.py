@@ -14,6 +14,7 @@ VERSION = "zenpro.io/version"  # annotation of the Deployment: what it runs
 CHANGING_TO = "zenpro.io/changing-to"  # annotation of the Deployment: what its database is being brought to
 CONFIG = "zenpro.io/config"  # annotation of the pods: another configuration means other pods
 RESTARTED = "zenpro.io/restarted"
+CARRIER = "zenpro.io/carrier"  # label of what carries a database to another home, and of nothing else
 
 INSTANCE = "app.kubernetes.io/instance"
 PROGRAM = {"app.kubernetes.io/name": "zenml-server", "app.kubernetes.io/managed-by": "zenpro"}
@@ -27,6 +28,11 @@ def name_of(tenant_id: UUID) -> str:
 def migration_of(tenant_id: UUID, version: str) -> str:
     """Name of the Job that brings the tenant's database to a version."""
     return f"{name_of(tenant_id)}-migrate-{version.replace('.', '-')}"
+
+
+def carrier_of(tenant_id: UUID, way: str, move: str) -> str:
+    """Name of the Job, and of its Secret, that carries the database out or in during a move."""
+    return f"{name_of(tenant_id)}-carry-{way}-{move}"
 
 
 def labels_of(tenant_id: UUID, installation: str, instance: str = "") -> dict[str, str]:

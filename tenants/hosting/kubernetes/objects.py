@@ -194,6 +194,14 @@ def migration(spec: ServerSpec, place: ClusterPlace) -> Manifest:
     return found | {"spec": {"backoffLimit": 0, "template": {"metadata": {"labels": labels}, "spec": pod}}}
 
 
+def job_of(spec: ServerSpec, place: ClusterPlace, name: str, container: Manifest) -> Manifest:
+    """One that works on the tenant's volume with one container, and does it once."""
+    labels = _labels(spec, place, instance=name)
+    pod = _pod(spec, place, [container]) | {"restartPolicy": "Never"}
+    template = {"metadata": {"labels": labels}, "spec": pod}
+    return _object("batch/v1", "Job", spec, place, name) | {"spec": {"backoffLimit": 0, "template": template}}
+
+
 def _object(api: str, kind: str, spec: ServerSpec, place: ClusterPlace, name: str = "") -> Manifest:
     metadata = {"name": name or name_of(spec.tenant_id), "namespace": place.namespace}
     return {"apiVersion": api, "kind": kind, "metadata": metadata | {"labels": _labels(spec, place)}}

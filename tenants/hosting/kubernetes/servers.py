@@ -74,16 +74,20 @@ class ClusterServers:
     def start(self, spec: ServerSpec, restarted: str = "") -> None:
         """Make everything as it should be. Another version first has its database changed: see state()."""
         self._seen.pop(spec.tenant_id, None)
-        self.check_free(spec.tenant_id)
-        for manifest in lasting_objects(spec, self.place):
-            self.cluster.apply(manifest)
-        if self.cluster.get(Claim, name_of(spec.tenant_id)) is None:
-            self.cluster.apply(volume_claim(spec, self.place))
+        self.prepare(spec)
         found = self.cluster.get(Deployment, name_of(spec.tenant_id))
         if found is None or version_in(found) in ("", spec.version):
             self.cluster.apply(deployment(spec, self.place, restarted))
         else:
             self._begin_change(spec)
+
+    def prepare(self, spec: ServerSpec) -> None:
+        """Everything around its Deployment, its volume included."""
+        self.check_free(spec.tenant_id)
+        for manifest in lasting_objects(spec, self.place):
+            self.cluster.apply(manifest)
+        if self.cluster.get(Claim, name_of(spec.tenant_id)) is None:
+            self.cluster.apply(volume_claim(spec, self.place))
 
     def _begin_change(self, spec: ServerSpec) -> None:
         """No pod may use the database meanwhile. A migration that failed is tried again."""
@@ -178,16 +182,16 @@ class ClusterServers:
 
     def _crash_log(self, pod: str, lines: int = LAST_WORDS) -> list[str]:
         """A container that ended only once has no one before it."""
-        return self._log_of(pod, SERVER, lines, previous=True) or self._log_of(pod, SERVER, lines)
+        return self.log_of(pod, SERVER, lines, previous=True) or self.log_of(pod, SERVER, lines)
 
     def _job_log(self, job: str, lines: int = LAST_WORDS) -> list[str]:
         """Of what it did last: the migration itself, or the copy before it."""
         for pod in newest_first(self._or([], lambda: self.cluster.list(Pod, {INSTANCE: job})))[:1]:
             name = object_name(pod)
-            return self._log_of(name, "migrate", lines) or self._log_of(name, "backup", lines)
+            return self.log_of(name, "migrate", lines) or self.log_of(name, "backup", lines)
         return []
 
-    def _log_of(self, pod: str, container: str, lines: int, *, previous: bool = False) -> list[str]:
+    def log_of(self, pod: str, container: str, lines: int, *, previous: bool = False) -> list[str]:
         """What can be had of it: a log that is not there hides nothing else."""
         return self._or([], lambda: self.cluster.log(pod, lines, container=container, previous=previous))
 

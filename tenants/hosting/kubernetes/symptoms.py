@@ -270,6 +270,10 @@ def migration_state(job: Shown, version: str, last_line: str = "") -> ServerStat
     return ServerState(ServerStatus.STARTING, hint=f"The database is being brought to {version}.")
 
 
+def is_complete(job: Shown) -> bool:
+    return _condition(job, "Complete").get("status") == "True"
+
+
 def has_failed(job: Shown) -> bool:
     return _condition(job, "Failed").get("status") == "True"
 

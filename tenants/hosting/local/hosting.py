@@ -1,6 +1,7 @@
 """Tenants on this machine: from their rows to ports, folders and processes, which only this room knows."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
@@ -11,13 +12,15 @@ from django.db.models import Q
 
 from tenants.hosting.base import (
     SERVER_STEPS,
+    Carriage,
     EnvironmentFailed,
     NoSpace,
+    ServerError,
     ServerState,
     ServerStatus,
     Tell,
 )
-from tenants.hosting.local import box
+from tenants.hosting.local import box, carried_database
 from tenants.hosting.local.account_switch import switch_off
 from tenants.hosting.local.backend import LocalBackend
 from tenants.hosting.local.configured import machine
@@ -117,6 +120,16 @@ class LocalHosting:
             supervisor.remove(name)
         return orphans
 
+    def take_out(self, tenant: Tenant, carriage: Carriage) -> None:
+        database = database_in(folder_of(tenant))
+        with _words("The database could not be copied"):
+            carried_database.take(database, carriage.file, carriage.most, settings.ZENPRO_ISOLATION)
+
+    def put_in(self, tenant: Tenant, carriage: Carriage) -> None:
+        with _words("The copy of the database cannot be used"):
+            carried_database.check(carriage.file, carriage.most, settings.ZENPRO_ISOLATION)
+            carried_database.put(carriage.file, database_in(folder_of(tenant)))
+
     def state(self, tenant: Tenant) -> ServerState:
         state = self.machine.state(local_spec_of(tenant))
         return replace(state, place=f"Process {state.pid or ''} on port {tenant.port}")
@@ -164,6 +177,17 @@ class LocalHosting:
         if not database.exists():
             return None
         return end_run(database, run_id, status, reason, settings.ZENPRO_ISOLATION)
+
+
+@contextmanager
+def _words(beginning: str) -> Iterator[None]:
+    """A sentence for people in place of a database's own words."""
+    try:
+        yield
+    except NoSpace:
+        raise
+    except ServerError as error:
+        raise ServerError(f"{beginning}: {error.reason}.".replace("..", ".")) from error
 
 
 def _row(tenant: Tenant):

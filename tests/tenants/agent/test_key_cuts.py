@@ -13,7 +13,7 @@ from tenants.agent.key_cuts import KeyCuts
 from tenants.credentials import keys
 from tenants.credentials.models import AccessToken, KeyEntry
 from tenants.hosting.elsewhere.actions import enroll
-from tenants.models import Tenant, TenantAccount
+from tenants.models import Tenant, TenantAccount, TenantMove
 
 from .test_cuts import LOGIN_TIME, Inside, hosted  # noqa: F401 - the fixture
 
@@ -100,6 +100,23 @@ def test_a_sign_in_under_way_is_cut_as_well_and_then_it_is_done(hosted, owner, r
     long_ago()
     assert cut() == 1 and inside.active() == set()
     assert cut() == 0 and not KeyEntry.objects.exists()
+
+
+@pytest.mark.parametrize("arrives", ["local", "kubernetes"])
+def test_in_a_tenant_that_moves_it_waits_until_that_has_arrived(hosted, owner, key, arrives):  # noqa: F811
+    """No one can tell before which of the two databases will be the one in use."""
+    tenant, inside = hosted
+    now, homes = timezone.now(), {"origin": "local", "destination": "kubernetes"}
+    move = TenantMove.objects.create(tenant=tenant, began_at=now, step_since=now, **homes)
+    WAYS["revoked"](key, owner)
+    cut = KeyCuts()
+    for kind in ("local", "kubernetes"):
+        Tenant.objects.filter(pk=tenant.pk).update(kind=kind)
+        assert cut() == 0 and len(inside.active()) == 1 and KeyEntry.objects.exists()
+    Tenant.objects.filter(pk=tenant.pk).update(kind=arrives)
+    TenantMove.objects.filter(pk=move.pk).update(ended_at=now)
+    assert cut() == (arrives == "local") and len(inside.active()) == (arrives != "local")
+    assert KeyEntry.objects.exists() == (arrives == "local")  # there is a second look
 
 
 def test_a_tenant_that_it_did_not_enter_is_left_alone(hosted, owner, robot, key, settings):  # noqa: F811

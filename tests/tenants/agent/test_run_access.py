@@ -21,12 +21,12 @@ from orgs.users.models import Actor
 from tenants.access import decisions
 from tenants.agent import run_access, run_endings, run_pass, run_rows
 from tenants.credentials import keys
-from tenants.hosting.base import ServerError, TenantRefused, TenantUnreachable
+from tenants.hosting.base import NotYet, ServerError, TenantRefused, TenantUnreachable
 from tenants.hosting.elsewhere.models import Enrollment
 from tenants.hosting.local.locations import folder_of
 from tenants.hosting.local.run_records import end_run
 from tenants.hosting.local.spec import database_in
-from tenants.models import Tenant, TenantGrant
+from tenants.models import Tenant, TenantGrant, TenantMove
 from tenants.run_templates.actions import stop_run
 from tenants.run_templates.engine import runner
 from tenants.run_templates.models import TemplateRun
@@ -329,6 +329,17 @@ def test_of_a_server_elsewhere_no_database_is_touched(under_way, member, owner, 
     Tenant.objects.filter(pk=tenant.pk).update(kind=Tenant.Kind.ELSEWHERE)
     there = TemplateRun.objects.select_related("template__tenant").get(pk=under_way.pk)
     assert run_endings.end_of_the_gone(there).state == "stopped"
+    assert records.of(under_way.zenml_run_id)[0][0] == "running"
+
+
+def test_in_a_tenant_that_moves_it_is_told_later(under_way, member, records):
+    tenant, now = under_way.template.tenant, timezone.now()
+    TenantMove.objects.create(
+        tenant=tenant, origin="local", destination="kubernetes", began_at=now, step_since=now
+    )
+    there = TemplateRun.objects.select_related("template__tenant").get(pk=under_way.pk)
+    with pytest.raises(NotYet, match="is being moved"):
+        run_endings.end_of_the_gone(there)
     assert records.of(under_way.zenml_run_id)[0][0] == "running"
 
 

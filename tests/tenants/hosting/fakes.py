@@ -3,7 +3,7 @@
 from django.db.models import Q
 
 from tenants.hosting.backends import backends
-from tenants.hosting.base import SERVER_STEPS, ServerState, ServerStatus
+from tenants.hosting.base import SERVER_STEPS, NotYet, ServerError, ServerState, ServerStatus
 from tenants.models import Tenant
 
 
@@ -19,6 +19,7 @@ class FakeHosting:
 
     def __init__(self):
         self.calls, self.running, self.error, self.dead = [], set(), None, ""
+        self.slow, self.lost = 0, ""
         self.data, self.silent, self.gone, self.uptime = True, False, None, 100 * 24 * 3600.0
 
     def look_every(self, tenant):
@@ -68,6 +69,25 @@ class FakeHosting:
         orphans = self.running - set(known)
         self.running -= orphans
         return [f"tenant-{pk}" for pk in orphans]
+
+    def take_out(self, tenant, carriage):
+        """Takes as many calls as `slow` says; fails with `lost`."""
+        self._carry("take_out", tenant)
+        carriage.file.parent.mkdir(parents=True, exist_ok=True)
+        carriage.file.write_text("a database")
+
+    def put_in(self, tenant, carriage):
+        self._carry("put_in", tenant)
+        assert carriage.file.read_text() == "a database"
+
+    def _carry(self, name, tenant):
+        self.calls.append(name)
+        assert tenant.pk not in self.running, "two use one database"
+        if self.slow:
+            self.slow -= 1
+            raise NotYet("It is on its way.")
+        if self.lost:
+            raise ServerError(self.lost)
 
     def state(self, tenant):
         if self.gone:

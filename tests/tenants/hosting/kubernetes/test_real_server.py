@@ -1,4 +1,4 @@
-"""An unmodified ZenML server as the pod of a cluster, brought up by the agent. Slow.
+"""An unmodified ZenML server as the pod of a cluster, brought up by the agent, and moved from there and back. Slow.
 
 The cluster is that of the tests, so what only a real one has is not here: images, walls of containers, network policies.
 """
@@ -6,6 +6,7 @@ The cluster is that of the tests, so what only a real one has is not here: image
 import pytest
 from factories import make_grant, make_member, make_org, make_tenant
 
+from orgs.users.models import Actor
 from tenants.agent.tenant_loop import TenantLoop
 from tenants.hosting import backends
 from tenants.hosting.kubernetes import objects
@@ -14,7 +15,9 @@ from tenants.hosting.kubernetes.hosting import KubernetesHosting
 from tenants.hosting.kubernetes.naming import name_of
 from tenants.hosting.kubernetes.place import ClusterPlace
 from tenants.hosting.kubernetes.servers import ClusterServers
+from tenants.hosting.local.hosting import LocalHosting
 from tenants.models import Tenant
+from tenants.moves.actions import move_tenant
 from tenants.runs import connection
 from tenants.runs.client import TenantClients
 from tenants.runs.connection import connect
@@ -22,6 +25,7 @@ from tests.cluster.fixtures import cluster
 from tests.cluster.images import Runs
 from tests.tenants.hosting.conftest import VERSION, backend, eventually
 from tests.tenants.hosting.stub_control_plane import free_port
+from zenpro_site.kubernetes_settings import KubernetesSettings
 
 __all__ = ["cluster"]
 pytestmark = [pytest.mark.zenml, pytest.mark.django_db(transaction=True)]
@@ -37,24 +41,28 @@ def clients(monkeypatch):
 
 
 @pytest.fixture
-def hosting(cluster, zen_data, tmp_path, monkeypatch):
+def hosting(cluster, zen_data, supervised, tmp_path, monkeypatch):
     """The pod has this machine's network, and its environment lies below /tmp."""
     port = free_port()
     monkeypatch.setattr(objects, "PORT", port)
     monkeypatch.setattr(objects, "SCRATCH", "/zenml/tmp")
     python = backend(zen_data).environments.python(VERSION)
     app = ("-m", "uvicorn", "zenml.zen_server.zen_server_api:app", "--host", "127.0.0.1")
-    cluster.images["*"] = Runs((str(python), *app, "--port", str(port)))
+    program = (str(python), *app, "--port", str(port))
+    cluster.images["*"] = Runs(program, {"PATH": f"{python.parent}:/usr/bin:/bin"})
     cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
     place = ClusterPlace(namespace=NAMESPACE, url=f"http://127.0.0.1:{port}", installation="tests")
     config = cluster.kubeconfig(tmp_path / "kubeconfig")
     made = KubernetesHosting(ClusterServers(Cluster(str(config), NAMESPACE), place))
-    monkeypatch.setattr(backends, "_backend", lambda kind: made)
+    both = {"kubernetes": made, "local": LocalHosting(supervised)}
+    monkeypatch.setattr(backends, "_backend", lambda kind: both.get(kind, made))
     return made
 
 
 @pytest.fixture
-def tenant(live_server, settings):
+def tenant(live_server, settings, zen_data):
+    settings.ZENPRO_DATA = zen_data
+    settings.ZENPRO_KUBERNETES = KubernetesSettings(config="/nowhere", url="https://*.zenml.example.org")
     settings.ZENPRO_URL, settings.ZENPRO_API_URL = live_server.url, f"{live_server.url}/api"
     org = make_org("Acme AI")
     made = make_tenant(org, kind="kubernetes", status="not_initialized", server_url="")
@@ -62,8 +70,8 @@ def tenant(live_server, settings):
     return made
 
 
-def test_it_comes_up_knows_its_people_and_keeps_its_rows(tenant, hosting, cluster):
-    loop = TenantLoop({"kubernetes": hosting})
+def test_it_comes_up_knows_its_people_and_keeps_its_rows_wherever_it_moves(tenant, hosting, cluster):
+    loop = TenantLoop({kind: backends._backend(kind) for kind in ("kubernetes", "local")})
     ada = tenant.grants.get().membership.user
 
     def passed() -> Tenant:
@@ -80,7 +88,23 @@ def test_it_comes_up_knows_its_people_and_keeps_its_rows(tenant, hosting, cluste
     eventually(lambda: passed().status == Tenant.Status.DEACTIVATED, 60)
     assert not hosting.healthy(tenant)
     Tenant.objects.filter(pk=tenant.pk).update(desired_state=Tenant.DesiredState.AVAILABLE)
-    assert passed().status == Tenant.Status.AVAILABLE, tenant.state_reason
-    projects = connect(ada, tenant).call("GET", "/projects")
-    assert [one["id"] for one in projects["items"]] == [str(tenant.project_id)]
+
+    def projects() -> list[str]:
+        return [one["id"] for one in connect(ada, tenant).call("GET", "/projects")["items"]]
+
+    def moved(to: str) -> bool:
+        move_tenant(tenant=tenant, to=to, by=Actor(ada))
+        eventually(lambda: passed().status != Tenant.Status.PENDING, 120)
+        found = tenant.moves.first()
+        assert (tenant.kind, tenant.is_available, found.failure) == (to, True, "")
+        return loop.hostings[to].healthy(tenant)
+
+    Tenant.objects.filter(pk=tenant.pk).update(
+        status=Tenant.Status.AVAILABLE
+    )  # its move begins with its stop
+    assert moved("local") and projects() == [str(tenant.project_id)]
+    assert not cluster.list("Job", NAMESPACE) and len(cluster.list("Secret", NAMESPACE)) == 1
+    another = connect(ada, tenant).create_project("made-here")["id"]
+    assert moved("kubernetes") and {*projects()} == {str(tenant.project_id), another}
+    loop.hostings["local"].stop(tenant)
     assert cluster.get("Deployment", name_of(tenant.pk), NAMESPACE)["status"]["readyReplicas"] == 1
