@@ -34,6 +34,7 @@ from zenpro_site.common.addresses import authority
 NOTE_LENGTH = 400  # characters of a note about a step
 NOT_HERE = "The log of this server is on the agent's machine. Read it there, or from a web process that shares its data folder."
 LOOK_EVERY = 5.0  # seconds between looks at a server that is well
+ANY_SIZE = 2**50  # bytes
 
 
 class LocalHosting:
@@ -91,10 +92,24 @@ class LocalHosting:
             tell("environment", f"ZenML {tenant.zenml_version} with {words} is installed", done=True)
 
     def start(self, tenant: Tenant) -> None:
+        self._keep_copy(tenant)
         self.machine.start(local_spec_of(tenant))
 
     def restart(self, tenant: Tenant) -> None:
+        self._keep_copy(tenant)
         self.machine.restart(local_spec_of(tenant))
+
+    def _keep_copy(self, tenant: Tenant) -> None:
+        """Of the database, before another version changes it. One that is there is older, and better: a start that
+        failed half way may have changed the original."""
+        is_new = tenant.reported_version not in ("", tenant.zenml_version)
+        if not is_new or not self.has_data(tenant):
+            return
+        self.stop(tenant)
+        database = database_in(folder_of(tenant))
+        copy = database.with_name(f"before-{tenant.zenml_version}.db")
+        with _words("The database could not be copied"):
+            carried_database.take(database, copy, ANY_SIZE, settings.ZENPRO_ISOLATION)
 
     def stop(self, tenant: Tenant) -> None:
         if tenant.port is not None and self.state(tenant).status != ServerStatus.ABSENT:

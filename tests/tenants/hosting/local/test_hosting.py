@@ -1,5 +1,7 @@
 """Tenants on this machine, from their rows: ports, folders and accounts."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from uuid import uuid4
 
@@ -10,6 +12,7 @@ from tenants.hosting.base import PortTaken, ServerError, ServerStatus, Superviso
 from tenants.hosting.local.backend import LocalBackend
 from tenants.hosting.local.hosting import NOT_HERE, LocalHosting
 from tenants.hosting.local.locations import folder_of
+from tenants.hosting.local.spec import database_in
 from tenants.hosting.local.supervisor import ProcessInfo
 from zenpro_site.common.shared_files import ALIAS
 
@@ -212,3 +215,64 @@ def test_a_web_process_elsewhere_says_where_the_log_is(org, hosting, settings, t
     assert hosting.tail_log(tenant) == [NOT_HERE]
     folder_of(tenant).mkdir(parents=True)
     assert hosting.tail_log(tenant) == []
+
+
+# -- another version
+
+
+def names_in(file):
+    with closing(sqlite3.connect(file)) as connection:
+        return [name for (name,) in connection.execute("SELECT name FROM project")]
+
+
+@pytest.fixture
+def used(org, hosting, machine, monkeypatch):
+    """A tenant whose server has run with 0.97.0, with one project; what is done with it, in order."""
+    tenant = made(org, port=21201, zenml_version="0.97.0", reported_version="0.97.0")
+    database = database_in(folder_of(tenant))
+    database.parent.mkdir(parents=True)
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("CREATE TABLE project AS SELECT 'old' AS name")
+    machine.supervisor.running.add(f"tenant-{tenant.pk}")
+    for deed in ("start", "restart"):
+        monkeypatch.setattr(
+            machine, deed, lambda spec, deed=deed: machine.supervisor.calls.append((deed, spec.version))
+        )
+    return tenant, database
+
+
+@pytest.mark.parametrize("deed", ["start", "restart"])
+def test_the_database_is_copied_before_another_version_changes_it(used, hosting, machine, deed):
+    tenant, database = used
+    tenant.zenml_version = "0.98.0"
+    getattr(hosting, deed)(tenant)
+    copy = database.with_name("before-0.98.0.db")
+    assert names_in(copy) == ["old"]
+    assert machine.supervisor.calls == [("stop", f"tenant-{tenant.pk}"), (deed, "0.98.0")]
+
+
+def test_a_second_try_leaves_the_first_copy(used, hosting):
+    tenant, database = used
+    tenant.zenml_version = "0.98.0"
+    hosting.start(tenant)
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("UPDATE project SET name = 'half changed'")
+        connection.commit()
+    hosting.start(tenant)
+    assert names_in(database.with_name("before-0.98.0.db")) == ["old"]
+
+
+def test_the_same_version_copies_and_stops_nothing(used, hosting, machine):
+    tenant, database = used
+    hosting.restart(tenant)
+    assert [*database.parent.glob("before-*")] == []
+    assert machine.supervisor.calls == [("restart", "0.97.0")]
+
+
+def test_a_database_that_can_not_be_copied_is_not_changed_either(used, hosting, machine):
+    tenant, database = used
+    tenant.zenml_version = "0.98.0"
+    database.write_bytes(b"nonsense" * 1000)
+    with pytest.raises(ServerError, match="The database could not be copied: file is not a database"):
+        hosting.restart(tenant)
+    assert ("restart", "0.98.0") not in machine.supervisor.calls
