@@ -21,6 +21,7 @@ CHECKS: dict[str, Check] = {
     "programs": machine.check_programs,
     "tenants": tenants.check_tenants,
     "cluster": kubernetes.check_cluster,
+    "database server": kubernetes.check_database_server,
     "ports": network.check_ports,
     "address": network.check_address,
     "mail": network.check_mail,
