@@ -10,7 +10,7 @@ from tenants.hosting.kubernetes.naming import name_of
 NAME = re.compile(r"zenml_[0-9a-f]{12}(_before_[0-9]+(_[0-9]+)*)?")
 REGISTER = "`zenpro_tenants`"
 ROWS = f"{REGISTER}.`databases`"
-CONNECTIONS = 100  # one server has 40 at most; two overlap while they change, and a Job may come on top
+CONNECTIONS = 100  # a server has 40 at most; one that ended hard may still hold its own
 # All that ZenML and its migrations need. None of them leads out of the database they are given on.
 RIGHTS = (
     "SELECT",

@@ -22,7 +22,8 @@ def main(what, copy):
         if what == "keep":
             keep(connection, own, copy)
             return 0
-    ended = subprocess.run(["zenml", "migrate-database"], check=False).returncode  # noqa: S607 - as the image has it
+    wide = {**os.environ, "COLUMNS": "400"}  # an error stays in one line
+    ended = subprocess.run(["zenml", "migrate-database"], env=wide, check=False).returncode  # noqa: S607 - the image's
     if ended:
         with closing(connect()) as connection:
             put_back(connection, own, copy)

@@ -51,7 +51,7 @@ COMMON = {
     "ZENML_STORE_TYPE": "sql",
 }
 ON_VOLUME = {"ZENML_STORE_URL": f"sqlite:///{DATABASE}"}
-MIGRATED_BY_JOB = {"DISABLE_DATABASE_MIGRATION": "True"}  # two servers may begin at a time
+MIGRATED_BY_JOB = {"DISABLE_DATABASE_MIGRATION": "True"}
 # A copy that is there already is older, and better: a migration that failed half way may have changed the original.
 KEEP_COPY = """
 import os, sqlite3, sys
@@ -62,7 +62,6 @@ if not os.path.exists(copy):
     target.close()
     os.replace(copy + ".part", copy)
 """
-OVERLAPPING = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
 RESTRICTED = {
     "allowPrivilegeEscalation": False,
     "capabilities": {"drop": ["ALL"]},
@@ -163,9 +162,9 @@ def volume_claim(spec: ClusterSpec, place: ClusterPlace) -> Manifest:
 
 
 def deployment(spec: ClusterSpec, place: ClusterPlace, restarted: str = "") -> Manifest:
-    """`restarted`: when it was last asked to.
+    """One pod at a time. `restarted`: when it was last asked to.
 
-    With a database on a volume one pod at a time: two would write one file. Otherwise the next one begins first.
+    Two would write one file on a volume; and of any database the old one would answer and pass for the new one.
     """
     annotations = {CONFIG: digest_of(spec)} | ({RESTARTED: restarted} if restarted else {})
     pod = {
@@ -179,7 +178,7 @@ def deployment(spec: ClusterSpec, place: ClusterPlace, restarted: str = "") -> M
             "replicas": 1,
             "revisionHistoryLimit": 3,
             "progressDeadlineSeconds": READY_WITHIN,
-            "strategy": OVERLAPPING if spec.store else {"type": "Recreate"},
+            "strategy": {"type": "Recreate"},
             "selector": {"matchLabels": pods_of(spec.tenant_id)},
             "template": pod,
         }

@@ -54,7 +54,7 @@ from tenants.hosting.kubernetes.symptoms import (
     state_of,
     version_in,
 )
-from tenants.hosting.last_words import explain_attempt
+from tenants.hosting.last_words import explain_attempt, last_error
 
 Found = TypeVar("Found")
 
@@ -159,7 +159,7 @@ class ClusterServers:
             self._migrate(spec)
         elif is_strange(job, spec.tenant_id):
             return ServerState(ServerStatus.FATAL, hint=in_the_way("Job", name))
-        words = last_of(self._job_log(name)) if job is not None and has_failed(job) else ""
+        words = self._why_it_failed(name) if job is not None and has_failed(job) else ""
         state = migration_state(job or {}, spec.version, words)
         if state is None:
             self._deploy(spec, restarted)
@@ -231,6 +231,11 @@ class ClusterServers:
             name = object_name(pod)
             return self._log_of(name, "migrate", lines) or self._log_of(name, "backup", lines)
         return []
+
+    def _why_it_failed(self, job: str) -> str:
+        """The line with the error: what comes after it tells where to read about errors."""
+        lines = self._job_log(job)
+        return last_error(lines) or last_of(lines)
 
     def _log_of(self, pod: str, container: str, lines: int, *, previous: bool = False) -> list[str]:
         """What can be had of it: a log that is not there hides nothing else."""

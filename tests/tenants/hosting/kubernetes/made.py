@@ -1,5 +1,6 @@
 """What the tests of this folder begin with: a specification, a place, and what a cluster might show of them."""
 
+import ssl
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -101,3 +102,10 @@ def databases_on(mariadb, **account) -> TenantDatabases:
     known = {"host": "127.0.0.1", "port": mariadb.port, "user": ADMIN, "password": PASSWORD}
     server = DatabaseServer(MysqlAccount(**(known | account)))
     return TenantDatabases(server, "tests", PodsWay(host="127.0.0.1", port=mariadb.port))
+
+
+def checked_databases_on(mariadb) -> TenantDatabases:
+    """The same encrypted, and with the server's certificate checked on both ways."""
+    found = databases_on(mariadb, tls=ssl.create_default_context(cafile=mariadb.ca))
+    found.pods = replace(found.pods, encrypted=True, ca=mariadb.ca.read_text())
+    return found

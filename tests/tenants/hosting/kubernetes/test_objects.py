@@ -144,10 +144,9 @@ def test_only_a_job_migrates_a_database_on_a_server():
     assert (keep["command"][3:], change["command"][3:]) == (["keep", copy], ["migrate", copy])
 
 
-def test_two_pods_overlap_only_where_two_can_use_the_database():
-    assert deployment(SPEC, PLACE)["spec"]["strategy"] == {"type": "Recreate"}
-    rolling = deployment(ON_SERVER, PLACE)["spec"]["strategy"]
-    assert rolling == {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
+def test_the_old_pod_never_passes_for_the_new_one():
+    for spec in (SPEC, ON_SERVER):
+        assert deployment(spec, PLACE)["spec"]["strategy"] == {"type": "Recreate"}
 
 
 def test_the_way_to_the_database_is_encrypted_as_zenml_has_it():

@@ -29,7 +29,7 @@ from tests.mariadb import mariadb
 from tests.tenants.hosting.conftest import VERSION, backend, eventually
 from tests.tenants.hosting.stub_control_plane import free_port
 
-from .made import databases_on
+from .made import checked_databases_on
 
 __all__ = ["cluster", "mariadb"]
 pytestmark = [pytest.mark.zenml, pytest.mark.django_db(transaction=True)]
@@ -65,7 +65,7 @@ def hosting(cluster, zen_data, tmp_path, monkeypatch):
 def on_server(hosting, mariadb, cluster, zen_data):
     """The same with a database server; `python` and `zenml` of Jobs are those of the server's environment."""
     there = hosting._servers
-    hosting._servers = ClusterServers(there.cluster, there.place, databases=databases_on(mariadb))
+    hosting._servers = ClusterServers(there.cluster, there.place, databases=checked_databases_on(mariadb))
     programs = backend(zen_data).environments.python(VERSION).parent
     path = {"PATH": f"{programs}:{os.environ['PATH']}"}
     cluster.images["*"] = replace(cluster.images["*"], env=path)
@@ -120,6 +120,7 @@ def test_its_rows_are_in_a_database_of_its_own_until_it_is_deleted(
     assert passed().status == Tenant.Status.AVAILABLE, (tenant.state_reason, on_server.tail_log(tenant, 30))
     collations = "SELECT DISTINCT table_collation FROM information_schema.tables WHERE table_schema = %s"
     assert mariadb.run(collations, name) == [("utf8mb4_unicode_520_ci",)]
+    mariadb.run(f"ALTER USER '{name}'@'%' REQUIRE SSL")
     made = connect(ada, tenant).call("POST", "/projects", json={"name": "sushi", "display_name": "🍣"})
 
     Tenant.objects.filter(pk=tenant.pk).update(desired_state=Tenant.DesiredState.DEACTIVATED)

@@ -214,6 +214,16 @@ def test_a_migration_that_failed_keeps_the_server_down_until_someone_tries_again
     assert look(NEXT).status == ServerStatus.STARTING and ("Job", JOB) in failed.objects
 
 
+def test_the_error_is_told_and_not_what_is_written_below_it(failed, look):
+    said = [
+        "RuntimeError: (1050, 'Table exists')",
+        "[SQL: CREATE TABLE t]",
+        "(Background on this error at: …)",
+    ]
+    failed.logs["m", "migrate", False] = said
+    assert look(NEXT).hint.endswith("brought to 0.99.0: RuntimeError: (1050, 'Table exists')")
+
+
 def test_after_a_migration_that_failed_the_old_version_can_be_had_back(failed, servers, look):
     servers.start(SPEC)
     assert failed.objects["Deployment", NAME]["spec"]["replicas"] == 1
