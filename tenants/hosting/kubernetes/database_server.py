@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -23,8 +23,9 @@ CALL_TIME = 8.0  # seconds for one connection and all that is said on it
 UNREADABLE = "The database server's answer cannot be read."
 OURS_TO_SEND = 2000  # the client's own errors have numbers from here ...
 OURS_END = 3000  # ... to here: no connection, no answer
-# Numbers of the server's that pass by themselves: too many connections, shutting down, locked, deadlock.
-PASSING = {1040, 1053, 1203, 1205, 1213, 1317, 1226}
+FULL = {1203, 1226}  # the account has all its connections: it is told so only to who could sign in
+# Numbers of the server's that pass by themselves: too many connections, shutting down, locked, deadlock, interrupted.
+PASSING = {1040, 1053, 1205, 1213, 1317, *FULL}
 # What PyMySQL lets through when an answer is not what it should be.
 NONSENSE = (
     Overflowing,
@@ -48,6 +49,14 @@ class DatabaseRefused(ServerError):
         self.code = code
 
 
+class DatabaseBusy(SupervisorGone):
+    """It says itself that this passes: `code` as above."""
+
+    def __init__(self, code: int, reason: str):
+        super().__init__(reason)
+        self.code = code
+
+
 class DatabaseServer:
     """A MySQL or MariaDB server, as the account that makes others."""
 
@@ -61,7 +70,9 @@ class DatabaseServer:
         Raises SupervisorGone when there is no answer, DatabaseRefused for a refusal.
         """
         said = Said([self.account.password])
-        with sentences(said), connected(self.account, seconds) as connection:
+        with ExitStack() as stack:
+            with sentences(said):
+                connection = stack.enter_context(connected(self.account, seconds))
             run = said.to(connection)
             run(f"SET SESSION lock_wait_timeout = {int(seconds)}")
             yield run
@@ -74,6 +85,10 @@ class DatabaseServer:
                 return True
         except DatabaseRefused:
             return False
+        except DatabaseBusy as error:
+            if error.code in FULL:
+                return True
+            raise
 
 
 class Said:
@@ -102,8 +117,6 @@ def sentences(said: Said) -> Iterator[None]:
     """Turn whatever the client raises into a sentence."""
     try:
         yield
-    except ServerError:
-        raise
     except MySQLError as error:
         raise refused(error, said) from error
     except TimeoutError as error:
@@ -120,6 +133,8 @@ def refused(error: MySQLError, said: Said) -> ServerError:
     if len(error.args) < 2 or not isinstance(error.args[0], int):
         return SupervisorGone(UNREADABLE)
     code, words = error.args[0], one_line(said.hidden_in(str(error.args[1])))
-    if OURS_TO_SEND <= code < OURS_END or code in PASSING:
+    if OURS_TO_SEND <= code < OURS_END:
         return SupervisorGone(f"The database server does not answer: {words}")
+    if code in PASSING:
+        return DatabaseBusy(code, f"The database server is busy: {words}")
     return DatabaseRefused(code, f"The database server refused: {words}")

@@ -27,7 +27,7 @@ from tenants.hosting.kubernetes.database_names import (
 )
 from tenants.hosting.kubernetes.database_server import DatabaseRefused, DatabaseServer, Run
 
-DROP_TIME = 60.0  # seconds: files of a large database take theirs
+DROP_TIME = 30.0  # seconds: files of a large database take theirs
 NOT_THERE = {1049, 1146}  # no such database, no such table
 GIVEN_ON = re.compile(r" ON `(zenml_[0-9a-f]{12}_before_[0-9_]+)`\.\* TO ")
 

@@ -10,7 +10,12 @@ import pytest
 
 from tenants.hosting.base import SupervisorGone
 from tenants.hosting.kubernetes.bounded_mysql import ANSWER_LIMIT, BoundedConnection, MysqlAccount
-from tenants.hosting.kubernetes.database_server import UNREADABLE, DatabaseRefused, DatabaseServer
+from tenants.hosting.kubernetes.database_server import (
+    UNREADABLE,
+    DatabaseBusy,
+    DatabaseRefused,
+    DatabaseServer,
+)
 from tests.mariadb import ADMIN, HOST, PASSWORD, mariadb
 from tests.tenants.hosting.stub_control_plane import free_port
 
@@ -58,6 +63,14 @@ def test_a_statement_that_takes_too_long_is_given_up(mariadb):
     with pytest.raises(SupervisorGone, match="no answer in time"):
         ask(server_at(mariadb.port), "SELECT SLEEP(5)", seconds=0.5)
     assert time.monotonic() - began < 4
+
+
+def test_a_server_that_is_busy_is_asked_again(mariadb):
+    with pytest.raises(DatabaseBusy, match="The database server is busy: Lock wait timeout"):
+        ask(
+            server_at(mariadb.port),
+            "SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = 1205, MESSAGE_TEXT = 'Lock wait timeout'",
+        )
 
 
 def test_its_certificate_is_checked(mariadb):

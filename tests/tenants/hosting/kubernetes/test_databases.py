@@ -1,5 +1,6 @@
 """A database and an account for each tenant, on a real MariaDB that holds what others have as well."""
 
+from contextlib import closing
 from uuid import UUID, uuid4
 
 import pymysql
@@ -87,6 +88,16 @@ def test_its_connections_are_counted(mariadb, prepared):
 def test_a_password_that_someone_changed_is_set_again(mariadb, databases, prepared):
     mariadb.run(f"ALTER USER '{database_of(prepared)}'@'%' IDENTIFIED BY 'other'")
     databases.prepare(prepared, PASSWORD)
+    assert as_tenant(mariadb, prepared, "SELECT 1") == [(1,)]
+
+
+def test_one_that_has_all_its_connections_open_keeps_its_password(mariadb, databases, prepared):
+    name = database_of(prepared)
+    mariadb.run(f"ALTER USER '{name}'@'%' WITH MAX_USER_CONNECTIONS 1")
+    account = {"user": name, "password": PASSWORD, "host": "127.0.0.1", "port": mariadb.port}
+    with closing(pymysql.connect(**account)):
+        assert databases.server.accepts(name, PASSWORD) and not databases.server.accepts(name, "other")
+        databases.prepare(prepared, PASSWORD)
     assert as_tenant(mariadb, prepared, "SELECT 1") == [(1,)]
 
 
