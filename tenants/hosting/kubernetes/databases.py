@@ -26,6 +26,7 @@ from tenants.hosting.kubernetes.database_names import (
     take_rights,
 )
 from tenants.hosting.kubernetes.database_server import DatabaseRefused, DatabaseServer, Run
+from tenants.hosting.kubernetes.mysql_job import MARK
 
 DROP_TIME = 30.0  # seconds: files of a large database take theirs
 NOT_THERE = {1049, 1146}  # no such database, no such table
@@ -75,12 +76,13 @@ class TenantDatabases:
             run(give_rights(name, to=own))
 
     def close_copies(self, tenant_id: UUID) -> None:
-        """Copies stay; the tenant's server can't read or change them."""
+        """Copies stay; the tenant's server can't read or change them, and none is a way back once it has written."""
         name = database_of(tenant_id)
         with self.server.session() as run:
             for line, *_ in run(f"SHOW GRANTS FOR {account(name)}"):
                 for copy in GIVEN_ON.findall(str(line)):
                     run(take_rights(copy, of=name))
+                    run(f"DROP TABLE IF EXISTS {quoted(copy)}.`{MARK}`")
 
     def exists(self, tenant_id: UUID) -> bool:
         """Is its database there, and its own?"""

@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 import pymysql
 
 REVISION = "alembic_version"  # copied last: a copy that has it is whole
+MARK = "zenpro_migrating"  # a table in the copy, from the beginning of a migration to its end or the way back
 
 
 def main(what, copy):
@@ -22,11 +23,11 @@ def main(what, copy):
         if what == "keep":
             keep(connection, own, copy)
             return 0
+        begin(connection, own, copy)
     wide = {**os.environ, "COLUMNS": "400"}  # an error stays in one line
     ended = subprocess.run(["zenml", "migrate-database"], env=wide, check=False).returncode  # noqa: S607 - the image's
-    if ended:
-        with closing(connect()) as connection:
-            put_back(connection, own, copy)
+    with closing(connect()) as connection:
+        end(connection, own, copy, is_well=ended == 0)
     return ended
 
 
@@ -42,25 +43,49 @@ def way_to_store():
 
 
 def keep(connection, own, copy):
-    """Once: a migration that failed half way may have changed the original. Tables without rows are not kept."""
+    """A copy of the present. After a migration that was cut off, the present is what was copied before it."""
     tables = tables_of(connection, own)
-    if REVISION in tables:
-        if REVISION not in tables_of(connection, copy):
+    if MARK in tables_of(connection, copy):
+        transfer(connection, copy, own)
+    elif REVISION in tables:
+        if revision(connection, copy) in (
+            "",
+            revision(connection, own),
+        ):  # else it was migrated since, and that worked
             transfer(connection, own, copy)
     elif is_blank(connection, own, tables):
         clear(connection, own)  # made by a first start that was cut off; ZenML goes on with no such thing
 
 
-def put_back(connection, own, copy):
-    if REVISION in tables_of(connection, copy):
-        transfer(connection, copy, own)
+def begin(connection, own, copy):
+    """Mark the copy as the way back, when it is one."""
+    present = revision(connection, own)
+    if present and revision(connection, copy) == present and MARK not in tables_of(connection, copy):
+        run(
+            connection, f"CREATE TABLE `{copy}`.`{MARK}` (since TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP)"
+        )
+
+
+def end(connection, own, copy, is_well):
+    if MARK in tables_of(connection, copy):
+        if not is_well:
+            transfer(connection, copy, own)
+        run(connection, f"DROP TABLE `{copy}`.`{MARK}`")
+
+
+def revision(connection, name):
+    """What its tables are made for; "" when there are none, or not all."""
+    if REVISION not in tables_of(connection, name):
+        return ""
+    return ", ".join(sorted(one for (one,) in run(connection, f"SELECT * FROM `{name}`.`{REVISION}`")))  # noqa: S608
 
 
 def transfer(connection, source, target):
     """Within the server: no row comes here."""
     clear(connection, target)
     run(connection, "SET SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO'")
-    for table in sorted(tables_of(connection, source), key=lambda name: (name == REVISION, name)):
+    tables = [one for one in tables_of(connection, source) if one != MARK]
+    for table in sorted(tables, key=lambda name: (name == REVISION, name)):
         ((_, made),) = run(connection, f"SHOW CREATE TABLE `{source}`.`{table}`")
         run(connection, f"USE `{target}`")
         run(connection, made)

@@ -68,14 +68,44 @@ def rows(mariadb, name) -> list:
     return mariadb.run(f"SELECT r.id, s.note FROM `{name}`.`a run` r JOIN `{name}`.step s ON r.step = s.id")
 
 
-def test_the_copy_has_everything_and_is_made_once(mariadb, own, job, tenant_id):
+def test_the_copy_has_everything(mariadb, own, job, tenant_id):
     copy = copy_of(tenant_id, "0.99.0")
-    assert job("keep") == 0 and rows(mariadb, copy) == [(1, "🍣")]
-    mariadb.run(f"DELETE FROM `{own}`.`a run`")
     assert job("keep") == 0 and rows(mariadb, copy) == [(1, "🍣")]
     ((_, made),) = mariadb.run(f"SHOW CREATE TABLE `{copy}`.`a run`")
     assert "REFERENCES `step`" in made and "utf8mb4_unicode_520_ci" in made
     assert "utf8mb4_bin" in mariadb.run(f"SHOW CREATE TABLE `{copy}`.step")[0][1]
+
+
+def test_a_later_attempt_copies_what_was_written_meanwhile(mariadb, own, job):
+    assert job("keep") == 0 and job("migrate", "exit 1") == 1
+    mariadb.run(f"UPDATE `{own}`.step SET note = 'later'")
+    assert job("keep") == 0 and job("migrate", "exit 1") == 1
+    assert rows(mariadb, own) == [(1, "later")]
+
+
+def test_a_migration_that_was_cut_off_is_taken_back_before_the_next(mariadb, own, job, tenant_id):
+    assert job("keep") == 0 and job("migrate", "kill -9 $PPID") != 0
+    mariadb.run(f"DROP TABLE `{own}`.`a run`")
+    assert job("keep") == 0 and rows(mariadb, own) == [(1, "🍣")]
+    assert job("migrate") == 0 and tables(mariadb, copy_of(tenant_id, "0.99.0")) == 3
+
+
+def test_what_a_server_wrote_since_is_never_taken_back(mariadb, own, job, databases, tenant_id):
+    assert job("keep") == 0 and job("migrate", "kill -9 $PPID") != 0
+    databases.close_copies(tenant_id)
+    mariadb.run(f"UPDATE `{own}`.step SET note = 'later'")
+    databases.open_copy(tenant_id, "0.99.0")
+    assert job("keep") == 0 and job("migrate", "exit 1") == 1
+    assert rows(mariadb, own) == [(1, "later")]
+
+
+def test_once_it_worked_the_copy_stays_what_it_was_and_is_no_way_back(mariadb, own, job, tenant_id):
+    copy = copy_of(tenant_id, "0.99.0")
+    assert job("keep") == 0 and job("migrate") == 0
+    mariadb.run(f"UPDATE `{own}`.alembic_version SET version_num = '0.99.0'")
+    mariadb.run(f"UPDATE `{own}`.step SET note = 'later'")
+    assert job("keep") == 0 and job("migrate", "exit 1") == 1
+    assert (rows(mariadb, own), rows(mariadb, copy)) == ([(1, "later")], [(1, "🍣")])
 
 
 def test_a_copy_that_was_cut_off_is_made_anew(mariadb, own, job, tenant_id):
