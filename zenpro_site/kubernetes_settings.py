@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from django.core.exceptions import ImproperlyConfigured
 
 from zenpro_site.env import as_site
+from zenpro_site.mysql_settings import MysqlSettings, load_mysql
 
 INSIDE = "in-cluster"
 NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
@@ -29,6 +30,7 @@ class KubernetesSettings:
     storage_class: str = ""
     storage: str = "5Gi"
     callers: tuple[str, ...] = ()
+    database: MysqlSettings | None = None  # None: each tenant has SQLite on a volume
 
 
 def load_kubernetes(env) -> KubernetesSettings | None:
@@ -48,6 +50,7 @@ def load_kubernetes(env) -> KubernetesSettings | None:
         image=_text(env, "IMAGE", IMAGE, "zenmldocker/zenml-server", "an image without its tag"),
         storage=_text(env, "STORAGE", STORAGE, "5Gi", "a size such as 5Gi"),
         callers=_callers(env),
+        database=load_mysql(env),
         **{
             name: _text(env, name.upper(), NAME, "", "the name of an object in the cluster")
             for name in ("pull_secret", "ingress_class", "tls_secret", "storage_class")

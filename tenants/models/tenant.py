@@ -164,6 +164,11 @@ class Tenant(PlainNames, models.Model):
     port = models.PositiveIntegerField(null=True, blank=True, unique=True, editable=False)
     server_url = models.URLField(blank=True, editable=False)
     sealed_secrets = models.TextField(default=new_secrets, editable=False)
+    on_database_server = models.BooleanField(
+        default=False,
+        editable=False,
+        help_text="In the cluster: are its rows in a database of its own on a server, and not on a volume?",
+    )
     project_id = models.UUIDField(null=True, blank=True, editable=False)
     restart_requested_at = models.DateTimeField(null=True, blank=True, editable=False)
     restarted_at = models.DateTimeField(null=True, blank=True, editable=False)
@@ -231,13 +236,28 @@ class Tenant(PlainNames, models.Model):
         return int(major), int(minor)
 
     def opened_secrets(self) -> dict[str, str]:
-        """oauth_secret, jwt_secret and encryption_key in clear. Raises SecretsUnreadable."""
+        """oauth_secret, jwt_secret, encryption_key and perhaps database_password in clear. Raises SecretsUnreadable."""
         return unseal(self.sealed_secrets)
+
+    def take_database_server(self) -> bool:
+        """From now on its rows belong into a database on a server, for which it gets a password.
+
+        False when its secrets were changed meanwhile. Raises SecretsUnreadable.
+        """
+        found = self.opened_secrets()
+        found.setdefault(
+            "database_password", f"{secrets.token_urlsafe(32)}-aA1"
+        )  # policies ask for such ends
+        sealed, same = seal(found), Tenant.objects.filter(pk=self.pk, sealed_secrets=self.sealed_secrets)
+        if not same.update(sealed_secrets=sealed, on_database_server=True):
+            return False
+        self.sealed_secrets, self.on_database_server = sealed, True
+        return True
 
     @property
     def other_home(self) -> str:
-        """The kind of home that it can be moved to; "" where there is none."""
-        if settings.ZENPRO_KUBERNETES is None or self.is_elsewhere:
+        """The kind of home that it can be moved to; "" where there is none. No one carries rows from a database server."""
+        if settings.ZENPRO_KUBERNETES is None or self.is_elsewhere or self.on_database_server:
             return ""
         return self.Kind.LOCAL if self.is_in_cluster else self.Kind.KUBERNETES
 

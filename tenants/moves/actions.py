@@ -37,6 +37,10 @@ def move_tenant(*, tenant: Tenant, to: str, by: Actor) -> TenantMove:
 def _check_home(tenant: Tenant, to: str) -> None:
     if tenant.is_elsewhere:
         raise Refused(f"Someone else runs the server of {tenant}. It can only be moved where it runs.")
+    if tenant.on_database_server:
+        raise Refused(
+            f"The rows of {tenant} are on a database server, and ZenPro can't carry them from there yet."
+        )
     if to == tenant.kind:
         raise Refused(f"{tenant} runs on {home_words(to)} already.")
     if to != tenant.other_home:

@@ -22,6 +22,7 @@ CHECKS: dict[str, Check] = {
     "tenants": tenants.check_tenants,
     "cluster": kubernetes.check_cluster,
     "storage": storage.check_storage,
+    "database server": kubernetes.check_database_server,
     "ports": network.check_ports,
     "address": network.check_address,
     "mail": network.check_mail,

@@ -2,6 +2,7 @@
 
 from tenants.hosting.base import ServerError
 from tenants.hosting.kubernetes.cluster_settings import servers
+from tenants.hosting.kubernetes.database_rights import lacking
 from tenants.hosting.kubernetes.rights import missing, words_of
 
 from .findings import Finding, ok, problem
@@ -9,6 +10,8 @@ from .findings import Finding, ok, problem
 REACH = (
     "Check ZENPRO_KUBERNETES and ZENPRO_KUBERNETES_CONTEXT, and that the cluster can be reached from here."
 )
+REACH_DATABASES = "Check ZENPRO_KUBERNETES_DATABASE, and that the server can be reached from here."
+ALLOW_DATABASES = "Give the account the rights in docs/operating.md, under Tenants in Kubernetes."
 ALLOW = "Give its account the Role in docs/operating.md, in that namespace."
 
 
@@ -28,3 +31,17 @@ def check_cluster() -> list[Finding]:
             )
         ]
     return [ok(f"The cluster answers, and ZenPro may do what it has to in the namespace {namespace}.")]
+
+
+def check_database_server() -> list[Finding]:
+    found = servers()
+    if found is None or found.databases is None:
+        return [ok("No database server is set for tenants: those in a cluster have SQLite on a volume.")]
+    try:
+        rights = lacking(found.databases.server)
+    except ServerError as error:
+        return [problem(error.reason, REACH_DATABASES)]
+    if rights:
+        words = f"ZenPro's account on the database server lacks rights on all databases: {', '.join(rights)}."
+        return [problem(words, ALLOW_DATABASES)]
+    return [ok(f"The database server {found.databases.host} answers, and ZenPro may make databases there.")]

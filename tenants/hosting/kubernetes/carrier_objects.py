@@ -5,8 +5,9 @@ from __future__ import annotations
 from base64 import b64encode
 from typing import Any
 
-from tenants.hosting.base import Carriage, ServerSpec
+from tenants.hosting.base import Carriage
 from tenants.hosting.kubernetes import objects
+from tenants.hosting.kubernetes.cluster_spec import ClusterSpec
 from tenants.hosting.kubernetes.naming import CARRIER, carrier_of, labels_of
 from tenants.hosting.kubernetes.place import ClusterPlace
 
@@ -74,7 +75,7 @@ def fetch():
 """
 
 
-def carrier_secret(spec: ServerSpec, place: ClusterPlace, carriage: Carriage, way: str) -> Manifest:
+def carrier_secret(spec: ClusterSpec, place: ClusterPlace, carriage: Carriage, way: str) -> Manifest:
     """With a new ticket."""
     name = carrier_of(spec.tenant_id, way, carriage.name)
     return {
@@ -87,7 +88,7 @@ def carrier_secret(spec: ServerSpec, place: ClusterPlace, carriage: Carriage, wa
 
 
 def carrier_job(
-    spec: ServerSpec, place: ClusterPlace, carriage: Carriage, way: str, digest: str = ""
+    spec: ClusterSpec, place: ClusterPlace, carriage: Carriage, way: str, digest: str = ""
 ) -> Manifest:
     """`digest`: SHA-256 of what it is to fetch."""
     name = carrier_of(spec.tenant_id, way, carriage.name)
@@ -111,5 +112,5 @@ def carrier_job(
     return made
 
 
-def _labels(spec: ServerSpec, place: ClusterPlace, name: str) -> dict[str, str]:
+def _labels(spec: ClusterSpec, place: ClusterPlace, name: str) -> dict[str, str]:
     return labels_of(spec.tenant_id, place.installation, name) | {CARRIER: "true"}

@@ -6,8 +6,9 @@ import hashlib
 import os
 from uuid import UUID
 
-from tenants.hosting.base import Carriage, NotYet, ServerError, ServerSpec
+from tenants.hosting.base import Carriage, NotYet, ServerError
 from tenants.hosting.kubernetes.carrier_objects import IN, OUT, carrier_job, carrier_secret
+from tenants.hosting.kubernetes.cluster_spec import ClusterSpec
 from tenants.hosting.kubernetes.kinds import Job, Pod, Secret
 from tenants.hosting.kubernetes.naming import (
     CARRIER,
@@ -42,7 +43,7 @@ class ClusterCarriers:
     def __init__(self, on: ClusterServers):
         self.on = on
 
-    def take_out(self, spec: ServerSpec, carriage: Carriage) -> None:
+    def take_out(self, spec: ClusterSpec, carriage: Carriage) -> None:
         """Its server is stopped."""
         if not carriage.file.exists():
             if not self.on.has_data(spec.tenant_id):
@@ -53,7 +54,7 @@ class ClusterCarriers:
             os.replace(carriage.sent, carriage.file)
         self.end(spec.tenant_id)
 
-    def put_in(self, spec: ServerSpec, carriage: Carriage) -> None:
+    def put_in(self, spec: ClusterSpec, carriage: Carriage) -> None:
         """Its server is stopped, or was never here."""
         self.on.prepare(spec)
         self._carry(spec, carriage, IN)
@@ -65,7 +66,7 @@ class ClusterCarriers:
             for found in self.on.cluster.list(kind, {TENANT: str(tenant_id), CARRIER: None}):
                 self.on.cluster.delete(kind, object_name(found))
 
-    def _carry(self, spec: ServerSpec, carriage: Carriage, way: str) -> None:
+    def _carry(self, spec: ClusterSpec, carriage: Carriage, way: str) -> None:
         """Returns when it has been carried."""
         name = carrier_of(spec.tenant_id, way, carriage.name)
         job = self.on.cluster.get(Job, name)
@@ -79,12 +80,12 @@ class ClusterCarriers:
         if not is_complete(job):
             self._wait(spec, name, UNDER_WAY[way])
 
-    def _begin(self, spec: ServerSpec, carriage: Carriage, way: str) -> None:
+    def _begin(self, spec: ClusterSpec, carriage: Carriage, way: str) -> None:
         digest = digest_of(carriage) if way == IN else ""
         self.on.cluster.apply(carrier_secret(spec, self.on.place, carriage, way))
         self.on.cluster.apply(carrier_job(spec, self.on.place, carriage, way, digest))
 
-    def _wait(self, spec: ServerSpec, name: str, words: str) -> None:
+    def _wait(self, spec: ClusterSpec, name: str, words: str) -> None:
         found = hindrance_of(Sight(tenant_id=spec.tenant_id, deployment=None, pods=self._pods(name)), now())
         if found.is_final:
             raise ServerError(f"The database could not be carried: {found.sentence}")

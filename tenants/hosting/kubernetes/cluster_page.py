@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from tenants.hosting.answers import line, mapping, moment, whole
 from tenants.hosting.base import ServerError
 from tenants.hosting.kubernetes.cluster_settings import servers
+from tenants.hosting.kubernetes.database_names import database_of
 from tenants.hosting.kubernetes.naming import name_of
 from tenants.hosting.kubernetes.page_calls import for_a_page
 from tenants.hosting.kubernetes.servers import ClusterServers, now
@@ -22,6 +24,7 @@ from tenants.hosting.kubernetes.symptoms import (
     ready_in,
     state_of,
 )
+from tenants.models import Tenant
 from zenpro_site.common.polling import digest, tick
 
 SHOWN_PODS, SHOWN_EVENTS = 5, 20
@@ -46,6 +49,8 @@ class ClusterPage:
 
     name: str
     namespace: str = ""
+    database: str = ""  # of its own on `database_host`; "" when its rows lie on its volume
+    database_host: str = ""
     trouble: str = ""
     sentence: str = ""
     pods: list[PodRow] = field(default_factory=list)
@@ -57,27 +62,33 @@ class ClusterPage:
         return digest(tick(live=False), self)
 
 
-def cluster_page(tenant_id: UUID) -> ClusterPage:
+def cluster_page(tenant: Tenant) -> ClusterPage:
     """Asks the cluster, within some seconds; never raises ServerError."""
-    found, name = servers(), name_of(tenant_id)
+    found, name = servers(), name_of(tenant.pk)
     if found is None:
         return ClusterPage(name, trouble=NOT_SET)
+    page = ClusterPage(name, found.place.namespace, **_database(found, tenant))
     try:
-        with for_a_page(tenant_id):
-            return _seen(found, tenant_id)
+        with for_a_page(tenant.pk):
+            return replace(page, **_seen(found, tenant.pk))
     except ServerError as error:
-        return ClusterPage(name, found.place.namespace, trouble=error.reason)
+        return replace(page, trouble=error.reason)
 
 
-def _seen(found: ClusterServers, tenant_id: UUID) -> ClusterPage:
+def _database(found: ClusterServers, tenant: Tenant) -> dict[str, str]:
+    if not tenant.on_database_server:
+        return {}
+    host = found.databases.host if found.databases else ""
+    return {"database": database_of(tenant.pk), "database_host": host}
+
+
+def _seen(found: ClusterServers, tenant_id: UUID) -> dict[str, Any]:
     sight = found.sight(tenant_id)
-    return ClusterPage(
-        name=name_of(tenant_id),
-        namespace=found.place.namespace,
-        sentence=state_of(sight, now()).hint,
-        pods=[_row(pod) for pod in newest_first(sight.pods)[:SHOWN_PODS]],
-        events=found.events(tenant_id)[:SHOWN_EVENTS],
-    )
+    return {
+        "sentence": state_of(sight, now()).hint,
+        "pods": [_row(pod) for pod in newest_first(sight.pods)[:SHOWN_PODS]],
+        "events": found.events(tenant_id)[:SHOWN_EVENTS],
+    }
 
 
 def _row(pod: Shown) -> PodRow:

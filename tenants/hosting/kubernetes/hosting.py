@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection
+from dataclasses import fields
 from pathlib import Path
 from uuid import UUID
 
 from django.db.models import Q
 
 from tenants.hosting.backends import spec_of
-from tenants.hosting.base import SERVER_STEPS, Carriage, ServerState, SupervisorGone, Tell
+from tenants.hosting.base import (
+    SERVER_STEPS,
+    Carriage,
+    NotYet,
+    ServerError,
+    ServerState,
+    SupervisorGone,
+    Tell,
+)
 from tenants.hosting.health import is_well
 from tenants.hosting.kubernetes.carriers import ClusterCarriers
 from tenants.hosting.kubernetes.cluster_settings import servers
+from tenants.hosting.kubernetes.cluster_spec import ClusterSpec
+from tenants.hosting.kubernetes.database_names import database_of
 from tenants.hosting.kubernetes.naming import name_of
 from tenants.hosting.kubernetes.page_calls import for_a_page
 from tenants.hosting.kubernetes.servers import ClusterServers
@@ -24,11 +35,12 @@ REST = 60.0  # ... and at one that is not
 AGAIN = (
     60.0  # seconds until a cluster that did not answer is asked for orphans again: that holds up all tenants
 )
+NOT_CARRIED = "Its rows are on a database server, from where they can't be carried."
 NO_CLUSTER = "ZenPro has no cluster: ZENPRO_KUBERNETES is not set."
 
 
 class KubernetesHosting:
-    """Hosting in one namespace of a cluster: a Deployment with one pod a tenant, and a volume with its database."""
+    """Hosting in one namespace of a cluster: a Deployment a tenant, and a volume or a database server with its rows."""
 
     steps = ("reserve", *SERVER_STEPS)
 
@@ -50,13 +62,31 @@ class KubernetesHosting:
     def provision(self, tenant: Tenant, tell: Tell) -> None:
         """An address, and the certainty that no one else has its name."""
         self._there.check_free(tenant.pk)
+        self._choose_store(tenant)
         tenant.server_url = self._there.place.server_url(tenant.pk)
         Tenant.objects.filter(pk=tenant.pk).update(server_url=tenant.server_url)
         name, namespace = name_of(tenant.pk), self._there.place.namespace
         tell("reserve", f"It is called {name} in the namespace {namespace}", done=True)
 
+    def _choose_store(self, tenant: Tenant) -> None:
+        """Once, and before anything is made: later settings move no one's rows."""
+        there = self._there
+        if tenant.on_database_server:
+            there.own_databases.check_free(tenant.pk)
+        elif there.databases and tenant.available_since is None and not there.has_volume(tenant.pk):
+            there.databases.check_free(tenant.pk)
+            if not tenant.take_database_server():
+                raise NotYet("Its secrets were changed at the same moment.")
+
+    def _spec(self, tenant: Tenant) -> ClusterSpec:
+        common, store = spec_of(tenant), None
+        if tenant.on_database_server:
+            password = tenant.opened_secrets()["database_password"]
+            store = self._there.own_databases.store(tenant.pk, password)
+        return ClusterSpec(**{one.name: getattr(common, one.name) for one in fields(common)}, store=store)
+
     def start(self, tenant: Tenant) -> None:
-        self._there.start(spec_of(tenant), _restarted(tenant))
+        self._there.start(self._spec(tenant), _restarted(tenant))
 
     def restart(self, tenant: Tenant) -> None:
         """Whoever asks has written when: that is part of what the pods are made of, so there are new ones."""
@@ -68,10 +98,15 @@ class KubernetesHosting:
         self._there.stop(tenant.pk)
 
     def retire(self, tenant: Tenant) -> None:
+        """Its database goes last, when no pod can write to it any more."""
         self._there.retire(tenant.pk)
+        if tenant.on_database_server:
+            self._there.own_databases.retire(tenant.pk)
 
     def is_gone(self, tenant: Tenant) -> bool:
-        return self._there.is_gone(tenant.pk)
+        if not self._there.is_gone(tenant.pk):
+            return False
+        return not tenant.on_database_server or self._there.own_databases.is_gone(tenant.pk)
 
     def end_orphans(self, known: Collection[UUID]) -> list[str]:
         """Nothing happens while the cluster is known not to answer."""
@@ -84,17 +119,19 @@ class KubernetesHosting:
             raise
 
     def take_out(self, tenant: Tenant, carriage: Carriage) -> None:
-        self._carriers.take_out(spec_of(tenant), carriage)
+        if tenant.on_database_server:
+            raise ServerError(NOT_CARRIED)
+        self._carriers.take_out(self._spec(tenant), carriage)
 
     def put_in(self, tenant: Tenant, carriage: Carriage) -> None:
-        self._carriers.put_in(spec_of(tenant), carriage)
+        self._carriers.put_in(self._spec(tenant), carriage)
 
     @property
     def _carriers(self) -> ClusterCarriers:
         return ClusterCarriers(self._there)
 
     def state(self, tenant: Tenant) -> ServerState:
-        return self._there.state(spec_of(tenant), _restarted(tenant))
+        return self._there.state(self._spec(tenant), _restarted(tenant))
 
     def healthy(self, tenant: Tenant) -> bool:
         """Inside the cluster asked at its Service; from outside as clients do, through a proxy where there is one."""
@@ -112,9 +149,13 @@ class KubernetesHosting:
         return self._servers.place.address(tenant.pk) if reachable else ""
 
     def has_data(self, tenant: Tenant) -> bool:
+        if tenant.on_database_server:
+            return self._there.own_databases.exists(tenant.pk)
         return self._there.has_data(tenant.pk)
 
     def data_at(self, tenant: Tenant) -> str:
+        if tenant.on_database_server:
+            return f"database {database_of(tenant.pk)} on {self._there.own_databases.host}"
         return f"volume claim {name_of(tenant.pk)} in the namespace {self._there.place.namespace}"
 
     def places(self, tenant: Tenant) -> list[Path]:
@@ -128,7 +169,7 @@ class KubernetesHosting:
             return self._there.log(tenant.pk, lines)
 
     def explain_failure(self, tenant: Tenant) -> str:
-        return self._there.explain_failure(spec_of(tenant))
+        return self._there.explain_failure(self._spec(tenant))
 
     def shut_out(self, tenant: Tenant, person: UUID, still_out: Callable[[], bool]) -> bool:
         """Its database is out of reach: sessions there end by themselves."""

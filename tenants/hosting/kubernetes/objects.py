@@ -5,9 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from base64 import b64encode
+from functools import cache
+from pathlib import Path
 from typing import Any
 
-from tenants.hosting.base import ServerSpec
+from tenants.hosting.kubernetes import mysql_job
+from tenants.hosting.kubernetes.cluster_spec import ClusterSpec
+from tenants.hosting.kubernetes.database_names import copy_of
 from tenants.hosting.kubernetes.naming import (
     CHANGING_TO,
     CONFIG,
@@ -45,8 +49,9 @@ COMMON = {
     "ZENML_ENABLE_RICH_TRACEBACK": "false",
     "ZENML_CONFIG_PATH": FOLDER,
     "ZENML_STORE_TYPE": "sql",
-    "ZENML_STORE_URL": f"sqlite:///{DATABASE}",
 }
+ON_VOLUME = {"ZENML_STORE_URL": f"sqlite:///{DATABASE}"}
+MIGRATED_BY_JOB = {"DISABLE_DATABASE_MIGRATION": "True"}
 # A copy that is there already is older, and better: a migration that failed half way may have changed the original.
 KEEP_COPY = """
 import os, sqlite3, sys
@@ -64,44 +69,46 @@ RESTRICTED = {
 }
 
 
-def parted(spec: ServerSpec) -> tuple[dict[str, str], dict[str, str]]:
+def parted(spec: ClusterSpec) -> tuple[dict[str, str], dict[str, str]]:
     """(variables that anyone who sees the pod may see, those of its Secret)."""
-    wanted = COMMON | server_variables(spec) | pro_variables(spec)
-    secrets = {name: value for name, value in wanted.items() if name in SECRET}
-    hidden = {*SECRET, *NOT_THERE}
+    store = spec.store.variables() if spec.store else ON_VOLUME
+    wanted = COMMON | store | server_variables(spec) | pro_variables(spec)
+    hidden = {*SECRET, *(spec.store.secret() if spec.store else {})}
+    secrets = {name: value for name, value in wanted.items() if name in hidden}
+    hidden |= {*NOT_THERE}
     return {name: value for name, value in wanted.items() if name not in hidden}, secrets
 
 
-def digest_of(spec: ServerSpec) -> str:
+def digest_of(spec: ClusterSpec) -> str:
     """Changes with any variable, secrets included: a Secret alone restarts no pod."""
     return hashlib.sha256(json.dumps(parted(spec), sort_keys=True).encode()).hexdigest()[:32]
 
 
-def lasting_objects(spec: ServerSpec, place: ClusterPlace) -> list[Manifest]:
+def lasting_objects(spec: ClusterSpec, place: ClusterPlace) -> list[Manifest]:
     """What the server needs around it, in the order in which it is made; its volume and Deployment aside."""
     makers = (service_account, secret, service, network_policy, ingress)
     return [make(spec, place) for make in makers]
 
 
-def service_account(spec: ServerSpec, place: ClusterPlace) -> Manifest:
+def service_account(spec: ClusterSpec, place: ClusterPlace) -> Manifest:
     """One without rights, and without a token in the pod."""
     return _object("v1", "ServiceAccount", spec, place) | {"automountServiceAccountToken": False}
 
 
-def secret(spec: ServerSpec, place: ClusterPlace) -> Manifest:
+def secret(spec: ClusterSpec, place: ClusterPlace) -> Manifest:
     _, secrets = parted(spec)
     data = {name: b64encode(value.encode()).decode() for name, value in secrets.items()}
     return _object("v1", "Secret", spec, place) | {"type": "Opaque", "data": data}
 
 
-def service(spec: ServerSpec, place: ClusterPlace) -> Manifest:
+def service(spec: ClusterSpec, place: ClusterPlace) -> Manifest:
     port = {"name": "http", "port": 80, "targetPort": "http"}
     return _object("v1", "Service", spec, place) | {
         "spec": {"selector": pods_of(spec.tenant_id), "ports": [port]}
     }
 
 
-def network_policy(spec: ServerSpec, place: ClusterPlace) -> Manifest:
+def network_policy(spec: ClusterSpec, place: ClusterPlace) -> Manifest:
     """Only its port can be called, and never by another tenant; it can't ask for the node's credentials."""
     others = {"namespaceSelector": {}, "podSelector": _no_tenant()}
     everywhere = [
@@ -130,7 +137,7 @@ def _callers(place: ClusterPlace) -> Manifest:
     return {"namespaceSelector": {"matchExpressions": [named]}, "podSelector": _no_tenant()}
 
 
-def ingress(spec: ServerSpec, place: ClusterPlace) -> Manifest:
+def ingress(spec: ClusterSpec, place: ClusterPlace) -> Manifest:
     parts = place.parts(spec.tenant_id)
     backend = {"service": {"name": name_of(spec.tenant_id), "port": {"name": "http"}}}
     paths = {"paths": [{"path": "/", "pathType": "Prefix", "backend": backend}]}
@@ -143,7 +150,7 @@ def ingress(spec: ServerSpec, place: ClusterPlace) -> Manifest:
     return _object("networking.k8s.io/v1", "Ingress", spec, place) | {"spec": details}
 
 
-def volume_claim(spec: ServerSpec, place: ClusterPlace) -> Manifest:
+def volume_claim(spec: ClusterSpec, place: ClusterPlace) -> Manifest:
     """Where its database lies. It is made once: hardly anything of a claim can be changed."""
     details: Manifest = {
         "accessModes": ["ReadWriteOnce"],
@@ -154,8 +161,11 @@ def volume_claim(spec: ServerSpec, place: ClusterPlace) -> Manifest:
     return _object("v1", "PersistentVolumeClaim", spec, place) | {"spec": details}
 
 
-def deployment(spec: ServerSpec, place: ClusterPlace, restarted: str = "") -> Manifest:
-    """One pod at a time: two would write one database. `restarted`: when it was last asked to."""
+def deployment(spec: ClusterSpec, place: ClusterPlace, restarted: str = "") -> Manifest:
+    """One pod at a time. `restarted`: when it was last asked to.
+
+    Two would write one file on a volume; and of any database the old one would answer and pass for the new one.
+    """
     annotations = {CONFIG: digest_of(spec)} | ({RESTARTED: restarted} if restarted else {})
     pod = {
         "metadata": {"labels": _labels(spec, place), "annotations": annotations},
@@ -175,18 +185,26 @@ def deployment(spec: ServerSpec, place: ClusterPlace, restarted: str = "") -> Ma
     }
 
 
+def waiting_deployment(spec: ClusterSpec, place: ClusterPlace) -> Manifest:
+    """One without pods and without a version: a Job makes what its database needs first."""
+    found = deployment(spec, place)
+    found["metadata"]["annotations"] = {CHANGING_TO: spec.version}
+    found["spec"]["replicas"] = 0
+    return found
+
+
 def stopped(changing_to: str = "") -> Manifest:
     """A patch of a Deployment: no pods, because someone wants none or because its database is to be changed."""
     patch: Manifest = {"spec": {"replicas": 0}}
     return patch | ({"metadata": {"annotations": {CHANGING_TO: changing_to}}} if changing_to else {})
 
 
-def migration(spec: ServerSpec, place: ClusterPlace) -> Manifest:
+def migration(spec: ClusterSpec, place: ClusterPlace) -> Manifest:
     """Copies the database, then brings it to the version. Once: who tries again deletes it first."""
     name = migration_of(spec.tenant_id, spec.version)
-    copy = f"{FOLDER}/before-{spec.version}.db"
-    keep = _container(spec, place, "backup", ["python", "-c", KEEP_COPY, DATABASE, copy])
-    change = _container(spec, place, "migrate", ["zenml", "migrate-database"])
+    first, then = _commands(spec)
+    keep = _container(spec, place, "backup", first)
+    change = _container(spec, place, "migrate", then)
     pod = _pod(spec, place, [change]) | {"initContainers": [keep], "restartPolicy": "Never"}
     labels = _labels(spec, place, instance=name)
     found = _object("batch/v1", "Job", spec, place, name)
@@ -194,7 +212,7 @@ def migration(spec: ServerSpec, place: ClusterPlace) -> Manifest:
     return found | {"spec": {"backoffLimit": 0, "template": {"metadata": {"labels": labels}, "spec": pod}}}
 
 
-def job_of(spec: ServerSpec, place: ClusterPlace, name: str, container: Manifest) -> Manifest:
+def job_of(spec: ClusterSpec, place: ClusterPlace, name: str, container: Manifest) -> Manifest:
     """One that works on the tenant's volume with one container, and does it once."""
     labels = _labels(spec, place, instance=name)
     pod = _pod(spec, place, [container]) | {"restartPolicy": "Never"}
@@ -202,18 +220,33 @@ def job_of(spec: ServerSpec, place: ClusterPlace, name: str, container: Manifest
     return _object("batch/v1", "Job", spec, place, name) | {"spec": {"backoffLimit": 0, "template": template}}
 
 
-def _object(api: str, kind: str, spec: ServerSpec, place: ClusterPlace, name: str = "") -> Manifest:
+def _commands(spec: ClusterSpec) -> tuple[list[str], list[str]]:
+    """(what copies the database, what migrates it)."""
+    if spec.store:
+        script, copy = job_script(), copy_of(spec.tenant_id, spec.version)
+        return ["python", "-c", script, "keep", copy], ["python", "-c", script, "migrate", copy]
+    copy = f"{FOLDER}/before-{spec.version}.db"
+    return ["python", "-c", KEEP_COPY, DATABASE, copy], ["zenml", "migrate-database"]
+
+
+@cache
+def job_script() -> str:
+    return Path(mysql_job.__file__).read_text()
+
+
+def _object(api: str, kind: str, spec: ClusterSpec, place: ClusterPlace, name: str = "") -> Manifest:
     metadata = {"name": name or name_of(spec.tenant_id), "namespace": place.namespace}
     return {"apiVersion": api, "kind": kind, "metadata": metadata | {"labels": _labels(spec, place)}}
 
 
-def _labels(spec: ServerSpec, place: ClusterPlace, instance: str = "") -> dict[str, str]:
+def _labels(spec: ClusterSpec, place: ClusterPlace, instance: str = "") -> dict[str, str]:
     return labels_of(spec.tenant_id, place.installation, instance)
 
 
-def _pod(spec: ServerSpec, place: ClusterPlace, containers: list[Manifest]) -> Manifest:
+def _pod(spec: ClusterSpec, place: ClusterPlace, containers: list[Manifest]) -> Manifest:
     """Satisfies the Pod Security Standard "restricted"."""
-    claim = {"claimName": name_of(spec.tenant_id)}
+    claim = {"persistentVolumeClaim": {"claimName": name_of(spec.tenant_id)}}
+    data = {"emptyDir": {}} if spec.store else claim
     pull = {"imagePullSecrets": [{"name": place.pull_secret}]} if place.pull_secret else {}
     return pull | {
         "serviceAccountName": name_of(spec.tenant_id),
@@ -228,12 +261,14 @@ def _pod(spec: ServerSpec, place: ClusterPlace, containers: list[Manifest]) -> M
             "seccompProfile": {"type": "RuntimeDefault"},
         },
         "containers": containers,
-        "volumes": [{"name": "data", "persistentVolumeClaim": claim}, {"name": "tmp", "emptyDir": {}}],
+        "volumes": [{"name": "data", **data}, {"name": "tmp", "emptyDir": {}}],
     }
 
 
-def _server(spec: ServerSpec, place: ClusterPlace) -> Manifest:
-    return _container(spec, place, "zenml") | {
+def _server(spec: ClusterSpec, place: ClusterPlace) -> Manifest:
+    made = _container(spec, place, "zenml")
+    made["env"] += _pairs(MIGRATED_BY_JOB) if spec.store else []
+    return made | {
         "ports": [{"name": "http", "containerPort": PORT}],
         "startupProbe": _asks("/health", periodSeconds=5, failureThreshold=120),  # its first start migrates
         "readinessProbe": _asks("/ready", periodSeconds=5),
@@ -247,7 +282,7 @@ def _asks(path: str, **pace: int) -> Manifest:
 
 
 def _container(
-    spec: ServerSpec, place: ClusterPlace, name: str, command: list[str] | None = None
+    spec: ClusterSpec, place: ClusterPlace, name: str, command: list[str] | None = None
 ) -> Manifest:
     variables, _ = parted(spec)
     return ({"command": command} if command else {}) | {
@@ -255,7 +290,11 @@ def _container(
         "image": place.image_of(spec.version),
         "securityContext": RESTRICTED,
         "envFrom": [{"secretRef": {"name": name_of(spec.tenant_id)}}],
-        "env": [{"name": key, "value": value} for key, value in sorted(variables.items())],
+        "env": _pairs(variables),
         "resources": {"requests": {"cpu": "100m", "memory": "512Mi"}, "limits": {"memory": "2Gi"}},
         "volumeMounts": [{"name": "data", "mountPath": FOLDER}, {"name": "tmp", "mountPath": SCRATCH}],
     }
+
+
+def _pairs(variables: dict[str, str]) -> list[Manifest]:
+    return [{"name": key, "value": value} for key, value in sorted(variables.items())]

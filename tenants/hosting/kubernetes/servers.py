@@ -12,8 +12,10 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from tenants.hosting.answers import mapping
-from tenants.hosting.base import NotYet, ServerError, ServerSpec, ServerState, ServerStatus
+from tenants.hosting.base import NotYet, ServerError, ServerState, ServerStatus, SupervisorGone
 from tenants.hosting.kubernetes.cluster import Cluster
+from tenants.hosting.kubernetes.cluster_spec import ClusterSpec
+from tenants.hosting.kubernetes.databases import TenantDatabases
 from tenants.hosting.kubernetes.kinds import OWNED, Claim, Deployment, Event, Job, Pod
 from tenants.hosting.kubernetes.naming import (
     INSTALLATION,
@@ -26,7 +28,14 @@ from tenants.hosting.kubernetes.naming import (
     owner_of,
     pods_of,
 )
-from tenants.hosting.kubernetes.objects import deployment, lasting_objects, migration, stopped, volume_claim
+from tenants.hosting.kubernetes.objects import (
+    deployment,
+    lasting_objects,
+    migration,
+    stopped,
+    volume_claim,
+    waiting_deployment,
+)
 from tenants.hosting.kubernetes.place import ClusterPlace
 from tenants.hosting.kubernetes.symptoms import (
     ClusterEvent,
@@ -45,7 +54,7 @@ from tenants.hosting.kubernetes.symptoms import (
     state_of,
     version_in,
 )
-from tenants.hosting.last_words import explain_attempt
+from tenants.hosting.last_words import explain_attempt, last_error
 
 Found = TypeVar("Found")
 
@@ -54,14 +63,28 @@ LOOK_EVERY = 1.0  # seconds; the agent asks four times as often while a server s
 LAST_WORDS = 50  # lines of a log that may say why a server ended
 OVER = ("Succeeded", "Failed")  # phases of a pod that runs no more
 ENDING = "The server is ending."
+NO_SERVER = "ZenPro has no database server: ZENPRO_KUBERNETES_DATABASE is not set."
 
 
 class ClusterServers:
     """All methods raise SupervisorGone while the cluster does not answer, and ServerError for what it refuses."""
 
-    def __init__(self, cluster: Cluster, place: ClusterPlace, clock: Callable[[], float] = time.monotonic):
-        self.cluster, self.place, self.clock = cluster, place, clock
+    def __init__(
+        self,
+        cluster: Cluster,
+        place: ClusterPlace,
+        clock: Callable[[], float] = time.monotonic,
+        databases: TenantDatabases | None = None,
+    ):
+        """`databases`: of tenants that have theirs on a server."""
+        self.cluster, self.place, self.clock, self.databases = cluster, place, clock, databases
         self._seen: dict[UUID, tuple[float, ServerState]] = {}
+
+    @property
+    def own_databases(self) -> TenantDatabases:
+        if self.databases is None:
+            raise SupervisorGone(NO_SERVER)
+        return self.databases
 
     def check_free(self, tenant_id: UUID) -> None:
         """Raises ServerError when someone else's object has a name that we need."""
@@ -71,25 +94,42 @@ class ClusterServers:
             if found is not None and is_strange(found, tenant_id):
                 raise ServerError(in_the_way(kind.__name__, name))
 
-    def start(self, spec: ServerSpec, restarted: str = "") -> None:
+    def start(self, spec: ClusterSpec, restarted: str = "") -> None:
         """Make everything as it should be. Another version first has its database changed: see state()."""
         self._seen.pop(spec.tenant_id, None)
         self.prepare(spec)
         found = self.cluster.get(Deployment, name_of(spec.tenant_id))
-        if found is None or version_in(found) in ("", spec.version):
-            self.cluster.apply(deployment(spec, self.place, restarted))
+        runs = version_in(found) if found else ""
+        if found is None and spec.store:
+            self.cluster.apply(waiting_deployment(spec, self.place))
+        elif runs == spec.version or (not runs and not spec.store):
+            self._deploy(spec, restarted)
         else:
             self._begin_change(spec)
 
-    def prepare(self, spec: ServerSpec) -> None:
-        """Everything around its Deployment, its volume included."""
+    def prepare(self, spec: ClusterSpec) -> None:
+        """Everything around its Deployment, the place for its data included."""
         self.check_free(spec.tenant_id)
         for manifest in lasting_objects(spec, self.place):
             self.cluster.apply(manifest)
-        if self.cluster.get(Claim, name_of(spec.tenant_id)) is None:
+        self._make_place_for_data(spec)
+
+    def _make_place_for_data(self, spec: ClusterSpec) -> None:
+        if spec.store:
+            self.own_databases.prepare(spec.tenant_id, spec.store.password)
+        elif not self.has_volume(spec.tenant_id):
             self.cluster.apply(volume_claim(spec, self.place))
 
-    def _begin_change(self, spec: ServerSpec) -> None:
+    def has_volume(self, tenant_id: UUID) -> bool:
+        """Is there one of its name, in whatever state?"""
+        return self.cluster.get(Claim, name_of(tenant_id)) is not None
+
+    def _deploy(self, spec: ClusterSpec, restarted: str) -> None:
+        if spec.store:
+            self.own_databases.close_copies(spec.tenant_id)
+        self.cluster.apply(deployment(spec, self.place, restarted))
+
+    def _begin_change(self, spec: ClusterSpec) -> None:
         """No pod may use the database meanwhile. A migration that failed is tried again."""
         name = migration_of(spec.tenant_id, spec.version)
         job = self.cluster.get(Job, name)
@@ -99,7 +139,7 @@ class ClusterServers:
             self.cluster.delete(Job, name)
         self.cluster.patch(Deployment, name_of(spec.tenant_id), stopped(spec.version))
 
-    def state(self, spec: ServerSpec, restarted: str = "") -> ServerState:
+    def state(self, spec: ClusterSpec, restarted: str = "") -> ServerState:
         """How its server is; a change of version that is under way is taken one step further.
 
         Asked again within a second it answers the same.
@@ -113,21 +153,26 @@ class ClusterServers:
         self._seen[spec.tenant_id] = self.clock(), state
         return state
 
-    def _change(self, spec: ServerSpec, restarted: str) -> ServerState:
+    def _change(self, spec: ClusterSpec, restarted: str) -> ServerState:
         """The old server ends, the Job runs, the new server starts: the next of these."""
         if self._running_pods(spec.tenant_id):
             return ServerState(ServerStatus.STARTING, hint="The server of the old version is ending.")
         name = migration_of(spec.tenant_id, spec.version)
         job = self.cluster.get(Job, name)
         if job is None:
-            self.cluster.apply(migration(spec, self.place))
+            self._migrate(spec)
         elif is_strange(job, spec.tenant_id):
             return ServerState(ServerStatus.FATAL, hint=in_the_way("Job", name))
-        words = last_of(self._job_log(name)) if job is not None and has_failed(job) else ""
+        words = self._why_it_failed(name) if job is not None and has_failed(job) else ""
         state = migration_state(job or {}, spec.version, words)
         if state is None:
-            self.cluster.apply(deployment(spec, self.place, restarted))
+            self._deploy(spec, restarted)
         return state or ServerState(ServerStatus.STARTING)
+
+    def _migrate(self, spec: ClusterSpec) -> None:
+        if spec.store:
+            self.own_databases.open_copy(spec.tenant_id, spec.version)
+        self.cluster.apply(migration(spec, self.place))
 
     def stop(self, tenant_id: UUID) -> None:
         """Everything but the pod stays. Raises NotYet until it is gone."""
@@ -191,11 +236,16 @@ class ClusterServers:
             return self.log_of(name, "migrate", lines) or self.log_of(name, "backup", lines)
         return []
 
+    def _why_it_failed(self, job: str) -> str:
+        """The line with the error: what comes after it tells where to read about errors."""
+        lines = self._job_log(job)
+        return last_error(lines) or last_of(lines)
+
     def log_of(self, pod: str, container: str, lines: int, *, previous: bool = False) -> list[str]:
         """What can be had of it: a log that is not there hides nothing else."""
         return self._or([], lambda: self.cluster.log(pod, lines, container=container, previous=previous))
 
-    def explain_failure(self, spec: ServerSpec) -> str:
+    def explain_failure(self, spec: ClusterSpec) -> str:
         """Why it can't start, as long as that will not pass by itself; "" otherwise."""
         sight = self.sight(spec.tenant_id)
         state, found = state_of(sight, now()), hindrance_of(sight, now())

@@ -15,6 +15,6 @@ def detail(request):
     """For those who run the tenant, as its log: what a cluster says can contain what others must not know."""
     if not request.tenant.is_in_cluster:
         return redirect(request.tenant)
-    page = cluster_page(request.tenant.pk)
+    page = cluster_page(request.tenant)
     context = {"tenant": request.tenant, "page": page}
     return render_watched(request, "hosting/kubernetes/detail.html#cluster", context, page.seen)

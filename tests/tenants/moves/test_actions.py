@@ -44,6 +44,7 @@ REFUSED = {
     "where it is": ({}, "local", "runs on this machine already"),
     "elsewhere": ({}, "elsewhere", "no such home"),
     "someone else's": ({"kind": "elsewhere"}, "kubernetes", "Someone else runs the server"),
+    "on a server": ({"kind": "kubernetes", "on_database_server": True}, "local", "can't carry them"),
     "deactivated": ({"desired_state": "deactivated"}, "kubernetes", "is not running"),
     "failed": ({"status": "failed"}, "kubernetes", "is not running"),
 }

@@ -1,7 +1,10 @@
 """A cluster in memory, for what a backend asks of one. Its objects stay as they were put there."""
 
 from copy import deepcopy
+from uuid import UUID
 
+from tenants.hosting.kubernetes.cluster_spec import PodsWay, StoreOnServer
+from tenants.hosting.kubernetes.database_names import database_of
 from tenants.hosting.kubernetes.kinds import BY_KIND, Deployment
 from tenants.hosting.kubernetes.naming import INSTANCE
 
@@ -84,6 +87,52 @@ class ClusterStandIn:
         for key, one in list(self.objects.items()):
             if key[0] == "Pod" and one["metadata"]["labels"].get(INSTANCE) == instance:
                 del self.objects[key]
+
+
+class DatabasesStandIn:
+    """The methods of TenantDatabases that servers call. `asked`: what was asked for, in order."""
+
+    host = "db.example.org"
+
+    def __init__(self):
+        self.asked: list[tuple] = []
+        self.fails: Exception | None = None
+        self.made: set[UUID] = set()
+
+    def _ask(self, *asked) -> None:
+        self.asked.append(asked)
+        if self.fails:
+            raise self.fails
+
+    def store(self, tenant_id, password):
+        return StoreOnServer(
+            name=database_of(tenant_id), password=password, at=PodsWay(host=self.host, port=3306)
+        )
+
+    def check_free(self, tenant_id):
+        self._ask("check_free")
+
+    def prepare(self, tenant_id, password):
+        self._ask("prepare", password)
+        self.made.add(tenant_id)
+
+    def open_copy(self, tenant_id, version):
+        self._ask("open_copy", version)
+
+    def close_copies(self, tenant_id):
+        self._ask("close_copies")
+
+    def exists(self, tenant_id):
+        self._ask("exists")
+        return tenant_id in self.made
+
+    def retire(self, tenant_id):
+        self._ask("retire")
+        self.made.discard(tenant_id)
+
+    def is_gone(self, tenant_id):
+        self._ask("is_gone")
+        return tenant_id not in self.made
 
 
 def _has(found: dict, labels: dict) -> bool:

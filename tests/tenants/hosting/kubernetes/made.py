@@ -1,17 +1,23 @@
 """What the tests of this folder begin with: a specification, a place, and what a cluster might show of them."""
 
+import ssl
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from tenants.hosting.base import ServerSpec
+from tenants.hosting.kubernetes.bounded_mysql import MysqlAccount
+from tenants.hosting.kubernetes.cluster_spec import ClusterSpec, PodsWay, StoreOnServer
+from tenants.hosting.kubernetes.database_server import DatabaseServer
+from tenants.hosting.kubernetes.databases import TenantDatabases
 from tenants.hosting.kubernetes.naming import TENANT, labels_of
 from tenants.hosting.kubernetes.place import ClusterPlace
+from tests.mariadb import ADMIN, PASSWORD
 
 TENANT_ID = UUID("467386c2-20f3-4649-a0de-a4f04ba99318")
 NAME = "zenml-467386c220f3"
 NOW = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
 
-SPEC = ServerSpec(
+SPEC = ClusterSpec(
     tenant_id=TENANT_ID,
     workspace_name="vision",
     version="0.98.0",
@@ -24,6 +30,10 @@ SPEC = ServerSpec(
     jwt_secret="a-jwt-secret",
     encryption_key="an-encryption-key",
 )
+STORE = StoreOnServer(
+    name=NAME.replace("-", "_"), password="a-password", at=PodsWay(host="db.example.org", port=3306)
+)
+ON_SERVER = replace(SPEC, store=STORE)
 PLACE = ClusterPlace(
     namespace="zenpro-tenants", url="https://*.zenml.example.org", installation="0123456789ab"
 )
@@ -85,3 +95,17 @@ def event(reason: str, message: str, age: float = 5, kind: str = "Pod", name: st
 
 def ago(seconds: float) -> str:
     return (NOW - timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def databases_on(mariadb, **account) -> TenantDatabases:
+    """As an installation has them whose account has the rights of docs/operating.md."""
+    known = {"host": "127.0.0.1", "port": mariadb.port, "user": ADMIN, "password": PASSWORD}
+    server = DatabaseServer(MysqlAccount(**(known | account)))
+    return TenantDatabases(server, "tests", PodsWay(host="127.0.0.1", port=mariadb.port))
+
+
+def checked_databases_on(mariadb) -> TenantDatabases:
+    """The same encrypted, and with the server's certificate checked on both ways."""
+    found = databases_on(mariadb, tls=ssl.create_default_context(cafile=mariadb.ca))
+    found.pods = replace(found.pods, encrypted=True, ca=mariadb.ca.read_text())
+    return found

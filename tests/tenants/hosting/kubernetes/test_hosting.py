@@ -17,7 +17,7 @@ from tenants.hosting.kubernetes.naming import RESTARTED, migration_of, name_of
 from tenants.hosting.kubernetes.servers import ClusterServers
 from tenants.models import Tenant
 
-from .clusters import ClusterStandIn
+from .clusters import ClusterStandIn, DatabasesStandIn
 from .made import PLACE, condition, stranger
 
 Status, Desired = Tenant.Status, Tenant.DesiredState
@@ -188,6 +188,100 @@ def test_a_volume_that_is_gone_begins_no_empty_database(loop, up, cluster):
     Tenant.objects.filter(pk=up.pk).update(status=Status.PENDING)
     passed(loop, up)
     assert up.status == Status.FAILED and "database is missing: volume claim zenml-" in up.state_reason
+
+
+# -- a database on a server
+
+
+@pytest.fixture
+def databases(hosting):
+    """From now on the installation has a database server."""
+    hosting._servers.databases = DatabasesStandIn()
+    return hosting._servers.databases
+
+
+@pytest.fixture
+def migrating(cluster, clock, tenant):
+    """Jobs complete at once, and pods of a Deployment run."""
+
+    def meanwhile():
+        for (kind, name), one in list(cluster.objects.items()):
+            if kind == "Job":
+                one["status"] = {"conditions": [condition("Complete", "True")]}
+            elif kind == "Deployment" and one["spec"]["replicas"]:
+                cluster.run(name)
+
+    clock.meanwhile = meanwhile
+
+
+@pytest.fixture
+def on_server(loop, tenant, databases, migrating):
+    return passed(loop, tenant)
+
+
+def test_a_new_tenant_gets_a_database_with_a_password_that_is_sealed(on_server, databases, cluster):
+    assert (on_server.status, on_server.on_database_server) == (Status.AVAILABLE, True)
+    password = on_server.opened_secrets()["database_password"]
+    assert ("prepare", password) in databases.asked and password not in on_server.sealed_secrets
+    assert ("PersistentVolumeClaim", name_of(on_server.pk)) not in cluster.objects
+
+
+def test_it_keeps_its_password_and_its_other_secrets(loop, on_server, tenant):
+    before = on_server.opened_secrets()
+    Tenant.objects.filter(pk=tenant.pk).update(restart_requested_at=timezone.now())
+    assert passed(loop, tenant).opened_secrets() == before and len(before) == 4
+
+
+def test_a_tenant_with_a_volume_stays_there_when_a_server_is_set_later(loop, up, databases, cluster):
+    Tenant.objects.filter(pk=up.pk).update(status=Status.PENDING)
+    assert passed(loop, up).status == Status.AVAILABLE
+    assert not up.on_database_server and databases.asked == []
+
+
+def test_one_whose_volume_was_lost_begins_no_empty_database_on_a_server(loop, up, databases, cluster):
+    del cluster.objects["PersistentVolumeClaim", name_of(up.pk)]
+    Tenant.objects.filter(pk=up.pk).update(status=Status.PENDING)
+    assert passed(loop, up).status == Status.FAILED and "volume claim" in up.state_reason
+    assert not up.on_database_server
+
+
+def test_one_on_a_server_waits_when_none_is_set_any_more(loop, on_server, hosting, cluster):
+    hosting._servers.databases = None
+    Tenant.objects.filter(pk=on_server.pk).update(status=Status.PENDING)
+    assert "ZENPRO_KUBERNETES_DATABASE is not set" in passed(loop, on_server).state_reason
+    assert ("PersistentVolumeClaim", name_of(on_server.pk)) not in cluster.objects
+
+
+def test_a_database_that_is_gone_is_not_made_anew(loop, on_server, databases):
+    databases.made.clear()
+    Tenant.objects.filter(pk=on_server.pk).update(status=Status.PENDING)
+    passed(loop, on_server)
+    assert on_server.status == Status.FAILED and databases.made == set()
+    assert "database is missing: database zenml_" in on_server.state_reason
+    assert "on db.example.org" in on_server.state_reason
+
+
+def test_a_name_that_is_taken_there_fails_the_start_and_leaves_the_choice_open(loop, tenant, databases):
+    databases.fails = ServerError("The database server already has a database")
+    assert passed(loop, tenant).status == Status.FAILED
+    assert not tenant.on_database_server and len(tenant.opened_secrets()) == 3
+
+
+def test_deleted_it_loses_its_database_last(loop, on_server, databases, cluster, settings):
+    settings.ZENPRO_KEEP_DELETED_DAYS = 0
+    Tenant.objects.filter(pk=on_server.pk).update(desired_state=Desired.DELETED, deleted_at=timezone.now())
+    cluster.end_pods(name_of(on_server.pk))
+    databases.fails = SupervisorGone("The database server does not answer: late")
+    assert passed(loop, on_server).retired_at is None and not cluster.objects
+    databases.fails = None
+    assert passed(loop, on_server).retired_at and databases.made == set()
+
+
+def test_secrets_that_change_meanwhile_are_not_overwritten(tenant):
+    Tenant.objects.filter(pk=tenant.pk).update(sealed_secrets="others")
+    assert not tenant.take_database_server()
+    tenant.refresh_from_db()
+    assert (tenant.sealed_secrets, tenant.on_database_server) == ("others", False)
 
 
 def test_an_orphan_is_stopped_and_a_dead_cluster_is_not_asked_at_every_sweep(

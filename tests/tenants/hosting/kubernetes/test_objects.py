@@ -13,7 +13,7 @@ import pytest
 from tenants.hosting.kubernetes import naming, objects
 from tenants.hosting.kubernetes.objects import deployment, lasting_objects, migration, stopped, volume_claim
 
-from .made import NAME, PLACE, SPEC, TENANT_ID
+from .made import NAME, ON_SERVER, PLACE, SPEC, STORE, TENANT_ID
 
 OLDEST, NEWEST = "1.29", "1.37"
 FULL = replace(
@@ -32,9 +32,10 @@ def all_objects(spec=SPEC, place=PLACE) -> dict[str, dict]:
 
 
 @pytest.mark.parametrize("version", [OLDEST, NEWEST])
+@pytest.mark.parametrize("spec", [SPEC, ON_SERVER], ids=["volume", "server"])
 @pytest.mark.parametrize("place", [PLACE, FULL], ids=["least", "full"])
-def test_kubernetes_knows_every_field(version, place):
-    for one in all_objects(place=place).values():
+def test_kubernetes_knows_every_field(version, place, spec):
+    for one in all_objects(spec, place).values():
         kubernetes_validate.validate(one, version, strict=True)
 
 
@@ -120,6 +121,41 @@ def test_the_ingress_has_a_certificate_when_its_address_needs_one():
 def test_the_server_is_reached_through_its_service_only_from_inside():
     assert PLACE.address(TENANT_ID) == PLACE.server_url(TENANT_ID) == SPEC.server_url
     assert replace(PLACE, inside=True).address(TENANT_ID) == f"http://{NAME}.zenpro-tenants.svc"
+
+
+def test_with_a_database_on_a_server_only_the_secret_has_its_address_and_no_volume_is_used():
+    made = all_objects(ON_SERVER)
+    data = {name: b64decode(value).decode() for name, value in made.pop("Secret")["data"].items()}
+    name = STORE.name
+    assert data["ZENML_STORE_URL"] == f"mysql://{name}:a-password@db.example.org:3306/{name}"
+    assert "a-password" not in json.dumps(made) and "persistentVolumeClaim" not in json.dumps(made)
+    told = variables(made["Deployment"])
+    assert "ZENML_STORE_URL" not in told and told["ZENML_STORE_BACKUP_STRATEGY"] == "disabled"
+
+
+def test_only_a_job_migrates_a_database_on_a_server():
+    made = all_objects(ON_SERVER)
+    assert variables(made["Deployment"])["DISABLE_DATABASE_MIGRATION"] == "True"
+    assert "DISABLE_DATABASE_MIGRATION" not in variables(made["Job"])
+    assert "DISABLE_DATABASE_MIGRATION" not in variables(all_objects()["Deployment"])
+    pod = made["Job"]["spec"]["template"]["spec"]
+    (keep,), (change,) = pod["initContainers"], pod["containers"]
+    copy = "zenml_467386c220f3_before_0_98_0"
+    assert (keep["command"][3:], change["command"][3:]) == (["keep", copy], ["migrate", copy])
+
+
+def test_the_old_pod_never_passes_for_the_new_one():
+    for spec in (SPEC, ON_SERVER):
+        assert deployment(spec, PLACE)["spec"]["strategy"] == {"type": "Recreate"}
+
+
+def test_the_way_to_the_database_is_encrypted_as_zenml_has_it():
+    at = replace(STORE.at, host="::1", encrypted=True)
+    found = replace(STORE, at=at).variables()
+    assert found["ZENML_STORE_SSL"] == "true" and "@[::1]:3306/" in found["ZENML_STORE_URL"]
+    checked = replace(STORE, at=replace(at, ca="PEM"))
+    assert checked.variables()["ZENML_STORE_SSL_VERIFY_SERVER_CERT"] == "true"
+    assert checked.secret()["ZENML_STORE_SSL_CA"] == "PEM" and "PEM" not in repr(checked)
 
 
 def test_stopping_touches_nothing_but_the_number_of_pods():

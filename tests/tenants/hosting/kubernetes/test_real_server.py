@@ -3,6 +3,9 @@
 The cluster is that of the tests, so what only a real one has is not here: images, walls of containers, network policies.
 """
 
+import os
+from dataclasses import replace
+
 import pytest
 from factories import make_grant, make_member, make_org, make_tenant
 
@@ -11,7 +14,9 @@ from tenants.agent.tenant_loop import TenantLoop
 from tenants.hosting import backends
 from tenants.hosting.kubernetes import objects
 from tenants.hosting.kubernetes.cluster import Cluster
+from tenants.hosting.kubernetes.database_names import database_of
 from tenants.hosting.kubernetes.hosting import KubernetesHosting
+from tenants.hosting.kubernetes.kinds import OWNED
 from tenants.hosting.kubernetes.naming import name_of
 from tenants.hosting.kubernetes.place import ClusterPlace
 from tenants.hosting.kubernetes.servers import ClusterServers
@@ -23,11 +28,14 @@ from tenants.runs.client import TenantClients
 from tenants.runs.connection import connect
 from tests.cluster.fixtures import cluster
 from tests.cluster.images import Runs
+from tests.mariadb import mariadb
 from tests.tenants.hosting.conftest import VERSION, backend, eventually
 from tests.tenants.hosting.stub_control_plane import free_port
 from zenpro_site.kubernetes_settings import KubernetesSettings
 
-__all__ = ["cluster"]
+from .made import checked_databases_on
+
+__all__ = ["cluster", "mariadb"]
 pytestmark = [pytest.mark.zenml, pytest.mark.django_db(transaction=True)]
 NAMESPACE = "zenpro-tenants"
 
@@ -57,6 +65,17 @@ def hosting(cluster, zen_data, supervised, tmp_path, monkeypatch):
     both = {"kubernetes": made, "local": LocalHosting(supervised)}
     monkeypatch.setattr(backends, "_backend", lambda kind: both.get(kind, made))
     return made
+
+
+@pytest.fixture
+def on_server(hosting, mariadb, cluster, zen_data):
+    """The same with a database server; `python` and `zenml` of Jobs are those of the server's environment."""
+    there = hosting._servers
+    hosting._servers = ClusterServers(there.cluster, there.place, databases=checked_databases_on(mariadb))
+    programs = backend(zen_data).environments.python(VERSION).parent
+    path = {"PATH": f"{programs}:{os.environ['PATH']}"}
+    cluster.images["*"] = replace(cluster.images["*"], env=path)
+    return hosting
 
 
 @pytest.fixture
@@ -108,3 +127,36 @@ def test_it_comes_up_knows_its_people_and_keeps_its_rows_wherever_it_moves(tenan
     assert moved("kubernetes") and {*projects()} == {str(tenant.project_id), another}
     loop.hostings["local"].stop(tenant)
     assert cluster.get("Deployment", name_of(tenant.pk), NAMESPACE)["status"]["readyReplicas"] == 1
+
+
+def test_its_rows_are_in_a_database_of_its_own_until_it_is_deleted(
+    tenant, on_server: KubernetesHosting, mariadb, settings
+):
+    settings.ZENPRO_KEEP_DELETED_DAYS = 0
+    loop, name = TenantLoop({"kubernetes": on_server}), database_of(tenant.pk)
+    ada = tenant.grants.get().membership.user
+
+    def passed() -> Tenant:
+        loop.run_pass(tenant.pk)
+        tenant.refresh_from_db()
+        return tenant
+
+    assert passed().status == Tenant.Status.AVAILABLE, (tenant.state_reason, on_server.tail_log(tenant, 30))
+    collations = "SELECT DISTINCT table_collation FROM information_schema.tables WHERE table_schema = %s"
+    assert mariadb.run(collations, name) == [("utf8mb4_unicode_520_ci",)]
+    mariadb.run(f"ALTER USER '{name}'@'%' REQUIRE SSL")
+    made = connect(ada, tenant).call("POST", "/projects", json={"name": "sushi", "display_name": "🍣"})
+
+    Tenant.objects.filter(pk=tenant.pk).update(desired_state=Tenant.DesiredState.DEACTIVATED)
+    eventually(lambda: passed().status == Tenant.Status.DEACTIVATED, 60)
+    Tenant.objects.filter(pk=tenant.pk).update(desired_state=Tenant.DesiredState.AVAILABLE)
+    assert passed().status == Tenant.Status.AVAILABLE, tenant.state_reason
+    projects = connect(ada, tenant).call("GET", "/projects")["items"]
+    assert {one["id"] for one in projects} == {str(tenant.project_id), made["id"]}
+    assert mariadb.run(f"SELECT display_name FROM `{name}`.project WHERE name = 'sushi'") == [("🍣",)]
+
+    tenant.desired_state, tenant.deleted_at = Tenant.DesiredState.DELETED, tenant.updated_at
+    tenant.save()
+    eventually(lambda: passed().retired_at, 60)
+    there = on_server._servers.cluster
+    assert mariadb.names("zenml%") == set() and not any(there.get(kind, name_of(tenant.pk)) for kind in OWNED)

@@ -10,10 +10,11 @@ from tenants.hosting.kubernetes import servers as module
 from tenants.hosting.kubernetes.naming import INSTALLATION, RESTARTED, VERSION, labels_of, name_of
 from tenants.hosting.kubernetes.servers import ClusterServers
 
-from .clusters import ClusterStandIn
+from .clusters import ClusterStandIn, DatabasesStandIn
 from .made import (
     NAME,
     NOW,
+    ON_SERVER,
     PLACE,
     SPEC,
     TENANT_ID,
@@ -46,8 +47,13 @@ def clock():
 
 
 @pytest.fixture
-def servers(cluster, clock):
-    return ClusterServers(cluster, PLACE, lambda: clock[0])
+def databases():
+    return DatabasesStandIn()
+
+
+@pytest.fixture
+def servers(cluster, clock, databases):
+    return ClusterServers(cluster, PLACE, lambda: clock[0], databases)
 
 
 @pytest.fixture
@@ -208,6 +214,16 @@ def test_a_migration_that_failed_keeps_the_server_down_until_someone_tries_again
     assert look(NEXT).status == ServerStatus.STARTING and ("Job", JOB) in failed.objects
 
 
+def test_the_error_is_told_and_not_what_is_written_below_it(failed, look):
+    said = [
+        "RuntimeError: (1050, 'Table exists')",
+        "[SQL: CREATE TABLE t]",
+        "(Background on this error at: …)",
+    ]
+    failed.logs["m", "migrate", False] = said
+    assert look(NEXT).hint.endswith("brought to 0.99.0: RuntimeError: (1050, 'Table exists')")
+
+
 def test_after_a_migration_that_failed_the_old_version_can_be_had_back(failed, servers, look):
     servers.start(SPEC)
     assert failed.objects["Deployment", NAME]["spec"]["replicas"] == 1
@@ -219,6 +235,73 @@ def test_someone_elses_migration_is_not_waited_for(cluster, servers, look):
     cluster.put("Job", stranger("Job") | {"metadata": {"name": JOB}})
     with pytest.raises(ServerError, match="a Job"):
         servers.start(NEXT)
+
+
+# -- a database on a server
+
+
+def complete(cluster, version="0-98-0") -> None:
+    job = cluster.objects["Job", f"{NAME}-migrate-{version}"]
+    job["status"] = {"conditions": [condition("Complete", "True")]}
+
+
+def test_a_database_on_a_server_is_made_and_migrated_before_its_server_begins(
+    cluster, servers, look, databases
+):
+    servers.start(ON_SERVER)
+    assert cluster.objects["Deployment", NAME]["spec"]["replicas"] == 0
+    assert ("PersistentVolumeClaim", NAME) not in cluster.objects
+    for _ in range(2):
+        assert look(ON_SERVER).hint == "The database is being brought to 0.98.0."
+    complete(cluster)
+    assert look(ON_SERVER).status == ServerStatus.STARTING
+    assert cluster.objects["Deployment", NAME]["spec"]["replicas"] == 1
+    assert databases.asked == [("prepare", "a-password"), ("open_copy", "0.98.0"), ("close_copies",)]
+    cluster.run(NAME)
+    servers.start(ON_SERVER)
+    assert look(ON_SERVER).status == ServerStatus.RUNNING and kinds(cluster, "apply").count("Job") == 1
+
+
+def test_a_first_migration_that_failed_is_tried_again(cluster, servers, look):
+    servers.start(ON_SERVER)
+    look(ON_SERVER)
+    job = cluster.objects["Job", f"{NAME}-migrate-0-98-0"]
+    job["status"] = {"conditions": [condition("Failed", "True")]}
+    assert look(ON_SERVER).status == ServerStatus.FATAL
+    servers.start(ON_SERVER)
+    assert look(ON_SERVER).status == ServerStatus.STARTING and kinds(cluster, "apply").count("Job") == 2
+    assert cluster.objects["Deployment", NAME]["spec"]["replicas"] == 0
+
+
+def test_its_copy_is_open_only_while_another_version_is_made(cluster, servers, look, databases):
+    following = replace(ON_SERVER, version="0.99.0")
+    servers.start(ON_SERVER)
+    look(ON_SERVER)
+    complete(cluster)
+    look(ON_SERVER)
+    databases.asked.clear()
+    servers.start(following)
+    look(following)
+    assert databases.asked == [("prepare", "a-password"), ("open_copy", "0.99.0")]
+    complete(cluster, "0-99-0")
+    look(following)
+    assert databases.asked[2:] == [("close_copies",)]
+    assert cluster.objects["Deployment", NAME]["metadata"]["annotations"][VERSION] == "0.99.0"
+
+
+def test_a_database_server_that_does_not_answer_stops_what_needs_it_and_no_tenant_with_a_volume(
+    cluster, servers, look, databases
+):
+    databases.fails = SupervisorGone("The database server does not answer: late")
+    servers.start(SPEC)
+    assert look().status == ServerStatus.STARTING and databases.asked == []
+    with pytest.raises(SupervisorGone, match="database server"):
+        servers.start(replace(ON_SERVER))
+
+
+def test_without_its_database_server_it_waits(cluster):
+    with pytest.raises(SupervisorGone, match="ZENPRO_KUBERNETES_DATABASE is not set"):
+        ClusterServers(cluster, PLACE).start(ON_SERVER)
 
 
 # -- what is seen of it

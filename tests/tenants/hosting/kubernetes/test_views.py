@@ -8,13 +8,14 @@ from tenants.hosting.base import SupervisorGone
 from tenants.hosting.bounded import CallPlaces
 from tenants.hosting.kubernetes import cluster_page as module
 from tenants.hosting.kubernetes import page_calls
+from tenants.hosting.kubernetes.database_names import database_of
 from tenants.hosting.kubernetes.hosting import KubernetesHosting
 from tenants.hosting.kubernetes.naming import name_of
 from tenants.hosting.kubernetes.servers import ClusterServers
 from tenants.models import Tenant
 from zenpro_site.kubernetes_settings import KubernetesSettings
 
-from .clusters import ClusterStandIn
+from .clusters import ClusterStandIn, DatabasesStandIn
 from .made import PLACE, condition, event, stranger
 
 FORM = {
@@ -136,6 +137,19 @@ def test_it_shows_pods_and_events(as_user, tenant, member, cluster):
     for words in (f"{name}-1", "node-7", "FailedScheduling", "too small", PLACE.namespace):
         assert words in text
     assert "No node has room: 0/3 nodes &lt;b&gt;are&lt;/b&gt; available" in text
+
+
+def test_it_says_where_its_database_lies(as_user, tenant, member, cluster, monkeypatch):
+    assert "On its volume" in page_of(as_user(member), tenant).content.decode()
+    tenant.take_database_server()
+    there = ClusterServers(cluster, PLACE, databases=DatabasesStandIn())
+    monkeypatch.setattr(module, "servers", lambda: there)
+    text = page_of(as_user(member), tenant).content.decode()
+    assert database_of(tenant.pk) in text and "On db.example.org" in text
+    assert tenant.opened_secrets()["database_password"] not in text and "On its volume" not in text
+    assert there.databases.asked == []
+    there.databases = None
+    assert "No database server is set" in page_of(as_user(member), tenant).content.decode()
 
 
 def test_it_says_when_the_cluster_does_not_answer_or_shows_something_else(as_user, tenant, member, cluster):
