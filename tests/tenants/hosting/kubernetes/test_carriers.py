@@ -13,7 +13,6 @@ import pytest
 from django.utils import timezone
 from factories import make_tenant
 
-from tenants.hosting.backends import spec_of
 from tenants.hosting.base import Carriage, NotYet, ServerError
 from tenants.hosting.kubernetes import objects
 from tenants.hosting.kubernetes.carrier_objects import carrier_job, carrier_secret
@@ -194,14 +193,14 @@ def until_done(step, move) -> None:
     until = time.monotonic() + 60
     while time.monotonic() < until:
         try:
-            return step(spec_of(move.tenant), carriage_of(move))
+            return step(KubernetesHosting()._spec(move.tenant), carriage_of(move))
         except NotYet:
             time.sleep(0.1)
     raise AssertionError("It took too long.")
 
 
 def test_a_database_goes_through_a_cluster_and_back(cluster, in_cluster, move):
-    in_cluster.on.prepare(spec_of(move.tenant))
+    in_cluster.on.prepare(KubernetesHosting()._spec(move.tenant))
     volume = volume_of(cluster, move.tenant)
     with closing(sqlite3.connect(volume)) as connection:
         connection.execute("CREATE TABLE project (name TEXT)")
@@ -221,7 +220,7 @@ def test_a_database_goes_through_a_cluster_and_back(cluster, in_cluster, move):
 
 def test_a_refused_carrier_tells_what_zenpro_answered(cluster, in_cluster, move, settings):
     settings.ZENPRO_MOVE_SIZE = 10
-    in_cluster.on.prepare(spec_of(move.tenant))
+    in_cluster.on.prepare(KubernetesHosting()._spec(move.tenant))
     with closing(sqlite3.connect(volume_of(cluster, move.tenant))) as connection:
         connection.execute("CREATE TABLE project (name TEXT)")
     with pytest.raises(ServerError, match="could not be carried: the database is larger than may be moved"):
@@ -230,13 +229,13 @@ def test_a_refused_carrier_tells_what_zenpro_answered(cluster, in_cluster, move,
 
 def test_an_image_that_is_not_there_is_told(cluster, in_cluster, move):
     cluster.images["*"] = Missing()
-    in_cluster.on.prepare(spec_of(move.tenant))
+    in_cluster.on.prepare(KubernetesHosting()._spec(move.tenant))
     until = time.monotonic() + 30
     words = ""
     while "cannot be pulled" not in words:
         assert time.monotonic() < until, words
         with pytest.raises(NotYet) as said:
-            in_cluster.take_out(spec_of(move.tenant), carriage_of(move))
+            in_cluster.take_out(KubernetesHosting()._spec(move.tenant), carriage_of(move))
         words = said.value.reason
     in_cluster.end(move.tenant.pk)
     assert cluster.list("Job", PLACE.namespace) == []
