@@ -18,6 +18,7 @@ from tenants.hosting.kubernetes import objects
 from tenants.hosting.kubernetes.carrier_objects import carrier_job, carrier_secret
 from tenants.hosting.kubernetes.carriers import NOT_HERE, ClusterCarriers
 from tenants.hosting.kubernetes.cluster import Cluster
+from tenants.hosting.kubernetes.hosting import KubernetesHosting
 from tenants.hosting.kubernetes.naming import TENANT, name_of
 from tenants.hosting.kubernetes.rights import needed
 from tenants.hosting.kubernetes.servers import ClusterServers
