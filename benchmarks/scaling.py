@@ -4,8 +4,9 @@
     bash .ci/postgres .venv/bin/python benchmarks/scaling.py
 
 The baseline is the small one of the same run: a figure that grows more slowly than what is stored bends late. Each
-size has a database of its own; on PostgreSQL it is made and dropped beside that of .ci/postgres. Times are
-those of whole requests inside one process. The large one takes about ten minutes and 3 GB of disk.
+size has a database of its own; on PostgreSQL it is made beside that of .ci/postgres. Times are those of whole
+requests inside one process: until the answer is there on PostgreSQL, of the processor on SQLite, where the database
+works in the same process. The large one takes about ten minutes and 3 GB of disk.
 """
 
 # ruff: noqa: PLC0415 - models can be imported only after Django has been set up
@@ -125,8 +126,15 @@ def pages(org, admin) -> dict[str, float]:
     found = {}
     for name, path in paths.items():
         client = signed_in["admin" if path.startswith("/admin/") else "page"]
-        found[name] = min(once(client, path)[0] for _ in range(EACH))
+        found[name] = min(once(client, path)[which()] for _ in range(EACH))
     return found
+
+
+def which() -> int:
+    """Of what once() measures: until the answer, or the processor's time of a process that is the database too."""
+    from django.db import connection
+
+    return 1 if connection.vendor == "sqlite" else 0
 
 
 def question(org) -> float:
@@ -147,11 +155,11 @@ def question(org) -> float:
         f"/api/rbac/check_permissions?user_id={holder.user_id}&action=read",
     )
     asked = json.dumps([f"{uuid4()}:pipeline/{uuid4()}"])
-    times = []
+    times, clock = [], (time.perf_counter, time.process_time)[which()]
     for _ in range(50):
-        began = time.perf_counter()
+        began = clock()
         answer = client.post(path, asked, content_type="application/json", headers=headers)
-        times.append((time.perf_counter() - began) * 1000)
+        times.append((clock() - began) * 1000)
         assert answer.status_code == 200, answer.content
     return min(times)
 
@@ -160,9 +168,10 @@ def checked(rows: int) -> float:
     """Rows of the audit log a second when its chain is verified from its beginning."""
     from orgs.audit.verify import verify
 
-    began = time.monotonic()
+    clock = (time.perf_counter, time.process_time)[which()]
+    began = clock()
     verify()
-    return rows / (time.monotonic() - began)
+    return rows / (clock() - began)
 
 
 def megabytes() -> float:
