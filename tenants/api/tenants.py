@@ -33,6 +33,7 @@ HOMES = {
     Tenant.Kind.KUBERNETES: "kubernetes",
     Tenant.Kind.ELSEWHERE: "elsewhere",
 }
+PLACES = {"machine": HERE, "kubernetes": IN_CLUSTER, None: ""}  # "": the first that there is
 Status = Literal["not_initialized", "pending", "available", "failed", "deactivated", "deleted"]
 
 
@@ -70,7 +71,8 @@ class TenantNew(Body):
     )
     home: Literal["machine", "kubernetes"] | None = Field(
         None,
-        description="Where ZenPro runs it: on its own machine if left out, or in the Kubernetes cluster, if there is one.",
+        description="Where ZenPro runs it: on its own machine, or in the Kubernetes cluster. If left out, on the machine, "
+        "or in the cluster where no tenants can run on the machine.",
     )
 
 
@@ -127,7 +129,7 @@ def tenant_create(request, organization: str, body: TenantNew):
     versions = settings.ZENPRO_ZENML_VERSIONS
     version = body.version or versions[0]
     chosen = {"version": version} if version in versions else {"version": OTHER, "other_version": version}
-    chosen["where"] = ELSEWHERE if body.server_url else IN_CLUSTER if body.home == "kubernetes" else HERE
+    chosen["where"] = ELSEWHERE if body.server_url else PLACES[body.home]
     form = TenantForm(body.dict() | chosen, org=request.org, versions=versions)
     values = checked(form, other_version="version", where="home")
     about = {name: values[name] for name in ("name", "slug", "version", "description")}

@@ -21,6 +21,12 @@ version_validator = RegexValidator(
 )
 
 
+def homes() -> list[str]:
+    """Where servers of new tenants can run in this installation; the first is meant when no one says where."""
+    there = {HERE: settings.ZENPRO_LOCAL_TENANTS, IN_CLUSTER: settings.ZENPRO_KUBERNETES is not None}
+    return [*(home for home, is_there in there.items() if is_there), ELSEWHERE]
+
+
 class AddressField(forms.URLField):
     """The address of a server, without a trailing slash. Cleans to lower case where case has no meaning."""
 
@@ -86,15 +92,19 @@ class TenantForm(forms.Form):
         super().__init__(*args, **kwargs)
         self.org = org
         self.fields["version"].choices = [*((v, v) for v in versions), (OTHER, "Another version…")]
-        where = self.fields["where"]
+        where, there = self.fields["where"], homes()
+        where.choices = [choice for choice in where.choices if choice[0] in there]
+        where.initial = there[0]
         if self.has_cluster:
             self.fields["other_version"].help_text = OR_A_TAG
-        else:
-            where.choices = [choice for choice in where.choices if choice[0] != IN_CLUSTER]
 
     @property
     def has_cluster(self) -> bool:
-        return settings.ZENPRO_KUBERNETES is not None
+        return IN_CLUSTER in homes()
+
+    @property
+    def has_machine(self) -> bool:
+        return HERE in homes()
 
     @property
     def is_elsewhere(self) -> bool:
@@ -107,7 +117,7 @@ class TenantForm(forms.Form):
 
     @property
     def is_here(self) -> bool:
-        return not self.is_elsewhere and not self.is_in_cluster
+        return self.has_machine and not self.is_elsewhere and not self.is_in_cluster
 
     def clean_slug(self) -> str:
         slug = self.cleaned_data["slug"]
@@ -117,9 +127,10 @@ class TenantForm(forms.Form):
 
     def clean(self):
         super().clean()
-        self.cleaned_data["where"] = self.cleaned_data.get("where") or HERE
+        self.cleaned_data["where"] = self.cleaned_data.get("where") or homes()[0]
         self.cleaned_data["kind"] = KINDS_OF[self.cleaned_data["where"]]
-        if self.is_elsewhere and not self.cleaned_data.get("server_url") and "server_url" not in self.errors:
+        lacks_address = not self.cleaned_data.get("server_url") and "server_url" not in self.errors
+        if self.cleaned_data["where"] == ELSEWHERE and lacks_address:
             self.add_error("server_url", "Enter the address of the server.")
         if self.cleaned_data.get("version") != OTHER:
             return

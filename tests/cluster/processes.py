@@ -37,20 +37,21 @@ class Processes:
         log = self.folder / f"{name}.{container['name']}.{len(self.started)}.log"
         base = {"PATH": os.environ["PATH"], "HOME": HOME, "HOSTNAME": name}
         command = [*(container.get("command") or image.command), *(container.get("args") or [])]
-        box = [str(bwrap_path()), *BOX, "--hostname", name, *self._root(), *self._mounts(pod, container)]
+        box = [str(bwrap_path()), *BOX, "--hostname", name, *self._root(container), *self._mounts(pod, container)]
         box += ["--chdir", container.get("workingDir") or HOME]
         probes, env = Probes(container, self.clock), base | image.env | env
         self.started.append(Process(box, command, env, log, probes, self.store.wake))
         return self.started[-1]
 
-    def _root(self) -> list[str]:
+    def _root(self, container: dict) -> list[str]:
         """The machine's folders below a root that is empty otherwise, so that mounts leave no traces on it."""
-        found = []
+        only_read = (container.get("securityContext") or {}).get("readOnlyRootFilesystem")
+        bind, found = "--ro-bind" if only_read else "--bind", []
         for path in sorted(Path("/").iterdir()):
             if path.is_symlink():
                 found += ["--symlink", os.readlink(path), str(path)]
             elif path.name not in ("proc", "dev"):
-                found += ["--bind", str(path), str(path)]
+                found += [bind, str(path), str(path)]
         return [*found, "--dev-bind", "/dev", "/dev", "--proc", "/proc", "--dir", HOME]
 
     def _mounts(self, pod: dict, container: dict) -> list[str]:
