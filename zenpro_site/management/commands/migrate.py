@@ -19,6 +19,7 @@ NAME = "zenpro-migrate"
 LOCK, UNLOCK = "SELECT pg_try_advisory_lock(hashtext(%s))", "SELECT pg_advisory_unlock(hashtext(%s))"
 LIMIT = 1800.0  # seconds until another migration has ended
 LOOK_EVERY = 1.0
+WAIT_EVERY = 2.0  # seconds between two looks at all migrations
 PARTIAL = ("app_label", "plan", "check_unapplied", "prune")  # options with which not everything is migrated
 
 
@@ -69,7 +70,7 @@ def wait_for_others(seconds: int) -> None:
     while trouble := _missing():
         if time.monotonic() > until:
             raise CommandError(f"{trouble} Waited {seconds} s for `zenpro migrate`.")
-        time.sleep(LOOK_EVERY)
+        time.sleep(WAIT_EVERY)
 
 
 def _missing() -> str:
