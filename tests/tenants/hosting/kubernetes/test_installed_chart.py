@@ -36,7 +36,6 @@ pytestmark = [
     pytest.mark.skipif(not SERVER, reason="the chart needs PostgreSQL"),
 ]
 NAMESPACE, ZENPRO = "zenpro", "zenpro:0.1.0"
-ENDS = ("app.kubernetes.io/component=agent", "app.kubernetes.io/component=web")
 
 
 @contextmanager
@@ -153,9 +152,12 @@ class Installation:
 
     def send(self, path: str, **data: str) -> httpx.Response:
         """Open a page with a form and send it."""
-        page = self.http.get(path)
-        token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page.text)[1]
-        return self.http.post(str(page.url), data={"csrfmiddlewaretoken": token, **data})
+        return self.press(path, path, **data)
+
+    def press(self, path: str, target: str, **data: str) -> httpx.Response:
+        """Open a page, and send one of its forms there."""
+        token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', self.http.get(path).text)[1]
+        return self.http.post(target, data={"csrfmiddlewaretoken": token, **data})
 
     def tenant(self) -> tuple[str, str]:
         with psycopg.connect(self.database) as rows:
@@ -187,10 +189,13 @@ def test_from_nothing_to_a_tenant_and_past_the_end_of_an_agent(zenpro, cluster):
     zenpro.until(lambda: zenpro.tenant()[0] in ("available", "failed"))
     assert zenpro.tenant() == ("available", "")
 
+    names = {one["metadata"]["name"] for one in cluster.list("Deployment", TENANTS)}
+    assert f"Cluster" in zenpro.http.get("/o/acme/t/first/cluster/").text and len(names) == 1
+
     cluster.end_container(first["metadata"]["name"], 137, namespace=NAMESPACE)
     zenpro.until(lambda: second["metadata"]["name"] in {one["metadata"]["name"] for one in zenpro.says(BEGINS)}, 30)
-    zenpro.send("/o/acme/t/first/settings/")
-    assert "Acme" in zenpro.http.get("/o/acme/").text
+    assert zenpro.press("/o/acme/t/first/settings/", "/o/acme/t/first/deactivate/").status_code == 200
+    zenpro.until(lambda: zenpro.tenant()[0] == "deactivated")
 
 
 def ready(cluster, name: str) -> int:
