@@ -37,7 +37,14 @@ class Processes:
         log = self.folder / f"{name}.{container['name']}.{len(self.started)}.log"
         base = {"PATH": os.environ["PATH"], "HOME": HOME, "HOSTNAME": name}
         command = [*(container.get("command") or image.command), *(container.get("args") or [])]
-        box = [str(bwrap_path()), *BOX, "--hostname", name, *self._root(container), *self._mounts(pod, container)]
+        box = [
+            str(bwrap_path()),
+            *BOX,
+            "--hostname",
+            name,
+            *self._root(container),
+            *self._mounts(pod, container),
+        ]
         box += ["--chdir", container.get("workingDir") or HOME]
         probes, env = Probes(container, self.clock), base | image.env | env
         self.started.append(Process(box, command, env, log, probes, self.store.wake))

@@ -7,16 +7,7 @@ from itertools import groupby
 
 from tenants.hosting.answers import mapping
 from tenants.hosting.kubernetes.cluster import Cluster
-from tenants.hosting.kubernetes.kinds import (
-    OWNED,
-    AccessReview,
-    Claim,
-    Deployment,
-    Event,
-    Job,
-    Pod,
-    api_of,
-)
+from tenants.hosting.kubernetes.kinds import OWNED, AccessReview, Event, Pod, api_of
 
 CHANGES = ("get", "list", "create", "patch", "delete")
 
@@ -38,13 +29,6 @@ class NeededRight:
 def needed() -> list[NeededRight]:
     """Everything the backend does, and nothing else. docs/operating.md has the Role."""
     found = [NeededRight(*api_of(kind), verb) for kind in OWNED for verb in CHANGES]
-    found += [NeededRight(*api_of(kind), "list") for kind in (Pod, Event)]
-    return [*found, NeededRight(*api_of(Pod), "get", "log")]
-
-
-def for_pages() -> list[NeededRight]:
-    """What pages ask, for an account of the web process alone: no change, and no Secret."""
-    found = [NeededRight(*api_of(kind), "get") for kind in (Deployment, Job, Claim)]
     found += [NeededRight(*api_of(kind), "list") for kind in (Pod, Event)]
     return [*found, NeededRight(*api_of(Pod), "get", "log")]
 

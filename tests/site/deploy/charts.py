@@ -1,7 +1,6 @@
 """The chart as Helm renders it, for tests."""
 
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import helm_python
@@ -23,22 +22,38 @@ FULL = {
     "apiUrl": "https://api.example.org",
     "adminEmail": "ada@example.org",
     "proxies": 2,
-    "settings": {"ZENPRO_TIME_ZONE": "Europe/Berlin", "ZENPRO_PARALLEL_RUNS": 3, "HTTPS_PROXY": "http://p:3128"},
+    "settings": {
+        "ZENPRO_TIME_ZONE": "Europe/Berlin",
+        "ZENPRO_PARALLEL_RUNS": 3,
+        "HTTPS_PROXY": "http://p:3128",
+    },
     "image": {"repository": "registry.example.org:5000/zenpro", "tag": "1.2.3", "pullSecrets": ["registry"]},
     "keys": {"existingSecret": "zenpro-keys"},
     "database": {"existingSecret": "pg-app", "key": "uri"},
     "email": {"existingSecret": "mail", "from": "ZenPro <zenpro@example.org>"},
-    "oidc": {"issuer": "https://id.example.org", "clientId": "zenpro", "existingSecret": "oidc", "name": "Acme"},
+    "oidc": {
+        "issuer": "https://id.example.org",
+        "clientId": "zenpro",
+        "existingSecret": "oidc",
+        "name": "Acme",
+    },
     "storage": {"bucket": "s3://acme/zenpro", "endpoint": "https://s3.example.org", "region": "eu-central-1"}
     | {"existingSecret": "bucket"},
     "data": {"existingClaim": "shared"},
     "web": {"replicas": 3, "spread": False},
     "agent": {"replicas": 1, "isolation": "none"},
-    "tenants": {"url": "https://*.zenml.example.org", "image": "registry.example.org/zenml", "pullSecret": "registry"}
+    "tenants": {
+        "url": "https://*.zenml.example.org",
+        "image": "registry.example.org/zenml",
+        "pullSecret": "registry",
+    }
     | {"ingressClass": "nginx", "tlsSecret": "wildcard", "storageClass": "fast", "storage": "10Gi"}
     | {"callers": ["ingress-nginx"]},
     "ingress": {"className": "nginx", "tlsSecret": "cert", "annotations": {"a.example.org/b": "c"}},
-    "networkPolicies": {"ingressNamespaces": ["ingress-nginx"], "egress": [{"to": [{"ipBlock": {"cidr": "10.0.0.0/8"}}]}]},
+    "networkPolicies": {
+        "ingressNamespaces": ["ingress-nginx"],
+        "egress": [{"to": [{"ipBlock": {"cidr": "10.0.0.0/8"}}]}],
+    },
     "serviceAccountAnnotations": {"iam.example.org/role": "zenpro"},
     "nodeSelector": {"pool": "zenpro"},
     "tolerations": [{"key": "zenpro", "operator": "Exists"}],
@@ -49,6 +64,15 @@ ANOTHER_CLUSTER = LEAST | {
     "networkPolicies": {"enabled": False},
 }
 SETS = {"least": LEAST, "full": FULL, "another cluster": ANOTHER_CLUSTER}
+
+# What pages ask of the cluster: nothing that changes it, and no Secret. (group, resource, verb)
+FOR_PAGES = {
+    ("apps", "deployments", "get"),
+    ("", "persistentvolumeclaims", "get"),
+    ("", "pods", "list"),
+    ("", "events", "list"),
+    ("", "pods/log", "get"),
+}
 
 Objects = dict[tuple[str, str], dict[str, Any]]
 

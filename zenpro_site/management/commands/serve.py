@@ -10,11 +10,16 @@ from zenpro_site.management.commands.up import host, port
 
 
 class Command(BaseCommand):
-    help = "Serve pages and API, without agent and supervisor, as in a container. `zenpro up` starts everything."
+    help = (
+        "Serve pages and API, without agent and supervisor, as in a container. `zenpro up` starts everything."
+    )
 
     def add_arguments(self, parser):
         parser.add_argument(
-            "--host", type=host, default="0.0.0.0", help="address to listen on (default: all)"  # noqa: S104
+            "--host",
+            type=host,
+            default="0.0.0.0",  # noqa: S104
+            help="address to listen on (default: all)",
         )
         parser.add_argument("--port", type=port, default=8000, help="port to listen on (default 8000)")
 

@@ -50,7 +50,10 @@ def test_without_a_cluster_only_servers_of_others_are_left(as_user, org, owner, 
     client = as_user(owner)
     assert choices(client, org) == ["elsewhere"]
     assert ask_api(client, org).json()["detail"][0]["loc"] == ["body", "server_url"]
-    assert "An Admin of the organization can connect one" not in client.get(NEW.format(org.slug)).content.decode()
+    assert (
+        "An Admin of the organization can connect one"
+        not in client.get(NEW.format(org.slug)).content.decode()
+    )
     maker = make_member(org, "editor", name="Bo Lind")
     page = as_user(maker).get(NEW.format(org.slug)).content.decode()
     assert "An Admin of the organization can connect one." in page
