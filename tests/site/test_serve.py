@@ -20,8 +20,10 @@ def ran(monkeypatch):
     return done
 
 
-def test_it_serves_as_the_supervisor_would(ran, settings):
+def test_it_serves_as_the_supervisor_would(ran, settings, tmp_path):
+    settings.ZENPRO_DATA = tmp_path / "volume" / "data"
     call_command("serve", port=8123)
+    assert settings.ZENPRO_DATA.is_dir()
     path, command = ran.pop()
     assert ran == ["collected", settings.BASE_DIR]
     assert (path, command) == (sys.executable, programs.web("0.0.0.0", 8123, "http://x").command)

@@ -10,6 +10,7 @@ from copy import deepcopy
 import helm_python
 import kubernetes_validate
 import pytest
+import yaml
 from django.conf import settings
 from django.core.management import get_commands
 
@@ -304,6 +305,16 @@ def test_the_image_has_what_the_pods_are_told():
     user = pods(rendered(LEAST))["web"]["securityContext"]["runAsUser"]
     assert f"USER {user}:{user}" in text and 'ENTRYPOINT ["zenpro"]' in text and "zenpro static_files" in text
     assert "-c constraints.txt" in text
+
+
+def test_the_script_for_trying_it_out_can_be_read_by_bash_and_says_what_it_is():
+    script = ROOT / "deploy" / "try-on-kind"
+    subprocess.run(["bash", "-n", script], check=True)
+    assert os.access(script, os.X_OK) and "has not been run by us" in script.read_text()
+    given = re.search(r"<<VALUES\n(.*?)\nVALUES", script.read_text(), re.DOTALL)[1]
+    text = given.replace("${image%:*}", "zenpro").replace("${image#*:}", "try").replace("$port", "8080")
+    found = rendered(yaml.safe_load(text.replace("$namespace", "zenpro")))
+    assert ("Service", "zenpro-web") in found and ("Ingress", "zenpro-web") not in found
 
 
 # -- rights

@@ -25,6 +25,7 @@ class Command(BaseCommand):
 
     def handle(self, *, host, port, **options):
         """This process becomes the web process, so that signals reach it."""
+        settings.ZENPRO_DATA.mkdir(parents=True, exist_ok=True, mode=0o700)  # a volume is empty at first
         static_files.collect()
         os.chdir(settings.BASE_DIR)
         command = programs.serving(host, port)

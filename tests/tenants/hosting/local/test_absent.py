@@ -11,7 +11,8 @@ from tenants.hosting.base import ServerStatus, StartFailed
 from tenants.hosting.local.absent import NO_MACHINE, AbsentMachine
 from tenants.models import Tenant
 from tests.tenants.hosting.kubernetes.test_views import ask_api, choices, no_cluster, offered, post
-from zenpro_site.checkup import machine, network, tenants
+from zenpro_site.checkup import kubernetes, machine, network, tenants
+from zenpro_site.checkup.findings import Level
 from zenpro_site.common.refusals import Refused
 
 __all__ = ["no_cluster", "offered"]
@@ -81,6 +82,12 @@ def test_one_that_was_there_fails_with_a_sentence_and_keeps_what_it_has(org):
 
 def test_no_supervisor_is_asked(db):
     assert backends.backends()["local"].end_orphans([]) == []
+
+
+def test_the_doctor_says_when_there_is_no_place_at_all(monkeypatch):
+    monkeypatch.setattr(kubernetes, "servers", lambda: None)
+    (found,) = kubernetes.check_cluster()
+    assert (found.level, found.text) == (Level.WARNING, kubernetes.NOWHERE)
 
 
 def test_the_doctor_looks_for_no_ports_of_tenants(db, monkeypatch):
