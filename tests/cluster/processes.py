@@ -31,6 +31,8 @@ class Processes:
     def __init__(self, store: Store, clock: Clock, folder: Path):
         self.store, self.clock, self.folder = store, clock, folder
         self.started: list[Process] = []
+        self.inside: dict[str, str] = {}  # files of a service account by which pods find the cluster
+        self.port = 0  # of the cluster's API
 
     def start(self, pod: dict, container: dict, image: Runs, env: dict[str, str]) -> "Process":
         name = pod["metadata"]["name"]
@@ -45,8 +47,9 @@ class Processes:
             *self._root(container),
             *self._mounts(pod, container),
         ]
+        box += self._account(pod, env := base | image.env | env)
         box += ["--chdir", container.get("workingDir") or HOME]
-        probes, env = Probes(container, self.clock), base | image.env | env
+        probes = Probes(container, self.clock)
         self.started.append(Process(box, command, env, log, probes, self.store.wake))
         return self.started[-1]
 
@@ -74,6 +77,16 @@ class Processes:
             if source:
                 found += ["--bind", str(source / mount.get("subPath", "")), str(place)]
         return found
+
+    def _account(self, pod: dict, env: dict[str, str]) -> list[str]:
+        """The token of its account, for a pod that says it wants one; `env` learns where the cluster is."""
+        if not (self.inside and pod["spec"].get("automountServiceAccountToken")):
+            return []
+        place = self.folder / pod["metadata"]["uid"] / "account"
+        place.mkdir(parents=True, exist_ok=True)
+        _fill(place, self.inside | {"namespace": pod["metadata"]["namespace"]})
+        env |= {"KUBERNETES_SERVICE_HOST": "127.0.0.1", "KUBERNETES_SERVICE_PORT": str(self.port)}
+        return ["--tmpfs", "/run", "--ro-bind", str(place), "/run/secrets/kubernetes.io/serviceaccount"]
 
     def _volume(self, pod: dict, volume: dict) -> Path | None:
         """The folder of a volume; None for kinds that are not known here."""

@@ -19,14 +19,13 @@ from cryptography.fernet import Fernet
 from lightkube import Client, KubeConfig, codecs
 
 from tenants.agent.one_agent import BEGINS, WAITS
-from tests.cluster.fixtures import cluster
+from tests.cluster import running_cluster
 from tests.cluster.images import Runs
 from tests.guards.walk import ROOT
 from tests.site.deploy.charts import TENANTS, rendered
 from tests.tenants.hosting.conftest import VERSION, backend
 from tests.tenants.hosting.stub_control_plane import free_port
 
-__all__ = ["cluster"]
 SERVER = os.environ.get("ZENPRO_TEST_DATABASE_URL", "")
 pytestmark = [
     pytest.mark.zenml,
@@ -47,6 +46,15 @@ def empty_database():
             yield urlsplit(SERVER)._replace(path=f"/{name}").geturl()
         finally:
             server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def cluster(tmp_path):
+    """One that pods find from inside."""
+    folder = tmp_path / "cluster"
+    folder.mkdir()
+    with running_cluster(folder, tls=True) as running:
+        yield running
 
 
 @pytest.fixture
@@ -71,22 +79,18 @@ class Installation:
             "keys": {"existingSecret": "keys"},
             "database": {"existingSecret": "database"},
             "web": {"replicas": 1, "port": self.port},
-            "tenants": {
-                "url": f"http://*.localhost:{self.tenant_port}",
-                "kubeconfig": {"existingSecret": "cluster"},
-            },
+            "tenants": {"url": f"http://*.localhost:{self.tenant_port}"},
         }
 
     def install(self, python) -> None:
         self._fill_images(python)
-        for name in (NAMESPACE, TENANTS):
-            self.cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-        config = self.cluster.kubeconfig(self.folder / "kubeconfig", TENANTS)
+        self.cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
+        config = self.cluster.kubeconfig(self.folder / "kubeconfig")
         self._secret("database", DATABASE_URL=self.database)
-        self._secret("cluster", config=config.read_text())
         self._secret("keys", ZENPRO_SECRET_KEY="k" * 50, ZENPRO_SECRET_KEYS=Fernet.generate_key().decode())
         client = Client(KubeConfig.from_file(config), field_manager="helm")
-        text = yaml.safe_dump_all(rendered(self.values()).values())
+        found = sorted(rendered(self.values()).values(), key=lambda one: one["kind"] != "Namespace")
+        text = yaml.safe_dump_all(found)
         for one in codecs.load_all_yaml(text):
             client.apply(one)
 
