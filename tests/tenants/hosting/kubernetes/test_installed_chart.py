@@ -1,6 +1,6 @@
 """What the chart renders, in a cluster whose pods are real processes: an installation from nothing to a tenant. Slow.
 
-The cluster is that of the tests, so what only a real one has is not here: the image, who may do what, network policies.
+The cluster is that of the tests, so what only a real one has is not here: the image, admission, network policies.
 """
 
 import os
@@ -193,6 +193,7 @@ def test_from_nothing_to_a_tenant_and_past_the_end_of_an_agent(zenpro, cluster):
     assert zenpro.tenant() == ("available", "")
 
     (server,) = cluster.list("Pod", TENANTS)
+    assert '"rights"' not in zenpro.log(first, "agent")  # that its account lacks
     assert server["metadata"]["name"] in zenpro.http.get("/o/acme/t/first/cluster/").text
 
     cluster.end_container(first["metadata"]["name"], 137, namespace=NAMESPACE)
