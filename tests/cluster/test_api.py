@@ -274,10 +274,10 @@ def test_a_pod_may_do_what_the_roles_of_its_account_say(cluster, tmp_path):
         config = cluster.kubeconfig(tmp_path / name, token=f"account:default:{name}")
         clients[name] = Client(KubeConfig.from_file(config))
     assert list(clients["looker"].list(Pod)) == []
-    for name, ask in (
+    for name, asks in (
         ("looker", lambda one: one.get(Pod, "x")),
         ("stranger", lambda one: list(one.list(Pod))),
     ):
         with pytest.raises(ApiError, match=f"system:serviceaccount:default:{name}") as refused:
-            ask(clients[name])
+            asks(clients[name])
         assert refused.value.status.code == 403
