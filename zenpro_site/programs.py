@@ -32,12 +32,16 @@ def environment(url: str) -> dict[str, str]:
     return ours | fixed
 
 
-def web(host: str, port: int, url: str) -> Program:
+def serving(host: str, port: int) -> list[str]:
+    """The command of the web process, whoever starts it: `zenpro up`, or `zenpro serve` in a container."""
     gunicorn = [sys.executable, "-m", "gunicorn", "zenpro_site.wsgi", *SERVING, "--graceful-timeout", "20"]
-    private = ["--umask", f"{modes.UMASK:#o}"]
+    return [*gunicorn, "--bind", authority(host, port), "--umask", f"{modes.UMASK:#o}"]
+
+
+def web(host: str, port: int, url: str) -> Program:
     return Program(
         name="web",
-        command=[*gunicorn, "--bind", authority(host, port), *private],
+        command=serving(host, port),
         env=environment(url),
         cwd=Path(settings.BASE_DIR),
         startsecs=2,

@@ -59,6 +59,7 @@ ZENPRO_TENANT_PORTS = (
 _everywhere = ZENPRO_TENANT_HOST in ("0.0.0.0", "::")  # noqa: S104 - compared only
 _public = _address.hostname if _everywhere else ZENPRO_TENANT_HOST
 ZENPRO_TENANT_PUBLIC_HOST = env.host("ZENPRO_TENANT_PUBLIC_HOST", default=_public)
+ZENPRO_LOCAL_TENANTS = env.bool("ZENPRO_LOCAL_TENANTS", default=True)  # can tenants live on this machine?
 # One folder for all, or each tenant's own
 ZENPRO_LOCAL_STORES = env("ZENPRO_LOCAL_STORES", default="") and str(env.folder("ZENPRO_LOCAL_STORES", ""))
 ZENPRO_KUBERNETES = load_kubernetes(env)  # None: tenants live on this machine or elsewhere
@@ -274,7 +275,7 @@ SERVER_EMAIL = DEFAULT_FROM_EMAIL
 
 # Files
 STATIC_URL = "static/"
-STATIC_ROOT = ZENPRO_DATA / "staticfiles"
+STATIC_ROOT = env.folder("ZENPRO_STATIC", default=str(ZENPRO_DATA / "staticfiles"))
 FILE_UPLOAD_PERMISSIONS = 0o600  # whitenoise serves them as we; Django would open them to everyone
 FILE_UPLOAD_HANDLERS = [
     "zenpro_site.common.uploads.BoundedUpload",

@@ -11,6 +11,7 @@ from orgs.permissions import Permission
 from tenants.access.gate import LISTED, listed
 from tenants.hosting.local.box import Isolation
 from tenants.models import DefaultHome
+from tenants.models.tenant import own_homes
 from tenants.models.tenant_permissions import TenantPermission
 
 from .isolation import notice_for
@@ -58,7 +59,7 @@ class Shell:
     @property
     def default_home(self) -> str:
         """Kind of home of the organization's new tenants; "" where there is no choice."""
-        if self.org is None or settings.ZENPRO_KUBERNETES is None:
+        if self.org is None or len(own_homes()) < 2:
             return ""
         return DefaultHome.objects.of(self.org)
 

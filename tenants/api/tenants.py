@@ -37,7 +37,7 @@ HOMES = {
     Tenant.Kind.KUBERNETES: "kubernetes",
     Tenant.Kind.ELSEWHERE: "elsewhere",
 }
-WHERE = {"machine": HERE, "kubernetes": IN_CLUSTER, None: ""}
+PLACES = {"machine": HERE, "kubernetes": IN_CLUSTER, None: ""}  # "": the first that there is
 Status = Literal["not_initialized", "pending", "available", "failed", "deactivated", "deleted"]
 
 
@@ -92,8 +92,8 @@ class TenantNew(Body):
     )
     home: Literal["machine", "kubernetes"] | None = Field(
         None,
-        description="Where ZenPro runs it: on its own machine, or in the Kubernetes cluster, if there is one. "
-        "The organization's default if left out.",
+        description="Where ZenPro runs it: on its own machine, or in the Kubernetes cluster. If left out, the organization's "
+        "default, or the only one there is.",
     )
 
 
@@ -169,7 +169,7 @@ def tenant_create(request, organization: str, body: TenantNew):
         raise Invalid([fault("Leave this out for a server that someone else runs.", "home")])
     versions = settings.ZENPRO_ZENML_VERSIONS
     version = body.version or versions[0]
-    where = ELSEWHERE if body.server_url else WHERE[body.home]
+    where = ELSEWHERE if body.server_url else PLACES[body.home]
     typed = body.dict() | chosen(version, versions) | {"where": where}
     form = TenantForm(typed, org=request.org, versions=versions)
     values = checked(form, other_version="version", where="home")

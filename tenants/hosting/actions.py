@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
@@ -30,8 +31,11 @@ def create_tenant(
 
     `access`: further holders with their tenant role. `kind`: where it is to live, one that this installation has.
     `server_url`: of a server that someone else runs.
-    Raises Refused for a taken slug and for a holder or role of another organization; nothing is written then.
+    Raises Refused for a taken slug, for a holder or role of another organization, and for a place that is not there;
+    nothing is written then.
     """
+    if kind == Tenant.Kind.LOCAL and not settings.ZENPRO_LOCAL_TENANTS:
+        raise Refused("No tenants can run on ZenPro's own machine here.")
     if org.tenants.live().filter(slug=slug).exists():
         raise Refused(f"“{slug}” is taken in {org}.")
     tenant = Tenant(organization=org, name=name, slug=slug, kind=kind, description=description)

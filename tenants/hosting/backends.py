@@ -14,13 +14,16 @@ KINDS = {
     Tenant.Kind.ELSEWHERE: "tenants.hosting.elsewhere.hosting.ElsewhereHosting",
     Tenant.Kind.KUBERNETES: "tenants.hosting.kubernetes.hosting.KubernetesHosting",
 }
+# Where no tenants can live on this machine, those that did are told so.
+NO_MACHINE = "tenants.hosting.local.absent.AbsentMachine"
 # What backends read beside a tenant's own row, for those who ask about many tenants.
 READ_WITH = ("organization", "enrollment")
 
 
 @cache
 def _backend(kind: str) -> Hosting:
-    return import_string(KINDS[kind])()
+    is_absent = kind == Tenant.Kind.LOCAL and not settings.ZENPRO_LOCAL_TENANTS
+    return import_string(NO_MACHINE if is_absent else KINDS[kind])()
 
 
 def backend_for(tenant: Tenant) -> Hosting:

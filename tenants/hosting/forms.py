@@ -1,11 +1,11 @@
 from urllib.parse import urlsplit
 
 from django import forms
-from django.conf import settings
 from django.core.validators import RegexValidator
 
 from orgs.models import RESERVED_SLUGS, slug_validator
 from tenants.models import DefaultHome, Tenant
+from tenants.models.tenant import own_homes
 from zenpro_site.common.names import DescriptionField, NameField
 
 OTHER = "other"
@@ -20,6 +20,11 @@ OR_A_TAG = "Any release on PyPI; in Kubernetes any for which there is an image. 
 version_validator = RegexValidator(
     r"^\d+(\.\d+){1,3}((a|b|rc)\d+)?(\.post\d+)?(\.dev\d+)?$", "Enter a version as on PyPI, such as 0.98.0."
 )
+
+
+def homes() -> list[str]:
+    """Where servers of new tenants can run in this installation; the first is meant when no one says where."""
+    return [*(WHERE_OF[kind] for kind in own_homes()), ELSEWHERE]
 
 
 class AddressField(forms.URLField):
@@ -87,17 +92,21 @@ class TenantForm(forms.Form):
         super().__init__(*args, **kwargs)
         self.org = org
         self.fields["version"].choices = [*((v, v) for v in versions), (OTHER, "Another version…")]
-        self.default_where = WHERE_OF[DefaultHome.objects.of(org)]
-        where = self.fields["where"]
+        where, there = self.fields["where"], homes()
+        wish = WHERE_OF[DefaultHome.objects.of(org)]
+        self.default_where = wish if wish in there else there[0]
+        where.choices = [choice for choice in where.choices if choice[0] in there]
         where.initial = self.default_where
         if self.has_cluster:
             self.fields["other_version"].help_text = OR_A_TAG
-        else:
-            where.choices = [choice for choice in where.choices if choice[0] != IN_CLUSTER]
 
     @property
     def has_cluster(self) -> bool:
-        return settings.ZENPRO_KUBERNETES is not None
+        return IN_CLUSTER in homes()
+
+    @property
+    def has_machine(self) -> bool:
+        return HERE in homes()
 
     @property
     def is_elsewhere(self) -> bool:
@@ -110,7 +119,7 @@ class TenantForm(forms.Form):
 
     @property
     def is_here(self) -> bool:
-        return not self.is_elsewhere and not self.is_in_cluster
+        return self.has_machine and not self.is_elsewhere and not self.is_in_cluster
 
     def clean_slug(self) -> str:
         slug = self.cleaned_data["slug"]
@@ -122,7 +131,8 @@ class TenantForm(forms.Form):
         super().clean()
         self.cleaned_data["where"] = self.cleaned_data.get("where") or self.default_where
         self.cleaned_data["kind"] = KINDS_OF[self.cleaned_data["where"]]
-        if self.is_elsewhere and not self.cleaned_data.get("server_url") and "server_url" not in self.errors:
+        lacks_address = not self.cleaned_data.get("server_url") and "server_url" not in self.errors
+        if self.cleaned_data["where"] == ELSEWHERE and lacks_address:
             self.add_error("server_url", "Enter the address of the server.")
         if self.cleaned_data.get("version") != OTHER:
             return

@@ -1,20 +1,20 @@
 """Where an organization's new tenants live, unless whoever creates one says otherwise."""
 
-from django.conf import settings
 from django.db import models
 
 from orgs.models import Organization
 
-from .tenant import Tenant
+from .tenant import Tenant, own_homes
 
 
 class DefaultHomeQuerySet(models.QuerySet):
     def of(self, organization: Organization) -> str:
-        """Kind of home: this machine unless the organization has chosen another one that there still is."""
-        if settings.ZENPRO_KUBERNETES is None:
-            return Tenant.Kind.LOCAL
+        """Kind of home: what the organization has chosen where there is a choice, else the one there is."""
+        homes = own_homes()
+        if len(homes) < 2:
+            return homes[0] if homes else Tenant.Kind.LOCAL
         chosen = self.filter(organization=organization).values_list("kind", flat=True).first()
-        return chosen or Tenant.Kind.LOCAL
+        return chosen or homes[0]
 
 
 class DefaultHome(models.Model):

@@ -257,9 +257,9 @@ class Tenant(PlainNames, models.Model):
     @property
     def other_home(self) -> str:
         """The kind of home that it can be moved to; "" where there is none. No one carries rows from a database server."""
-        if settings.ZENPRO_KUBERNETES is None or self.is_elsewhere or self.on_database_server:
+        if self.is_elsewhere or self.on_database_server:
             return ""
-        return self.Kind.LOCAL if self.is_in_cluster else self.Kind.KUBERNETES
+        return next((kind for kind in own_homes() if kind != self.kind), "")
 
     @property
     def is_available(self) -> bool:
@@ -279,6 +279,15 @@ class Tenant(PlainNames, models.Model):
     def is_in_cluster(self) -> bool:
         """Does its server run in the Kubernetes cluster?"""
         return self.kind == self.Kind.KUBERNETES
+
+
+def own_homes() -> list[str]:
+    """Kinds of homes in which this installation runs servers itself; the first is meant where no one says which."""
+    there = {
+        Tenant.Kind.LOCAL: settings.ZENPRO_LOCAL_TENANTS,
+        Tenant.Kind.KUBERNETES: settings.ZENPRO_KUBERNETES is not None,
+    }
+    return [kind for kind, is_there in there.items() if is_there]
 
 
 class TenantUserObjectPermission(UserObjectPermissionBase):

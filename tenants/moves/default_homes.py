@@ -1,23 +1,21 @@
 """Choosing where an organization's new tenants live. Atomic, with one audit row."""
 
-from django.conf import settings
 from django.db import transaction
 
 from orgs.audit.models import AuditEvent
 from orgs.models import Organization
 from orgs.users.models import Actor
-from tenants.models import DefaultHome, Tenant
+from tenants.models import DefaultHome
+from tenants.models.tenant import own_homes
 from tenants.moves.words import home_words
 from zenpro_site.common.refusals import Refused
-
-CHOICES = (Tenant.Kind.LOCAL, Tenant.Kind.KUBERNETES)
 
 
 @transaction.atomic
 def choose_default_home(*, organization: Organization, kind: str, by: Actor) -> None:
     """Nothing happens when that is the choice already. Tenants that are there stay where they are. Raises Refused."""
     organization.locked()
-    if kind not in CHOICES or (kind != Tenant.Kind.LOCAL and settings.ZENPRO_KUBERNETES is None):
+    if kind not in own_homes():
         raise Refused("This installation has no such home.")
     now = DefaultHome.objects.of(organization)
     if now == kind:

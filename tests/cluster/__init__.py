@@ -17,7 +17,9 @@ What is in an image, by a pattern of its name (the last that fits counts; by def
     cluster.end_container("web-1", code=1, reason="OOMKilled")
     A pod's `command` and `args` count as they do in a cluster. `Runs` is a real process in a box of its own: its host name is
     the pod's, its volumes lie where they are mounted, probes ask it, its output is the log. It has this machine's network,
-    so two pods of one port exclude each other. All of them end with the cluster, also when the test's process is killed.
+    so two pods of one port exclude each other. Init containers of such images run, those of others have done their work.
+    In a cluster with TLS a pod that says automountServiceAccountToken finds the cluster as one does from inside, and
+    may do there what Roles say its account may. All of them end with the cluster, also when the test's process is killed.
 
 What goes wrong (tests.cluster.faults), until `cluster.faults.clear()`:
     faults.forbid("create", "secrets")         403 of RBAC; also what SelfSubjectAccessReview answers
@@ -36,7 +38,7 @@ nodeSelector or requests that fit no node, a storageClassName that is not there 
 What is kept as in a cluster and easily forgotten: deleting a Job orphans its pods unless a policy is given; a claim stays
 while a pod uses it; a first restart comes at once, the next after `cluster.kubelet.delay` (10 s, doubled); failed pods of a Job
 are followed by another after `cluster.jobs.delay` (10 s, doubled). Probes of real processes are asked ten times a second.
-What is not here: schemas (nothing is validated), init containers, PodSecurity, network policies, traffic through services.
+What is not here: schemas (nothing is validated), PodSecurity, network policies, traffic through services.
 """
 
 from .running import Cluster, running_cluster

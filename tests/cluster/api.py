@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl, urlsplit
 import yaml
 
 from . import kinds, refusals
+from .accounts import account_of
 from .faults import USER
 from .kinds import ACCESS_REVIEW, NAMESPACE, Key, Kind
 from .merging import json_patch, merge_patch, merged
@@ -65,7 +66,9 @@ class Handler(BaseHTTPRequestHandler):
             body = self.rfile.read(min(int(self.headers.get("Content-Length") or 0), LARGEST))
             cluster.requests.append((self.command, self.path))
             self._wait(cluster.faults)
-            cluster.faults.authenticate(self.headers.get("Authorization", ""), cluster.token)
+            header = self.headers.get("Authorization", "")
+            self.account = account_of(header)
+            cluster.faults.authenticate(header, header[7:] if self.account else cluster.token)
             self._answer(url.path, body)
         except Refusal as refusal:
             self.send(refusal.code, refusal.status)
@@ -87,8 +90,20 @@ class Handler(BaseHTTPRequestHandler):
         if not target.name and target.kind == ACCESS_REVIEW:
             return self.send(201, self._review(document(body)))
         verb = self._verb(target)
-        self.server.cluster.faults.authorize(verb, target.kind, target.namespace, target.name, target.sub)
+        self._authorize(verb, target)
         return getattr(self, f"do_{verb}")(target, document(body))
+
+    def _authorize(self, verb: str, target: Target) -> None:
+        cluster, about = self.server.cluster, (verb, target.kind, target.namespace, target.name, target.sub)
+        cluster.faults.authorize(*about)
+        resource = f"{target.kind.plural}/{target.sub}" if target.sub else target.kind.plural
+        if not self._may(verb, target.kind.group, resource, target.namespace):
+            raise refusals.not_allowed(str(self.account), *about)
+
+    def _may(self, verb: str, group: str, resource: str, namespace: str) -> bool:
+        """A pod may do what its account's Roles say, anyone else everything."""
+        store = self.server.cluster.store
+        return not self.account or self.account.may(store, verb, group, resource, namespace)
 
     def _verb(self, target: Target) -> str:
         if self.command == "GET" and target.name:
@@ -182,7 +197,7 @@ class Handler(BaseHTTPRequestHandler):
             raise refusals.bad_request('PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value')
         there = cluster.store.get(target.key) is not None
         if not there:
-            cluster.faults.authorize("create", target.kind, target.namespace, target.name)
+            self._authorize("create", target)
         body.setdefault("metadata", {}).setdefault("name", target.name)
         new = cluster.writing.apply(target.key, body, manager, self._flag("force"), self._dry)
         self.send(200 if there else 201, new)
@@ -215,7 +230,8 @@ class Handler(BaseHTTPRequestHandler):
         resource = asked.get("resource", "") + (
             f"/{asked['subresource']}" if asked.get("subresource") else ""
         )
-        allowed = self.server.cluster.faults.allows(asked.get("verb", ""), resource)
+        verb, where = asked.get("verb", ""), (asked.get("group", ""), resource, asked.get("namespace", ""))
+        allowed = self.server.cluster.faults.allows(verb, resource) and self._may(verb, *where)
         status = {"allowed": True} if allowed else {"allowed": False, "reason": f'no rule for "{USER}"'}
         what = {"kind": ACCESS_REVIEW.name, "apiVersion": ACCESS_REVIEW.api_version}
         return {**what, "metadata": {}, "spec": body["spec"], "status": status}

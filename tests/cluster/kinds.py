@@ -72,6 +72,7 @@ KINDS = [
     Kind("batch/v1", "CronJob", "cronjobs", True, ("cj",), ("status",)),
     Kind("networking.k8s.io/v1", "Ingress", "ingresses", True, ("ing",), ("status",)),
     Kind("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies", True, ("netpol",)),
+    Kind("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets", True, ("pdb",), ("status",)),
     Kind("coordination.k8s.io/v1", "Lease", "leases"),
     Kind(RBAC, "Role", "roles"),
     Kind(RBAC, "RoleBinding", "rolebindings"),

@@ -62,15 +62,23 @@ class Kubelet:
         if pod["metadata"].get("deletionTimestamp"):
             self._end(pod)
         elif pod["status"].get("phase") not in ("Succeeded", "Failed"):
-            for container in pod["spec"]["containers"]:
+            for container in self._due(pod):
                 self._advance(pod, container, self._known(pod, container["name"]))
             self._tell(pod)
+
+    def _due(self, pod: dict) -> list[dict]:
+        """Init containers one after the other, then all others. One whose image only pretends has done its work."""
+        for one in _first_ones(pod):
+            is_real = isinstance(self.image(one["image"]), Runs)
+            if is_real and self._known(pod, one["name"]).terminated.get("exitCode") != 0:
+                return [one]
+        return pod["spec"]["containers"]
 
     def _known(self, pod: dict, name: str) -> Container:
         return self.containers.setdefault((pod["metadata"]["uid"], name), Container())
 
     def _all(self, pod: dict) -> list[Container]:
-        return [self._known(pod, one["name"]) for one in pod["spec"]["containers"]]
+        return [self._known(pod, one["name"]) for one in _all_of(pod)]
 
     def _advance(self, pod: dict, container: dict, known: Container) -> None:
         if known.process is not None:
@@ -142,6 +150,7 @@ class Kubelet:
         known.previous = known.process.output()
         known.process.close()
         policy = pod["spec"]["restartPolicy"]
+        policy = "OnFailure" if policy == "Always" and container in _first_ones(pod) else policy
         if policy == "Always" or (policy == "OnFailure" and code):
             self._back_off(pod, container, known, end)
         else:
@@ -178,10 +187,14 @@ class Kubelet:
             "startTime": pod["status"].get("startTime", now),
         }
         new = {"phase": self._phase(pod), "conditions": conditions, "containerStatuses": statuses}
+        if first := [self._status(pod, one) for one in _first_ones(pod)]:
+            new["initContainerStatuses"] = first
         self.writing.set_status(key_of(pod), {**pod["status"], **others, **new})
 
     def _phase(self, pod: dict) -> str:
-        containers = self._all(pod)
+        first, containers = ([self._known(pod, one["name"]) for one in part] for part in _parts(pod))
+        if any(one.terminated.get("exitCode") for one in first):
+            return "Failed"
         if all(one.terminated for one in containers):
             failed = any(one.terminated["exitCode"] for one in containers)
             return "Failed" if failed else "Succeeded"
@@ -226,7 +239,7 @@ class Kubelet:
 
     def _finish(self, pod: dict) -> None:
         """With a finalizer it stays, at its end."""
-        for container in pod["spec"]["containers"]:
+        for container in _all_of(pod):
             known = self._known(pod, container["name"])
             if known.process:
                 self._watch({**pod, "spec": {**pod["spec"], "restartPolicy": "Never"}}, container, known)
@@ -278,7 +291,7 @@ class Kubelet:
             raise bad_request(
                 f"a container name must be specified for pod {pod_name}, choose one of: [{' '.join(names)}]"
             )
-        if name and name not in names:
+        if name and name not in [one["name"] for one in _all_of(pod)]:
             raise bad_request(f"container {name} is not valid for pod {pod_name}")
         return name or names[0]
 
@@ -299,6 +312,18 @@ class Kubelet:
             if over:
                 return
             time.sleep(0.02)
+
+
+def _first_ones(pod: dict) -> list[dict]:
+    return pod["spec"].get("initContainers") or []
+
+
+def _parts(pod: dict) -> tuple[list[dict], list[dict]]:
+    return _first_ones(pod), pod["spec"]["containers"]
+
+
+def _all_of(pod: dict) -> list[dict]:
+    return [one for part in _parts(pod) for one in part]
 
 
 def _spoken(seconds: float) -> str:

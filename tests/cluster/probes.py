@@ -63,12 +63,15 @@ class Probes:
             if "tcpSocket" in probe:
                 socket.create_connection(("127.0.0.1", port), seconds).close()
                 return True
-            return _status(port, way.get("path", "/"), seconds) < 400
+            return _status(port, way, seconds) < 400
         except (OSError, http.client.HTTPException):
             return False
 
 
-def _status(port: int, path: str, seconds: float) -> int:
+def _status(port: int, way: dict, seconds: float) -> int:
+    """As a kubelet, which calls a pod by an address that no server has heard of, unless the probe names a host."""
+    headers = {"User-Agent": "kube-probe/1.34", "Host": f"10.244.0.7:{port}"}
+    headers |= {one["name"]: one["value"] for one in way.get("httpHeaders", [])}
     with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=seconds)) as connection:
-        connection.request("GET", path, headers={"User-Agent": "kube-probe/1.34"})
+        connection.request("GET", way.get("path", "/"), headers=headers)
         return connection.getresponse().status

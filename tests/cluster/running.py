@@ -44,7 +44,9 @@ class Cluster:
         self._steps = self._controllers()
         self._furnish()
         self._server = Server(self, tls=self.certificate)
-        self.port = self._server.server_port
+        self.port = self.processes.port = self._server.server_port
+        if tls:
+            self.processes.inside = {"ca.crt": self.authority.read_text()}
         self._loop = threading.Thread(target=self._go_on, daemon=True)
         self._loop.start()
 

@@ -257,3 +257,27 @@ def test_nobody_waits_for_a_cluster_that_ends(tmp_path):
             client.get(f"{cluster.url}/version")
         before = time.monotonic()
     assert time.monotonic() - before < 5
+
+
+def test_a_pod_may_do_what_the_roles_of_its_account_say(cluster, tmp_path):
+    """With the token that pods get."""
+    role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "look"}}
+    role["rules"] = [{"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]}]
+    binding = {**role, "kind": "RoleBinding", "metadata": {"name": "looks"}}
+    del binding["rules"]
+    binding["roleRef"] = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "look"}
+    binding["subjects"] = [{"kind": "ServiceAccount", "namespace": "default", "name": "looker"}]
+    cluster.create(role)
+    cluster.create(binding)
+    clients = {}
+    for name in ("looker", "stranger"):
+        config = cluster.kubeconfig(tmp_path / name, token=f"account:default:{name}")
+        clients[name] = Client(KubeConfig.from_file(config))
+    assert list(clients["looker"].list(Pod)) == []
+    for name, asks in (
+        ("looker", lambda one: one.get(Pod, "x")),
+        ("stranger", lambda one: list(one.list(Pod))),
+    ):
+        with pytest.raises(ApiError, match=f"system:serviceaccount:default:{name}") as refused:
+            asks(clients[name])
+        assert refused.value.status.code == 403

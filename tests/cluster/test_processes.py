@@ -120,6 +120,95 @@ def test_its_arguments_and_command_count(cluster):
     assert (log_of(cluster), end["exitCode"]) == ("image and more\n", 7)
 
 
+NOTES = {
+    "volumes": [{"name": "notes", "emptyDir": {}}],
+    "restartPolicy": "Never",
+}
+APPEND = """
+    import sys
+    with open("/notes-of-pod/x", "a+") as notes:
+        notes.write(sys.argv[1] + " ")
+        notes.seek(0)
+        print(notes.read(), flush=True)
+    sys.exit(int(sys.argv[1] == "broken"))
+"""
+
+
+def noting(cluster, *first: str) -> dict:
+    """A pod whose containers write into one file, one after the other."""
+    cluster.images["append:1"] = python(APPEND)
+    mount = {"volumeMounts": [{"name": "notes", "mountPath": "/notes-of-pod"}]}
+    inits = [{"name": name, "image": "append:1", "args": [name], **mount} for name in first]
+    return pod(image="append:1", container={"args": ["main"], **mount}, initContainers=inits, **NOTES)
+
+
+def test_init_containers_run_one_after_the_other_before_the_others(cluster):
+    cluster.create(noting(cluster, "first", "second"))
+    cluster.until(lambda: over(cluster))
+    assert (phase(cluster), log_of(cluster)) == ("Succeeded", "first second main \n")
+    names = [one["name"] for one in cluster.get("Pod", "one")["status"]["initContainerStatuses"]]
+    assert names == ["first", "second"]
+
+
+def test_nothing_starts_after_an_init_container_that_fails(cluster):
+    cluster.create(noting(cluster, "broken", "second"))
+    cluster.until(lambda: over(cluster))
+    status = cluster.get("Pod", "one")["status"]
+    assert status["phase"] == "Failed"
+    (main,) = status["containerStatuses"]
+    assert "waiting" in main["state"] and "waiting" in status["initContainerStatuses"][1]["state"]
+
+
+def test_a_root_that_can_only_be_read_is_one(cluster, tmp_path):
+    cluster.images["write:1"] = python(
+        """
+        import sys
+        open("/work-of-pod/x", "w")
+        try:
+            open(sys.argv[1], "w")
+        except OSError as error:
+            print(error.strerror)
+        """
+    )
+    work = {"volumeMounts": [{"name": "work", "mountPath": "/work-of-pod"}], "args": [str(tmp_path / "x")]}
+    closed = work | {"securityContext": {"readOnlyRootFilesystem": True}}
+    for name, container in (("one", closed), ("two", work)):
+        volumes = [{"name": "work", "emptyDir": {}}]
+        cluster.create(pod(name, "write:1", container, restartPolicy="Never", volumes=volumes))
+    cluster.until(lambda: over(cluster) and over(cluster, "two"))
+    assert (log_of(cluster), log_of(cluster, "two")) == ("Read-only file system\n", "")
+    assert phase(cluster) == phase(cluster, "two") == "Succeeded"
+
+
+HOST = """
+import http.server, os
+class Answers(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200 if self.headers["Host"] == "localhost" else 400)
+        self.end_headers()
+    def log_message(self, *said):
+        pass
+http.server.HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Answers).serve_forever()
+"""
+
+
+def test_probes_call_a_pod_by_its_address_unless_they_name_a_host(cluster):
+    ports = [free_port(), free_port()]
+    named = [{"name": "Host", "value": "localhost"}]
+    for name, port, headers in zip(("one", "two"), ports, ([], named), strict=True):
+        cluster.images[f"{name}:1"] = python(HOST, PORT=str(port))
+        asked = {"httpGet": {"path": "/", "port": port, "httpHeaders": headers}}
+        cluster.create(
+            pod(name, f"{name}:1", {"readinessProbe": asked, "livenessProbe": asked | {"periodSeconds": 1}})
+        )
+
+    def status(name):
+        return (cluster.get("Pod", name)["status"].get("containerStatuses") or [{}])[0]
+
+    cluster.until(lambda: status("two").get("ready") and status("one").get("restartCount"))
+    assert status("two")["restartCount"] == 0 and not status("one")["ready"]
+
+
 def test_it_is_ready_when_it_answers(cluster):
     port = free_port()
     made = serving(

@@ -19,6 +19,8 @@ SHARED_MODULES = {
     "hosting": "one in each backend",
     "access": "who may do what with the things of its package",
     "seed": "a command, and what it does",
+    "static_files": "a command, and what it does",
+    "serve": "the start of a tenant's server on this machine, and the command that becomes the web process",
     "tenants": "the API and the checks of an installation have a module for each kind of thing",
     "members": "who is in a tenant, and the API to change it",
     "grants": "roles on tenants, and the API to change them",

@@ -1,24 +1,29 @@
 """Check of the cluster that tenants live in: does it answer, and may ZenPro do there what it has to?"""
 
+from django.conf import settings
+
 from tenants.hosting.base import ServerError
 from tenants.hosting.kubernetes.cluster_settings import servers
 from tenants.hosting.kubernetes.database_rights import lacking
 from tenants.hosting.kubernetes.rights import missing, words_of
 
-from .findings import Finding, ok, problem
+from .findings import Finding, ok, problem, warning
 
 REACH = (
     "Check ZENPRO_KUBERNETES and ZENPRO_KUBERNETES_CONTEXT, and that the cluster can be reached from here."
 )
 REACH_DATABASES = "Check ZENPRO_KUBERNETES_DATABASE, and that the server can be reached from here."
 ALLOW_DATABASES = "Give the account the rights in docs/operating.md, under Tenants in Kubernetes."
+NO_CLUSTER = "No cluster is set: tenants live on this machine, or where someone else runs them."
+NOWHERE = "ZenPro can run no tenants: there is no cluster, and none can live on this machine (ZENPRO_LOCAL_TENANTS)."
+CHOOSE = "Set ZENPRO_KUBERNETES, unless you only connect servers that someone else runs."
 ALLOW = "Give its account the Role in docs/operating.md, in that namespace."
 
 
 def check_cluster() -> list[Finding]:
     found = servers()
     if found is None:
-        return [ok("No cluster is set: tenants live on this machine, or where someone else runs them.")]
+        return [ok(NO_CLUSTER) if settings.ZENPRO_LOCAL_TENANTS else warning(NOWHERE, CHOOSE)]
     try:
         rights = missing(found.cluster)
     except ServerError as error:

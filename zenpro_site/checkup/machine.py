@@ -33,6 +33,8 @@ from .findings import Finding, ok, problem, warning
 LITTLE = 5 * 1024**3  # bytes; several environments and a few weeks of runs
 TOOL_TIMEOUT = 10  # seconds for a program to say its version
 NAMED = 3  # that many examples of what may be a long list
+NOT_HERE = "ZenPro is not running at the moment."
+OTHERS = "`zenpro up` is not running here; where web and agent are started apart, ask what starts them."
 WRITTEN = datetime(2026, 1, 1, tzinfo=UTC)  # this program is younger
 AHEAD = timedelta(minutes=1)
 DRIFT, TOO_MUCH = 2.0, 30.0  # seconds between the database's clock and ours; codes of telephones allow 30
@@ -131,7 +133,7 @@ def check_programs() -> list[Finding]:
     except SupervisorGone:
         found = []
     if not found:
-        return [ok("ZenPro is not running at the moment.")]
+        return [ok(NOT_HERE if settings.ZENPRO_LOCAL_TENANTS else OTHERS)]
     down = [info for info in found if info.state in ("FATAL", "BACKOFF")]
     count = sum(info.state == "RUNNING" for info in found)
     return [ok(f"ZenPro is running, with {count} programs.")] + [

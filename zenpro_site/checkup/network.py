@@ -74,7 +74,7 @@ def is_here(host: str) -> bool:
 def check_ports() -> list[Finding]:
     ours = ours_by_port(settings.ZENPRO_DATA / "run")
     try:
-        return [_web(ours), *_tenants(ours)]
+        return [_web(ours), *(_tenants(ours) if settings.ZENPRO_LOCAL_TENANTS else [])]
     except OSError as error:
         text = f"ZenPro cannot listen there: {words_of(error)}"
         return [

@@ -1,5 +1,6 @@
 """Check of the tenants: which of them could not be started."""
 
+from django.conf import settings
 from django.db import DatabaseError
 
 from tenants.models import Tenant
@@ -10,6 +11,10 @@ from .findings import Finding, ok, problem, warning
 
 NAMED = 5
 RETRY = "Fix the cause, then choose Retry on the tenant's page."
+WHERE = {
+    True: "New ones can run on this machine.",
+    False: "None can run on this machine (ZENPRO_LOCAL_TENANTS).",
+}
 ELSEWHERE = "Whoever runs that server has to fix it."
 
 
@@ -20,7 +25,7 @@ def check_tenants() -> list[Finding]:
     except DatabaseError:
         return []  # the check of the database says why
     if not failed:
-        return [ok("No tenant failed to start.")]
+        return [ok(f"No tenant failed to start. {WHERE[settings.ZENPRO_LOCAL_TENANTS]}")]
     more = len(failed) - NAMED
     return [*map(_finding, failed[:NAMED]), *([problem(f"{more} more failed.", RETRY)] if more > 0 else [])]
 

@@ -32,6 +32,7 @@ from zenpro_site.common.addresses import authority, reachable
 from zenpro_site.common.characters import printable
 from zenpro_site.common.refusals import Refused
 from zenpro_site.env import as_host
+from zenpro_site.first_account import make_superuser, unused_superuser
 
 READY_TIMEOUT = 60.0  # seconds for the web process to answer
 STOP_TIMEOUT = 60.0  # for everything to end; each program is killed by the supervisor after 25 at most
@@ -141,19 +142,17 @@ class Command(BaseCommand):
     def _prepare(self) -> None:
         with self._step("Database"):
             call_command("migrate", verbosity=0, interactive=False)
-            call_command("createcachetable", verbosity=0)
         with self._step("Pages and styles"):
             static_files.collect()
 
     def _first_account(self, no_demo: bool):
         """(superuser, password) on the very first start; a superuser alone until someone has signed in."""
-        users = get_user_model().objects
-        if users.exists():
+        if get_user_model().objects.exists():
             return unused_superuser(), ""
         password = secrets.token_urlsafe(15)
         with self._step("First account"):
-            admin = users.create_superuser(settings.ZENPRO_ADMIN_EMAIL, password, name="Admin")
-        write_demo({"wanted": not no_demo, "admin": str(admin.pk)})
+            admin = make_superuser(password)
+        write_demo({"wanted": not no_demo and settings.ZENPRO_LOCAL_TENANTS, "admin": str(admin.pk)})
         return admin, password
 
     def _wait_ready(self, child, ours: str) -> None:
@@ -240,14 +239,6 @@ def write_demo(state: dict) -> None:
     """Whether the demo is still to be made, and for whom. A kill leaves the old note or the new one, never half."""
     with disk_errors():
         write_private(demo_file(), json.dumps(state))
-
-
-def unused_superuser():
-    """Whom the sign-in link is for as long as no one has signed in: a start may fail after the account was made."""
-    users = get_user_model().objects
-    if users.exclude(last_login=None).exists():
-        return None
-    return users.filter(is_superuser=True, is_active=True).order_by("date_joined").first()
 
 
 def host(text: str) -> str:

@@ -2,6 +2,7 @@
 
 import re
 import threading
+from dataclasses import replace
 
 import pytest
 import yaml
@@ -9,14 +10,18 @@ from structlog.testing import capture_logs
 
 from tenants.agent import cluster_rights
 from tenants.hosting.base import SupervisorGone
+from tenants.hosting.kubernetes import cluster_page
+from tenants.hosting.kubernetes.kinds import api_of
 from tenants.hosting.kubernetes.rights import missing, needed, words_of
 from tenants.hosting.kubernetes.servers import ClusterServers
+from tenants.models import Tenant
 from tests.guards.walk import ROOT
+from tests.site.deploy.charts import FOR_PAGES
 from zenpro_site.checkup import kubernetes
 from zenpro_site.checkup.findings import Level
 
 from .clusters import ClusterStandIn
-from .made import PLACE
+from .made import NAME, PLACE, SPEC
 
 LACKING = "secrets (create, patch), pods/log (get)"
 
@@ -51,6 +56,43 @@ def test_the_role_in_the_documentation_gives_them_all_and_no_more():
         for verb in rule["verbs"]
     }
     assert given == {(right.group, right.name, right.verb) for right in needed()}
+
+
+class Noting(ClusterStandIn):
+    """Notes (verb, resource) of everything that is asked for; everything is there, and nothing is well."""
+
+    def __init__(self):
+        super().__init__()
+        self.used: set[tuple[str, str]] = set()
+
+    def get(self, kind, name):
+        self.used.add(("get", api_of(kind)[1]))
+        return super().get(kind, name)
+
+    def list(self, kind, labels, fields=None):
+        self.used.add(("list", api_of(kind)[1]))
+        return super().list(kind, labels, fields)
+
+    def log(self, pod, lines, **how):
+        self.used.add(("get", "pods/log"))
+        return super().log(pod, lines, **how)
+
+
+def test_pages_ask_for_what_they_are_given(monkeypatch):
+    """On the way from nothing over a start, a change of version and an end."""
+    found = Noting()
+    servers = ClusterServers(found, PLACE)
+    monkeypatch.setattr(cluster_page, "servers", lambda: servers)
+    seen = set()
+    for spec in (SPEC, SPEC, replace(SPEC, version="0.99.0"), replace(SPEC, version="0.99.0")):
+        servers.start(spec)
+        found.used.clear()
+        cluster_page.cluster_page(Tenant(pk=SPEC.tenant_id))
+        servers.log(SPEC.tenant_id, 10)
+        seen |= found.used
+        if spec is SPEC:
+            found.run(NAME)
+    assert seen == {(verb, resource) for _, resource, verb in FOR_PAGES}
 
 
 def levels(found):

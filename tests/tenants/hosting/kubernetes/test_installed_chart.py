@@ -1,0 +1,221 @@
+"""What the chart renders, in a cluster whose pods are real processes: an installation from nothing to a tenant. Slow.
+
+The cluster is that of the tests, so what only a real one has is not here: the image, admission, network policies.
+"""
+
+import os
+import re
+import sys
+import time
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import httpx
+import psycopg
+import pytest
+import yaml
+from cryptography.fernet import Fernet
+from lightkube import Client, KubeConfig, codecs
+
+from tenants.agent.one_agent import BEGINS, WAITS
+from tests.cluster import running_cluster
+from tests.cluster.images import Runs
+from tests.guards.walk import ROOT
+from tests.site.deploy.charts import TENANTS, rendered
+from tests.tenants.hosting.conftest import VERSION, backend
+from tests.tenants.hosting.stub_control_plane import free_port
+
+SERVER = os.environ.get("ZENPRO_TEST_DATABASE_URL", "")
+pytestmark = [
+    pytest.mark.zenml,
+    pytest.mark.postgres,
+    pytest.mark.database,
+    pytest.mark.skipif(not SERVER, reason="the chart needs PostgreSQL"),
+]
+NAMESPACE, ZENPRO = "zenpro", "zenpro:0.1.0"
+
+
+@contextmanager
+def empty_database():
+    """The address of one that is gone afterwards."""
+    name = f"chart_{uuid4().hex[:8]}"
+    with psycopg.connect(SERVER, autocommit=True) as server:
+        server.execute(f"CREATE DATABASE {name}")
+        try:
+            yield urlsplit(SERVER)._replace(path=f"/{name}").geturl()
+        finally:
+            server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def cluster(tmp_path):
+    """One that pods find from inside."""
+    folder = tmp_path / "cluster"
+    folder.mkdir()
+    with running_cluster(folder, tls=True) as running:
+        yield running
+
+
+@pytest.fixture
+def database():
+    with empty_database() as address:
+        yield address
+
+
+class Installation:
+    """The chart, applied."""
+
+    def __init__(self, cluster, database: str, folder):
+        self.cluster, self.database, self.folder = cluster, database, folder
+        self.port, self.tenant_port = free_port(), free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.http = httpx.Client(base_url=self.url, follow_redirects=True, timeout=30, trust_env=False)
+
+    def values(self) -> dict:
+        return {
+            "url": self.url,
+            "adminEmail": "ada@example.org",
+            "keys": {"existingSecret": "keys"},
+            "database": {"existingSecret": "database"},
+            "web": {"replicas": 1, "port": self.port},
+            "tenants": {"url": f"http://*.localhost:{self.tenant_port}"},
+        }
+
+    def install(self, python) -> None:
+        self._fill_images(python)
+        self.cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
+        config = self.cluster.kubeconfig(self.folder / "kubeconfig")
+        self._secret("database", DATABASE_URL=self.database)
+        self._secret("keys", ZENPRO_SECRET_KEY="k" * 50, ZENPRO_SECRET_KEYS=Fernet.generate_key().decode())
+        client = Client(KubeConfig.from_file(config), field_manager="helm")
+        found = sorted(rendered(self.values()).values(), key=lambda one: one["kind"] != "Namespace")
+        text = yaml.safe_dump_all(found)
+        for one in codecs.load_all_yaml(text):
+            client.apply(one)
+
+    def _fill_images(self, python) -> None:
+        env = {"DJANGO_SETTINGS_MODULE": "tests.site.deploy.image", "PYTHONUNBUFFERED": "1"}
+        env |= {"PYTHONPATH": f"{ROOT}:{ROOT}/tests", "TESTS_TENANT_PORT": str(self.tenant_port)}
+        self.cluster.images[ZENPRO] = Runs((sys.executable, "-m", "zenpro_site"), env)
+        server = ("-m", "uvicorn", "zenml.zen_server.zen_server_api:app", "--host", "127.0.0.1")
+        command = (str(python), *server, "--port", str(self.tenant_port))
+        self.cluster.images["zenmldocker/zenml-server:*"] = Runs(command)
+
+    def _secret(self, name: str, **values: str) -> None:
+        made = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": NAMESPACE}}
+        client = Client(KubeConfig.from_file(self.folder / "kubeconfig"), field_manager="someone")
+        client.apply(codecs.from_dict(made | {"stringData": values}))
+
+    # -- what is there
+
+    def pods(self, component: str) -> list[dict]:
+        return self.cluster.list("Pod", NAMESPACE, labels=f"app.kubernetes.io/component={component}")
+
+    def log(self, pod: dict, container: str) -> str:
+        read = self.cluster.kubelet.log_of(pod, container, previous=False)
+        return read().decode()
+
+    def says(self, words: str) -> list[dict]:
+        """Agents whose output has these words."""
+        running = [one for one in self.pods("agent") if one["status"].get("phase") == "Running"]
+        return [one for one in running if words in self.log(one, "agent")]
+
+    def all_logs(self) -> str:
+        lines = []
+        for one in self.cluster.kubelet.processes.started:
+            lines.append(f"== {one.log.name}: {one.poll()}\n{one.output().decode()[-1500:]}")
+        return "\n".join(lines)
+
+    def until(self, found, seconds: float = 120):
+        """What it answers as soon as it is something."""
+        until = time.monotonic() + seconds
+        while not (answer := found()):
+            assert time.monotonic() < until, self.all_logs()
+            time.sleep(0.1)
+        return answer
+
+    # -- what people do
+
+    def run(self, *args: str) -> str:
+        """As `kubectl exec` in the web's pod."""
+        (web,) = self.pods("web")
+        container = web["spec"]["containers"][0] | {"args": [*args]}
+        container = {name: value for name, value in container.items() if not name.endswith("Probe")}
+        spec = {key: value for key, value in web["spec"].items() if key not in ("nodeName", "initContainers")}
+        name = f"run-{uuid4().hex[:6]}"
+        made = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": NAMESPACE}}
+        self.cluster.create(made | {"spec": spec | {"containers": [container], "restartPolicy": "Never"}})
+
+        def ended():
+            pod = self.cluster.get("Pod", name, NAMESPACE)
+            return pod["status"].get("phase") in ("Succeeded", "Failed") and pod
+
+        return self.log(self.until(ended), "web")
+
+    def send(self, path: str, **data: str) -> httpx.Response:
+        """Open a page with a form and send it."""
+        return self.press(path, path, **data)
+
+    def press(self, path: str, target: str, **data: str) -> httpx.Response:
+        """Open a page, and send one of its forms there."""
+        token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', self.http.get(path).text)[1]
+        return self.http.post(target, data={"csrfmiddlewaretoken": token, **data})
+
+    def tenant(self) -> tuple[str, str]:
+        with psycopg.connect(self.database) as rows:
+            return rows.execute("SELECT status, state_reason FROM tenants_tenant").fetchone()
+
+
+@pytest.fixture
+def zenpro(cluster, database, tmp_path, zen_data):
+    made = Installation(cluster, database, tmp_path)
+    made.install(backend(zen_data).environments.python(VERSION))
+    yield made
+    made.http.close()
+
+
+def test_from_nothing_to_a_tenant_and_past_the_end_of_an_agent(zenpro, cluster):
+    (job,) = cluster.list("Job", NAMESPACE)
+    zenpro.until(lambda: cluster.get("Job", job["metadata"]["name"], NAMESPACE)["status"].get("succeeded"))
+    zenpro.until(lambda: ready(cluster, "zenpro-web") == 1 and ready(cluster, "zenpro-agent") == 2)
+    assert zenpro.http.get("/readyz").json() == {"ready": True, "migrations_waiting": 0}
+    (first,) = zenpro.until(lambda: zenpro.says(BEGINS))
+    (second,) = zenpro.until(lambda: zenpro.says(WAITS))
+    assert first["metadata"]["name"] != second["metadata"]["name"]
+
+    sign_in(zenpro)
+    zenpro.send("/o/new/", name="Acme", slug="acme")
+    page = zenpro.http.get("/o/acme/t/new/").text
+    assert 'value="kubernetes" checked' in page and 'value="here"' not in page
+    zenpro.send("/o/acme/t/new/", **new_tenant(page))
+    zenpro.until(lambda: zenpro.tenant()[0] in ("available", "failed"))
+    assert zenpro.tenant() == ("available", "")
+
+    (server,) = cluster.list("Pod", TENANTS)
+    assert '"rights"' not in zenpro.log(first, "agent")  # that its account lacks
+    assert server["metadata"]["name"] in zenpro.http.get("/o/acme/t/first/cluster/").text
+
+    cluster.end_container(first["metadata"]["name"], 137, namespace=NAMESPACE)
+    zenpro.until(
+        lambda: second["metadata"]["name"] in {one["metadata"]["name"] for one in zenpro.says(BEGINS)}, 30
+    )
+    assert zenpro.press("/o/acme/t/first/settings/", "/o/acme/t/first/deactivate/").status_code == 200
+    zenpro.until(lambda: zenpro.tenant()[0] == "deactivated")
+
+
+def ready(cluster, name: str) -> int:
+    return cluster.get("Deployment", name, NAMESPACE)["status"].get("readyReplicas", 0)
+
+
+def sign_in(zenpro) -> None:
+    link = zenpro.run("sign_in_link").strip().splitlines()[-1]
+    assert link.startswith(f"{zenpro.url}/first-sign-in/"), link
+    assert zenpro.send(link.removeprefix(zenpro.url)).status_code == 200
+    assert "sessionid" in zenpro.http.cookies
+
+
+def new_tenant(page: str) -> dict[str, str]:
+    """The form as it comes, with a name."""
+    hidden = dict(re.findall(r'name="(access-[A-Z_]+)" value="(\d+)"', page))
+    return hidden | {"name": "First", "slug": "first", "where": "kubernetes", "version": VERSION}
