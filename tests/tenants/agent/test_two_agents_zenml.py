@@ -22,7 +22,7 @@ from .test_run_loop_zenml import VERSION, eventually, here, site, template
 
 __all__ = ["VERSION", "here", "site", "template"]
 pytestmark = [pytest.mark.zenml, pytest.mark.postgres, on_postgresql]
-KILLS = int(os.environ.get("ZENPRO_TEST_KILLS", "8"))
+KILLS = int(os.environ.get("ZENPRO_TEST_KILLS", "4"))
 UNDER_WAY = 3  # re-runs that are never fewer
 DISTINCT = {"enable_cache": True}
 
