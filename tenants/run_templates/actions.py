@@ -39,6 +39,7 @@ from tenants.run_templates.document.schema import mapping, walk
 from tenants.run_templates.document.sealed_secrets import sealer
 from tenants.run_templates.document.sweeps import MOST_FIELDS, SweepField, combined, sweepable
 from tenants.run_templates.engine.carried_code import carried_code, why_code_is_needed
+from tenants.run_templates.engine.cluster_stacks import why_recorded_not_in_a_pod
 from tenants.run_templates.engine.code import CodeError
 from tenants.run_templates.engine.layout import look_at
 from tenants.run_templates.engine.other_stacks import other_stack, why_kept
@@ -505,6 +506,8 @@ def _lock_to_run(template: RunTemplate, by: Actor, moves: bool = False) -> RunTe
     if moves and (reason := why_kept(locked)):
         raise Refused(reason)
     _check_tenant(locked.tenant)
+    if reason := why_recorded_not_in_a_pod(locked):
+        raise Refused(reason)
     return locked
 
 

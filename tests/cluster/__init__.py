@@ -34,7 +34,7 @@ nodeSelector or requests that fit no node, a storageClassName that is not there 
 What is kept as in a cluster and easily forgotten: deleting a Job orphans its pods unless a policy is given; a claim stays
 while a pod uses it; a first restart comes at once, the next after `cluster.kubelet.delay` (10 s, doubled); failed pods of a Job
 are followed by another after `cluster.jobs.delay` (10 s, doubled). Probes of real processes are asked ten times a second.
-What is not here: schemas (nothing is validated), init containers, PodSecurity, network policies, traffic through services.
+What is not here: schemas (nothing is validated), PodSecurity, network policies, traffic through services.
 """
 
 from .running import Cluster, running_cluster

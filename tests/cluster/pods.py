@@ -61,15 +61,23 @@ class Kubelet:
         if pod["metadata"].get("deletionTimestamp"):
             self._end(pod)
         elif pod["status"].get("phase") not in ("Succeeded", "Failed"):
-            for container in pod["spec"]["containers"]:
+            for container in self._due(pod):
                 self._advance(pod, container, self._known(pod, container["name"]))
             self._tell(pod)
+
+    def _due(self, pod: dict) -> list[dict]:
+        """Those whose turn it is: init containers one after the other, each once the one before has succeeded."""
+        for container in pod["spec"].get("initContainers") or []:
+            end = self._known(pod, container["name"]).terminated
+            if not end or end["exitCode"]:
+                return [] if end else [container]
+        return pod["spec"]["containers"]
 
     def _known(self, pod: dict, name: str) -> Container:
         return self.containers.setdefault((pod["metadata"]["uid"], name), Container())
 
     def _all(self, pod: dict) -> list[Container]:
-        return [self._known(pod, one["name"]) for one in pod["spec"]["containers"]]
+        return [self._known(pod, one["name"]) for one in containers_in(pod)]
 
     def _advance(self, pod: dict, container: dict, known: Container) -> None:
         if known.process is not None:
@@ -137,7 +145,8 @@ class Kubelet:
         known.previous = known.process.output()
         known.process.close()
         policy = pod["spec"]["restartPolicy"]
-        if policy == "Always" or (policy == "OnFailure" and code):
+        is_first = container in (pod["spec"].get("initContainers") or [])
+        if (policy == "Always" and not (is_first and code == 0)) or (policy == "OnFailure" and code):
             self._back_off(pod, container, known, end)
         else:
             known.terminated, known.process = end, None
@@ -157,7 +166,9 @@ class Kubelet:
             )
 
     def _tell(self, pod: dict) -> None:
+        first = [self._status(pod, one) for one in pod["spec"].get("initContainers") or []]
         statuses = [self._status(pod, one) for one in pod["spec"]["containers"]]
+        done = all(one["state"].get("terminated", {}).get("exitCode") == 0 for one in first)
         ready = all(one["ready"] for one in statuses)
         now, waits = self.writing.clock.stamp(), [one["name"] for one in statuses if not one["ready"]]
         said = (
@@ -165,7 +176,8 @@ class Kubelet:
             if ready
             else (False, "ContainersNotReady", f"containers with unready status: [{' '.join(waits)}]")
         )
-        placed = [condition(pod, "PodScheduled"), stated(pod, "Initialized", (True, "", ""), now)]
+        begun = (done, "", "") if done else (False, "ContainersNotInitialized", "")
+        placed = [condition(pod, "PodScheduled"), stated(pod, "Initialized", begun, now)]
         conditions = [*placed, *[stated(pod, kind, said, now) for kind in ("ContainersReady", "Ready")]]
         others = {
             "hostIP": "127.0.0.1",
@@ -173,10 +185,14 @@ class Kubelet:
             "startTime": pod["status"].get("startTime", now),
         }
         new = {"phase": self._phase(pod), "conditions": conditions, "containerStatuses": statuses}
+        new |= {"initContainerStatuses": first} if first else {}
         self.writing.set_status(key_of(pod), {**pod["status"], **others, **new})
 
     def _phase(self, pod: dict) -> str:
-        containers = self._all(pod)
+        first = [self._known(pod, one["name"]) for one in pod["spec"].get("initContainers") or []]
+        if any(one.terminated and one.terminated["exitCode"] for one in first):
+            return "Failed"
+        containers = [self._known(pod, one["name"]) for one in pod["spec"]["containers"]]
         if all(one.terminated for one in containers):
             failed = any(one.terminated["exitCode"] for one in containers)
             return "Failed" if failed else "Succeeded"
@@ -197,18 +213,19 @@ class Kubelet:
             "ready": runs and known.process.ready and known.process.poll() is None,
             "started": runs and known.process.started,
             "restartCount": known.restarts,
-            "state": self._state(known),
+            "state": self._state(known, initializes=not known.waiting and container not in self._due(pod)),
             "lastState": known.last,
         }
 
-    def _state(self, known: Container) -> dict:
+    def _state(self, known: Container, initializes: bool) -> dict:
         if known.terminated:
             return {"terminated": known.terminated}
         if known.process is not None:
             return {"running": {"startedAt": known.started}}
         if known.last and not known.waiting:
             return known.last
-        return {"waiting": known.waiting or {"reason": "ContainerCreating"}}
+        reason = "PodInitializing" if initializes else "ContainerCreating"
+        return {"waiting": known.waiting or {"reason": reason}}
 
     def _end(self, pod: dict) -> None:
         """Ask the containers to end, kill them after the time they have, and let the pod go."""
@@ -221,7 +238,7 @@ class Kubelet:
 
     def _finish(self, pod: dict) -> None:
         """With a finalizer it stays, at its end."""
-        for container in pod["spec"]["containers"]:
+        for container in containers_in(pod):
             known = self._known(pod, container["name"])
             if known.process:
                 self._watch({**pod, "spec": {**pod["spec"], "restartPolicy": "Never"}}, container, known)
@@ -273,7 +290,7 @@ class Kubelet:
             raise bad_request(
                 f"a container name must be specified for pod {pod_name}, choose one of: [{' '.join(names)}]"
             )
-        if name and name not in names:
+        if name and name not in [one["name"] for one in containers_in(pod)]:
             raise bad_request(f"container {name} is not valid for pod {pod_name}")
         return name or names[0]
 
@@ -294,6 +311,11 @@ class Kubelet:
             if over:
                 return
             time.sleep(0.02)
+
+
+def containers_in(pod: dict) -> list[dict]:
+    """All of a pod, those that begin first of all."""
+    return [*(pod["spec"].get("initContainers") or []), *pod["spec"]["containers"]]
 
 
 def _spoken(seconds: float) -> str:

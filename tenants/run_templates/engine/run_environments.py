@@ -27,7 +27,7 @@ SOURCES_ALLOWED = "An Admin of the organization can allow building packages from
 
 @dataclass(frozen=True)
 class EnvironmentState:
-    """`state` is "ready", "building", "failed" or "absent"; `lines` are the end of the log, oldest first."""
+    """`state` is "ready", "building", "failed", "absent", or "pods" where each run has its own; `lines` are the end of the log, oldest first."""
 
     state: str
     made: datetime | None = None
@@ -64,6 +64,8 @@ def needs(version: str, requirements: str, allows_builds: bool, organization: UU
 
 def environment_of(template: RunTemplate) -> EnvironmentState:
     """Where the environment of a template stands, looked up on the disk. Never raises."""
+    if settings.ZENPRO_RUNS_IN_CLUSTER:
+        return EnvironmentState("pods")
     return RunEnvironments().state_of(*needs_in(template.tenant, template.requirements))
 
 
