@@ -99,15 +99,17 @@ class Kubelet:
         self._start(pod, container, known, env)
 
     def _start(self, pod: dict, container: dict, known: Container, env: dict[str, str]) -> None:
-        image = self.image(container["image"])
+        image = self.image(container["image"], container["name"])
         known.process = (
             self.processes.start(pod, container, image, env) if isinstance(image, Runs) else Acting(image)
         )
         known.waiting, known.started = {}, self.writing.clock.stamp()
         self.writing.event(key_of(pod), "Normal", "Started", f"Started container {container['name']}")
 
-    def image(self, name: str) -> Image:
-        return next(image for pattern, image in reversed(self.images.items()) if fnmatchcase(name, pattern))
+    def image(self, name: str, container: str = "") -> Image:
+        names = (name, f"{container}={name}")
+        found = reversed(self.images.items())
+        return next(image for pattern, image in found if any(fnmatchcase(one, pattern) for one in names))
 
     def _pull(self, pod: dict, container: dict, known: Container) -> dict:
         """Why there is no image; empty when there is."""
