@@ -51,11 +51,9 @@ def needed_for_runs() -> list[NeededRight]:
     return [*found, NeededRight(*api_of(Event), "list"), NeededRight(*api_of(Pod), "get", "log")]
 
 
-def missing(cluster: Cluster, wanted: list[NeededRight] | None = None) -> list[NeededRight]:
-    """Asks the cluster about each, those for tenants where nothing else is said. Raises SupervisorGone and
-    ClusterRefused."""
-    asked = needed() if wanted is None else wanted
-    return [right for right in asked if not _is_given(cluster, right)]
+def missing(cluster: Cluster, wanted: list[NeededRight]) -> list[NeededRight]:
+    """Asks the cluster about each. Raises SupervisorGone and ClusterRefused."""
+    return [right for right in wanted if not _is_given(cluster, right)]
 
 
 def _is_given(cluster: Cluster, right: NeededRight) -> bool:

@@ -23,12 +23,12 @@ from tenants.hosting.kubernetes.symptoms import (
     newest_first,
     one_line,
 )
-from tenants.hosting.local.keep import memory_words
 
 from .pod_objects import PREPARE, RUN_CONTAINER
 from .pod_place import PodPlace
 
 OVER = ("Succeeded", "Failed")  # phases of a pod that runs no more
+TOO_MUCH = "ZenPro ended this run: it used more than {:,} MB of memory."
 OUT_OF_MEMORY = "The cluster ended this run: its node had no memory left."
 MOVED = "The cluster ended this run: its node is gone, or was needed for something else."
 TOO_LONG = "The cluster ended this run: it took longer than the cluster allows."
@@ -105,7 +105,7 @@ def limit_words(sight: RunSight, place: PodPlace) -> str:
     """Which limit of the cluster ended it; "" when none did."""
     pod = sight.pod
     if any(_end(pod, name).get("reason") == "OOMKilled" for name in (RUN_CONTAINER, PREPARE)):
-        return f"ZenPro ended this run: {memory_words(place.memory)}" if place.memory else OUT_OF_MEMORY
+        return TOO_MUCH.format(place.memory // 1024**2) if place.memory else OUT_OF_MEMORY
     status = mapping(pod.get("status"))
     if status.get("reason") == "Evicted":
         return f"The cluster ended this run: {one_line(status.get('message')) or 'it does not say why.'}"

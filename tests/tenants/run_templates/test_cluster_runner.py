@@ -16,7 +16,7 @@ from tenants.run_templates.engine.run_files import output_file
 from tests.cluster.fixtures import cluster
 from tests.cluster.images import OUT_OF_MEMORY, Missing, Pretends
 
-from .pods import IMAGE, NAME, ORDER, PLACE, RUN_ID, TICKET, TOKEN
+from .pod_samples import IMAGE, NAME, ORDER, PLACE, RUN_ID, TICKET, TOKEN
 
 __all__ = ["cluster"]
 NAMESPACE = PLACE.namespace

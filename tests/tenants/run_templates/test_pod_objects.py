@@ -11,7 +11,7 @@ from tenants.hosting.local.index import PackageIndex
 from tenants.run_templates.engine import pod_objects
 from tenants.run_templates.engine.pod_objects import network_policy, run_job, run_secret
 
-from .pods import IMAGE, NAME, ORDER, PLACE, RUN_ID, TENANT_ID, TICKET, TOKEN
+from .pod_samples import IMAGE, NAME, ORDER, PLACE, RUN_ID, TENANT_ID, TICKET, TOKEN
 
 OLDEST, NEWEST = "1.29", "1.37"
 FULL = replace(PLACE, pull_secret="registry", memory=2 * 1024**3, cpus=1.5)
