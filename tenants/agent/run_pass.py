@@ -138,7 +138,7 @@ class RunPass:
 
     def _make(self, again: bool) -> None:
         """A placeholder inside the tenant, and a process for it, unless it has had one."""
-        if not self.run.zenml_run_id and (reason := why_not_in_a_pod(self.run.template, self.client)):
+        if not self.run.zenml_run_id and (reason := why_not_in_a_pod(self.run.template, lambda: self.client)):
             raise RunnerFailed(reason)
         derive(self.run, self.client, again=again)
         if self.run.cancel_requested_at or (again and self._has_begun()):

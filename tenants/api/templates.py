@@ -52,7 +52,9 @@ class TemplateOut(Schema):
 
 
 class TemplateEnvironment(Schema):
-    state: Literal["absent", "building", "ready", "failed"]
+    state: Literal["absent", "building", "ready", "failed", "pods"] = Field(
+        description="pods: runs go to a cluster, and each installs its packages in its own pod."
+    )
     made: datetime | None
     reason: str = Field(description="Why it could not be created.")
     log: list[str] = Field(description="The last output of the installer, oldest line first.")

@@ -1,20 +1,17 @@
 """Stacks whose runs can't be carried out in a pod: it shares no disk with ZenPro, and has no Docker."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any
 
 from django.conf import settings
 
-from tenants.hosting.answers import line, listing, mapping
+from tenants.hosting.answers import line, mapping
 from tenants.hosting.base import TenantRefused
-from tenants.run_templates.document.components import KEY, MOST_COMPONENTS
 from tenants.run_templates.models import RunTemplate
 from tenants.runs.client import TenantClient
 
 from .remote_stacks import components_in
 
-Json = Mapping[str, Any]
 # (type, flavor) of components that need ZenPro's own machine.
 SENTENCES = {
     (
@@ -30,36 +27,22 @@ SENTENCES = {
 }
 
 
-def why_recorded_not_in_a_pod(template: RunTemplate) -> str:
-    """Why no pod can carry out a run of the template, as far as its recorded stack tells; "" when nothing is known
-    against it. Asks no one."""
-    kept = map(mapping, listing(template.snapshot.get(KEY), MOST_COMPONENTS))
-    return _reason(template, ((line(one.get("type")), line(one.get("flavor"))) for one in kept))
+def why_not_in_a_pod(template: RunTemplate, open_client: Callable[[], TenantClient]) -> str:
+    """Why no pod can carry out a run of the template, a sentence; "" when nothing is known against it.
 
-
-def why_not_in_a_pod(template: RunTemplate, client: TenantClient) -> str:
-    """The same by its stack as it is now: one call where runs go to the cluster, none elsewhere.
-
-    What was recorded counts where the stack is not shown. Raises TenantUnreachable, TenantRefused.
+    One call where runs go to the cluster, none elsewhere. Raises TenantUnreachable, and TenantRefused for a stack that
+    is there and can't be shown now.
     """
     if not settings.ZENPRO_RUNS_IN_CLUSTER:
         return ""
     try:
-        stack = client.stack(template.stack_id)
+        stack = open_client().stack(template.stack_id)
     except TenantRefused as refused:
         if refused.status not in (HTTPStatus.NOT_FOUND, HTTPStatus.FORBIDDEN):
             raise
-        return why_recorded_not_in_a_pod(template)
-    return _reason(template, _flavors(stack))
-
-
-def _flavors(stack: Json) -> Iterator[tuple[str, str]]:
-    for kind, one in components_in(stack):
-        yield kind, line(mapping(one.get("body")).get("flavor_name"))
-
-
-def _reason(template: RunTemplate, flavors: Iterator[tuple[str, str]]) -> str:
-    if not settings.ZENPRO_RUNS_IN_CLUSTER:
         return ""
+    flavors = (
+        (kind, line(mapping(one.get("body")).get("flavor_name"))) for kind, one in components_in(stack)
+    )
     found = next((SENTENCES[one] for one in flavors if one in SENTENCES), "")
     return found.format(stack=template.stack_name or "of this run")
