@@ -59,8 +59,7 @@ def test_it_is_refused_before_it_is_queued(template, server, member, kind, flavo
 
 
 def test_on_this_machine_it_is_not(template, server, member, settings):
-    settings.ZENPRO_RUNS_IN_CLUSTER = False
-    lies_here(server, "artifact_store", "local")
+    settings.ZENPRO_RUNS_IN_CLUSTER = False  # its artifact store is a local one
     assert queue(template, member)
 
 
