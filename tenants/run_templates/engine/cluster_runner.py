@@ -16,7 +16,7 @@ from uuid import UUID
 
 import structlog
 
-from tenants.hosting.answers import identifier
+from tenants.hosting.answers import identifier, mapping
 from tenants.hosting.base import ServerError
 from tenants.hosting.kubernetes.cluster import Cluster, ClusterRefused
 from tenants.hosting.kubernetes.kinds import Event, Job, NetworkPolicy, Pod, Secret
@@ -114,7 +114,7 @@ class ClusterRunner:
         if self._has_policy:
             return
         found = self.cluster.get(NetworkPolicy, POLICY)
-        labels = ((found or {}).get("metadata") or {}).get("labels") or {}
+        labels = mapping(mapping(mapping(found).get("metadata")).get("labels"))
         if found is not None and labels.get(NAME) != PROGRAM[NAME]:
             raise RunnerFailed(IN_THE_WAY.format("NetworkPolicy", POLICY))
         self.cluster.apply(network_policy(self.place))
