@@ -12,7 +12,7 @@ What is stored, past all faults of requests:
     cluster.pass_time(600)                deadlines, back-offs and times to live come nearer; no test waits for them
 
 What is in an image, by a pattern of its name, or of a container and its image as in `main=web:1` (the last that fits
-counts; by default every container runs and is ready):
+counts, those of containers first; by default every container runs and is ready):
     cluster.images["web:*"] = Pretends(ready=False) | Pretends(ends=1, says="no database\n") | OUT_OF_MEMORY
                               | Missing("not found") | Runs(("python", "-m", "http.server"))    # tests.cluster.images
     cluster.end_container("web-1", code=1, reason="OOMKilled")

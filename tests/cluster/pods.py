@@ -107,9 +107,14 @@ class Kubelet:
         self.writing.event(key_of(pod), "Normal", "Started", f"Started container {container['name']}")
 
     def image(self, name: str, container: str = "") -> Image:
-        names = (name, f"{container}={name}")
-        found = reversed(self.images.items())
-        return next(image for pattern, image in found if any(fnmatchcase(one, pattern) for one in names))
+        """What was said of one container goes before what was said of an image."""
+        found = [*reversed(self.images.items())]
+        own = [
+            image
+            for pattern, image in found
+            if fnmatchcase(f"{container}={name}", pattern) and "=" in pattern
+        ]
+        return own[0] if own else next(image for pattern, image in found if fnmatchcase(name, pattern))
 
     def _pull(self, pod: dict, container: dict, known: Container) -> dict:
         """Why there is no image; empty when there is."""
