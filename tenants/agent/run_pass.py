@@ -194,7 +194,8 @@ class RunPass:
 
     def _wait(self, words: str) -> None:
         """Say why it has not begun; what does not begin in a long time never does."""
-        if self._seconds_since(self.run.started_at) <= settings.ZENPRO_RUN_START_TIME:
+        self.memory.waits_since = self.memory.waits_since or self.now()
+        if self._seconds_since(self.memory.waits_since) <= settings.ZENPRO_RUN_START_TIME:
             run_rows.note(self.run, words)
             return
         self.runner.end(self.process)
