@@ -18,7 +18,8 @@ counts, those of containers first; by default every container runs and is ready)
     cluster.end_container("web-1", code=1, reason="OOMKilled")
     A pod's `command` and `args` count as they do in a cluster. `Runs` is a real process in a box of its own: its host name is
     the pod's, its volumes lie where they are mounted, probes ask it, its output is the log. It has this machine's network,
-    so two pods of one port exclude each other. All of them end with the cluster, also when the test's process is killed.
+    so two pods of one port exclude each other. Init containers of such images run, and those of which something is said
+    by name; others have done their work. All of them end with the cluster, also when the test's process is killed.
 
 What goes wrong (tests.cluster.faults), until `cluster.faults.clear()`:
     faults.forbid("create", "secrets")         403 of RBAC; also what SelfSubjectAccessReview answers

@@ -66,18 +66,21 @@ class Kubelet:
             self._tell(pod)
 
     def _due(self, pod: dict) -> list[dict]:
-        """Those whose turn it is: init containers one after the other, each once the one before has succeeded."""
-        for container in pod["spec"].get("initContainers") or []:
-            end = self._known(pod, container["name"]).terminated
-            if not end or end["exitCode"]:
-                return [] if end else [container]
+        """Init containers one after the other, then all others. One whose image only pretends has done its work, unless
+        something was said of this very container."""
+        for one in _first_ones(pod):
+            is_real = isinstance(self.image(one["image"]), Runs) or self._own_images(
+                one["image"], one["name"]
+            )
+            if is_real and self._known(pod, one["name"]).terminated.get("exitCode") != 0:
+                return [one]
         return pod["spec"]["containers"]
 
     def _known(self, pod: dict, name: str) -> Container:
         return self.containers.setdefault((pod["metadata"]["uid"], name), Container())
 
     def _all(self, pod: dict) -> list[Container]:
-        return [self._known(pod, one["name"]) for one in containers_in(pod)]
+        return [self._known(pod, one["name"]) for one in _all_of(pod)]
 
     def _advance(self, pod: dict, container: dict, known: Container) -> None:
         if known.process is not None:
@@ -108,13 +111,14 @@ class Kubelet:
 
     def image(self, name: str, container: str = "") -> Image:
         """What was said of one container goes before what was said of an image."""
-        found = [*reversed(self.images.items())]
-        own = [
-            image
-            for pattern, image in found
-            if fnmatchcase(f"{container}={name}", pattern) and "=" in pattern
-        ]
+        own = self._own_images(name, container)
+        found = reversed(self.images.items())
         return own[0] if own else next(image for pattern, image in found if fnmatchcase(name, pattern))
+
+    def _own_images(self, name: str, container: str) -> list[Image]:
+        named = f"{container}={name}"
+        found = reversed(self.images.items())
+        return [image for pattern, image in found if "=" in pattern and fnmatchcase(named, pattern)]
 
     def _pull(self, pod: dict, container: dict, known: Container) -> dict:
         """Why there is no image; empty when there is."""
@@ -152,8 +156,8 @@ class Kubelet:
         known.previous = known.process.output()
         known.process.close()
         policy = pod["spec"]["restartPolicy"]
-        is_first = container in (pod["spec"].get("initContainers") or [])
-        if (policy == "Always" and not (is_first and code == 0)) or (policy == "OnFailure" and code):
+        policy = "OnFailure" if policy == "Always" and container in _first_ones(pod) else policy
+        if policy == "Always" or (policy == "OnFailure" and code):
             self._back_off(pod, container, known, end)
         else:
             known.terminated, known.process = end, None
@@ -173,9 +177,7 @@ class Kubelet:
             )
 
     def _tell(self, pod: dict) -> None:
-        first = [self._status(pod, one) for one in pod["spec"].get("initContainers") or []]
         statuses = [self._status(pod, one) for one in pod["spec"]["containers"]]
-        done = all(one["state"].get("terminated", {}).get("exitCode") == 0 for one in first)
         ready = all(one["ready"] for one in statuses)
         now, waits = self.writing.clock.stamp(), [one["name"] for one in statuses if not one["ready"]]
         said = (
@@ -183,8 +185,7 @@ class Kubelet:
             if ready
             else (False, "ContainersNotReady", f"containers with unready status: [{' '.join(waits)}]")
         )
-        begun = (done, "", "") if done else (False, "ContainersNotInitialized", "")
-        placed = [condition(pod, "PodScheduled"), stated(pod, "Initialized", begun, now)]
+        placed = [condition(pod, "PodScheduled"), stated(pod, "Initialized", (True, "", ""), now)]
         conditions = [*placed, *[stated(pod, kind, said, now) for kind in ("ContainersReady", "Ready")]]
         others = {
             "hostIP": "127.0.0.1",
@@ -192,14 +193,14 @@ class Kubelet:
             "startTime": pod["status"].get("startTime", now),
         }
         new = {"phase": self._phase(pod), "conditions": conditions, "containerStatuses": statuses}
-        new |= {"initContainerStatuses": first} if first else {}
+        if first := [self._status(pod, one) for one in _first_ones(pod)]:
+            new["initContainerStatuses"] = first
         self.writing.set_status(key_of(pod), {**pod["status"], **others, **new})
 
     def _phase(self, pod: dict) -> str:
-        first = [self._known(pod, one["name"]) for one in pod["spec"].get("initContainers") or []]
-        if any(one.terminated and one.terminated["exitCode"] for one in first):
+        first, containers = ([self._known(pod, one["name"]) for one in part] for part in _parts(pod))
+        if any(one.terminated.get("exitCode") for one in first):
             return "Failed"
-        containers = [self._known(pod, one["name"]) for one in pod["spec"]["containers"]]
         if all(one.terminated for one in containers):
             failed = any(one.terminated["exitCode"] for one in containers)
             return "Failed" if failed else "Succeeded"
@@ -220,19 +221,18 @@ class Kubelet:
             "ready": runs and known.process.ready and known.process.poll() is None,
             "started": runs and known.process.started,
             "restartCount": known.restarts,
-            "state": self._state(known, initializes=not known.waiting and container not in self._due(pod)),
+            "state": self._state(known),
             "lastState": known.last,
         }
 
-    def _state(self, known: Container, initializes: bool) -> dict:
+    def _state(self, known: Container) -> dict:
         if known.terminated:
             return {"terminated": known.terminated}
         if known.process is not None:
             return {"running": {"startedAt": known.started}}
         if known.last and not known.waiting:
             return known.last
-        reason = "PodInitializing" if initializes else "ContainerCreating"
-        return {"waiting": known.waiting or {"reason": reason}}
+        return {"waiting": known.waiting or {"reason": "ContainerCreating"}}
 
     def _end(self, pod: dict) -> None:
         """Ask the containers to end, kill them after the time they have, and let the pod go."""
@@ -245,7 +245,7 @@ class Kubelet:
 
     def _finish(self, pod: dict) -> None:
         """With a finalizer it stays, at its end."""
-        for container in containers_in(pod):
+        for container in _all_of(pod):
             known = self._known(pod, container["name"])
             if known.process:
                 self._watch({**pod, "spec": {**pod["spec"], "restartPolicy": "Never"}}, container, known)
@@ -297,7 +297,7 @@ class Kubelet:
             raise bad_request(
                 f"a container name must be specified for pod {pod_name}, choose one of: [{' '.join(names)}]"
             )
-        if name and name not in [one["name"] for one in containers_in(pod)]:
+        if name and name not in [one["name"] for one in _all_of(pod)]:
             raise bad_request(f"container {name} is not valid for pod {pod_name}")
         return name or names[0]
 
@@ -320,9 +320,16 @@ class Kubelet:
             time.sleep(0.02)
 
 
-def containers_in(pod: dict) -> list[dict]:
-    """All of a pod, those that begin first of all."""
-    return [*(pod["spec"].get("initContainers") or []), *pod["spec"]["containers"]]
+def _first_ones(pod: dict) -> list[dict]:
+    return pod["spec"].get("initContainers") or []
+
+
+def _parts(pod: dict) -> tuple[list[dict], list[dict]]:
+    return _first_ones(pod), pod["spec"]["containers"]
+
+
+def _all_of(pod: dict) -> list[dict]:
+    return [one for part in _parts(pod) for one in part]
 
 
 def _spoken(seconds: float) -> str:

@@ -37,7 +37,6 @@ def eventually(look, seconds=20.0):
 @pytest.fixture
 def servers(cluster, tmp_path):
     cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
-    cluster.images["backup=*"] = Pretends(ends=0)  # of a migration, before it begins
     config = cluster.kubeconfig(tmp_path / "kubeconfig")
     ticks = iter(range(0, 10**6, 10))  # each look is a new one
     return ClusterServers(Cluster(str(config), NAMESPACE), PLACE, lambda: next(ticks))
