@@ -75,8 +75,8 @@ WITHOUT_ROW = {
     **{f"control_plane:api_{name}": "a question" for name in CLIENT_QUESTIONS},
     "run_templates:git_read": "asks an ssh server; tests of git access look at the row",
     "run_templates:receive": "its body is an archive; tests of pushing look at the row",
-    "pods:code": "gives pods of runs their code; that a run began is in its own row",
     "control_plane:missing": "answers that there is nothing",
+    "pods:code": "gives pods of runs their code; that a run began is in its own row",
     "control_plane:resource_members": "its body comes from a server; tests of the control plane count the rows",
     "control_plane:resources": "its body comes from a server; tests of the control plane count the rows",
 }

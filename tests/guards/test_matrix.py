@@ -318,9 +318,9 @@ MATRIX = {
     "api:docs": reads(SIGNED_IN),
     "control_plane:auth_login": {"GET": SIGNED_IN, "POST": PUBLIC},
     "control_plane:device_authorization": does(PUBLIC),
-    "pods:code": asks(NO_SUCH_ENDPOINT),  # to all but pods of runs; its own tests say what they get
     "control_plane:missing": asks(NO_SUCH_ENDPOINT),
     "control_plane:authorize_server": reads(SESSION_IS_NOTHING),
+    "pods:code": asks(NO_SUCH_ENDPOINT),  # to all but pods of runs; its own tests say what they get
     "control_plane:workspace_status": does(SESSION_IS_NOTHING),
     "control_plane:tenant_status": does(SESSION_IS_NOTHING),
     "control_plane:check_permissions": asks(SESSION_IS_NOTHING),
