@@ -31,6 +31,9 @@ class KubernetesSettings:
     storage: str = "5Gi"
     callers: tuple[str, ...] = ()
     database: MysqlSettings | None = None  # None: each tenant has SQLite on a volume
+    runs_namespace: str = "zenpro-runs"
+    run_image: str = "zenmldocker/zenml"
+    run_storage: str = "10Gi"
 
 
 def load_kubernetes(env) -> KubernetesSettings | None:
@@ -42,7 +45,7 @@ def load_kubernetes(env) -> KubernetesSettings | None:
         raise ImproperlyConfigured(
             f"ZENPRO_KUBERNETES is {config!r}. Set it to in-cluster, or to the full path of a kubeconfig file."
         )
-    return KubernetesSettings(
+    found = KubernetesSettings(
         config=config,
         url=_url(env),
         context=env("ZENPRO_KUBERNETES_CONTEXT", default=""),
@@ -51,11 +54,30 @@ def load_kubernetes(env) -> KubernetesSettings | None:
         storage=_text(env, "STORAGE", STORAGE, "5Gi", "a size such as 5Gi"),
         callers=_callers(env),
         database=load_mysql(env),
+        runs_namespace=_text(env, "RUNS_NAMESPACE", NAMESPACE, "zenpro-runs", "the name of a namespace"),
+        run_image=_text(env, "RUN_IMAGE", IMAGE, "zenmldocker/zenml", "an image without its tag"),
+        run_storage=_text(env, "RUN_STORAGE", STORAGE, "10Gi", "a size such as 10Gi"),
         **{
             name: _text(env, name.upper(), NAME, "", "the name of an object in the cluster")
             for name in ("pull_secret", "ingress_class", "tls_secret", "storage_class")
         },
     )
+    if found.runs_namespace == found.namespace:
+        raise ImproperlyConfigured(
+            f"ZENPRO_KUBERNETES_RUNS_NAMESPACE is {found.namespace!r}, where the tenants live. Runs need a namespace of "
+            "their own."
+        )
+    return found
+
+
+def load_runs(env, cluster: KubernetesSettings | None) -> bool:
+    """Are runs of templates carried out in the cluster, and not on this machine? Raises ImproperlyConfigured."""
+    found = env("ZENPRO_RUNS", default="machine")
+    if found not in ("machine", "kubernetes"):
+        raise ImproperlyConfigured(f"ZENPRO_RUNS is {found!r}. Set it to machine or kubernetes.")
+    if found == "kubernetes" and cluster is None:
+        raise ImproperlyConfigured("ZENPRO_RUNS is kubernetes, and ZENPRO_KUBERNETES names no cluster.")
+    return found == "kubernetes"
 
 
 def _url(env) -> str:

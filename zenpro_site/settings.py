@@ -10,7 +10,7 @@ from zenpro_site.common import statements
 from zenpro_site.common.addresses import bracketed
 from zenpro_site.common.sizes import load_size
 from zenpro_site.key_file import load_keys, make_keys
-from zenpro_site.kubernetes_settings import load_kubernetes
+from zenpro_site.kubernetes_settings import load_kubernetes, load_runs
 from zenpro_site.oidc_settings import load_oidc
 from zenpro_site.storage_settings import load_storage
 
@@ -71,7 +71,13 @@ ZENPRO_TENANT_TIMEOUT = env.float("ZENPRO_TENANT_TIMEOUT", default=8.0, least=0.
 ZENPRO_SWEEP_RUNS = env.int("ZENPRO_SWEEP_RUNS", default=20, most=100)  # of one sweep at most
 # Of one tenant at the same time, on remote stacks
 ZENPRO_SUBMITTED_RUNS = env.int("ZENPRO_SUBMITTED_RUNS", default=20, least=1)
-ZENPRO_PARALLEL_RUNS = env.int("ZENPRO_PARALLEL_RUNS", default=0)  # 0: as many as there are cores
+ZENPRO_RUNS_IN_CLUSTER = load_runs(
+    env, ZENPRO_KUBERNETES
+)  # else runs of templates are processes of this machine
+# 0: as many as there are cores
+ZENPRO_PARALLEL_RUNS = env.int("ZENPRO_PARALLEL_RUNS", default=20 if ZENPRO_RUNS_IN_CLUSTER else 0)
+# How long the cluster may take until a run's own container begins
+ZENPRO_RUN_START_TIME = env.int("ZENPRO_RUN_START_MINUTES", default=30, least=1, most=50) * 60
 # Walls around tenants: "" for the best this machine has, "none" to go without (docs/security.md)
 ZENPRO_ISOLATION = env("ZENPRO_ISOLATION", default="").lower()
 ZENPRO_RUN_PROCESSES = env.int("ZENPRO_RUN_PROCESSES", default=2048)  # of one run

@@ -7,6 +7,7 @@ from . import views
 handler400 = "zenpro_site.views.bad_request"
 handler429 = "orgs.users.limits.too_many"  # allauth's; Django has none
 urlpatterns = [
+    path("", include("tenants.run_templates.pods.urls")),
     path("api/v1/", include("tenants.api.urls")),  # before what answers all of /api
     path("", include("tenants.moves.urls")),
     path("", include("tenants.control_plane.urls")),  # then: tenants ask at every request of theirs

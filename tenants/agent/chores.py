@@ -21,6 +21,7 @@ from tenants.credentials.models import AccessToken, ApiKey
 from tenants.hosting.backends import backend_for
 from tenants.models import Tenant, TenantAccount
 
+from .job_sweeper import sweep_jobs
 from .key_cuts import KeyCuts
 from .key_endings import announce_keys
 from .tries import Tries
@@ -111,7 +112,7 @@ def plan() -> Plan:
 
 def slow_plan() -> Plan:
     """Jobs that can take many seconds and that no one waits for, in a thread of their own."""
-    return [(20, measure_due), (600, sweep_runs), (3600, sweep_code), (3600, sweep_stored)]
+    return [(20, measure_due), (600, sweep_runs), (600, sweep_jobs), (3600, sweep_code), (3600, sweep_stored)]
 
 
 def run_slow(stop: threading.Event) -> None:

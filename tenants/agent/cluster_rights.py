@@ -1,15 +1,18 @@
-"""Says once, at the agent's start, what it may not do in the cluster and on its database server: else each tenant would fail with a part of it."""
+"""Says once, at the agent's start, what it may not do in the cluster and on its database server: else each tenant, or run,
+would fail with a part of it."""
 
 import threading
 
 import structlog
+from django.conf import settings
 
 from tenants.hosting.base import ServerError
+from tenants.hosting.kubernetes.cluster import Cluster
 from tenants.hosting.kubernetes.cluster_settings import servers
 from tenants.hosting.kubernetes.database_rights import lacking
 from tenants.hosting.kubernetes.database_server import DatabaseServer
-from tenants.hosting.kubernetes.rights import missing, words_of
-from tenants.hosting.kubernetes.servers import ClusterServers
+from tenants.hosting.kubernetes.rights import NeededRight, missing, needed, needed_for_runs, words_of
+from tenants.run_templates.engine.pod_place import cluster_of_runs
 
 log = structlog.get_logger("zenpro.agent")
 
@@ -19,7 +22,9 @@ def tell_once(stop: threading.Event) -> None:
     found = servers()
     if found is None:
         return
-    _tell_of_cluster(found, stop)
+    runs = [(cluster_of_runs(), needed_for_runs())] if settings.ZENPRO_RUNS_IN_CLUSTER else []
+    for cluster, wanted in [(found.cluster, needed()), *runs]:
+        _tell(stop, cluster, wanted)
     if found.databases:
         _tell_of_databases(found.databases.server, stop)
 
@@ -34,13 +39,11 @@ def _tell_of_databases(server: DatabaseServer, stop: threading.Event) -> None:
         log.warning("rights are missing on the database server", rights=", ".join(rights))
 
 
-def _tell_of_cluster(found: ClusterServers, stop: threading.Event) -> None:
+def _tell(stop: threading.Event, cluster: Cluster, wanted: list[NeededRight]) -> None:
     try:
-        rights = missing(found.cluster)
+        rights = missing(cluster, wanted)
     except ServerError as error:
         log.warning("the cluster could not be asked what ZenPro may do", reason=error.reason)
         return
     if rights and not stop.is_set():
-        log.warning(
-            "rights are missing in the cluster", namespace=found.cluster.namespace, rights=words_of(rights)
-        )
+        log.warning("rights are missing in the cluster", namespace=cluster.namespace, rights=words_of(rights))

@@ -20,6 +20,7 @@ from django.utils import timezone
 
 from tenants.run_templates.engine import runner as runners
 from tenants.run_templates.engine.base import Runner
+from tenants.run_templates.engine.pod_environments import environments_of_runs
 from tenants.run_templates.engine.remote_stacks import goes_elsewhere
 from tenants.run_templates.engine.run_environments import RunEnvironments
 from tenants.run_templates.models import TemplateRun
@@ -50,7 +51,7 @@ class RunLoop:
         builders: Executor | None = None,
         settlers: Executor | None = None,
     ):
-        self.environments = environments or RunEnvironments()
+        self.environments = environments or environments_of_runs()
         self.open_client = open_client
         self.runner = runner or runners.chosen()
         # Tenants may hold these as long as a call lasts; nobody waits for what only tells of an end.

@@ -29,6 +29,8 @@ class Memory:
     build: Future | None = None  # its environment in the making
     goes_elsewhere: bool | None = None  # None: not looked up yet
     not_before: float = 0.0
+    # Since when something keeps what was started from beginning: a new agent gives it the whole time again.
+    waits_since: datetime | None = None
     life: Life | None = None  # of one that its stack carries out; None: not looked at yet
     asked_at: float = 0.0
     # Not in the row: a tenant that starts together with an agent gets the whole patience of that agent.

@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any
 
 import structlog
+from django.conf import settings
 from django.utils import timezone
 
 from tenants.agent import run_access, run_endings, run_rows
@@ -20,7 +21,15 @@ from tenants.hosting.base import (
 from tenants.hosting.local.locations import local_stores_of
 from tenants.models import Tenant
 from tenants.run_templates.actions import stop_run
-from tenants.run_templates.engine.base import AlreadyRunning, Order, Runner, RunnerFailed, Started
+from tenants.run_templates.engine.base import (
+    AlreadyRunning,
+    Order,
+    Runner,
+    RunnerFailed,
+    RunnerOutOfReach,
+    Started,
+)
+from tenants.run_templates.engine.cluster_stacks import why_not_in_a_pod
 from tenants.run_templates.engine.code import CodeError
 from tenants.run_templates.engine.derive import DeriveFailed, derive, is_passing
 from tenants.run_templates.engine.docker_containers import end_containers, settings_in_docker
@@ -62,6 +71,12 @@ class RunPass:
 
     def go(self) -> None:
         """Do the next thing. What it raises is a fault of ours: then stumble() is to be called."""
+        try:
+            self._try()
+        except RunnerOutOfReach as error:
+            self._out_of_reach(error.reason)
+
+    def _try(self) -> None:
         try:
             self._go_on()
             self.memory.trouble_since = None
@@ -124,6 +139,8 @@ class RunPass:
 
     def _make(self, again: bool) -> None:
         """A placeholder inside the tenant, and a process for it, unless it has had one."""
+        if not self.run.zenml_run_id and (reason := why_not_in_a_pod(self.run.template, lambda: self.client)):
+            raise RunnerFailed(reason)
         derive(self.run, self.client, again=again)
         if self.run.cancel_requested_at or (again and self._has_begun()):
             self._close()
@@ -157,6 +174,8 @@ class RunPass:
             local_stores=local_stores_of(tenant),
             user_id=user_of_runners(tenant.pk),
             release=tenant.release,
+            tenant_id=tenant.pk,
+            needs=needs_of(run),
         )
 
     # -- while the process lives
@@ -167,10 +186,24 @@ class RunPass:
         status = self.client.run_status(self.run.zenml_run_id)
         if self.run.state == State.STARTING and status not in NOT_BEGUN:
             run_rows.move(self.run, State.STARTING, State.RUNNING, "")
+        elif self.run.state == State.STARTING and (words := self.runner.waits(self.process)):
+            self._wait(words)
         elif self.run.state_reason:
             run_rows.note(self.run, "")
         if status in ("completed", "stopped"):
             self._hurry()
+
+    def _wait(self, words: str) -> None:
+        """Say why it has not begun; what does not begin in a long time never does."""
+        self.memory.waits_since = self.memory.waits_since or self.now()
+        if self._seconds_since(self.memory.waits_since) <= settings.ZENPRO_RUN_START_TIME:
+            run_rows.note(self.run, words)
+            return
+        self.runner.end(self.process)
+        minutes = settings.ZENPRO_RUN_START_TIME // 60
+        self._end(
+            run_endings.reap(self.run, self.client, f"It did not begin within {minutes} minutes. {words}")
+        )
 
     def _hurry(self) -> None:
         """End a process that runs on although its run has ended."""
@@ -274,6 +307,14 @@ class RunPass:
             self._unanswered(error.reason)
         return passing
 
+    def _out_of_reach(self, reason: str) -> None:
+        """Nothing is known of what runs, so nothing is concluded, however long that lasts."""
+        self.memory.is_ours = False  # it may have been started all the same
+        self.memory.rest()
+        words = f"Waiting for the cluster: {reason}"
+        if self.run.pid is not None or not run_rows.move(self.run, State.STARTING, State.QUEUED, words):
+            run_rows.note(self.run, words)
+
     def _unanswered(self, reason: str) -> None:
         """Nothing is lost: what has no process waits in the queue, the others where they are."""
         self.memory.is_ours = False  # a call may have arrived all the same
@@ -303,7 +344,7 @@ class RunPass:
     def _refused(self, error: TenantError) -> None:
         """The tenant no longer answers this person. A living process continues; its own calls are refused."""
         if not self._is_alive():
-            self._end(End(State.FAILED, self._lost() if self.run.pid else error.reason))
+            self._end(End(State.FAILED, self._lost() if self.run.pid is not None else error.reason))
             return
         if self.run.cancel_requested_at:
             self._stop()
@@ -319,7 +360,7 @@ class RunPass:
         try:
             if self.run.template.tenant.desired_state != Tenant.DesiredState.DELETED:
                 self._tell_end()
-        except (TenantUnreachable, ServerError):
+        except (TenantUnreachable, ServerError, RunnerOutOfReach):
             return
         except TenantRefused as error:
             if is_passing(error):

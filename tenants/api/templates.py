@@ -52,8 +52,9 @@ class TemplateOut(Schema):
 
 
 class TemplateEnvironment(Schema):
-    state: Literal["absent", "building", "ready", "failed", "elsewhere"] = Field(
-        description="`elsewhere`: on the agent's machine, whose disk this process doesn't share."
+    state: Literal["absent", "building", "ready", "failed", "elsewhere", "pods"] = Field(
+        description="`elsewhere`: on the agent's machine, whose disk this process doesn't share. "
+        "`pods`: runs go to a cluster, and each installs its packages in its own pod."
     )
     made: datetime | None
     reason: str = Field(description="Why it could not be created.")

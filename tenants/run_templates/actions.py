@@ -39,6 +39,7 @@ from tenants.run_templates.document.schema import mapping, walk
 from tenants.run_templates.document.sealed_secrets import sealer
 from tenants.run_templates.document.sweeps import MOST_FIELDS, SweepField, combined, sweepable
 from tenants.run_templates.engine.carried_code import carried_code, why_code_is_needed
+from tenants.run_templates.engine.cluster_stacks import why_not_in_a_pod
 from tenants.run_templates.engine.code import CodeError
 from tenants.run_templates.engine.layout import look_at
 from tenants.run_templates.engine.other_stacks import other_stack, why_kept
@@ -420,7 +421,7 @@ def queue_run(
     with; the run keeps it when nothing was changed. `stack`: another one than the template's; Refused where the run
     can't go there.
     """
-    _check_images(template, by)
+    _check_stack(template, by)
     where = _where(template, stack, by)
     with transaction.atomic():
         locked = _lock_to_run(template, by, moves=bool(where))
@@ -440,7 +441,7 @@ def queue_sweep(*, template: RunTemplate, document: Document, fields: list[Sweep
 
     Raises what queue_run raises, and Refused for more runs than a sweep may have.
     """
-    _check_images(template, by)
+    _check_stack(template, by)
     with transaction.atomic():
         return _queue_sweep(_lock_to_run(template, by), document, fields, by)
 
@@ -473,10 +474,11 @@ def refusal_of_sweep(fields: list[SweepField]) -> str:
     return f"That is {count:,} runs; a sweep has at most {most}." if count > most else ""
 
 
-def _check_images(template: RunTemplate, by: Actor) -> None:
+def _check_stack(template: RunTemplate, by: Actor) -> None:
     """What no one can tell now, the agent asks again before it begins."""
+    client = partial(connect, by.person, template.tenant)
     try:
-        reason = why_no_images(template, partial(connect, by.person, template.tenant))
+        reason = why_not_in_a_pod(template, client) or why_no_images(template, client)
     except TenantError:
         return
     if reason:

@@ -459,6 +459,10 @@ class TemplateRun(models.Model):
         blank=True,
         help_text="Start time of the process, so a reused pid is not taken for ours.",
     )
+    ticket_hash = models.CharField(
+        max_length=64, blank=True, help_text="Of what its pod shows once to get the code, until it has."
+    )
+    ticket_until = models.DateTimeField(null=True, blank=True)
     cancel_requested_at = models.DateTimeField(null=True, blank=True)
     cancel_requested_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"

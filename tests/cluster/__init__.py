@@ -11,15 +11,17 @@ What is stored, past all faults of requests:
     cluster.settle()                      until the controllers have nothing left to do
     cluster.pass_time(600)                deadlines, back-offs and times to live come nearer; no test waits for them
 
-What is in an image, by a pattern of its name (the last that fits counts; by default every container runs and is ready):
+What is in an image, by a pattern of its name, or of a container and its image as in `main=web:1` (the last that fits
+counts, those of containers first; by default every container runs and is ready):
     cluster.images["web:*"] = Pretends(ready=False) | Pretends(ends=1, says="no database\n") | OUT_OF_MEMORY
                               | Missing("not found") | Runs(("python", "-m", "http.server"))    # tests.cluster.images
     cluster.end_container("web-1", code=1, reason="OOMKilled")
     A pod's `command` and `args` count as they do in a cluster. `Runs` is a real process in a box of its own: its host name is
     the pod's, its volumes lie where they are mounted, probes ask it, its output is the log. It has this machine's network,
-    so two pods of one port exclude each other. Init containers of such images run, those of others have done their work.
-    In a cluster with TLS a pod that says automountServiceAccountToken finds the cluster as one does from inside, and
-    may do there what Roles say its account may. All of them end with the cluster, also when the test's process is killed.
+    so two pods of one port exclude each other. Init containers of such images run, and those of which something is said
+    by name; others have done their work. In a cluster with TLS a pod that says automountServiceAccountToken finds the
+    cluster as one does from inside, and may do there what Roles say its account may. All of them end with the cluster,
+    also when the test's process is killed.
 
 What goes wrong (tests.cluster.faults), until `cluster.faults.clear()`:
     faults.forbid("create", "secrets")         403 of RBAC; also what SelfSubjectAccessReview answers

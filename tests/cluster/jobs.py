@@ -19,8 +19,16 @@ class Jobs:
                 continue
             if finished(one):
                 self._retire(one)
-            elif not one["spec"]["suspend"]:
+            elif one["spec"]["suspend"]:
+                self._pause(one)
+            else:
                 self._settle(one)
+
+    def _pause(self, one: dict) -> None:
+        """Its pods are asked to end; it stays."""
+        for pod in owned(self.writing.store, POD, one):
+            if pod["status"].get("phase") not in ("Succeeded", "Failed"):
+                owning.remove(self.writing, pod)
 
     def _retire(self, one: dict) -> None:
         kept, status = one["spec"].get("ttlSecondsAfterFinished"), one["status"]

@@ -67,9 +67,12 @@ class Kubelet:
             self._tell(pod)
 
     def _due(self, pod: dict) -> list[dict]:
-        """Init containers one after the other, then all others. One whose image only pretends has done its work."""
+        """Init containers one after the other, then all others. One whose image only pretends has done its work, unless
+        something was said of this very container."""
         for one in _first_ones(pod):
-            is_real = isinstance(self.image(one["image"]), Runs)
+            is_real = isinstance(self.image(one["image"]), Runs) or self._own_images(
+                one["image"], one["name"]
+            )
             if is_real and self._known(pod, one["name"]).terminated.get("exitCode") != 0:
                 return [one]
         return pod["spec"]["containers"]
@@ -100,15 +103,23 @@ class Kubelet:
         self._start(pod, container, known, env)
 
     def _start(self, pod: dict, container: dict, known: Container, env: dict[str, str]) -> None:
-        image = self.image(container["image"])
+        image = self.image(container["image"], container["name"])
         known.process = (
             self.processes.start(pod, container, image, env) if isinstance(image, Runs) else Acting(image)
         )
         known.waiting, known.started = {}, self.writing.clock.stamp()
         self.writing.event(key_of(pod), "Normal", "Started", f"Started container {container['name']}")
 
-    def image(self, name: str) -> Image:
-        return next(image for pattern, image in reversed(self.images.items()) if fnmatchcase(name, pattern))
+    def image(self, name: str, container: str = "") -> Image:
+        """What was said of one container goes before what was said of an image."""
+        own = self._own_images(name, container)
+        found = reversed(self.images.items())
+        return own[0] if own else next(image for pattern, image in found if fnmatchcase(name, pattern))
+
+    def _own_images(self, name: str, container: str) -> list[Image]:
+        named = f"{container}={name}"
+        found = reversed(self.images.items())
+        return [image for pattern, image in found if "=" in pattern and fnmatchcase(named, pattern)]
 
     def _pull(self, pod: dict, container: dict, known: Container) -> dict:
         """Why there is no image; empty when there is."""

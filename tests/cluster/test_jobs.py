@@ -74,3 +74,12 @@ def test_one_that_is_suspended_starts_when_it_may(cluster):
     assert cluster.list("Pod") == []
     cluster.change("Job", "task", lambda obj: {**obj, "spec": {**obj["spec"], "suspend": False}})
     cluster.until(lambda: cluster.list("Pod"))
+
+
+def test_one_that_is_suspended_has_no_pods_and_stays(cluster):
+    cluster.create(job())
+    cluster.until(lambda: cluster.list("Pod"))
+    cluster.change("Job", "task", lambda one: {**one, "spec": {**one["spec"], "suspend": True}})
+    cluster.until(lambda: not cluster.list("Pod"))
+    cluster.settle()
+    assert (conditions(cluster.get("Job", "task")), cluster.list("Pod")) == ({}, [])

@@ -1,5 +1,7 @@
 """Pods that pretend: starts and ends, nodes, rooms and quotas."""
 
+import pytest
+
 from .images import OUT_OF_MEMORY, Missing, Pretends
 from .made import conditions, deployment, plain, pod
 from .owning import condition
@@ -170,3 +172,14 @@ def test_a_volume_waits_for_who_uses_it_if_its_class_says_so(cluster):
         "Running",
         "Bound",
     )
+
+
+@pytest.mark.parametrize(("code", "phase"), [(0, "Running"), (3, "Failed")])
+def test_what_begins_first_decides_whether_the_others_do(cluster, code, phase):
+    cluster.images["first=*"] = Pretends(ends=code, says="words\n")
+    first = {"name": "first", "image": "first:1"}
+    cluster.create(pod(initContainers=[first], restartPolicy="Never"))
+    cluster.until(lambda: cluster.get("Pod", "one")["status"].get("phase") == phase)
+    status = cluster.get("Pod", "one")["status"]
+    assert status["initContainerStatuses"][0]["state"]["terminated"]["exitCode"] == code
+    assert [*status["containerStatuses"][0]["state"]] == ["running" if phase == "Running" else "waiting"]

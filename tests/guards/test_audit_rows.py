@@ -77,6 +77,7 @@ WITHOUT_ROW = {
     "run_templates:receive": "its body is an archive; tests of pushing look at the row",
     "moves:database": "takes what carriers bring; the agent records moves",
     "control_plane:missing": "answers that there is nothing",
+    "pods:code": "gives pods of runs their code; that a run began is in its own row",
     "control_plane:resource_members": "its body comes from a server; tests of the control plane count the rows",
     "control_plane:resources": "its body comes from a server; tests of the control plane count the rows",
 }

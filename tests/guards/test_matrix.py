@@ -324,6 +324,7 @@ MATRIX = {
     "moves:database": asks(NO_SUCH_ENDPOINT),  # to all but carriers; its own tests say what they may
     "control_plane:missing": asks(NO_SUCH_ENDPOINT),
     "control_plane:authorize_server": reads(SESSION_IS_NOTHING),
+    "pods:code": asks(NO_SUCH_ENDPOINT),  # to all but pods of runs; its own tests say what they get
     "control_plane:workspace_status": does(SESSION_IS_NOTHING),
     "control_plane:tenant_status": does(SESSION_IS_NOTHING),
     "control_plane:check_permissions": asks(SESSION_IS_NOTHING),

@@ -192,6 +192,7 @@ KNOW_THIS_MACHINE = {
     "tenants.agent.run_pass": "a runner here shares the server's local stores",
     "tenants.run_templates.continuing": "asks whether the files that a step saved are still in the stores",
     "tenants.run_templates.engine.code": "copies code into folders",
+    "tenants.run_templates.engine.pod_place": "passes the package index of this machine on to pods",
     "tenants.run_templates.engine.run_environments": "installs what runners need",
     "tenants.run_templates.engine.marked_processes": "ends what a runner started",
     "tenants.run_templates.engine.boxed_programs": "runs what reads archives and repositories in a box",

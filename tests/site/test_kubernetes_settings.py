@@ -10,7 +10,7 @@ from tenants.hosting.kubernetes.cluster_settings import cluster_place, databases
 from tenants.hosting.kubernetes.place import ClusterPlace
 from tests.certificates import company_in
 from zenpro_site.env import Env
-from zenpro_site.kubernetes_settings import KubernetesSettings, load_kubernetes
+from zenpro_site.kubernetes_settings import KubernetesSettings, load_kubernetes, load_runs
 from zenpro_site.mysql_settings import MysqlSettings
 
 LEAST = {"": "in-cluster", "_URL": "https://*.zenml.example.org"}
@@ -53,8 +53,13 @@ def test_everything(monkeypatch):
             "_STORAGE": "20Gi",
             "_STORAGE_CLASS": "fast",
             "_CALLERS": "ingress-nginx,zenpro",
+            "_RUNS_NAMESPACE": "ml-runs",
+            "_RUN_IMAGE": "registry.example.org:5000/ml/zenml",
+            "_RUN_STORAGE": "50Gi",
         },
     )
+    assert (found.runs_namespace, found.run_storage) == ("ml-runs", "50Gi")
+    assert found.run_image == "registry.example.org:5000/ml/zenml"
     assert (found.config, found.context, found.namespace) == ("/etc/zenpro/kubeconfig", "prod", "ml")
     assert found.url == "http://*.zenml.localhost:8080"
     assert (found.image, found.storage) == ("registry.example.org:5000/ml/zenml-server", "20Gi")
@@ -148,3 +153,20 @@ def test_certificates_that_are_not_used_are_a_fault(monkeypatch, tmp_path):
     (tmp_path / "none.pem").write_text("no certificate")
     with pytest.raises(ImproperlyConfigured, match="Set it to a file with certificates"):
         loaded(monkeypatch, **DATABASE | {"_DATABASE_CA": str(tmp_path / "none.pem")})
+
+
+def test_runs_have_a_namespace_of_their_own(monkeypatch):
+    with pytest.raises(ImproperlyConfigured, match="a namespace of their own"):
+        loaded(monkeypatch, **LEAST, _NAMESPACE="ml", _RUNS_NAMESPACE="ml")
+
+
+def test_runs_go_to_the_cluster_where_that_is_set(monkeypatch):
+    found = loaded(monkeypatch, **LEAST)
+    assert load_runs(Env(), found) is load_runs(Env(), None) is False
+    monkeypatch.setenv("ZENPRO_RUNS", "kubernetes")
+    assert load_runs(Env(), found) is True
+    with pytest.raises(ImproperlyConfigured, match="names no cluster"):
+        load_runs(Env(), None)
+    monkeypatch.setenv("ZENPRO_RUNS", "docker")
+    with pytest.raises(ImproperlyConfigured, match="machine or kubernetes"):
+        load_runs(Env(), found)

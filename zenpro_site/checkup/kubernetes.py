@@ -1,11 +1,13 @@
-"""Check of the cluster that tenants live in: does it answer, and may ZenPro do there what it has to?"""
+"""Check of the cluster that tenants live in, and runs of templates: does it answer, and may ZenPro do there what it has to?"""
 
 from django.conf import settings
 
 from tenants.hosting.base import ServerError
+from tenants.hosting.kubernetes.cluster import Cluster
 from tenants.hosting.kubernetes.cluster_settings import servers
 from tenants.hosting.kubernetes.database_rights import lacking
-from tenants.hosting.kubernetes.rights import missing, words_of
+from tenants.hosting.kubernetes.rights import NeededRight, missing, needed, needed_for_runs, words_of
+from tenants.run_templates.engine.pod_place import cluster_of_runs
 
 from .findings import Finding, ok, problem, warning
 
@@ -17,25 +19,28 @@ ALLOW_DATABASES = "Give the account the rights in docs/operating.md, under Tenan
 NO_CLUSTER = "No cluster is set: tenants live on this machine, or where someone else runs them."
 NOWHERE = "ZenPro can run no tenants: there is no cluster, and none can live on this machine (ZENPRO_LOCAL_TENANTS)."
 CHOOSE = "Set ZENPRO_KUBERNETES, unless you only connect servers that someone else runs."
-ALLOW = "Give its account the Role in docs/operating.md, in that namespace."
+ALLOW = "Give its account the Role for it in docs/operating.md, in that namespace."
 
 
 def check_cluster() -> list[Finding]:
     found = servers()
     if found is None:
         return [ok(NO_CLUSTER) if settings.ZENPRO_LOCAL_TENANTS else warning(NOWHERE, CHOOSE)]
+    runs = [(cluster_of_runs(), needed_for_runs())] if settings.ZENPRO_RUNS_IN_CLUSTER else []
+    return [_check_rights(*one) for one in [(found.cluster, needed()), *runs]]
+
+
+def _check_rights(cluster: Cluster, wanted: list[NeededRight]) -> Finding:
     try:
-        rights = missing(found.cluster)
+        rights = missing(cluster, wanted)
     except ServerError as error:
-        return [problem(error.reason, REACH)]
-    namespace = found.cluster.namespace
+        return problem(error.reason, REACH)
+    namespace = cluster.namespace
     if rights:
-        return [
-            problem(
-                f"ZenPro may not do all it has to in the namespace {namespace}: {words_of(rights)}.", ALLOW
-            )
-        ]
-    return [ok(f"The cluster answers, and ZenPro may do what it has to in the namespace {namespace}.")]
+        return problem(
+            f"ZenPro may not do all it has to in the namespace {namespace}: {words_of(rights)}.", ALLOW
+        )
+    return ok(f"The cluster answers, and ZenPro may do what it has to in the namespace {namespace}.")
 
 
 def check_database_server() -> list[Finding]:

@@ -92,11 +92,12 @@ class Cluster:
         with sentences():
             self.client.patch(kind, name, changes, patch_type=PatchType.MERGE)
 
-    def delete(self, kind: type, name: str) -> None:
-        """Also what belongs to it. Nothing happens when it is gone already."""
+    def delete(self, kind: type, name: str, grace: int | None = None) -> None:
+        """Also what belongs to it. Nothing happens when it is gone already. `grace`: seconds for a pod to end, else
+        those it asks for."""
         try:
             with sentences():
-                self.client.delete(kind, name, cascade=CascadeType.BACKGROUND)
+                self.client.delete(kind, name, cascade=CascadeType.BACKGROUND, grace_period=grace)
         except ClusterRefused as error:
             if error.status != 404:
                 raise
@@ -106,9 +107,18 @@ class Cluster:
         with sentences():
             return mapping(self.client.create(made))
 
-    def log(self, pod: str, lines: int, *, container: str = "", previous: bool = False) -> list[str]:
-        """Last lines of a container's log, oldest first. `previous`: of the one that ended before."""
-        asked = {"tailLines": lines, "limitBytes": LOG_BYTES, "container": container or None}
+    def make(self, manifest: dict[str, Any]) -> Shown:
+        """As the cluster made it. ClusterRefused with 409 when there is one of that name."""
+        return self.create(BY_KIND[manifest["kind"]](manifest))
+
+    def log(
+        self, pod: str, lines: int, *, container: str = "", previous: bool = False, limit: int = LOG_BYTES
+    ) -> list[str]:
+        """Last lines of a container's log, oldest first; of more than `limit` bytes the first of them.
+
+        `previous`: of the one that ended before.
+        """
+        asked = {"tailLines": lines, "limitBytes": limit, "container": container or None}
         asked["previous"] = "true" if previous else None
         with sentences():
             # lightkube's own log() can't ask for the previous container.
@@ -116,7 +126,7 @@ class Cluster:
             request = http.prepare_request("get", PodLog, name=pod, params=asked)
             answer = http.send(http.build_adapter_request(request))
             http.raise_for_status(answer)
-            return log_lines(answer.content.decode(errors="replace"), lines)
+            return log_lines(answer.content.decode(errors="replace"), lines, limit)
 
 
 def client_of(config: SingleConfig, namespace: str) -> Client:

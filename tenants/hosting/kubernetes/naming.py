@@ -9,6 +9,7 @@ from uuid import UUID
 from tenants.hosting.answers import line, mapping
 
 TENANT = "zenpro.io/tenant"
+RUN = "zenpro.io/run"  # label of what one re-run has, in a namespace of their own
 INSTALLATION = "zenpro.io/installation"  # which ZenPro made it: others may use the same namespace
 VERSION = "zenpro.io/version"  # annotation of the Deployment: what it runs
 CHANGING_TO = "zenpro.io/changing-to"  # annotation of the Deployment: what its database is being brought to

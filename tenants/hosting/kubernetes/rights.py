@@ -1,4 +1,4 @@
-"""What ZenPro's account has to be allowed in the namespace of its tenants, and what of it it is not."""
+"""What ZenPro's account has to be allowed in the namespaces of tenants and of runs, and what of it it is not."""
 
 from __future__ import annotations
 
@@ -7,9 +7,19 @@ from itertools import groupby
 
 from tenants.hosting.answers import mapping
 from tenants.hosting.kubernetes.cluster import Cluster
-from tenants.hosting.kubernetes.kinds import OWNED, AccessReview, Event, Pod, api_of
+from tenants.hosting.kubernetes.kinds import (
+    OWNED,
+    AccessReview,
+    Event,
+    Job,
+    NetworkPolicy,
+    Pod,
+    Secret,
+    api_of,
+)
 
 CHANGES = ("get", "list", "create", "patch", "delete")
+POLICY = ("get", "create", "patch")  # there is one, which stays
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +43,17 @@ def needed() -> list[NeededRight]:
     return [*found, NeededRight(*api_of(Pod), "get", "log")]
 
 
-def missing(cluster: Cluster) -> list[NeededRight]:
+def needed_for_runs() -> list[NeededRight]:
+    """Everything the runner does in the namespace of runs, and nothing else. docs/operating.md has this Role as well."""
+    found = [NeededRight(*api_of(kind), verb) for kind in (Job, Secret) for verb in CHANGES]
+    found += [NeededRight(*api_of(NetworkPolicy), verb) for verb in POLICY]
+    found += [NeededRight(*api_of(Pod), verb) for verb in ("list", "delete")]
+    return [*found, NeededRight(*api_of(Event), "list"), NeededRight(*api_of(Pod), "get", "log")]
+
+
+def missing(cluster: Cluster, wanted: list[NeededRight]) -> list[NeededRight]:
     """Asks the cluster about each. Raises SupervisorGone and ClusterRefused."""
-    return [right for right in needed() if not _is_given(cluster, right)]
+    return [right for right in wanted if not _is_given(cluster, right)]
 
 
 def _is_given(cluster: Cluster, right: NeededRight) -> bool:

@@ -291,8 +291,8 @@ def last_of(lines: list[str]) -> str:
     return next((one for one in reversed(lines) if one.strip()), "")
 
 
-def log_lines(value: str, lines: int) -> list[str]:
-    return ending(value, 256 * 1024).splitlines()[-lines:] if lines > 0 else []
+def log_lines(value: str, lines: int, limit: int = 256 * 1024) -> list[str]:
+    return ending(value, limit).splitlines()[-lines:] if lines > 0 else []
 
 
 def _said(found: Shown) -> str:

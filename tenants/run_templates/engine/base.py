@@ -21,6 +21,14 @@ class RunnerFailed(Exception):
         self.reason = reason
 
 
+class RunnerOutOfReach(Exception):
+    """What carries runs out does not answer: nothing is known of any of them. `reason` is a sentence for people."""
+
+    def __init__(self, reason: str):
+        super().__init__(reason)
+        self.reason = reason
+
+
 @dataclass(frozen=True)
 class Order:
     """All that one runner needs."""
@@ -39,18 +47,23 @@ class Order:
     local_stores: Path
     user_id: UUID  # one per tenant, or nothing would ever be cached (rerun §8)
     release: Release = NEWEST  # of ZenML, whose runner it is
+    tenant_id: UUID | None = None
+    needs: tuple[str, str, str] = ("", "", "")  # of its environment, see run_environments.needs_of()
 
 
 class Started(NamedTuple):
     """What is written down of a runner that was started, so that the next agent finds it."""
 
     run_id: UUID  # of our TemplateRun
-    pid: int | None  # None: nothing was started, or no one could write it down
+    pid: int | None  # None: nothing was started, or no one could write it down; 0: no process of this machine
     mark: str  # tells it from a later one of the same number
 
 
 class Runner(Protocol):
-    """Carries out re-runs. Every method but start() may be repeated, and is safe for what has ended."""
+    """Carries out re-runs. Every method but start() may be repeated, and is safe for what has ended.
+
+    One that is elsewhere raises RunnerOutOfReach from all of them but output() and tidy().
+    """
 
     def start(self, order: Order) -> Started:
         """Returns as soon as the runner is started. Raises AlreadyRunning, RunnerFailed."""
@@ -60,6 +73,9 @@ class Runner(Protocol):
 
     def alive(self, started: Started) -> bool:
         """Does this very runner still run?"""
+
+    def waits(self, started: Started) -> str:
+        """Why what was started has not begun, a sentence; "" when nothing is known to keep it from that."""
 
     def stop(self, started: Started) -> None:
         """Ask it to stop; it ends its step and then itself, or does not listen."""

@@ -28,8 +28,8 @@ SOURCES_ALLOWED = "An Admin of the organization can allow building packages from
 
 @dataclass(frozen=True)
 class EnvironmentState:
-    """`state` is "ready", "building", "failed", "absent", or "elsewhere" where this machine shares no disk with the agent's;
-    `lines` are the end of the log, oldest first."""
+    """`state` is "ready", "building", "failed", "absent", "elsewhere" where this machine shares no disk with the agent's, or
+    "pods" where each run has its own; `lines` are the end of the log, oldest first."""
 
     state: str
     made: datetime | None = None
@@ -66,6 +66,8 @@ def needs(version: str, requirements: str, allows_builds: bool, organization: UU
 
 def environment_of(template: RunTemplate) -> EnvironmentState:
     """Where the environment of a template stands, looked up on the disk. Never raises."""
+    if settings.ZENPRO_RUNS_IN_CLUSTER:
+        return EnvironmentState("pods")
     environments = RunEnvironments()
     if shared_files.is_set() and not environments.folder.is_dir():
         return EnvironmentState("elsewhere")

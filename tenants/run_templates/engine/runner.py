@@ -27,21 +27,18 @@ from tenants.hosting.local import box, folders, groups
 from tenants.hosting.local.keep import kill_group
 from tenants.hosting.local.launch import read_record, started_at, write_record
 from tenants.run_templates.engine import marked_processes
-from tenants.runs.dialects import runner_arguments
 
 from .base import AlreadyRunning, Order, Runner, RunnerFailed, Started
 from .boxed_programs import answer_of
+from .cluster_runner import ClusterRunner
 from .code import CodeError
+from .run_files import KEPT, TAIL_BYTES, folder_of, kept_file, last_lines, output_file
+from .runner_program import CODE, SCRATCH, base_variables, command, environment
 
+__all__ = ["TAIL_BYTES", "BoxedRunner", "base_variables", "chosen", "kept_file"]
 log = structlog.get_logger("zenpro.agent")
 
-MODULE = "zenml.entrypoints.entrypoint"
-SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
-TAIL_BYTES = 64 * 1024
 NICENESS = 5  # pages and permissions come before runs
-CODE = "code"  # a copy of the code that the run may write to, where relative paths of its steps begin
-SCRATCH = ("home", "config", "tmp", CODE)  # all that a run may write beside the tenant's stores
-KEPT = "written.tar.gz"  # what a failed run wrote beside its code
 SENT = "sent"  # the file that says all of it is in the storage that machines share
 PACKED = "packed"  # the folder in which that is packed
 PACKING = 40  # seconds for it
@@ -49,58 +46,6 @@ PACKERS = CallPlaces(each=1, together=4, patience=PACKING, credit=math.inf)
 TOLD = "limit"  # the file in which its keeper says which limit ended it
 BURIAL = 5.0  # seconds until a process that ended is gone
 TIDYING = 10.0  # seconds for one of them; what takes longer is the sweeper's, tenants.agent.disk_sweeper
-
-
-def folder_of(run_id: UUID) -> Path:
-    return settings.ZENPRO_DATA / "runs" / str(run_id)
-
-
-def output_file(run_id: UUID) -> Path:
-    """What the runner and its steps print."""
-    return folder_of(run_id) / "output.log"
-
-
-def kept_file(run_id: UUID) -> Path:
-    """What a failed run wrote beside its code, while it is kept."""
-    return folder_of(run_id) / KEPT
-
-
-def command(order: Order) -> list[str]:
-    """ZenML's runner for one placeholder run."""
-    told = runner_arguments(order.release, order.snapshot_id, order.zenml_run_id)
-    return [str(order.python), "-m", MODULE, *told]
-
-
-def environment(order: Order) -> dict[str, str]:
-    """The complete environment: nothing of ours reaches the code of a template."""
-    folder = folder_of(order.run_id)
-    return base_variables(order.python, folder, [folder / CODE / root for root in order.roots]) | {
-        "ZENML_STORE_TYPE": "rest",
-        "ZENML_STORE_URL": order.server_url,
-        "ZENML_STORE_API_TOKEN": order.token,
-        "ZENML_ACTIVE_PROJECT_ID": str(order.project_id),
-        "ZENML_ACTIVE_STACK_ID": str(order.stack_id),
-        "ZENML_LOCAL_STORES_PATH": str(order.local_stores),
-        "ZENML_USER_ID": str(order.user_id),
-        "ZENML_LOGS_OTEL_SCHEDULE_DELAY_MILLIS": "500",
-    }
-
-
-def base_variables(python: Path, folder: Path, roots: list[Path]) -> dict[str, str]:
-    """Of all that runs code of a template. `folder` has the SCRATCH; `roots`: ZenML's source root first."""
-    return {
-        "PATH": f"{python.parent}:{SYSTEM_PATH}",
-        "HOME": str(folder / "home"),
-        "TMPDIR": str(folder / "tmp"),
-        "LANG": "C.UTF-8",
-        "ZENML_CONFIG_PATH": str(folder / "config"),
-        "ZENML_CUSTOM_SOURCE_ROOT": str(roots[0]),
-        "PYTHONPATH": os.pathsep.join(map(str, roots)),
-        "ZENML_ANALYTICS_OPT_IN": "false",
-        "PYTHONUNBUFFERED": "1",
-        "ZENML_LOGGING_COLORS_DISABLED": "true",
-        "ZENML_ENABLE_RICH_TRACEBACK": "false",
-    }
 
 
 def walls(order: Order) -> box.Walls:
@@ -161,6 +106,9 @@ class BoxedRunner:
             child.poll()
         return marked_processes.alive(started.pid, started.mark)
 
+    def waits(self, started: Started) -> str:
+        return ""
+
     def stop(self, started: Started) -> None:
         """Ask the runner: the keeper passes it on, and ZenML's own handler ends the step."""
         marked_processes.terminate(started.pid, started.mark)
@@ -186,14 +134,7 @@ class BoxedRunner:
             return ""
 
     def output(self, run_id: UUID, lines: int = 200) -> list[str]:
-        """Reads at most 64 KB."""
-        try:
-            with open(output_file(run_id), "rb") as file:
-                file.seek(max(0, os.fstat(file.fileno()).st_size - TAIL_BYTES))
-                text = file.read().decode(errors="replace")
-        except OSError:
-            return []
-        return text.splitlines()[-lines:] if lines > 0 else []
+        return last_lines(run_id, lines)
 
     def keep(self, run_id: UUID, code: Path) -> int:
         """Packed in a box. What can't be packed is not kept."""
@@ -229,8 +170,8 @@ class BoxedRunner:
 
 
 def chosen() -> Runner:
-    """The runner of this installation, knowing nothing of what others started."""
-    return BoxedRunner()
+    """The runner of this installation, knowing nothing of what others started. To make one costs nothing."""
+    return ClusterRunner() if settings.ZENPRO_RUNS_IN_CLUSTER else BoxedRunner()
 
 
 def _started(run_id: UUID, pid: int) -> Started:
@@ -254,8 +195,9 @@ def _start(order: Order) -> subprocess.Popen:
 def _spawn(order: Order, lock: int, output: BinaryIO) -> subprocess.Popen:
     """The order goes through a pipe: the run's token is neither on a command line nor in a file."""
     kind = box.chosen(settings.ZENPRO_ISOLATION).kind
-    starts_in = folder_of(order.run_id) / CODE / order.starts_in
-    document = box.document("", command(order), environment(order), starts_in, walls(order), kind)
+    folder = folder_of(order.run_id)
+    starts_in = folder / CODE / order.starts_in
+    document = box.document("", command(order), environment(order, folder), starts_in, walls(order), kind)
     os.stat(order.python)  # a missing interpreter is told here, in words
     process = subprocess.Popen(
         box.launcher("-"),

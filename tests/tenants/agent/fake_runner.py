@@ -8,7 +8,7 @@ class FakeRunner:
 
     def __init__(self):
         self.living, self.codes, self.log = {}, {}, []
-        self.lines, self.sentence, self.listens = [], "", True
+        self.lines, self.sentence, self.listens, self.waiting = [], "", True, ""
 
     def start(self, order):
         if order.run_id in self.living:
@@ -19,6 +19,9 @@ class FakeRunner:
 
     def find(self, run_id):
         return self.living.get(run_id)
+
+    def waits(self, started):
+        return self.waiting
 
     def alive(self, started):
         return self.living.get(started.run_id) == started

@@ -7,6 +7,7 @@ import io
 import re
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from django.core.files.storage import storages
@@ -16,9 +17,10 @@ from tenants.agent import run_pass, run_rows
 from tenants.agent.run_endings import End
 from tenants.agent.run_memory import Memory
 from tenants.agent.run_pass import RunPass
-from tenants.hosting.base import TenantUnreachable
+from tenants.hosting.base import TenantRefused, TenantUnreachable
+from tenants.models import Tenant
 from tenants.run_templates.engine import stored_code
-from tenants.run_templates.engine.base import Runner
+from tenants.run_templates.engine.base import Runner, RunnerOutOfReach
 from tenants.run_templates.engine.code import freeze_folder
 from tenants.run_templates.engine.run_environments import RunEnvironments
 from tenants.run_templates.engine.stored_code import CodeOutOfReach
@@ -54,12 +56,12 @@ def let_in(run, here):
 
 @pytest.fixture
 def look(let_in, server, runner):
-    """Each call is a pass of an agent that has just been started, at some moment."""
+    """Each call is a pass of an agent that has just been started, unless it remembers something, at some moment."""
 
-    def look(after=0):
-        moment = timezone.now() + timedelta(seconds=after)
-        row = run_rows.load(let_in.pk)
-        RunPass(row, Memory(), runner, FakeEnvironments(), lambda user, tenant: server, lambda: moment).go()
+    def look(after=0, memory=None):
+        moment, row = timezone.now() + timedelta(seconds=after), run_rows.load(let_in.pk)
+        memory = memory or Memory()
+        RunPass(row, memory, runner, FakeEnvironments(), lambda user, tenant: server, lambda: moment).go()
         return fresh(let_in)
 
     return look
@@ -255,3 +257,122 @@ def test_a_run_whose_code_was_exchanged_does_not_begin(look, runner, stored):
     run = look()
     assert (run.state, runner.log[:1]) == ("failed", ["tidy"])
     assert run.state_reason.startswith(stored_code.OTHER)
+
+
+# -- a runner that is elsewhere
+
+
+class AwayRunner(FakeRunner):
+    """`away`: methods that find no one to ask."""
+
+    def __init__(self):
+        super().__init__()
+        self.away = set()
+
+    def __getattribute__(self, name):
+        if name in object.__getattribute__(self, "__dict__").get("away", ()):
+            raise RunnerOutOfReach("The cluster does not answer: no connection.")
+        return super().__getattribute__(name)
+
+
+NOT_THERE = "Waiting for the cluster: The cluster does not answer: no connection."
+
+
+@pytest.fixture
+def away():
+    return AwayRunner()
+
+
+@pytest.fixture
+def look_from_afar(let_in, server, away):
+    def look(after=0):
+        moment = timezone.now() + timedelta(seconds=after)
+        row = run_rows.load(let_in.pk)
+        RunPass(row, Memory(), away, FakeEnvironments(), lambda user, tenant: server, lambda: moment).go()
+        return fresh(let_in)
+
+    return look
+
+
+@pytest.mark.parametrize("method", ["find", "start"])
+def test_a_run_that_may_have_been_started_waits_and_is_adopted(look_from_afar, away, let_in, server, method):
+    start = away.start
+    away.away.add(method)
+    row = look_from_afar()
+    assert (row.state, row.state_reason, row.pid) == ("queued", NOT_THERE, None)
+    away.away.clear()
+    start(SimpleNamespace(run_id=let_in.pk))  # the call had arrived all the same
+    TemplateRun.objects.filter(pk=let_in.pk).update(state="starting")
+    assert look_from_afar().pid == 1
+    assert away.log == ["start"]
+
+
+@pytest.mark.parametrize("method", ["alive", "exit_code", "limit", "end"])
+def test_a_run_is_never_ended_on_a_guess(look_from_afar, away, server, let_in, method):
+    look_from_afar()
+    server.set("running")
+    assert look_from_afar().state == "running"
+    if method != "alive":
+        away.finish(let_in.pk, 1)
+    away.away.add(method)
+    for hours in (0, 1, 100):
+        row = look_from_afar(after=3600 * hours)
+        assert (row.state, row.state_reason) == ("running", NOT_THERE)
+    away.away.clear()
+    away.finish(let_in.pk, 1)
+    assert look_from_afar().state == "failed"
+
+
+def test_it_is_asked_to_stop_until_the_question_has_arrived(look_from_afar, away, server, let_in, member):
+    look_from_afar()
+    server.set("running")
+    look_from_afar()
+    cancel(let_in, member)
+    away.away.add("stop")
+    assert look_from_afar().stop_sent_at is None
+    away.away.clear()
+    assert look_from_afar().stop_sent_at
+
+
+def test_a_deleted_tenant_is_no_reason_to_guess(look_from_afar, away, server, let_in):
+    look_from_afar()
+    server.down = TenantUnreachable("It does not answer.")
+    Tenant.objects.update(desired_state="deleted", deleted_at=timezone.now())
+    away.away.add("end")
+    row = look_from_afar()
+    assert (row.state, row.state_reason) == ("starting", NOT_THERE)
+
+
+def test_what_keeps_it_from_beginning_is_told_and_ends_it_after_a_long_time(
+    look, runner, server, let_in, settings
+):
+    settings.ZENPRO_RUN_START_TIME, memory = 1800, Memory()
+    look()
+    runner.waiting = "The pod waits: No node has room."
+    for after in (5000, 6700):  # the cluster was away at first
+        row = look(after=after, memory=memory)
+        assert (row.state, row.state_reason) == ("starting", "The pod waits: No node has room.")
+    row = look(after=6900, memory=memory)
+    assert (row.state, runner.log) == ("failed", ["start", "end", "keep", "tidy"])
+    assert row.state_reason == "It did not begin within 30 minutes. The pod waits: No node has room."
+    assert server.only_run.status == "failed"
+
+
+def test_what_has_begun_waits_for_nothing(look, runner, server, let_in):
+    look()
+    runner.waiting = "The pod waits: No node has room."
+    look()
+    server.set("running")
+    assert (look().state_reason, look(after=10**6).state) == ("", "running")
+
+
+def test_a_process_numbered_nothing_is_one_all_the_same(look_from_afar, away, server, let_in):
+    """As of a run whose Job has no process here."""
+    look_from_afar()
+    TemplateRun.objects.filter(pk=let_in.pk).update(pid=0)
+    away.living[let_in.pk] = away.living[let_in.pk]._replace(pid=0)
+    server.down = TenantRefused(403, "No.")
+    assert look_from_afar().state == "starting"
+    away.finish(let_in.pk, 1)
+    row = look_from_afar()
+    assert (row.state, "no longer has access" in row.state_reason) == ("failed", True)

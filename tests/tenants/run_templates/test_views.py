@@ -366,6 +366,13 @@ def test_an_environment_that_failed_says_why(template, built, holds, as_user):
     assert url("edit", template) not in environment_of_page(as_user(holds("viewer")), template)
 
 
+def test_where_runs_go_to_a_cluster_each_pod_has_its_own(template, built, holds, as_user, settings):
+    settings.ZENPRO_RUNS_IN_CLUSTER = True
+    page = environment_of_page(as_user(holds("viewer")), template)
+    assert "In each pod" in page and "The pod of each run starts from an image" in page
+    assert "Not built yet" not in page and "every 3s" not in page
+
+
 def test_an_environment_in_the_making_is_followed(template, built, holds, as_user):
     environments, key = built("Resolving\n")
     with environments._exclusive(key):

@@ -8,7 +8,7 @@ import pytest
 from tenants.hosting.base import NotYet, ServerError, ServerStatus, SupervisorGone
 from tenants.hosting.kubernetes.cluster import Cluster
 from tenants.hosting.kubernetes.naming import TENANT, VERSION
-from tenants.hosting.kubernetes.rights import missing, words_of
+from tenants.hosting.kubernetes.rights import missing, needed, words_of
 from tenants.hosting.kubernetes.servers import ClusterServers
 from tests.cluster.fixtures import cluster
 from tests.cluster.images import OUT_OF_MEMORY, Missing, Pretends
@@ -226,7 +226,7 @@ def test_refusals(cluster, servers):
     cluster.faults.forbid("patch", "secrets")
     with pytest.raises(ServerError, match="ZenPro may not do this in the cluster: .*secrets"):
         servers.start(SPEC)
-    assert words_of(missing(servers.cluster)) == "secrets (create, patch)"
+    assert words_of(missing(servers.cluster, needed())) == "secrets (create, patch)"
     cluster.faults.clear()
     cluster.faults.no_credentials = True
     with pytest.raises(ServerError, match="does not accept ZenPro's credentials"):

@@ -12,7 +12,7 @@ from tenants.agent import cluster_rights
 from tenants.hosting.base import SupervisorGone
 from tenants.hosting.kubernetes import cluster_page
 from tenants.hosting.kubernetes.kinds import api_of
-from tenants.hosting.kubernetes.rights import missing, needed, words_of
+from tenants.hosting.kubernetes.rights import missing, needed, needed_for_runs, words_of
 from tenants.hosting.kubernetes.servers import ClusterServers
 from tenants.models import Tenant
 from tests.guards.walk import ROOT
@@ -39,15 +39,16 @@ def deny(cluster):
 
 
 def test_each_right_is_asked_for_once(cluster):
-    assert missing(cluster) == [] and len(cluster.asked) == len(needed()) == len(set(needed()))
+    assert missing(cluster, needed()) == [] and len(cluster.asked) == len(needed()) == len(set(needed()))
     deny(cluster)
-    assert words_of(missing(cluster)) == LACKING
+    assert words_of(missing(cluster, needed())) == LACKING
 
 
-def test_the_role_in_the_documentation_gives_them_all_and_no_more():
-    (block,) = re.findall(
-        r"```yaml\n(kind: Role\n.*?)```", (ROOT / "docs/operating.md").read_text(), re.DOTALL
-    )
+@pytest.mark.parametrize(("number", "wanted"), [(0, needed), (1, needed_for_runs)])
+def test_the_roles_in_the_documentation_give_them_all_and_no_more(number, wanted):
+    blocks = re.findall(r"```yaml\n(kind: Role\n.*?)```", (ROOT / "docs/operating.md").read_text(), re.DOTALL)
+    block = blocks[number]
+    assert len(blocks) == 2
     given = {
         (group, resource, verb)
         for rule in yaml.safe_load(block)["rules"]
@@ -55,7 +56,7 @@ def test_the_role_in_the_documentation_gives_them_all_and_no_more():
         for resource in rule["resources"]
         for verb in rule["verbs"]
     }
-    assert given == {(right.group, right.name, right.verb) for right in needed()}
+    assert given == {(right.group, right.name, right.verb) for right in wanted()}
 
 
 class Noting(ClusterStandIn):
@@ -107,6 +108,17 @@ def test_the_doctor_names_what_is_missing(cluster):
     cluster.fails["create"] = SupervisorGone("The cluster does not answer: late")
     (found,) = kubernetes.check_cluster()
     assert (found.level, found.text) == (Level.PROBLEM, "The cluster does not answer: late")
+
+
+def test_rights_for_runs_are_asked_for_where_runs_go_to_the_cluster(cluster, monkeypatch, settings):
+    settings.ZENPRO_RUNS_IN_CLUSTER = True
+    for module in (kubernetes, cluster_rights):
+        monkeypatch.setattr(module, "cluster_of_runs", lambda: cluster)
+    assert levels(kubernetes.check_cluster()) == [Level.OK, Level.OK]
+    cluster.denied.add(("pods", "delete"))
+    tenants, runs = kubernetes.check_cluster()
+    assert (tenants.level, runs.level, "pods (delete)" in runs.text) == (Level.OK, Level.PROBLEM, True)
+    assert [line["rights"] for line in told()] == ["pods (delete)"]
 
 
 def told() -> list[dict]:
