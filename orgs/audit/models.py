@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from orgs.models import Organization
 from orgs.users.models import Actor, Origin
+from zenpro_site.common.documents import DocumentField
 
 from .chain import digest
 
@@ -94,8 +95,8 @@ class AuditEvent(models.Model):
     target_type = models.CharField(max_length=60)
     target_id = models.CharField(max_length=64)
     target_label = models.CharField(max_length=200)
-    before = models.JSONField(default=dict)
-    after = models.JSONField(default=dict)
+    before = DocumentField(default=dict)
+    after = DocumentField(default=dict)
     outcome = models.CharField(max_length=10, choices=Outcome, default=Outcome.DONE)
     via = models.CharField(max_length=20)
     ip = models.GenericIPAddressField(null=True)

@@ -67,6 +67,8 @@ class OutputSender:
             try:
                 self._claim()
                 self._take(run)
+            except OSError as error:  # of the disk here: one that is full, for example
+                failure = StorageFailed(f"this machine can't read or copy it: {error.strerror or error}.")
             except StorageFailed as error:
                 failure = error
                 if error.is_silent:

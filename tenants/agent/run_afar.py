@@ -75,14 +75,16 @@ class SubmittedPass(RunPass):
         """Note for how long nothing was heard of it; only after ZenML's own patience it is over."""
         life = self._life(seen)
         if run_life.is_lost(life, self.now()):
+            life = self._life(seen, most=0)  # it may have been heard of since
+        if run_life.is_lost(life, self.now()):
             self._end(run_endings.reap(self.run, self.client, life.words))
         else:
             run_rows.note(self.run, life.words)
 
-    def _life(self, seen: Run) -> Life:
-        """Looked at now and then: it takes all steps of the run."""
+    def _life(self, seen: Run, most: float = run_life.LOOK_EVERY) -> Life:
+        """As it was `most` seconds ago, at most. Looked at now and then: it takes all steps of the run."""
         known = self.memory.life
-        if known is None or time.monotonic() - known.looked_at >= run_life.LOOK_EVERY:
+        if known is None or time.monotonic() - known.looked_at >= most:
             steps = all_steps(self.client, self.run.zenml_run_id, self.run.template.project_id)
             self.memory.life = run_life.life_of(seen, steps, known, self.now())
         return self.memory.life

@@ -42,9 +42,7 @@ class CodeVersion(models.Model):
     starts_in = models.CharField(max_length=1024, blank=True)
     files = models.PositiveIntegerField(default=0)
     bytes = models.PositiveBigIntegerField(default=0)
-    declared = models.JSONField(
-        default=dict, help_text="File in it -> the packages it names, as requirements."
-    )
+    declared = DocumentField(default=dict, help_text="File in it -> the packages it names, as requirements.")
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="code_added"
     )
@@ -445,7 +443,7 @@ class TemplateRun(models.Model):
     number = models.PositiveIntegerField()
     run_name = models.CharField(max_length=250)
     configuration = DocumentField()
-    changes = models.JSONField(default=list, help_text="What differs from the template: path, before, after.")
+    changes = DocumentField(default=list, help_text="What differs from the template: path, before, after.")
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="template_runs"
     )

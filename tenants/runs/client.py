@@ -79,6 +79,11 @@ READ_OF_REASON = 4000  # characters; VALIDATION takes time in the square of them
 RETRIED = frozenset({"GET"})  # once, on a connection that broke; nothing else may run twice
 FINISHED = frozenset({"completed", "cached", "failed", "skipped", "stopped", "cancelled", "retried"})
 GATEWAY = (502, 503, 504)
+IN_FRONT = (
+    403,
+    404,
+)  # without a sentence of ZenML's: a proxy that knows no such server now, or lets nobody through
+NOT_ITSELF = "Something in front of the server answered in its place, with status {}."
 # One line per field in the text of a 422: {'type': ..., 'loc': ('body', 'name'), 'msg': 'Field required', ...
 VALIDATION = re.compile(r"""'loc': \('\w+', ([^)]*?),?\), 'msg': ["'](.*?)["'], 'input'""")
 
@@ -571,6 +576,8 @@ def checked(answer: httpx.Response) -> httpx.Response:
     reason = reason_of(answer)
     if answer.status_code in GATEWAY and not reason:
         raise TenantUnreachable("The server is not ready.")
+    if answer.status_code in IN_FRONT and not reason:
+        raise TenantUnreachable(NOT_ITSELF.format(answer.status_code))
     reason = reason or f"The server answered with status {answer.status_code}."
     if answer.status_code == 404:
         raise TenantNotFound(reason)

@@ -17,10 +17,14 @@ from botocore.config import Config
 from storages.backends.s3 import S3Storage
 from urllib3.exceptions import HTTPError
 
+from .bucket_answers import TOO_LATE, hurry
 from .shared_files import CHUNK, SILENT, StorageFailed
 
 # Seconds: to connect, to wait for a byte, and for the answer to what was sent.
 CONNECT, ASKING, MOVING = 2.0, 3.0, 8.0
+# Seconds from the first byte that is sent to the last of an answer that is not a file, however slowly both come.
+ASKED_WITHIN, MOVED_WITHIN, LISTED_WITHIN = 6.0, 60.0, 120.0
+MOST_LISTED = 1_000_000
 MISSING = "NoSuchKey"  # a storage says so; a bare 404 may be that of a proxy
 REFUSALS = {
     "AccessDenied": "the object storage does not allow it.",
@@ -39,7 +43,29 @@ SILENCE = (
     failures.ProxyConnectionError,
 )
 BROKE_OFF = "the answer of the object storage broke off."
-TOO_LATE = "the object storage is too slow."
+NONSENSE = "the object storage answers with nonsense."
+TOO_MANY = "there are more objects in the object storage than anything stored there."
+# What the client raises -> the reason, and whether that means silence; the first one counts.
+REASONS = (
+    (SILENCE, SILENT, True),
+    (
+        (failures.NoCredentialsError, failures.PartialCredentialsError),
+        "there are no credentials for the object storage.",
+        False,
+    ),
+    (HTTPError, BROKE_OFF, True),
+    (
+        failures.SSLError,
+        "no secure connection to the object storage can be made: check its certificate.",
+        False,
+    ),
+    # botocore's parsers let them through.
+    ((ValueError, TypeError, LookupError, ArithmeticError), NONSENSE, False),
+)
+FAILURES = (
+    *(failures.BotoCoreError, Boto3Error, HTTPError, OSError),
+    *(ValueError, TypeError, LookupError, ArithmeticError),
+)
 
 
 class Bucket(S3Storage):
@@ -66,14 +92,15 @@ class Bucket(S3Storage):
     @cached_property
     def asking(self) -> Any:
         """For what a page may wait for: one attempt."""
-        return self.connection.meta.client
+        return hurry(self.connection.meta.client, ASKED_WITHIN)
 
     @cached_property
     def moving(self) -> Any:
         """For what is sent, and for lists: two attempts, since a storage may be busy for a moment."""
         patient = Config(read_timeout=MOVING, retries={"total_max_attempts": 2}, **self.common)
         options = {"region_name": self.region_name, "endpoint_url": self.endpoint_url}
-        return self._create_session().client("s3", config=self.client_config.merge(patient), **options)
+        client = self._create_session().client("s3", config=self.client_config.merge(patient), **options)
+        return hurry(client, MOVED_WITHIN)
 
     def put(self, name: str, file: BinaryIO) -> None:
         key, more = self._normalize_name(name), self.get_object_parameters(name)
@@ -105,12 +132,25 @@ class Bucket(S3Storage):
             self.asking.delete_object(Bucket=self.bucket_name, Key=self._normalize_name(name))
 
     def listed(self, folder: str) -> dict[str, datetime]:
-        prefix = f"{self._normalize_name(folder)}/"
+        prefix, found = f"{self._normalize_name(folder)}/", {}
+        until = time.monotonic() + LISTED_WITHIN
         with _told():
             pages = self.moving.get_paginator("list_objects_v2")
-            found = pages.paginate(Bucket=self.bucket_name, Prefix=prefix)
-            entries = [entry for page in found for entry in page.get("Contents", ())]
-        return {entry["Key"].removeprefix(prefix): entry["LastModified"] for entry in entries}
+            for page in pages.paginate(Bucket=self.bucket_name, Prefix=prefix):
+                found |= dict(_entry(each, prefix) for each in page.get("Contents", ()))
+                if len(found) > MOST_LISTED:
+                    raise StorageFailed(TOO_MANY)
+                if time.monotonic() > until:
+                    raise StorageFailed(TOO_LATE, is_silent=True)
+        return found
+
+
+def _entry(entry: Mapping[str, Any], prefix: str) -> tuple[str, datetime]:
+    """Raises KeyError, ValueError for what is no entry of such a list."""
+    key, stored = entry["Key"], entry["LastModified"]
+    if not key.startswith(prefix) or stored.tzinfo is None:
+        raise ValueError
+    return key.removeprefix(prefix), stored
 
 
 def _chunks(answer: Mapping[str, Any], most: int, until: float) -> Iterator[bytes]:
@@ -118,6 +158,8 @@ def _chunks(answer: Mapping[str, Any], most: int, until: float) -> Iterator[byte
     left = answer.get("ContentLength")
     if left is None:
         raise StorageFailed("the object storage says nothing of its length.")
+    if left < 0:
+        raise StorageFailed(NONSENSE)
     if left > most:
         raise StorageFailed("the object is larger than anything stored there.")
     with answer["Body"]._raw_stream as body:
@@ -143,18 +185,15 @@ def _told() -> Iterator[None]:
         if (code := _code(error)) == MISSING:
             raise FileNotFoundError from error
         raise StorageFailed(REFUSALS.get(code, f"the object storage answered {_shown(code)}.")) from error
-    except SILENCE as error:
-        raise StorageFailed(SILENT, is_silent=True) from error
-    except (failures.NoCredentialsError, failures.PartialCredentialsError) as error:
-        raise StorageFailed("there are no credentials for the object storage.") from error
-    except HTTPError as error:
-        raise StorageFailed(BROKE_OFF, is_silent=True) from error
-    except failures.SSLError as error:
-        raise StorageFailed(
-            "no secure connection to the object storage can be made: check its certificate."
-        ) from error
-    except (failures.BotoCoreError, Boto3Error, OSError) as error:
-        raise StorageFailed(f"the client of the object storage failed ({type(error).__name__}).") from error
+    except FAILURES as error:
+        raise _failure(error) from error
+
+
+def _failure(error: Exception) -> StorageFailed:
+    for kinds, reason, is_silent in REASONS:
+        if isinstance(error, kinds):
+            return StorageFailed(reason, is_silent)
+    return StorageFailed(f"the client of the object storage failed ({type(error).__name__}).")
 
 
 def _shown(code: str) -> str:

@@ -7,7 +7,7 @@ from django.db import models
 
 
 class DocumentField(models.JSONField):
-    """JSON whose objects keep the order of their keys, which PostgreSQL's jsonb does not: steps run in that order.
+    """JSON whose objects keep the order of their keys, which PostgreSQL's jsonb does not: steps run, and people read, in it.
 
     It can be written and read; PostgreSQL can neither compare such a column nor be asked for a part of it.
     """

@@ -82,7 +82,7 @@ class LocalHosting:
         """What its server has besides ZenML. Without it where it can't be installed: the settings' page says why."""
         if not (packages := packages_of(tenant)):
             return
-        words = f"{len(packages)} package{'s' * (len(packages) > 1)} for {', '.join(tenant.server_packages)}"
+        words = f"{len(packages)} package{'s' * (len(packages) > 1)} for {', '.join(sorted(tenant.server_packages))}"
         tell("environment", f"Installing {words}")
         try:
             self.machine.extend(tenant.zenml_version, packages)

@@ -24,6 +24,7 @@ from zenpro_site.common import shared_files
 from zenpro_site.common.shared_files import StorageFailed
 
 from .archives import SECONDS
+from .boxed.written import DEEPEST, LONGEST_PATH, shown
 from .boxed_programs import BUSY, CodeUnreadable, answer_of
 from .code import MAX_BYTES, MAX_FILES, CodeError, code_folder, freeze_as, scratch
 
@@ -36,7 +37,8 @@ PLACES = CallPlaces(each=4, together=8, patience=0.25, credit=math.inf)  # threa
 READERS = CallPlaces(each=1, together=2, patience=WAITING, credit=math.inf)
 GONE = "The copy of this code is no longer there. Add it again."
 OTHER = "The code in the object storage is not what it was when it was added. Add it again."
-ODD = "{} can't be stored: names with a backslash or control characters are not portable. Rename it."
+ODD = "{} can't be stored: names with a backslash, a drive or control characters are not portable. Rename it."
+LONG = "{} can't be stored: its path is too long. Give it a shorter one."
 FOLDER = "code"
 
 
@@ -81,8 +83,7 @@ def _pack(folder: Path, file: BinaryIO) -> None:
 
 def _add(archive: tarfile.TarFile, folder: Path, path: Path) -> None:
     name = str(path.relative_to(folder))
-    if "\\" in name or any(sign < " " for sign in name):
-        raise CodeError(ODD.format(f"“{''.join(sign if sign.isprintable() else '�' for sign in name)}”"))
+    _check(name)
     member = tarfile.TarInfo(name)
     if path.is_symlink():
         member.type, member.linkname = tarfile.SYMTYPE, os.readlink(path)
@@ -92,6 +93,14 @@ def _add(archive: tarfile.TarFile, folder: Path, path: Path) -> None:
         info = os.fstat(reader.fileno())
         member.size, member.mode = info.st_size, 0o755 if info.st_mode & 0o100 else 0o644
         archive.addfile(member, reader)
+
+
+def _check(name: str) -> None:
+    """Would boxed/unpack.py take it? Raises CodeError."""
+    if "\\" in name or name[1:3] == ":/" or any(sign < " " for sign in name):
+        raise CodeError(ODD.format(shown(name)))
+    if len(name) > LONGEST_PATH or len(name.split("/")) > DEEPEST:
+        raise CodeError(LONG.format(shown(name)))
 
 
 # -- and back

@@ -7,6 +7,7 @@ end of whatever is there, so it needs no other machine's disk.
 import math
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -110,7 +111,8 @@ def _place() -> Iterator[None]:
 
 
 def send_output(run_id: UUID, whole: bool, last: State | None) -> State | None:
-    """Send it if it is not as it was when it was sent last; returns what it was like now. Raises StorageFailed."""
+    """Send it if it is not as it was when it was sent last; returns what it was like now. Raises StorageFailed, and
+    OSError when this machine can't copy it."""
     return _send(run_id, output_file(run_id), whole, last, WHOLE if whole else TAIL_BYTES)
 
 
@@ -120,15 +122,20 @@ def send_kept(run_id: UUID, last: State | None) -> State | None:
 
 
 def _send(run_id: UUID, path: Path, whole: bool, last: State | None, most: int) -> State | None:
+    """Raises OSError when this machine can't copy it."""
     try:
-        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
-            info = os.fstat(file.fileno())
-            now = State(info.st_size, info.st_mtime_ns, whole)
-            if now != last:
-                _send_end(name_of(run_id, path), file, info.st_size, most, whole)
-            return now
+        found = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
         return last  # there is none yet
+    if not stat.S_ISREG(os.fstat(found).st_mode):
+        os.close(found)
+        return last
+    with open(found, "rb") as file:
+        info = os.fstat(found)
+        now = State(info.st_size, info.st_mtime_ns, whole)
+        if now != last:
+            _send_end(name_of(run_id, path), file, info.st_size, most, whole)
+        return now
 
 
 def _send_end(name: str, file: BinaryIO, size: int, most: int, whole: bool) -> None:

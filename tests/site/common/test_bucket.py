@@ -2,6 +2,7 @@
 
 import inspect
 import io
+import itertools
 import subprocess
 import sys
 import threading
@@ -146,6 +147,10 @@ def refusal(code: str, status: str = "403 Forbidden") -> bytes:
         (PLAIN + b"Content-Length: 10\r\n\r\n1234", "broke off."),
         (PLAIN + b"Content-Length: 10000000\r\n\r\n1234", "larger than anything stored there."),
         (b"HTTP/1.1 200 OK\r\n\r\n1234", "says nothing of its length."),
+        (PLAIN + b"Content-Length: ten\r\n\r\n1234", "answers with nonsense."),
+        (PLAIN + b"Content-Length: -5\r\n\r\n1234", "answers with nonsense."),
+        (PLAIN + b"Content-Length: 4\r\nLast-Modified: never\r\n\r\n1234", "answers with nonsense."),
+        (b"HTTP/1.1 403 Forbidden\r\n\r\n" + bytes(9 * 1024**2), "is too large."),
     ],
 )
 def test_refusals_and_nonsense(open_bucket, answer, words):
@@ -154,6 +159,49 @@ def test_refusals_and_nonsense(open_bucket, answer, words):
         open_bucket(url)
         reason = failure_of(shared_files.end_of, "x", 10, 5).reason
     assert reason.endswith(words) and "AKIA" not in reason
+
+
+def listing(entries: str, more: str = "") -> bytes:
+    body = f"<ListBucketResult>{entries}{more}</ListBucketResult>".encode()
+    return f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body
+
+
+def entry(key: str = "one/zenpro/runs/a", stored: str = "2026-01-01T00:00:00Z") -> str:
+    return f"<Contents><Key>{key}</Key><LastModified>{stored}</LastModified></Contents>"
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        entry(stored="yesterday"),
+        entry(stored="2026-01-01T00:00:00"),
+        entry("other/a"),
+        "<Contents><Key>one/zenpro/runs/a</Key></Contents>",
+        "<Contents><LastModified>2026-01-01T00:00:00Z</LastModified></Contents>",
+        "<MaxKeys>many</MaxKeys>",
+    ],
+)
+def test_lists_of_nonsense(open_bucket, entries):
+    with odd_server(listing(entries)) as url:
+        open_bucket(url)
+        assert failure_of(shared_files.listed, "runs").reason == bucket.NONSENSE
+
+
+def test_a_list_without_an_end_is_given_up(open_bucket, monkeypatch):
+    monkeypatch.setattr(bucket, "MOST_LISTED", 20)
+    numbers = itertools.count()
+
+    def page(caller):
+        further = (
+            f"<IsTruncated>true</IsTruncated><NextContinuationToken>{next(numbers)}</NextContinuationToken>"
+        )
+        caller.sendall(listing(entry(f"one/zenpro/runs/{next(numbers)}"), further))
+
+    with odd_server(b"", page) as url:
+        open_bucket(url)
+        assert failure_of(shared_files.listed, "runs").reason == bucket.TOO_MANY
+        monkeypatch.setattr(bucket, "LISTED_WITHIN", 0)
+        assert failure_of(shared_files.listed, "runs").reason == bucket.TOO_LATE
 
 
 def test_an_address_with_tls_that_has_none(open_bucket):
@@ -200,6 +248,36 @@ def test_one_that_drips_is_given_up(open_bucket):
     with odd_server(PLAIN + b"Content-Length: 1000\r\n\r\n", drip) as url:
         open_bucket(url)
         assert failure_of(shared_files.end_of, "x", 1000, 0.4).reason == bucket.TOO_LATE
+        never.set()
+
+
+@pytest.mark.parametrize(
+    "beginning",
+    [
+        b"HTTP/1.1 200 OK\r\nServer: ",
+        b"HTTP/1.1 403 Forbidden\r\nContent-Length: 100000\r\n\r\n",
+        b"HTTP/1.1 404 Not Found\r\n\r\n",
+    ],
+    ids=["head", "error", "error without a length"],
+)
+@pytest.mark.parametrize("call", ["end_of", "remove", "listed", "put"])
+def test_one_that_drips_what_is_no_file_is_given_up(call, beginning, open_bucket, monkeypatch):
+    monkeypatch.setattr(bucket, "ASKED_WITHIN", 0.3)
+    monkeypatch.setattr(bucket, "MOVED_WITHIN", 0.3)
+    words = {"end_of": ("x", 10, 0.3), "remove": ("x",), "listed": ("x",), "put": ("x", io.BytesIO(b"x"))}
+    never = threading.Event()
+
+    def drip(caller):
+        for _ in range(400):
+            if never.wait(0.05):
+                return
+            caller.sendall(b"x")
+
+    with odd_server(beginning, drip) as url:
+        open_bucket(url)
+        began = time.monotonic()
+        assert failure_of(getattr(shared_files, call), *words[call]).is_silent
+        assert time.monotonic() - began < 10
         never.set()
 
 

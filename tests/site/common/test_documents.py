@@ -1,10 +1,14 @@
 """Documents come back as they were written, in both databases."""
 
 import pytest
-from django.db.models import Case, F, Value, When
-from factories import make_template, make_tenant
+from django.apps import apps
+from django.db.models import Case, F, JSONField, Value, When
+from factories import make_template, make_template_run, make_tenant
 
-from tenants.run_templates.models import RunTemplate
+from orgs.audit.chain import digest
+from orgs.audit.models import AuditEvent
+from orgs.audit.sentences import changes_of
+from tenants.run_templates.models import RunTemplate, TemplateRun
 from zenpro_site.common.documents import DocumentField
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
@@ -39,6 +43,34 @@ def test_keys_keep_their_order(template):
 def test_any_document_comes_back(template, value):
     RunTemplate.objects.filter(pk=template.pk).update(default_configuration=value)
     assert stored(template) == order(value)
+
+
+def test_what_was_changed_is_told_in_the_order_of_what_it_was_changed_in(template, member):
+    value = {"load_customers": 1, "a": {"zoo": 1, "b": 2}}
+    run = make_template_run(template, member, changes=[{"path": "x", "before": None, "after": value}])
+    assert order(TemplateRun.objects.get(pk=run.pk).changes[0]["after"]) == order(value)
+
+
+def test_audit_events_tell_what_happened_in_the_order_it_was_recorded_in(org):
+    after = {"zoo": 2, "name": "new", "a": {"yes": 1, "b": 2}, "text": "a\0b\ud800"}
+    AuditEvent.objects.record("team.renamed", org, organization=org, before={"zoo": 1}, after=after)
+    event = AuditEvent.objects.get(action="team.renamed")
+    assert [change.name for change in changes_of(event)] == ["zoo", "name", "a", "text"]
+    assert order(event.after) == order(after)
+    assert event.hash == digest(event)
+
+
+def test_no_other_column_holds_an_object_whose_order_people_see():
+    """Lists of what has always the same keys keep them anyway; server_packages is read sorted."""
+    found = {
+        field.attname
+        for model in apps.get_models()
+        for field in model._meta.get_fields()
+        if model.__module__.split(".")[0] in ("orgs", "tenants")
+        and type(field) is JSONField
+        and field.default is dict
+    }
+    assert found == {"server_packages"}
 
 
 def test_they_are_written_in_bulk_and_by_expressions(template):

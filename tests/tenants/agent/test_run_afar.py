@@ -476,6 +476,18 @@ def test_after_the_patience_of_zenml_it_is_over(silent, submitted, server, machi
     assert (server.only_run.status, server.step_rows[0].status) == ("failed", "failed")
 
 
+def test_one_that_was_heard_of_since_the_last_look_is_not_over(silent, submitted, server, machine):
+    """What lost its network for half an hour, and has it again."""
+    silent(29)
+    loop = agent(server, machine)
+    loop.run_pass(submitted.pk)
+    life = loop.memories[submitted.pk].life
+    life.sign, life.since = life.sign - 2 * MINUTE, life.since - 30 * 60  # a moment later
+    server.step_rows[0].heartbeat = timezone.now()
+    loop.run_pass(submitted.pk)
+    assert (state(submitted), server.only_run.status) == (("submitted", ""), "running")
+
+
 def test_a_patience_shorter_than_the_time_between_two_signs_is_not_kept(silent, submitted, server, machine):
     silent(9, patience=1)
     assert watch(agent(server, machine), submitted, 11) == ("submitted", "")

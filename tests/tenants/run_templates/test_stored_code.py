@@ -258,6 +258,35 @@ def test_names_that_could_not_be_unpacked_again_are_refused(project, shared, nam
     assert shared.listed("code") == {}
 
 
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("a:/x.py", "not portable"),
+        ("/".join(["d" * 200] * 6), "too long"),
+        ("/".join(["d"] * 101), "too long"),
+    ],
+    ids=["drive", "long", "deep"],
+)
+def test_so_are_paths_that_could_not(project, shared, name, words):
+    (project / name).parent.mkdir(parents=True)
+    (project / name).write_text("x")
+    with pytest.raises(CodeError, match=words):
+        store(freeze(str(project)))
+    assert shared.listed("code") == {}
+
+
+@pytest.mark.parametrize(
+    "name", ["/".join(["d"] * 100), "/".join(["d" * 127] * 8), "a:b/c", ":/x", "ü/\u202e"]
+)
+def test_odd_paths_that_are_stored_come_back(project, on, name):
+    (project / name).parent.mkdir(parents=True)
+    (project / name).write_text("x")
+    code_hash = freeze(str(project))
+    store(code_hash)
+    on("agent")
+    assert (present(code_hash) / name).read_text() == "x"
+
+
 def test_another_installation_with_the_same_place_stores_nothing(stored, project, shared, settings):
     """The first one would remove it: it does not know it."""
     (project / "more.py").write_text("")

@@ -1,6 +1,7 @@
 """What runs print, on the machine of the agent, and read by pages of another one."""
 
 import io
+import os
 import threading
 from datetime import timedelta
 from pathlib import Path
@@ -159,6 +160,39 @@ def test_one_that_is_not_taken_keeps_no_other_one_waiting(run, tenant, shared, m
     sender = OutputSender()
     sender.tick()
     assert {*shared.listed("runs")} == {f"{other.pk}/output.log"} and sender.fails
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_what_is_no_file_is_not_sent_and_holds_nobody(run, shared, make):
+    runner.folder_of(run.pk).mkdir(parents=True)
+    make(runner.output_file(run.pk))
+    sender = OutputSender()
+    looking = threading.Thread(target=stored_outputs.send_output, args=(run.pk, True, None), daemon=True)
+    looking.start()
+    looking.join(10)
+    assert not looking.is_alive()
+    end(run, ago=output_sender.SETTLED * 2)
+    sender.tick()
+    assert (puts(shared), sender.fails, sender.open) == ([], False, set())
+
+
+def test_what_a_full_disk_cannot_copy_is_sent_later(run, tenant, shared, monkeypatch):
+    """It was taken for an output that is not there, and never sent."""
+
+    def full():
+        raise OSError(28, "No space left on device")
+
+    other = make_template_run(make_template(tenant, "other"), state="failed", ended_at=timezone.now())
+    for one in (run, other):
+        prints(one, "lines\n")
+        end(one, ago=output_sender.SETTLED * 2)
+    sender, files = OutputSender(), stored_outputs.tempfile.TemporaryFile
+    monkeypatch.setattr(stored_outputs.tempfile, "TemporaryFile", full)
+    sender.tick()
+    assert sender.fails and sender.open == {run.pk, other.pk} == output_sender.unsent()
+    monkeypatch.setattr(stored_outputs.tempfile, "TemporaryFile", files)
+    sender.tick()
+    assert (puts(shared), sender.fails, output_sender.unsent()) == (["output.log"] * 2, False, set())
 
 
 def test_a_storage_that_fails_is_told_once_and_tried_again(run, shared, monkeypatch):
