@@ -305,6 +305,7 @@ class TenantLoop:
         hosting = self._hosting(tenant)
         steps = self.mover.steps_of(tenant)
         self._set(tenant, status=Status.PENDING, progress=progress.begin(steps, hosting.steps[0]))
+        tenant.refresh_from_db(fields=["zenml_version"])  # from here on no one may change it
         hosting.provision(tenant, self._tell(tenant, steps))
         with self._slot(tenant, steps, again) as slot:
             self._still_wanted(tenant)

@@ -37,10 +37,12 @@ def upgrade(*, tenant: Tenant, version: str, by: Actor) -> None:
 
 
 def _start_with(tenant: Tenant, version: str, status: str) -> None:
-    tenant.zenml_version = version
+    """`status`: of the row as it is now; the agent may have written it since the tenant was read."""
+    changes = {"zenml_version": version}
     if status == Tenant.Status.AVAILABLE:
-        tenant.restart_requested_at = timezone.now()
+        changes["restart_requested_at"] = timezone.now()
     elif status == Tenant.Status.FAILED:
-        tenant.status, tenant.state_reason, tenant.progress = Tenant.Status.PENDING, "", []
-    changed = ["zenml_version", "restart_requested_at", "status", "state_reason", "progress", "updated_at"]
-    tenant.save(update_fields=changed)
+        changes |= {"status": Tenant.Status.PENDING, "state_reason": "", "progress": []}
+    for name, value in changes.items():
+        setattr(tenant, name, value)
+    tenant.save(update_fields=[*changes, "updated_at"])

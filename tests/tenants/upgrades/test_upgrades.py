@@ -89,6 +89,16 @@ def test_one_that_failed_is_tried_again_with_it(tenant, manager):
     assert (after.zenml_version, after.status, after.state_reason) == ("0.98.0", "pending", "")
 
 
+def test_what_the_agent_wrote_meanwhile_stays(tenant, manager):
+    """The page was asked for while it had failed."""
+    Tenant.objects.filter(pk=tenant.pk).update(status="failed", state_reason="No such version.")
+    asked_with = now(tenant)
+    Tenant.objects.filter(pk=tenant.pk).update(status="available", state_reason="")
+    upgrade(tenant=asked_with, version="0.98.0", by=Actor(manager))
+    after = now(tenant)
+    assert (after.status, after.state_reason, after.is_to_restart) == ("available", "", True)
+
+
 # -- the page
 
 
