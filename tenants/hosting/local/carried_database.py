@@ -31,7 +31,10 @@ def take(database: Path, to: Path, most: int, isolation: str) -> None:
         private_folder(to.parent)
     words = ["copy", str(database), str(to), str(most)]
     walls = box.Walls(read=[SCRIPT], write=[database.parent, to.parent], limits=_limits(most))
-    _run(words, to.parent, walls, isolation)
+    try:
+        _run(words, to.parent, walls, isolation)
+    finally:
+        folders.remove(to.with_name(f"{to.name}.part"))  # half a copy, when its maker could not end
 
 
 def check(file: Path, most: int, isolation: str) -> None:
