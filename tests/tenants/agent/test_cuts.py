@@ -94,7 +94,7 @@ def test_people_who_lose_their_right_are_cut_and_no_one_else(way, hosted, owner)
 
 def test_who_was_cut_in_a_copy_that_is_left_behind_is_cut_again(hosted, owner, monkeypatch):
     """Between the agent's look and its write the tenant sets out for another home, with the person in its database."""
-    tenant, inside = hosted
+    tenant, _ = hosted
     user = enter(hosted)
     long_ago()
     WAYS_OUT["removed"](user, owner)
