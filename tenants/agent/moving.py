@@ -140,6 +140,7 @@ class Mover:
                 tenant, kind=move.origin, status=status, state_reason=words[:500], progress=[], **UNMEASURED
             )
             record("tenant.move_failed", tenant, None, *_homes(move, reason=reason[:300]))
+        forget(move)
 
     def _return(self, tenant: Tenant, move: TenantMove) -> None:
         """Two servers of one tenant are never to run. A home that does not answer for long is left for later."""

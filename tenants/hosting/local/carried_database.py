@@ -50,9 +50,12 @@ def put(file: Path, database: Path) -> None:
         for place in (database.with_name(database.name + end) for end in BESIDE):
             _clear(place)
         part = database.with_name(f"{database.name}.part")
-        _copy(file, part)
-        _clear(database)
-        os.replace(part, database)
+        try:
+            _copy(file, part)
+            _clear(database)
+            os.replace(part, database)
+        finally:
+            folders.remove(part)
 
 
 def _clear(place: Path) -> None:

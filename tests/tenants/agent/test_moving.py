@@ -221,9 +221,11 @@ FAILURES = {
 @pytest.mark.parametrize("failure", FAILURES)
 def test_whatever_fails_leads_back(loop, tenant, move, here, there, failure):
     FAILURES[failure](here, there)
+    folder_of(move.pk).mkdir(parents=True)
     passed(loop, tenant)
     assert (tenant.kind, tenant.status) == ("local", Status.PENDING)
     assert tenant.state_reason == "The move failed: It is damaged. It starts on this machine again."
+    assert not folder_of(move.pk).exists()  # on a full disk the old server could not start beside it
     assert passed(loop, tenant).status == Status.AVAILABLE
     assert (tenant.kind, tenant.server_url) == ("local", "http://here.example.org")
     assert (here.running, there.running) == ({tenant.pk}, set())

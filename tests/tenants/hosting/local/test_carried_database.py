@@ -2,11 +2,12 @@
 
 import sqlite3
 from contextlib import closing
+from errno import ENOSPC
 from subprocess import TimeoutExpired
 
 import pytest
 
-from tenants.hosting.base import ServerError
+from tenants.hosting.base import NoSpace, ServerError
 from tenants.hosting.local import box
 from tenants.hosting.local.carried_database import check, put, take
 
@@ -127,6 +128,17 @@ def test_nor_of_one_that_takes_too_long(database, monkeypatch):
     with pytest.raises(ServerError, match="too long"):
         take(database, database.with_name("before-0.98.0.db"), MOST, "")
     assert [one.name for one in database.parent.iterdir()] == ["zenml.db"]
+
+
+def test_nothing_of_one_that_cannot_be_put_in_place_stays(database, tmp_path, monkeypatch):
+    def full(source, target, length):
+        target.write(b"half")
+        raise OSError(ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("shutil.copyfileobj", full)
+    with pytest.raises(NoSpace):
+        put(database, tmp_path / "other" / "zenml.db")
+    assert list((tmp_path / "other").iterdir()) == []
 
 
 def test_a_large_one_is_refused(database, tmp_path):
