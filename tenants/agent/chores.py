@@ -89,7 +89,8 @@ class Cuts:
         done = hosting.shut_out(account.tenant, account.user_id, lambda: _is_out(account))
         if done and timezone.now() - account.entered_at > LOGIN_TIME:
             same = TenantAccount.objects.filter(pk=account.pk, entered_at=account.entered_at)
-            same.update(cut_at=timezone.now())
+            here = Tenant.objects.with_open_database()  # else perhaps in a database that stays behind
+            same.filter(tenant__in=here).update(cut_at=timezone.now())
         return done
 
 

@@ -48,6 +48,9 @@ class KeyCuts:
     def _settle(self, entry: Entry, began: datetime) -> None:
         """Once nothing could be under way any more when it began it is done; until then there is a second look."""
         same = type(entry).objects.filter(pk=entry.pk, entered_at=entry.entered_at)
+        same = same.filter(
+            tenant__in=Tenant.objects.with_open_database()
+        )  # else perhaps where it stays behind
         if began - entry.entered_at >= LOGIN_TIME:
             same.delete()
         else:

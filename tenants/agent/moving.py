@@ -7,20 +7,19 @@ goes on with it need not be who began it. Until the server answers in its new ho
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime, timedelta
 
 import structlog
-from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
 from tenants.access.actions import record
 from tenants.hosting import progress
 from tenants.hosting.backends import READ_WITH
-from tenants.hosting.base import Hosting, NotYet, ServerError, Tell
+from tenants.hosting.base import Hosting, NotYet, ServerError, SupervisorGone, Tell
 from tenants.models import Tenant, TenantMove
 from tenants.moves.actions import unfinished_runs
 from tenants.moves.carriages import carriage_of, forget
+from tenants.moves.left_behind import are_due
 from tenants.moves.steps import KEYS, before_start, gone_on
 from tenants.moves.words import home_words, in_home
 from zenpro_site.common.sealing import SecretsUnreadable
@@ -58,7 +57,7 @@ class Mover:
             self._abandon(tenant, move)
             return
         steps = {Step.STOPPING: self._stop, Step.TAKING: self._take, Step.PUTTING: self._put}
-        steps[Step.RETURNING] = self._wait_for_the_end_there
+        steps[Step.RETURNING] = self._return
         while step := steps.pop(move.step, None):
             step(tenant, move)
 
@@ -141,12 +140,18 @@ class Mover:
                 tenant, kind=move.origin, status=status, state_reason=words[:500], progress=[], **UNMEASURED
             )
             record("tenant.move_failed", tenant, None, *_homes(move, reason=reason[:300]))
+        forget(move)
 
-    def _wait_for_the_end_there(self, tenant: Tenant, move: TenantMove) -> None:
-        """Two servers of one tenant are never to run. A home that does not answer is left for later."""
+    def _return(self, tenant: Tenant, move: TenantMove) -> None:
+        """Two servers of one tenant are never to run. A home that does not answer for long is left for later."""
+        self._wait_for_the_end_there(tenant, move, (NotYet, SupervisorGone))
+
+    def _wait_for_the_end_there(
+        self, tenant: Tenant, move: TenantMove, awaited: tuple[type[ServerError], ...] = (NotYet,)
+    ) -> None:
         try:
             self.hostings[move.destination].stop(tenant)
-        except NotYet:
+        except awaited:
             if _waited(move) <= LIMITS[Step.RETURNING]:
                 raise
         except (ServerError, SecretsUnreadable) as error:
@@ -177,7 +182,7 @@ class Mover:
         for tenant, home, moves in _left_behind():
             for one in moves:
                 forget(one)  # whoever ended it may have been killed before that
-            due = max(map(_kept_until, moves)) <= timezone.now()
+            due = are_due(moves)
             if tenant.kind == home or (due and self._is_time(tenant, home) and self._cleared(tenant, home)):
                 TenantMove.objects.filter(pk__in=[one.pk for one in moves]).update(cleared_at=timezone.now())
 
@@ -189,6 +194,8 @@ class Mover:
         return True
 
     def _cleared(self, tenant: Tenant, home: str) -> bool:
+        if not _is_still_elsewhere(tenant, home):
+            return False
         try:
             self.hostings[home].retire(tenant)
         except (ServerError, SecretsUnreadable) as error:
@@ -218,7 +225,7 @@ def _left_behind() -> Iterator[tuple[Tenant, str, list[TenantMove]]]:
         yield tenant, home, [one for one in moves if (one.tenant_id, one.left) == (tenant.pk, home)]
 
 
-def _kept_until(move: TenantMove) -> datetime:
-    """What a failed move has left behind is a copy, and of no use to anyone."""
-    days = settings.ZENPRO_KEEP_DELETED_DAYS if move.step == Step.MOVED else 0
-    return move.ended_at + timedelta(days=days)
+def _is_still_elsewhere(tenant: Tenant, home: str) -> bool:
+    """Removing what others left may have taken long. From here on no move leads there until this is removed."""
+    resting = Tenant.objects.filter(pk=tenant.pk).exclude(pk__in=Tenant.objects.moving().values("pk"))
+    return resting.exclude(kind=home).exists()

@@ -65,7 +65,7 @@ FOLLOWED = {
     ServerStatus.STOPPED: Status.FAILED,
 }
 RETIRED = Q(status=Status.DELETED, retired_at__isnull=False)
-# What _is_settled() and _restart_wanted() ask, for the database to answer.
+# What _is_settled() and is_to_restart ask, for the database to answer.
 MOVING = ~Q(status__in=[F("desired_state"), Status.FAILED])
 NOT_YET_FOLLOWED = Q(desired_state=Desired.AVAILABLE) & ~Q(status__in=FOLLOWED.values())
 RESTART_WANTED = Q(restart_requested_at__isnull=False) & (
@@ -162,14 +162,14 @@ class TenantLoop:
     def _pool_for(self, tenant: Tenant) -> ThreadPoolExecutor:
         if self._is_followed(tenant):
             return self.looks
-        runs = tenant.is_available and not self._restart_wanted(tenant)
+        runs = tenant.is_available and not tenant.is_to_restart
         return self.quick if runs or tenant.desired_state != Desired.AVAILABLE else self.pool
 
     def _busy(self, pk: UUID) -> bool:
         return pk in self.passes and not self.passes[pk].done()
 
     def _due(self, tenant: Tenant) -> bool:
-        if not self._is_settled(tenant) or self._restart_wanted(tenant):
+        if not self._is_settled(tenant) or tenant.is_to_restart:
             return True
         since = time.monotonic() - self.looked.get(tenant.pk, -math.inf)
         return since >= self._hosting(tenant).look_every(tenant)
@@ -225,7 +225,7 @@ class TenantLoop:
             return
         if tenant.status == Status.FAILED and not self._worth_another_try(tenant):
             return
-        if tenant.status == Status.AVAILABLE and self._restart_wanted(tenant):
+        if tenant.status == Status.AVAILABLE and tenant.is_to_restart:
             self._restart(tenant)
         elif tenant.status != Status.AVAILABLE:
             self._start(tenant)
@@ -292,10 +292,6 @@ class TenantLoop:
         waited = timezone.now() - tenant.updated_at >= timedelta(seconds=RETRY_EVERY)
         return tenant.available_since is not None and waited
 
-    def _restart_wanted(self, tenant: Tenant) -> bool:
-        asked, done = tenant.restart_requested_at, tenant.restarted_at
-        return asked is not None and (done is None or done < asked)
-
     def _restart(self, tenant: Tenant) -> None:
         minutes = SILENT_LIMIT.seconds // 60
         silent = tenant.silent_since and timezone.now() - tenant.silent_since > SILENT_LIMIT
@@ -309,6 +305,7 @@ class TenantLoop:
         hosting = self._hosting(tenant)
         steps = self.mover.steps_of(tenant)
         self._set(tenant, status=Status.PENDING, progress=progress.begin(steps, hosting.steps[0]))
+        tenant.refresh_from_db(fields=["zenml_version"])  # from here on no one may change it
         hosting.provision(tenant, self._tell(tenant, steps))
         with self._slot(tenant, steps, again) as slot:
             self._still_wanted(tenant)

@@ -266,6 +266,12 @@ class Tenant(PlainNames, models.Model):
         return self.status == self.Status.AVAILABLE
 
     @property
+    def is_to_restart(self) -> bool:
+        """Has someone asked for a restart that the agent has not begun yet?"""
+        asked, begun = self.restart_requested_at, self.restarted_at
+        return asked is not None and (begun is None or begun < asked)
+
+    @property
     def shown_status(self) -> str:
         """The word for people: `status`, or "silent" while its process runs and gives no answer."""
         return "silent" if self.is_available and self.silent_since else self.status

@@ -7,8 +7,9 @@ from orgs.users.models import Actor
 from tenants.access.actions import locked, record
 from tenants.hosting.backends import backends
 from tenants.models import Tenant, TenantMove
+from tenants.moves.left_behind import is_being_removed
 from tenants.moves.steps import begun
-from tenants.moves.words import home_words
+from tenants.moves.words import home_words, in_home
 from tenants.run_templates.models import TemplateRun
 from zenpro_site.common.refusals import Refused
 
@@ -45,6 +46,8 @@ def _check_home(tenant: Tenant, to: str) -> None:
         raise Refused(f"{tenant} runs on {home_words(to)} already.")
     if to != tenant.other_home:
         raise Refused(f"{tenant} can't be moved there: this installation has no such home.")
+    if is_being_removed(tenant, to):
+        raise Refused(f"What {tenant} left {in_home(to)} is still being removed. Try again in a few minutes.")
 
 
 def _check_rest(tenant: Tenant) -> None:
@@ -52,6 +55,8 @@ def _check_rest(tenant: Tenant) -> None:
         raise Refused(f"{tenant} is being moved already.")
     if tenant.desired_state != Tenant.DesiredState.AVAILABLE or not tenant.is_available:
         raise Refused(f"{tenant} is not running. Only a server that runs can be moved.")
+    if tenant.is_to_restart:
+        raise Refused(f"{tenant} is about to restart. Wait until it is available again.")
     count = unfinished_runs(tenant)
     if count:
         words = "1 run isn’t" if count == 1 else f"{count} runs aren’t"

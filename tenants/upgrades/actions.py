@@ -8,7 +8,7 @@ from tenants.access.actions import locked, record
 from tenants.models import Tenant
 from zenpro_site.common.refusals import Refused
 
-from .versions import is_newer
+from .versions import can_have
 
 ELSEWHERE = "Someone else runs the server of {tenant}: it gets another version where it runs."
 NOT_NEWER = "{tenant} has ZenML {now}. ZenML can't bring a database back to an older version."
@@ -22,12 +22,13 @@ def upgrade(*, tenant: Tenant, version: str, by: Actor) -> None:
 
     One that is deactivated gets it when it is activated; one that failed is tried again with it.
 
-    Raises Refused for a server that someone else runs or that is just being started, and unless `version` is newer.
+    Raises Refused for a server that someone else runs or that is just being started, and unless `version` is newer;
+    after one that never came to a start, the one before is allowed as well.
     """
     row = locked(tenant)
     if row.is_elsewhere:
         raise Refused(ELSEWHERE.format(tenant=row))
-    if not is_newer(version, row.zenml_version):
+    if not can_have(row, version):
         raise Refused(NOT_NEWER.format(tenant=row, now=row.zenml_version))
     if row.status not in SETTLED:
         raise Refused(STARTING.format(tenant=row))
@@ -37,10 +38,12 @@ def upgrade(*, tenant: Tenant, version: str, by: Actor) -> None:
 
 
 def _start_with(tenant: Tenant, version: str, status: str) -> None:
-    tenant.zenml_version = version
+    """`status`: of the row as it is now; the agent may have written it since the tenant was read."""
+    changes = {"zenml_version": version}
     if status == Tenant.Status.AVAILABLE:
-        tenant.restart_requested_at = timezone.now()
+        changes["restart_requested_at"] = timezone.now()
     elif status == Tenant.Status.FAILED:
-        tenant.status, tenant.state_reason, tenant.progress = Tenant.Status.PENDING, "", []
-    changed = ["zenml_version", "restart_requested_at", "status", "state_reason", "progress", "updated_at"]
-    tenant.save(update_fields=changed)
+        changes |= {"status": Tenant.Status.PENDING, "state_reason": "", "progress": []}
+    for name, value in changes.items():
+        setattr(tenant, name, value)
+    tenant.save(update_fields=[*changes, "updated_at"])

@@ -5,7 +5,7 @@ from django import forms
 from tenants.hosting.forms import OR_A_TAG, OTHER, version_validator
 from tenants.models import Tenant
 
-from .versions import is_newer, newer_of
+from .versions import can_have, choices_for, last_used
 
 
 class UpgradeForm(forms.Form):
@@ -24,7 +24,7 @@ class UpgradeForm(forms.Form):
     def __init__(self, *args, tenant: Tenant, versions: list[str], **kwargs):
         super().__init__(*args, **kwargs)
         self.tenant = tenant
-        newer = newer_of(versions, tenant.zenml_version)
+        newer = choices_for(tenant, versions)
         self.fields["version"].choices = [*((one, one) for one in newer), (OTHER, "Another version…")]
 
     def clean(self):
@@ -35,7 +35,7 @@ class UpgradeForm(forms.Form):
             return
         if not chosen:
             self.add_error(field, "Enter a version.")
-        elif not is_newer(chosen, self.tenant.zenml_version):
-            self.add_error(field, f"Enter a version that is newer than {self.tenant.zenml_version}.")
+        elif not can_have(self.tenant, chosen):
+            self.add_error(field, f"Enter a version that is newer than {last_used(self.tenant)}.")
         else:
             self.cleaned_data["version"] = chosen

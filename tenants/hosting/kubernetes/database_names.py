@@ -7,7 +7,7 @@ from uuid import UUID
 
 from tenants.hosting.kubernetes.naming import name_of
 
-NAME = re.compile(r"zenml_[0-9a-f]{12}(_before_[0-9]+(_[0-9]+)*)?")
+NAME = re.compile(r"zenml_[0-9a-f]{12}(_before_[0-9]+(_[0-9a-z]+)*)?")
 REGISTER = "`zenpro_tenants`"
 ROWS = f"{REGISTER}.`databases`"
 CONNECTIONS = 100  # a server has 40 at most; one that ended hard may still hold its own

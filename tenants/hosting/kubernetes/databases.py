@@ -30,7 +30,7 @@ from tenants.hosting.kubernetes.mysql_job import MARK
 
 DROP_TIME = 30.0  # seconds: files of a large database take theirs
 NOT_THERE = {1049, 1146}  # no such database, no such table
-GIVEN_ON = re.compile(r" ON `(zenml_[0-9a-f]{12}_before_[0-9_]+)`\.\* TO ")
+GIVEN_ON = re.compile(r" ON `(zenml_[0-9a-f]{12}_before_[0-9a-z_]+)`\.\* TO ")
 
 
 class TenantDatabases:

@@ -44,10 +44,10 @@ def way_to_store():
 
 def keep(connection, own, copy):
     """A copy of the present. After a migration that was cut off, the present is what was copied before it."""
+    if take_back(connection, own, copy):
+        return
     tables = tables_of(connection, own)
-    if MARK in tables_of(connection, copy):
-        transfer(connection, copy, own)
-    elif REVISION in tables:
+    if REVISION in tables:
         if revision(connection, copy) in (
             "",
             revision(connection, own),
@@ -55,6 +55,19 @@ def keep(connection, own, copy):
             transfer(connection, own, copy)
     elif is_blank(connection, own, tables):
         clear(connection, own)  # made by a first start that was cut off; ZenML goes on with no such thing
+
+
+def take_back(connection, own, copy):
+    """What a migration changed that was cut off, to whatever version. True when this copy goes on being the way back."""
+    query = "SELECT table_schema FROM information_schema.tables WHERE table_name = %s ORDER BY create_time"
+    marked = [name for (name,) in run(connection, query, MARK) if name.startswith(f"{own}_before_")]
+    if not marked:
+        return False
+    transfer(connection, marked[0], own)  # the first one is of the time before all of them
+    stays = marked[0] == copy
+    for name in marked[1:] if stays else marked:
+        run(connection, f"DROP TABLE `{name}`.`{MARK}`")
+    return stays
 
 
 def begin(connection, own, copy):

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
-from tenants.hosting.answers import mapping
+from tenants.hosting.answers import line, mapping
 from tenants.hosting.base import NotYet, ServerError, ServerState, ServerStatus, SupervisorGone
 from tenants.hosting.kubernetes.cluster import Cluster
 from tenants.hosting.kubernetes.cluster_spec import ClusterSpec
@@ -45,6 +45,7 @@ from tenants.hosting.kubernetes.symptoms import (
     crashed,
     has_failed,
     hindrance_of,
+    is_complete,
     is_stopped,
     last_of,
     migration_state,
@@ -63,6 +64,7 @@ LOOK_EVERY = 1.0  # seconds; the agent asks four times as often while a server s
 LAST_WORDS = 50  # lines of a log that may say why a server ended
 OVER = ("Succeeded", "Failed")  # phases of a pod that runs no more
 ENDING = "The server is ending."
+OTHER_MIGRATION = "A migration to another version is ending."
 NO_SERVER = "ZenPro has no database server: ZENPRO_KUBERNETES_DATABASE is not set."
 
 
@@ -159,6 +161,8 @@ class ClusterServers:
             return ServerState(ServerStatus.STARTING, hint="The server of the old version is ending.")
         name = migration_of(spec.tenant_id, spec.version)
         job = self.cluster.get(Job, name)
+        if job is None and self._is_migrated_otherwise(spec.tenant_id, name):
+            return ServerState(ServerStatus.STARTING, hint=OTHER_MIGRATION)
         if job is None:
             self._migrate(spec)
         elif is_strange(job, spec.tenant_id):
@@ -168,6 +172,18 @@ class ClusterServers:
         if state is None:
             self._deploy(spec, restarted)
         return state or ServerState(ServerStatus.STARTING)
+
+    def _is_migrated_otherwise(self, tenant_id: UUID, name: str) -> bool:
+        """Is another migration than this one under way? One that changes nothing yet is ended; the copy before it may be."""
+        pods = self.cluster.list(Pod, {TENANT: str(tenant_id)})
+        pods = [pod for pod in pods if _is_other_migration(_instance(pod), tenant_id, name) and _runs(pod)]
+        at_work = {_instance(pod) for pod in pods if mapping(pod.get("status")).get("phase") == "Running"}
+        jobs = [job for job in self._of(Job, tenant_id) if not is_complete(job) and not has_failed(job)]
+        jobs = [job for job in jobs if _is_other_migration(object_name(job), tenant_id, name)]
+        for job in jobs:
+            if object_name(job) not in at_work:
+                self.cluster.delete(Job, object_name(job))
+        return bool(jobs or pods)
 
     def _migrate(self, spec: ClusterSpec) -> None:
         if spec.store:
@@ -290,7 +306,7 @@ class ClusterServers:
         return self.cluster.list(Pod, {**pods_of(tenant_id), TENANT: str(tenant_id)})
 
     def _running_pods(self, tenant_id: UUID) -> list[Shown]:
-        return [pod for pod in self._pods(tenant_id) if mapping(pod.get("status")).get("phase") not in OVER]
+        return [pod for pod in self._pods(tenant_id) if _runs(pod)]
 
     def _of(self, kind: type, tenant_id: UUID) -> list[Shown]:
         return self.cluster.list(kind, {TENANT: str(tenant_id)})
@@ -300,6 +316,18 @@ class ClusterServers:
             return ask()
         except ServerError:
             return default
+
+
+def _runs(pod: Shown) -> bool:
+    return mapping(pod.get("status")).get("phase") not in OVER
+
+
+def _instance(found: Shown) -> str:
+    return line(mapping(mapping(found.get("metadata")).get("labels")).get(INSTANCE))
+
+
+def _is_other_migration(name: str, tenant_id: UUID, than: str) -> bool:
+    return name.startswith(migration_of(tenant_id, "")) and name != than
 
 
 def now() -> datetime:

@@ -31,7 +31,10 @@ def take(database: Path, to: Path, most: int, isolation: str) -> None:
         private_folder(to.parent)
     words = ["copy", str(database), str(to), str(most)]
     walls = box.Walls(read=[SCRIPT], write=[database.parent, to.parent], limits=_limits(most))
-    _run(words, to.parent, walls, isolation)
+    try:
+        _run(words, to.parent, walls, isolation)
+    finally:
+        folders.remove(to.with_name(f"{to.name}.part"))  # half a copy, when its maker could not end
 
 
 def check(file: Path, most: int, isolation: str) -> None:
@@ -47,9 +50,12 @@ def put(file: Path, database: Path) -> None:
         for place in (database.with_name(database.name + end) for end in BESIDE):
             _clear(place)
         part = database.with_name(f"{database.name}.part")
-        _copy(file, part)
-        _clear(database)
-        os.replace(part, database)
+        try:
+            _copy(file, part)
+            _clear(database)
+            os.replace(part, database)
+        finally:
+            folders.remove(part)
 
 
 def _clear(place: Path) -> None:

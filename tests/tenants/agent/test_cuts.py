@@ -19,9 +19,10 @@ from tenants.agent import tries
 from tenants.agent.chores import LOGIN_TIME, Cuts
 from tenants.hosting.base import ServerError
 from tenants.hosting.local.account_switch import switch_off
+from tenants.hosting.local.hosting import LocalHosting
 from tenants.hosting.local.locations import folder_of
 from tenants.hosting.local.spec import database_in
-from tenants.models import Share, TenantAccount, TenantGrant
+from tenants.models import Share, TenantAccount, TenantGrant, TenantMove
 
 TABLE = "CREATE TABLE user (id CHAR(32), name TEXT, active BOOLEAN, external_user_id CHAR(32){more})"
 
@@ -89,6 +90,24 @@ def test_people_who_lose_their_right_are_cut_and_no_one_else(way, hosted, owner)
     WAYS_OUT[way](gone, owner)
     assert cut() == 1
     assert inside.active() == {stays.username}
+
+
+def test_who_was_cut_in_a_copy_that_is_left_behind_is_cut_again(hosted, owner, monkeypatch):
+    """Between the agent's look and its write the tenant sets out for another home, with the person in its database."""
+    tenant, _ = hosted
+    user = enter(hosted)
+    long_ago()
+    WAYS_OUT["removed"](user, owner)
+
+    def shut_out(*args):
+        now = timezone.now()
+        homes = {"origin": "local", "destination": "kubernetes"}
+        TenantMove.objects.create(tenant=tenant, began_at=now, step_since=now, step="putting", **homes)
+        return True
+
+    monkeypatch.setattr(LocalHosting, "shut_out", shut_out)
+    Cuts()()
+    assert TenantAccount.objects.get().cut_at is None
 
 
 def test_team_and_share_and_superuser_keep_the_account(hosted, owner, superuser):

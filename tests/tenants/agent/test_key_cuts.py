@@ -13,6 +13,7 @@ from tenants.agent.key_cuts import KeyCuts
 from tenants.credentials import keys
 from tenants.credentials.models import AccessToken, KeyEntry
 from tenants.hosting.elsewhere.actions import enroll
+from tenants.hosting.local.hosting import LocalHosting
 from tenants.models import Tenant, TenantAccount, TenantMove
 
 from .test_cuts import LOGIN_TIME, Inside, hosted  # noqa: F401 - the fixture
@@ -100,6 +101,22 @@ def test_a_sign_in_under_way_is_cut_as_well_and_then_it_is_done(hosted, owner, r
     long_ago()
     assert cut() == 1 and inside.active() == set()
     assert cut() == 0 and not KeyEntry.objects.exists()
+
+
+def test_in_a_tenant_that_sets_out_at_that_moment_it_is_done_again(hosted, owner, key, monkeypatch):  # noqa: F811
+    """The copy that it takes along may be of the time before."""
+    tenant, _ = hosted
+    long_ago()
+    WAYS["revoked"](key, owner)
+
+    def shut_out(*args):
+        now, homes = timezone.now(), {"origin": "local", "destination": "kubernetes"}
+        TenantMove.objects.create(tenant=tenant, began_at=now, step_since=now, **homes)
+        return True
+
+    monkeypatch.setattr(LocalHosting, "shut_out", shut_out)
+    KeyCuts()()
+    assert KeyEntry.objects.get().cut_at is None
 
 
 @pytest.mark.parametrize("arrives", ["local", "kubernetes"])

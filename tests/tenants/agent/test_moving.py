@@ -160,6 +160,30 @@ def test_a_home_that_cannot_be_cleared_is_asked_again_later(loop, tenant, move, 
     assert move.cleared_at is None
 
 
+def test_who_came_back_while_others_were_cleared_keeps_everything(
+    loop, org, member, owner, here, monkeypatch
+):
+    """Removing large folders takes minutes, and a move back may take less."""
+    both = [asked_anew(org, member, owner, here) for _ in range(2)]
+    for one in both:
+        passed(loop, one)
+    long_ago = timezone.now() - timedelta(days=100)
+    TenantMove.objects.update(ended_at=long_ago)
+
+    def retire(one):
+        here.cleared.append(one.pk)
+        for other in both:
+            if other.pk != one.pk:  # as when its move was asked for while it still had its time of grace
+                TenantMove.objects.filter(tenant=other).update(ended_at=timezone.now())
+                move_tenant(tenant=other, to="local", by=Actor(owner, Origin()))
+                assert passed(loop, other).kind == "local"
+                TenantMove.objects.filter(tenant=other).update(ended_at=long_ago)
+
+    monkeypatch.setattr(here, "retire", retire)
+    loop.mover.clear()
+    assert len(here.cleared) == 1
+
+
 def and_back(loop, tenant, owner):
     passed(loop, tenant)
     move_tenant(tenant=tenant, to="local", by=Actor(owner, Origin()))
@@ -197,9 +221,11 @@ FAILURES = {
 @pytest.mark.parametrize("failure", FAILURES)
 def test_whatever_fails_leads_back(loop, tenant, move, here, there, failure):
     FAILURES[failure](here, there)
+    folder_of(move.pk).mkdir(parents=True)
     passed(loop, tenant)
     assert (tenant.kind, tenant.status) == ("local", Status.PENDING)
     assert tenant.state_reason == "The move failed: It is damaged. It starts on this machine again."
+    assert not folder_of(move.pk).exists()  # on a full disk the old server could not start beside it
     assert passed(loop, tenant).status == Status.AVAILABLE
     assert (tenant.kind, tenant.server_url) == ("local", "http://here.example.org")
     assert (here.running, there.running) == ({tenant.pk}, set())
@@ -244,7 +270,19 @@ def raising(error):
 def test_a_new_home_that_is_gone_does_not_keep_it_from_going_back(loop, tenant, move, here, there):
     there.lost, there.stop = "It is damaged.", raising(SupervisorGone("The cluster does not answer."))
     passed(loop, tenant, 2)
-    assert (tenant.status, tenant.kind) == (Status.AVAILABLE, "local")
+    long_ago = timezone.now() - timedelta(seconds=LIMITS[Step.RETURNING] + 1)
+    TenantMove.objects.update(step_since=long_ago)
+    assert (passed(loop, tenant).status, tenant.kind) == (Status.AVAILABLE, "local")
+
+
+def test_one_call_without_an_answer_does_not_make_two_servers(loop, tenant, move, here, there):
+    there.dead, stop = "It is damaged.", there.stop
+    there.stop = raising(SupervisorGone("The cluster does not answer."))
+    passed(loop, tenant, 2)
+    assert there.running == {tenant.pk} and here.running == set()
+    there.stop = stop
+    assert passed(loop, tenant).status == Status.AVAILABLE
+    assert (here.running, there.running) == ({tenant.pk}, set())
 
 
 def test_the_old_server_is_not_started_while_the_new_one_ends(loop, tenant, move, here, there):

@@ -11,6 +11,7 @@ import pytest
 from django.utils import timezone
 from factories import make_grant, make_tenant
 
+from orgs.users.models import Actor
 from tenants.agent import tenant_loop
 from tenants.agent.starts import FIRST_START, RESTART, SLOT_TIME, STARTS_AT_ONCE, VERSION_CHANGE
 from tenants.agent.tenant_loop import TenantLoop
@@ -26,6 +27,7 @@ from tenants.hosting.base import (
 )
 from tenants.hosting.elsewhere.models import Enrollment
 from tenants.models import Tenant
+from tenants.upgrades.actions import upgrade
 from tests.tenants.hosting.fakes import FakeHosting, in_place
 
 Status, Desired = Tenant.Status, Tenant.DesiredState
@@ -678,3 +680,29 @@ def test_a_server_that_ends_while_the_project_is_made_has_failed(org, member, ho
     monkeypatch.setattr(tenant_loop, "connect", dies)
     tenant = passed(TenantLoop(in_place(hosting), Clock()), a_new_tenant(org, member))
     assert (tenant.status, tenant.state_reason) == (Status.FAILED, "The server stopped immediately.")
+
+
+def asked_by_someone(pk):
+    upgrade(tenant=Tenant.objects.get(pk=pk), version="0.98.0", by=Actor(None))
+
+
+ASKED_FROM = {
+    "one that runs": {"status": Status.AVAILABLE, "restart_requested_at": timezone.now()},
+    "one that failed": {"status": Status.FAILED, "updated_at": timezone.now() - timedelta(minutes=5)},
+    "one that was deactivated": {"status": Status.DEACTIVATED},
+}
+
+
+@pytest.mark.parametrize("state", ASKED_FROM)
+def test_a_version_that_was_asked_for_as_the_pass_began_is_the_one_that_starts(
+    org, member, loop, hosting, monkeypatch, state
+):
+    tenant = passed(loop, a_new_tenant(org, member, zenml_version="0.97.0"))
+    Tenant.objects.filter(pk=tenant.pk).update(**ASKED_FROM[state])
+    started = []
+    for name in ("start", "restart"):
+        monkeypatch.setattr(hosting, name, lambda one: started.append(one.zenml_version))
+    monkeypatch.setattr(loop.mover, "go_on", lambda one: asked_by_someone(one.pk))
+    hosting.running.add(tenant.pk)
+    tenant = passed(loop, tenant)
+    assert (started, tenant.status, tenant.zenml_version) == (["0.98.0"], Status.AVAILABLE, "0.98.0")

@@ -1,6 +1,9 @@
 """Asking for a move: who is refused and why, by action, page and API; and what a tenant on its way can't be asked."""
 
+from datetime import timedelta
+
 import pytest
+from django.utils import timezone
 from factories import make_grant, make_member, make_template, make_template_run, make_tenant
 
 from orgs.audit.models import AuditEvent
@@ -10,6 +13,7 @@ from tenants.models import Tenant, TenantMove
 from tenants.moves.actions import move_tenant
 from tenants.run_templates import actions as template_actions
 from tenants.runs import reading
+from tenants.upgrades.actions import upgrade
 from tests.tenants.runs.fakes import FakeTenantClient, connect_to
 from zenpro_site.common.refusals import Refused
 from zenpro_site.kubernetes_settings import KubernetesSettings
@@ -68,6 +72,42 @@ def test_without_a_cluster_there_is_no_other_home(tenant, owner, settings, as_us
     client = as_user(owner)
     assert client.get(page(tenant)).status_code == 404
     assert "/move/" not in client.get(f"/o/{tenant.organization.slug}/t/prod/settings/").content.decode()
+
+
+def test_one_that_is_to_restart_first_does(tenant, owner):
+    """It may restart with another version: its database is copied for that where it is, and only there."""
+    upgrade(tenant=tenant, version="0.99.0", by=Actor(owner))
+    with pytest.raises(Refused, match="is about to restart"):
+        ask(tenant, owner)
+    Tenant.objects.update(restarted_at=timezone.now())
+    assert ask(Tenant.objects.get(pk=tenant.pk), owner).destination == "kubernetes"
+
+
+def left_behind(tenant, step, days):
+    then = timezone.now() - timedelta(days=days)
+    homes = {"origin": "local", "destination": "kubernetes"}
+    return TenantMove.objects.create(
+        tenant=tenant, step=step, began_at=then, step_since=then, ended_at=then, **homes
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "step", "to", "days"),
+    [("local", "returned", "kubernetes", 0), ("kubernetes", "moved", "local", 100)],
+)
+def test_no_one_moves_in_while_what_is_left_there_is_removed(tenant, owner, kind, step, to, days):
+    Tenant.objects.update(kind=kind)
+    left = left_behind(tenant, step, days)
+    with pytest.raises(Refused, match="is still being removed"):
+        ask(Tenant.objects.get(pk=tenant.pk), owner, to)
+    TenantMove.objects.filter(pk=left.pk).update(cleared_at=timezone.now())
+    assert ask(Tenant.objects.get(pk=tenant.pk), owner, to).destination == to
+
+
+def test_what_has_its_time_of_grace_is_no_hindrance(tenant, owner):
+    Tenant.objects.update(kind="kubernetes")
+    left_behind(tenant, "moved", 0)
+    assert ask(Tenant.objects.get(pk=tenant.pk), owner, "local").destination == "local"
 
 
 def test_a_move_at_a_time(tenant, owner):

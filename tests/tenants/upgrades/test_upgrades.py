@@ -89,6 +89,50 @@ def test_one_that_failed_is_tried_again_with_it(tenant, manager):
     assert (after.zenml_version, after.status, after.state_reason) == ("0.98.0", "pending", "")
 
 
+def failed_with(tenant, version, *, start="waiting"):
+    """It was to have this version; `start`: how far the step of its start came."""
+    progress = [{"key": "environment", "state": "failed"}, {"key": "start", "state": start}]
+    fields = {"status": "failed", "zenml_version": version, "reported_version": "0.97.0"}
+    Tenant.objects.filter(pk=tenant.pk).update(progress=progress, **fields)
+
+
+@pytest.mark.parametrize("version", ["0.98.0", "0.97.0"])
+def test_a_version_that_there_is_not_can_be_taken_back(tenant, manager, version):
+    """A slip of the finger would leave it without a server for good."""
+    failed_with(tenant, "9.9.9")
+    upgrade(tenant=now(tenant), version=version, by=Actor(manager))
+    assert (now(tenant).zenml_version, now(tenant).status) == (version, "pending")
+
+
+@pytest.mark.parametrize(
+    ("version", "start"),
+    [("0.96.9", "waiting"), ("0.98.0", "waiting"), ("0.97.0", "failed"), ("0.97.0", "done")],
+)
+def test_a_database_that_another_version_may_have_changed_is_only_brought_forward(
+    tenant, manager, version, start
+):
+    failed_with(tenant, "0.98.0", start=start)
+    with pytest.raises(Refused, match="older version"):
+        upgrade(tenant=now(tenant), version=version, by=Actor(manager))
+
+
+def test_the_page_offers_what_can_be_had_instead(client, address, tenant):
+    failed_with(tenant, "9.9.9")
+    text = client.get(address).content.decode()
+    assert '<option value="0.98.0"' in text and '<option value="0.97.0"' in text and '"0.9.9"' not in text
+    assert client.post(address, {"version": "0.97.0"}).status_code == 302
+
+
+def test_what_the_agent_wrote_meanwhile_stays(tenant, manager):
+    """The page was asked for while it had failed."""
+    Tenant.objects.filter(pk=tenant.pk).update(status="failed", state_reason="No such version.")
+    asked_with = now(tenant)
+    Tenant.objects.filter(pk=tenant.pk).update(status="available", state_reason="")
+    upgrade(tenant=asked_with, version="0.98.0", by=Actor(manager))
+    after = now(tenant)
+    assert (after.status, after.state_reason, after.is_to_restart) == ("available", "", True)
+
+
 # -- the page
 
 

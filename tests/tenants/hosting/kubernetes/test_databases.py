@@ -7,6 +7,7 @@ import pymysql
 import pytest
 
 from tenants.hosting.base import ServerError
+from tenants.hosting.forms import version_validator
 from tenants.hosting.kubernetes.database_names import CONNECTIONS, copy_of, database_of, quoted
 from tests.mariadb import mariadb
 
@@ -46,8 +47,26 @@ def test_names_are_made_of_the_id_alone():
     assert copy_of(tenant_id, "0.98.0") == "zenml_467386c220f3_before_0_98_0"
 
 
+@pytest.mark.parametrize("version", ["0.98.1rc1", "0.98.0.post2", "0.98.1.dev3"])
+def test_every_version_that_can_be_asked_for_has_a_copy(mariadb, databases, prepared, version):
+    version_validator(version)
+    mariadb.run(f"CREATE TABLE `{database_of(prepared)}`.run (id INT)")
+    databases.open_copy(prepared, version)
+    assert f"`{copy_of(prepared, version)}`" in str(mariadb.run(GRANTS.format(database_of(prepared))))
+    databases.close_copies(prepared)
+    assert copy_of(prepared, version) not in str(mariadb.run(GRANTS.format(database_of(prepared))))
+
+
 @pytest.mark.parametrize(
-    "name", ["mysql", "zenml_x", "zenml_467386c220f3`", "zenml_467386c220f3_before_x", ""]
+    "name",
+    [
+        "mysql",
+        "zenml_x",
+        "zenml_467386c220f3`",
+        "zenml_467386c220f3_before_x",
+        "zenml_467386c220f3_before_0_9`",
+        "",
+    ],
 )
 def test_nothing_else_is_put_into_a_statement(name):
     with pytest.raises(ValueError, match="not the name"):

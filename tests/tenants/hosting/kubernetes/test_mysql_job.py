@@ -52,13 +52,13 @@ def own(mariadb, databases, tenant_id):
 def job(databases, tenant_id, tmp_path):
     """job(what, program): its exit code, where `program` is what `zenml` does."""
 
-    def run(what: str, program: str = "exit 0", **more: str) -> int:
+    def run(what: str, program: str = "exit 0", to: str = "0.99.0", **more: str) -> int:
         zenml = tmp_path / "zenml"
         zenml.write_text(f"#!/bin/sh\n{program}\n")
         zenml.chmod(0o755)
         env = databases.store(tenant_id, "a-password").variables() | more
         env |= {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
-        command = [sys.executable, "-c", job_script(), what, copy_of(tenant_id, "0.99.0")]
+        command = [sys.executable, "-c", job_script(), what, copy_of(tenant_id, to)]
         return subprocess.run(command, env=env, check=False).returncode
 
     return run
@@ -88,6 +88,18 @@ def test_a_migration_that_was_cut_off_is_taken_back_before_the_next(mariadb, own
     mariadb.run(f"DROP TABLE `{own}`.`a run`")
     assert job("keep") == 0 and rows(mariadb, own) == [(1, "🍣")]
     assert job("migrate") == 0 and tables(mariadb, copy_of(tenant_id, "0.99.0")) == 3
+
+
+def test_one_that_was_cut_off_is_taken_back_before_any_other_version_too(
+    mariadb, own, job, databases, tenant_id
+):
+    assert job("keep") == 0 and job("migrate", "kill -9 $PPID") != 0
+    mariadb.run(f"DROP TABLE `{own}`.`a run`")
+    databases.open_copy(tenant_id, "0.99.1")
+    assert job("keep", to="0.99.1") == 0
+    assert rows(mariadb, own) == rows(mariadb, copy_of(tenant_id, "0.99.1")) == [(1, "🍣")]
+    mariadb.run(f"UPDATE `{own}`.step SET note = 'later'")
+    assert job("keep", to="0.99.1") == 0 and rows(mariadb, own) == [(1, "later")]
 
 
 def test_what_a_server_wrote_since_is_never_taken_back(mariadb, own, job, databases, tenant_id):

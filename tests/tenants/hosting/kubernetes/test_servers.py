@@ -237,6 +237,48 @@ def test_someone_elses_migration_is_not_waited_for(cluster, servers, look):
         servers.start(NEXT)
 
 
+LATER = replace(SPEC, version="0.99.1")
+
+
+@pytest.fixture
+def migrating(cluster, servers, look):
+    """migrating(phase): a migration whose pod is in this phase, while another version is asked for."""
+
+    def begin(phase: str) -> None:
+        servers.start(SPEC)
+        servers.start(NEXT)
+        look(NEXT)
+        labels = cluster.objects["Job", JOB]["metadata"]["labels"]
+        cluster.put("Pod", {"metadata": {"name": "m", "labels": labels}, "status": {"phase": phase}})
+        servers.start(LATER)
+
+    return begin
+
+
+def test_two_migrations_never_work_on_one_database(cluster, look, migrating):
+    migrating("Running")
+    for _ in range(2):
+        state = look(LATER)
+        assert (state.status, state.hint) == (
+            ServerStatus.STARTING,
+            "A migration to another version is ending.",
+        )
+    assert [name for kind, name in cluster.objects if kind == "Job"] == [JOB]
+    cluster.objects["Pod", "m"]["status"] = {"phase": "Succeeded"}
+    complete(cluster, "0-99-0")
+    assert look(LATER).hint == "The database is being brought to 0.99.1."
+
+
+def test_a_migration_that_never_began_makes_way_for_another(cluster, look, migrating):
+    """As when there is no image of its version."""
+    migrating("Pending")
+    assert look(LATER).hint == "A migration to another version is ending."
+    assert ("Job", JOB) not in cluster.objects
+    assert look(LATER).hint == "A migration to another version is ending."
+    del cluster.objects["Pod", "m"]
+    assert look(LATER).hint == "The database is being brought to 0.99.1."
+
+
 # -- a database on a server
 
 

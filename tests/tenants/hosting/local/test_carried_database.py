@@ -2,10 +2,13 @@
 
 import sqlite3
 from contextlib import closing
+from errno import ENOSPC
+from subprocess import TimeoutExpired
 
 import pytest
 
-from tenants.hosting.base import ServerError
+from tenants.hosting.base import NoSpace, ServerError
+from tenants.hosting.local import box
 from tenants.hosting.local.carried_database import check, put, take
 
 MOST = 10 * 1024**2
@@ -106,6 +109,36 @@ def test_what_is_no_sound_database_is_refused(database, tmp_path, how):
     with pytest.raises(ServerError):
         take(database, tmp_path / "moves" / "database", MOST, "")
     assert not (tmp_path / "moves" / "database").exists()
+
+
+def test_nothing_of_a_copy_that_fails_stays(database):
+    """It lies beside the original before an upgrade: on a full disk it would leave no room for anyone."""
+    damaged(database)
+    with pytest.raises(ServerError):
+        take(database, database.with_name("before-0.98.0.db"), MOST, "")
+    assert [one.name for one in database.parent.iterdir()] == ["zenml.db"]
+
+
+def test_nor_of_one_that_takes_too_long(database, monkeypatch):
+    def run(order, timeout):
+        database.with_name("before-0.98.0.db.part").write_bytes(b"half")
+        raise TimeoutExpired("copy", timeout)
+
+    monkeypatch.setattr(box, "run", run)
+    with pytest.raises(ServerError, match="too long"):
+        take(database, database.with_name("before-0.98.0.db"), MOST, "")
+    assert [one.name for one in database.parent.iterdir()] == ["zenml.db"]
+
+
+def test_nothing_of_one_that_cannot_be_put_in_place_stays(database, tmp_path, monkeypatch):
+    def full(source, target, length):
+        target.write(b"half")
+        raise OSError(ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("shutil.copyfileobj", full)
+    with pytest.raises(NoSpace):
+        put(database, tmp_path / "other" / "zenml.db")
+    assert list((tmp_path / "other").iterdir()) == []
 
 
 def test_a_large_one_is_refused(database, tmp_path):
