@@ -9,7 +9,7 @@ import yaml
 from tests.guards.walk import ROOT
 
 CHART = ROOT / "deploy" / "helm" / "zenpro"
-TENANTS = "zenpro-tenants"
+TENANTS, RUNS = "zenpro-tenants", "zenpro-runs"
 LEAST = {
     "url": "https://zenpro.example.org",
     "keys": {"existingSecret": "zenpro-keys"},
@@ -48,7 +48,8 @@ FULL = {
         "pullSecret": "registry",
     }
     | {"ingressClass": "nginx", "tlsSecret": "wildcard", "storageClass": "fast", "storage": "10Gi"}
-    | {"callers": ["ingress-nginx"]},
+    | {"callers": ["ingress-nginx"], "database": {"existingSecret": "mysql", "podHost": "mysql.data.svc"}},
+    "runs": {"asJobs": True, "namespace": RUNS, "image": "registry.example.org/zenml-runs"},
     "ingress": {"className": "nginx", "tlsSecret": "cert", "annotations": {"a.example.org/b": "c"}},
     "networkPolicies": {
         "ingressNamespaces": ["ingress-nginx"],

@@ -18,7 +18,20 @@ from tenants.hosting.kubernetes import rights
 from tests.guards.walk import ROOT
 from tests.tenants.hosting.kubernetes.test_objects import NEWEST, OLDEST
 
-from .charts import CHART, FOR_PAGES, FULL, LEAST, SETS, TENANTS, chart, containers, notes, pods, rendered
+from .charts import (
+    CHART,
+    FOR_PAGES,
+    FULL,
+    LEAST,
+    RUNS,
+    SETS,
+    TENANTS,
+    chart,
+    containers,
+    notes,
+    pods,
+    rendered,
+)
 from .restricted import faults_of
 
 every_set = pytest.mark.parametrize("values", SETS.values(), ids=list(SETS))
@@ -71,12 +84,13 @@ def test_a_pod_that_is_not_restricted_is_found(fault):
 
 @every_set
 def test_every_object_says_what_it_is_part_of(values):
-    for (kind, _), one in rendered(values).items():
+    for (kind, name), one in rendered(values).items():
         labels = one["metadata"]["labels"]
         assert (
             labels["app.kubernetes.io/name"] == "zenpro" and labels["app.kubernetes.io/instance"] == "zenpro"
         )
-        expected = {"Namespace": None, "Role": TENANTS, "RoleBinding": TENANTS}.get(kind, "zenpro")
+        there = RUNS if name == "zenpro-runs" else TENANTS
+        expected = {"Namespace": None, "Role": there, "RoleBinding": there}.get(kind, "zenpro")
         assert one["metadata"].get("namespace") == expected
 
 
@@ -194,6 +208,7 @@ SECRETS = {
     "DATABASE_URL": "postgres://zenpro@database/zenpro",
     "EMAIL_URL": "smtp://mail.example.org:25",
     "ZENPRO_OIDC_CLIENT_SECRET": "secret",
+    "ZENPRO_KUBERNETES_DATABASE": "mysql://zenpro:secret@mysql.example.org/",
 }
 
 
@@ -341,6 +356,17 @@ def test_each_account_may_do_what_it_does_and_no_more(who, needed):
     assert pods(made)[who]["serviceAccountName"] == f"zenpro-{who}"
 
 
+def test_the_agent_may_do_what_it_does_where_runs_are_jobs():
+    made = rendered(FULL)
+    needed = {(one.group, one.name, one.verb) for one in rights.needed_for_runs()}
+    assert rules_of(made["Role", "zenpro-runs"]) == needed
+    (account,) = made["RoleBinding", "zenpro-runs"]["subjects"]
+    assert account == {"kind": "ServiceAccount", "name": "zenpro-agent", "namespace": "zenpro"}
+    labels = made["Namespace", RUNS]["metadata"]["labels"]
+    assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
+    assert ("Role", "zenpro-runs") not in rendered(LEAST) and ("Namespace", RUNS) not in rendered(LEAST)
+
+
 def test_only_pods_that_call_the_cluster_have_a_token():
     here, there = pods(rendered(LEAST)), pods(rendered(SETS["another cluster"]))
     assert {name: pod["automountServiceAccountToken"] for name, pod in here.items()} == {
@@ -375,7 +401,7 @@ def test_nothing_calls_zenpro_but_the_web_from_where_it_may():
     assert web["podSelector"]["matchLabels"]["app.kubernetes.io/component"] == "web"
     (rule,) = web["ingress"]
     (namespaces,) = rule["from"][0]["namespaceSelector"]["matchExpressions"]
-    assert namespaces["values"] == ["ingress-nginx", TENANTS] and rule["ports"] == [
+    assert namespaces["values"] == ["ingress-nginx", TENANTS, RUNS] and rule["ports"] == [
         {"port": "http", "protocol": "TCP"}
     ]
 

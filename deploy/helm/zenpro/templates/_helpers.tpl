@@ -156,6 +156,13 @@ topologySpreadConstraints:
 {{- if $t.callers }}
 {{- include "zenpro.variable" (list "ZENPRO_KUBERNETES_CALLERS" (append $t.callers .Release.Namespace | uniq | join ",")) }}
 {{- end }}
+{{- include "zenpro.secret" (list "ZENPRO_KUBERNETES_DATABASE" $t.database.existingSecret $t.database.key) }}
+{{- include "zenpro.variable" (list "ZENPRO_KUBERNETES_DATABASE_POD_HOST" $t.database.podHost) }}
+{{- if $v.runs.asJobs }}
+{{- include "zenpro.variable" (list "ZENPRO_RUNS" "kubernetes") }}
+{{- include "zenpro.variable" (list "ZENPRO_KUBERNETES_RUNS_NAMESPACE" $v.runs.namespace) }}
+{{- include "zenpro.variable" (list "ZENPRO_KUBERNETES_RUN_IMAGE" $v.runs.image) }}
+{{- end }}
 {{- range $name, $value := $v.settings }}
 {{- include "zenpro.variable" (list $name $value) }}
 {{- end }}
