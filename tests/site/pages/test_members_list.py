@@ -103,7 +103,9 @@ def test_the_file_honours_filters_and_what_one_may_see(as_user, org, owner, view
         "Chen Wei",
         "Dana Petrova",
     ]
-    event = AuditEvent.objects.get(action="member.exported", after__people=1)
+    event = next(
+        one for one in AuditEvent.objects.filter(action="member.exported") if one.after["people"] == 1
+    )
     assert (event.actor, event.after["filters"]) == (owner, {"q": "dana"})
     assert table(as_user(viewer).get(export(org), {"q": "dana"}))[0]["tenants"] == "None"
 

@@ -34,6 +34,8 @@ pytestmark = [
     pytest.mark.skipif(not SERVER, reason="the chart needs PostgreSQL"),
 ]
 NAMESPACE, ZENPRO = "zenpro", "zenpro:0.1.0"
+# In place of /tmp, below which this checkout and its environment may lie.
+SCRATCH = "/zenpro-tmp"
 
 
 @contextmanager
@@ -90,13 +92,17 @@ class Installation:
         self._secret("keys", ZENPRO_SECRET_KEY="k" * 50, ZENPRO_SECRET_KEYS=Fernet.generate_key().decode())
         client = Client(KubeConfig.from_file(config), field_manager="helm")
         found = sorted(rendered(self.values()).values(), key=lambda one: one["kind"] != "Namespace")
-        text = yaml.safe_dump_all(found)
+        text = yaml.safe_dump_all(found).replace("mountPath: /tmp\n", f"mountPath: {SCRATCH}\n")
         for one in codecs.load_all_yaml(text):
             client.apply(one)
 
     def _fill_images(self, python) -> None:
         env = {"DJANGO_SETTINGS_MODULE": "tests.site.deploy.image", "PYTHONUNBUFFERED": "1"}
-        env |= {"PYTHONPATH": f"{ROOT}:{ROOT}/tests", "TESTS_TENANT_PORT": str(self.tenant_port)}
+        env |= {
+            "TMPDIR": SCRATCH,
+            "PYTHONPATH": f"{ROOT}:{ROOT}/tests",
+            "TESTS_TENANT_PORT": str(self.tenant_port),
+        }
         self.cluster.images[ZENPRO] = Runs((sys.executable, "-m", "zenpro_site"), env)
         server = ("-m", "uvicorn", "zenml.zen_server.zen_server_api:app", "--host", "127.0.0.1")
         command = (str(python), *server, "--port", str(self.tenant_port))
