@@ -6,6 +6,7 @@ from tenants.hosting import actions
 from zenpro_site.common.admin import ActionsAdmin, ReadOnlyAdmin
 
 from .models import (
+    DefaultHome,
     InvitationGrant,
     SavedRunView,
     Share,
@@ -13,6 +14,7 @@ from .models import (
     TenantAccount,
     TenantGrant,
     TenantGroupObjectPermission,
+    TenantMove,
     TenantUserObjectPermission,
     UnknownRight,
 )
@@ -167,3 +169,20 @@ class UnknownRightAdmin(ReadOnlyAdmin):
     list_filter = ["answered_as", "tenant__organization"]
     list_select_related = ["tenant"]
     search_fields = ["resource", "action", "tenant__name"]
+
+
+@admin.register(TenantMove)
+class TenantMoveAdmin(ReadOnlyAdmin):
+    list_display = ["tenant", "origin", "destination", "step", "began_at", "ended_at", "asked_by"]
+    list_filter = ["step", "destination", "tenant__organization"]
+    list_select_related = ["tenant", "asked_by"]
+    search_fields = ["tenant__name", "failure"]
+    exclude = ["ticket_hash"]
+
+
+@admin.register(DefaultHome)
+class DefaultHomeAdmin(ReadOnlyAdmin):
+    list_display = ["organization", "kind"]
+    list_filter = ["kind"]
+    list_select_related = ["organization"]
+    search_fields = ["organization__name"]

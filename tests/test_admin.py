@@ -27,7 +27,7 @@ from orgs.teams.models import Team
 from orgs.users.models import Actor, User
 from tenants.credentials.models import AccessToken, ApiKey, DeviceLogin
 from tenants.hosting.elsewhere.models import Enrollment
-from tenants.models import InvitationGrant, Share, Tenant, TenantAccount
+from tenants.models import DefaultHome, InvitationGrant, Share, Tenant, TenantAccount, TenantMove
 from tenants.run_templates.models import RunTemplate
 from tenants.usage.models import Quota, UsageEvent
 from tests.guards.walk import PACKAGES
@@ -52,11 +52,13 @@ LOOK_ONLY = [
     "run_templates.PushKey",
     "run_templates.TemplateRun",
     "socialaccount.SocialAccount",
+    "tenants.DefaultHome",
     "tenants.InvitationGrant",
     "tenants.Share",
     "tenants.TenantAccount",
     "tenants.TenantGrant",
     "tenants.TenantGroupObjectPermission",
+    "tenants.TenantMove",
     "tenants.TenantUserObjectPermission",
     "webhooks.Webhook",
     "webhooks.WebhookDelivery",
@@ -112,6 +114,9 @@ def fill(name: str) -> World:
         organization=world.org, tenant=world.tenant, feature="pipeline", total=1, resource_id=name
     )
     Quota.objects.create(organization=world.org, tenant=world.tenant, feature="model", limit=3)
+    DefaultHome.objects.create(organization=world.org, kind="kubernetes")
+    now, homes = timezone.now(), {"origin": "local", "destination": "kubernetes"}
+    TenantMove.objects.create(tenant=world.tenant, began_at=now, step_since=now, ended_at=now, **homes)
     Enrollment.objects.create(tenant=world.tenant, claimed_url="https://zenml.example.org")
     AuditEvent.objects.record("team.created", world.team, by=Actor(world.admin), organization=world.org)
     return world
