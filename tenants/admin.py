@@ -177,7 +177,7 @@ class TenantMoveAdmin(ReadOnlyAdmin):
     list_filter = ["step", "destination", "tenant__organization"]
     list_select_related = ["tenant", "asked_by"]
     search_fields = ["tenant__name", "failure"]
-    exclude = ["ticket_hash"]
+    hidden = ["ticket_hash"]
 
 
 @admin.register(DefaultHome)
