@@ -64,7 +64,8 @@ def hosting(cluster, zen_data, supervised, tmp_path, monkeypatch):
     made = KubernetesHosting(ClusterServers(Cluster(str(config), NAMESPACE), place))
     both = {"kubernetes": made, "local": LocalHosting(supervised)}
     monkeypatch.setattr(backends, "_backend", lambda kind: both.get(kind, made))
-    return made
+    yield made
+    both["local"].end_orphans(set())  # else what was here would hold on to whoever forked it
 
 
 @pytest.fixture
