@@ -17,7 +17,7 @@ def packed(folder: Path) -> BinaryIO:
         with tarfile.open(fileobj=file, mode="w", format=tarfile.GNU_FORMAT) as archive:
             for path in sorted(folder.rglob("*")):
                 if path.is_symlink() or path.is_file():
-                    _add(archive, path, str(path.relative_to(folder)))
+                    add(archive, path, str(path.relative_to(folder)))
         file.seek(0)
     except BaseException:
         file.close()
@@ -25,8 +25,8 @@ def packed(folder: Path) -> BinaryIO:
     return file
 
 
-def _add(archive: tarfile.TarFile, path: Path, name: str) -> None:
-    """Without owners and times of this machine."""
+def add(archive: tarfile.TarFile, path: Path, name: str) -> None:
+    """A file or a link, without owners and times of this machine."""
     member = tarfile.TarInfo(name)
     if path.is_symlink():
         member.type, member.linkname = tarfile.SYMTYPE, os.readlink(path)

@@ -27,6 +27,7 @@ from .archives import SECONDS
 from .boxed.written import DEEPEST, LONGEST_PATH, shown
 from .boxed_programs import BUSY, CodeUnreadable, answer_of
 from .code import MAX_BYTES, MAX_FILES, CodeError, code_folder, freeze_as, scratch
+from .code_archives import add
 
 HEADER = 1024  # bytes of an archive for each file beside its content, as boxed/unpack.py counts them
 MOST = MAX_BYTES + HEADER * MAX_FILES  # bytes of an archive, before it is compressed
@@ -84,15 +85,7 @@ def _pack(folder: Path, file: BinaryIO) -> None:
 def _add(archive: tarfile.TarFile, folder: Path, path: Path) -> None:
     name = str(path.relative_to(folder))
     _check(name)
-    member = tarfile.TarInfo(name)
-    if path.is_symlink():
-        member.type, member.linkname = tarfile.SYMTYPE, os.readlink(path)
-        archive.addfile(member)
-        return
-    with open(path, "rb") as reader:
-        info = os.fstat(reader.fileno())
-        member.size, member.mode = info.st_size, 0o755 if info.st_mode & 0o100 else 0o644
-        archive.addfile(member, reader)
+    add(archive, path, name)
 
 
 def _check(name: str) -> None:
