@@ -78,7 +78,8 @@ on("click", "#modal a.btn", (link, event) => {
   event.preventDefault();
   $("modal").close();
 });
-document.addEventListener("htmx:afterSwap", (event) => {
+// Not before htmx has settled: only then do the fields inside ask for what they would change
+document.addEventListener("htmx:afterSettle", (event) => {
   if (event.target.id !== "modal") return;
   if (event.target.childElementCount) open(event.target);
   else event.target.close();

@@ -162,6 +162,15 @@ def test_members_page_with_keys(visit, world):
     assert production.grants.filter(membership__isnull=False).count() == 2
 
 
+def test_a_dialog_opens_only_when_its_fields_are_live(visit, world):
+    org, _, (production, _), _ = world
+    page = visit(reverse("tenants:members", args=[org.slug, production.slug]), bypass_csp=False)
+    page.evaluate("htmx.config.defaultSettleDelay = 1000")  # a slow machine
+    page.get_by_role("link", name="Add people or teams").press("Enter")
+    page.get_by_role("dialog").get_by_label("Team or person").press("v")
+    expect(page.get_by_role("dialog").get_by_role("status")).to_contain_text("1 person gets access to production")
+
+
 @pytest.mark.parametrize(("width", "scheme"), LOOKS)
 def test_pages_are_accessible_and_fit(visit, world, width, scheme):
     org, _, (production, _), (risk, _) = world
