@@ -168,7 +168,9 @@ def test_a_dialog_opens_only_when_its_fields_are_live(visit, world):
     page.evaluate("htmx.config.defaultSettleDelay = 1000")  # a slow machine
     page.get_by_role("link", name="Add people or teams").press("Enter")
     page.get_by_role("dialog").get_by_label("Team or person").press("v")
-    expect(page.get_by_role("dialog").get_by_role("status")).to_contain_text("1 person gets access to production")
+    expect(page.get_by_role("dialog").get_by_role("status")).to_contain_text(
+        "1 person gets access to production"
+    )
 
 
 @pytest.mark.parametrize(("width", "scheme"), LOOKS)
