@@ -109,7 +109,7 @@ class Machine:
     def log_in(self, *args: str, person, tenant) -> str:
         """`zenml login`, approved by the person for the tenant."""
         process = self.begin("login", *args)
-        found = _approval(process)
+        found = approval(process)
         browser = Client()
         browser.force_login(person)
         form = {"device_id": found["device"], "user_code": found["code"]}
@@ -127,7 +127,8 @@ class Machine:
         }
 
 
-def _approval(process) -> re.Match:
+def approval(process) -> re.Match:
+    """Groups `device` and `code` of the address that the client shows."""
     text, deadline = "", time.monotonic() + 120
     while time.monotonic() < deadline and process.poll() is None:
         text += process.stdout.readline()

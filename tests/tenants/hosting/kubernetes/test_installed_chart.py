@@ -1,4 +1,4 @@
-"""What the chart renders, in a cluster whose pods are real processes: an installation from nothing to a tenant. Slow.
+"""What the chart renders, in a cluster whose pods are real processes: an installation from nothing to work in a tenant. Slow.
 
 The cluster is that of the tests, so what only a real one has is not here: the image, admission, network policies.
 """
@@ -8,7 +8,7 @@ import re
 import sys
 import time
 from contextlib import contextmanager
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 from uuid import uuid4
 
 import httpx
@@ -24,6 +24,7 @@ from tests.cluster.images import Runs
 from tests.guards.walk import ROOT
 from tests.site.deploy.charts import TENANTS, rendered
 from tests.tenants.hosting.conftest import VERSION, backend
+from tests.tenants.hosting.elsewhere.clients import Machine, approval
 from tests.tenants.hosting.stub_control_plane import free_port
 
 SERVER = os.environ.get("ZENPRO_TEST_DATABASE_URL", "")
@@ -36,6 +37,14 @@ pytestmark = [
 NAMESPACE, ZENPRO = "zenpro", "zenpro:0.1.0"
 # In place of /tmp, below which this checkout and its environment may lie.
 SCRATCH = "/zenpro-tmp"
+# What a name server does for people.
+NAMES = """
+import socket
+found = socket.getaddrinfo
+def as_here(host, *args, **more):
+    return found("127.0.0.1" if str(host).endswith(".localhost") else host, *args, **more)
+socket.getaddrinfo = as_here
+"""
 
 
 @contextmanager
@@ -65,6 +74,25 @@ def database():
         yield address
 
 
+class Browser:
+    """Of one person."""
+
+    def __init__(self, url: str):
+        self.http = httpx.Client(base_url=url, follow_redirects=True, timeout=30, trust_env=False)
+
+    def read(self, path: str) -> str:
+        return self.http.get(path).text
+
+    def send(self, path: str, **data: str) -> httpx.Response:
+        """Open a page with a form and send it."""
+        return self.press(path, path, **data)
+
+    def press(self, path: str, target: str, **data: str) -> httpx.Response:
+        """Open a page, and send one of its forms there."""
+        token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', self.read(path))[1]
+        return self.http.post(target, data={"csrfmiddlewaretoken": token, **data})
+
+
 class Installation:
     """The chart, applied."""
 
@@ -72,7 +100,7 @@ class Installation:
         self.cluster, self.database, self.folder = cluster, database, folder
         self.port, self.tenant_port = free_port(), free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self.http = httpx.Client(base_url=self.url, follow_redirects=True, timeout=30, trust_env=False)
+        self.ada, self.grace = Browser(self.url), Browser(self.url)
 
     def values(self) -> dict:
         return {
@@ -159,15 +187,6 @@ class Installation:
 
         return self.log(self.until(ended), "web")
 
-    def send(self, path: str, **data: str) -> httpx.Response:
-        """Open a page with a form and send it."""
-        return self.press(path, path, **data)
-
-    def press(self, path: str, target: str, **data: str) -> httpx.Response:
-        """Open a page, and send one of its forms there."""
-        token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', self.http.get(path).text)[1]
-        return self.http.post(target, data={"csrfmiddlewaretoken": token, **data})
-
     def tenant(self) -> tuple[str, str]:
         with psycopg.connect(self.database) as rows:
             return rows.execute("SELECT status, state_reason FROM tenants_tenant").fetchone()
@@ -178,35 +197,48 @@ def zenpro(cluster, database, tmp_path, zen_data):
     made = Installation(cluster, database, tmp_path)
     made.install(backend(zen_data).environments.python(VERSION))
     yield made
-    made.http.close()
+    made.ada.http.close()
+    made.grace.http.close()
 
 
-def test_from_nothing_to_a_tenant_and_past_the_end_of_an_agent(zenpro, cluster):
+@pytest.fixture
+def laptop(zen_data, tmp_path):
+    """The unmodified client, on a machine that finds *.localhost as browsers do."""
+    folder = tmp_path / "laptop"
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(NAMES)
+    made = Machine(backend(zen_data).environments.python(VERSION), folder)
+    made.env["PYTHONPATH"] = str(folder)
+    return made
+
+
+def test_from_nothing_to_a_tenant_and_past_the_end_of_an_agent(zenpro, cluster, laptop):
     (job,) = cluster.list("Job", NAMESPACE)
     zenpro.until(lambda: cluster.get("Job", job["metadata"]["name"], NAMESPACE)["status"].get("succeeded"))
     zenpro.until(lambda: ready(cluster, "zenpro-web") == 1 and ready(cluster, "zenpro-agent") == 2)
-    assert zenpro.http.get("/readyz").json() == {"ready": True, "migrations_waiting": 0}
+    assert zenpro.ada.http.get("/readyz").json() == {"ready": True, "migrations_waiting": 0}
     (first,) = zenpro.until(lambda: zenpro.says(BEGINS))
     (second,) = zenpro.until(lambda: zenpro.says(WAITS))
     assert first["metadata"]["name"] != second["metadata"]["name"]
 
     sign_in(zenpro)
-    zenpro.send("/o/new/", name="Acme", slug="acme")
-    page = zenpro.http.get("/o/acme/t/new/").text
+    zenpro.ada.send("/o/new/", name="Acme", slug="acme")
+    page = zenpro.ada.read("/o/acme/t/new/")
     assert 'value="kubernetes" checked' in page and 'value="here"' not in page
-    zenpro.send("/o/acme/t/new/", **new_tenant(page))
+    zenpro.ada.send("/o/acme/t/new/", **new_tenant(page))
     zenpro.until(lambda: zenpro.tenant()[0] in ("available", "failed"))
     assert zenpro.tenant() == ("available", "")
 
     (server,) = cluster.list("Pod", TENANTS)
     assert '"rights"' not in zenpro.log(first, "agent")  # that its account lacks
-    assert server["metadata"]["name"] in zenpro.http.get("/o/acme/t/first/cluster/").text
+    assert server["metadata"]["name"] in zenpro.ada.read("/o/acme/t/first/cluster/")
 
+    check_people(zenpro, laptop)
     cluster.end_container(first["metadata"]["name"], 137, namespace=NAMESPACE)
     zenpro.until(
         lambda: second["metadata"]["name"] in {one["metadata"]["name"] for one in zenpro.says(BEGINS)}, 30
     )
-    assert zenpro.press("/o/acme/t/first/settings/", "/o/acme/t/first/deactivate/").status_code == 200
+    assert zenpro.ada.press("/o/acme/t/first/settings/", "/o/acme/t/first/deactivate/").status_code == 200
     zenpro.until(lambda: zenpro.tenant()[0] == "deactivated")
 
 
@@ -217,8 +249,36 @@ def ready(cluster, name: str) -> int:
 def sign_in(zenpro) -> None:
     link = zenpro.run("sign_in_link").strip().splitlines()[-1]
     assert link.startswith(f"{zenpro.url}/first-sign-in/"), link
-    assert zenpro.send(link.removeprefix(zenpro.url)).status_code == 200
-    assert "sessionid" in zenpro.http.cookies
+    assert zenpro.ada.send(link.removeprefix(zenpro.url)).status_code == 200
+    assert "sessionid" in zenpro.ada.http.cookies
+
+
+def check_people(zenpro, laptop) -> None:
+    """Grace is invited with a role, sees what it opens, and works in the tenant from their own machine."""
+    tenant = invite(zenpro)
+    assert "First" in zenpro.grace.read("/o/acme/t/first/")
+    assert zenpro.grace.http.get("/o/acme/t/first/settings/").status_code == 403
+    assert "Grace Hopper" in zenpro.ada.read("/o/acme/t/first/members/")
+    process = laptop.begin("login", "--pro", "--pro-api-url", f"{zenpro.url}/api")
+    asked = approval(process)
+    about = {"device_id": asked["device"], "user_code": asked["code"]}
+    page = f"/devices/verify?{urlencode(about)}"
+    zenpro.grace.press(page, "/devices/verify", **about, answer="approve", tenant=tenant)
+    output, _ = process.communicate(timeout=180)
+    assert process.returncode == 0, output
+    assert "default" in laptop.run("stack", "list")
+    assert "Insufficient permissions to CREATE" in laptop.run("project", "register", "mine")
+
+
+def invite(zenpro) -> str:
+    """Grace gets an account, and the role Developer in the tenant, whose id this returns."""
+    page = "/o/acme/invitations/new/"
+    (field,) = re.findall(r'name="(tenant-[0-9a-f-]{36})"', zenpro.ada.read(page))
+    told = zenpro.ada.send(page, addresses="grace@example.org", role="member", **{field: "developer"})
+    link = re.search(rf"{zenpro.url}(/invite/[\w-]+/)", told.text)[1]
+    answered = zenpro.grace.send(link, name="Grace Hopper", password="a long and honest sentence")
+    assert "Welcome to Acme." in answered.text
+    return field.removeprefix("tenant-")
 
 
 def new_tenant(page: str) -> dict[str, str]:
