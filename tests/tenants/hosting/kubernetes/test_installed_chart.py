@@ -1,4 +1,4 @@
-"""What the chart renders, in a cluster whose pods are real processes: an installation from nothing to work in a tenant. Slow.
+"""What the chart renders, in a cluster whose pods are real processes: an installation from nothing to a tenant's end. Slow.
 
 The cluster is that of the tests, so what only a real one has is not here: the image, admission, network policies.
 """
@@ -8,6 +8,7 @@ import re
 import sys
 import time
 from contextlib import contextmanager
+from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 from uuid import uuid4
 
@@ -17,8 +18,11 @@ import pytest
 import yaml
 from cryptography.fernet import Fernet
 from lightkube import Client, KubeConfig, codecs
+from psycopg.rows import dict_row
 
 from tenants.agent.one_agent import BEGINS, WAITS
+from tenants.hosting.kubernetes import naming
+from tenants.hosting.kubernetes.kinds import BY_KIND
 from tests.cluster import running_cluster
 from tests.cluster.images import Runs
 from tests.guards.walk import ROOT
@@ -35,6 +39,7 @@ pytestmark = [
     pytest.mark.skipif(not SERVER, reason="the chart needs PostgreSQL"),
 ]
 NAMESPACE, ZENPRO = "zenpro", "zenpro:0.1.0"
+TENANT, OLD = "/o/acme/t/first/", "0.97.0"
 # In place of /tmp, below which this checkout and its environment may lie.
 SCRATCH = "/zenpro-tmp"
 # What a name server does for people.
@@ -112,8 +117,9 @@ class Installation:
             "tenants": {"url": f"http://*.localhost:{self.tenant_port}"},
         }
 
-    def install(self, python) -> None:
-        self._fill_images(python)
+    def install(self, pythons: dict[str, Path]) -> None:
+        """`pythons`: of environments with the server, by its version."""
+        self._fill_images(pythons)
         self.cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
         config = self.cluster.kubeconfig(self.folder / "kubeconfig")
         self._secret("database", DATABASE_URL=self.database)
@@ -124,17 +130,20 @@ class Installation:
         for one in codecs.load_all_yaml(text):
             client.apply(one)
 
-    def _fill_images(self, python) -> None:
+    def _fill_images(self, pythons: dict[str, Path]) -> None:
         env = {"DJANGO_SETTINGS_MODULE": "tests.site.deploy.image", "PYTHONUNBUFFERED": "1"}
         env |= {
             "TMPDIR": SCRATCH,
             "PYTHONPATH": f"{ROOT}:{ROOT}/tests",
             "TESTS_TENANT_PORT": str(self.tenant_port),
+            "ZENPRO_KEEP_DELETED_DAYS": "0",
         }
         self.cluster.images[ZENPRO] = Runs((sys.executable, "-m", "zenpro_site"), env)
         server = ("-m", "uvicorn", "zenml.zen_server.zen_server_api:app", "--host", "127.0.0.1")
-        command = (str(python), *server, "--port", str(self.tenant_port))
-        self.cluster.images["zenmldocker/zenml-server:*"] = Runs(command)
+        for version, python in pythons.items():
+            command = (str(python), *server, "--port", str(self.tenant_port))
+            env = {"PATH": f"{python.parent}:{os.defpath}"}
+            self.cluster.images[f"zenmldocker/zenml-server:{version}"] = Runs(command, env)
 
     def _secret(self, name: str, **values: str) -> None:
         made = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": NAMESPACE}}
@@ -187,15 +196,28 @@ class Installation:
 
         return self.log(self.until(ended), "web")
 
-    def tenant(self) -> tuple[str, str]:
-        with psycopg.connect(self.database) as rows:
-            return rows.execute("SELECT status, state_reason FROM tenants_tenant").fetchone()
+    def tenant(self) -> dict[str, str]:
+        with psycopg.connect(self.database, row_factory=dict_row) as rows:
+            return rows.execute("SELECT * FROM tenants_tenant").fetchone()
+
+    def becomes(self, status: str, **more: str) -> None:
+        """Wait until the tenant is in this state, and has these values."""
+        wanted = {"status": status, **more}
+
+        def reached():
+            found = self.tenant()
+            return found["status"] == "failed" or {name: found[name] for name in wanted} == wanted
+
+        self.until(reached)
+        assert self.tenant()["status"] == status, self.tenant()["state_reason"]
 
 
 @pytest.fixture
 def zenpro(cluster, database, tmp_path, zen_data):
     made = Installation(cluster, database, tmp_path)
-    made.install(backend(zen_data).environments.python(VERSION))
+    environments = backend(zen_data).environments
+    environments.install(OLD)
+    made.install({version: environments.python(version) for version in (OLD, VERSION)})
     yield made
     made.ada.http.close()
     made.grace.http.close()
@@ -212,7 +234,7 @@ def laptop(zen_data, tmp_path):
     return made
 
 
-def test_from_nothing_to_a_tenant_and_past_the_end_of_an_agent(zenpro, cluster, laptop):
+def test_from_nothing_to_the_end_of_a_tenant_and_past_the_end_of_an_agent(zenpro, cluster, laptop):
     (job,) = cluster.list("Job", NAMESPACE)
     zenpro.until(lambda: cluster.get("Job", job["metadata"]["name"], NAMESPACE)["status"].get("succeeded"))
     zenpro.until(lambda: ready(cluster, "zenpro-web") == 1 and ready(cluster, "zenpro-agent") == 2)
@@ -226,20 +248,42 @@ def test_from_nothing_to_a_tenant_and_past_the_end_of_an_agent(zenpro, cluster, 
     page = zenpro.ada.read("/o/acme/t/new/")
     assert 'value="kubernetes" checked' in page and 'value="here"' not in page
     zenpro.ada.send("/o/acme/t/new/", **new_tenant(page))
-    zenpro.until(lambda: zenpro.tenant()[0] in ("available", "failed"))
-    assert zenpro.tenant() == ("available", "")
+    zenpro.becomes("available", reported_version=OLD)
 
     (server,) = cluster.list("Pod", TENANTS)
     assert '"rights"' not in zenpro.log(first, "agent")  # that its account lacks
-    assert server["metadata"]["name"] in zenpro.ada.read("/o/acme/t/first/cluster/")
+    assert left_behind(cluster) != []
+    assert server["metadata"]["name"] in zenpro.ada.read(f"{TENANT}cluster/")
 
+    zenpro.ada.send(f"{TENANT}settings/upgrade/", version=VERSION)
+    zenpro.becomes("available", reported_version=VERSION)
     check_people(zenpro, laptop)
     cluster.end_container(first["metadata"]["name"], 137, namespace=NAMESPACE)
     zenpro.until(
         lambda: second["metadata"]["name"] in {one["metadata"]["name"] for one in zenpro.says(BEGINS)}, 30
     )
-    assert zenpro.ada.press("/o/acme/t/first/settings/", "/o/acme/t/first/deactivate/").status_code == 200
-    zenpro.until(lambda: zenpro.tenant()[0] == "deactivated")
+    check_rest_and_end(zenpro, cluster, laptop)
+
+
+def check_rest_and_end(zenpro, cluster, laptop) -> None:
+    """It is put to rest, comes back with what it had, and leaves nothing behind."""
+    zenpro.ada.press(f"{TENANT}settings/", f"{TENANT}deactivate/")
+    zenpro.becomes("deactivated")
+    zenpro.until(
+        lambda: "Running" not in [one["status"].get("phase") for one in cluster.list("Pod", TENANTS)]
+    )
+    zenpro.ada.press(f"{TENANT}settings/", f"{TENANT}activate/")
+    zenpro.becomes("available")
+    assert "kept" in laptop.run("secret", "list")
+    zenpro.ada.send(f"{TENANT}delete/", confirm="First")
+    zenpro.until(lambda: zenpro.tenant()["retired_at"])
+    assert left_behind(cluster) == []
+
+
+def left_behind(cluster) -> list[str]:
+    """Names of what belongs to a tenant, whichever."""
+    found = [one["metadata"] for kind in BY_KIND for one in cluster.list(kind, TENANTS)]
+    return [one["name"] for one in found if naming.TENANT in one.get("labels", {})]
 
 
 def ready(cluster, name: str) -> int:
@@ -256,9 +300,9 @@ def sign_in(zenpro) -> None:
 def check_people(zenpro, laptop) -> None:
     """Grace is invited with a role, sees what it opens, and works in the tenant from their own machine."""
     tenant = invite(zenpro)
-    assert "First" in zenpro.grace.read("/o/acme/t/first/")
-    assert zenpro.grace.http.get("/o/acme/t/first/settings/").status_code == 403
-    assert "Grace Hopper" in zenpro.ada.read("/o/acme/t/first/members/")
+    assert "First" in zenpro.grace.read(TENANT)
+    assert zenpro.grace.http.get(f"{TENANT}settings/").status_code == 403
+    assert "Grace Hopper" in zenpro.ada.read(f"{TENANT}members/")
     process = laptop.begin("login", "--pro", "--pro-api-url", f"{zenpro.url}/api")
     asked = approval(process)
     about = {"device_id": asked["device"], "user_code": asked["code"]}
@@ -267,6 +311,7 @@ def check_people(zenpro, laptop) -> None:
     output, _ = process.communicate(timeout=180)
     assert process.returncode == 0, output
     assert "default" in laptop.run("stack", "list")
+    laptop.run("secret", "create", "kept", "--key=value")
     assert "Insufficient permissions to CREATE" in laptop.run("project", "register", "mine")
 
 
@@ -284,4 +329,10 @@ def invite(zenpro) -> str:
 def new_tenant(page: str) -> dict[str, str]:
     """The form as it comes, with a name."""
     hidden = dict(re.findall(r'name="(access-[A-Z_]+)" value="(\d+)"', page))
-    return hidden | {"name": "First", "slug": "first", "where": "kubernetes", "version": VERSION}
+    return hidden | {
+        "name": "First",
+        "slug": "first",
+        "where": "kubernetes",
+        "version": "other",
+        "other_version": OLD,
+    }
