@@ -21,6 +21,7 @@ from tenants.hosting.base import (
 )
 from tenants.hosting.health import is_well
 from tenants.hosting.local import box, folders
+from tenants.hosting.local.empty_database import EmptyDatabases
 from tenants.hosting.local.environments import Environments, version_key
 from tenants.hosting.local.explain import explain, tail
 from tenants.hosting.local.extended import ExtendedEnvironments
@@ -47,6 +48,7 @@ SERVE, PRELOAD = HERE / "serve.py", HERE / "preload.py"
 PRELOADING = (PRELOAD, SERVE, HERE / "keep.py")
 PRELOADED_SINCE = (0, 98)  # older servers keep more of what they read first
 PARENTS = "preload-"  # names of the programs that fork servers
+EMPTY_DATABASE = "ZENPRO_EMPTY_DATABASE"  # names it to serve.py
 INNER = ("config", "tmp")  # of a tenant's folder, beside its database and its stores
 SERVER_GRACE = 10  # seconds; uvicorn waits 8 for requests under way, the supervisor kills after 12
 SERVER_PROCESSES = 1024  # of one server, threads among them
@@ -90,9 +92,12 @@ class LocalBackend:
         self.supervisor = Supervisor(self.data)
         self.environments = Environments(self.data, python, index, isolation)
         self.extended = ExtendedEnvironments(self.data, python, index, isolation)
+        self.empty = EmptyDatabases(self.environments, isolation)
 
     def install(self, version: str) -> None:
+        """With the database that new tenants begin with, also where the version was installed before without one."""
         self.environments.install(version)
+        self.empty.make(version)
 
     def installed(self, version: str) -> bool:
         return self.environments.installed(version)
@@ -216,6 +221,7 @@ class LocalBackend:
         """
         python = self.python(spec)
         variables, secrets = parted(environment(spec, os.environ))
+        variables[EMPTY_DATABASE] = str(self.empty.path(spec.version))
         walls = self.walls(spec, python, secrets)
         if self._is_forked(spec):
             walls = replace(walls, preloaded=self.parent(spec.version).listen)
@@ -260,7 +266,13 @@ class LocalBackend:
         What lies in the folder and others rely on is a place of its own, which the server cannot put a link for.
         """
         return box.Walls(
-            read=[SERVE, self.nowhere, *box.python_folders(python), *certificate_paths(os.environ)],
+            read=[
+                SERVE,
+                self.nowhere,
+                self.empty.folder,  # not the file, which may not be there yet: a program that differs is started anew
+                *box.python_folders(python),
+                *certificate_paths(os.environ),
+            ],
             write=[spec.folder, *(spec.folder / name for name in INNER), spec.local_stores],
             limits=box.Limits(processes=SERVER_PROCESSES, grace=SERVER_GRACE),
             secrets=secrets,
@@ -279,8 +291,8 @@ class LocalBackend:
     def _prepare(self, spec: LocalSpec) -> None:
         self._check_folder(spec)
         with disk_errors():
-            private_folder(self.nowhere)
-            private_folder(spec.folder)
+            for folder in (self.nowhere, self.empty.folder, spec.folder):
+                private_folder(folder)
             for name in INNER:
                 private_folder(spec.folder / name)
             spec.local_stores.mkdir(parents=True, exist_ok=True)

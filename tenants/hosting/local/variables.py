@@ -54,12 +54,17 @@ def process_variables(spec: LocalSpec) -> dict[str, str]:
 
 def preloading_environment(version: str, outer: Mapping[str, str]) -> dict[str, str]:
     """Of the parent of servers: as theirs, with nothing in place of what differs from one to the other."""
+    return nobodys_environment(version, outer, Path("/tmp") / PLACEHOLDER)  # noqa: S108 - of its own box
+
+
+def nobodys_environment(version: str, outer: Mapping[str, str], folder: Path) -> dict[str, str]:
+    """Of a server that no tenant has, with this folder. No proxies: it asks nobody."""
     spec = LocalSpec(
         **dict.fromkeys(("server_url", "api_url", "dashboard_url"), f"http://{PLACEHOLDER}.invalid"),
         **dict.fromkeys(("workspace_name", "organization_name"), PLACEHOLDER),
         **dict.fromkeys(("oauth_secret", "jwt_secret", "encryption_key"), PLACEHOLDER * 3),
         **dict.fromkeys(("tenant_id", "organization_id"), PLACEHOLDER_ID),
-        **dict.fromkeys(("folder", "local_stores"), Path("/tmp") / PLACEHOLDER),  # noqa: S108 - of its own box
+        **dict.fromkeys(("folder", "local_stores"), folder),
         version=version,
         port=0,
     )

@@ -181,6 +181,63 @@ def runs_for(supervised, spec) -> list[int]:
     return [*family(supervised.state(spec).pid), *([server] if server else [])]
 
 
+# -- what a server begins with
+
+
+OWN = ("CHAR(32)", "DATETIME")  # types of columns with ids and times
+
+
+def content(path) -> tuple[list, dict[str, list]]:
+    """(the schema, the rows of each table without ids and times) of a database that is whole."""
+    with closing(sqlite3.connect(path)) as database:
+        assert database.execute("PRAGMA foreign_key_check").fetchall() == []
+        assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        schema = database.execute(
+            "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY 1, 2"
+        ).fetchall()
+        tables = [name for kind, name, *_ in schema if kind == "table"]
+        return schema, {table: rows(database, table) for table in tables}
+
+
+def rows(database, table) -> list:
+    columns = database.execute(f'PRAGMA table_info("{table}")').fetchall()
+    names = [f'"{name}"' for _, name, kind, *_ in columns if kind not in OWN] or ["count(*)"]
+    return sorted(database.execute(f'SELECT {", ".join(names)} FROM "{table}"').fetchall(), key=repr)
+
+
+def ids(path) -> set[str]:
+    """Of all that a new server has, but for its own."""
+    with closing(sqlite3.connect(path)) as database:
+        tables = ("stack", "stack_component", "flavor")
+        return {one for table in tables for (one,) in database.execute(f"SELECT id FROM {table}")}
+
+
+def test_a_new_tenant_begins_with_what_its_server_would_have_made(supervised, control_plane, monkeypatch):
+    copied, other, own = (make_spec(supervised.data, control_plane.url) for _ in range(3))
+    for one in (copied, other):
+        supervised.start(one)
+    missing = supervised.empty.folder / "missing.db"
+    monkeypatch.setattr(supervised.empty, "path", lambda version: missing)
+    supervised.start(own)
+    for one in (copied, other, own):
+        eventually(lambda one=one: supervised.healthy(one))
+        info = as_user(one).call("GET", "/info")
+        assert info["id"] == str(one.tenant_id)
+        assert [stack["name"] for stack in as_user(one).call("GET", "/stacks")["items"]] == ["default"]
+        supervised.stop(one)
+        with closing(sqlite3.connect(one.database)) as database:
+            assert database.execute("SELECT id FROM server_settings").fetchall() == [(one.tenant_id.hex,)]
+
+    said = {one: "\n".join(supervised.tail_log(one)) for one in (copied, other, own)}
+    makes = "Creating database tables"
+    assert [makes in text for text in said.values()] == [False, False, True]
+    assert "This server makes its tables itself: unable to open database file" in said[own]
+    assert content(copied.database) == content(other.database) == content(own.database)
+    assert len(ids(copied.database) | ids(other.database)) == 2 * len(ids(own.database))
+    for one in (copied, other, own):
+        supervised.remove(one)
+
+
 # -- life of a server
 
 
