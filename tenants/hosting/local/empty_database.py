@@ -96,7 +96,13 @@ def _place(folder: Path) -> Iterator[Path]:
 
 
 def check_file(path: Path) -> None:
-    """Raises OSError for what is no file of its own: a link would show a tenant what it leads to."""
-    found = path.lstat()
-    if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1 or not 0 < found.st_size <= LARGEST:
-        raise OSError(f"{path.name} is no file, or not of a database's size")
+    """It is on the disk afterwards. Raises OSError for what is no file of its own: a link would show a tenant what it
+    leads to."""
+    number = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        found = os.fstat(number)
+        if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1 or not 0 < found.st_size <= LARGEST:
+            raise OSError(f"{path.name} is no file, or not of a database's size")
+        os.fsync(number)
+    finally:
+        os.close(number)

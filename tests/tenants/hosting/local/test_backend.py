@@ -85,6 +85,31 @@ def test_program(local, data):
     assert program.autorestart
 
 
+def test_a_server_may_read_the_database_that_new_tenants_begin_with(local, data):
+    """A program that changed when the file appeared would start every running server again."""
+    spec = make_spec(data)
+    before = local.program(spec)
+    assert before.env["ZENPRO_EMPTY_DATABASE"] == f"{data}/envs/empty/0.98.0.db"
+    assert f"{data}/envs/empty" in before.walls["read"]
+    local.empty.folder.mkdir(parents=True)
+    local.empty.path("0.98.0").touch()
+    assert local.program(spec) == before
+
+
+def test_the_parent_of_servers_is_told_of_none(local):
+    parent = local.parent("0.98.0")
+    assert "ZENPRO_EMPTY_DATABASE" not in parent.env
+    assert str(local.empty.folder) not in parent.walls["read"]
+
+
+def test_what_new_tenants_begin_with_is_made_after_the_environment(local, monkeypatch):
+    made = []
+    monkeypatch.setattr(local.environments, "install", lambda version: made.append(("environment", version)))
+    monkeypatch.setattr(local.empty, "make", lambda version: made.append(("database", version)))
+    local.install("0.98.0")
+    assert made == [("environment", "0.98.0"), ("database", "0.98.0")]
+
+
 def test_a_server_can_read_the_certificates_it_is_told_of(local, data, tmp_path, monkeypatch):
     (tmp_path / "ca.pem").touch()
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))

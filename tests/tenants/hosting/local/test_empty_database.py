@@ -68,7 +68,15 @@ def test_it_sees_no_tenant_and_no_key(made, python, environments):
 
 
 @pytest.mark.parametrize(
-    "script", ["echo broken; exit 1", "exit 0", '>"$last"', 'ln -s /etc/passwd "$last"', 'mkdir "$last"']
+    "script",
+    [
+        "echo broken; exit 1",
+        "exit 0",
+        '>"$last"',
+        'ln -s /etc/passwd "$last"',
+        'mkdir "$last"',
+        'mkfifo "$last"',
+    ],
 )
 def test_what_is_no_file_is_not_taken_and_not_tried_again(made, python, environments, script):
     python(script)

@@ -238,6 +238,14 @@ def test_a_new_tenant_begins_with_what_its_server_would_have_made(supervised, co
         supervised.remove(one)
 
 
+def test_behind_all_walls_it_begins_with_the_copy(walled, house):
+    spec, _ = walled
+    said = house.supervisor.log_file(spec.program).read_text()
+    assert "Application startup complete" in said
+    assert "Creating database tables" not in said
+    assert "makes its tables itself" not in said
+
+
 # -- life of a server
 
 
