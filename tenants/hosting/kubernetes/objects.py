@@ -35,7 +35,11 @@ DATABASE = f"{FOLDER}/zenml.db"
 SCRATCH = "/tmp"  # noqa: S108 - a volume of the pod's own; all else of it can't be written to
 USER = 1000  # of ZenML's own image
 READY_WITHIN = 900  # seconds, after which Kubernetes itself says that a rollout hangs
-METADATA_SERVICE = "169.254.169.254/32"  # gives a node's own credentials to whoever asks
+# Where pods may call: everywhere but at what gives a node's own credentials to whoever asks.
+EVERYWHERE = (
+    {"ipBlock": {"cidr": "0.0.0.0/0", "except": ["169.254.169.254/32"]}},
+    {"ipBlock": {"cidr": "::/0", "except": ["fd00:ec2::254/128"]}},
+)
 SECRET = (
     "ZENML_SERVER_JWT_SECRET_KEY",
     "ZENML_SECRETS_STORE_ENCRYPTION_KEY",
@@ -111,16 +115,12 @@ def service(spec: ClusterSpec, place: ClusterPlace) -> Manifest:
 def network_policy(spec: ClusterSpec, place: ClusterPlace) -> Manifest:
     """Only its port can be called, and never by another tenant; it can't ask for the node's credentials."""
     others = {"namespaceSelector": {}, "podSelector": _no_tenant()}
-    everywhere = [
-        {"ipBlock": {"cidr": "0.0.0.0/0", "except": [METADATA_SERVICE]}},
-        {"ipBlock": {"cidr": "::/0"}},
-    ]
     return _object("networking.k8s.io/v1", "NetworkPolicy", spec, place) | {
         "spec": {
             "podSelector": {"matchLabels": {TENANT: str(spec.tenant_id)}},  # migrations too
             "policyTypes": ["Ingress", "Egress"],
             "ingress": [{"from": [_callers(place)], "ports": [{"port": PORT, "protocol": "TCP"}]}],
-            "egress": [{"to": [others, *everywhere]}],
+            "egress": [{"to": [others, *EVERYWHERE]}],
         }
     }
 

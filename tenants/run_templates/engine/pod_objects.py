@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from tenants.hosting.kubernetes.naming import INSTALLATION, RUN, TENANT
-from tenants.hosting.kubernetes.objects import METADATA_SERVICE, RESTRICTED, USER
+from tenants.hosting.kubernetes.objects import EVERYWHERE, RESTRICTED, USER
 from tenants.run_templates.document.requirements import parsed
 
 from .base import Order
@@ -52,10 +52,6 @@ def network_policy(place: PodPlace) -> Manifest:
     """Of all runs: no one calls them, and they call neither each other nor what gives out a node's credentials."""
     pods = {"matchLabels": {NAME: PROGRAM[NAME]}}
     no_run = {"matchExpressions": [{"key": NAME, "operator": "NotIn", "values": [PROGRAM[NAME]]}]}
-    everywhere = [
-        {"ipBlock": {"cidr": "0.0.0.0/0", "except": [METADATA_SERVICE]}},
-        {"ipBlock": {"cidr": "::/0"}},
-    ]
     others = {"namespaceSelector": {}, "podSelector": no_run}
     found = _object("networking.k8s.io/v1", "NetworkPolicy", POLICY, PROGRAM, place)
     return found | {
@@ -63,7 +59,7 @@ def network_policy(place: PodPlace) -> Manifest:
             "podSelector": pods,
             "policyTypes": ["Ingress", "Egress"],
             "ingress": [],
-            "egress": [{"to": [others, *everywhere]}],
+            "egress": [{"to": [others, *EVERYWHERE]}],
         }
     }
 

@@ -40,6 +40,7 @@ FULL = {
     "storage": {"bucket": "s3://acme/zenpro", "endpoint": "https://s3.example.org", "region": "eu-central-1"}
     | {"existingSecret": "bucket"},
     "data": {"existingClaim": "shared"},
+    "files": {"existingSecret": "certificates"},
     "web": {"replicas": 3, "spread": False},
     "agent": {"replicas": 1, "isolation": "none"},
     "tenants": {
@@ -59,8 +60,9 @@ FULL = {
     "nodeSelector": {"pool": "zenpro"},
     "tolerations": [{"key": "zenpro", "operator": "Exists"}],
 }
+KUBECONFIG = {"existingSecret": "there", "webSecret": "reads", "context": "other"}
 ANOTHER_CLUSTER = LEAST | {
-    "tenants": LEAST["tenants"] | {"kubeconfig": {"existingSecret": "there", "context": "other"}},
+    "tenants": LEAST["tenants"] | {"kubeconfig": KUBECONFIG},
     "ingress": {"enabled": False},
     "networkPolicies": {"enabled": False},
 }

@@ -133,6 +133,19 @@ REFUSED = {
     "half a provider": ({"oidc": {"issuer": "https://id.example.org"}}, "at '/oidc/existingSecret'"),
     "an api in clear": ({"apiUrl": "http://api.example.org"}, "at '/apiUrl'"),
     "no pods": ({"web": {"replicas": 0}}, "at '/web/replicas'"),
+    "the web with the agent's rights": (
+        {"tenants": LEAST["tenants"] | {"kubeconfig": {"existingSecret": "there"}}},
+        "at '/tenants/kubeconfig/webSecret'",
+    ),
+    "a caller that is no namespace": (
+        {"tenants": LEAST["tenants"] | {"callers": ["a.b"]}},
+        "at '/tenants/callers/0'",
+    ),
+    "an image with its tag": (
+        {"tenants": LEAST["tenants"] | {"image": "registry.example.org:5000/zenml:0.98.0"}},
+        "at '/tenants/image'",
+    ),
+    "an image of runs with its tag": ({"runs": {"image": "zenml:0.98.0"}}, "at '/runs/image'"),
 }
 
 
@@ -142,6 +155,19 @@ def test_values_that_cannot_work_are_refused(row):
     with pytest.raises(helm_python.HelmValuesError) as refused:
         rendered(LEAST | changes)
     assert words in str(refused.value)
+
+
+@pytest.mark.parametrize("namespace", [TENANTS, "zenpro"])
+def test_runs_live_apart_from_tenants_and_from_zenpro(namespace):
+    values = LEAST | {"runs": {"asJobs": True, "namespace": namespace}}
+    with pytest.raises(helm_python.HelmError, match="must be a namespace of its own"):
+        rendered(values)
+
+
+def test_an_image_in_a_registry_with_a_port_has_no_tag():
+    image = "registry.example.org:5000/zenml"
+    values = LEAST | {"tenants": LEAST["tenants"] | {"image": image}}
+    assert variables(values)["ZENPRO_KUBERNETES_IMAGE"]["value"] == image
 
 
 def test_without_values_everything_that_is_missing_is_named():
@@ -246,6 +272,22 @@ def test_settings_read_every_variable_that_the_chart_sets(values, tmp_path):
     assert done.returncode == 0, done.stderr
     asked = set(json.loads(done.stdout.splitlines()[-1]))
     assert variables(values).keys() - asked - {"HTTPS_PROXY"} == set()
+
+
+def test_settings_arrive_as_they_are_written_also_nothing_and_large_numbers():
+    values = {
+        "ZENPRO_KEPT_DAYS": 0,
+        "ZENPRO_OPEN_SIGNUP": False,
+        "ZENPRO_RUN_FILE_MB": 2_000_000,
+        "ZENPRO_RUN_CPUS": 0.5,
+    }
+    (web,) = rendered(LEAST | {"settings": values})["Deployment", "zenpro-web"]["spec"]["template"]["spec"][
+        "containers"
+    ]
+    set_to = {one["name"]: one.get("value") for one in web["env"]}
+    assert {name: set_to[name] for name in values} == dict(
+        zip(values, ["0", "false", "2000000", "0.5"], strict=True)
+    )
 
 
 def test_settings_that_the_chart_sets_can_not_be_set_twice():
@@ -379,6 +421,30 @@ def test_only_pods_that_call_the_cluster_have_a_token():
     assert not kinds & {"Role", "RoleBinding", "Namespace", "NetworkPolicy", "Ingress"}
 
 
+def secrets_mounted(pod: dict) -> dict[str, dict[str, str]]:
+    """{container: {Secret: where its files are}}."""
+    of = {one["name"]: one["secret"]["secretName"] for one in pod["volumes"] if "secret" in one}
+    return {
+        container["name"]: {
+            of[one["name"]]: one["mountPath"] for one in container["volumeMounts"] if one["name"] in of
+        }
+        for container in containers(pod)
+    }
+
+
+def test_each_program_gets_its_own_way_into_another_cluster():
+    found = pods(rendered(SETS["another cluster"]))
+    assert secrets_mounted(found["web"]) == {"wait-for-migrations": {}, "web": {"reads": "/kubeconfig"}}
+    assert secrets_mounted(found["agent"]) == {"wait-for-migrations": {}, "agent": {"there": "/kubeconfig"}}
+    assert secrets_mounted(found["migrate"]) == {"migrate": {}}
+
+
+def test_files_of_a_secret_are_in_every_pod():
+    found = pods(rendered(FULL))
+    seen = [mounted for pod in found.values() for mounted in secrets_mounted(pod).values()]
+    assert seen == [{"certificates": "/files"}] * 5
+
+
 def test_the_namespace_of_tenants_is_restricted_and_stays():
     metadata = rendered(LEAST)["Namespace", TENANTS]["metadata"]
     assert metadata["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
@@ -408,7 +474,10 @@ def test_nothing_calls_zenpro_but_the_web_from_where_it_may():
 
 def test_zenpro_calls_everything_but_the_nodes_credentials_or_what_was_said():
     rules = rendered(LEAST)["NetworkPolicy", "zenpro-calls"]["spec"]["egress"]
-    assert rules[1]["to"][1]["ipBlock"]["except"] == ["169.254.169.254/32"]
+    assert [one["ipBlock"]["except"] for one in rules[1]["to"][1:]] == [
+        ["169.254.169.254/32"],
+        ["fd00:ec2::254/128"],
+    ]
     rules = rendered(FULL)["NetworkPolicy", "zenpro-calls"]["spec"]["egress"]
     assert rules[1:] == FULL["networkPolicies"]["egress"] and {one["port"] for one in rules[0]["ports"]} == {
         53

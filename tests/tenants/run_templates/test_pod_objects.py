@@ -126,7 +126,10 @@ def test_runs_are_called_by_no_one_and_call_no_other_run():
     assert spec["podSelector"]["matchLabels"].items() <= labels.items()
     others, *addresses = spec["egress"][0]["to"]
     assert others["podSelector"]["matchExpressions"][0]["values"] == [labels[pod_objects.NAME]]
-    assert addresses[0]["ipBlock"]["except"] == ["169.254.169.254/32"]
+    assert [one["ipBlock"].get("except") for one in addresses] == [
+        ["169.254.169.254/32"],
+        ["fd00:ec2::254/128"],
+    ]
 
 
 def test_packages_come_from_one_index_with_an_address():

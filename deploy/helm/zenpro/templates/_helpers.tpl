@@ -28,10 +28,11 @@ fsGroupChangePolicy: OnRootMismatch
 seccompProfile: {type: RuntimeDefault}
 {{- end }}
 
-{{/* What all pods have in common. The list: the root, and whether the pod may call the cluster. */}}
+{{/* What all pods have in common. The list: the root, whether the pod calls the cluster, and the Secret with which it calls
+another one. */}}
 {{- define "zenpro.pod" -}}
 {{- $ := index . 0 -}}
-automountServiceAccountToken: {{ index . 1 }}
+automountServiceAccountToken: {{ and (index . 1) (empty $.Values.tenants.kubeconfig.existingSecret) }}
 enableServiceLinks: false
 securityContext:
   {{- include "zenpro.podSecurity" $ | nindent 2 }}
@@ -56,14 +57,25 @@ volumes:
     {{- end }}
   - name: tmp
     emptyDir: {}
-  {{- with $.Values.tenants.kubeconfig.existingSecret }}
+  {{- with index . 2 }}
   - name: kubeconfig
+    secret: {secretName: {{ . }}, defaultMode: 0440}
+  {{- end }}
+  {{- with $.Values.files.existingSecret }}
+  - name: files
     secret: {secretName: {{ . }}, defaultMode: 0440}
   {{- end }}
 {{- end }}
 
 {{/* What all containers have in common. */}}
 {{- define "zenpro.container" -}}
+{{ include "zenpro.containerWith" (list . "") }}
+{{- end }}
+
+{{/* The list: the root, and the Secret with which its program calls another cluster. */}}
+{{- define "zenpro.containerWith" -}}
+{{- $kubeconfig := index . 1 }}
+{{- with index . 0 -}}
 image: {{ include "zenpro.image" . }}
 imagePullPolicy: {{ .Values.image.pullPolicy }}
 securityContext:
@@ -75,9 +87,13 @@ env:
 volumeMounts:
   - {name: data, mountPath: /zenpro}
   - {name: tmp, mountPath: /tmp}
-  {{- if .Values.tenants.kubeconfig.existingSecret }}
+  {{- if $kubeconfig }}
   - {name: kubeconfig, mountPath: /kubeconfig, readOnly: true}
   {{- end }}
+  {{- if .Values.files.existingSecret }}
+  - {name: files, mountPath: /files, readOnly: true}
+  {{- end }}
+{{- end }}
 {{- end }}
 
 {{/* No pod works with a database that a Job is still migrating. */}}
@@ -104,6 +120,11 @@ topologySpreadConstraints:
 {{- if index . 1 }}
 - {name: {{ index . 0 }}, value: {{ index . 1 | toString | quote }}}
 {{- end }}
+{{- end }}
+
+{{/* A value of `settings`, also 0 and false. Large numbers would come as 2e+06. */}}
+{{- define "zenpro.plain" -}}
+{{- if and (kindIs "float64" .) (eq . (floor .)) }}{{ int64 . }}{{ else }}{{ toString . }}{{ end }}
 {{- end }}
 
 {{/* The list: variable, Secret, its key. */}}
@@ -164,6 +185,6 @@ topologySpreadConstraints:
 {{- include "zenpro.variable" (list "ZENPRO_KUBERNETES_RUN_IMAGE" $v.runs.image) }}
 {{- end }}
 {{- range $name, $value := $v.settings }}
-{{- include "zenpro.variable" (list $name $value) }}
+- {name: {{ $name }}, value: {{ include "zenpro.plain" $value | quote }}}
 {{- end }}
 {{- end }}

@@ -12,6 +12,7 @@ import pytest
 
 from tenants.hosting.kubernetes import naming, objects
 from tenants.hosting.kubernetes.objects import deployment, lasting_objects, migration, stopped, volume_claim
+from tests.site.deploy.restricted import faults_of
 
 from .made import NAME, ON_SERVER, PLACE, SPEC, STORE, TENANT_ID
 
@@ -84,12 +85,24 @@ def test_another_secret_makes_other_pods():
     assert one == deployment(SPEC, PLACE) != deployment(SPEC, PLACE, restarted="2026-05-04T12:00:00")
 
 
-def test_the_pods_are_restricted():
-    for made in (deployment(SPEC, PLACE), migration(SPEC, PLACE)):
-        pod = made["spec"]["template"]["spec"]
-        assert pod["securityContext"]["runAsNonRoot"] and not pod["automountServiceAccountToken"]
-        for container in [*pod["containers"], *pod.get("initContainers", [])]:
-            assert container["securityContext"] == objects.RESTRICTED
+def test_the_pods_are_restricted_and_no_one_of_the_cluster():
+    for spec in (SPEC, ON_SERVER):
+        for made in (deployment(spec, PLACE), migration(spec, PLACE)):
+            pod = made["spec"]["template"]["spec"]
+            assert faults_of(pod) == [] and pod["automountServiceAccountToken"] is False
+            assert (pod["securityContext"]["runAsUser"], pod["securityContext"]["fsGroup"]) == (1000, 1000)
+
+
+def test_a_first_start_may_take_ten_minutes_and_a_server_that_hangs_is_replaced():
+    (server,) = deployment(SPEC, PLACE)["spec"]["template"]["spec"]["containers"]
+    asked = {"port": "http"}
+    assert {name: server[name] for name in server if name.endswith("Probe")} == {
+        "startupProbe": {"httpGet": {"path": "/health"} | asked, "timeoutSeconds": 5}
+        | {"periodSeconds": 5, "failureThreshold": 120},
+        "readinessProbe": {"httpGet": {"path": "/ready"} | asked, "timeoutSeconds": 5, "periodSeconds": 5},
+        "livenessProbe": {"httpGet": {"path": "/health"} | asked, "timeoutSeconds": 5}
+        | {"periodSeconds": 15, "failureThreshold": 5},
+    }
 
 
 def test_no_service_leads_to_a_migration():
@@ -103,7 +116,10 @@ def test_another_tenant_is_kept_out_and_so_is_the_metadata_service():
     policy = all_objects()["NetworkPolicy"]["spec"]
     no_tenant = {"key": "app.kubernetes.io/name", "operator": "NotIn", "values": ["zenml-server"]}
     assert policy["ingress"][0]["from"][0]["podSelector"]["matchExpressions"] == [no_tenant]
-    assert policy["egress"][0]["to"][1]["ipBlock"]["except"] == ["169.254.169.254/32"]
+    assert [one["ipBlock"] for one in policy["egress"][0]["to"][1:]] == [
+        {"cidr": "0.0.0.0/0", "except": ["169.254.169.254/32"]},
+        {"cidr": "::/0", "except": ["fd00:ec2::254/128"]},
+    ]
     assert all_objects(place=FULL)["NetworkPolicy"]["spec"]["ingress"][0]["from"][0]["namespaceSelector"] == {
         "matchExpressions": [
             {"key": "kubernetes.io/metadata.name", "operator": "In", "values": ["ingress-nginx", "zenpro"]}

@@ -27,7 +27,8 @@ LACKING = "secrets (create, patch), pods/log (get)"
 
 
 @pytest.fixture
-def cluster(monkeypatch):
+def cluster(monkeypatch, settings):
+    settings.ZENPRO_API_URL = "https://zenpro.example.org/api"
     found = ClusterStandIn()
     for module in (kubernetes, cluster_rights):
         monkeypatch.setattr(module, "servers", lambda: ClusterServers(found, PLACE))
@@ -108,6 +109,17 @@ def test_the_doctor_names_what_is_missing(cluster):
     cluster.fails["create"] = SupervisorGone("The cluster does not answer: late")
     (found,) = kubernetes.check_cluster()
     assert (found.level, found.text) == (Level.PROBLEM, "The cluster does not answer: late")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:8000", "localhost", "[::1]:8000", "zenpro.localhost"])
+def test_the_doctor_says_that_pods_can_not_reach_this_very_machine(cluster, settings, monkeypatch, host):
+    settings.ZENPRO_API_URL = f"http://{host}/api"
+    monkeypatch.setattr(kubernetes.running, "address", lambda: f"http://{host}")
+    rights, way_back = kubernetes.check_cluster()
+    assert (rights.level, way_back.level) == (Level.OK, Level.PROBLEM)
+    assert f"http://{host}/api" in way_back.text
+    monkeypatch.setattr(kubernetes.running, "address", lambda: "https://zenpro.example.org")
+    assert levels(kubernetes.check_cluster()) == [Level.OK]
 
 
 def test_rights_for_runs_are_asked_for_where_runs_go_to_the_cluster(cluster, monkeypatch, settings):
