@@ -45,5 +45,9 @@ def _tell(stop: threading.Event, cluster: Cluster, wanted: list[NeededRight]) ->
     except ServerError as error:
         log.warning("the cluster could not be asked what ZenPro may do", reason=error.reason)
         return
-    if rights and not stop.is_set():
+    if stop.is_set():
+        return
+    if rights:
         log.warning("rights are missing in the cluster", namespace=cluster.namespace, rights=words_of(rights))
+    else:
+        log.info("no right is missing in the cluster", namespace=cluster.namespace)

@@ -133,15 +133,16 @@ def test_rights_for_runs_are_asked_for_where_runs_go_to_the_cluster(cluster, mon
     assert [line["rights"] for line in told()] == ["pods (delete)"]
 
 
-def told() -> list[dict]:
+def told(level: str = "warning") -> list[dict]:
     with capture_logs() as lines:
         cluster_rights.tell_once(threading.Event())
-    return lines
+    return [line for line in lines if line["log_level"] == level]
 
 
 def test_the_agent_names_it_at_its_start(cluster):
-    assert told() == []
+    assert told() == [] and [line["namespace"] for line in told("info")] == ["zenpro-tenants"]
     deny(cluster)
+    assert told("info") == []
     (line,) = told()
     assert line["rights"] == LACKING
     cluster.fails["create"] = SupervisorGone("late")
