@@ -15,6 +15,7 @@ from tenants.access.explain.effective import rights_of
 from tenants.access.explain.reasons import DASHBOARD_RIGHTS, Path, Question, Remedy, Standing, explain
 from tenants.access.gate import can
 from tenants.models import TenantGrant
+from tests.examples import as_many
 
 from .test_decisions_oracle import (
     ACTIONS,
@@ -129,7 +130,7 @@ def check_effective(user, tenant, action) -> None:
 
 @pytest.mark.thorough
 @settings(
-    max_examples=50,
+    max_examples=as_many(50),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
     database=None,

@@ -15,6 +15,7 @@ from orgs.users.models import Actor, User
 from tenants.access.gate import tenant_permissions_of
 from tenants.models import TenantGrant, TenantUserObjectPermission
 from tenants.models.tenant_permissions import TenantPermission
+from tests.examples import as_many
 
 from .test_two_views import INSIDE, answers
 
@@ -70,7 +71,10 @@ class Edits:
 
 @pytest.mark.thorough
 @settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], database=None
+    max_examples=as_many(30),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    database=None,
 )
 @given(steps=edits())
 def test_dashboard_and_server_agree_after_any_edit(cast, steps):

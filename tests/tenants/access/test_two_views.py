@@ -15,6 +15,7 @@ from tenants.access.decisions import allowed, may_connect
 from tenants.access.gate import tenant_permissions_of
 from tenants.models import TenantGrant
 from tenants.models.tenant_permissions import NEEDS, TenantPermission
+from tests.examples import as_many
 
 PEOPLE, TEAMS, TENANTS = 3, 2, 2
 INSIDE = {
@@ -96,7 +97,10 @@ def answers(user, tenant) -> set[TenantPermission]:
 
 @pytest.mark.thorough
 @settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], database=None
+    max_examples=as_many(30),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    database=None,
 )
 @given(steps=changes())
 def test_dashboard_and_server_agree(cast, steps):
