@@ -1,6 +1,7 @@
 """One look at one re-run that has been let in: its row, its process and its tenant, and then the next thing."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -50,6 +51,8 @@ OVER_GRACE = 30.0  # seconds a process may take to end after its run has
 NOT_BEGUN = ("initializing", "provisioning")
 TENANT_DELETED = "The tenant was deleted while the run was under way."
 LOST = "{who} no longer has access to the tenant, so no one knows how the run ended."
+
+NO_CODE: dict[str, Any] = {"code": None, "roots": [""], "starts_in": ""}
 
 OpenClient = Callable[..., TenantClient]
 
@@ -160,13 +163,16 @@ class RunPass:
         run_rows.write(self.run, pid=process.pid, pid_started=process.mark)
 
     def _order(self) -> Order:
+        return replace(self._order_without_code(), **_code_of(self.run.code))
+
+    def _order_without_code(self) -> Order:
         run, template, tenant = self.run, self.run.template, self.run.template.tenant
         return Order(
             run_id=run.pk,
             zenml_run_id=run.zenml_run_id,
             snapshot_id=run.zenml_snapshot_id,
             python=self.environments.prepare(*needs_of(run)),
-            **_code_of(run.code),
+            **NO_CODE,
             server_url=tenant.server_url,
             token=self.client.workload_token(run.zenml_run_id),
             project_id=template.project_id,
@@ -377,7 +383,7 @@ class RunPass:
 def _code_of(version: CodeVersion | None) -> dict[str, Any]:
     """As an order has it. Raises RunnerFailed, and CodeOutOfReach, which passes."""
     if version is None:
-        return {"code": None, "roots": [""], "starts_in": ""}
+        return NO_CODE
     try:
         code = present(version.code_hash)
     except CodeOutOfReach:

@@ -49,6 +49,7 @@ class Order:
     release: Release = NEWEST  # of ZenML, whose runner it is
     tenant_id: UUID | None = None
     needs: tuple[str, str, str] = ("", "", "")  # of its environment, see run_environments.needs_of()
+    ends: str = ""  # why what works on the run on its stack is to be ended; then nothing is carried out
 
 
 class Started(NamedTuple):

@@ -9,11 +9,29 @@ from .base import Order
 
 MODULE = "zenml.entrypoints.entrypoint"
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
+# zenml.utils.run_utils.stop_run() does the same, but refuses a run that is stopping already (0.98.0). The orchestrator's
+# stop_run() writes a reason of its own into the tenant, then ends what works on the run without waiting for a step; most
+# orchestrators know no way to do that.
+END = """
+import sys
+from zenml.client import Client
+from zenml.enums import ExecutionStatus, StackComponentType
+from zenml.orchestrators.publish_utils import publish_pipeline_run_status_update
+from zenml.stack.stack_component import StackComponent
+run = Client().get_pipeline_run(sys.argv[1], allow_name_prefix_match=False)
+[orchestrator] = run.stack.components[StackComponentType.ORCHESTRATOR]
+try:
+    StackComponent.from_model(orchestrator).stop_run(run=run, graceful=False)
+finally:
+    publish_pipeline_run_status_update(run.id, ExecutionStatus.STOPPING, status_reason=sys.argv[2])
+"""
 CODE = "code"  # a copy of the code that the run may write to, where relative paths of its steps begin
 SCRATCH = ("home", "config", "tmp", CODE)  # all that a run may write beside the tenant's stores
 
 
 def command(order: Order) -> list[str]:
+    if order.ends:
+        return [str(order.python), "-c", END, str(order.zenml_run_id), order.ends]
     told = runner_arguments(order.release, order.snapshot_id, order.zenml_run_id)
     return [str(order.python), "-m", MODULE, *told]
 

@@ -94,6 +94,15 @@ class Ends:
         self.stop(run)
         yield self.has_ended(run)
 
+    def is_ended_at_once(self) -> Case:
+        """What works on it is ended in the cluster."""
+        run = self.begin("is_ended_at_once")
+        yield lambda: self.has_greeted("is_ended_at_once") and self.fresh(run).is_submitted
+        self.stop(run)
+        give_up_run(run=self.fresh(run), by=Actor(self.people["ada"]))
+        yield self.has_ended(run)
+        yield lambda: not self.jobs_of_steps(run) and not self.pods(run, "step_name")
+
     def loses_the_pod_of_its_step(self) -> Case:
         run = self.begin("loses_the_pod_of_its_step")
         yield lambda: self.has_greeted("loses_the_pod_of_its_step")
@@ -169,6 +178,9 @@ class Ends:
     def labels(self, run: TemplateRun) -> str:
         return f"run_id={self.fresh(run).zenml_run_id}"
 
+    def jobs_of_steps(self, run: TemplateRun) -> list:
+        return self.cluster.list("Job", NAMESPACE, f"{self.labels(run)},step_name")
+
     def pods(self, run: TemplateRun, which: str) -> list[str]:
         found = self.cluster.list("Pod", NAMESPACE, f"{self.labels(run)},{which}")
         return [one["metadata"]["name"] for one in found]
@@ -211,5 +223,5 @@ def go_on(case: Case, known: Callable[[], object]) -> Callable[[], object] | Non
 
 CASES = (
     *("completes", "stops", "loses_its_node", "has_no_image"),  # those that wait longest first
-    *("raises", "loses_the_pod_of_its_step", "loses_its_job"),
+    *("is_ended_at_once", "raises", "loses_the_pod_of_its_step", "loses_its_job"),
 )

@@ -13,7 +13,7 @@ class FakeRunner:
     def start(self, order):
         if order.run_id in self.living:
             raise AlreadyRunning
-        self.log.append("start")
+        self.log.append("end on its stack" if order.ends else "start")
         self.living[order.run_id] = Started(order.run_id, len(self.log), "fake")
         return self.living[order.run_id]
 

@@ -158,7 +158,7 @@ def test_re_runs_are_refused_by_the_cluster_or_carried_out_to_their_true_end(
     assert ends.told == {"loses_its_node": "submitted, running", "has_no_image": "submitted, provisioning"}
     assert killed == [*MOMENTS]
     assert (
-        jobs_made(cluster) - before == 14
+        jobs_made(cluster) - before == 16
     )  # two a run; a third for its second step, only one where there are no pods
     names = [run.run_name for run in ends.runs.values()]
     assert [client.runs(tenant.project_id, name=name).total for name in names] == [1] * len(names)
@@ -191,6 +191,7 @@ def expected(ada) -> dict[str, tuple]:
         "loses_its_job": (
             "failed", f"The step greet failed: The execution was interrupted. ({waited})", failed, {"greet": "failed"}
         ),
+        "is_ended_at_once": ("stopped", stopped, ("stopped", stopped), {"greet": "stopped"}),
         "loses_its_node": ("stopped", stopped, ("stopped", stopped), {"greet": "stopped"}),
         "has_no_image": ("stopped", stopped, ("stopped", stopped), {}),
     }  # fmt: skip

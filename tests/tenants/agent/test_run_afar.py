@@ -14,13 +14,14 @@ from factories import make_grant, make_template, make_tenant
 from orgs.audit.models import AuditEvent
 from orgs.members.actions import remove_member
 from orgs.users.models import Actor
-from tenants.agent import run_memory
+from tenants.agent import run_afar, run_memory
 from tenants.agent.disk_sweeper import measure_due
 from tenants.agent.run_life import life_of
 from tenants.agent.run_loop import RunLoop
 from tenants.hosting.base import TenantRefused, TenantUnreachable
 from tenants.models import Tenant
 from tenants.run_templates.actions import cancel_run, give_up_run
+from tenants.run_templates.engine.base import RunnerFailed, RunnerOutOfReach
 from tenants.run_templates.models import TemplateRun
 from tenants.run_templates.rules import set_runners
 from zenpro_site.common.refusals import Refused
@@ -379,7 +380,100 @@ def test_one_whom_the_template_no_longer_lets_run_it_is_let_finish(
     assert state(submitted) == ("submitted", "")
 
 
-def test_a_second_stop_ends_it_without_waiting(submitted, server, look, member):
+@pytest.fixture
+def given_up(submitted, server, look, member):
+    """Someone does not want to wait for its stack."""
+    server.add_step("train", "running")
+    cancel_run(run=submitted, by=Actor(member))
+    look(submitted)
+    give_up_run(run=submitted, by=Actor(member))
+    return submitted
+
+
+def late(run):
+    moment = timezone.now() - timedelta(seconds=run_afar.END_PATIENCE + 1)
+    TemplateRun.objects.filter(pk=run.pk).update(given_up_at=moment)
+
+
+def but(words: str) -> tuple[str, str]:
+    return "stopped", run_afar.NOT_ENDED.format("Stopped by Dana Petrova.", words)
+
+
+NO_WAY = "NotImplementedError: not implemented for the 'AirflowOrchestrator' orchestrator."
+
+
+@pytest.mark.parametrize(("lines", "words"), [([NO_WAY], NO_WAY), ([], run_afar.UNSAID.format(1))])
+def test_why_what_works_on_it_could_not_be_ended_is_said(lines, words, given_up, server, machine, look):
+    look(given_up)
+    machine.lines = lines
+    machine.finish(given_up.pk, 1)
+    assert look(given_up) == but(words)
+    assert (server.only_run.status, server.only_run.reason) == ("stopped", "Stopped by Dana Petrova.")
+
+
+def test_what_is_not_ended_in_time_is_ended_here(given_up, machine, look):
+    look(given_up)
+    late(given_up)
+    assert look(given_up) == but(run_afar.NO_ANSWER)
+    assert "end" in machine.log and given_up.pk not in machine.living
+
+
+def test_what_never_began_to_end_is_ended_here(given_up, machine, look):
+    late(given_up)
+    assert look(given_up) == but(run_afar.NO_ANSWER)
+    assert "end on its stack" not in machine.log
+
+
+def test_without_its_packages_no_one_can_end_what_works_on_it(given_up, server, machine, here):
+    at_once = {"pool": AtOnce(), "builders": AtOnce(), "environments": FakeEnvironments()}
+    at_once["environments"].made = False
+    RunLoop(open_client=lambda user, tenant: server, runner=machine, **at_once).run_pass(given_up.pk)
+    assert state(given_up) == but(run_afar.NO_PACKAGES)
+    assert "end on its stack" not in machine.log
+
+
+@pytest.mark.parametrize("error", [RunnerFailed("no room"), RunnerOutOfReach("away")])
+def test_an_end_that_cannot_begin_is_an_end_all_the_same(error, given_up, machine, look, monkeypatch):
+    monkeypatch.setattr(machine, "start", raiser(error))
+    assert look(given_up) == but(error.reason)
+
+
+def raiser(error):
+    def raises(*_):
+        raise error
+
+    return raises
+
+
+def test_one_that_was_begun_by_an_agent_that_died_is_taken_on(given_up, machine, look):
+    look(given_up)
+    TemplateRun.objects.filter(pk=given_up.pk).update(pid=None, pid_started="")
+    for _ in range(2):
+        assert look(given_up) == ("submitted", "")
+    assert machine.log.count("end on its stack") == 1
+    machine.finish(given_up.pk, 0)
+    forget(machine)
+    assert look(given_up) == ("stopped", "Stopped by Dana Petrova.")
+
+
+def test_what_the_tenant_says_meanwhile_waits_for_the_end_of_it(given_up, server, machine, look):
+    """ZenML says of itself that it was stopped by hand, and its pods may not be gone."""
+    look(given_up)
+    server.set("stopped")
+    assert look(given_up) == ("submitted", "")
+    machine.finish(given_up.pk, 0)
+    assert look(given_up) == ("stopped", "Stopped by Dana Petrova.")
+
+
+def test_a_tenant_that_goes_away_meanwhile_ends_it_here(given_up, server, machine, look):
+    look(given_up)
+    machine.finish(given_up.pk, 0)
+    server.down = TenantUnreachable("away")
+    assert look(given_up) == ("stopped", "Stopped by Dana Petrova.")
+    assert fresh(given_up).is_unsettled
+
+
+def test_a_second_stop_ends_it_without_waiting(submitted, server, machine, look, member):
     with pytest.raises(Refused, match="Stop it first"):
         give_up_run(run=submitted, by=Actor(member))
     server.add_step("train", "running")
@@ -387,15 +481,23 @@ def test_a_second_stop_ends_it_without_waiting(submitted, server, look, member):
     look(submitted)
     for _ in range(2):
         give_up_run(run=submitted, by=Actor(member))
+    for _ in range(2):
+        assert look(submitted)[0] == "submitted"
+    assert (state(submitted)[1], machine.log) == ("", ["end on its stack"])
+    assert server.only_run.status == "stopping"
+    machine.finish(submitted.pk, 0)
     assert look(submitted) == ("stopped", "Stopped by Dana Petrova.")
     assert (server.only_run.status, server.step_rows[0].status) == ("stopped", "stopped")
     assert server.only_run.reason == "Stopped by Dana Petrova."
+    assert machine.log.count("end on its stack") == 1 and machine.log[-1] == "tidy"
     assert AuditEvent.objects.filter(action="template_run.given_up").count() == 1
     with pytest.raises(Refused):
         give_up_run(run=submitted, by=Actor(member))
 
 
-def test_an_older_server_that_only_knows_the_end_is_told_that(submitted, server, look, member, monkeypatch):
+def test_an_older_server_that_only_knows_the_end_is_told_that(
+    submitted, server, machine, look, member, monkeypatch
+):
     asked = []
     monkeypatch.setattr(
         server, "_work_out", lambda run, status, reason="": asked.append(status) or refusing(status)
@@ -408,6 +510,8 @@ def test_an_older_server_that_only_knows_the_end_is_told_that(submitted, server,
     cancel_run(run=submitted, by=Actor(member))
     look(submitted)
     give_up_run(run=submitted, by=Actor(member))
+    look(submitted)
+    machine.finish(submitted.pk, 0)
     assert look(submitted) == ("stopped", "Stopped by Dana Petrova.")
     assert asked[-1] == "stopped"
 

@@ -301,7 +301,7 @@ def test_a_run_that_may_have_been_started_waits_and_is_adopted(look_from_afar, a
     row = look_from_afar()
     assert (row.state, row.state_reason, row.pid) == ("queued", NOT_THERE, None)
     away.away.clear()
-    start(SimpleNamespace(run_id=let_in.pk))  # the call had arrived all the same
+    start(SimpleNamespace(run_id=let_in.pk, ends=""))  # the call had arrived all the same
     TemplateRun.objects.filter(pk=let_in.pk).update(state="starting")
     assert look_from_afar().pid == 1
     assert away.log == ["start"]

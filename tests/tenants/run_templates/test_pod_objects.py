@@ -119,6 +119,13 @@ def test_without_code_of_its_own_it_fetches_none_and_with_consent_it_builds():
     assert pod(order)["initContainers"][0]["command"][3:] == ["/zenpro", "", "builds", "0.98.0"]
 
 
+def test_what_ends_a_run_on_its_stack_is_told_which_and_why():
+    command = pod(replace(ORDER, ends="Stopped by Ada."))["containers"][0]["command"]
+    assert command[:2] == ["/zenpro/environment/bin/python", "-c"]
+    assert command[3:] == [str(ORDER.zenml_run_id), "Stopped by Ada."]
+    compile(command[2], "what ends a run", "exec")
+
+
 def test_runs_are_called_by_no_one_and_call_no_other_run():
     spec = network_policy(PLACE)["spec"]
     assert (spec["ingress"], spec["policyTypes"]) == ([], ["Ingress", "Egress"])
